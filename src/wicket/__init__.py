@@ -1,0 +1,64 @@
+"""Wicket: verification middleware for ASGI and WSGI applications that serve many customers' apps at once."""
+
+from wicket import profiles
+from wicket.app import App, Mode, Revocations, Rules
+from wicket.decision.flow import Decision
+from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
+from wicket.events import Decided, Outcome
+from wicket.gate import Gate
+from wicket.keys import Jwks, PublicKey, Secret
+from wicket.limits import Limits
+from wicket.minting import mint
+from wicket.origins import OriginPolicy
+from wicket.profiles import Profile
+from wicket.request import Request
+from wicket.sources import (
+    AppRef,
+    Bearer,
+    Cookie,
+    Header,
+    Host,
+    PathSegment,
+    PublicKeyBearer,
+    Query,
+    TokenIssuer,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "AppRef",
+    "Bearer",
+    "ConfigError",
+    "Cookie",
+    "Decided",
+    "Decision",
+    "Gate",
+    "Header",
+    "Host",
+    "Identity",
+    "Jwks",
+    "Limits",
+    "Mode",
+    "OriginPolicy",
+    "Outcome",
+    "PathSegment",
+    "Problem",
+    "Profile",
+    "PublicKey",
+    "PublicKeyBearer",
+    "Query",
+    "Refusal",
+    "Refused",
+    "Request",
+    "Revocations",
+    "Rules",
+    "Secret",
+    "TokenIssuer",
+    "VerifiedIdentity",
+    "WicketError",
+    "mint",
+    "profiles",
+]

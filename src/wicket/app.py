@@ -1,0 +1,289 @@
+"""What an app is: one tenant's names, credentials, rules, origins and mode, as a frozen and fully checked value."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wicket.errors import ConfigError, Problem, Problems, Refusal
+from wicket.keys import Credential, Keyring
+from wicket.origins import OriginPolicy
+from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, NamingPlace, TokenPlace, shaped
+
+MAX_TOKEN_BYTES: Final = 16_384
+
+
+class Mode(enum.Enum):
+    """Whether a refusal turns the request away, or is only reported while the request passes as anonymous."""
+
+    ENFORCE = "enforce"
+    LOG_ONLY = "log_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the claims of an app's tokens must say. All times are seconds, all sizes bytes.
+
+    `required` are claims that must be there; `user_id` are the claims that may give the user's id, in order, at
+    least one of which must; `app_claim` must equal the app's id; `types` are the `typ` values admitted (RFC 8725
+    section 3.11): with none, `JWT` or no `typ`. `fixed` are claims with the one value they must have.
+    `attributes_claim` holds the user's attributes as an object (without it they are all claims that have no other
+    meaning); its JSON may have at most `max_attributes_bytes`, and only texts as values where `text_attributes` is
+    set. `companies_claim` holds a list of objects, each with an `id` and a `name`. `scopes_claim` holds the scopes,
+    as a list or as words in a string.
+    """
+
+    required: frozenset[str] = frozenset({"exp"})
+    user_id: tuple[str, ...] = ("sub",)
+    integer_user_id: bool = False
+    app_claim: str | None = None
+    min_lifetime: float | None = None
+    max_lifetime: float | None = None
+    skew: float = 30.0
+    types: frozenset[str] = frozenset()
+    fixed: Mapping[str, str | int | bool] = field(default_factory=dict)
+    attributes_claim: str | None = None
+    max_attributes_bytes: int | None = None
+    text_attributes: bool = False
+    companies_claim: str | None = None
+    scopes_claim: str | None = None
+    max_token_bytes: int = MAX_TOKEN_BYTES
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        for name, kind in (("required", frozenset), ("types", frozenset), ("user_id", tuple)):
+            given = getattr(self, name)
+            if isinstance(given, (str, bytes)) or not all(isinstance(each, str) and each for each in given):
+                problems.add(f"rules.{name}", "must be a list of names")
+            else:
+                object.__setattr__(self, name, kind(given))
+        if not self.user_id:
+            problems.add("rules.user_id", "must name at least one claim")
+        for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
+            given = getattr(self, name)
+            if given is not None and (not isinstance(given, str) or not given):
+                problems.add(f"rules.{name}", "must be the name of a claim")
+        for name in ("min_lifetime", "max_lifetime", "skew", "max_attributes_bytes", "max_token_bytes"):
+            given = getattr(self, name)
+            if given is None and name not in ("skew", "max_token_bytes"):
+                continue
+            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < float("inf"):
+                problems.add(f"rules.{name}", "must be a number, and not negative")
+        for name in ("integer_user_id", "text_attributes"):
+            if not isinstance(getattr(self, name), bool):
+                problems.add(f"rules.{name}", "must be true or false")
+        if not isinstance(self.fixed, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, (str, int, bool)) for name, value in self.fixed.items()
+        ):
+            problems.add("rules.fixed", "must map names of claims to texts, whole numbers or booleans")
+        problems.raise_if_any()
+        if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
+            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
+        object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the lifetime of a token has a bound."""
+        return self.min_lifetime is not None or self.max_lifetime is not None
+
+
+def media_type(typ: str) -> str:
+    """A `typ` in the spelling by which two compare: no `application/`, no case (RFC 7515 section 4.1.9)."""
+    return typ.lower().removeprefix("application/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocations:
+    """Which tokens no longer count, though they verify. Times are NumericDates (seconds since 1970).
+
+    `before`: every token issued until then; `users`: for a user id, every token of that user issued until then;
+    `token_ids`: the tokens with these `jti`. A token without `iat` is revoked by any time that covers it.
+    """
+
+    before: float | None = None
+    users: Mapping[str, float] = field(default_factory=dict)
+    token_ids: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        if self.before is not None and not _is_time(self.before):
+            problems.add("revocations.before", "must be a NumericDate", "seconds since 1970")
+        if not isinstance(self.users, Mapping) or not all(
+            isinstance(user, str) and _is_time(cutoff) for user, cutoff in self.users.items()
+        ):
+            problems.add("revocations.users", "must map user ids to NumericDates", '{"user-1": 1761000000}')
+        if isinstance(self.token_ids, (str, bytes)) or not all(isinstance(each, str) for each in self.token_ids):
+            problems.add("revocations.token_ids", "must be a set of texts")
+        else:
+            object.__setattr__(self, "token_ids", frozenset(self.token_ids))
+        problems.raise_if_any()
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 253402300799
+
+
+ErrorBody = Callable[[Refusal], tuple[int, Mapping[str, Any]]]
+"""A vendor's own status and JSON body for a refusal."""
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class App:
+    """One tenant. Raises `ConfigError` with every problem at once, each with the path to its field.
+
+    `id` has 1 to 128 visible characters. `public_key` and `hosts` are further names of the app; `issuer` is the `iss`
+    that its tokens must have, and a name where the naming says so; `audience` is the `aud` of which its tokens must
+    have at least one: without it, a token that has an audience is refused (RFC 7519 section 4.1.3).
+    `origins` are patterns (see `wicket.origins`); `require_origin` refuses requests without an Origin header.
+    `anonymous` lets requests without a token pass, unverified. `origin_mode` is the mode of the origin check alone.
+    `scopes` are those that the app's tokens may give. `tokens` are the places where its tokens ride, `naming` those
+    where requests name it; `profile` is the name of the vendor's profile that built it, and `errors` that vendor's
+    own form of a refusal.
+    """
+
+    id: str
+    credentials: tuple[Credential, ...]
+    rules: Rules
+    profile: str | None
+    public_key: str | None
+    hosts: tuple[str, ...]
+    issuer: str | None
+    audience: tuple[str, ...]
+    origins: tuple[str, ...]
+    require_origin: bool
+    mode: Mode
+    origin_mode: Mode | None
+    anonymous: bool
+    revocations: Revocations
+    scopes: frozenset[str]
+    tokens: tuple[TokenPlace, ...]
+    naming: tuple[NamingPlace, ...]
+    errors: ErrorBody | None = field(repr=False)
+    origin_policy: OriginPolicy = field(init=False, repr=False)
+    keyring: Keyring = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        credentials: Iterable[Credential] = (),
+        rules: Rules = Rules(),
+        profile: str | None = None,
+        public_key: str | None = None,
+        hosts: Iterable[str] = (),
+        issuer: str | None = None,
+        audience: str | Iterable[str] | None = None,
+        origins: Iterable[str] = (),
+        require_origin: bool = False,
+        mode: Mode = Mode.ENFORCE,
+        origin_mode: Mode | None = None,
+        anonymous: bool = False,
+        revocations: Revocations = Revocations(),
+        scopes: Iterable[str] = (),
+        tokens: Iterable[TokenPlace] = (Bearer(),),
+        naming: Iterable[NamingPlace] = (),
+        errors: ErrorBody | None = None,
+    ) -> None:
+        problems = Problems()
+        values: dict[str, Any] = {
+            "id": id,
+            "rules": rules,
+            "profile": profile,
+            "public_key": public_key,
+            "issuer": issuer,
+            "require_origin": require_origin,
+            "mode": mode,
+            "origin_mode": origin_mode,
+            "anonymous": anonymous,
+            "revocations": revocations,
+            "errors": errors,
+            "credentials": _items(
+                problems, "credentials", credentials, lambda each: hasattr(each, "keys"), "credential"
+            ),
+            "hosts": _items(problems, "hosts", hosts, _is_name, "host name"),
+            "audience": _items(
+                problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "audience"
+            ),
+            "scopes": frozenset(_items(problems, "scopes", scopes, _is_text, "scope")),
+            "tokens": _items(problems, "tokens", tokens, lambda each: isinstance(each, TokenPlace), "place"),
+            "naming": _items(problems, "naming", naming, lambda each: isinstance(each, NamingPlace), "place"),
+        }
+        values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
+        if not _is_name(id):
+            problems.add("id", f"must be 1 to {MAX_NAME} visible characters")
+        if public_key is not None and not _is_name(public_key):
+            problems.add("public_key", f"must be 1 to {MAX_NAME} visible characters")
+        if issuer is not None and not _is_text(issuer):
+            problems.add("issuer", "must be a text that is not empty")
+        for name, given, kind in (
+            ("mode", mode, Mode),
+            ("origin_mode", origin_mode, (Mode, type(None))),
+            ("rules", rules, Rules),
+            ("revocations", revocations, Revocations),
+            ("require_origin", require_origin, bool),
+            ("anonymous", anonymous, bool),
+        ):
+            if not isinstance(given, kind):  # type: ignore[arg-type]  # a type or a tuple of types
+                problems.add(name, f"must be {kind.__name__ if isinstance(kind, type) else 'a Mode or None'}")
+        try:
+            values["origin_policy"] = OriginPolicy(origins)
+            values["origins"] = values["origin_policy"].patterns
+        except ConfigError as error:
+            problems.absorb("origins", error)
+        if any(isinstance(place, Cookie) for place in values["tokens"]) and not (
+            "origin_policy" in values and values["origin_policy"].explicit
+        ):
+            problems.add(
+                "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
+            )
+        problems.raise_if_any()
+        values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def refs(self) -> tuple[AppRef, ...]:
+        """Every name by which a request may refer to this app."""
+        return app_refs(self.id, self.public_key, self.hosts, self.issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenApp:
+    """An app that exists and whose configuration is not valid: its requests are refused with `config_invalid`."""
+
+    id: str | None
+    public_key: str | None = None
+    hosts: tuple[str, ...] = ()
+    issuer: str | None = None
+    mode: Mode = Mode.ENFORCE
+
+    def refs(self) -> tuple[AppRef, ...]:
+        """Every name that could be read."""
+        return app_refs(self.id, self.public_key, self.hosts, self.issuer)
+
+
+def app_refs(id: str | None, public_key: str | None, hosts: Iterable[str], issuer: str | None) -> tuple[AppRef, ...]:
+    """The names of an app as references, the id first."""
+    named = (("id", id), ("public_key", public_key), *(("host", host) for host in hosts), ("issuer", issuer))
+    return tuple(AppRef(kind, value) for kind, value in named if value is not None)  # type: ignore[arg-type]  # literals
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and shaped(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _items(problems: Problems, path: str, given: object, fits: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
+    """`given` as a tuple; whatever does not fit is noted as a problem at its index."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        problems.add(path, "must be a list")
+        return ()
+    items: tuple[Any, ...] = tuple(given)
+    for index, each in enumerate(items):
+        if not fits(each):
+            problems.add(f"{path}[{index}]", f"is not a {what}")
+    return items

@@ -1,0 +1,26 @@
+"""Strict base64url (RFC 7515 section 2): no padding, no other character, one spelling for each value."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Final
+
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]*")
+_LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+def decode(text: str) -> bytes:
+    """The bytes that `text` spells. Raises `ValueError` for anything but their one canonical spelling."""
+    if not _SHAPE.fullmatch(text):
+        raise ValueError("not base64url")
+    rest = len(text) % 4
+    if rest == 1 or (rest and text[-1] not in _LAST[rest]):
+        raise ValueError("not canonical base64url")
+    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==="[: -rest % 4])
+
+
+def encode(value: bytes) -> str:
+    """The one canonical spelling of `value`."""
+    return binascii.b2a_base64(value, newline=False).translate(bytes.maketrans(b"+/", b"-_")).rstrip(b"=").decode()

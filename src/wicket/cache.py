@@ -1,0 +1,218 @@
+"""The one refreshing cache: it keeps what was loaded from elsewhere, and knows when to load again.
+
+The rules, for one key:
+
+    empty     nothing is known: a request waits for a load
+    fresh     younger than 80 % of its lifetime (with jitter): served
+    ageing    past that, still within its lifetime: served, and the first request starts a load behind it
+    stale     past its lifetime: a request waits briefly for a load; while loads fail the old value serves on
+    expired   past lifetime + stale time: the value serves no more; as empty
+    absent    the source said that there is no such thing: remembered for a short while
+
+Back-off lies over any of them: after a failed load none starts before `retry_at`, and every failure counts, those
+of an empty key too. One load per key runs at a time and everybody who waits joins it. Entries are immutable and
+read without a lock; only writers lock. Keys without a value (absent, or failing from the start) live apart in a
+bounded store, so that a flood of unknown names cannot push out real ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import cachetools
+
+from wicket.pool import Pool
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_AHEAD: Final = 0.8
+_JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Slot(Generic[V]):
+    """What is known of one key. Times are of the cache's monotonic clock, in seconds."""
+
+    version: int
+    value: V | None = None
+    ahead_at: float = 0.0
+    fresh_until: float = 0.0
+    usable_until: float = 0.0
+    failures: int = 0
+    retry_at: float = 0.0
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A load under way: since when, and what to wait for."""
+
+    started: float
+    done: Future[None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """The lifetimes of one cache, in seconds: see the rules at the head of the file."""
+
+    lifetime: float
+    stale: float
+    absent: float
+    backoff_first: float
+    backoff_last: float
+    timeout: float
+
+
+class Cache(Generic[K, V]):
+    """Bounded, single-flight, with soft and hard lifetimes.
+
+    `load` runs on `pool` and may block; it returns the value, or None where there is no such thing, and raises
+    where it cannot tell. What it raises is handed to `on_failure` and kept out of everything else.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[K], V | None],
+        *,
+        pool: Pool,
+        times: Times,
+        size: int,
+        absent_size: int,
+        on_failure: Callable[[K, BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._pool = pool
+        self._times = times
+        self._size = size
+        self._on_failure = on_failure
+        self._clock = clock
+        self._versions = itertools.count(1)
+        self._slots: dict[K, Slot[V]] = {}
+        self._without: cachetools.TTLCache[K, Slot[V]] = cachetools.TTLCache(
+            absent_size, max(times.absent, 2 * times.backoff_last), timer=clock
+        )
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget the loads that died with the parent's threads; keep what was loaded."""
+        self._lock = threading.Lock()
+        self._flights: dict[K, Flight] = {}
+
+    def read(self, key: K) -> Slot[V] | None:
+        """What is known of `key`, without starting anything."""
+        slot = self._slots.get(key)
+        if slot is None:
+            with self._lock:
+                slot = self._without.get(key)
+        return slot
+
+    def patience(self, slot: Slot[V] | None, timeout: float, stale_timeout: float) -> float | None:
+        """How long a request should wait for a newer `slot`: None, not at all; 0, start a load but do not wait."""
+        if slot is None:
+            return timeout
+        now = self._clock()
+        if now < slot.ahead_at or now < slot.retry_at:
+            return None
+        if now < slot.fresh_until:
+            return None if slot.absent else 0.0
+        return stale_timeout if now < slot.usable_until else timeout
+
+    def usable(self, slot: Slot[V] | None) -> V | None:
+        """The value of `slot`, if it may still serve."""
+        if slot is None or self._clock() >= slot.usable_until:
+            return None
+        return slot.value
+
+    def is_absent(self, slot: Slot[V] | None) -> bool:
+        """Whether the source said, not long ago, that there is no such thing."""
+        return slot is not None and slot.absent and self._clock() < slot.fresh_until
+
+    def retry_after(self, slot: Slot[V] | None) -> int:
+        """In how many whole seconds a request that was turned away may come again; at least 1."""
+        return max(1, round(slot.retry_at - self._clock())) if slot else 1
+
+    def start(self, key: K, seen: int) -> tuple[Future[None], float] | None:
+        """Bring `key` up to date unless its version moved on from `seen`; join the load that runs, if one does.
+
+        Returns what to wait for and how long at the most: a load that hangs is waited for once, not by every
+        request anew. None where there is nothing to wait for.
+        """
+        with self._lock:
+            now = self._clock()
+            slot = self._slots.get(key) or self._without.get(key)
+            if slot is not None and (slot.version != seen or now < slot.retry_at):
+                return None
+            flight = self._flights.get(key)
+            if flight is None:
+                done = self._pool.submit(lambda: self._run(key))
+                if done is None:
+                    return None
+                flight = self._flights[key] = Flight(now, done)
+            return flight.done, max(0.0, flight.started + self._times.timeout - now)
+
+    def outdate(self, keep: Callable[[K, V], bool], *, purge: bool = False) -> None:
+        """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.
+
+        Names remembered as absent or failing are forgotten in either case, and a load under way is not believed.
+        """
+        with self._lock:
+            for key, slot in list(self._slots.items()):
+                if slot.value is not None and not keep(key, slot.value):
+                    if purge:
+                        del self._slots[key]
+                    else:
+                        self._slots[key] = Slot(next(self._versions), slot.value, 0.0, 0.0, slot.usable_until)
+            self._without.clear()
+            self._flights.clear()
+
+    def _run(self, key: K) -> None:
+        flight = self._flights.get(key)
+        value: V | None = None
+        failure: BaseException | None = None
+        try:
+            value = self._load(key)
+        except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
+            failure = error
+        with self._lock:
+            if self._flights.get(key) is not flight:
+                return  # outdated meanwhile: what was loaded may be older than the demand to forget
+            self._flights.pop(key, None)
+            self._publish(key, value, failed=failure is not None)
+        if failure is not None:
+            self._on_failure(key, failure)
+
+    def _publish(self, key: K, value: V | None, *, failed: bool) -> None:
+        times, now, version = self._times, self._clock(), next(self._versions)
+        held = self._slots.get(key)
+        if failed:
+            before = held or self._without.get(key)
+            failures = before.failures + 1 if before else 1
+            pause = min(times.backoff_last, times.backoff_first * 2 ** min(failures - 1, 16))
+            retry_at = now + pause * (1 - _JITTER * random.random())
+            if held is not None:
+                self._slots[key] = Slot(
+                    version, held.value, held.ahead_at, held.fresh_until, held.usable_until, failures, retry_at
+                )
+            else:
+                self._without[key] = Slot(version, failures=failures, retry_at=retry_at)
+            return
+        self._slots.pop(key, None)
+        self._without.pop(key, None)
+        if value is None:
+            until = now + times.absent
+            self._without[key] = Slot(version, None, until, until, until, absent=True)
+            return
+        while len(self._slots) >= self._size:
+            del self._slots[next(iter(self._slots))]
+        ahead = times.lifetime * (_AHEAD - _JITTER * random.random())
+        fresh_until = now + times.lifetime
+        self._slots[key] = Slot(version, value, now + ahead, fresh_until, fresh_until + times.stale)

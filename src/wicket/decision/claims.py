@@ -1,0 +1,207 @@
+"""What the claims of a token must say, now. Each check raises `Refused`; the order is the order of the checks below.
+
+The claims come from a payload whose signature has been verified, so what is said about them is said to whoever holds
+the token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wicket.app import App, Rules, media_type
+from wicket.errors import invalid_token
+
+LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
+MAX_USER_ID: Final = 256
+
+Claims = Mapping[str, Any]
+
+
+def check_claims(claims: Claims, typ: str | None, app: App, now: float) -> None:
+    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`."""
+    rules = app.rules
+    _check_type(typ, rules)
+    _check_times(claims, rules, now)
+    _check_issuer(claims, app)
+    _check_audience(claims, app)
+    for name in rules.required:
+        if name not in claims:
+            raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+    if rules.app_claim is not None:
+        _check_binding(claims, rules.app_claim, app)
+    for name, value in rules.fixed.items():
+        _check_fixed(claims, name, value)
+    for name in ("sub", "jti"):
+        if name in claims and not isinstance(claims[name], str) and not (name == "sub" and rules.integer_user_id):
+            raise bad_claim(name, "must be a string")
+    if rules.attributes_claim is not None:
+        _check_attributes(claims, rules)
+    if rules.companies_claim is not None:
+        _check_companies(claims, rules.companies_claim)
+    if rules.scopes_claim is not None:
+        read_scopes(claims, rules.scopes_claim)
+
+
+def bad_claim(name: str, what: str) -> Exception:
+    """The claim `name` does not have its form."""
+    return invalid_token("bad_claim", f"The claim {name} {what}.", claim=name)
+
+
+def numeric_date(claims: Claims, name: str) -> float | None:
+    """A NumericDate (RFC 7519 section 2): a JSON number from 0 to the year 9999; None where the claim is absent."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) is not int and type(value) is not float:  # a boolean is an int to isinstance
+        raise bad_claim(name, "must be a number of seconds since 1970")
+    if not 0 <= value <= LATEST:
+        raise bad_claim(name, "must be seconds since 1970, not milliseconds")
+    return value
+
+
+def _check_type(typ: str | None, rules: Rules) -> None:
+    if rules.types:
+        if typ is None or media_type(typ) not in rules.types:
+            raise invalid_token("wrong_type")
+    elif typ is not None and media_type(typ) != "jwt":
+        raise invalid_token("wrong_type")
+
+
+def _check_times(claims: Claims, rules: Rules, now: float) -> None:
+    expires, starts, issued = (numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
+    if expires is None and rules.bounded:
+        raise invalid_token("missing_claim", "The token lacks the claim exp.", claim="exp")
+    if expires is not None and now >= expires + rules.skew:
+        raise invalid_token("expired", claim="exp")
+    if starts is not None and starts > now + rules.skew:
+        raise invalid_token("not_yet_valid", claim="nbf")
+    if issued is not None and issued > now + rules.skew:
+        raise invalid_token("issued_in_future", claim="iat")
+    if expires is not None and rules.bounded:
+        lifetime = expires - (now if issued is None else issued)
+        if rules.max_lifetime is not None and lifetime > rules.max_lifetime:
+            raise invalid_token("lifetime_too_long", claim="exp")
+        if rules.min_lifetime is not None and lifetime < rules.min_lifetime:
+            raise invalid_token("lifetime_too_short", claim="exp")
+
+
+def _check_issuer(claims: Claims, app: App) -> None:
+    if app.issuer is None:
+        return
+    if "iss" not in claims:
+        raise invalid_token("missing_claim", "The token lacks the claim iss.", claim="iss")
+    issuer = claims["iss"]
+    if not isinstance(issuer, str):
+        raise bad_claim("iss", "must be a string")
+    if issuer != app.issuer:
+        slash = issuer.rstrip("/") == app.issuer.rstrip("/")
+        detail = "The token's issuer differs from this app's issuer by a slash at its end." if slash else ""
+        raise invalid_token("wrong_issuer", detail, claim="iss")
+
+
+def _check_audience(claims: Claims, app: App) -> None:
+    given = claims.get("aud")
+    audiences = [given] if isinstance(given, str) else given
+    if "aud" in claims and not (isinstance(audiences, list) and all(isinstance(each, str) for each in audiences)):
+        raise bad_claim("aud", "must be a string or a list of strings")
+    if not app.audience:
+        if "aud" in claims:
+            raise invalid_token("wrong_audience", "This app admits no token that has an audience.", claim="aud")
+        return
+    if audiences is None:
+        raise invalid_token("missing_claim", "The token lacks the claim aud.", claim="aud")
+    if not any(each in app.audience for each in audiences):
+        bare = {each.rstrip("/") for each in app.audience}
+        slash = any(each.rstrip("/") in bare for each in audiences)
+        detail = "The token's audience differs from this app's audience by a slash at its end." if slash else ""
+        raise invalid_token("wrong_audience", detail, claim="aud")
+
+
+def _check_binding(claims: Claims, name: str, app: App) -> None:
+    if name not in claims:
+        raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+    if claims[name] != app.id:
+        raise invalid_token("wrong_app", claim=name)
+
+
+def _check_fixed(claims: Claims, name: str, value: object) -> None:
+    if name not in claims:
+        raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+    if type(claims[name]) is not type(value) or claims[name] != value:
+        raise bad_claim(name, "does not have the value that this app requires")
+
+
+def _check_attributes(claims: Claims, rules: Rules) -> None:
+    name = rules.attributes_claim
+    if name is None or name not in claims:
+        return
+    attributes = claims[name]
+    if not isinstance(attributes, dict):
+        raise bad_claim(name, "must be an object")
+    if rules.text_attributes and not all(isinstance(value, str) for value in attributes.values()):
+        raise bad_claim(name, "must map texts to texts")
+    limit = rules.max_attributes_bytes
+    if limit is not None:
+        size = len(json.dumps(attributes, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > limit:
+            raise invalid_token("context_too_large", f"The claim {name} has more than {limit} bytes.", claim=name)
+
+
+def _check_companies(claims: Claims, name: str) -> None:
+    companies = claims.get(name, [])
+    if not isinstance(companies, list):
+        raise bad_claim(name, "must be a list")
+    for company in companies:
+        if not isinstance(company, dict) or not all(
+            isinstance(company.get(member), str) and company[member] for member in ("id", "name")
+        ):
+            raise bad_claim(name, "must hold objects, each with an id and a name")
+
+
+def read_scopes(claims: Claims, name: str) -> tuple[str, ...]:
+    """The scopes of a token: words in a string (RFC 8693 section 4.2) or a list of texts. Raises `Refused`."""
+    given = claims.get(name, "")
+    if isinstance(given, str):
+        return tuple(given.split(" ")) if given else ()
+    if isinstance(given, list) and all(isinstance(scope, str) for scope in given):
+        return tuple(given)
+    raise bad_claim(name, "must be a string or a list of strings")
+
+
+def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
+    """The user's id and the claim that gave it: the first of `rules.user_id` that is there. Raises `Refused`.
+
+    The id is a non-empty string of at most 256 characters without control characters; where the rules admit it, an
+    integer is taken as its decimal digits. A claim that is null counts as absent.
+    """
+    for name in rules.user_id:
+        value = claims.get(name)
+        if value is None:
+            continue
+        if type(value) is int and rules.integer_user_id:
+            value = str(value)
+        if not isinstance(value, str) or not value:
+            raise bad_claim(name, "must be a string that is not empty")
+        if len(value) > MAX_USER_ID or not _has_no_controls(value):
+            raise bad_claim(name, f"must have at most {MAX_USER_ID} characters and no control characters")
+        return value, name
+    wanted = " or ".join(rules.user_id)
+    raise invalid_token("missing_claim", f"The token lacks the claim {wanted}.", claim=rules.user_id[0])
+
+
+def _has_no_controls(text: str) -> bool:
+    return text.isprintable() or not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+
+
+def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
+    """Whether the app's revocations cover this token: `iat` at or before a cutoff, with the skew against us."""
+    revocations = app.revocations
+    if revocations.token_ids and claims.get("jti") in revocations.token_ids:
+        return True
+    cutoffs = [cutoff for cutoff in (revocations.before, revocations.users.get(user_id)) if cutoff is not None]
+    if not cutoffs:
+        return False
+    issued = numeric_date(claims, "iat")
+    return issued is None or issued <= max(cutoffs) + app.rules.skew

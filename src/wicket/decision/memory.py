@@ -1,0 +1,82 @@
+"""The signature memory: it remembers that these exact bytes were signed by this exact key, and never a decision.
+
+Origin, times, claims, revocation and mode are evaluated on every request. The key of an entry covers the app, the
+algorithm, the key's material and the whole token, so a key that is gone takes what it signed along. Reads take no
+lock; entries are immutable and never handed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, field
+
+from wicket.decision.claims import Claims
+from wicket.keys.algorithms import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A payload whose signature was verified, its claims, and the `kid` of the key that did. Claims are only read."""
+
+    payload: bytes = field(repr=False)
+    claims: Claims = field(repr=False)
+    key_id: str | None
+
+
+class SignatureMemory:
+    """At most `total` entries in all and `per_app` for one app; the oldest of an app make room for its newest."""
+
+    def __init__(self, *, total: int, per_app: int, max_bytes: int) -> None:
+        self._total = total
+        self._per_app = per_app
+        self._max_bytes = max_bytes
+        self._entries: dict[str, dict[bytes, Signed]] = {}
+        self._count = 0
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent may have held."""
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @staticmethod
+    def key(app_id: str, algorithm: str, key: Key, token: str) -> bytes:
+        """SHA-256 over the length-prefixed app, algorithm, fingerprint of the key's material, and token."""
+        parts = (app_id.encode(), algorithm.encode(), key.fingerprint, token.encode())
+        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+
+    def recall(self, app_id: str, key: bytes) -> Signed | None:
+        """What is remembered, if anything."""
+        entries = self._entries.get(app_id)
+        return entries.get(key) if entries is not None else None
+
+    def remember(self, app_id: str, key: bytes, token: str, signed: Signed) -> None:
+        """Remember a verified signature, unless the token is too long to be worth it."""
+        if len(token) > self._max_bytes:
+            return
+        with self._lock:
+            entries = self._entries.setdefault(app_id, {})
+            if key in entries:
+                return
+            if len(entries) >= self._per_app:
+                self._forget_oldest(app_id)
+            elif self._count >= self._total:
+                # The app that remembers most gives way, so that one that fills the memory pushes out its own.
+                self._forget_oldest(max(self._entries, key=lambda each: len(self._entries[each])))
+            self._entries.setdefault(app_id, entries)[key] = signed
+            self._count += 1
+
+    def forget(self, app_id: str) -> None:
+        """Forget all that one app's keys signed."""
+        with self._lock:
+            self._count -= len(self._entries.pop(app_id, {}))
+
+    def _forget_oldest(self, app_id: str) -> None:
+        entries = self._entries[app_id]
+        del entries[next(iter(entries))]
+        self._count -= 1
+        if not entries:
+            del self._entries[app_id]

@@ -1,0 +1,153 @@
+"""Strict reading of a compact JWS (RFC 7515, RFC 8725): what is not exactly well-formed is refused, whatever it means.
+
+Nothing here looks at a key or trusts a word of what it reads. Every input costs time linear in its length and ends
+as a value or as `Refused`, never as another exception.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from wicket import base64url
+from wicket.errors import Refused, invalid_token
+
+_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_MAX_DEPTH: Final = 32
+_MAX_DIGITS: Final = 308
+_REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
+_REMEMBERED_HEADER: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The checked members of a JOSE header. `algorithm` is whatever string stood there."""
+
+    algorithm: str
+    kid: str | None
+    typ: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """A well-formed token of which nothing is proven. `text` is its whole spelling, which is the only one it has."""
+
+    text: str
+    header: Header
+    payload: str
+    signature: str
+
+    @property
+    def signed(self) -> bytes:
+        """The bytes that the signature covers (RFC 7515 section 5.2)."""
+        return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
+
+
+def malformed(detail: str = "") -> Refused:
+    """The token is not a well-formed JWT; `detail` never quotes it."""
+    return invalid_token("malformed", detail)
+
+
+def read_token(text: str, max_bytes: int) -> UnverifiedToken:
+    """Read `text` as a compact JWS of at most `max_bytes` characters. Raises `Refused`: `too_large` or `malformed`."""
+    if len(text) > max_bytes:
+        raise invalid_token("too_large")
+    match = _COMPACT.fullmatch(text)
+    if match is None:
+        raise malformed()
+    segment, payload, signature = match.groups()
+    header = _remembered_header(segment) if len(segment) <= _REMEMBERED_HEADER else read_header(segment)
+    return UnverifiedToken(text, header, payload, signature)
+
+
+def read_header(segment: str) -> Header:
+    """Read the first segment of a token. Raises `Refused`."""
+    members = read_object(decode(segment))
+    refused = _REFUSED_MEMBERS & members.keys()
+    if refused:
+        raise malformed(f"The token's header has {', '.join(sorted(refused))}, which is not supported here.")
+    algorithm, kid, typ = members.get("alg"), members.get("kid"), members.get("typ")
+    if not isinstance(algorithm, str):
+        raise invalid_token("algorithm_not_allowed")
+    if "kid" in members and not isinstance(kid, str):
+        raise malformed("The token's kid is not a string.")
+    if "typ" in members and not isinstance(typ, str):
+        raise malformed("The token's typ is not a string.")
+    return Header(algorithm, kid, typ)
+
+
+# Issuers send one header for years. What is remembered is text that anybody may send, and is bounded.
+_remembered_header = functools.lru_cache(maxsize=1024)(read_header)
+
+
+def decode(segment: str) -> bytes:
+    """The bytes of one segment. Raises `Refused` for any but the canonical spelling."""
+    try:
+        return base64url.decode(segment)
+    except ValueError:
+        raise malformed() from None
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Read a JSON object, strictly. Raises `Refused`.
+
+    Refused: other than UTF-8, a byte order mark, anything but an object, duplicate members at any depth, NaN and
+    numbers beyond the finite doubles, lone surrogates, and a depth of more than 32.
+    """
+    try:
+        text = raw.decode("utf-8")
+        if text.count("[") + text.count("{") > _MAX_DEPTH:
+            _check_depth(text)
+        value = _DECODER.decode(text)
+        if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise malformed() from None
+    if not isinstance(value, dict):
+        raise malformed("The token's parts are not JSON objects.")
+    return value
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = match[0]
+        if mark in "[{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError("nested too deeply")
+        elif mark in "]}":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("not a finite number")
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("not a finite number")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError("not a number")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)

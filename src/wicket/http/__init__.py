@@ -1,0 +1,1 @@
+"""What both doors share: the answer that a refusal becomes, and which paths stand behind the gate."""

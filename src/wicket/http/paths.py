@@ -1,0 +1,73 @@
+"""Which paths stand behind the gate: `only`, `exempt` and `optional`, as exact paths or with an explicit `/*`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+from wicket.errors import Problems
+
+
+class Access(enum.Enum):
+    """How the gate treats a path."""
+
+    OPEN = "open"
+    OPTIONAL = "optional"
+    GATED = "gated"
+
+
+class _Patterns:
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._exact = frozenset(pattern for pattern in patterns if not pattern.endswith("/*"))
+        self._below = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("/*"))
+
+    def match(self, path: str) -> bool:
+        return path in self._exact or any(path.startswith(prefix) or path == prefix[:-1] for prefix in self._below)
+
+
+class Paths:
+    """`only` these paths are gated (all, if none are named), not the `exempt` ones; `optional` ones admit anonymous users.
+
+    A pattern is an exact path, or ends in `/*`: that path and everything below it. Raises `ConfigError` for others.
+    """
+
+    def __init__(self, only: Iterable[str] = (), exempt: Iterable[str] = (), optional: Iterable[str] = ()) -> None:
+        problems = Problems()
+        self._only = _checked(problems, "only", only)
+        self._exempt = _checked(problems, "exempt", exempt)
+        self._optional = _checked(problems, "optional", optional)
+        problems.raise_if_any()
+        self._all = not (self._only or self._exempt or self._optional)
+        self._match = tuple(_Patterns(patterns) for patterns in (self._only, self._exempt, self._optional))
+
+    def access(self, path: str) -> Access:
+        """How `path` is treated: decoded, as the application routes on it, without its mount point."""
+        if self._all:
+            return Access.GATED
+        if not _plain(path):
+            # A server or router may fold such a path into another one, so no exception is made for it.
+            return Access.GATED
+        only, exempt, optional = self._match
+        if (self._only and not only.match(path)) or exempt.match(path):
+            return Access.OPEN
+        return Access.OPTIONAL if optional.match(path) else Access.GATED
+
+
+def _plain(path: str) -> bool:
+    """Whether a path has no empty and no dot segments, no backslash and no second encoding: it means only itself."""
+    if "//" in path or "\\" in path or "%" in path or ";" in path:
+        return False
+    return not any(segment in (".", "..") for segment in path.split("/"))
+
+
+def _checked(problems: Problems, name: str, patterns: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(patterns, (str, bytes)):
+        problems.add(name, "must be a list of paths, not one string")
+        return ()
+    found = tuple(patterns)
+    for index, pattern in enumerate(found):
+        if not isinstance(pattern, str) or not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
+            problems.add(f"{name}[{index}]", "must be a path that starts with /, exact or ending in /*")
+        elif not _plain(pattern):
+            problems.add(f"{name}[{index}]", "must not have empty or dot segments")
+    return found

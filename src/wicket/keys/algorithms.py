@@ -1,0 +1,109 @@
+"""Which algorithms there are, which key may serve which of them, and the verification by one prepared key.
+
+An algorithm is an exact, case-sensitive name (RFC 8725 section 3.1). `none` and everything else that is not in the
+table does not exist here. The cryptography is PyJWT's algorithm objects over `cryptography`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import Algorithm, ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
+
+AsymmetricKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+
+_OKP: Final = OKPAlgorithm()
+_TABLE: Final[dict[str, Algorithm]] = {
+    "HS256": HMACAlgorithm(HMACAlgorithm.SHA256),
+    "HS384": HMACAlgorithm(HMACAlgorithm.SHA384),
+    "HS512": HMACAlgorithm(HMACAlgorithm.SHA512),
+    "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
+    "RS384": RSAAlgorithm(RSAAlgorithm.SHA384),
+    "RS512": RSAAlgorithm(RSAAlgorithm.SHA512),
+    "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
+    "PS384": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA384),
+    "PS512": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA512),
+    "ES256": ECAlgorithm(ECAlgorithm.SHA256),
+    "ES384": ECAlgorithm(ECAlgorithm.SHA384),
+    "ES512": ECAlgorithm(ECAlgorithm.SHA512),
+    "ES256K": ECAlgorithm(ECAlgorithm.SHA256),
+    "EdDSA": _OKP,
+    "Ed25519": _OKP,
+    "Ed448": _OKP,
+}
+
+HASH_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""The HMAC algorithms, with the least number of bytes that their keys must have (RFC 7518 section 3.2)."""
+
+ASYMMETRIC: Final = frozenset(_TABLE) - HASH_BYTES.keys()
+
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}
+
+
+class Unusable(Exception):
+    """Key material that must not verify anything. Its one argument says why and never quotes the key."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """One prepared key: what it may verify, and the fingerprint (SHA-256) of its material."""
+
+    kid: str | None
+    algorithms: tuple[str, ...]
+    fingerprint: bytes = field(repr=False)
+    material: Any = field(repr=False)
+
+    def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` is this key's over `message`. The caller has chosen an algorithm that the key allows."""
+        return _TABLE[algorithm].verify(message, self.material, signature)
+
+
+def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
+    """Prepare a shared secret."""
+    return Key(kid, tuple(algorithms), hashlib.sha256(b"oct\0" + value).digest(), value)
+
+
+def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey) -> Key:
+    """Prepare a public key for those of the `allowed` algorithms that fit it.
+
+    Raises `Unusable` where none fits, and for an RSA key outside 2048 to 8192 bits or with an exponent that is
+    even, below 3 or not below 2**32 (RFC 7518 section 3.3; a huge exponent makes each verification slow).
+    """
+    if isinstance(material, rsa.RSAPublicKey):
+        exponent = material.public_numbers().e
+        if not 2048 <= material.key_size <= 8192:
+            raise Unusable("an RSA key must have 2048 to 8192 bits")
+        if not 3 <= exponent < 2**32 or exponent % 2 == 0:
+            raise Unusable("the RSA exponent must be odd, at least 3 and below 2**32")
+    fitting = fits(material)
+    algorithms = tuple(name for name in fitting if name in expand(allowed))
+    if not algorithms:
+        raise Unusable(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
+    der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Key(kid, algorithms, hashlib.sha256(der).digest(), material)
+
+
+def fits(material: AsymmetricKey) -> tuple[str, ...]:
+    """The algorithms that a public key can serve by its type and curve; raises `Unusable` for other curves."""
+    if isinstance(material, rsa.RSAPublicKey):
+        return _RSA
+    if isinstance(material, ed25519.Ed25519PublicKey):
+        return ("EdDSA", "Ed25519")
+    if isinstance(material, ed448.Ed448PublicKey):
+        return ("EdDSA", "Ed448")
+    name = _CURVES.get(material.curve.name)
+    if name is None:
+        raise Unusable("the curve is none of P-256, P-384, P-521 and secp256k1")
+    return (name,)
+
+
+def expand(allowed: Iterable[str]) -> frozenset[str]:
+    """An allow-list with the fully specified names that `EdDSA` stands for (RFC 9864)."""
+    names = frozenset(allowed)
+    return names | {"Ed25519", "Ed448"} if "EdDSA" in names else names

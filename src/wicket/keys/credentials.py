@@ -1,0 +1,282 @@
+"""What proves a token of an app: a shared secret, a public key, or a set of public keys.
+
+Every credential says which kind it is and carries its own allow-list of algorithms; the bytes of one kind are never
+tried as another. Keys are prepared here, once, when the configuration is built.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, Protocol
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
+
+from wicket import base64url
+from wicket.errors import config_error
+from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, AsymmetricKey, Key, Unusable, fits, hmac_key, public_key
+from wicket.keys.jwk import import_jwk
+
+Encoding = Literal["bytes", "text", "hex", "base64"]
+
+_log = logging.getLogger("wicket")
+
+MAX_KEYS: Final = 64
+"""How many members of a key set are looked at."""
+
+_EXAMPLES: Final = frozenset(
+    {
+        b"secret",
+        b"changeme",
+        b"your-256-bit-secret",
+        b"your-384-bit-secret",
+        b"your-512-bit-secret",
+        b"a-string-secret-at-least-256-bits-long",
+        b"a-valid-string-secret-that-is-at-least-384-bits-long",
+        b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+        b"iv_your-secret-key",
+        b"sk_live_...",
+        # RFC 7515 appendix A.1.1
+        base64url.decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"),
+    }
+)
+
+
+class Credential(Protocol):
+    """What every kind of credential offers to the app that holds it."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The prepared keys."""
+        ...
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The allow-list."""
+        ...
+
+
+class Secret:
+    """A shared secret for HMAC, at least as long as the hash of each of its algorithms (RFC 7518 section 3.2).
+
+    `value` is the key itself, in bytes; `from_text`, `from_hex` and `from_base64` say how a text spells it. `id` is
+    the `kid` of tokens signed with it, where they carry one. `algorithms` are some of HS256, HS384, HS512.
+
+    Raises `ConfigError` for an empty or well-known value, for one that is the text of a public key, for other
+    algorithms, and for a short value unless `allow_short` says that this is known (which is logged).
+    """
+
+    __slots__ = ("algorithms", "encoding", "id", "keys")
+
+    def __init__(
+        self,
+        value: bytes,
+        *,
+        id: str | None = None,
+        algorithms: Iterable[str] = ("HS256",),
+        allow_short: bool = False,
+    ) -> None:
+        self._set(value, id, algorithms, allow_short, "bytes")
+
+    def _set(
+        self, value: bytes, id: str | None, algorithms: Iterable[str], allow_short: bool, encoding: Encoding
+    ) -> None:
+        if not isinstance(value, bytes):
+            raise config_error("value", "must be bytes", "use Secret.from_text, from_hex or from_base64 for text")
+        self.id = _checked_id(id)
+        self.algorithms = _allow_list(algorithms, HASH_BYTES.keys(), "a secret")
+        self.encoding: Encoding = encoding
+        least = max(HASH_BYTES[name] for name in self.algorithms)
+        if not value:
+            raise config_error("value", "is empty")
+        if value.strip() in _EXAMPLES or len(set(value)) == 1:
+            raise config_error("value", "is a well-known example", "make one: openssl rand -hex 32")
+        if len(value) < least:
+            hint = "make one: openssl rand -hex 32; or say allow_short=True"
+            if not allow_short:
+                raise config_error("value", f"has {len(value)} bytes, and needs at least {least}", hint)
+            _log.warning("a secret of %d bytes is in use where %d are the least (allow_short)", len(value), least)
+        _refuse_public_text(value)
+        self.keys = (hmac_key(self.id, self.algorithms, value),)
+
+    @classmethod
+    def _of(
+        cls, value: bytes, encoding: Encoding, id: str | None, algorithms: Iterable[str], allow_short: bool
+    ) -> Secret:
+        self = cls.__new__(cls)
+        self._set(value, id, algorithms, allow_short, encoding)
+        return self
+
+    @classmethod
+    def from_text(
+        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+    ) -> Secret:
+        """The UTF-8 bytes of `text` are the key, as most JWT libraries use a string."""
+        if not isinstance(text, str):
+            raise config_error("value", "must be a string")
+        if text != text.strip() or (text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1):
+            raise config_error("value", "has blanks, a line break or quotes around it", "strip them")
+        try:
+            value = text.encode()
+        except UnicodeEncodeError:
+            raise config_error("value", "is not valid text") from None
+        return cls._of(value, "text", id, algorithms, allow_short)
+
+    @classmethod
+    def from_hex(
+        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+    ) -> Secret:
+        """`text` spells the key in hexadecimal digits, two for each byte and nothing else."""
+        if not isinstance(text, str) or not re.fullmatch(r"(?:[0-9A-Fa-f]{2})*", text):
+            raise config_error("value", "is not hexadecimal", "two digits for each byte, nothing between or around")
+        return cls._of(bytes.fromhex(text), "hex", id, algorithms, allow_short)
+
+    @classmethod
+    def from_base64(
+        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+    ) -> Secret:
+        """`text` spells the key in base64, of either alphabet (RFC 4648 sections 4 and 5), padding optional."""
+        hint = "the alphabet of RFC 4648 section 4 or 5, nothing between or around"
+        if not isinstance(text, str) or not re.fullmatch(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", text):
+            raise config_error("value", "is not base64", hint)
+        bare = text.rstrip("=")
+        try:
+            value = base64.urlsafe_b64decode(bare.replace("+", "-").replace("/", "_") + "=" * (-len(bare) % 4))
+        except binascii.Error:
+            raise config_error("value", "is not base64", hint) from None
+        return cls._of(value, "base64", id, algorithms, allow_short)
+
+    def __repr__(self) -> str:
+        return f"Secret(id={self.id!r}, algorithms={self.algorithms!r})"
+
+
+class PublicKey:
+    """One public key of an app, from PEM or from a JWK. The algorithms must fit the key's type and curve."""
+
+    __slots__ = ("algorithms", "id", "keys")
+
+    def __init__(self, key: Key) -> None:
+        self.id = key.kid
+        self.algorithms = key.algorithms
+        self.keys = (key,)
+
+    @classmethod
+    def from_pem(cls, text: str | bytes, *, algorithms: Iterable[str], id: str | None = None) -> PublicKey:
+        """Read a public key in PEM (SubjectPublicKeyInfo or PKCS#1).
+
+        Raises `ConfigError` for anything else, certificates and private keys among it, and for algorithms that do
+        not fit the key.
+        """
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        names = _allow_list(algorithms, ASYMMETRIC, "a public key")
+        if b"PRIVATE KEY" in data:
+            raise config_error("pem", "is a private key", "give the public half: openssl pkey -pubout")
+        if b"BEGIN CERTIFICATE" in data:
+            raise config_error("pem", "is a certificate", "take the key out of it: openssl x509 -noout -pubkey")
+        try:
+            material = load_pem_public_key(data)
+        except (ValueError, UnsupportedAlgorithm):
+            raise config_error(
+                "pem", "is not a public key in PEM", "it starts with -----BEGIN PUBLIC KEY-----"
+            ) from None
+        if not isinstance(material, AsymmetricKey):
+            raise config_error("pem", "is not a key that verifies signatures of a JWT")
+        try:
+            unfit = [name for name in names if name not in fits(material)]
+            if unfit:
+                raise Unusable(f"the key cannot serve {', '.join(unfit)}; it can serve {', '.join(fits(material))}")
+            return cls(public_key(_checked_id(id), names, material))
+        except Unusable as unusable:
+            raise config_error("pem", str(unusable)) from None
+
+    @classmethod
+    def from_jwk(cls, mapping: Mapping[str, Any], *, algorithms: Iterable[str] | None = None) -> PublicKey:
+        """Read a public key from a JWK (RFC 7517). Its own `alg`, `use` and `key_ops` bind.
+
+        Without `algorithms` the key serves its own `alg`, or, for an elliptic curve, the one algorithm of that
+        curve; an RSA key without either is a `ConfigError`, since it could serve six.
+        """
+        if algorithms is not None:
+            names = _allow_list(algorithms, ASYMMETRIC, "a public key")
+        elif isinstance(mapping, Mapping) and mapping.get("kty") == "RSA" and "alg" not in mapping:
+            raise config_error("algorithms", "must be given, since the key itself names none")
+        else:
+            names = tuple(ASYMMETRIC)
+        try:
+            return cls(import_jwk(mapping, names))
+        except Unusable as unusable:
+            raise config_error("jwk", str(unusable)) from None
+
+    def __repr__(self) -> str:
+        return f"PublicKey(id={self.id!r}, algorithms={self.algorithms!r})"
+
+
+class Jwks:
+    """A JSON Web Key Set (RFC 7517 section 5). This version knows sets that are given whole: `Jwks.static`."""
+
+    __slots__ = ("algorithms", "keys", "skipped")
+
+    def __init__(self, keys: Iterable[Key], algorithms: Iterable[str], skipped: Iterable[str]) -> None:
+        self.keys = tuple(keys)
+        self.algorithms = tuple(algorithms)
+        self.skipped = tuple(skipped)
+
+    @classmethod
+    def static(cls, document: Mapping[str, Any], *, algorithms: Iterable[str] = ("RS256", "ES256", "EdDSA")) -> Jwks:
+        """A set that never changes. Members that must not verify are skipped; `skipped` says why, one text each.
+
+        Raises `ConfigError` where the document is no key set, or none of its members can be used.
+        """
+        names = _allow_list(algorithms, ASYMMETRIC, "a key set")
+        members = document.get("keys") if isinstance(document, Mapping) else None
+        if not isinstance(members, list):
+            raise config_error("document", "is not a key set", 'an object with a list "keys"')
+        if len(members) > MAX_KEYS:
+            raise config_error("document", f"has more than {MAX_KEYS} keys")
+        keys: list[Key] = []
+        skipped: list[str] = []
+        for index, member in enumerate(members):
+            try:
+                keys.append(import_jwk(member, names))
+            except Unusable as unusable:
+                skipped.append(f"keys[{index}]: {unusable}")
+        if not keys:
+            raise config_error("document", "has no usable key", "; ".join(skipped))
+        return cls(keys, names, skipped)
+
+    def __repr__(self) -> str:
+        return f"Jwks({len(self.keys)} keys, {len(self.skipped)} skipped, algorithms={self.algorithms!r})"
+
+
+def _allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
+    known = frozenset(possible)
+    given = None if isinstance(names, (str, bytes)) else tuple(names)
+    if not given:
+        raise config_error("algorithms", "must be a list of at least one name")
+    wrong = [repr(name) for name in given if name not in known]
+    if wrong:
+        raise config_error(
+            "algorithms", f"{', '.join(wrong)} cannot serve {what}", f"one of {', '.join(sorted(known))}"
+        )
+    return given
+
+
+def _checked_id(id: str | None) -> str | None:
+    if id is not None and (not isinstance(id, str) or not id or len(id) > 256):
+        raise config_error("id", "must be a string of 1 to 256 characters")
+    return id
+
+
+def _refuse_public_text(value: bytes) -> None:
+    """Public keys are public: their text must never serve as a secret, in whatever shape (CVE-2022-29217)."""
+    hint = "use PublicKey.from_pem or PublicKey.from_jwk"
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
+    except InvalidKeyError:
+        raise config_error("value", "is the text of a public key, not a secret", hint) from None

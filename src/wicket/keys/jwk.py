@@ -1,0 +1,86 @@
+"""Import of JSON Web Keys (RFC 7517): one key at a time, so that a broken member never spoils its set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+from wicket import base64url
+from wicket.keys.algorithms import AsymmetricKey, Key, Unusable, expand, public_key
+
+_CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
+    "P-256": (ec.SECP256R1(), 32),
+    "P-384": (ec.SECP384R1(), 48),
+    "P-521": (ec.SECP521R1(), 66),
+    "secp256k1": (ec.SECP256K1(), 32),
+}
+_MAX_MODULUS_BYTES: Final = 8192 // 8
+
+
+def import_jwk(jwk: object, allowed: Iterable[str]) -> Key:
+    """Prepare one public JWK for those `allowed` algorithms that fit it.
+
+    The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4). Raises `Unusable`, with a reason
+    that quotes nothing of the key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption,
+    wrong sizes, points off the curve, members of the wrong form.
+    """
+    if not isinstance(jwk, Mapping):
+        raise Unusable("a key must be a JSON object")
+    members: Mapping[str, Any] = jwk
+    if members.get("kty") == "oct":
+        raise Unusable("a secret (kty oct) is never taken from a key set")
+    if "d" in members:
+        raise Unusable("this is a private key")
+    if "use" in members and members["use"] != "sig":
+        raise Unusable("its use is not sig")
+    operations = members.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise Unusable("its key_ops do not have verify")
+    kid = members.get("kid")
+    if kid is not None and not isinstance(kid, str):
+        raise Unusable("its kid is not a string")
+    bound = members.get("alg")
+    if bound is not None and not isinstance(bound, str):
+        raise Unusable("its alg is not a string")
+    names = expand(allowed)
+    if bound is not None:
+        names &= expand([bound])
+    return public_key(kid, names, _material(members))
+
+
+def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
+    kind, curve = jwk.get("kty"), jwk.get("crv")
+    try:
+        if kind == "RSA":
+            modulus = _member(jwk, "n", _MAX_MODULUS_BYTES + 1)
+            return rsa.RSAPublicNumbers(
+                int.from_bytes(_member(jwk, "e", 8), "big"), int.from_bytes(modulus, "big")
+            ).public_key()
+        if kind == "EC" and isinstance(curve, str) and curve in _CURVES:
+            shape, size = _CURVES[curve]
+            # Some issuers strip leading zeros from a coordinate; the number is the same, so it is taken.
+            x, y = (int.from_bytes(_member(jwk, name, size), "big") for name in ("x", "y"))
+            return ec.EllipticCurvePublicNumbers(x, y, shape).public_key()
+        if kind == "OKP" and curve == "Ed25519":
+            return ed25519.Ed25519PublicKey.from_public_bytes(_member(jwk, "x", 32))
+        if kind == "OKP" and curve == "Ed448":
+            return ed448.Ed448PublicKey.from_public_bytes(_member(jwk, "x", 57))
+    except (ValueError, UnsupportedAlgorithm):
+        # The cause is left out of the chain: the libraries' messages may quote the key.
+        raise Unusable("its numbers are no valid public key") from None
+    raise Unusable("its kty and crv name no kind of key that signs")
+
+
+def _member(jwk: Mapping[str, Any], name: str, limit: int) -> bytes:
+    value = jwk.get(name)
+    if not isinstance(value, str) or not value:
+        raise Unusable(f"its member {name} is not a string")
+    if len(value) > (limit * 4 + 2) // 3 + 4:
+        raise Unusable(f"its member {name} is too long")
+    decoded = base64url.decode(value)
+    if len(decoded) > limit:
+        raise Unusable(f"its member {name} is too long")
+    return decoded

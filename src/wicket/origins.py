@@ -1,0 +1,132 @@
+"""From which pages an app may be called: origin patterns, and the one check of an Origin header against them.
+
+A pattern is literal text, never a regular expression:
+
+    https://a.com          exactly this scheme, host and port
+    *.a.com                https, and every subdomain at any depth, but not a.com itself
+    https://*.a.com        the same
+    http://localhost:*     any port
+    *                      every origin, by name
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from wicket.errors import ConfigError, Problem
+
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._*-]+)(?::(?P<port>[0-9]+|\*))?",
+    re.ASCII,
+)
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
+_DEFAULT_PORT: Final = {"https": "443", "http": "80"}
+_MAX_LENGTH: Final = 512
+_ANY_PORT: Final = "*"
+
+
+class _Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: str
+
+
+def _split(text: str) -> _Origin | None:
+    """The parts of an origin or pattern in their canonical spelling; None where it is neither."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        return None
+    scheme, host, port = match["scheme"].lower(), match["host"].lower(), match["port"] or ""
+    if port and port != _ANY_PORT and (port[0] == "0" or len(port) > 5 or int(port) > 65535):
+        return None
+    return _Origin(scheme, host, "" if port == _DEFAULT_PORT.get(scheme) else port)
+
+
+class OriginPolicy:
+    """The origin patterns of one app, prepared so that a check does not grow with the number of exact patterns.
+
+    An empty list admits every origin. Raises `ConfigError` with the path `[index]` of every pattern that is `null`,
+    has a path, userinfo or a query, is a regular expression, or has a `*` anywhere but where the table above has it.
+    """
+
+    __slots__ = ("_any", "_exact", "_ports", "_spelled", "_suffixes", "patterns")
+
+    def __init__(self, patterns: Iterable[str] = ()) -> None:
+        self.patterns = tuple(patterns) if not isinstance(patterns, (str, bytes)) else (str(patterns),)
+        self._any = not self.patterns or "*" in self.patterns
+        self._exact: set[_Origin] = set()
+        self._ports: set[tuple[str, str]] = set()
+        self._suffixes: set[_Origin] = set()
+        problems: list[Problem] = []
+        if isinstance(patterns, (str, bytes)):
+            problems.append(Problem("", "must be a list of patterns, not one string"))
+        for index, pattern in enumerate(self.patterns):
+            wrong = self._add(pattern) if isinstance(pattern, str) else "must be a string"
+            if wrong:
+                problems.append(Problem(f"[{index}]", wrong, "https://app.example.com or *.example.com"))
+        if problems:
+            raise ConfigError(problems)
+        self._spelled = frozenset(pattern for pattern in self.patterns if "*" not in pattern)
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the patterns name whom they admit, rather than admitting every origin."""
+        return not self._any
+
+    def allows(self, origin: str | None) -> bool:
+        """Whether a request with this Origin header may come in. Linear, literal, and never raises.
+
+        A request without the header (None) may; `App(require_origin=True)` is the rule against that.
+        """
+        if self._any or origin is None or origin in self._spelled:
+            return True
+        asking = _split(origin)
+        if asking is None or "*" in origin:
+            return False
+        if asking in self._exact or (asking.scheme, asking.host) in self._ports:
+            return True
+        return bool(self._suffixes) and self._matches_suffix(asking)
+
+    def _matches_suffix(self, asking: _Origin) -> bool:
+        scheme, host, port = asking
+        labels = host.split(".")
+        for count in range(1, len(labels)):
+            if not _LABEL.fullmatch(labels[count - 1]):
+                return False
+            suffix = ".".join(labels[count:])
+            if _Origin(scheme, suffix, port) in self._suffixes or _Origin(scheme, suffix, _ANY_PORT) in self._suffixes:
+                return True
+        return False
+
+    def _add(self, pattern: str) -> str | None:
+        """Take one pattern in; what is wrong with it, if anything is."""
+        if pattern == "*":
+            return None
+        if pattern == "null":
+            return "null is the origin of every sandboxed page and cannot be admitted"
+        origin = _split(f"https://{pattern}" if pattern.startswith("*.") else pattern)
+        if origin is None:
+            return "is not an origin: a scheme, a host, at most a port, and nothing else"
+        scheme, host, port = origin
+        if host.startswith("["):
+            try:
+                host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+            except ValueError:
+                return "the address in brackets is not an IPv6 address"
+        elif not all(_LABEL.fullmatch(label) for label in host.removeprefix("*.").split(".")):
+            return "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
+        if host.startswith("*."):
+            suffix = host[2:]
+            if "." not in suffix and suffix != "localhost":
+                return "would admit a whole top-level domain"
+            self._suffixes.add(_Origin(scheme, suffix, port))
+        elif port == _ANY_PORT:
+            self._ports.add((scheme, host))
+        else:
+            self._exact.add(_Origin(scheme, host, port))
+        return None

@@ -1,0 +1,11 @@
+"""No vendor: a bearer token with `sub` and `exp`, the app named by the header `X-App-Id`. A start for one's own."""
+
+from __future__ import annotations
+
+from wicket.app import Rules
+from wicket.profiles.profile import Profile
+from wicket.sources import Bearer, Header
+
+generic = Profile(
+    "generic", rules=Rules(required=frozenset({"sub", "exp"})), tokens=(Bearer(),), naming=(Header("X-App-Id"),)
+)

@@ -1,0 +1,22 @@
+"""getuserfeedback: tokens of the app's own issuer, verified with that issuer's public keys, for one fixed audience.
+
+The vendor's document does not say how a request names its app; the header, the query parameter and the token's own
+issuer are our assumption.
+"""
+
+from __future__ import annotations
+
+from wicket.app import Rules
+from wicket.profiles.checks import only_public
+from wicket.profiles.profile import Profile
+from wicket.sources import Bearer, Header, Query, TokenIssuer
+
+getuserfeedback = Profile(
+    "getuserfeedback",
+    rules=Rules(required=frozenset({"iss", "aud", "exp", "sub"})),
+    tokens=(Bearer(),),
+    naming=(Header("X-App-Id"), Query("appId"), TokenIssuer()),
+    audience="https://api.getuserfeedback.com",
+    needs=("issuer",),
+    check_credential=only_public,
+)

@@ -1,0 +1,25 @@
+"""Hissuno: HS256 tokens signed with the project's `sk_live_…` key used as text; `projectId` names the app.
+
+A token in the JSON body (`widgetToken`) is not read by this version.
+"""
+
+from __future__ import annotations
+
+from wicket.app import Rules
+from wicket.profiles.checks import only_hs256
+from wicket.profiles.profile import Profile
+from wicket.sources import Bearer, Query
+
+hissuno = Profile(
+    "hissuno",
+    rules=Rules(
+        required=frozenset({"userId", "exp"}),
+        user_id=("userId",),
+        skew=60,
+        attributes_claim="userMetadata",
+        text_attributes=True,
+    ),
+    tokens=(Bearer(),),
+    naming=(Query("projectId"),),
+    check_credential=only_hs256,
+)

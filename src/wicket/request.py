@@ -1,0 +1,122 @@
+"""The neutral view of a request and of an answer, the same for ASGI and WSGI; no rule lives here.
+
+Header values are text decoded as latin-1, as WSGI has them. The path is what the application routes on, without
+the prefix under which the application is mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from wicket.errors import invalid_request
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def _add(headers: dict[str, str], name: str, value: str) -> None:
+    held = headers.get(name)
+    if held is not None:  # HTTP/2 may split cookies over several headers (RFC 9113 8.2.3); all else joins with commas
+        value = f"{held}; {value}" if name == "cookie" else f"{held},{value}"
+    headers[name] = value
+
+
+class Request:
+    """What the decision needs to know of one HTTP request or WebSocket handshake.
+
+    `method` is upper case (`"GET"` for a handshake), `query` the raw query string, `headers` pairs of text;
+    names compare without regard to case. `websocket` marks a handshake.
+    """
+
+    __slots__ = ("_headers", "method", "path", "query", "websocket")
+
+    def __init__(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        query: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        websocket: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.websocket = websocket
+        self._headers: dict[str, str] = {}
+        for name, value in headers:
+            _add(self._headers, name.lower(), value)
+
+    @classmethod
+    def from_asgi(cls, scope: MutableMapping[str, Any]) -> Request:
+        """View an ASGI `http` or `websocket` scope."""
+        self = cls.__new__(cls)
+        self.websocket = scope["type"] == "websocket"
+        self.method = "GET" if self.websocket else scope["method"]
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            path = path[len(root) :]
+        self.path = path
+        self.query = scope.get("query_string", b"").decode("latin-1")
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            _add(headers, raw_name.decode("latin-1").lower(), raw_value.decode("latin-1"))
+        self._headers = headers
+        return self
+
+    @classmethod
+    def from_wsgi(cls, environ: Mapping[str, Any]) -> Request:
+        """View a WSGI environ (PEP 3333)."""
+        self = cls.__new__(cls)
+        self.websocket = False
+        self.method = environ["REQUEST_METHOD"]
+        path: str = environ.get("PATH_INFO", "")
+        self.path = path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+        self.query = environ.get("QUERY_STRING", "")
+        self._headers = {
+            name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+        }
+        return self
+
+    def header(self, name: str) -> str | None:
+        """The value of the header `name` (lower case), all its values joined with commas; None without one."""
+        return self._headers.get(name)
+
+    def single(self, name: str) -> str | None:
+        """The value of a header that may stand only once, without outer blanks.
+
+        WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
+        `invalid_request`.
+        """
+        value = self._headers.get(name)
+        if value is None:
+            return None
+        if "," in value:
+            raise invalid_request(f"The header {name} may be sent once, with one value.")
+        return value.strip(" \t")
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether the request may change something: a handshake, or a method that is not safe (RFC 9110 9.2.1)."""
+        return self.websocket or self.method not in _SAFE_METHODS
+
+    @property
+    def preflight(self) -> bool:
+        """Whether this is a CORS preflight (Fetch standard: OPTIONS, Origin, Access-Control-Request-Method)."""
+        return (
+            self.method == "OPTIONS"
+            and not self.websocket
+            and "origin" in self._headers
+            and "access-control-request-method" in self._headers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer given by Wicket itself: status, header pairs with lower-case names, and the whole body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
