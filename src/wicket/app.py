@@ -225,7 +225,7 @@ class App:
             ("require_origin", require_origin, bool),
             ("anonymous", anonymous, bool),
         ):
-            if not isinstance(given, kind):  # type: ignore[arg-type]  # a type or a tuple of types
+            if not isinstance(given, kind):
                 problems.add(name, f"must be {kind.__name__ if isinstance(kind, type) else 'a Mode or None'}")
         try:
             values["origin_policy"] = OriginPolicy(origins)

@@ -54,7 +54,7 @@ class WicketMiddleware:
             return
         decision = await self.gate.adecide(request, optional=access is Access.OPTIONAL)
         if not decision.allowed:
-            await _answer(answer_to(self.gate, decision), scope, receive, send)
+            await _answer(answer_to(self.gate, decision), scope, send)
             return
         _attach(scope, self.gate, decision)
         await self._pass(decision, scope, receive, send)
@@ -72,7 +72,7 @@ class WicketMiddleware:
         except Refused as refused:
             if begun:
                 raise
-            await _answer(answer_refused(self.gate, decision, refused), scope, receive, send)
+            await _answer(answer_refused(self.gate, decision, refused), scope, send)
 
 
 def _attach(scope: Scope, gate: Gate, decision: Decision) -> None:
@@ -85,18 +85,17 @@ def _attach(scope: Scope, gate: Gate, decision: Decision) -> None:
     scope["auth"] = Permissions.of(decision.identity)
 
 
-async def _answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(answer: Answer, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
-        await _refuse_handshake(answer, scope, receive, send)
+        await _refuse_handshake(answer, scope, send)
         return
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
 
-async def _refuse_handshake(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_handshake(answer: Answer, scope: Scope, send: Send) -> None:
     """A real HTTP answer where the server offers it; otherwise a close before accepting, which clients see as 403."""
-    await receive()
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return

@@ -51,12 +51,13 @@ class Slot(Generic[V]):
     absent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Flight:
-    """A load under way: since when, and what to wait for."""
+    """A load under way: since when, what to wait for, and whether what it loads is already known to be too old."""
 
     started: float
     done: Future[None]
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ class Cache(Generic[K, V]):
     def outdate(self, keep: Callable[[K, V], bool], *, purge: bool = False) -> None:
         """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.
 
-        Names remembered as absent or failing are forgotten in either case, and a load under way is not believed.
+        Names remembered as absent or failing are forgotten in either case, and a load under way starts again.
         """
         with self._lock:
             for key, slot in list(self._slots.items()):
@@ -172,21 +173,24 @@ class Cache(Generic[K, V]):
                     else:
                         self._slots[key] = Slot(next(self._versions), slot.value, 0.0, 0.0, slot.usable_until)
             self._without.clear()
-            self._flights.clear()
+            for flight in self._flights.values():
+                flight.outdated = True
 
     def _run(self, key: K) -> None:
-        flight = self._flights.get(key)
-        value: V | None = None
-        failure: BaseException | None = None
-        try:
-            value = self._load(key)
-        except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
-            failure = error
-        with self._lock:
-            if self._flights.get(key) is not flight:
-                return  # outdated meanwhile: what was loaded may be older than the demand to forget
-            self._flights.pop(key, None)
-            self._publish(key, value, failed=failure is not None)
+        while True:
+            value: V | None = None
+            failure: BaseException | None = None
+            try:
+                value = self._load(key)
+            except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
+                failure = error
+            with self._lock:
+                if not self._flights[key].outdated:
+                    del self._flights[key]
+                    self._publish(key, value, failed=failure is not None)
+                    break
+                # What was loaded before a demand to forget may be older than the demand, so it is loaded once more.
+                self._flights[key].outdated = False
         if failure is not None:
             self._on_failure(key, failure)
 

@@ -108,7 +108,7 @@ class Reporter:
             verified,
             decision.enforced,
             code,
-            key[2],  # type: ignore[arg-type]  # the reason of the refusal
+            key[2],
             decision.identity.key_id,
             short_hash(decision.asked_for.value) if code == "unknown_app" and decision.asked_for else None,
         )

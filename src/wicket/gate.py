@@ -83,6 +83,7 @@ class Gate:
         _check_secrets(problems, held)
         problems.raise_if_any()
 
+        self._held = held
         self.name = name
         self.realm = realm or name
         self.error_docs = error_docs
@@ -154,9 +155,14 @@ class Gate:
         return cls(apps, **{**from_file, **settings})
 
     @property
-    def apps(self) -> tuple[App | BrokenApp, ...]:
+    def apps(self) -> tuple[App, ...]:
         """The apps in code or from a file; those of a registry are not listed."""
-        return tuple({id(app): app for app in self._house.apps.values()}.values())
+        return tuple(app for app in self._held if isinstance(app, App))
+
+    @property
+    def broken(self) -> tuple[BrokenApp, ...]:
+        """The apps of a file that answer `config_invalid`."""
+        return tuple(app for app in self._held if isinstance(app, BrokenApp))
 
     def refresh(self, app: str, *, purge: bool = False) -> None:
         """Have the app with this id loaded anew at its next request; with `purge` the loaded one serves no more.

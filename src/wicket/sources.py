@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class AppRef(NamedTuple):
-    """One way to name an app: the kind of name, and the name. Unverified: it is for looking up, and for nothing else."""
+    """One way to name an app: the kind of name, and the name. Unverified: for looking up, and for nothing else."""
 
     kind: NameKind
     value: str

@@ -61,6 +61,7 @@ def attach(environ: Environ, gate: Gate, decision: Decision) -> None:
     """Leave the decision where applications look for it."""
     environ[f"{gate.name}.decision"] = decision
     environ[f"{gate.name}.identity"] = decision.identity
+    environ[f"{gate.name}.gate"] = gate
     if decision.identity.verified:
         environ["REMOTE_USER"] = decision.identity.identity
     else:

@@ -48,11 +48,18 @@ class Decision:
     app: App | None = field(default=None, repr=False, compare=False)
     asked_for: AppRef | None = field(default=None, repr=False)
 
-    def require(self) -> VerifiedIdentity:
-        """The verified identity. Raises `Refused` without one: with the refusal, or `missing_token`."""
-        if isinstance(self.identity, VerifiedIdentity):
-            return self.identity
-        raise Refused(self.refusal or _MISSING_TOKEN)
+    def require(self, *scopes: str) -> VerifiedIdentity:
+        """The verified identity, with all of `scopes`.
+
+        Raises `Refused`: with the refusal or `missing_token` where there is none, with `insufficient_scope` where a
+        scope is missing.
+        """
+        identity = self.identity
+        if not isinstance(identity, VerifiedIdentity):
+            raise Refused(self.refusal or _MISSING_TOKEN)
+        if not identity.scopes.issuperset(scopes):
+            raise Refused(Refusal("insufficient_scope"))
+        return identity
 
 
 class Fetch:

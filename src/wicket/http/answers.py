@@ -30,10 +30,9 @@ def answer_to(gate: Gate, decision: Decision) -> Answer:
     return answer_refusal(gate, refusal, decision.app, token_sent=decision.token_sent)
 
 
-def answer_refused(gate: Gate, decision: Decision | None, refused: Refused) -> Answer:
+def answer_refused(gate: Gate, decision: Decision, refused: Refused) -> Answer:
     """The answer to a request whose handler demanded more than the decision gave, and raised `Refused`."""
-    app, token_sent = (decision.app, decision.token_sent) if decision is not None else (None, False)
-    return answer_refusal(gate, refused.refusal, app, token_sent=token_sent)
+    return answer_refusal(gate, refused.refusal, decision.app, token_sent=decision.token_sent)
 
 
 def answer_refusal(gate: Gate, refusal: Refusal, app: App | None, *, token_sent: bool) -> Answer:

@@ -26,7 +26,7 @@ class _Patterns:
 
 
 class Paths:
-    """`only` these paths are gated (all, if none are named), not the `exempt` ones; `optional` ones admit anonymous users.
+    """Gated are `only` these paths (or all), less the `exempt` ones; `optional` ones are, and admit anonymous users.
 
     A pattern is an exact path, or ends in `/*`: that path and everything below it. Raises `ConfigError` for others.
     """

@@ -1,0 +1,1 @@
+"""Sugar for single frameworks, one file each. Siblings: none imports another."""

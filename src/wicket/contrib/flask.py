@@ -1,0 +1,120 @@
+"""Flask: the gate before an application or a blueprint, typed access to the identity, views that demand one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
+
+from wicket.decision.flow import Decision
+from wicket.decision.identity import VerifiedIdentity
+from wicket.errors import Refused
+from wicket.gate import Gate
+from wicket.http.answers import answer_refused, answer_to
+from wicket.http.demands import demand
+from wicket.http.paths import Access, Paths
+from wicket.request import Answer
+from wicket.request import Request as WicketRequest
+from wicket.wsgi import WicketMiddleware, attach
+
+__all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class RefusedResponse(Refused, HTTPException):
+    """`Refused`, in the form that Flask answers as it is: with the refusal's own status, headers and body."""
+
+    def __init__(self, refused: Refused, answer: Answer) -> None:
+        Refused.__init__(self, refused.refusal)
+        self.code = answer.status
+        self.description = refused.refusal.detail
+        self.response = _response(answer)
+
+
+class Wicket:
+    """Puts `gate` before a Flask application or a blueprint; `only`, `exempt`, `optional` as in `wicket.wsgi`.
+
+    Before an application it is the WSGI door, so that nothing of the application runs for a refused request. Before a
+    blueprint it decides once Flask has found the view, for that blueprint's views alone.
+    """
+
+    def __init__(
+        self, gate: Gate, *, only: Iterable[str] = (), exempt: Iterable[str] = (), optional: Iterable[str] = ()
+    ) -> None:
+        self.gate = gate
+        self._paths = {"only": tuple(only), "exempt": tuple(exempt), "optional": tuple(optional)}
+        self._access = Paths(**self._paths).access
+
+    def init_app(self, app: Flask | Blueprint) -> None:
+        """Stand before `app` from now on."""
+        if isinstance(app, Flask):
+            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._paths)  # type: ignore[method-assign]
+        else:
+            app.before_request(self._before_view)
+
+    def _before_view(self) -> Response | None:
+        asked = WicketRequest.from_wsgi(request.environ)
+        access = self._access(asked.path)
+        if access is Access.OPEN or asked.preflight:
+            return None
+        decision = self.gate.decide(asked, optional=access is Access.OPTIONAL)
+        if not decision.allowed:
+            return _response(answer_to(self.gate, decision))
+        attach(request.environ, self.gate, decision)
+        return None
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    for name, value in answer.headers:
+        response.headers[name] = value
+    return response
+
+
+def _name(gate: Gate | str) -> str:
+    return gate if isinstance(gate, str) else gate.name
+
+
+def decision_of(request: Request, gate: Gate | str = "wicket") -> Decision:
+    """The decision about this request. Raises `ConfigError` where the gate does not stand before it."""
+    return demand(request.environ.get(f"{_name(gate)}.decision"), _name(gate))
+
+
+def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[str, ...] = ()) -> VerifiedIdentity:
+    """The verified identity, with all of `scopes`. Raises `Refused`, which Flask answers with the refusal.
+
+    `gate` (the gate, or its name) says whose decision counts where several stand before one application.
+    """
+    decision = decision_of(request, gate)
+    try:
+        return decision.require(*scopes)
+    except Refused as refused:
+        answer = answer_refused(request.environ[f"{_name(gate)}.gate"], decision, refused)
+        raise RefusedResponse(refused, answer) from None
+
+
+def _current() -> VerifiedIdentity:
+    return identity_of(request)
+
+
+current_identity: VerifiedIdentity = LocalProxy(_current)  # type: ignore[assignment]  # as Flask's own proxies
+"""The verified identity of the request that is being handled, of the gate named `wicket`; else `Refused` is raised."""
+
+
+def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
+    """Decorate a view: it demands a verified identity with all of `scopes`."""
+
+    def decorate(view: F) -> F:
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            identity_of(request, gate, scopes=scopes)
+            return view(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # wraps keeps the view's signature
+
+    return decorate

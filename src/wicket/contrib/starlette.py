@@ -1,0 +1,59 @@
+"""Starlette: typed access to the identity, and endpoints that demand one. The door is `wicket.asgi`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.requests import HTTPConnection
+
+from wicket.asgi import WicketMiddleware
+from wicket.decision.flow import Decision
+from wicket.decision.identity import VerifiedIdentity
+from wicket.gate import Gate
+from wicket.http.demands import demand
+
+__all__ = ["WicketMiddleware", "decision_of", "identity_of", "requires_identity"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def decision_of(connection: HTTPConnection, gate: Gate | str = "wicket") -> Decision:
+    """The decision about this request or socket. Raises `ConfigError` where the gate does not stand before it."""
+    name = gate if isinstance(gate, str) else gate.name
+    return demand(connection.scope.get("state", {}).get(name), name)
+
+
+def identity_of(
+    connection: HTTPConnection, gate: Gate | str = "wicket", *, scopes: tuple[str, ...] = ()
+) -> VerifiedIdentity:
+    """The verified identity, with all of `scopes`. Raises `Refused`, which the door turns into the refusal's answer.
+
+    `gate` (the gate, or its name) says whose decision counts where several stand before one application.
+    """
+    return decision_of(connection, gate).require(*scopes)
+
+
+def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
+    """Decorate an endpoint, sync or async, whose first argument is the request or socket: it demands an identity."""
+
+    def decorate(endpoint: F) -> F:
+        if inspect.iscoroutinefunction(endpoint):
+
+            @functools.wraps(endpoint)
+            async def guarded_async(connection: HTTPConnection, *args: Any, **kwargs: Any) -> Any:
+                identity_of(connection, gate, scopes=scopes)
+                return await endpoint(connection, *args, **kwargs)
+
+            return guarded_async  # type: ignore[return-value]  # wraps keeps the endpoint's signature
+
+        @functools.wraps(endpoint)
+        def guarded(connection: HTTPConnection, *args: Any, **kwargs: Any) -> Any:
+            identity_of(connection, gate, scopes=scopes)
+            return endpoint(connection, *args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # as above
+
+    return decorate

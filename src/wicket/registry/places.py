@@ -1,0 +1,51 @@
+"""Places spelled as text, for configuration files: `header:X-App-Id`, `query:appId`, `bearer`, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from wicket.errors import ConfigError, Problems, config_error
+from wicket.sources import Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, TokenIssuer
+
+_Maker = Callable[[str], Any]
+
+
+def _segment(text: str) -> PathSegment:
+    if not text.isdecimal():
+        raise config_error("", "path: must be followed by the number of the segment, counted from 0")
+    return PathSegment(int(text))
+
+
+NAMING: Final[Mapping[str, _Maker]] = {
+    "public_key_bearer": lambda prefix: PublicKeyBearer(prefix or "pub_"),
+    "header": Header,
+    "query": Query,
+    "path": _segment,
+    "host": lambda pattern: Host(pattern or None),
+    "token_issuer": lambda _: TokenIssuer(),
+}
+TOKENS: Final[Mapping[str, _Maker]] = {
+    "bearer": lambda _: Bearer(),
+    "header": Header,
+    "query": Query,
+    "cookie": Cookie,
+}
+
+
+def read_places(problems: Problems, path: str, given: object, kinds: Mapping[str, _Maker]) -> list[Any]:
+    """The places that a list of texts spells; what is wrong is noted with its index."""
+    if not isinstance(given, list):
+        problems.add(path, "must be a list", f"of {', '.join(kinds)}, with a name behind a colon")
+        return []
+    places: list[Any] = []
+    for index, each in enumerate(given):
+        kind, _, rest = each.partition(":") if isinstance(each, str) else ("", "", "")
+        if kind not in kinds or (not rest and kind in ("header", "query", "cookie")):
+            problems.add(f"{path}[{index}]", "is not a place", f"one of {', '.join(kinds)}; header:X-App-Id for one")
+            continue
+        try:
+            places.append(kinds[kind](rest))
+        except ConfigError as error:
+            problems.absorb(f"{path}[{index}]", error)
+    return places

@@ -1,0 +1,228 @@
+"""Apps and gate settings from a TOML file. Secrets stand in the environment or in files of their own, never here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from wicket.app import App, BrokenApp, Mode, Revocations
+from wicket.errors import ConfigError, Problem, Problems, config_error
+from wicket.keys import Credential, Jwks, PublicKey, Secret
+from wicket.limits import Limits
+from wicket.profiles import BY_NAME
+from wicket.registry.places import NAMING, TOKENS, read_places
+from wicket.sources import shaped
+
+_log: Final = logging.getLogger("wicket")
+
+_GATE: Final = frozenset({"name", "mode", "realm", "error_docs", "naming", "tokens", "limits"})
+_PLAIN: Final = frozenset(
+    {"public_key", "hosts", "issuer", "audience", "origins", "require_origin", "anonymous", "scopes"}
+)
+_APP: Final = _PLAIN | {
+    *("id", "profile", "mode", "origin_mode", "credentials", "rules", "revocations", "tokens", "naming")
+}
+_KINDS: Final = ("secret", "public_key", "jwks")
+_ENCODINGS: Final[Mapping[str, Callable[..., Secret]]] = {
+    "text": Secret.from_text,
+    "hex": Secret.from_hex,
+    "base64": Secret.from_base64,
+}
+
+
+def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App | BrokenApp], dict[str, Any]]:
+    """The apps of a file, broken ones as `BrokenApp`, and the settings of its gate.
+
+    Raises `ConfigError` with every problem of the file where it cannot be read, where its `[gate]` or the name of an
+    app is wrong, where no app is usable, and, with `strict`, for any problem.
+    """
+    source = Path(path)
+    document = _load(source)
+    fatal, partial = Problems(), Problems()
+    for name in document.keys() - {"gate", "apps"}:
+        fatal.add(name, "is not a table of this file", "[gate] and [[apps]]")
+    settings = _gate(fatal, document.get("gate", {}))
+    tables = document.get("apps", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        fatal.add("apps", "must be tables", "start each with [[apps]]")
+        tables = []
+    apps: list[App | BrokenApp] = []
+    for index, table in enumerate(tables):
+        where = f"apps[{index}]"
+        if not isinstance(table.get("id"), str) or not shaped(table["id"]):
+            fatal.add(f"{where}.id", "must be 1 to 128 visible characters")
+            continue
+        try:
+            apps.append(_app(table, source.parent))
+        except ConfigError as error:
+            partial.absorb(where, error)
+            apps.append(_broken(table))
+    if fatal.found or (partial.found and (strict or not any(isinstance(app, App) for app in apps))):
+        raise ConfigError([*fatal.found, *partial.found])
+    for problem in partial.found:
+        _log.error("%s: %s; the app answers config_invalid", source.name, problem)
+    return apps, settings
+
+
+def _load(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_text("utf-8"))
+    except OSError as error:
+        raise config_error(source.name, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise config_error(source.name, "is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise config_error(source.name, f"is not TOML: {error}") from None
+
+
+def _gate(problems: Problems, table: Any) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        problems.add("gate", "must be a table", "[gate]")
+        return {}
+    for name in table.keys() - _GATE:
+        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(sorted(_GATE))}")
+    settings: dict[str, Any] = {}
+    for name in ("name", "realm", "error_docs"):
+        if name in table:
+            settings[name] = table[name]
+            if not isinstance(table[name], str):
+                problems.add(f"gate.{name}", "must be a text")
+    if "mode" in table:
+        settings["mode"] = _mode(problems, "gate.mode", table["mode"])
+    for name, kinds in (("naming", NAMING), ("tokens", TOKENS)):
+        if name in table:
+            settings[name] = read_places(problems, f"gate.{name}", table[name], kinds)
+    if "limits" in table:
+        try:
+            settings["limits"] = Limits(**table["limits"])
+        except ConfigError as error:
+            problems.absorb("gate", error)
+        except TypeError:
+            problems.add("gate.limits", "has a name that is no limit", f"one of {', '.join(Limits.__slots__)}")
+    return settings
+
+
+def _mode(problems: Problems, path: str, given: object) -> Mode | None:
+    for mode in Mode:
+        if given == mode.value:
+            return mode
+    problems.add(path, "is not a mode", " or ".join(mode.value for mode in Mode))
+    return None
+
+
+def _app(table: Mapping[str, Any], folder: Path) -> App:
+    problems = Problems()
+    for name in table.keys() - _APP:
+        problems.add(name, "is not a setting", f"one of {', '.join(sorted(_APP))}")
+    profile = BY_NAME.get(str(table.get("profile", "generic")))
+    if profile is None:
+        problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
+        profile = BY_NAME["generic"]
+    settings: dict[str, Any] = {name: table[name] for name in table.keys() & _PLAIN}
+    for name in ("mode", "origin_mode"):
+        if name in table:
+            settings[name] = _mode(problems, name, table[name]) or Mode.ENFORCE
+    for name, kinds in (("naming", NAMING), ("tokens", TOKENS)):
+        if name in table:
+            settings[name] = read_places(problems, name, table[name], kinds)
+    if "revocations" in table:
+        try:
+            settings["revocations"] = Revocations(**table["revocations"])
+        except ConfigError as error:
+            problems.absorb("", error)
+        except TypeError:
+            problems.add("revocations", "has a name that is not known", "before, users, token_ids")
+    rules = table.get("rules", {})
+    if isinstance(rules, dict):
+        settings.update({name: value for name, value in rules.items() if name not in _APP})
+        for name in rules.keys() & _APP:
+            problems.add(f"rules.{name}", "is not a rule")
+    else:
+        problems.add("rules", "must be a table")
+    credentials = _credentials(problems, table.get("credentials", []), folder)
+    try:
+        app = profile(table["id"], credentials=credentials, **settings)
+    except ConfigError as error:
+        problems.absorb("", error)
+        raise ConfigError(problems.found) from None
+    problems.raise_if_any()
+    return app
+
+
+def _broken(table: Mapping[str, Any]) -> BrokenApp:
+    """What can be known of an app that is broken: its names, so that its requests are told, and its mode."""
+    names = {name: table.get(name) for name in ("public_key", "issuer")}
+    hosts = table.get("hosts")
+    return BrokenApp(
+        table["id"],
+        hosts=tuple(host.lower() for host in hosts if isinstance(host, str)) if isinstance(hosts, list) else (),
+        mode=_mode(Problems(), "", table.get("mode")) or Mode.ENFORCE,
+        **{name: value for name, value in names.items() if isinstance(value, str)},
+    )
+
+
+def _credentials(problems: Problems, given: Any, folder: Path) -> list[Credential]:
+    credentials: list[Credential] = []
+    if not isinstance(given, list) or not all(isinstance(table, dict) for table in given):
+        problems.add("credentials", "must be tables", "start each with [[apps.credentials]]")
+        return credentials
+    for index, table in enumerate(given):
+        try:
+            credentials.append(_credential(table, folder))
+        except ConfigError as error:
+            problems.absorb(f"credentials[{index}]", error)
+    return credentials
+
+
+def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
+    kind = table.get("kind")
+    if kind not in _KINDS:
+        raise config_error("kind", "is not a kind of credential", f"one of {', '.join(_KINDS)}")
+    options = {name: table[name] for name in table.keys() - {"kind", "env", "file", "encoding"}}
+    if kind != "secret" and "encoding" in table:
+        raise config_error("encoding", "is only for a secret")
+    encoding = table.get("encoding")
+    if kind == "secret" and encoding not in _ENCODINGS:
+        raise config_error("encoding", "must say how the text spells the secret", f"one of {', '.join(_ENCODINGS)}")
+    text = _text(table, folder)
+    try:
+        if kind == "secret":
+            return _ENCODINGS[str(encoding)](text, **options)
+        if kind == "public_key":
+            return PublicKey.from_pem(text, **options)
+        return Jwks.static(_json(text), **options)
+    except TypeError:
+        known = {"secret": "id, algorithms, allow_short", "public_key": "algorithms (needed), id", "jwks": "algorithms"}
+        message = f"does not fit a credential of the kind {kind}"
+        raise config_error("", message, f"{known[kind]}, and env or file") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise config_error("file", "is not JSON") from None
+
+
+def _text(table: Mapping[str, Any], folder: Path) -> str:
+    """What the environment variable or file of a credential holds, without the line break at its end."""
+    places = [name for name in ("env", "file") if isinstance(table.get(name), str)]
+    if len(places) != 1:
+        raise ConfigError([Problem("", "must name an environment variable or a file", 'env = "ACME_SECRET"')])
+    if places == ["env"]:
+        text = os.environ.get(table["env"])
+        if text is None:
+            raise config_error("env", f"the environment variable {table['env']} is not set")
+    else:
+        try:
+            text = (folder / table["file"]).read_text("utf-8")
+        except OSError as error:
+            raise config_error("file", f"cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise config_error("file", "is not UTF-8") from None
+    return text.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,157 @@
+"""The JOSE cookbook (RFC 7520 section 4, RFC 8037, RFC 7797): compact JWS verify, every other form is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conformance.vectors import (
+    VECTORS,
+    Unusable,
+    app_of,
+    key_of,
+    load,
+    needs_vectors,
+    public_half,
+    stage_of_refusal,
+    verifies_by_hand,
+)
+from wicket import Gate
+from wicket.keys.algorithms import ASYMMETRIC
+from wicket.keys.jwk import import_jwk
+
+from tests.properties.tokens import signed_bytes  # isort: skip
+
+pytestmark = needs_vectors
+
+FOLDER = VECTORS / "jose_cookbook"
+EXAMPLES = {
+    str(path.relative_to(FOLDER)): json.loads(path.read_text("utf-8"))
+    for path in sorted(FOLDER.glob("*/*.json"))
+    if path.parent.name != "jwk"
+}
+SIGNED = {name: each for name, each in EXAMPLES.items() if "signing" in each}
+UNENCODED = {name: each for name, each in SIGNED.items() if name.startswith("rfc7797")}
+COMPACT = {
+    name: each
+    for name, each in SIGNED.items()
+    if "compact" in each["output"] and name not in UNENCODED and "detached" not in name
+}
+
+
+def keys_of(example: dict[str, Any]) -> list[Any]:
+    given = example["input"]["key"]
+    return [key_of(public_half(each)) for each in (given if isinstance(given, list) else [given])]
+
+
+def test_the_whole_cookbook_is_here() -> None:
+    assert len(COMPACT) == 5  # sections 4.1 to 4.4, and Ed25519
+    assert len(UNENCODED) == 2
+    assert len(SIGNED) == 11
+
+
+@pytest.mark.parametrize("name", COMPACT)
+def test_a_compact_example_verifies_and_is_refused_only_as_claims(name: str) -> None:
+    example = COMPACT[name]
+    (key,) = keys_of(example)
+    text = example["output"]["compact"]
+
+    assert verifies_by_hand(key, example["input"]["alg"], text)
+    assert stage_of_refusal(app_of(key), text) == "payload"
+
+
+@pytest.mark.parametrize("name", COMPACT)
+def test_a_compact_example_does_not_verify_with_the_key_of_another(name: str) -> None:
+    others = [key for other, example in COMPACT.items() if other != name for key in keys_of(example)]
+
+    assert stage_of_refusal(app_of(*others), COMPACT[name]["output"]["compact"]) in ("choice of key", "signature")
+
+
+@pytest.mark.parametrize("form", ["json", "json_flat"])
+@pytest.mark.parametrize("name", SIGNED)
+def test_a_json_serialisation_is_no_token(name: str, form: str) -> None:
+    output = SIGNED[name]["output"]
+    if form not in output:
+        assert name.startswith("jws/4_8")  # several signatures cannot be flattened
+        return
+    for text in (json.dumps(output[form]), json.dumps(output[form], separators=(",", ":"))):
+        assert_malformed(app_of(*keys_of(SIGNED[name])), text)
+
+
+def test_a_token_without_its_payload_is_refused() -> None:
+    (example,) = [each for name, each in SIGNED.items() if "detached" in name]
+
+    assert_malformed(app_of(*keys_of(example)), example["output"]["compact"])
+
+
+@pytest.mark.parametrize("name", UNENCODED)
+def test_an_unencoded_payload_is_refused(name: str) -> None:
+    example = UNENCODED[name]
+    app = app_of(*keys_of(example))
+    texts = [f"{part['protected']}.{part['payload']}.{part['signature']}" for part in [example["output"]["json_flat"]]]
+    texts.extend(text for text in [example["output"].get("compact")] if text)
+
+    for text in texts:
+        assert_malformed(app, text)
+
+
+@pytest.mark.parametrize("name", UNENCODED)
+def test_the_header_alone_of_an_unencoded_payload_is_refused_though_all_else_is_in_order(name: str) -> None:
+    (key,) = keys_of(UNENCODED[name])
+    header = json.dumps(UNENCODED[name]["signing"]["protected"]).encode()
+
+    assert_malformed(app_of(key), signed_bytes(header, b'{"sub":"user-1"}', secret=key.material))
+    assert (
+        Gate([app_of(key)])
+        .verify(signed_bytes(b'{"alg":"HS256"}', b'{"sub":"user-1"}', secret=key.material), app="conformance")
+        .allowed
+    )
+
+
+@pytest.mark.parametrize("name", ["jwk/3_1.ec_public_key.json", "jwk/3_3.rsa_public_key.json"])
+def test_a_public_key_is_imported_for_what_it_can_serve(name: str) -> None:
+    jwk = load(f"jose_cookbook/{name}")
+    key = import_jwk(jwk, ASYMMETRIC)
+
+    assert key.kid == jwk["kid"]
+    assert set(key.algorithms) == (
+        {"ES512"} if jwk["kty"] == "EC" else {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jwk/3_2.ec_private_key.json",
+        "jwk/3_4.rsa_private_key.json",
+        "jwk/3_5.symmetric_key_mac_computation.json",
+        "jwk/3_6.symmetric_key_encryption.json",
+    ],
+)
+def test_a_private_or_symmetric_key_is_never_taken_from_a_set(name: str) -> None:
+    with pytest.raises(Unusable):
+        import_jwk(load(f"jose_cookbook/{name}"), ASYMMETRIC)
+
+
+def test_a_key_for_key_agreement_verifies_nothing() -> None:
+    example = load("jose_cookbook/curve25519/ecdh-es.json")
+    found = [value for value in walk(example) if isinstance(value, dict) and value.get("crv") == "X25519"]
+
+    assert found
+    for jwk in found:
+        with pytest.raises(Unusable):
+            import_jwk(public_half(jwk), ASYMMETRIC)
+
+
+def walk(value: Any) -> list[Any]:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [value, *(each for part in below for each in walk(part))]
+
+
+def assert_malformed(app: Any, text: str) -> None:
+    assert stage_of_refusal(app, text) == "reading"
+    refusal = Gate([app]).verify(text, app="conformance").refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.reason) == ("invalid_token", "malformed")

@@ -1,0 +1,88 @@
+"""The examples of RFC 7515 appendix A and RFC 8037 appendix A.4."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.conformance.vectors import app_of, key_of, load, needs_vectors, stage_of_refusal, verifies_by_hand
+from wicket import App, ConfigError, Gate, Rules, Secret, base64url
+
+pytestmark = needs_vectors
+
+EXAMPLES: list[dict[str, Any]] = load("rfc/rfc7515_8037_vectors.json").get("vectors", [])
+WITH_CLAIMS = [each for each in EXAMPLES if "frozen" in each["expect_middleware"]]
+NO_CLAIMS = [each for each in EXAMPLES if "malformed" in each["expect_middleware"]]
+UNSIGNED = [each for each in EXAMPLES if each["alg"] == "none"]
+
+
+def named(examples: list[dict[str, Any]]) -> list[Any]:
+    return [pytest.param(each, id=each["id"]) for each in examples]
+
+
+def app_for(example: dict[str, Any]) -> App:
+    """An app of joe's: the examples name no user, so his own name, the issuer, stands for one."""
+    rules = Rules(user_id=("iss",), skew=0)
+    return app_of(key_of(example["jwk"], [example["alg"]]), rules=rules, issuer="joe")
+
+
+def frozen_at(example: dict[str, Any]) -> int:
+    found = re.search(r"frozen at (\d+)", example["expect_middleware"])
+    assert found is not None
+    return int(found[1])
+
+
+def test_every_example_is_run() -> None:
+    assert EXAMPLES
+    assert len(WITH_CLAIMS) + len(NO_CLAIMS) + len(UNSIGNED) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("example", named(WITH_CLAIMS))
+def test_an_example_is_accepted_at_its_own_time(example: dict[str, Any]) -> None:
+    moment = frozen_at(example)
+    decision = Gate([app_for(example)], clock=lambda: moment).verify(example["token"], app="conformance")
+
+    assert decision.allowed
+    identity = decision.require()
+    assert identity.user_id == "joe"
+    assert identity.expires_at == moment + 1
+    assert identity.claims == {"iss": "joe", "exp": moment + 1, "http://example.com/is_root": True}
+
+
+@pytest.mark.parametrize("example", named(WITH_CLAIMS))
+def test_an_example_has_expired_ever_since(example: dict[str, Any]) -> None:
+    app = app_for(example)
+    for gate in (Gate([app]), Gate([app], clock=lambda: frozen_at(example) + 1)):
+        decision = gate.verify(example["token"], app="conformance")
+        assert not decision.allowed
+        assert decision.refusal is not None
+        assert (decision.refusal.code, decision.refusal.reason) == ("invalid_token", "expired")
+
+
+@pytest.mark.parametrize("example", named(NO_CLAIMS))
+def test_an_example_that_signs_plain_text_is_refused_as_claims(example: dict[str, Any]) -> None:
+    key = key_of(example["jwk"], [example["alg"]])
+
+    assert verifies_by_hand(key, example["alg"], example["token"])
+    assert stage_of_refusal(app_of(key), example["token"]) == "payload"
+
+
+@pytest.mark.parametrize("example", named(UNSIGNED))
+def test_the_unsigned_example_is_refused_whatever_keys_an_app_has(example: dict[str, Any]) -> None:
+    keys = [key_of(each["jwk"], [each["alg"]]) for each in EXAMPLES if each["jwk"] is not None]
+    decision = Gate([app_of(*keys, rules=Rules(user_id=("iss",)))], clock=lambda: 1_300_819_379).verify(
+        example["token"], app="conformance"
+    )
+
+    assert not decision.allowed
+    assert decision.refusal is not None
+    assert decision.refusal.reason == "algorithm_not_allowed"
+
+
+def test_the_secret_printed_in_the_rfc_cannot_be_an_apps_secret() -> None:
+    (printed,) = [each["jwk"]["k"] for each in EXAMPLES if each["alg"] == "HS256"]
+    for build in (lambda: Secret(base64url.decode(printed)), lambda: Secret.from_base64(printed)):
+        with pytest.raises(ConfigError, match="well-known example"):
+            build()

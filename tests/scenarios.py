@@ -1,0 +1,729 @@
+"""The one table of scenarios: what is asked, and what whoever asks and the application behind the gate must see.
+
+`test_scenarios` runs every row through the ASGI and the WSGI middleware, with one gate. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from wicket import (
+    App,
+    AppRef,
+    Bearer,
+    ConfigError,
+    Cookie,
+    Gate,
+    Header,
+    Host,
+    Limits,
+    Mode,
+    PathSegment,
+    Problem,
+    PublicKey,
+    PublicKeyBearer,
+    Query,
+    Refusal,
+    Request,
+    Revocations,
+    Secret,
+    TokenIssuer,
+    profiles,
+)
+from wicket.app import BrokenApp
+from wicket.errors import Code, Reason
+
+NOW: Final = 1_761_000_000
+"""The gate's time of day."""
+
+USERZ_ID: Final = "65fa1f3e8a1e5f2d9c1a5c01"
+ISSUER: Final = "https://id.globex.example"
+AUDIENCE: Final = "https://api.getuserfeedback.com"
+ERROR_DOCS: Final = "https://docs.example/errors#"
+_ISSUER_KEY: Final = ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"globex").digest())
+
+
+class Challenge(enum.Enum):
+    """What `WWW-Authenticate` says: nothing, who asks for a token, or what was wrong with the one that was sent."""
+
+    NONE = "none"
+    BARE = "bare"
+    ERROR = "error"
+
+
+class Form(enum.Enum):
+    """Whose body a refusal has."""
+
+    PROBLEM = "application/problem+json"
+    USERZ = "userz"
+    FEATUREBASE = "featurebase"
+    UNUSUAL = "unusual"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. Headers may repeat; the query is raw."""
+
+    method: str = "GET"
+    path: str = "/whoami"
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What comes of it.
+
+    For a request that passes, `code` and `reason` are what log-only reports, and `identity` is `app_id:user_id`, or
+    None for an anonymous one. `enforced` is what the decision says; `app_id` the app whose request it is.
+    """
+
+    status: int
+    code: Code | None = None
+    reason: Reason | None = None
+    identity: str | None = None
+    app_id: str | None = None
+    enforced: bool = True
+    challenge: Challenge = Challenge.NONE
+    form: Form = Form.PROBLEM
+    retry_after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    ask: Ask
+    expected: Expected
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Texts that no answer and no log record may carry."""
+
+
+# --- keys and tokens
+
+
+def key(app: str) -> bytes:
+    """The shared secret of one app."""
+    return hashlib.sha256(app.encode()).digest()
+
+
+def token(
+    app: str,
+    *,
+    without: Iterable[str] = (),
+    signed_by: str | None = None,
+    algorithm: str = "HS256",
+    typ: str = "JWT",
+    kid: str | None = None,
+    **claims: Any,
+) -> str:
+    """A token as the app's backend would sign it, with these claims and without those."""
+    payload: dict[str, Any] = {"sub": "ada", "iat": NOW, "exp": NOW + 3600, **claims}
+    for name in without:
+        del payload[name]
+    header: dict[str, Any] = {"typ": typ} if kid is None else {"typ": typ, "kid": kid}
+    material: bytes | None = {
+        "HS256": key(signed_by or app),
+        "HS512": hashlib.sha512(app.encode()).digest(),
+        "none": None,
+    }[algorithm]
+    return jwt.encode(payload, material, algorithm=algorithm, headers=header)  # type: ignore[arg-type]  # none has no key
+
+
+def strict_token(**claims: Any) -> str:
+    """A token that satisfies every rule of the app `strict`, but for what `claims` change."""
+    without = [name for name, value in claims.items() if value is None]
+    given = {"iss": "https://id.strict.example", "aud": "widgets", "app": "strict", "ctx": {"plan": "pro"}, **claims}
+    return token("strict", kid="2025-10", without=without, **given)
+
+
+def userz_token(**claims: Any) -> str:
+    return token(USERZ_ID, **{"app": USERZ_ID, **claims})
+
+
+def globex_token(**claims: Any) -> str:
+    payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW + 60, **claims}
+    return jwt.encode(payload, _ISSUER_KEY, algorithm="EdDSA")
+
+
+# --- the gate
+
+
+class _Exploding:
+    """A place for tokens with a fault of its own, standing in for any bug inside the gate."""
+
+    def read(self, request: Request) -> str | None:
+        if request.header("x-explode") is not None:
+            raise RuntimeError(f"a bug that quotes the request: {request.header('x-explode')}")
+        return None
+
+
+def _unusual(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    return 422, {"problem": refusal.code}
+
+
+_unusual_vendor = profiles.generic.extend(name="unusual", errors=_unusual)
+
+
+def _secret(app: str) -> list[Secret]:
+    return [Secret(key(app))]
+
+
+def _apps() -> list[App | BrokenApp]:
+    generic = profiles.generic
+    pem = _ISSUER_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return [
+        profiles.userz(
+            USERZ_ID, public_key="pub_acme", credentials=[Secret.from_hex(key(USERZ_ID).hex())], anonymous=False
+        ),
+        profiles.hissuno("hissuno", credentials=[Secret.from_text("sk_live_" + key("hissuno").hex())]),
+        profiles.featurebase("featurebase", credentials=[Secret.from_text(key("featurebase").hex())]),
+        profiles.getuserfeedback(
+            "globex", issuer=ISSUER, credentials=[PublicKey.from_pem(pem, algorithms=["EdDSA"], id=None)]
+        ),
+        generic(
+            "acme",
+            credentials=_secret("acme"),
+            public_key="pub_plain",
+            origins=["https://acme.example", "*.acme.example"],
+            revocations=Revocations(users={"mallory": NOW}, token_ids=frozenset({"stolen"})),
+            scopes=["read"],
+            scopes_claim="scope",
+            max_token_bytes=4_096,
+        ),
+        generic(
+            "strict",
+            credentials=[Secret(key("strict"), id="2025-10")],
+            issuer="https://id.strict.example",
+            audience="widgets",
+            app_claim="app",
+            min_lifetime=60,
+            max_lifetime=86_400,
+            attributes_claim="ctx",
+            max_attributes_bytes=100,
+            fixed={"role": "user"},
+        ),
+        generic(
+            "observed",
+            credentials=_secret("observed"),
+            public_key="pub_observed",
+            origins=["https://acme.example"],
+            mode=Mode.LOG_ONLY,
+        ),
+        generic("lobby", credentials=_secret("lobby"), origins=["https://acme.example"], anonymous=True),
+        generic(
+            "origin-observed",
+            credentials=_secret("origin-observed"),
+            origins=["https://acme.example"],
+            origin_mode=Mode.LOG_ONLY,
+        ),
+        generic(
+            "origin-enforced",
+            credentials=_secret("origin-enforced"),
+            origins=["https://acme.example"],
+            mode=Mode.LOG_ONLY,
+            origin_mode=Mode.ENFORCE,
+        ),
+        generic("browser", credentials=_secret("browser"), origins=["https://acme.example"], require_origin=True),
+        generic(
+            "portal",
+            credentials=_secret("portal"),
+            origins=["https://acme.example"],
+            tokens=[Bearer(), Cookie("session")],
+        ),
+        generic("new"),
+        BrokenApp("broken", public_key="pub_broken"),
+        BrokenApp("broken-observed", mode=Mode.LOG_ONLY),
+        generic("faulty", credentials=_secret("faulty"), tokens=[_Exploding(), Bearer()]),
+        generic(
+            "faulty-observed",
+            credentials=_secret("faulty-observed"),
+            tokens=[_Exploding(), Bearer()],
+            mode=Mode.LOG_ONLY,
+        ),
+        _unusual_vendor("unusual", credentials=_secret("unusual")),
+    ]
+
+
+def registry(ref: AppRef) -> App | None:
+    """Knows one app, fails for some, and has never heard of any other."""
+    if ref == AppRef("id", "loaded"):
+        return profiles.generic("loaded", credentials=_secret("loaded"))
+    if ref.value == "down":
+        raise ConnectionError("the database at db.internal is down")
+    if ref.value == "rotten":
+        raise ConfigError([Problem("credentials[0]", "is empty")])
+    if ref.value == "nonsense":
+        return "loaded"  # type: ignore[return-value]  # what a registry without type checks may return
+    return None
+
+
+def build_gate() -> Gate:
+    """The one gate behind which every scenario plays."""
+    return Gate(
+        _apps(),
+        registry=registry,
+        naming=[
+            PublicKeyBearer(),
+            Header("X-App-Id"),
+            Query("appId"),
+            Query("projectId"),
+            PathSegment(1),
+            Host("*.widgets.example"),
+            TokenIssuer(),
+        ],
+        tokens=[Bearer(), Query("jwt")],
+        clock=lambda: NOW,
+        error_docs=ERROR_DOCS,
+        limits=Limits(backoff_first=30.0),
+    )
+
+
+# --- the words in which the table is written
+
+
+def _app(name: str) -> tuple[str, str]:
+    return ("X-App-Id", name)
+
+
+def _bearer(text: str) -> tuple[str, str]:
+    return ("Authorization", f"Bearer {text}")
+
+
+def _origin(text: str) -> tuple[str, str]:
+    return ("Origin", text)
+
+
+def _passes(identity: str, *, code: Code | None = None) -> Expected:
+    """A verified user passes; `code` is what a part of the check in log-only reports."""
+    return Expected(status=200, identity=identity, app_id=identity.partition(":")[0], enforced=code is None, code=code)
+
+
+def _anonymous(app_id: str | None) -> Expected:
+    return Expected(status=200, app_id=app_id)
+
+
+def _reported(app_id: str, code: Code, reason: Reason | None = None) -> Expected:
+    """It would have been refused; log-only lets it pass as anonymous."""
+    return Expected(status=200, code=code, reason=reason, app_id=app_id, enforced=False)
+
+
+def _bad_token(reason: Reason) -> Expected:
+    return Expected(status=401, code="invalid_token", reason=reason, challenge=Challenge.ERROR)
+
+
+def _refused(
+    status: int, code: Code, challenge: Challenge, *, form: Form = Form.PROBLEM, reason: Reason | None = None
+) -> Expected:
+    return Expected(
+        status=status,
+        code=code,
+        reason=reason,
+        challenge=challenge,
+        form=form,
+        retry_after=status in (429, 503),
+    )
+
+
+_MISSING: Final = _refused(401, "missing_token", Challenge.BARE)
+_INVALID_REQUEST: Final = _refused(400, "invalid_request", Challenge.ERROR)
+_WRONG_ORIGIN: Final = _refused(403, "origin_not_allowed", Challenge.NONE)
+
+
+def _row(
+    name: str,
+    expected: Expected,
+    *headers: tuple[str, str],
+    query: str = "",
+    path: str = "/whoami",
+    method: str = "GET",
+) -> Scenario:
+    secrets = {word for _, value in headers for word in value.replace("session=", "").split() if word.count(".") == 2}
+    secrets.update(part.partition("=")[2] for part in query.split("&") if part.count(".") == 2)
+    return Scenario(name, Ask(method, path, query, headers), expected, tuple(sorted(secrets)))
+
+
+def _named_rows() -> list[Scenario]:
+    acme = token("acme")
+    return [
+        _row("a header names the app", _passes("acme:ada"), _app("acme"), _bearer(acme)),
+        _row("a query parameter names the app", _passes("acme:ada"), _bearer(acme), query="a=b&appId=acme"),
+        _row("an encoded query parameter names the app", _passes("acme:ada"), _bearer(acme), query="%61ppId=ac%6De"),
+        _row("a path segment names the app", _passes("acme:ada"), _bearer(acme), path="/in/acme"),
+        _row("a host names the app", _passes("acme:ada"), _bearer(acme), ("Host", "Acme.Widgets.Example:8000")),
+        _row("another host names nobody", _MISSING, _app("acme"), ("Host", "a.b.widgets.example")),
+        _row("two places that agree name one app", _passes("acme:ada"), _app("acme"), _bearer(acme), path="/in/acme"),
+        _row(
+            "two kinds of name that agree name one app",
+            _passes(f"{USERZ_ID}:ada"),
+            _app(USERZ_ID),
+            _bearer("pub_acme"),
+            ("X-Userz-User-Token", userz_token()),
+        ),
+        _row("the token's issuer names the app", _passes("globex:ada"), _bearer(globex_token())),
+        _row("a registry knows the app", _passes("loaded:ada"), _app("loaded"), _bearer(token("loaded"))),
+        _row("the scheme has no case", _passes("acme:ada"), _app("acme"), ("Authorization", f"bEARER {acme}")),
+        _row("ids are percent-encoded", _passes("acme:a%3Ab%40%C3%A9"), _app("acme"), _bearer(token("acme", sub="a:b@é"))),
+    ]
+
+
+def _vendor_rows() -> list[Scenario]:
+    userz = (_bearer("pub_acme"),)
+    header = "X-Userz-User-Token"
+    hissuno = {"signed_by": "hissuno", "without": ("sub",), "userId": "ada"}
+    feature = {"without": ("sub", "exp", "iat"), "userId": "ada"}
+
+    def text_signed(prefix: str, app: str, claims: Mapping[str, Any]) -> str:
+        return jwt.encode(dict(claims), prefix + key(app).hex(), algorithm="HS256")
+
+    hiss = text_signed("sk_live_", "hissuno", {"userId": "ada", "exp": NOW + 60})
+    feat = text_signed("", "featurebase", {"userId": "ada"})
+    email = text_signed("", "featurebase", {"email": "ada@acme.example"})
+    del hissuno, feature
+    return [
+        _row("userz: a user", _passes(f"{USERZ_ID}:ada"), *userz, (header, userz_token())),
+        _row("userz: no token", _refused(401, "missing_token", Challenge.BARE, form=Form.USERZ), *userz),
+        _row("userz: an empty token", _refused(401, "missing_token", Challenge.BARE, form=Form.USERZ), *userz, (header, "")),
+        _row(
+            "userz: a token of another app",
+            _refused(401, "invalid_token", Challenge.ERROR, form=Form.USERZ, reason="wrong_app"),
+            *userz,
+            (header, userz_token(app="another")),
+        ),
+        _row(
+            "userz: a demand of the handler",
+            _refused(403, "insufficient_scope", Challenge.ERROR, form=Form.USERZ),
+            *userz,
+            (header, userz_token()),
+            path="/admin",
+        ),
+        _row(
+            "userz: two tokens",
+            _refused(400, "invalid_request", Challenge.ERROR, form=Form.USERZ),
+            *userz,
+            (header, userz_token()),
+            (header, userz_token(sub="eve")),
+        ),
+        _row("hissuno: a user", _passes("hissuno:ada"), _bearer(hiss), query="projectId=hissuno"),
+        _row(
+            "hissuno: no token",
+            _refused(401, "missing_token", Challenge.BARE),
+            query="projectId=hissuno",
+        ),
+        _row("featurebase: a user", _passes("featurebase:ada"), _bearer(feat), query="appId=featurebase"),
+        _row(
+            "featurebase: an e-mail address",
+            _passes("featurebase:ada%40acme.example"),
+            query=f"appId=featurebase&jwt={email}",
+        ),
+        _row(
+            "featurebase: the same token in two places",
+            _passes("featurebase:ada"),
+            _bearer(feat),
+            query=f"appId=featurebase&jwt={feat}",
+        ),
+        _row(
+            "featurebase: two tokens in two places",
+            _refused(400, "invalid_request", Challenge.ERROR, form=Form.FEATUREBASE),
+            _bearer(feat),
+            query=f"appId=featurebase&jwt={email}",
+        ),
+        _row(
+            "featurebase: one place repeated",
+            _refused(400, "invalid_request", Challenge.ERROR, form=Form.FEATUREBASE),
+            query=f"appId=featurebase&jwt={feat}&jwt={feat}",
+        ),
+        _row(
+            "featurebase: a bad token is a 400",
+            _refused(400, "invalid_token", Challenge.ERROR, form=Form.FEATUREBASE, reason="bad_signature"),
+            query=f"appId=featurebase&jwt={token('acme')}",
+        ),
+        _row(
+            "featurebase: no token is a 400",
+            _refused(400, "missing_token", Challenge.BARE, form=Form.FEATUREBASE),
+            query="appId=featurebase&jwt=",
+        ),
+        _row("getuserfeedback: a user", _passes("globex:ada"), _app("globex"), _bearer(globex_token())),
+        _row(
+            "getuserfeedback: a shared secret never serves",
+            _bad_token("algorithm_not_allowed"),
+            _app("globex"),
+            _bearer(token("globex", iss=ISSUER, aud=AUDIENCE)),
+        ),
+        _row(
+            "getuserfeedback: another audience",
+            _bad_token("wrong_audience"),
+            _bearer(globex_token(aud=AUDIENCE + "/")),
+        ),
+        _row(
+            "a vendor's unusual status",
+            _refused(422, "missing_token", Challenge.BARE, form=Form.UNUSUAL),
+            _app("unusual"),
+        ),
+    ]
+
+
+def _token_rows() -> list[Scenario]:
+    def acme(name: str, reason: Reason, text: str) -> Scenario:
+        return _row(name, _bad_token(reason), _app("acme"), _bearer(text))
+
+    def strict(name: str, reason: Reason, **claims: Any) -> Scenario:
+        return _row(name, _bad_token(reason), _app("strict"), _bearer(strict_token(**{"role": "user", **claims})))
+
+    good = token("acme")
+    head, body, signature = good.split(".")
+    return [
+        _row("no token", _MISSING, _app("acme")),
+        _row("another scheme is no token", _MISSING, _app("acme"), ("Authorization", "Basic YTpi")),
+        acme("two parts", "malformed", f"{head}.{body}"),
+        acme("five parts", "malformed", f"{good}.{head}.{body}"),
+        acme("not base64url", "malformed", f"{head}.{body}.{signature}="),
+        acme("a header that is no JSON", "malformed", f"e30x.{body}.{signature}"),
+        acme("null as text", "malformed", "null"),
+        acme("too large", "too_large", token("acme", filling="x" * 4_096)),
+        acme("unsigned", "algorithm_not_allowed", token("acme", algorithm="none")),
+        acme("another algorithm", "algorithm_not_allowed", token("acme", algorithm="HS512")),
+        acme("another app's key", "bad_signature", token("acme", signed_by="strict")),
+        acme("a changed signature", "bad_signature", f"{head}.{body}.{'A' * len(signature)}"),
+        acme("another signature and expired", "bad_signature", token("acme", signed_by="strict", exp=1)),
+        acme("expired", "expired", token("acme", exp=NOW - 30)),
+        acme("not yet valid", "not_yet_valid", token("acme", nbf=NOW + 31)),
+        acme("issued in the future", "issued_in_future", token("acme", iat=NOW + 31)),
+        acme("another type", "wrong_type", token("acme", typ="at+jwt")),
+        acme("an audience where none is known", "wrong_audience", token("acme", aud="widgets")),
+        acme("without sub", "missing_claim", token("acme", without=["sub"])),
+        acme("without exp", "missing_claim", token("acme", without=["exp"])),
+        acme("exp as text", "bad_claim", token("acme", exp=str(NOW + 60))),
+        acme("exp in milliseconds", "bad_claim", token("acme", exp=NOW * 1000)),
+        acme("an empty user id", "bad_claim", token("acme", sub="")),
+        acme("a user id with a line break", "bad_claim", token("acme", sub="a\r\nRemote-User: root")),
+        acme("a revoked user", "revoked", token("acme", sub="mallory")),
+        acme("a revoked token", "revoked", token("acme", jti="stolen")),
+        _row("within the skew", _passes("acme:ada"), _app("acme"), _bearer(token("acme", exp=NOW - 29))),
+        _row("every rule holds", _passes("strict:ada"), _app("strict"), _bearer(strict_token(role="user"))),
+        strict("a lifetime that is too long", "lifetime_too_long", exp=NOW + 86_401),
+        strict("a lifetime that is too short", "lifetime_too_short", exp=NOW + 59),
+        strict("another issuer", "wrong_issuer", iss="https://id.evil.example"),
+        strict("an issuer with a slash more", "wrong_issuer", iss="https://id.strict.example/"),
+        strict("another audience", "wrong_audience", aud=["others"]),
+        strict("made for another app", "wrong_app", app="acme"),
+        strict("another fixed value", "bad_claim", role="admin"),
+        strict("too much context", "context_too_large", ctx={"x": "y" * 100}),
+        strict("without issuer", "missing_claim", iss=None),
+        _row(
+            "an unknown key id",
+            _bad_token("key_not_found"),
+            _app("strict"),
+            _bearer(token("strict", kid="2019-01")),
+        ),
+        _row(
+            "an app without credential and a token",
+            _refused(401, "config_missing", Challenge.ERROR),
+            _app("new"),
+            _bearer(good),
+        ),
+        _row("an app without credential and no token", _MISSING, _app("new")),
+    ]
+
+
+def _app_rows() -> list[Scenario]:
+    good = _bearer(token("acme"))
+    unknown = _refused(401, "unknown_app", Challenge.BARE)
+    unknown_with_token = _refused(401, "unknown_app", Challenge.ERROR)
+    unavailable = _refused(503, "apps_unavailable", Challenge.NONE)
+    return [
+        _row("no app at all", unknown),
+        _row("no app but a token", unknown_with_token, good),
+        _row("an app that nobody knows", unknown, _app("nobody")),
+        _row("an app that nobody knows and a token", unknown_with_token, _app("nobody"), good),
+        _row("a public key that nobody knows", unknown, _bearer("pub_nobody")),
+        _row("an app's name that is far too long", unknown, _app("a" * 129)),
+        _row("an issuer that nobody knows", unknown_with_token, _bearer(globex_token(iss="https://evil.example"))),
+        _row("a broken app", _refused(401, "config_invalid", Challenge.BARE), _app("broken")),
+        _row("a broken app and a token", _refused(401, "config_invalid", Challenge.ERROR), _app("broken"), good),
+        _row("a broken app of the registry", _refused(401, "config_invalid", Challenge.BARE), _app("rotten")),
+        _row("a broken app in log-only", _reported("broken-observed", "config_invalid"), _app("broken-observed"), good),
+        _row("a registry that is down", unavailable, _app("down"), good),
+        _row("a registry that is down, asked without a token", unavailable, _app("down")),
+        _row("a registry that returns nonsense", unavailable, _app("nonsense"), good),
+        _row(
+            "a bug inside the gate",
+            _refused(503, "internal_error", Challenge.NONE),
+            _app("faulty"),
+            ("X-Explode", token("faulty")),
+        ),
+        _row(
+            "a bug inside the gate in log-only",
+            _reported("faulty-observed", "internal_error"),
+            _app("faulty-observed"),
+            ("X-Explode", token("faulty-observed")),
+        ),
+    ]
+
+
+def _contradiction_rows() -> list[Scenario]:
+    good = token("acme")
+    plain = _refused(400, "invalid_request", Challenge.BARE)
+    return [
+        _row("Authorization twice", _INVALID_REQUEST, _app("acme"), _bearer(good), _bearer(good)),
+        _row("Authorization of two schemes", _INVALID_REQUEST, _app("acme"), ("Authorization", "Basic YTpi"), _bearer(good)),
+        _row("Authorization joined with a comma", _INVALID_REQUEST, _app("acme"), _bearer(f"{good}, Bearer {good}")),
+        _row("Bearer with nothing", plain, _app("acme"), ("Authorization", "Bearer")),
+        _row("Bearer with a tab", plain, _app("acme"), ("Authorization", "Bearer\t" + good)),
+        _row("Bearer with two words", _INVALID_REQUEST, _app("acme"), _bearer(f"{good} {good}")),
+        _row("two names for two apps", _INVALID_REQUEST, _app("acme"), _bearer(good), query="appId=strict"),
+        _row("two names, one of a public key", plain, _app("acme"), _bearer("pub_acme")),
+        _row("two names, one of nobody", _INVALID_REQUEST, _app("acme"), _bearer(good), query="appId=nobody"),
+        _row("two names, header and path", _INVALID_REQUEST, _app("acme"), _bearer(good), path="/in/strict"),
+        _row("two names, header and host", _INVALID_REQUEST, _app("acme"), _bearer(good), ("Host", "strict.widgets.example")),
+        _row("the header of the name twice", _INVALID_REQUEST, _app("acme"), _app("acme"), _bearer(good)),
+        _row("the parameter of the name twice", _INVALID_REQUEST, _bearer(good), query="appId=acme&appId=acme"),
+        _row("two names, the second of a log-only app", plain, _app("acme"), _bearer("pub_observed")),
+        _row("two names, the first of a log-only app", plain, _app("observed"), _bearer("pub_acme")),
+        _row("two names, a log-only app and nobody", _INVALID_REQUEST, _app("observed"), _bearer(good), query="appId=nobody"),
+        _row("the name of a log-only app twice", plain, _app("observed"), _app("observed")),
+        _row("Origin twice", _INVALID_REQUEST, _app("acme"), _bearer(good), *[_origin("https://acme.example")] * 2),
+    ]
+
+
+def _origin_rows() -> list[Scenario]:
+    good, lobby, portal = _bearer(token("acme")), _bearer(token("lobby")), token("portal")
+    session = ("Cookie", f"theme=dark; session={portal}")
+    home, evil = _origin("https://acme.example"), _origin("https://evil.example")
+    watched = _bearer(token("origin-observed"))
+    return [
+        _row("an origin that is admitted", _passes("acme:ada"), _app("acme"), good, home),
+        _row("a subdomain that is admitted", _passes("acme:ada"), _app("acme"), good, _origin("https://a.b.acme.example")),
+        _row("another origin", _WRONG_ORIGIN, _app("acme"), good, evil),
+        _row("another origin without a token", _WRONG_ORIGIN, _app("acme"), evil),
+        _row("an origin that ends alike", _WRONG_ORIGIN, _app("acme"), good, _origin("https://evilacme.example")),
+        _row("the origin null", _WRONG_ORIGIN, _app("acme"), good, _origin("null")),
+        _row("no origin where one is required", _WRONG_ORIGIN, _app("browser"), _bearer(token("browser"))),
+        _row("an origin where one is required", _passes("browser:ada"), _app("browser"), _bearer(token("browser")), home),
+        _row("anonymous is admitted", _anonymous("lobby"), _app("lobby")),
+        _row("anonymous is admitted from home", _anonymous("lobby"), _app("lobby"), home),
+        _row("anonymous is not admitted from elsewhere", _WRONG_ORIGIN, _app("lobby"), evil),
+        _row("anonymous may be admitted, a user is known", _passes("lobby:ada"), _app("lobby"), lobby),
+        _row("anonymous may be admitted, a bad token not", _bad_token("bad_signature"), _app("lobby"), good),
+        _row("only the origin is observed", _passes("origin-observed:ada"), _app("origin-observed"), watched, home),
+        _row(
+            "only the origin is observed, and is wrong",
+            _passes("origin-observed:ada", code="origin_not_allowed"),
+            _app("origin-observed"),
+            watched,
+            evil,
+        ),
+        _row("only the origin is observed, not the token", _MISSING, _app("origin-observed"), evil),
+        _row("only the origin is observed, a bad token not", _bad_token("bad_signature"), _app("origin-observed"), good, evil),
+        _row("only the origin is enforced, and is wrong", _WRONG_ORIGIN, _app("origin-enforced"), evil),
+        _row(
+            "only the origin is enforced, the token not",
+            _reported("origin-enforced", "invalid_token", "bad_signature"),
+            _app("origin-enforced"),
+            good,
+            home,
+        ),
+        _row("a cookie holds the token", _passes("portal:ada"), _app("portal"), session),
+        _row("a cookie from home may change something", _passes("portal:ada"), _app("portal"), session, home, method="POST"),
+        _row("a cookie from nowhere may not", _WRONG_ORIGIN, _app("portal"), session, method="POST"),
+        _row("a cookie from elsewhere may not", _WRONG_ORIGIN, _app("portal"), session, evil, method="POST"),
+        _row(
+            "a header goes before a cookie",
+            _passes("portal:eve"),
+            _app("portal"),
+            session,
+            _bearer(token("portal", sub="eve")),
+            method="POST",
+        ),
+        _row("an empty cookie is no token", _MISSING, _app("portal"), ("Cookie", "session=")),
+        _row(
+            "a cookie twice",
+            _INVALID_REQUEST,
+            _app("portal"),
+            ("Cookie", f"session={portal}; session={portal}"),
+        ),
+    ]
+
+
+def _log_only_rows() -> list[Scenario]:
+    home, evil = _origin("https://acme.example"), _origin("https://evil.example")
+    good = _bearer(token("observed"))
+    return [
+        _row("log-only: a user", Expected(status=200, identity="observed:ada", app_id="observed", enforced=False), _app("observed"), good),
+        _row("log-only: no token", _reported("observed", "missing_token"), _app("observed"), home),
+        _row(
+            "log-only: a bad signature",
+            _reported("observed", "invalid_token", "bad_signature"),
+            _app("observed"),
+            _bearer(token("observed", signed_by="acme", sub="root")),
+        ),
+        _row(
+            "log-only: expired",
+            _reported("observed", "invalid_token", "expired"),
+            _app("observed"),
+            _bearer(token("observed", sub="root", exp=NOW - 3600)),
+        ),
+        _row("log-only: unsigned", _reported("observed", "invalid_token", "algorithm_not_allowed"), _app("observed"), _bearer(token("observed", algorithm="none"))),
+        _row("log-only: another origin", _reported("observed", "origin_not_allowed"), _app("observed"), good, evil),
+        _row("log-only: two words", _reported("observed", "invalid_request"), query="appId=observed", path="/whoami"),
+    ]
+
+
+def _handler_rows() -> list[Scenario]:
+    good = _bearer(token("acme"))
+    return [
+        _row(
+            "a handler demands a scope",
+            _refused(403, "insufficient_scope", Challenge.ERROR),
+            _app("acme"),
+            good,
+            path="/admin",
+        ),
+        _row(
+            "a handler demands a scope of an anonymous user",
+            _refused(403, "insufficient_scope", Challenge.BARE),
+            _app("lobby"),
+            path="/admin",
+        ),
+        _row("a handler turns away too many", _refused(429, "rate_limited", Challenge.NONE), _app("acme"), good, path="/busy"),
+        _row(
+            "a handler's words cannot break out of the challenge",
+            _refused(403, "insufficient_scope", Challenge.ERROR),
+            _app("acme"),
+            good,
+            path="/quotes",
+        ),
+        _row("a handler demands a user and has one", _passes("acme:ada"), _app("acme"), good, path="/mine"),
+        _row("a handler demands a user of an anonymous one", _MISSING, _app("lobby"), path="/mine"),
+        _row(
+            "a handler demands a user of a bad token in log-only",
+            _bad_token("bad_signature"),
+            _app("observed"),
+            good,
+            path="/mine",
+        ),
+        _row("HEAD is decided about as GET is", _passes("acme:ada"), _app("acme"), good, method="HEAD"),
+        _row("HEAD is refused without a body", _MISSING, _app("acme"), method="HEAD"),
+        _row("OPTIONS without a preflight's headers is gated", _MISSING, _app("acme"), method="OPTIONS"),
+    ]
+
+
+SCENARIOS: Final = (
+    *_named_rows(),
+    *_vendor_rows(),
+    *_token_rows(),
+    *_app_rows(),
+    *_contradiction_rows(),
+    *_origin_rows(),
+    *_log_only_rows(),
+    *_handler_rows(),
+)

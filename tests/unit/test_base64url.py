@@ -1,0 +1,45 @@
+"""Base64url has one spelling for each value, and no other is read."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from wicket import base64url
+
+VALUES = [b"", b"f", b"fo", b"foo", b"foob", b"\xff\xfe\xfd", b"\xfb\xff\xbf", bytes(range(256))]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_what_is_written_is_read_again(value: bytes) -> None:
+    text = base64url.encode(value)
+    assert text == base64.urlsafe_b64encode(value).decode().rstrip("=")
+    assert base64url.decode(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["Zg==", "Zm8=", "Zm9v=", "+/8", "Zm 9v", "Zm9v\n", "\nZm9v", "Zm9vé", "Zm.9v", "٣٣٣٣", "\ud800AAA", "="]
+)
+def test_any_other_character_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not base64url"):
+        base64url.decode(text)
+
+
+@pytest.mark.parametrize("text", ["A", "AAAAA", "Zh", "Zm9", "AB", "AAB", "__", "___"])
+def test_a_second_spelling_of_a_value_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not canonical base64url"):
+        base64url.decode(text)
+
+
+def test_only_one_last_character_in_16_or_4_is_canonical() -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+    def reads(text: str) -> bool:
+        try:
+            return base64url.encode(base64url.decode(text)) == text
+        except ValueError:
+            return False
+
+    assert sum(reads("A" + last) for last in alphabet) == 4
+    assert sum(reads("AA" + last) for last in alphabet) == 16

@@ -1,0 +1,45 @@
+"""The numbers of a gate have defaults, and only positive ones are taken."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from tests.unit.support import problems_of
+from wicket import Limits
+
+NAMES = [field.name for field in fields(Limits)]
+COUNTS = [field.name for field in fields(Limits) if isinstance(getattr(Limits(), field.name), int)]
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    limits = Limits()
+    assert limits.log_only_timeout == 0.5
+    assert (limits.backoff_first, limits.backoff_last) == (1.0, 60.0)
+    assert limits.app_stale == 3600.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", None, True])
+def test_a_limit_must_be_a_positive_number(name: str, value: Any) -> None:
+    assert problems_of(lambda: Limits(**{name: value})) == {f"limits.{name}": "must be a positive number"}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_must_be_whole(name: str) -> None:
+    changed: dict[str, Any] = {name: 1.5}
+    assert problems_of(lambda: Limits(**changed)) == {f"limits.{name}": "must be a whole number"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in COUNTS])
+def test_a_time_may_be_whole_or_not(name: str) -> None:
+    for value in (1, 0.25):
+        changed: dict[str, Any] = {name: value}
+        assert getattr(Limits(**changed), name) == value
+
+
+def test_every_wrong_limit_is_named_at_once() -> None:
+    found = problems_of(lambda: Limits(max_apps=0, load_timeout=-1, max_absent=1.5))  # type: ignore[arg-type]
+    assert set(found) == {"limits.max_apps", "limits.load_timeout", "limits.max_absent"}

@@ -1,0 +1,135 @@
+"""ASGI scopes and WSGI environs give the same neutral view of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.support import refusal_of
+from wicket import Request
+from wicket.request import Answer
+
+
+def scope(**changes: Any) -> dict[str, Any]:
+    return {"type": "http", "method": "GET", "path": "/", "headers": [], **changes}
+
+
+def test_an_asgi_scope_is_viewed() -> None:
+    request = Request.from_asgi(
+        scope(method="POST", path="/a/b", query_string=b"x=1&y=%20", headers=[(b"X-App-Id", b"acme"), (b"a", b"\xe9")])
+    )
+    assert (request.method, request.path, request.query, request.websocket) == ("POST", "/a/b", "x=1&y=%20", False)
+    assert request.header("x-app-id") == "acme"
+    assert request.header("a") == "é"
+    assert request.header("absent") is None
+
+
+def test_a_scope_without_a_query_has_an_empty_one() -> None:
+    assert Request.from_asgi(scope()).query == ""
+
+
+def test_a_handshake_counts_as_get() -> None:
+    request = Request.from_asgi({"type": "websocket", "path": "/ws", "headers": []})
+    assert (request.method, request.websocket, request.unsafe) == ("GET", True, True)
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "seen"),
+    [
+        ("", "/a", "/a"),
+        ("/v1", "/v1/a", "/a"),
+        ("/v1", "/v1", ""),
+        ("/v1", "/v10/a", "/v10/a"),
+        ("/v1", "/a", "/a"),
+        ("/", "/a", "/a"),
+    ],
+)
+def test_the_mount_point_is_taken_off_an_asgi_path(root: str, path: str, seen: str) -> None:
+    assert Request.from_asgi(scope(root_path=root, path=path)).path == seen
+
+
+def test_a_wsgi_environ_is_viewed() -> None:
+    request = Request.from_wsgi(
+        {
+            "REQUEST_METHOD": "PUT",
+            "SCRIPT_NAME": "/v1",
+            "PATH_INFO": "/a",
+            "QUERY_STRING": "x=1",
+            "HTTP_X_APP_ID": "acme",
+            "CONTENT_TYPE": "text/plain",
+            "wsgi.input": object(),
+        }
+    )
+    assert (request.method, request.path, request.query, request.websocket) == ("PUT", "/a", "x=1", False)
+    assert request.header("x-app-id") == "acme"
+    assert request.header("content-type") is None
+
+
+def test_a_bare_environ_has_an_empty_path_and_query() -> None:
+    request = Request.from_wsgi({"REQUEST_METHOD": "GET"})
+    assert (request.path, request.query) == ("", "")
+
+
+@pytest.mark.parametrize(("path", "seen"), [("/caf\xc3\xa9", "/café"), ("/\xff", "/\ufffd"), ("/ā", "/?")])
+def test_a_wsgi_path_is_read_as_utf8(path: str, seen: str) -> None:
+    assert Request.from_wsgi({"REQUEST_METHOD": "GET", "PATH_INFO": path}).path == seen
+
+
+def test_header_names_compare_without_case() -> None:
+    assert Request(headers=[("X-APP-id", "acme")]).header("x-app-id") == "acme"
+
+
+def test_repeated_headers_join_with_commas_and_cookies_with_semicolons() -> None:
+    pairs = [("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1"), ("cookie", "b=2")]
+    for request in (
+        Request(headers=pairs),
+        Request.from_asgi(scope(headers=[(name.encode(), value.encode()) for name, value in pairs])),
+    ):
+        assert request.header("x-a") == "1,2"
+        assert request.header("cookie") == "a=1; b=2"
+
+
+def test_a_single_header_is_read_without_outer_blanks() -> None:
+    request = Request(headers=[("Origin", " \thttps://a.com\t ")])
+    assert request.single("origin") == "https://a.com"
+    assert request.single("absent") is None
+
+
+@pytest.mark.parametrize("headers", [[("A", "1"), ("a", "1")], [("a", "1,1")], [("a", ",")]])
+def test_a_header_that_may_stand_once_is_refused_twice(headers: list[tuple[str, str]]) -> None:
+    refusal = refusal_of(lambda: Request(headers=headers).single("a"))
+    assert refusal.code == "invalid_request"
+    assert refusal.detail == "The header a may be sent once, with one value."
+
+
+@pytest.mark.parametrize(
+    ("method", "unsafe"),
+    [("GET", False), ("HEAD", False), ("OPTIONS", False), ("TRACE", False), ("POST", True), ("DELETE", True), ("X", True)],
+)
+def test_methods_that_may_change_something_are_unsafe(method: str, unsafe: bool) -> None:
+    assert Request(method).unsafe is unsafe
+
+
+PREFLIGHT = [("Origin", "https://a.com"), ("Access-Control-Request-Method", "PUT")]
+
+
+def test_a_preflight_is_options_with_both_headers() -> None:
+    assert Request("OPTIONS", headers=PREFLIGHT).preflight
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("GET", headers=PREFLIGHT),
+        Request("OPTIONS", headers=PREFLIGHT[:1]),
+        Request("OPTIONS", headers=PREFLIGHT[1:]),
+        Request("OPTIONS", headers=PREFLIGHT, websocket=True),
+    ],
+)
+def test_anything_less_is_no_preflight(request_: Request) -> None:
+    assert not request_.preflight
+
+
+def test_an_answer_is_a_value() -> None:
+    assert Answer(401, (("a", "b"),), b"x") == Answer(401, (("a", "b"),), b"x")
