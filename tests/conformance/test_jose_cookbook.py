@@ -18,11 +18,10 @@ from tests.conformance.vectors import (
     stage_of_refusal,
     verifies_by_hand,
 )
+from tests.properties.tokens import signed_bytes
 from wicket import Gate
 from wicket.keys.algorithms import ASYMMETRIC
 from wicket.keys.jwk import import_jwk
-
-from tests.properties.tokens import signed_bytes  # isort: skip
 
 pytestmark = needs_vectors
 
@@ -64,7 +63,9 @@ def test_a_compact_example_verifies_and_is_refused_only_as_claims(name: str) -> 
 
 @pytest.mark.parametrize("name", COMPACT)
 def test_a_compact_example_does_not_verify_with_the_key_of_another(name: str) -> None:
-    others = [key for other, example in COMPACT.items() if other != name for key in keys_of(example)]
+    (own,) = keys_of(COMPACT[name])
+    keys = [key for example in COMPACT.values() for key in keys_of(example)]
+    others = [key for key in keys if key.fingerprint != own.fingerprint]  # sections 4.1 and 4.2 share one
 
     assert stage_of_refusal(app_of(*others), COMPACT[name]["output"]["compact"]) in ("choice of key", "signature")
 

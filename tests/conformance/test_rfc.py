@@ -83,6 +83,7 @@ def test_the_unsigned_example_is_refused_whatever_keys_an_app_has(example: dict[
 
 def test_the_secret_printed_in_the_rfc_cannot_be_an_apps_secret() -> None:
     (printed,) = [each["jwk"]["k"] for each in EXAMPLES if each["alg"] == "HS256"]
-    for build in (lambda: Secret(base64url.decode(printed)), lambda: Secret.from_base64(printed)):
-        with pytest.raises(ConfigError, match="well-known example"):
-            build()
+    with pytest.raises(ConfigError, match="well-known example"):
+        Secret(base64url.decode(printed))
+    with pytest.raises(ConfigError, match="well-known example"):
+        Secret.from_base64(printed)

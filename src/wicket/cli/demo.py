@@ -194,7 +194,7 @@ def servers(gate: Gate) -> Iterator[dict[str, str]]:
     """Both applications on free loopback ports: uvicorn for Starlette, waitress for Flask. Gives their addresses."""
     asgi_socket, wsgi_socket = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
     asgi_server = uvicorn.Server(uvicorn.Config(starlette_app(gate), log_level="warning", lifespan="off"))
-    wsgi_server = waitress.server.create_server(flask_app(gate), sockets=[wsgi_socket], threads=4)
+    wsgi_server: Any = waitress.server.create_server(flask_app(gate), sockets=[wsgi_socket], threads=4)
     threads = [
         threading.Thread(target=asgi_server.run, args=([asgi_socket],), daemon=True),
         threading.Thread(target=wsgi_server.run, daemon=True),
@@ -207,9 +207,10 @@ def servers(gate: Gate) -> Iterator[dict[str, str]]:
         yield addresses
     finally:
         asgi_server.should_exit = True
-        wsgi_server.close()
+        wsgi_server.trigger.pull_trigger(wsgi_server.close)  # on its own thread: the loop must not lose its sockets
         for thread in threads:
             thread.join(10)
+        wsgi_server.task_dispatcher.shutdown()
 
 
 def run_demo(console: Console, *, serve: bool) -> int:

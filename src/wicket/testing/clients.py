@@ -5,7 +5,6 @@ Nothing is imported from a framework here: a client is known by what it offers.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -117,12 +116,12 @@ def _apply_to_werkzeug(client: Any, headers: dict[str, str], query: dict[str, st
         client.set_cookie(name, value)
     if query:
         # Werkzeug's client has no default query, so its one way into the application is given one.
-        plain = getattr(client.open, "func", client.open)
+        added = urlencode(query)
 
-        def opened(*args: Any, added: str, **kwargs: Any) -> Any:
+        def opened(*args: Any, **kwargs: Any) -> Any:
             given = kwargs.get("query_string") or ""
             text = given if isinstance(given, str) else urlencode(given)
             kwargs["query_string"] = f"{text}&{added}" if text else added
-            return plain(*args, **kwargs)
+            return type(client).open(client, *args, **kwargs)
 
-        client.open = functools.partial(opened, added=urlencode(query))
+        client.open = opened

@@ -1,0 +1,48 @@
+"""One Node process that signs everything this room looks at, with the libraries that the vendors' documents name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.orders import KEYS, ORDERS
+from tests.interop.signed import SignedElsewhere
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of `node`, with the packages of package-lock.json installed beside the script."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are needed to sign tokens as the vendors' documents show")
+    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    if installed(wanted) != wanted:
+        done = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=90
+        )
+        if done.returncode != 0:
+            pytest.skip("npm could not install the packages that sign: is there a network?")
+    return node
+
+
+def installed(wanted: dict[str, str]) -> dict[str, str]:
+    """Which of the wanted packages stand in node_modules, with their versions."""
+    manifests = {name: HERE / "node_modules" / name / "package.json" for name in wanted}
+    return {name: json.loads(path.read_text())["version"] for name, path in manifests.items() if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def elsewhere(node: str) -> SignedElsewhere:
+    """Every token of `orders`, signed by one run of sign.js."""
+    order = json.dumps({"orders": [{"name": name, **each} for name, each in ORDERS.items()], "keys": KEYS})
+    done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return SignedElsewhere(answer["tokens"], answer["keys"])

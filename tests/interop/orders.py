@@ -1,0 +1,172 @@
+"""What is ordered from the signers: for each vendor one token as its document has it, and one per broken rule."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any, Final
+
+NOW: Final = int(time.time())
+
+HISSUNO_SECRET: Final = "sk_live_" + hashlib.sha256(b"a project of these tests").hexdigest()[:32]
+FEATUREBASE_SECRET: Final = "fb-jwt-7c1e0a5e4d0b4a0f9f6b2d8c"
+USERZ_HEX: Final = "9f1d4c6b8a70e2534f0c1b2a3948576655443322110ffeeddccbbaa998877661"
+USERZ_BASE64: Final = "nx1Ma4pw4lNPDBsqOUhXZlVEMyIRD/7t3Mu6qZiHdmE="  # the same 32 bytes
+USERZ_APP: Final = "65fa1f3e8a1e5f2d9c1a5c01"
+AUDIENCE: Final = "https://api.getuserfeedback.com"
+ISSUER: Final = "https://id.globex.com"
+
+KEYS: Final = [
+    {"kid": "rsa-1", "alg": "RS256"},
+    {"kid": "ec-1", "alg": "ES256"},
+    {"kid": "ed-1", "alg": "EdDSA"},
+    {"kid": "rsa-512", "alg": "RS512"},
+    {"kid": "stranger", "alg": "ES256"},
+]
+
+USER: Final = {"id": "user-1", "name": "Ada Lovelace", "email": "ada@acme.com"}
+
+TOKEN_DATA: Final[dict[str, Any]] = {
+    "name": "Ada Lovelace",
+    "email": "ada@acme.com",
+    "userId": "user-1",
+    "profilePicture": "https://example.com/images/yourcustomer.png",
+    "title": "Product Manager",
+    "plan": "Premium",
+    "number": "123",
+    "companies": [
+        {
+            "id": "987654321",
+            "name": "Business Inc. 23",
+            "monthlySpend": 500,
+            "createdAt": "2023-05-19T15:35:49.915Z",
+            "industry": "Fintech",
+            "location": "Canada",
+        }
+    ],
+}
+
+USERZ_PAYLOAD: Final[dict[str, Any]] = {
+    "sub": "user-1",
+    "app": USERZ_APP,
+    "ctx": {"email": "ada@acme.com", "plan": "pro", "name": "Ada Łovelace"},
+    "iat": NOW,
+    "exp": NOW + 3600,
+}
+
+ISSUER_PAYLOAD: Final[dict[str, Any]] = {
+    "iss": ISSUER,
+    "aud": AUDIENCE,
+    "sub": "user_2abc",
+    "iat": NOW,
+    "exp": NOW + 300,
+    "email": "ada@globex.com",
+}
+
+
+def without(claims: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The claims less these."""
+    return {name: value for name, value in claims.items() if name not in names}
+
+
+def _hissuno(changes: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"by": "hissuno", "user": USER, "secret": HISSUNO_SECRET, "changes": changes or {}, **more}
+
+
+def _featurebase(token_data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"by": "featurebase", "tokenData": token_data, "secret": FEATUREBASE_SECRET, **more}
+
+
+def _userz(changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
+    payload = without({**USERZ_PAYLOAD, **(changes or {})}, *without_claims)
+    return {"by": "userz", "payload": payload, "secret": USERZ_HEX, "encoding": "hex", **more}
+
+
+def _issuer(changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
+    payload = without({**ISSUER_PAYLOAD, **(changes or {})}, *without_claims)
+    return {"by": "issuer", "payload": payload, "kid": "rsa-1", **more}
+
+
+HISSUNO: Final = {
+    "hissuno": _hissuno(),
+    "hissuno: expired": _hissuno({"exp": NOW - 3600, "iat": NOW - 7200}, options={"expiresIn": None}),
+    "hissuno: no expiry": _hissuno(options={"expiresIn": None}),
+    "hissuno: no user": _hissuno({"userId": None}),
+    "hissuno: a number as user": _hissuno({"userId": 42}),
+    "hissuno: an empty user": _hissuno({"userId": ""}),
+    "hissuno: metadata that is no text": _hissuno({"userMetadata": {"age": 36}}),
+    "hissuno: metadata that is no object": _hissuno({"userMetadata": "Ada"}),
+    "hissuno: another key": _hissuno(secret=HISSUNO_SECRET + "x"),
+    "hissuno: HS512": _hissuno(options={"algorithm": "HS512"}),
+    "hissuno: issued tomorrow": _hissuno({"iat": NOW + 86_400}),
+    "hissuno: not before tomorrow": _hissuno(options={"notBefore": "1h"}),
+    "hissuno: for an audience": _hissuno(options={"audience": "https://elsewhere.example"}),
+    "hissuno: unsigned": {"by": "unsigned", "payload": {"userId": "user-1", "exp": NOW + 3600}},
+}
+
+FEATUREBASE: Final = {
+    "featurebase": _featurebase(TOKEN_DATA),
+    "featurebase: only an address": _featurebase(without(TOKEN_DATA, "userId")),
+    "featurebase: with an expiry": _featurebase(TOKEN_DATA, options={"expiresIn": "1h"}),
+    "featurebase: nobody": _featurebase(without(TOKEN_DATA, "userId", "email")),
+    "featurebase: expired": _featurebase({**TOKEN_DATA, "iat": NOW - 7200}, options={"expiresIn": "1h"}),
+    "featurebase: a number as user": _featurebase({**TOKEN_DATA, "userId": 123456}),
+    "featurebase: a company without a name": _featurebase({**TOKEN_DATA, "companies": [{"id": "987654321"}]}),
+    "featurebase: a company without an id": _featurebase({**TOKEN_DATA, "companies": [{"name": "Business Inc."}]}),
+    "featurebase: one company, no list": _featurebase({**TOKEN_DATA, "companies": TOKEN_DATA["companies"][0]}),
+    "featurebase: another key": _featurebase(TOKEN_DATA, secret="iv_of-another-organisation-altogether"),
+    "featurebase: HS384": _featurebase(TOKEN_DATA, options={"algorithm": "HS384"}),
+    "featurebase: unsigned": {"by": "unsigned", "payload": TOKEN_DATA},
+}
+
+USERZ: Final = {
+    "userz": _userz(),
+    "userz: base64": _userz(secret=USERZ_BASE64, encoding="base64"),
+    "userz: jose": _userz(by="userzByJose"),
+    "userz: without a context": _userz({}, "ctx"),
+    "userz: the shortest life": _userz({"exp": NOW + 60}),
+    "userz: the longest life": _userz({"exp": NOW + 86_400}),
+    "userz: the largest context": _userz({"ctx": {"x": "y" * (2048 - len('{"x":""}'))}}),
+    "userz: another app": _userz({"app": "65fa1f3e8a1e5f2d9c1a5c02"}),
+    "userz: no app": _userz({}, "app"),
+    "userz: no user": _userz({}, "sub"),
+    "userz: a number as user": _userz({"sub": 7}),
+    "userz: no iat": _userz({}, "iat"),
+    "userz: no exp": _userz({}, "exp"),
+    "userz: expired": _userz({"iat": NOW - 7200, "exp": NOW - 3600}),
+    "userz: issued in the future": _userz({"iat": NOW + 3600, "exp": NOW + 7200}),
+    "userz: too long a life": _userz({"exp": NOW + 86_401}),
+    "userz: too short a life": _userz({"exp": NOW + 59}),
+    "userz: exp in milliseconds": _userz({"exp": (NOW + 3600) * 1000}),
+    "userz: exp as a text": _userz({"exp": str(NOW + 3600)}),
+    "userz: too large a context": _userz({"ctx": {"x": "y" * (2049 - len('{"x":""}'))}}),
+    "userz: a list as context": _userz({"ctx": ["ada@acme.com"]}),
+    "userz: the hex digits as key": _userz(encoding="utf8"),
+    "userz: the base64 text as key": _userz(secret=USERZ_BASE64, encoding="utf8"),
+    "userz: HS512": _userz(header={"alg": "HS512", "typ": "JWT"}, hash="sha512"),
+    "userz: HS512 by jose": _userz(by="userzByJose", alg="HS512", secret=USERZ_HEX * 2),
+    "userz: says RS256": _userz(header={"alg": "RS256", "typ": "JWT"}),
+    "userz: of another type": _userz(header={"alg": "HS256", "typ": "at+jwt"}),
+    "userz: unsigned": {"by": "unsigned", "payload": USERZ_PAYLOAD},
+}
+
+GETUSERFEEDBACK: Final = {
+    **{f"issuer: {key['kid']}": _issuer(kid=key["kid"]) for key in KEYS},
+    "issuer: several audiences": _issuer({"aud": ["https://globex.com", AUDIENCE]}),
+    "issuer: another audience": _issuer({"aud": "https://globex.com"}),
+    "issuer: audience with a slash": _issuer({"aud": AUDIENCE + "/"}),
+    "issuer: no audience": _issuer({}, "aud"),
+    "issuer: another issuer": _issuer({"iss": "https://id.initech.com"}),
+    "issuer: issuer with a slash": _issuer({"iss": ISSUER + "/"}),
+    "issuer: no issuer": _issuer({}, "iss"),
+    "issuer: no user": _issuer({}, "sub"),
+    "issuer: no exp": _issuer({}, "exp"),
+    "issuer: expired": _issuer({"iat": NOW - 900, "exp": NOW - 600}),
+    "issuer: not before tomorrow": _issuer({"nbf": NOW + 86_400}),
+    "issuer: names another's key": _issuer(kid="stranger", header={"kid": "ec-1"}),
+    "issuer: critical extension": _issuer(header={"b64": True, "crit": ["b64"]}),
+    "issuer: public key as secret": {"by": "confused", "payload": ISSUER_PAYLOAD, "kid": "rsa-1"},
+    "issuer: unsigned": {"by": "unsigned", "payload": ISSUER_PAYLOAD},
+}
+
+ORDERS: Final[dict[str, dict[str, Any]]] = {**HISSUNO, **FEATUREBASE, **USERZ, **GETUSERFEEDBACK}

@@ -1,0 +1,92 @@
+"""Featurebase: the token of its migration guide, without expiry, is accepted; each rule, broken once, is noticed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.interop.orders import FEATUREBASE, FEATUREBASE_SECRET, TOKEN_DATA
+from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
+from tests.properties.doors import DOORS
+from wicket import Request, Secret, profiles
+
+# The vendor does not say how long its secrets are; what stands here is shorter than HMAC-SHA256 asks for.
+APP = profiles.featurebase(
+    "acme", credentials=[Secret.from_text(FEATUREBASE_SECRET, allow_short=True)], origins=["https://acme.com"]
+)
+
+
+def carrying(token: str) -> Request:
+    return request("organization=acme", [("Authorization", f"Bearer {token}")])
+
+
+def test_the_token_of_the_guide_is_accepted(elsewhere: SignedElsewhere) -> None:
+    identity = admitted(APP, carrying(elsewhere.tokens["featurebase"]))
+
+    assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
+    assert identity.companies == TOKEN_DATA["companies"]
+    assert identity.attributes == {
+        "name": "Ada Lovelace",
+        "profilePicture": "https://example.com/images/yourcustomer.png",
+        "title": "Product Manager",
+        "plan": "Premium",
+        "number": "123",
+    }
+    assert identity.claims["email"] == "ada@acme.com"
+    assert "exp" not in identity.claims
+    assert identity.expires_at is None
+
+
+def test_a_token_without_an_expiry_is_still_good_in_ten_years(elsewhere: SignedElsewhere) -> None:
+    assert admitted(APP, carrying(elsewhere.tokens["featurebase"]), later=10 * 365 * 86_400).user_id == "user-1"
+
+
+def test_an_expiry_that_is_given_counts(elsewhere: SignedElsewhere) -> None:
+    token = elsewhere.tokens["featurebase: with an expiry"]
+
+    assert admitted(APP, carrying(token)).expires_at is not None
+    assert refused(APP, carrying(token), later=3700) == "expired"
+
+
+def test_a_user_known_by_address_alone_is_accepted(elsewhere: SignedElsewhere) -> None:
+    identity = admitted(APP, carrying(elsewhere.tokens["featurebase: only an address"]))
+
+    assert (identity.user_id, identity.user_id_claim) == ("ada@acme.com", "email")
+
+
+def test_the_portals_query_parameter_carries_a_token_too(elsewhere: SignedElsewhere) -> None:
+    assert admitted(APP, request(f"appId=acme&jwt={elsewhere.tokens['featurebase']}")).user_id == "user-1"
+
+
+BROKEN = {
+    "featurebase: nobody": "missing_claim",
+    "featurebase: expired": "expired",
+    "featurebase: a number as user": "bad_claim",
+    "featurebase: a company without a name": "bad_claim",
+    "featurebase: a company without an id": "bad_claim",
+    "featurebase: one company, no list": "bad_claim",
+    "featurebase: another key": "bad_signature",
+    "featurebase: HS384": "algorithm_not_allowed",
+    "featurebase: unsigned": "algorithm_not_allowed",
+}
+
+
+def test_every_order_is_looked_at() -> None:
+    good = {"featurebase", "featurebase: only an address", "featurebase: with an expiry"}
+    assert FEATUREBASE.keys() == BROKEN.keys() | good
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
+    assert refused(APP, carrying(elsewhere.tokens[name])) == BROKEN[name]
+
+
+@pytest.mark.parametrize("door", sorted(DOORS))
+def test_a_bad_token_is_a_bad_request_as_the_vendor_has_it(elsewhere: SignedElsewhere, door: str) -> None:
+    token = elsewhere.tokens["featurebase: expired"].encode()
+    answered = DOORS[door](gate_of(APP), [(b"Authorization", b"Bearer " + token)], query=b"organization=acme")
+
+    assert (answered.passed, answered.status) == (False, 400)
+    assert answered.headers["content-type"] == "application/json"
+    assert json.loads(answered.body)["reason"] == "expired"

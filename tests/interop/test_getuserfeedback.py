@@ -1,0 +1,103 @@
+"""getuserfeedback: tokens of an issuer with RSA, EC and Ed25519 keys, known to Wicket only by their public halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.interop.orders import AUDIENCE, GETUSERFEEDBACK, ISSUER, ISSUER_PAYLOAD
+from tests.interop.signed import SignedElsewhere, admitted, refused, request
+from wicket import App, Jwks, PublicKey, Request, profiles
+
+ALGORITHMS = {"rsa-1": "RS256", "ec-1": "ES256", "ed-1": "EdDSA"}
+
+Known = Callable[[SignedElsewhere], App]
+
+
+def app(*credentials: Jwks | PublicKey) -> App:
+    return profiles.getuserfeedback("globex", issuer=ISSUER, credentials=credentials, origins=["https://acme.com"])
+
+
+def by_key_set(elsewhere: SignedElsewhere) -> App:
+    document = {"keys": [elsewhere.keys[kid]["jwk"] for kid in ALGORITHMS]}
+    return app(Jwks.static(document))
+
+
+def by_pem(elsewhere: SignedElsewhere) -> App:
+    return app(*(
+        PublicKey.from_pem(elsewhere.keys[kid]["pem"], algorithms=[algorithm], id=kid)
+        for kid, algorithm in ALGORITHMS.items()
+    ))  # fmt: skip
+
+
+@pytest.fixture(params=[by_key_set, by_pem], ids=["key set", "PEM"])
+def globex(request: pytest.FixtureRequest, elsewhere: SignedElsewhere) -> App:
+    known: Known = request.param
+    return known(elsewhere)
+
+
+def carrying(token: str) -> Request:
+    return request(headers=[("Authorization", f"Bearer {token}")])
+
+
+@pytest.mark.parametrize("kid", ALGORITHMS)
+def test_a_token_of_the_issuer_is_accepted(elsewhere: SignedElsewhere, globex: App, kid: str) -> None:
+    identity = admitted(globex, carrying(elsewhere.tokens[f"issuer: {kid}"]))
+
+    assert (identity.user_id, identity.user_id_claim) == ("user_2abc", "sub")
+    assert identity.key_id == kid
+    assert identity.claims == ISSUER_PAYLOAD
+    assert identity.attributes == {"email": "ada@globex.com"}
+
+
+def test_one_of_several_audiences_is_enough(elsewhere: SignedElsewhere, globex: App) -> None:
+    identity = admitted(globex, carrying(elsewhere.tokens["issuer: several audiences"]))
+
+    assert AUDIENCE in identity.claims["aud"]
+
+
+BROKEN = {
+    "issuer: rsa-512": "algorithm_not_allowed",
+    "issuer: stranger": "key_not_found",
+    "issuer: another audience": "wrong_audience",
+    "issuer: audience with a slash": "wrong_audience",
+    "issuer: no audience": "missing_claim",
+    "issuer: another issuer": "wrong_issuer",
+    "issuer: issuer with a slash": "wrong_issuer",
+    "issuer: no issuer": "missing_claim",
+    "issuer: no user": "missing_claim",
+    "issuer: no exp": "missing_claim",
+    "issuer: expired": "expired",
+    "issuer: not before tomorrow": "not_yet_valid",
+    "issuer: names another's key": "bad_signature",
+    "issuer: critical extension": "malformed",
+    "issuer: public key as secret": "algorithm_not_allowed",
+    "issuer: unsigned": "algorithm_not_allowed",
+}
+
+
+def test_every_order_is_looked_at() -> None:
+    good = {f"issuer: {kid}" for kid in ALGORITHMS} | {"issuer: several audiences"}
+    assert GETUSERFEEDBACK.keys() == BROKEN.keys() | good
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, globex: App, name: str) -> None:
+    # Naming the app in the request keeps a wrong issuer from being a wrong app.
+    named = request("appId=globex", [("Authorization", f"Bearer {elsewhere.tokens[name]}")])
+
+    assert refused(globex, named) == BROKEN[name]
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS.values())))
+def test_a_credential_serves_only_the_algorithms_it_allows(elsewhere: SignedElsewhere, algorithm: str) -> None:
+    document = {"keys": [elsewhere.keys[kid]["jwk"] for kid in ALGORITHMS]}
+    narrow = app(Jwks.static(document, algorithms=[algorithm]))
+
+    for kid, signed_with in ALGORITHMS.items():
+        carried = carrying(elsewhere.tokens[f"issuer: {kid}"])
+        if signed_with == algorithm:
+            assert admitted(narrow, carried).key_id == kid
+        else:
+            assert refused(narrow, carried) == "algorithm_not_allowed"

@@ -1,0 +1,111 @@
+"""Userz: tokens built by hand and by a library, from a binary secret; each rule of its document, broken once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.interop.orders import USERZ, USERZ_APP, USERZ_BASE64, USERZ_HEX, USERZ_PAYLOAD
+from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
+from tests.properties.doors import DOORS
+from wicket import App, ConfigError, Request, Secret, profiles
+
+
+def app(secret: Secret) -> App:
+    return profiles.userz(USERZ_APP, public_key="pub_acme", credentials=[secret], origins=["https://acme.com"])
+
+
+BY_HEX, BY_BASE64 = app(Secret.from_hex(USERZ_HEX)), app(Secret.from_base64(USERZ_BASE64))
+
+
+def carrying(token: str) -> Request:
+    return request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", token)])
+
+
+@pytest.mark.parametrize("name", ["userz", "userz: base64", "userz: jose"])
+@pytest.mark.parametrize("spelled", [BY_HEX, BY_BASE64], ids=["hex", "base64"])
+def test_the_secret_is_the_same_however_either_side_spells_it(
+    elsewhere: SignedElsewhere, name: str, spelled: App
+) -> None:
+    identity = admitted(spelled, carrying(elsewhere.tokens[name]))
+
+    assert (identity.user_id, identity.user_id_claim) == ("user-1", "sub")
+    assert identity.attributes == USERZ_PAYLOAD["ctx"]
+    assert identity.claims == USERZ_PAYLOAD
+    assert identity.expires_at == USERZ_PAYLOAD["exp"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["userz: without a context", "userz: the shortest life", "userz: the longest life", "userz: the largest context"],
+)
+def test_what_is_just_within_the_bounds_is_accepted(elsewhere: SignedElsewhere, name: str) -> None:
+    assert admitted(BY_HEX, carrying(elsewhere.tokens[name])).user_id == "user-1"
+
+
+BROKEN = {
+    "userz: another app": "wrong_app",
+    "userz: no app": "missing_claim",
+    "userz: no user": "missing_claim",
+    "userz: a number as user": "bad_claim",
+    "userz: no iat": "missing_claim",
+    "userz: no exp": "missing_claim",
+    "userz: expired": "expired",
+    "userz: issued in the future": "issued_in_future",
+    "userz: too long a life": "lifetime_too_long",
+    "userz: too short a life": "lifetime_too_short",
+    "userz: exp in milliseconds": "bad_claim",
+    "userz: exp as a text": "bad_claim",
+    "userz: too large a context": "context_too_large",
+    "userz: a list as context": "bad_claim",
+    "userz: the hex digits as key": "bad_signature",
+    "userz: the base64 text as key": "bad_signature",
+    "userz: HS512": "algorithm_not_allowed",
+    "userz: HS512 by jose": "algorithm_not_allowed",
+    "userz: says RS256": "algorithm_not_allowed",
+    "userz: of another type": "wrong_type",
+    "userz: unsigned": "algorithm_not_allowed",
+}
+
+
+def test_every_order_is_looked_at() -> None:
+    good = {name for name in USERZ if name not in BROKEN}
+    assert good == {
+        "userz",
+        "userz: base64",
+        "userz: jose",
+        "userz: without a context",
+        "userz: the shortest life",
+        "userz: the longest life",
+        "userz: the largest context",
+    }
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
+    assert refused(BY_HEX, carrying(elsewhere.tokens[name])) == BROKEN[name]
+
+
+def test_a_token_is_not_looked_for_where_the_public_key_rides(elsewhere: SignedElsewhere) -> None:
+    bearer = request(headers=[("Authorization", f"Bearer {elsewhere.tokens['userz']}")])
+    decision = gate_of(BY_HEX).decide(bearer)
+
+    assert decision.refusal is not None
+    assert decision.refusal.code == "missing_token"
+
+
+def test_a_secret_given_as_text_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="binary"):
+        app(Secret.from_text(USERZ_HEX))
+
+
+@pytest.mark.parametrize("door", sorted(DOORS))
+def test_the_answer_has_the_vendors_form(elsewhere: SignedElsewhere, door: str) -> None:
+    token = elsewhere.tokens["userz: another app"].encode()
+    answered = DOORS[door](gate_of(BY_HEX), [(b"Authorization", b"Bearer pub_acme"), (b"X-Userz-User-Token", token)])
+
+    assert (answered.passed, answered.status) == (False, 401)
+    error = json.loads(answered.body)["error"]
+    assert error.keys() == {"code", "message"}
+    assert error["code"] == "wrong_app"

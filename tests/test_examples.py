@@ -1,0 +1,67 @@
+"""Every example runs as it stands, and prints what its reader is told to expect; the README's code is real."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PRINTS = {
+    "starlette_app.py": ["'user': 'user-1'", "403 insufficient_scope", "201 {'thanks': 'user-1'}"],
+    "flask_app.py": ['401 missing_token | Bearer realm="wicket"', "'user': 'user-2'", "403 insufficient_scope"],
+    "log_only_rollout.py": ["would refuse: 1 x invalid_token expired", "old   -> 401 invalid_token"],
+    "own_database.py": ["app-2718:user-1      (1 look-ups", "broken    -> config_invalid", "nobody    -> unknown_app"],
+}
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == PRINTS.keys()
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_an_example_runs_as_it_stands(name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    for text in PRINTS[name]:
+        assert text in result.stdout
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def test_the_readmes_applications_are_python_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", "5f" * 31 + "01")
+    monkeypatch.setenv("INITECH_SECRET", "sk_live_0123456789abcdef0123456789abcdef")
+    whole = [block for block in blocks("python") if "import" in block.partition("\n")[0] or "from flask" in block]
+    assert len(whole) == 3
+    for block in whole[:2]:
+        exec(compile(block, "README.md", "exec"), {"os": os, "__name__": "readme"})
+
+
+def test_the_readmes_configuration_file_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wicket import Gate
+
+    monkeypatch.setenv("ACME_SECRET", "5f" * 31 + "01")
+    (text,) = blocks("toml")
+    (tmp_path / "wicket.toml").write_text(text, "utf-8")
+    assert [app.profile for app in Gate.from_file(tmp_path / "wicket.toml", strict=True).apps] == ["userz"]
+
+
+def test_the_readme_tells_every_code_and_reason() -> None:
+    from typing import get_args
+
+    from wicket.errors import Code, Reason
+
+    text = (ROOT / "README.md").read_text("utf-8")
+    later = {"rate_limited", "keys_unavailable", "bad_identity_hash"}
+    for word in {*get_args(Code), *get_args(Reason)} - later:
+        assert f"`{word}`" in text, word

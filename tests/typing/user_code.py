@@ -1,0 +1,111 @@
+"""Code as a user would write it, under mypy strict and pyright. It is type-checked, and never run.
+
+`assert_type` fails the check where a name's type is not the one that users program against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_type
+
+from flask import Flask
+from flask import request as flask_request
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.testclient import TestClient
+
+import wicket.wsgi
+from wicket import (
+    App,
+    AppRef,
+    Decided,
+    Decision,
+    Gate,
+    Header,
+    Identity,
+    Jwks,
+    Mode,
+    OriginPolicy,
+    PublicKey,
+    PublicKeyBearer,
+    Refusal,
+    Revocations,
+    Rules,
+    Secret,
+    VerifiedIdentity,
+    mint,
+    profiles,
+)
+from wicket.asgi import WicketMiddleware
+from wicket.contrib.flask import Wicket, current_identity
+from wicket.contrib.flask import identity_of as flask_identity_of
+from wicket.contrib.flask import requires_identity as flask_requires_identity
+from wicket.contrib.starlette import decision_of, identity_of, requires_identity
+from wicket.testing import Clock, as_user
+
+acme = profiles.userz(
+    "65fa1f3e8a1e5f2d9c1a5c01",
+    public_key="pub_acme",
+    credentials=[Secret.from_hex("5f" * 31 + "01", id="2026")],
+    origins=["https://acme.com", "*.acme.com"],
+    mode=Mode.LOG_ONLY,
+    skew=10,
+    revocations=Revocations(before=1.0, users={"user-1": 2.0}, token_ids=frozenset({"t1"})),
+)
+globex = App(
+    "globex",
+    credentials=[PublicKey.from_pem("", algorithms=["ES256"]), Jwks.static({"keys": []})],
+    rules=Rules(required=frozenset({"exp"}), max_lifetime=3600),
+    audience="https://api.example",
+    naming=[Header("X-App-Id"), PublicKeyBearer()],
+)
+stricter = profiles.userz.extend(name="strict-userz", skew=0, required=["jti"])
+assert_type(stricter("another"), App)
+
+
+def load(ref: AppRef) -> App | None:
+    return acme if ref == AppRef("id", "acme") else None
+
+
+def watch(event: Decided) -> None:
+    assert_type(event.app_id, str | None)
+
+
+gate = Gate([acme, globex], registry=load, naming=[Header("X-App-Id")], on_event=watch, clock=Clock())
+on_asgi = Starlette(middleware=[Middleware(WicketMiddleware, gate=gate, exempt=["/health"])])
+on_wsgi = Flask("typed")
+on_wsgi.wsgi_app = wicket.wsgi.WicketMiddleware(on_wsgi.wsgi_app, gate)  # type: ignore[method-assign]  # Flask's own way
+Wicket(gate).init_app(on_wsgi)
+
+decision = gate.verify("token", app="acme")
+assert_type(decision, Decision)
+assert_type(decision.identity, Identity)
+assert_type(decision.identity.user_id, str | None)
+assert_type(decision.refusal, Refusal | None)
+assert_type(decision.require(), VerifiedIdentity)
+assert_type(decision.require().user_id, str)
+assert_type(OriginPolicy(["https://a.com"]).allows(None), bool)
+assert_type(mint(acme, "user-1", ttl=60, attributes={"plan": "pro"}), str)
+
+
+async def me(request: Request) -> JSONResponse:
+    user_id: str = identity_of(request).user_id
+    return JSONResponse({"user": user_id, "allowed": decision_of(request).allowed})
+
+
+@requires_identity("read")
+async def read(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(identity_of(request, gate).user_id)
+
+
+@on_wsgi.get("/me")
+@flask_requires_identity()
+def me_too() -> dict[str, str]:
+    user_id: str = current_identity.user_id
+    return {"user": user_id, "app": flask_identity_of(flask_request).app_id}
+
+
+handler: Callable[[], dict[str, str]] = me_too
+assert_type(as_user(TestClient(on_asgi), "user-1", app="acme", role="admin"), TestClient)

@@ -1,0 +1,241 @@
+"""The command line: explain shows every step and accepts nothing, the demo's rows are all as expected."""
+
+from __future__ import annotations
+
+import builtins
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from wicket import Gate, Secret, cli, mint, profiles
+from wicket.cli import demo as demo_module
+from wicket.cli.commands import _console, wicket
+
+SECRET = "6c" * 31 + "02"
+NOW = 1_761_000_000
+
+CONFIG = """
+[[apps]]
+id = "acme"
+profile = "userz"
+public_key = "pub_acme"
+origins = ["https://acme.com"]
+revocations = { token_ids = ["gone"] }
+[[apps.credentials]]
+kind = "secret"
+env = "ACME_SECRET"
+encoding = "hex"
+
+[[apps]]
+id = "empty"
+issuer = "https://id.example"
+audience = "https://api.example"
+
+[[apps]]
+id = "broken"
+origins = ["null"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+    path = tmp_path / "wicket.toml"
+    path.write_text(CONFIG, "utf-8")
+    return path
+
+
+def token(**claims: Any) -> str:
+    app = profiles.userz("acme", credentials=[Secret.from_hex(SECRET)])
+    return mint(app, "user-1", now=NOW, claims=claims)
+
+
+def explain(config: Path, *args: str, app: str = "acme", stdin: str | None = None) -> Result:
+    return CliRunner().invoke(
+        wicket, ["explain", *args, "--app", app, "--config", str(config), "--now", str(NOW + 10)], input=stdin
+    )
+
+
+def test_a_good_token_passes_every_step(config: Path) -> None:
+    result = explain(config, token(), "--origin", "https://acme.com")
+    assert result.exit_code == 0
+    assert "passes as acme:user-1" in result.output
+    assert "✗" not in result.output
+    assert "2025-10-20 22:40:00 UTC" in result.output
+    for step in ("app", "origin", "read", "algorithm", "key", "signature", "iat", "exp", "claims", "user", "revoked"):
+        assert f" {step} " in result.output
+
+
+def test_the_token_may_come_from_standard_input(config: Path) -> None:
+    assert explain(config, stdin=token() + "\n").exit_code == 0
+    assert explain(config, "-", stdin=token()).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no token", "invalid_token (malformed)"),
+        ("", "invalid_token (malformed)"),
+        (token(exp=NOW), "invalid_token (lifetime_too_short)"),
+        (token(iat=NOW - 9000, exp=NOW - 8000), "invalid_token (expired)"),
+        (token(app="globex"), "invalid_token (wrong_app)"),
+        (token(sub=""), "invalid_token (bad_claim)"),
+        (token(jti="gone"), "invalid_token (revoked)"),
+        (token(exp="soon"), "invalid_token (bad_claim)"),
+        (token()[:-4] + "AAAA", "invalid_token (bad_signature)"),
+        (token().rsplit(".", 1)[0] + ".A", "invalid_token (malformed)"),
+        (jwt.encode({"sub": "x"}, "k" * 64, algorithm="HS512"), "invalid_token (algorithm_not_allowed)"),
+        (jwt.encode({"sub": "x"}, "k" * 64, headers={"kid": "k9"}), "invalid_token (bad_signature)"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_accepted(config: Path, text: str, said: str) -> None:
+    result = explain(config, text or "-", stdin="")
+    assert result.exit_code == 1
+    assert said in result.output or (not text and "missing_token" in result.output)
+    assert "✗" in result.output
+
+
+def test_a_payload_that_is_no_object_is_named(config: Path) -> None:
+    signed = jwt.api_jws.encode(b"text", bytes.fromhex(SECRET), algorithm="HS256")
+    result = explain(config, signed)
+    assert result.exit_code == 1
+    assert "verifies" in result.output
+
+
+def test_unverified_claims_are_marked_as_such(config: Path) -> None:
+    result = explain(config, token()[:-4] + "AAAA")
+    assert "(unverified)" in result.output
+
+
+def test_a_blocked_origin_an_unknown_app_and_a_broken_one_are_named(config: Path) -> None:
+    assert "origin_not_allowed" in explain(config, token(), "--origin", "https://evil.example").output
+    unknown = explain(config, token(), app="nobody")
+    assert (unknown.exit_code, "unknown_app" in unknown.output) == (1, True)
+    broken = explain(config, token(), app="broken")
+    assert "its configuration is broken" in broken.output
+    assert "config_invalid" in broken.output
+
+
+def test_an_app_without_a_credential_and_its_expectations_are_shown(config: Path) -> None:
+    result = explain(config, jwt.encode({"sub": "x", "aud": "y"}, "k" * 32), app="empty")
+    assert "config_missing" in result.output
+    for expected in ("https://id.example", "https://api.example", "no credential"):
+        assert expected in result.output
+
+
+def test_control_characters_of_a_token_do_not_reach_the_terminal(config: Path) -> None:
+    result = explain(config, token(sub="\x1b[31mred", app="\x1b]0;title\x07"))
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
+
+
+def test_no_key_material_is_printed(config: Path) -> None:
+    for text in (token(), "no token"):
+        assert SECRET[:16] not in explain(config, text).output
+
+
+def test_a_wrong_configuration_exits_with_2_and_names_every_path(tmp_path: Path) -> None:
+    path = tmp_path / "wicket.toml"
+    path.write_text("[gate]\nmode = 'maybe'\n[[apps]]\nid = 'a b'\n", "utf-8")
+    result = explain(path, "x")
+    assert result.exit_code == 2
+    assert "gate.mode" in result.output
+    assert "apps[0].id" in result.output
+
+
+def test_the_clock_of_the_machine_is_used_without_now(config: Path) -> None:
+    result = CliRunner().invoke(wicket, ["explain", token(), "--app", "acme", "--config", str(config)])
+    assert "expired" in result.output
+
+
+def test_every_row_of_the_demo_is_as_expected() -> None:
+    result = CliRunner().invoke(wicket, ["demo"])
+    assert result.exit_code == 0, result.output
+    assert "30 of 30 requests went as expected." in result.output
+    for word in ("Starlette/uvicorn", "Flask/waitress", "log-only, expired", "alg: none", "origin_not_allowed"):
+        assert word in result.output
+
+
+def test_a_row_that_is_not_as_expected_makes_the_demo_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [demo_module.Row("wrong on purpose", "", {}, 200)]
+    monkeypatch.setattr(demo_module, "demo_rows", lambda vendors: rows)
+    result = CliRunner().invoke(wicket, ["demo"])
+    assert result.exit_code == 1
+    assert "unexpected" in result.output
+
+
+def test_serve_leaves_the_servers_running_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            for line in console.export_text(clear=False).splitlines():
+                if line.startswith("curl") and "X-Userz-User-Token" in line:
+                    url = line.rsplit("'", 2)[1]
+                    headers = dict(part.split("'")[0].split(": ", 1) for part in line.split("-H '")[1:])
+                    asked.append(httpx.get(url, headers=headers, trust_env=False).status_code)
+            raise KeyboardInterrupt
+
+    console = Console(record=True, width=140)
+    events = threading.Event
+
+    def event() -> Any:
+        return Interrupted() if "curl" in console.export_text(clear=False) else events()
+
+    monkeypatch.setattr("wicket.cli.demo.threading.Event", event)
+    assert demo_module.run_demo(console, serve=True) == 0
+    assert asked == [200, 200]
+
+
+def test_the_demo_ends_its_servers() -> None:
+    vendors = demo_module.Vendors()
+    with Gate(vendors.apps()) as gate, demo_module.servers(gate) as addresses:
+        ports = [int(address.rsplit(":", 1)[1]) for address in addresses.values()]
+    for port in ports:
+        with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):  # noqa: PT011 - refused
+            pass
+
+
+def test_without_its_packages_each_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name in ("wicket.cli.commands", "wicket.cli.demo"):
+            raise ImportError(name="click.core" if name.endswith("commands") else "uvicorn")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SystemExit, match=r"click.*wicket\[cli\]"):
+        cli.main()
+    result = CliRunner().invoke(wicket, ["demo"])
+    assert "wicket[demo]" in result.output
+
+
+def test_the_installed_command_runs() -> None:
+    code = "import sys; sys.argv = ['wicket', '--version']; from wicket.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("wicket, version ")
+
+
+def test_main_hands_over_to_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["wicket", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+
+
+def test_output_to_a_terminal_keeps_the_terminals_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert _console().width == 60
+    monkeypatch.delenv("FORCE_COLOR")
+    assert _console().width == 140

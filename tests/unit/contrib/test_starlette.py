@@ -1,0 +1,152 @@
+"""Starlette's sugar: accessors and decorators answer with our refusals, and two gates do not disturb each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import requires
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
+
+from wicket import ConfigError, Gate, Mode, Secret, profiles
+from wicket.contrib.starlette import WicketMiddleware, decision_of, identity_of, requires_identity
+from wicket.testing import as_user
+
+
+def make_gate(id: str = "acme", name: str = "wicket", **settings: Any) -> Gate:
+    secret = Secret.from_text(f"the secret text of the app {id}, thirty-two bytes")
+    rules: dict[str, Any] = {"scopes_claim": "scope", "scopes": ["read"], **settings}
+    return Gate([profiles.generic(id, credentials=[secret], **rules)], name=name)
+
+
+async def me(request: Request) -> JSONResponse:
+    identity = identity_of(request)
+    return JSONResponse([identity.app_id, identity.user_id, request.user.identity, sorted(identity.scopes)])
+
+
+@requires_identity("read")
+async def read(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(identity_of(request).user_id)
+
+
+@requires_identity()
+def plain(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(identity_of(request).user_id)
+
+
+@requires("authenticated")
+async def starlettes_own(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(request.user.display_name)
+
+
+@requires_identity()
+async def talk(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(identity_of(websocket).user_id)
+    await websocket.close()
+
+
+async def late(request: Request) -> Any:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        identity_of(request)
+
+    return answer
+
+
+ROUTES = [
+    Route("/me", me),
+    Route("/read", read),
+    Route("/plain", plain),
+    Route("/own", starlettes_own),
+    Route("/late", late),
+    WebSocketRoute("/talk", talk),
+]
+
+
+def make_client(gate: Gate, **paths: Any) -> TestClient:
+    return TestClient(Starlette(routes=ROUTES, middleware=[Middleware(WicketMiddleware, gate=gate, **paths)]))
+
+
+def test_a_handler_reads_its_verified_identity() -> None:
+    client = as_user(make_client(make_gate()), "user-1", app="acme", scope="read write")
+    assert client.get("/me").json() == ["acme", "user-1", "acme:user-1", ["read"]]
+    assert client.get("/plain").text == "user-1"
+    assert client.get("/own").text == "user-1"
+
+
+def test_a_handler_that_demands_an_identity_answers_with_the_refusal() -> None:
+    client = make_client(make_gate(anonymous=True))
+    for path in ("/me", "/plain", "/read"):
+        response = client.get(path)
+        assert (response.status_code, response.json()["error"]) == (401, "missing_token")
+        assert response.headers["www-authenticate"] == 'Bearer realm="wicket"'
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_in_log_only_a_demanding_handler_answers_with_the_very_refusal() -> None:
+    client = as_user(make_client(make_gate(mode=Mode.LOG_ONLY)), "user-1", app="acme", aud="elsewhere")
+    response = client.get("/me")
+    assert (response.status_code, response.json()["reason"]) == (401, "wrong_audience")
+
+
+def test_a_missing_scope_is_insufficient_scope_and_not_a_bare_403() -> None:
+    client = as_user(make_client(make_gate()), "user-1", app="acme", scope="write")
+    response = client.get("/read")
+    assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in response.headers["www-authenticate"]
+    assert as_user(client, "user-1", app="acme", scope="read").get("/read").text == "user-1"
+
+
+def test_a_websocket_handler_demands_an_identity_too() -> None:
+    client = make_client(make_gate(anonymous=True))
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/talk"):
+        pass
+    assert (denied.value.status_code, denied.value.json()["error"]) == (401, "missing_token")
+    with as_user(client, "user-1", app="acme").websocket_connect("/talk") as socket:
+        assert socket.receive_text() == "user-1"
+
+
+def test_a_demand_that_comes_after_the_answer_has_begun_is_raised() -> None:
+    client = make_client(make_gate(anonymous=True))
+    with pytest.raises(Exception, match="missing_token"):
+        client.get("/late")
+
+
+def test_without_a_gate_before_it_an_accessor_says_so() -> None:
+    client = TestClient(Starlette(routes=ROUTES))
+    with pytest.raises(ConfigError, match="decided nothing"):
+        client.get("/me")
+
+
+def test_two_gates_do_not_disturb_each_other() -> None:
+    users, partners = make_gate("acme"), make_gate("partner", name="partners")
+
+    async def both(request: Request) -> JSONResponse:
+        return JSONResponse([identity_of(request, users).user_id, decision_of(request, "partners").allowed])
+
+    async def of_partners(request: Request) -> JSONResponse:
+        return JSONResponse([identity_of(request, partners).user_id, identity_of(request, "partners").app_id])
+
+    inner = Starlette(routes=[Route("/", of_partners)], middleware=[Middleware(WicketMiddleware, gate=partners)])
+    routes = [Route("/me", me), Route("/both", both), Mount("/partners", inner)]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(WicketMiddleware, gate=users, exempt=["/partners/*"]),
+            Middleware(WicketMiddleware, gate=partners, only=["/nowhere"]),
+        ],
+    )
+    user = as_user(TestClient(app), "user-1", app="acme", gate=users)
+    assert user.get("/me").json()[:2] == ["acme", "user-1"]
+    assert user.get("/partners/").json()["error"] == "unknown_app"
+    partner = as_user(TestClient(app), "p-1", app="partner", gate=partners)
+    assert partner.get("/partners/").json() == ["p-1", "partner"]
+    with pytest.raises(ConfigError, match="partners"):
+        user.get("/both")

@@ -1,0 +1,294 @@
+"""Gates from a TOML file: what is read, what is said about what is wrong, and who is affected by it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from wicket import (
+    ConfigError,
+    Gate,
+    Header,
+    Host,
+    Mode,
+    PathSegment,
+    PublicKeyBearer,
+    Query,
+    Request,
+    TokenIssuer,
+    mint,
+)
+from wicket.sources import Bearer, Cookie
+
+SECRET = "5f" * 31 + "01"
+
+GOOD = """
+[[apps]]
+id = "acme"
+profile = "userz"
+public_key = "pub_acme"
+origins = ["https://acme.com", "*.acme.com"]
+
+[[apps.credentials]]
+kind = "secret"
+env = "ACME_SECRET"
+encoding = "hex"
+"""
+
+BROKEN = """
+[[apps]]
+id = "globex"
+mode = "log_only"
+public_key = "pub_globex"
+hosts = ["globex.example"]
+origins = ["https://globex.com/path", "null"]
+colour = "blue"
+
+[[apps.credentials]]
+kind = "secret"
+env = "NO_SUCH_VARIABLE"
+encoding = "hex"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "wicket.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str, *, strict: bool = False) -> dict[str, str]:
+    with pytest.raises(ConfigError) as raised:
+        Gate.from_file(write(folder, text), strict=strict)
+    return {problem.path: str(problem) for problem in raised.value.problems}
+
+
+def test_an_app_of_a_file_verifies_its_users(tmp_path: Path) -> None:
+    gate = Gate.from_file(write(tmp_path, GOOD))
+    (app,) = gate.apps
+    request = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
+    assert gate.decide(request).identity.identity == "acme:user-1"
+
+
+def test_every_setting_of_an_app_is_read(tmp_path: Path) -> None:
+    text = """
+[gate]
+name = "door"
+mode = "enforce"
+realm = "the door"
+error_docs = "https://docs.example/errors#"
+naming = ["header:X-App-Id", "query:app", "public_key_bearer:pk_", "public_key_bearer", "path:1", "host",
+          "host:*.widgets.example", "token_issuer"]
+tokens = ["bearer", "header:X-Token", "query:jwt", "cookie:session"]
+limits = { load_timeout = 2.5 }
+
+[[apps]]
+id = "acme"
+mode = "log_only"
+origin_mode = "enforce"
+anonymous = true
+require_origin = true
+issuer = "https://id.acme.com"
+audience = ["https://api.acme.com"]
+hosts = ["Acme.example"]
+origins = ["https://acme.com"]
+scopes = ["read"]
+tokens = ["cookie:session"]
+naming = ["host"]
+rules = { skew = 5, required = ["jti"], scopes_claim = "scope" }
+revocations = { before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
+"""
+    gate = Gate.from_file(write(tmp_path, text))
+    assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
+    assert gate.limits.load_timeout == 2.5
+    kinds = [type(place) for place in gate.naming]
+    assert kinds == [Header, Query, PublicKeyBearer, PublicKeyBearer, PathSegment, Host, Host, TokenIssuer]
+    (app,) = gate.apps
+    assert (app.mode, app.origin_mode, app.anonymous, app.require_origin) == (Mode.LOG_ONLY, Mode.ENFORCE, True, True)
+    assert (app.issuer, app.audience, app.hosts) == (
+        "https://id.acme.com",
+        ("https://api.acme.com",),
+        ("acme.example",),
+    )
+    assert app.rules.skew == 5
+    assert app.rules.required == {"sub", "exp", "jti"}
+    assert app.scopes == {"read"}
+    assert (app.revocations.before, app.revocations.users) == (1700000000, {"user-1": 1800000000})
+    assert app.revocations.token_ids == {"t1"}
+    assert app.tokens == (Cookie("session"),)
+
+
+def test_secrets_and_keys_may_stand_in_files_beside_it(tmp_path: Path) -> None:
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    (tmp_path / "secret.txt").write_text("s" + "ecret-text-of-initech-0123456789\n", "utf-8")
+    (tmp_path / "key.pem").write_text(pem, "utf-8")
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [json.loads(_jwk(public))]}), "utf-8")
+    gate = Gate.from_file(
+        write(
+            tmp_path,
+            """
+[[apps]]
+id = "initech"
+[[apps.credentials]]
+kind = "secret"
+file = "secret.txt"
+encoding = "text"
+id = "2026"
+[[apps.credentials]]
+kind = "public_key"
+file = "key.pem"
+algorithms = ["ES256"]
+[[apps.credentials]]
+kind = "jwks"
+file = "keys.json"
+""",
+        )
+    )
+    (app,) = gate.apps
+    assert [type(each).__name__ for each in app.credentials] == ["Secret", "PublicKey", "Jwks"]
+    assert app.tokens == (Bearer(),)
+    assert gate.decide(Request(headers=[("Authorization", f"Bearer {mint(app, 'user-1')}")])).identity.key_id == "2026"
+
+
+def _jwk(public: ec.EllipticCurvePublicKey) -> str:
+    from jwt.algorithms import ECAlgorithm
+
+    return ECAlgorithm.to_jwk(public)
+
+
+def test_a_broken_app_answers_config_invalid_and_its_neighbour_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "wicket"):
+        gate = Gate.from_file(write(tmp_path, GOOD + BROKEN))
+    (app,) = gate.apps
+    assert [broken.id for broken in gate.broken] == ["globex"]
+    good = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
+    assert gate.decide(good).allowed
+    broken = gate.decide(Request(headers=[("Authorization", "Bearer pub_globex")]))
+    assert broken.refusal is not None
+    assert (broken.refusal.code, broken.app_id, broken.enforced) == ("config_invalid", "globex", False)
+    for path in ("apps[1].origins[0]", "apps[1].origins[1]", "apps[1].colour", "apps[1].credentials[0].env"):
+        assert path in caplog.text
+
+
+def test_strict_raises_for_every_problem_at_once_with_path_and_hint(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD + BROKEN, strict=True)
+    assert problems.keys() == {
+        "apps[1].colour",
+        "apps[1].credentials[0].env",
+        "apps[1].origins[0]",
+        "apps[1].origins[1]",
+    }
+    assert "one of" in problems["apps[1].colour"]
+
+
+def test_a_file_without_a_usable_app_is_an_error_with_every_problem(tmp_path: Path) -> None:
+    assert "apps[0].credentials[0].env" in problems_of(tmp_path, BROKEN)
+
+
+def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path) -> None:
+    text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\n'
+    (broken,) = Gate.from_file(write(tmp_path, text)).broken
+    assert (broken.id, broken.public_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("apps = 3", "apps"),
+        ("apps = [3]", "apps"),
+        ("gate = 3", "gate"),
+        ("[gate]\ncolour = 1", "gate.colour"),
+        ("[gate]\nname = 1", "gate.name"),
+        ("[gate]\nmode = 'maybe'", "gate.mode"),
+        ("[gate]\nnaming = 'header:X'", "gate.naming"),
+        ("[gate]\nnaming = ['header:']", "gate.naming[0]"),
+        ("[gate]\nnaming = ['carrier pigeon', 7]", "gate.naming[1]"),
+        ("[gate]\nnaming = ['path:first']", "gate.naming[0]"),
+        ("[gate]\nnaming = ['header:Authorization']", "gate.naming[0].name"),
+        ("[gate]\ntokens = ['host']", "gate.tokens[0]"),
+        ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
+        ("[gate]\nlimits = { patience = 1 }", "gate.limits"),
+        ("[house]\nx = 1", "house"),
+        ("[[apps]]\nprofile = 'userz'", "apps[0].id"),
+        ("[[apps]]\nid = 'a b'", "apps[0].id"),
+        ("[[apps]]\nid = 'a'\nprofile = 'vendor'", "apps[0].profile"),
+        ("[[apps]]\nid = 'a'\nmode = 1", "apps[0].mode"),
+        ("[[apps]]\nid = 'a'\ntokens = ['bearer:', 'pigeon']", "apps[0].tokens[1]"),
+        ("[[apps]]\nid = 'a'\nrules = 1", "apps[0].rules"),
+        ("[[apps]]\nid = 'a'\nrules = { mode = 'enforce' }", "apps[0].rules.mode"),
+        ("[[apps]]\nid = 'a'\nrules = { skew = -1 }", "apps[0].rules.skew"),
+        ("[[apps]]\nid = 'a'\nrules = { colour = 1 }", "apps[0].colour"),
+        ("[[apps]]\nid = 'a'\nrevocations = { before = 'now' }", "apps[0].revocations.before"),
+        ("[[apps]]\nid = 'a'\nrevocations = { after = 1 }", "apps[0].revocations"),
+        ("[[apps]]\nid = 'a'\ncredentials = 1", "apps[0].credentials"),
+        ("[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'password'", "apps[0].credentials[0].kind"),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'secret'\nenv = 'ACME_SECRET'",
+            "apps[0].credentials[0].encoding",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'jwks'\nenv = 'ACME_SECRET'\nencoding = 'hex'",
+            "apps[0].credentials[0].encoding",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'jwks'\nenv = 'ACME_SECRET'",
+            "apps[0].credentials[0].file",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'public_key'\nenv = 'ACME_SECRET'",
+            "apps[0].credentials[0]",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'secret'\nvalue = 'x'\nencoding = 'text'",
+            "apps[0].credentials[0]",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'secret'\nfile = 'absent'\nencoding = 'text'",
+            "apps[0].credentials[0].file",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'secret'\nfile = 'bytes'\nencoding = 'text'",
+            "apps[0].credentials[0].file",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, path: str) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    assert path in problems_of(tmp_path, text, strict=True)
+
+
+def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Gate.from_file(tmp_path / "absent.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        Gate.from_file(tmp_path / "bytes.toml")
+    with pytest.raises(ConfigError, match="not TOML"):
+        Gate.from_file(write(tmp_path, "apps = ["))
+    with pytest.raises(ConfigError, match="not TOML"):
+        Gate.from_file(write(tmp_path, "apps = " + "[" * 100_000))
+
+
+def test_no_problem_quotes_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", "not-hexadecimal-but-very-secret-all-the-same")
+    problems = problems_of(tmp_path, GOOD)
+    assert "apps[0].credentials[0].value" in problems
+    assert "very-secret" not in " ".join(problems.values())
+
+
+def test_settings_in_code_take_precedence_over_the_file(tmp_path: Path) -> None:
+    gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'door'\n" + GOOD), name="window")
+    assert gate.name == "window"

@@ -1,0 +1,181 @@
+"""The pool runs jobs on few threads, refuses what it cannot take, and never blocks whoever submits."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+import wicket.pool
+from wicket.pool import Pool
+
+LONG = 10.0
+"""How long a test waits for what must happen."""
+
+
+class Gated:
+    """A job that says when it runs, and runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.go = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def __call__(self) -> None:
+        self.thread = threading.current_thread()
+        self.running.set()
+        assert self.go.wait(LONG)
+
+
+@pytest.fixture
+def job() -> Iterator[Gated]:
+    gated = Gated()
+    yield gated
+    gated.go.set()
+
+
+def taken(future: Future[None] | None) -> Future[None]:
+    assert future is not None
+    return future
+
+
+def test_a_job_runs_on_a_daemon_thread_of_the_pool(job: Gated) -> None:
+    pool = Pool("mine", threads=1, queue=1)
+    job.go.set()
+    taken(pool.submit(job)).result(LONG)
+    assert job.thread is not None
+    assert job.thread.daemon
+    assert job.thread.name == "mine-worker"
+    pool.close()
+
+
+def test_nothing_is_started_before_it_is_needed() -> None:
+    before = threading.active_count()
+    Pool("lazy", threads=4, queue=4).close()
+    assert threading.active_count() == before
+
+
+def test_an_idle_thread_is_used_again(job: Gated) -> None:
+    pool = Pool("again", threads=4, queue=4)
+    job.go.set()
+    taken(pool.submit(job)).result(LONG)
+    first = job.thread
+    condition: threading.Condition = pool._wake
+    while True:  # the thread counts as idle only once it waits
+        with condition:
+            if pool._idle:
+                break
+    taken(pool.submit(job)).result(LONG)
+    assert job.thread is first
+    pool.close()
+
+
+def test_what_a_job_raises_reaches_who_waits_for_it() -> None:
+    pool = Pool("raises", threads=1, queue=2)
+
+    def fails() -> None:
+        raise SystemExit("no")
+
+    with pytest.raises(SystemExit, match="no"):
+        taken(pool.submit(fails)).result(LONG)
+    taken(pool.submit(lambda: None)).result(LONG)  # the thread lives on
+    pool.close()
+
+
+def test_no_more_threads_than_said_run_at_once(job: Gated) -> None:
+    pool = Pool("bounded", threads=1, queue=2)
+    ran = threading.Event()
+    first = taken(pool.submit(job))
+    assert job.running.wait(LONG)
+    second = taken(pool.submit(ran.set))
+    assert not ran.is_set()
+    job.go.set()
+    second.result(LONG)
+    assert first.done()
+    pool.close()
+
+
+def test_a_full_queue_refuses_at_once(job: Gated) -> None:
+    pool = Pool("full", threads=1, queue=1)
+    pool.submit(job)
+    assert job.running.wait(LONG)
+    assert pool.submit(lambda: None) is not None
+    assert pool.submit(lambda: None) is None
+    job.go.set()
+    pool.close()
+
+
+def test_a_closed_pool_refuses_and_gives_up_what_waits(job: Gated) -> None:
+    pool = Pool("closed", threads=1, queue=1)
+    running = taken(pool.submit(job))
+    assert job.running.wait(LONG)
+    waiting = taken(pool.submit(lambda: None))
+    pool.close()
+    assert pool.submit(lambda: None) is None
+    assert waiting.cancelled()
+    job.go.set()
+    running.result(LONG)
+    assert job.thread is not None
+    job.thread.join(LONG)
+    assert not job.thread.is_alive()
+
+
+def test_whoever_waits_for_a_job_that_is_given_up_is_told_at_once(job: Gated) -> None:
+    pool = Pool("told", threads=1, queue=1)
+    pool.submit(job)
+    assert job.running.wait(LONG)
+    waiting = taken(pool.submit(lambda: None))
+    pool.close()
+    assert concurrent.futures.wait([waiting], timeout=0).done == {waiting}
+
+
+def test_an_idle_thread_ends(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wicket.pool, "IDLE_SECONDS", 0.001)
+    pool = Pool("idle", threads=1, queue=1)
+    job.go.set()
+    taken(pool.submit(job)).result(LONG)
+    first = job.thread
+    assert first is not None
+    first.join(LONG)
+    assert not first.is_alive()
+    taken(pool.submit(job)).result(LONG)
+    assert job.thread is not first
+
+
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_job_that_no_thread_can_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool("starved", threads=2, queue=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        assert pool.submit(lambda: None) is None
+    taken(pool.submit(lambda: None)).result(LONG)
+    pool.close()
+
+
+def test_a_job_waits_for_another_thread_where_none_can_be_started(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool("short", threads=2, queue=2)
+    pool.submit(job)
+    assert job.running.wait(LONG)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        second = taken(pool.submit(lambda: None))
+    job.go.set()
+    second.result(LONG)
+    pool.close()
+
+
+def test_a_forked_child_starts_with_nothing_queued(job: Gated) -> None:
+    pool = Pool("forked", threads=1, queue=1)
+    pool.submit(job)
+    assert job.running.wait(LONG)
+    pool.submit(lambda: None)
+    assert pool.submit(lambda: None) is None
+    pool.after_fork()
+    taken(pool.submit(lambda: None)).result(LONG)
+    pool.close()

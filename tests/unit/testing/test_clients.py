@@ -1,0 +1,154 @@
+"""`wicket.testing`: users of the library test their handlers with the gate on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask, request
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from wicket import (
+    App,
+    ConfigError,
+    Cookie,
+    Gate,
+    Host,
+    PathSegment,
+    PublicKey,
+    Query,
+    Secret,
+    TokenIssuer,
+    profiles,
+)
+from wicket.asgi import WicketMiddleware
+from wicket.contrib.flask import Wicket, identity_of
+from wicket.testing import Clock, as_user
+
+
+def secret(name: str) -> Secret:
+    return Secret.from_text(f"the secret text of {name}, at least thirty-two bytes")
+
+
+def apps() -> list[App]:
+    return [
+        profiles.userz("userz", public_key="pub_userz", credentials=[Secret.from_hex("5e" * 31 + "01")]),
+        profiles.hissuno("hissuno", credentials=[secret("hissuno")]),
+        profiles.featurebase("featurebase", credentials=[secret("featurebase")], tokens=[Query("jwt")]),
+        profiles.generic("generic", credentials=[secret("generic")]),
+        profiles.generic(
+            "cookies", credentials=[secret("cookies")], tokens=[Cookie("session")], origins=["https://a.example"]
+        ),
+    ]
+
+
+def starlette_client(gate: Gate) -> TestClient:
+    async def who(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.user.identity)
+
+    return TestClient(Starlette(routes=[Route("/", who)], middleware=[Middleware(WicketMiddleware, gate=gate)]))
+
+
+def flask_app(gate: Gate) -> Flask:
+    app = Flask("test")
+
+    @app.get("/")
+    def who() -> str:
+        return identity_of(request).identity
+
+    Wicket(gate).init_app(app)
+    return app
+
+
+@pytest.mark.parametrize("id", ["userz", "hissuno", "featurebase", "generic", "cookies"])
+def test_as_user_serves_every_vendor_with_both_frameworks(id: str) -> None:
+    gate = Gate(apps())
+    assert as_user(starlette_client(gate), "user-1", app=id).get("/").text == f"{id}:user-1"
+    client = as_user(flask_app(gate).test_client(), "user-1", app=id)
+    assert client.get("/").text == f"{id}:user-1"
+    assert client.get("/", query_string={"page": "2"}).text == f"{id}:user-1"
+    assert as_user(client, "user-2", app=id).get("/", query_string="page=2").text == f"{id}:user-2"
+
+
+def test_the_app_may_be_named_by_its_host() -> None:
+    app = profiles.generic("acme", credentials=[secret("acme")], hosts=["acme.example"])
+    gate = Gate([app, *apps()[3:4]], naming=[PathSegment(0), TokenIssuer(), Host()])
+    client = starlette_client(gate)
+    response = as_user(client, "user-1", app=app, gate=gate).get("/")
+    assert response.text == "acme:user-1"
+
+
+def test_httpx_clients_send_as_a_user_too() -> None:
+    gate = Gate(apps()[3:4])
+    flask = flask_app(gate)
+    with httpx.Client(transport=httpx.WSGITransport(flask), base_url="http://test") as client:
+        assert as_user(client, "user-1", app="generic").get("/").text == "generic:user-1"
+
+    async def ask() -> str:
+        inner = starlette_client(gate).app
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(inner), base_url="http://test") as client:
+            return (await as_user(client, "user-2", app="generic").get("/")).text
+
+    assert asyncio.run(ask()) == "generic:user-2"
+
+
+def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
+    clock = Clock(1_761_000_000)
+    (app,) = apps()[3:4]
+    gate = Gate([app], clock=clock)
+    client = as_user(starlette_client(gate), "user-1", app="generic", ttl=60, attributes={"plan": "pro"}, role="admin")
+    sent = client.headers["authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(sent, options={"verify_signature": False})
+    assert claims == {
+        "sub": "user-1",
+        "plan": "pro",
+        "role": "admin",
+        "iat": 1_761_000_000,
+        "exp": 1_761_000_060,
+    }
+    assert client.get("/").status_code == 200
+    clock.advance(60 + app.rules.skew)
+    assert client.get("/").json()["reason"] == "expired"
+
+
+def test_an_app_whose_tokens_are_signed_elsewhere_needs_a_token() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = PublicKey.from_jwk(json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())))
+    clock = Clock()
+    gate = Gate([profiles.generic("acme", credentials=[public])], clock=clock)
+    client = starlette_client(gate)
+    with pytest.raises(ConfigError, match="no shared secret"):
+        as_user(client, "user-1", app="acme")
+    token = jwt.encode({"sub": "user-1", "exp": int(clock()) + 60}, key, algorithm="ES256")
+    assert as_user(client, "user-1", app="acme", token=token).get("/").text == "acme:user-1"
+
+
+def test_what_is_not_found_is_said() -> None:
+    with pytest.raises(ConfigError, match="give it"):
+        as_user(TestClient(Starlette()), "user-1", app="acme")
+    with pytest.raises(ConfigError, match="'nobody'"):
+        as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="nobody")
+
+
+def test_the_fixtures_come_with_the_package(wicket_as_user: Callable[..., Any], wicket_clock: Clock) -> None:
+    gate = Gate(apps()[3:4], clock=wicket_clock)
+    assert wicket_as_user(starlette_client(gate), "user-1", app="generic").get("/").text == "generic:user-1"
+
+
+def test_a_clock_stands_still_until_it_is_moved() -> None:
+    clock = Clock()
+    before = clock()
+    assert clock() == before == int(before)
+    clock.advance(-10)
+    assert clock() == before - 10
