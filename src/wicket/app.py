@@ -200,7 +200,11 @@ class App:
             "revocations": revocations,
             "errors": errors,
             "credentials": _items(
-                problems, "credentials", credentials, lambda each: hasattr(each, "keys"), "credential"
+                problems,
+                "credentials",
+                credentials,
+                lambda each: isinstance(getattr(each, "keys", None), tuple),
+                "credential",
             ),
             "hosts": _items(problems, "hosts", hosts, _is_name, "host name"),
             "audience": _items(

@@ -11,14 +11,17 @@ _LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
+def is_canonical(text: str) -> bool:
+    """Whether `text`, of the right characters, has a length that spells bytes and no stray bits at its end."""
+    rest = len(text) % 4
+    return rest == 0 or (rest != 1 and text[-1] in _LAST[rest])
+
+
 def decode(text: str) -> bytes:
     """The bytes that `text` spells. Raises `ValueError` for anything but their one canonical spelling."""
-    if not _SHAPE.fullmatch(text):
-        raise ValueError("not base64url")
-    rest = len(text) % 4
-    if rest == 1 or (rest and text[-1] not in _LAST[rest]):
+    if not _SHAPE.fullmatch(text) or not is_canonical(text):
         raise ValueError("not canonical base64url")
-    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==="[: -rest % 4])
+    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==="[: -len(text) % 4])
 
 
 def encode(value: bytes) -> str:

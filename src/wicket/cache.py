@@ -28,7 +28,7 @@ from typing import Final, Generic, TypeVar
 
 import cachetools
 
-from wicket.pool import Pool
+from wicket.pool import Pool, give_up
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -97,16 +97,16 @@ class Cache(Generic[K, V]):
         self._on_failure = on_failure
         self._clock = clock
         self._versions = itertools.count(1)
+        self._absent_size = absent_size
         self._slots: dict[K, Slot[V]] = {}
-        self._without: cachetools.TTLCache[K, Slot[V]] = cachetools.TTLCache(
-            absent_size, max(times.absent, 2 * times.backoff_last), timer=clock
-        )
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Forget the loads that died with the parent's threads; keep what was loaded."""
+        """Keep what was loaded; drop the loads and the locked store, which a thread of the parent may have held."""
         self._lock = threading.Lock()
         self._flights: dict[K, Flight] = {}
+        kept = max(self._times.absent, 2 * self._times.backoff_last)
+        self._without: cachetools.TTLCache[K, Slot[V]] = cachetools.TTLCache(self._absent_size, kept, self._clock)
 
     def read(self, key: K) -> Slot[V] | None:
         """What is known of `key`, without starting anything."""
@@ -124,7 +124,7 @@ class Cache(Generic[K, V]):
         if now < slot.ahead_at or now < slot.retry_at:
             return None
         if now < slot.fresh_until:
-            return None if slot.absent else 0.0
+            return 0.0
         return stale_timeout if now < slot.usable_until else timeout
 
     def usable(self, slot: Slot[V] | None) -> V | None:
@@ -153,12 +153,16 @@ class Cache(Generic[K, V]):
             if slot is not None and (slot.version != seen or now < slot.retry_at):
                 return None
             flight = self._flights.get(key)
-            if flight is None:
-                done = self._pool.submit(lambda: self._run(key))
-                if done is None:
-                    return None
-                flight = self._flights[key] = Flight(now, done)
-            return flight.done, max(0.0, flight.started + self._times.timeout - now)
+            if flight is not None:
+                return flight.done, max(0.0, flight.started + self._times.timeout - now)
+            flight = self._flights[key] = Flight(now, Future())
+        # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
+        if self._pool.submit(lambda: self._run(key), flight.done):
+            return flight.done, self._times.timeout
+        with self._lock:
+            self._flights.pop(key, None)
+        give_up(flight.done)
+        return None
 
     def outdate(self, keep: Callable[[K, V], bool], *, purge: bool = False) -> None:
         """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.

@@ -198,10 +198,9 @@ class Gate:
         try:
             fetch = next(flow)
             while True:
-                started = fetch.cache.start(fetch.key, fetch.seen)
-                if started is not None and fetch.patience:
-                    done, remaining = started
-                    concurrent.futures.wait([done], min(fetch.patience, remaining))
+                done, seconds = _begin(fetch)
+                if seconds:
+                    concurrent.futures.wait([done], seconds)
                 fetch = self._answered(flow, fetch)
         except StopIteration as end:
             return self._decision(end)
@@ -210,15 +209,14 @@ class Gate:
         try:
             fetch = next(flow)
             while True:
+                done, seconds = _begin(fetch)
                 try:
-                    started = fetch.cache.start(fetch.key, fetch.seen)
-                    if started is not None and fetch.patience:
-                        done, remaining = started
-                        await _wait(done, min(fetch.patience, remaining))
+                    if seconds:
+                        await _wait(done, seconds)
                 except WicketError as error:
                     fetch = flow.throw(error)
-                    continue
-                fetch = self._answered(flow, fetch)
+                else:
+                    fetch = self._answered(flow, fetch)
         except StopIteration as end:
             return self._decision(end)
         finally:
@@ -272,6 +270,12 @@ class Gate:
         for app in held:
             if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
                 _log.warning("app %s: no origins are configured, so every origin is admitted", app.id)
+
+
+def _begin(fetch: Fetch) -> tuple[concurrent.futures.Future[None], float]:
+    """Start what `fetch` asks for; what to wait for, and for how many seconds, 0 where waiting would bring nothing."""
+    done, remaining = fetch.cache.start(fetch.key, fetch.seen) or (concurrent.futures.Future(), 0.0)
+    return done, min(fetch.patience, remaining)
 
 
 async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:

@@ -30,26 +30,28 @@ class Pool:
         self._threads = 0
         self._idle = 0
 
-    def submit(self, job: Callable[[], None]) -> Future[None] | None:
-        """Run `job` soon on a thread of the pool; None where it cannot be taken."""
-        future: Future[None] = Future()
+    def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
+        """Run `job` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
+
+        No lock may be held by the caller: starting a thread can hand control to it.
+        """
         with self._wake:
             if self._closed or len(self._jobs) >= self._limit:
-                return None
-            self._jobs.append((job, future))
+                return False
+            self._jobs.append((job, done))
             if self._idle >= len(self._jobs) or self._threads >= self._size:
                 self._wake.notify()
-                return future
+                return True
             self._threads += 1
         try:
             threading.Thread(target=self._work, name=f"{self._name}-worker", daemon=True).start()
         except RuntimeError:  # the interpreter is going down, or the system has no thread left
             with self._wake:
                 self._threads -= 1
-                if self._threads == 0:
-                    self._jobs.remove((job, future))
-                    return None
-        return future
+                if self._threads == 0 and (job, done) in self._jobs:
+                    self._jobs.remove((job, done))
+                    return False
+        return True
 
     def close(self) -> None:
         """Take no more jobs and let the threads end; jobs that wait are given up as cancelled."""
@@ -57,8 +59,8 @@ class Pool:
             self._closed = True
             waiting, self._jobs = self._jobs, deque()
             self._wake.notify_all()
-        for _, future in waiting:
-            future.cancel()
+        for _, done in waiting:
+            give_up(done)
 
     def _work(self) -> None:
         wake = self._wake
@@ -70,11 +72,17 @@ class Pool:
                 if not self._jobs:
                     self._threads -= 1
                     return
-                job, future = self._jobs.popleft()
+                job, done = self._jobs.popleft()
             try:
                 job()
             except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
-                future.set_exception(error)
+                done.set_exception(error)
             else:
-                future.set_result(None)
-            del job, future  # a thread that waits must not keep the last job's app alive
+                done.set_result(None)
+            del job, done  # a thread that waits must not keep the last job's app alive
+
+
+def give_up(done: Future[None]) -> None:
+    """Tell whoever waits for `done` that it will not come."""
+    done.cancel()
+    done.set_running_or_notify_cancel()

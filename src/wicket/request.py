@@ -15,11 +15,23 @@ from wicket.errors import invalid_request
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def _add(headers: dict[str, str], name: str, value: str) -> None:
-    held = headers.get(name)
-    if held is not None:  # HTTP/2 may split cookies over several headers (RFC 9113 8.2.3); all else joins with commas
-        value = f"{held}; {value}" if name == "cookie" else f"{held},{value}"
-    headers[name] = value
+def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name. Of a repeated one only the first value stays, marked by a comma at its end.
+
+    Cookies are joined instead: HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
+    """
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for name, value in pairs:
+        if name == "cookie":
+            cookies.append(value)
+        elif name not in headers:
+            headers[name] = value
+        elif not headers[name].endswith(","):
+            headers[name] += ","
+    if cookies:
+        headers["cookie"] = "; ".join(cookies)
+    return headers
 
 
 class Request:
@@ -44,9 +56,7 @@ class Request:
         self.path = path
         self.query = query
         self.websocket = websocket
-        self._headers: dict[str, str] = {}
-        for name, value in headers:
-            _add(self._headers, name.lower(), value)
+        self._headers = _collect((name.lower(), value) for name, value in headers)
 
     @classmethod
     def from_asgi(cls, scope: MutableMapping[str, Any]) -> Request:
@@ -60,10 +70,9 @@ class Request:
             path = path[len(root) :]
         self.path = path
         self.query = scope.get("query_string", b"").decode("latin-1")
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in scope["headers"]:
-            _add(headers, raw_name.decode("latin-1").lower(), raw_value.decode("latin-1"))
-        self._headers = headers
+        self._headers = _collect(
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+        )
         return self
 
     @classmethod
@@ -81,7 +90,7 @@ class Request:
         return self
 
     def header(self, name: str) -> str | None:
-        """The value of the header `name` (lower case), all its values joined with commas; None without one."""
+        """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
         return self._headers.get(name)
 
     def single(self, name: str) -> str | None:

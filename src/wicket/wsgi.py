@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.answers import answer_refused, answer_to
+from wicket.http.answers import answer_refused, answer_to, reason_phrase
 from wicket.http.paths import Access, Paths
 from wicket.request import Answer, Request
 
@@ -71,18 +71,9 @@ def attach(environ: Environ, gate: Gate, decision: Decision) -> None:
 def send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
     """Give a refusal's answer in place of the application's."""
     start_response(
-        f"{answer.status} {_PHRASE[answer.status]}", [(_title(name), value) for name, value in answer.headers]
+        f"{answer.status} {reason_phrase(answer.status)}", [(_title(name), value) for name, value in answer.headers]
     )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
-
-
-_PHRASE = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
 
 
 def _title(name: str) -> str:

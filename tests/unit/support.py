@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import jwt
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wicket import App, ConfigError, Gate, Header, Refusal, Refused, Request, Secret
 from wicket.base64url import encode
+from wicket.pool import Pool
 
 NOW = 1_800_000_000
 KEY = bytes(range(32))
@@ -129,3 +131,35 @@ def problems_of(call: Callable[[], object]) -> dict[str, str]:
         assert len({problem.path for problem in error.problems}) == len(error.problems), error
         return {problem.path: problem.message for problem in error.problems}
     raise AssertionError(f"was not found wrong: {result!r}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class HandPool(Pool):
+    """Jobs wait until the test runs them; `full` refuses them."""
+
+    def __init__(self) -> None:
+        super().__init__("hand", threads=1, queue=1)
+        self.jobs: list[tuple[Callable[[], None], Future[None]]] = []
+        self.full = False
+
+    def submit(self, job: Callable[[], None]) -> Future[None] | None:
+        if self.full:
+            return None
+        done: Future[None] = Future()
+        self.jobs.append((job, done))
+        return done
+
+    def run(self) -> int:
+        """Run what waits; how many jobs that were."""
+        jobs, self.jobs = self.jobs, []
+        for job, done in jobs:
+            job()
+            done.set_result(None)
+        return len(jobs)

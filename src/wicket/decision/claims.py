@@ -27,7 +27,7 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float) -> None:
     _check_issuer(claims, app)
     _check_audience(claims, app)
     for name in rules.required:
-        if name not in claims:
+        if claims.get(name) is None:
             raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
     if rules.app_claim is not None:
         _check_binding(claims, rules.app_claim, app)

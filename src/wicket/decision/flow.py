@@ -16,7 +16,7 @@ from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
 from wicket.cache import Cache, Slot
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import decode, read_object, read_token
+from wicket.decision.tokens import decode, malformed, read_object, read_token
 from wicket.decision.verifier import identify, select_keys, verify_signature
 from wicket.errors import Refusal, Refused, WicketError, invalid_request
 from wicket.limits import Limits
@@ -120,6 +120,7 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     try:
         identity = yield from _walk(house, request, way, optional)
     except Refused as refused:
+        way.token_sent = way.token_sent or _token_was_sent(house, request, way.app, refused.refusal)
         return _refuse(house, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
         log_fault("the decision about a request failed", error)
@@ -137,8 +138,10 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
         app = yield from _find_app(house, [ref], way)
         if origin is not None and not app.origin_policy.allows(origin):
             raise Refused(Refusal("origin_not_allowed"))
-        if not token:
+        if token is None or token == "":
             raise Refused(_MISSING_TOKEN)
+        if not isinstance(token, str):
+            raise malformed("The token is not a string.")
         identity = _verify_token(house, app, token)
     except Refused as refused:
         refusal = refused.refusal
@@ -152,6 +155,7 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
 
 def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Generator[Effect, None, Identity]:
     # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
+    way.app = house.only_app
     refs = _named(house.naming, request)
     if not refs and house.only_app is None:
         refs = _named_by_token(house, request, way)
@@ -240,6 +244,7 @@ def _named_by_token(house: House, request: Request, way: _Progress) -> list[AppR
 def _find_app(house: House, refs: list[AppRef], way: _Progress) -> Generator[Effect, None, App]:
     """The one app that all `refs` name. Raises `Refused` where it is unknown, broken, out of reach, or not one."""
     found = house.only_app
+    way.app = None
     for index, ref in enumerate(refs):
         if index == 0:
             way.asked_for = ref
@@ -293,6 +298,16 @@ def _token_in(places: Iterable[TokenPlace], request: Request) -> tuple[str | Non
                 if text is not None:
                     return text, place
     return found
+
+
+def _token_was_sent(house: House, request: Request, app: App | BrokenApp | None, refusal: Refusal) -> bool:
+    """Whether a refused request tried to prove itself: only then may its answer say what was wrong (RFC 6750 3.1)."""
+    if refusal.code == "invalid_request" and request.header("authorization") is not None:
+        return True
+    try:
+        return _token_in(app.tokens if isinstance(app, App) else house.tokens, request)[0] is not None
+    except Refused:
+        return True
 
 
 def log_fault(what: str, error: BaseException) -> None:

@@ -32,12 +32,12 @@ class SignatureMemory:
         self._per_app = per_app
         self._max_bytes = max_bytes
         self._entries: dict[str, dict[bytes, Signed]] = {}
-        self._count = 0
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held."""
+        """Replace the lock, which a thread of the parent may have held, and count anew what it may have been adding."""
         self._lock = threading.Lock()
+        self._count = sum(len(entries) for entries in self._entries.values())
 
     def __len__(self) -> int:
         return self._count
@@ -61,11 +61,11 @@ class SignatureMemory:
             entries = self._entries.setdefault(app_id, {})
             if key in entries:
                 return
-            if len(entries) >= self._per_app:
-                self._forget_oldest(app_id)
-            elif self._count >= self._total:
-                # The app that remembers most gives way, so that one that fills the memory pushes out its own.
-                self._forget_oldest(max(self._entries, key=lambda each: len(self._entries[each])))
+            full = self._count >= self._total
+            if len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total):
+                self._forget_oldest(app_id)  # an app with more than its share makes room out of its own
+            elif full:
+                self._forget_oldest(next(iter(self._entries)))
             self._entries.setdefault(app_id, entries)[key] = signed
             self._count += 1
 
@@ -75,8 +75,10 @@ class SignatureMemory:
             self._count -= len(self._entries.pop(app_id, {}))
 
     def _forget_oldest(self, app_id: str) -> None:
-        entries = self._entries[app_id]
-        del entries[next(iter(entries))]
-        self._count -= 1
-        if not entries:
-            del self._entries[app_id]
+        """Drop an app's oldest entry, and put the app behind all others, so that they give way in turn."""
+        entries = self._entries.pop(app_id)
+        if entries:
+            del entries[next(iter(entries))]
+            self._count -= 1
+        if entries:
+            self._entries[app_id] = entries

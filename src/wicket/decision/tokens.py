@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from wicket import base64url
 from wicket.errors import Refused, invalid_token
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
-_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and an unfinished string ends where it ends: no character is looked at twice.
+_STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 308
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
@@ -36,10 +37,10 @@ class Header:
 class UnverifiedToken:
     """A well-formed token of which nothing is proven. `text` is its whole spelling, which is the only one it has."""
 
-    text: str
+    text: str = field(repr=False)
     header: Header
-    payload: str
-    signature: str
+    payload: str = field(repr=False)
+    signature: str = field(repr=False)
 
     @property
     def signed(self) -> bytes:
@@ -60,6 +61,8 @@ def read_token(text: str, max_bytes: int) -> UnverifiedToken:
     if match is None:
         raise malformed()
     segment, payload, signature = match.groups()
+    if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
+        raise malformed()
     header = _remembered_header(segment) if len(segment) <= _REMEMBERED_HEADER else read_header(segment)
     return UnverifiedToken(text, header, payload, signature)
 

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from wicket.app import App
-from wicket.decision.flow import Decision
+from wicket.decision.flow import Decision, log_fault
 from wicket.errors import Refusal, Refused
 from wicket.gate import Gate
 from wicket.request import Answer
 
-_TITLE: Final = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NO_CHALLENGE: Final = frozenset({"origin_not_allowed"})
 
@@ -37,14 +30,7 @@ def answer_refused(gate: Gate, decision: Decision, refused: Refused) -> Answer:
 
 def answer_refusal(gate: Gate, refusal: Refusal, app: App | None, *, token_sent: bool) -> Answer:
     """Status, headers and body of one refusal, in the form of the app's vendor where it has one of its own."""
-    body: Mapping[str, Any]
-    if app is not None and app.errors is not None:
-        status, body = app.errors(refusal)
-        content_type = "application/json"
-    else:
-        status, body = refusal.status, _problem(gate, refusal)
-        content_type = "application/problem+json"
-    encoded = json.dumps(body).encode()
+    status, encoded, content_type = _body(gate, refusal, app)
     headers = [
         ("content-type", content_type),
         ("content-length", str(len(encoded))),
@@ -57,10 +43,28 @@ def answer_refusal(gate: Gate, refusal: Refusal, app: App | None, *, token_sent:
     return Answer(status, tuple(headers), encoded)
 
 
+def _body(gate: Gate, refusal: Refusal, app: App | None) -> tuple[int, bytes, str]:
+    if app is not None and app.errors is not None:
+        try:
+            status, body = app.errors(refusal)
+            return int(status), json.dumps(body).encode(), "application/json"
+        except Exception as error:  # noqa: BLE001 - a vendor's form that fails must not turn a refusal into a 500
+            log_fault(f"the errors of the app {app.id} failed", error)
+    return refusal.status, json.dumps(_problem(gate, refusal)).encode(), "application/problem+json"
+
+
+def reason_phrase(status: int) -> str:
+    """The standard words for a status (RFC 9110 section 15)."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
 def _problem(gate: Gate, refusal: Refusal) -> dict[str, Any]:
     return {
         "type": f"{gate.error_docs}{refusal.code}" if gate.error_docs else "about:blank",
-        "title": _TITLE[refusal.status],
+        "title": reason_phrase(refusal.status),
         "status": refusal.status,
         "detail": refusal.detail,
         "error": refusal.code,

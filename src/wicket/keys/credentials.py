@@ -204,7 +204,7 @@ class PublicKey:
         """
         if algorithms is not None:
             names = _allow_list(algorithms, ASYMMETRIC, "a public key")
-        elif isinstance(mapping, Mapping) and mapping.get("kty") == "RSA" and "alg" not in mapping:
+        elif isinstance(mapping, Mapping) and mapping.get("kty") == "RSA" and mapping.get("alg") is None:
             raise config_error("algorithms", "must be given, since the key itself names none")
         else:
             names = tuple(ASYMMETRIC)

@@ -1,0 +1,28 @@
+"""One uvicorn and one gunicorn for all integration tests that do not need one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration import servers
+
+
+@pytest.fixture(scope="session")
+def asgi_server() -> Iterator[servers.Server]:
+    with servers.uvicorn("tests.integration.asgi_site:app") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def wsgi_server() -> Iterator[servers.Server]:
+    with servers.gunicorn("tests.integration.wsgi_site:app", "--worker-class", "gthread", "--threads", "4") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["asgi", "wsgi"])
+def server(request: pytest.FixtureRequest) -> servers.Server:
+    """Either of the two, one after the other."""
+    found: servers.Server = request.getfixturevalue(f"{request.param}_server")
+    return found

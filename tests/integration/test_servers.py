@@ -1,0 +1,579 @@
+"""The gate under real servers and in real event loops: forks, threads, greenlets, sockets, and what must not hang."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trio
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.integration import servers
+from tests.integration.servers import Server, eventually
+from tests.integration.shelf import app_of, forged_headers, headers_of, request_of
+from wicket import App, AppRef, ConfigError, Decision, Gate, Header, Limits, Mode, Problem, Refusal, Refused
+from wicket.asgi import Message, Receive, Scope, Send, WicketMiddleware
+
+NAMING: Final = [Header("X-App-Id")]
+
+
+# --- one battery for every server
+
+_SERVERS: Final[dict[str, tuple[str, ...]]] = {
+    "uvicorn": (),
+    "sync": ("--worker-class", "sync"),
+    "gthread": ("--worker-class", "gthread", "--threads", "4"),
+    "gevent": ("--worker-class", "gevent"),
+    "gevent, preloaded": ("--worker-class", "gevent", "--preload"),
+    "gthread, preloaded": ("--worker-class", "gthread", "--threads", "4", "--preload"),
+}
+
+
+@pytest.fixture(scope="module", params=_SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    options = _SERVERS[request.param]
+    if request.param == "uvicorn":
+        running = servers.uvicorn("tests.integration.asgi_site:app")
+    else:
+        site = "wsgi_preloaded" if "--preload" in options else "wsgi_site"
+        running = servers.gunicorn(f"tests.integration.{site}:app", *options)
+    with running as server:
+        yield server
+
+
+def test_a_server_knows_its_users_and_turns_away_strangers(server: Server) -> None:
+    told = json.loads(server.ask("/whoami", headers_of("acme")).body)
+    assert (told["identity"], told["user"]) == ("acme:ada", "acme:ada")
+    told = json.loads(server.ask("/whoami", [*headers_of("lobby")[:1], ("Remote-User", "root")]).body)
+    assert (told["identity"], told["user"]) == (None, None)
+    refused = server.ask("/whoami", forged_headers("acme"))
+    assert (refused.status, json.loads(refused.body)["reason"]) == (401, "bad_signature")
+    assert refused.headers["cache-control"] == "no-store"
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+
+
+def test_a_server_loads_an_app_it_never_met(server: Server) -> None:
+    answers = [server.ask("/whoami", headers_of("stored-new")) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert json.loads(server.ask("/told").body)["calls"]["stored-new"] == 1
+    assert server.ask("/whoami", headers_of("nobody")).status == 401
+
+
+def test_repeated_headers_are_refused_however_the_server_hands_them_on(server: Server) -> None:
+    acme, token = headers_of("acme")
+    assert server.ask("/whoami", [acme, acme, token]).status == 400
+    assert server.ask("/whoami", [acme, token, token]).status == 400
+    assert server.ask("/whoami", [acme, headers_of("lobby")[0], token]).status == 400
+
+
+@pytest.mark.parametrize("server", [name for name in _SERVERS if name != "sync"], indirect=True)
+def test_a_load_that_takes_its_time_holds_up_nobody_else(server: Server) -> None:
+    with ThreadPoolExecutor(3) as clients:
+        waiting = [clients.submit(server.ask, "/whoami", headers_of("stored-slow-one")) for _ in range(3)]
+        eventually("the load began", lambda: b"stored-slow-one" in server.ask("/told").body)
+        assert server.ask("/whoami", headers_of("acme")).status == 200
+        assert not any(each.done() for each in waiting)
+        server.ask("/release?name=stored-slow-one")
+        assert [each.result().status for each in waiting] == [200] * 3
+    assert json.loads(server.ask("/told").body)["calls"]["stored-slow-one"] == 1
+
+
+def test_a_client_that_hangs_up_takes_nobodys_answer_along(asgi_server: Server) -> None:
+    headers = headers_of("stored-slow-hangup")
+    with contextlib.closing(asgi_server.connection()) as leaving:
+        servers.send(leaving, "/whoami", headers)
+        eventually("the load began", lambda: b"stored-slow-hangup" in asgi_server.ask("/told").body)
+    with contextlib.closing(asgi_server.connection()) as staying:
+        servers.send(staying, "/whoami", headers)
+        asgi_server.ask("/release?name=stored-slow-hangup")
+        assert servers.receive(staying).status == 200
+    assert json.loads(asgi_server.ask("/told").body)["calls"]["stored-slow-hangup"] == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_every_forked_worker_answers_with_what_was_loaded_and_loads_what_was_not(kind: str, tmp_path: Path) -> None:
+    options = ["--preload", "--workers", "2", "--worker-class", kind]
+    if kind == "gthread":
+        options += ["--threads", "1", "--worker-connections", "1"]  # so that one takes only one request at a time
+    early, late = f"/meet?place={tmp_path / 'early'}", f"/meet?place={tmp_path / 'late'}"
+    (tmp_path / "early").mkdir()
+    (tmp_path / "late").mkdir()
+    with (
+        servers.gunicorn("tests.integration.wsgi_preloaded:app", *options) as server,
+        ThreadPoolExecutor(2) as clients,
+    ):
+        for target, app in ((early, "stored-early"), (late, "stored-late")):
+            asked = [clients.submit(server.ask, target, headers_of(app)) for _ in range(2)]
+            told = [json.loads(each.result().body) for each in asked]
+            assert {each["identity"] for each in told} == {f"{app}:ada"}
+            assert len({each["pid"] for each in told}) == 2, "each of the two was answered by a worker of its own"
+            calls = [each["calls"][app] for each in told]
+            assert calls == [1, 1], "before the fork, once for both; after it, once by each"
+
+
+# --- sockets
+
+
+def _socket(server: Server, headers: list[tuple[str, str]]) -> ClientConnection:
+    return connect(
+        f"ws://127.0.0.1:{server.port}/socket", additional_headers=headers, proxy=None, open_timeout=servers.DEADLINE
+    )
+
+
+def test_a_socket_opens_for_a_user(asgi_server: Server) -> None:
+    with _socket(asgi_server, headers_of("acme")) as socket:
+        assert socket.recv() == "acme:ada"
+        socket.send("hello")
+        assert socket.recv() == "hello"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code", "reason"),
+    [
+        (headers_of("acme")[:1], 401, "missing_token", None),
+        (forged_headers("acme"), 401, "invalid_token", "bad_signature"),
+        ([*headers_of("acme"), ("X-App-Id", "lobby")], 400, "invalid_request", None),
+        (headers_of("nobody"), 401, "unknown_app", None),
+        (headers_of("lobby")[:1], 401, "missing_token", None),
+    ],
+)
+def test_a_socket_is_refused_with_a_real_answer(
+    asgi_server: Server, headers: list[tuple[str, str]], status: int, code: str, reason: str | None
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        _socket(asgi_server, headers)
+    answer = refused.value.response
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="wicket"')
+    body = json.loads(answer.body or b"")
+    assert (body["error"], body["reason"]) == (code, reason)
+
+
+def _handshake(headers: list[tuple[str, str]], *, offers_answers: bool) -> Scope:
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "path": "/socket",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
+        "extensions": {"websocket.http.response": {}} if offers_answers else {},
+        "subprotocols": [],
+    }
+
+
+def _shake_hands(
+    app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scope, *, anonymous: bool = False
+) -> list[Message]:
+    """What the server is sent by `app` behind a gate; the client connects and then says nothing more."""
+    sent: list[Message] = []
+
+    async def main() -> None:
+        coming: asyncio.Queue[Message] = asyncio.Queue()
+        coming.put_nowait({"type": "websocket.connect"})
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        with Gate([app_of("acme", anonymous=anonymous)], naming=NAMING) as gate:
+            await asyncio.wait_for(WicketMiddleware(app, gate)(scope, coming.get, send), 5)
+
+    asyncio.run(main())
+    return sent
+
+
+async def _never_called(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("a refused handshake must not reach the application")
+
+
+def test_a_handshake_is_closed_before_it_is_accepted_where_no_answer_can_be_given() -> None:
+    sent = _shake_hands(_never_called, _handshake(forged_headers("acme"), offers_answers=False))
+    assert [message["type"] for message in sent] == ["websocket.close"]
+    assert sent[0]["code"] == 1008
+
+
+def test_a_handshake_is_answered_where_the_server_offers_it() -> None:
+    sent = _shake_hands(_never_called, _handshake(forged_headers("acme"), offers_answers=True))
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 401
+    assert json.loads(sent[1]["body"])["reason"] == "bad_signature"
+
+
+@pytest.mark.parametrize("has_received", [False, True])
+@pytest.mark.parametrize("offers_answers", [False, True])
+def test_what_a_socket_demands_before_it_accepts_is_answered(offers_answers: bool, has_received: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if has_received:
+            assert (await receive())["type"] == "websocket.connect"
+        raise Refused(Refusal("insufficient_scope"))
+
+    sent = _shake_hands(app, _handshake(headers_of("acme"), offers_answers=offers_answers))
+    assert (sent[0].get("status") or sent[0].get("code")) == (403 if offers_answers else 1008)
+
+
+def test_what_a_socket_demands_after_it_accepted_is_the_applications_affair() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        raise Refused(Refusal("insufficient_scope"))
+
+    with pytest.raises(Refused):
+        _shake_hands(app, _handshake(headers_of("acme"), offers_answers=True))
+
+
+# --- loads
+
+
+class Registry:
+    """Knows every app, and gives it only once it is `released`; tells when it was `entered`, and counts its calls."""
+
+    def __init__(self, *, released: bool = False) -> None:
+        self.calls: list[str] = []
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        if released:
+            self.released.set()
+
+    def __call__(self, ref: AppRef) -> App | None:
+        self.calls.append(ref.value)
+        self.entered.set()
+        self.released.wait(servers.DEADLINE)
+        return app_of(ref.value)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    registry = Registry()
+    yield registry
+    registry.released.set()
+
+
+@contextlib.contextmanager
+def _gate(registry: Callable[[AppRef], App | None], **settings: Any) -> Iterator[Gate]:
+    with Gate([app_of("acme")], registry=registry, naming=NAMING, **settings) as gate:
+        yield gate
+
+
+def _within(seconds: float, decide: Callable[[], Decision]) -> Decision:
+    """The decision, if it comes within `seconds`, and at all."""
+    began = time.monotonic()
+    decision = decide()
+    assert time.monotonic() - began < seconds
+    return decision
+
+
+def _synchronously(gate: Gate, id: str) -> Decision:
+    return gate.decide(request_of(id))
+
+
+def _asynchronously(gate: Gate, id: str) -> Decision:
+    return asyncio.run(gate.adecide(request_of(id)))
+
+
+both_ways = pytest.mark.parametrize("decide", [_synchronously, _asynchronously])
+Decide = Callable[[Gate, str], Decision]
+
+
+def _code(decision: Decision) -> str | None:
+    return decision.refusal.code if decision.refusal else None
+
+
+@both_ways
+def test_an_app_is_loaded_and_kept(decide: Decide) -> None:
+    registry = Registry(released=True)
+    with _gate(registry) as gate:
+        assert all(decide(gate, "stored").allowed for _ in range(5))
+    assert registry.calls == ["stored"]
+
+
+@both_ways
+def test_a_registry_that_hangs_is_waited_for_once(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, limits=Limits(load_timeout=0.5)) as gate:
+        first = _within(5, lambda: decide(gate, "stored"))
+        assert (first.allowed, _code(first)) == (False, "apps_unavailable")
+        assert first.refusal is not None
+        assert first.refusal.retry_after is not None
+        again = _within(0.4, lambda: decide(gate, "stored"))
+        assert _code(again) == "apps_unavailable"
+        registry.released.set()
+        eventually("the app that came late is served", lambda: decide(gate, "stored").allowed)
+    assert registry.calls == ["stored"]
+
+
+@both_ways
+def test_a_registry_that_hangs_holds_up_no_app_in_code(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, limits=Limits(registry_threads=1, registry_queue=1)) as gate, ThreadPoolExecutor(1) as other:
+        waiting = other.submit(gate.decide, request_of("stored"))
+        assert registry.entered.wait(servers.DEADLINE)
+        assert _within(1, lambda: decide(gate, "acme")).allowed
+        assert not waiting.done()
+        registry.released.set()
+        assert waiting.result().allowed
+
+
+@both_ways
+def test_a_full_queue_is_a_503_at_once(decide: Decide, registry: Registry) -> None:
+    with (
+        _gate(registry, limits=Limits(registry_threads=1, registry_queue=1)) as gate,
+        ThreadPoolExecutor(2) as others,
+    ):
+        waiting = [others.submit(gate.decide, request_of("stored-1"))]
+        assert registry.entered.wait(servers.DEADLINE)
+        waiting.append(others.submit(gate.decide, request_of("stored-2")))
+        eventually("there is no place left", lambda: len(gate._pool._jobs) == 1)
+        assert _code(_within(1, lambda: decide(gate, "stored-3"))) == "apps_unavailable"
+        registry.released.set()
+        assert all(each.result().allowed for each in waiting)
+
+
+_PASSWORD: Final = "hunter2"
+
+
+def _raises(_: AppRef) -> App | None:
+    raise ConnectionError(f"postgres://user:{_PASSWORD}@db.internal is down")
+
+
+async def _coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [_raises, lambda _: "acme", lambda _: _coroutine(), lambda _: {"id": "acme"}, lambda _: 1 / 0],
+    ids=["raises", "a text", "a coroutine", "a table", "a bug"],
+)
+@both_ways
+def test_a_registry_that_fails_is_no_fault_of_the_token(
+    decide: Decide, registry: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _gate(registry) as gate:
+        decision = decide(gate, "stored")
+        assert (decision.allowed, _code(decision)) == (False, "apps_unavailable")
+        assert decision.refusal is not None
+        assert decision.refusal.status == 503
+        assert decision.refusal.retry_after
+        assert decide(gate, "acme").allowed
+    assert "registry" in caplog.text
+    assert _PASSWORD not in caplog.text, "what a database driver says may quote its password"
+
+
+@both_ways
+def test_a_registry_that_fails_is_left_alone_for_a_while(decide: Decide) -> None:
+    calls: list[AppRef] = []
+
+    def fails(ref: AppRef) -> App | None:
+        calls.append(ref)
+        raise ConnectionError
+
+    with _gate(fails, limits=Limits(backoff_first=30)) as gate:
+        for _ in range(10):
+            assert _code(decide(gate, "stored")) == "apps_unavailable"
+    assert len(calls) == 1
+
+
+@both_ways
+def test_an_app_that_is_broken_says_so(decide: Decide, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(ref: AppRef) -> App | None:
+        raise ConfigError([Problem("credentials[0]", "is empty")])
+
+    with _gate(broken) as gate:
+        assert _code(decide(gate, "stored")) == "config_invalid"
+        assert decide(gate, "acme").allowed
+    assert "credentials[0]: is empty" in caplog.text
+
+
+@both_ways
+def test_an_app_that_nobody_knows_is_asked_for_once(decide: Decide) -> None:
+    calls: list[AppRef] = []
+
+    def knows_nobody(ref: AppRef) -> App | None:
+        calls.append(ref)
+        return None
+
+    with _gate(knows_nobody) as gate:
+        assert [_code(decide(gate, "nobody")) for _ in range(5)] == ["unknown_app"] * 5
+    assert len(calls) == 1
+
+
+@both_ways
+def test_log_only_waits_but_a_moment_and_lets_pass(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, mode=Mode.LOG_ONLY, limits=Limits(log_only_timeout=0.1)) as gate:
+        decision = _within(2, lambda: decide(gate, "stored"))
+    assert (decision.allowed, decision.enforced, _code(decision)) == (True, False, "apps_unavailable")
+    assert not decision.identity.verified
+
+
+@both_ways
+def test_a_closed_gate_serves_what_it_has_and_loads_nothing(decide: Decide) -> None:
+    registry = Registry(released=True)
+    with _gate(registry) as gate:
+        assert decide(gate, "stored").allowed
+    assert _code(_within(1, lambda: decide(gate, "stored-later"))) == "apps_unavailable"
+    assert decide(gate, "stored").allowed
+    assert decide(gate, "acme").allowed
+    assert registry.calls == ["stored"]
+
+
+def test_closing_a_gate_leaves_nobody_waiting(registry: Registry) -> None:
+    with (
+        _gate(registry, limits=Limits(registry_threads=1, load_timeout=servers.DEADLINE)) as gate,
+        ThreadPoolExecutor(2) as others,
+    ):
+        running = others.submit(gate.decide, request_of("stored-1"))
+        assert registry.entered.wait(servers.DEADLINE)
+        queued = others.submit(gate.decide, request_of("stored-2"))
+        eventually("it is queued", lambda: len(gate._pool._jobs) == 1)
+        gate.close()
+        assert _code(queued.result(5)) == "apps_unavailable"
+        registry.released.set()
+        assert running.result(5).allowed
+
+
+# --- many at once
+
+
+def test_many_threads_that_need_one_app_ask_for_it_once() -> None:
+    registry = Registry()
+    start = threading.Barrier(51)
+
+    def ask(gate: Gate) -> Decision:
+        start.wait(servers.DEADLINE)
+        return gate.decide(request_of("stored"))
+
+    with _gate(registry) as gate, ThreadPoolExecutor(50) as clients:
+        asked = [clients.submit(ask, gate) for _ in range(50)]
+        start.wait(servers.DEADLINE)
+        assert registry.entered.wait(servers.DEADLINE)
+        registry.released.set()
+        assert all(each.result().identity.user_id == "ada" for each in asked)
+    assert registry.calls == ["stored"]
+
+
+def test_many_tasks_that_need_one_app_ask_for_it_once(registry: Registry) -> None:
+    async def main(gate: Gate) -> list[Decision]:
+        tasks = [asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(200)]
+        await asyncio.sleep(0)  # each has run up to where it waits
+        registry.released.set()
+        return await asyncio.gather(*tasks)
+
+    with _gate(registry) as gate:
+        assert all(decision.identity.user_id == "ada" for decision in asyncio.run(main(gate)))
+    assert registry.calls == ["stored"]
+
+
+def test_one_gate_serves_two_event_loops_and_threads_beside_them(registry: Registry) -> None:
+    ready = threading.Barrier(3)
+
+    async def many(gate: Gate) -> list[Decision]:
+        tasks = [asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(20)]
+        await asyncio.sleep(0)
+        ready.wait(servers.DEADLINE)  # the loop may stand still here: all of its tasks wait already
+        return await asyncio.gather(*tasks)
+
+    with _gate(registry) as gate, ThreadPoolExecutor(3) as threads:
+        loops = [threads.submit(lambda: asyncio.run(many(gate))) for _ in range(2)]
+        thread = threads.submit(gate.decide, request_of("stored"))
+        ready.wait(servers.DEADLINE)
+        registry.released.set()
+        decisions = [decision for loop in loops for decision in loop.result()]
+        assert all(decision.allowed for decision in (*decisions, thread.result()))
+        assert len(decisions) == 40
+    assert registry.calls == ["stored"]
+
+
+def test_a_loop_that_is_gone_leaves_the_load_to_others(registry: Registry) -> None:
+    async def leave(gate: Gate) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gate.adecide(request_of("stored")), 0.05)
+
+    with _gate(registry) as gate, ThreadPoolExecutor(1) as other:
+        asyncio.run(leave(gate))
+        staying = other.submit(gate.decide, request_of("stored"))
+        registry.released.set()
+        assert staying.result().allowed
+        assert asyncio.run(gate.adecide(request_of("stored"))).allowed
+    assert registry.calls == ["stored"]
+
+
+def test_who_is_cancelled_while_waiting_takes_nobodys_answer_along(registry: Registry) -> None:
+    async def main(gate: Gate) -> list[Decision]:
+        first, *others = (asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(10))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        registry.released.set()
+        return await asyncio.gather(*others)
+
+    with _gate(registry) as gate:
+        assert all(decision.allowed for decision in asyncio.run(main(gate)))
+    assert registry.calls == ["stored"]
+
+
+def test_the_event_loop_goes_on_while_an_app_is_loaded(registry: Registry) -> None:
+    async def main(gate: Gate) -> None:
+        waiting = asyncio.create_task(gate.adecide(request_of("stored")))
+        for _ in range(100):
+            assert (await gate.adecide(request_of("acme"))).allowed
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        registry.released.set()
+        assert (await waiting).allowed
+
+    with _gate(registry) as gate:
+        asyncio.run(main(gate))
+
+
+# --- another event loop
+
+
+def test_under_trio_what_needs_no_load_works_and_what_needs_one_is_a_loud_503(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.released.set()
+
+    async def main(gate: Gate) -> None:
+        with trio.fail_after(servers.DEADLINE):
+            assert (await gate.adecide(request_of("acme"))).identity.user_id == "ada"
+            decision = await gate.adecide(request_of("stored"))
+            assert (decision.allowed, _code(decision)) == (False, "internal_error")
+            assert decision.refusal is not None
+            assert decision.refusal.status == 503
+            verified = await gate.averify(None, app="stored-other")
+            assert _code(verified) == "internal_error"
+
+    with caplog.at_level(logging.ERROR, "wicket"), _gate(registry) as gate:
+        trio.run(main, gate)
+    assert any(record.levelno == logging.ERROR and "asyncio" in record.getMessage() for record in caplog.records)
+
+
+def test_the_middleware_works_under_trio() -> None:
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        sent.append(message)
+
+    async def main() -> None:
+        with Gate([app_of("acme")], naming=NAMING) as gate:
+            for headers in (headers_of("acme"), forged_headers("acme")):
+                scope = {**_handshake(headers, offers_answers=True), "type": "http", "method": "GET"}
+                await WicketMiddleware(app, gate)(scope, receive, send)
+
+    trio.run(main)
+    assert [message["status"] for message in sent if "status" in message] == [204, 401]

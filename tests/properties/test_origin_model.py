@@ -1,0 +1,158 @@
+"""OriginPolicy against a slow model of the same policy, written label by label and character by character."""
+
+from __future__ import annotations
+
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from tests.properties.strategies import ANY_TEXT
+from wicket import ConfigError, OriginPolicy
+
+quick = settings(max_examples=300, deadline=None)
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+DIGITS = "0123456789"
+DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+
+def small(text: str) -> str:
+    """In small letters, ASCII only: the Kelvin sign is no k."""
+    return "".join(chr(ord(char) + 32) if "A" <= char <= "Z" else char for char in text)
+
+
+def is_label(label: str) -> bool:
+    """Letters, digits, inner hyphens and inner underscores."""
+    if not label or label[0] in "-_" or label[-1] in "-_":
+        return False
+    return all(char in LETTERS + DIGITS + "-_" for char in label)
+
+
+def parts_of(text: str) -> tuple[str, list[str], str] | None:
+    """Scheme, labels of the host and port, in small letters, without the scheme's own port; None where it is none."""
+    scheme, separator, rest = text.partition("://")
+    scheme, rest = small(scheme), small(rest)
+    if not separator or not scheme or scheme[0] not in LETTERS:
+        return None
+    if any(char not in LETTERS + DIGITS + "+.-" for char in scheme):
+        return None
+    host, colon, port = rest.partition(":")
+    if colon and (not port or any(char not in DIGITS for char in port) or port[0] == "0" or int(port) > 65535):
+        return None
+    labels = host.split(".")
+    return scheme, labels, "" if port == DEFAULT_PORTS.get(scheme) else port
+
+
+def model(patterns: list[str], origin: str | None) -> bool:
+    """Whether a request with this origin may come in, by DESIGN.md read slowly."""
+    if not patterns or "*" in patterns or origin is None:
+        return True
+    asking = parts_of(origin)
+    return asking is not None and any(admits(pattern, asking) for pattern in patterns)
+
+
+def admits(pattern: str, asking: tuple[str, list[str], str]) -> bool:
+    scheme, labels, port = asking
+    pattern = f"https://{pattern}" if pattern.startswith("*.") else pattern
+    any_port = pattern.endswith(":*")
+    wanted = parts_of(pattern.removesuffix(":*"))
+    assert wanted is not None
+    wanted_scheme, wanted_labels, wanted_port = wanted
+    if scheme != wanted_scheme or not (any_port or port == wanted_port):
+        return False
+    if wanted_labels[0] != "*":
+        return labels == wanted_labels
+    suffix = wanted_labels[1:]
+    return (
+        len(labels) > len(suffix)
+        and labels[len(labels) - len(suffix) :] == suffix
+        and all(is_label(label) for label in labels[: len(labels) - len(suffix)])
+    )
+
+
+SCHEMES = st.sampled_from(["https", "http", "HTTPS", "capacitor", "chrome-extension"])
+GOOD_LABELS = st.sampled_from(["a", "b", "A", "x-y", "x_y", "com", "example", "xn--80ak6aa92e", "1", "localhost"])
+ANY_LABELS = GOOD_LABELS | st.sampled_from(
+    ["", "-a", "a-", "_a", "a_", "*", "é", "ſ", "K", "a b", "%2f", "@", "\x00", "\n"]
+)
+PORTS = st.sampled_from(
+    ["", "", "", ":443", ":80", ":8443", ":65535", ":65536", ":0", ":0443", ":", ":1e3", ":*", ":٣"]
+)
+
+
+def host_of(labels: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(labels, min_size=1, max_size=4).map(".".join)
+
+
+PATTERNS = st.one_of(
+    st.builds("{}://{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
+    st.builds("{}://*.{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
+    st.builds("*.{}".format, host_of(GOOD_LABELS)),
+)
+ORIGINS = st.one_of(
+    st.builds("{}://{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
+    st.builds("{}://{}{}".format, SCHEMES, host_of(ANY_LABELS), PORTS),
+    ANY_TEXT,
+    st.none(),
+)
+
+
+def built(patterns: list[str]) -> OriginPolicy:
+    """The policy of those patterns; a list that cannot be configured has none."""
+    try:
+        return OriginPolicy(patterns)
+    except ConfigError:
+        assume(False)
+        raise
+
+
+@quick
+@given(patterns=st.lists(PATTERNS, max_size=4), origin=ORIGINS)
+@example(["https://a.com"], "https://a.com:443")
+@example(["*.a.com"], "https://a.com")
+@example(["http://localhost:*"], "http://localhost:1")
+def test_the_policy_agrees_with_the_model(patterns: list[str], origin: str | None) -> None:
+    policy = built(patterns)
+
+    assert policy.allows(origin) is model(patterns, origin)
+
+
+@quick
+@given(pattern=PATTERNS, before=host_of(ANY_LABELS), after=st.sampled_from(["", ".", "/", "@", "#", "\\", ".evil.com"]))
+def test_an_origin_made_from_the_pattern_itself_is_judged_as_the_model_has_it(
+    pattern: str, before: str, after: str
+) -> None:
+    policy = built([pattern])
+    whole = f"https://{pattern}" if pattern.startswith("*.") else pattern
+    for origin in (
+        whole,
+        whole + after,
+        whole.replace("*.", f"{before}."),
+        whole.replace("*.", ""),
+        whole.replace("://*.", f"://{before}.").removesuffix(":*"),
+        whole.removesuffix(":*") + ":8443",
+        whole.upper(),
+        f"{before}.{whole}",
+        whole.replace("://", f"://{before}@"),
+        whole.replace("://", f"://{before}."),
+    ):
+        assert policy.allows(origin) is model([pattern], origin), origin
+
+
+@quick
+@given(patterns=st.lists(ANY_TEXT | PATTERNS, max_size=3), origin=ANY_TEXT)
+def test_any_pattern_is_a_policy_or_a_configuration_error_and_any_origin_has_an_answer(
+    patterns: list[str], origin: str
+) -> None:
+    try:
+        policy = OriginPolicy(patterns)
+    except ConfigError:
+        return
+    assert policy.allows(origin) in (True, False)
+    assert policy.allows(None)
+
+
+@quick
+@given(origin=ANY_TEXT | ORIGINS)
+def test_an_empty_list_and_a_star_admit_everybody(origin: str | None) -> None:
+    assert OriginPolicy([]).allows(origin)
+    assert OriginPolicy(["https://a.com", "*"]).allows(origin)

@@ -1,0 +1,122 @@
+"""An identity is anonymous and empty, or verified and says what the signed token said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.support import NOW
+from wicket import App, Identity, Rules, VerifiedIdentity
+from wicket.decision.identity import Permissions
+
+
+def verified(
+    payload: dict[str, Any], user: str = "user-1", *, key_id: str | None = None, **rules: Any
+) -> VerifiedIdentity:
+    app = App("acme", rules=Rules(**rules), scopes=["read", "write"])
+    raw = json.dumps(payload).encode()
+    return VerifiedIdentity(app, user, "sub", payload=raw, checked=json.loads(raw), key_id=key_id)
+
+
+@pytest.mark.parametrize("app_id", ["acme", None])
+def test_an_anonymous_identity_is_empty(app_id: str | None) -> None:
+    identity = Identity(app_id)
+    assert identity.app_id == app_id
+    assert (identity.user_id, identity.user_id_claim, identity.method, identity.key_id) == (None, None, None, None)
+    assert (identity.verified, identity.is_authenticated) == (False, False)
+    assert (identity.claims, identity.attributes, identity.companies) == ({}, {}, [])
+    assert (identity.scopes, identity.expires_at) == (frozenset(), None)
+    assert (identity.display_name, identity.identity) == ("", "")
+    assert repr(identity) == f"Identity(app_id={app_id!r}, user_id=None)"
+
+
+def test_a_verified_identity_says_what_the_token_said() -> None:
+    identity = verified({"sub": "user-1", "exp": NOW, "plan": "pro"}, key_id="k1")
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "sub")
+    assert (identity.verified, identity.is_authenticated, identity.method) == (True, True, "jwt")
+    assert identity.claims == {"sub": "user-1", "exp": NOW, "plan": "pro"}
+    assert (identity.expires_at, identity.key_id) == (NOW, "k1")
+    assert (identity.display_name, identity.identity) == ("user-1", "acme:user-1")
+    assert repr(identity) == "VerifiedIdentity(app_id='acme', user_id='user-1')"
+
+
+def test_a_token_may_never_expire() -> None:
+    assert verified({"sub": "u"}).expires_at is None
+
+
+def test_the_repr_holds_no_claims() -> None:
+    assert "pro" not in repr(verified({"plan": "pro"}))
+
+
+@pytest.mark.parametrize(
+    ("user_id", "identity"),
+    [("a:b", "acme:a%3Ab"), ("a/b c", "acme:a%2Fb%20c"), ("é", "acme:%C3%A9"), ("%", "acme:%25")],
+)
+def test_the_identity_is_percent_encoded(user_id: str, identity: str) -> None:
+    assert verified({}, user_id).identity == identity
+
+
+def test_claims_are_parsed_once_for_a_request_and_afresh_for_another() -> None:
+    first, second = verified({"a": [1]}), verified({"a": [1]})
+    first.claims["a"].append(2)
+    first.claims["b"] = 3
+    assert first.claims == {"a": [1, 2], "b": 3}
+    assert second.claims == {"a": [1]}
+
+
+def test_attributes_are_all_claims_without_another_meaning() -> None:
+    identity = verified(
+        {
+            **{"iss": "i", "sub": "s", "aud": "a", "exp": 1, "nbf": 1, "iat": 1, "jti": "j"},
+            **{"userId": "u", "app": "acme", "companies": [], "scope": "read", "kind": "user"},
+            **{"name": "N", "plan": "pro"},
+        },
+        user_id=("userId",),
+        app_claim="app",
+        companies_claim="companies",
+        scopes_claim="scope",
+        fixed={"kind": "user"},
+    )
+    assert identity.attributes == {"name": "N", "plan": "pro"}
+
+
+def test_attributes_may_have_a_claim_of_their_own() -> None:
+    assert verified({"ctx": {"plan": "pro"}, "name": "N"}, attributes_claim="ctx").attributes == {"plan": "pro"}
+    assert verified({"name": "N"}, attributes_claim="ctx").attributes == {}
+
+
+def test_companies_come_from_their_claim() -> None:
+    companies = [{"id": "1", "name": "A"}]
+    assert verified({"companies": companies}, companies_claim="companies").companies == companies
+    assert verified({}, companies_claim="companies").companies == []
+    assert verified({"companies": companies}).companies == []
+
+
+@pytest.mark.parametrize("scope", ["read admin", ["read", "admin"]])
+def test_scopes_are_cut_down_to_those_of_the_app(scope: Any) -> None:
+    assert verified({"scope": scope}, scopes_claim="scope").scopes == {"read"}
+    assert verified({"scope": scope}).scopes == frozenset()
+
+
+def test_what_a_handler_does_to_the_claims_gives_no_scope_and_no_time() -> None:
+    identity = verified({"scope": "read", "exp": 5}, scopes_claim="scope")
+    identity.claims["scope"] = "read write"
+    identity.claims["exp"] = NOW
+    assert identity.scopes == {"read"}
+    assert identity.expires_at == 5
+
+
+def test_permissions_are_authenticated_and_the_scopes() -> None:
+    app_scopes = verified({"scope": "write read"}, scopes_claim="scope")
+    assert Permissions.of(app_scopes).scopes == ["authenticated", "read", "write"]
+    assert Permissions.of(Identity("acme")).scopes == []
+    assert Permissions().scopes == []
+
+
+def test_a_scope_named_authenticated_is_not_given_twice() -> None:
+    app = App("acme", rules=Rules(scopes_claim="scope"), scopes=["authenticated"])
+    raw = b'{"scope": "authenticated"}'
+    identity = VerifiedIdentity(app, "u", "sub", payload=raw, checked=json.loads(raw), key_id=None)
+    assert Permissions.of(identity).scopes == ["authenticated"]

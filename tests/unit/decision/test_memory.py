@@ -1,0 +1,131 @@
+"""The signature memory remembers signatures, within bounds, and each only for its very key and token."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.support import KEY, OTHER_KEY
+from wicket.decision.memory import SignatureMemory, Signed
+from wicket.keys.algorithms import hmac_key
+
+SIGNED = Signed(b"{}", {}, None)
+
+
+def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureMemory:
+    return SignatureMemory(total=total, per_app=per_app, max_bytes=max_bytes)
+
+
+def fill(held: SignatureMemory, app: str, *names: str) -> None:
+    for name in names:
+        held.remember(app, name.encode(), "token", SIGNED)
+
+
+def recalled(held: SignatureMemory, app: str, *names: str) -> list[str]:
+    return [name for name in names if held.recall(app, name.encode()) is not None]
+
+
+def test_what_was_remembered_is_recalled_for_that_app_alone() -> None:
+    held = memory()
+    fill(held, "a", "k1")
+    assert held.recall("a", b"k1") is SIGNED
+    assert held.recall("a", b"k2") is None
+    assert held.recall("b", b"k1") is None
+    assert len(held) == 1
+
+
+def test_the_same_signature_counts_once() -> None:
+    held = memory()
+    fill(held, "a", "k1", "k1")
+    assert len(held) == 1
+
+
+def test_a_long_token_is_not_worth_it() -> None:
+    held = memory(max_bytes=5)
+    held.remember("a", b"k1", "12345", SIGNED)
+    held.remember("a", b"k2", "123456", SIGNED)
+    assert recalled(held, "a", "k1", "k2") == ["k1"]
+
+
+def test_the_oldest_of_an_app_make_room_for_its_newest() -> None:
+    held = memory(per_app=2)
+    fill(held, "a", "k1", "k2", "k3")
+    assert recalled(held, "a", "k1", "k2", "k3") == ["k2", "k3"]
+    assert len(held) == 2
+
+
+def test_an_app_may_have_but_one() -> None:
+    held = memory(per_app=1)
+    fill(held, "a", "k1", "k2")
+    assert recalled(held, "a", "k1", "k2") == ["k2"]
+    assert len(held) == 1
+
+
+def test_an_app_that_fills_the_memory_pushes_out_its_own() -> None:
+    held = memory(total=4, per_app=4)
+    fill(held, "quiet", "q1")
+    fill(held, "loud", *(f"k{number}" for number in range(20)))
+    assert recalled(held, "quiet", "q1") == ["q1"]
+    assert len(held) == 4
+
+
+def test_a_full_memory_makes_room_for_another_app() -> None:
+    held = memory(total=2, per_app=2)
+    fill(held, "a", "a1", "a2")
+    fill(held, "b", "b1")
+    assert recalled(held, "b", "b1") == ["b1"]
+    assert recalled(held, "a", "a1", "a2") == ["a2"]
+    fill(held, "c", "c1")
+    assert recalled(held, "c", "c1") == ["c1"]
+    assert len(held) == 2
+
+
+def test_many_apps_with_one_signature_each_take_turns() -> None:
+    held = memory(total=3, per_app=3)
+    for number in range(30):
+        fill(held, f"app-{number}", "k")
+        assert held.recall(f"app-{number}", b"k") is SIGNED
+        assert len(held) <= 3
+
+
+def test_an_app_is_forgotten_as_a_whole() -> None:
+    held = memory()
+    fill(held, "a", "k1", "k2")
+    fill(held, "b", "k1")
+    held.forget("a")
+    held.forget("unknown")
+    assert recalled(held, "a", "k1", "k2") == []
+    assert recalled(held, "b", "k1") == ["k1"]
+    assert len(held) == 1
+
+
+def test_a_forked_child_keeps_what_was_remembered() -> None:
+    held = memory()
+    fill(held, "a", "k1")
+    held.after_fork()
+    fill(held, "a", "k2")
+    assert recalled(held, "a", "k1", "k2") == ["k1", "k2"]
+    assert len(held) == 2
+
+
+def test_the_name_of_a_signature_covers_all_that_made_it() -> None:
+    key, other = hmac_key(None, ("HS256",), KEY), hmac_key(None, ("HS256",), OTHER_KEY)
+    names = {
+        SignatureMemory.key("a", "HS256", key, "t"),
+        SignatureMemory.key("b", "HS256", key, "t"),
+        SignatureMemory.key("a", "HS512", key, "t"),
+        SignatureMemory.key("a", "HS256", other, "t"),
+        SignatureMemory.key("a", "HS256", key, "u"),
+        SignatureMemory.key("aH", "S256", key, "t"),
+    }
+    assert len(names) == 6
+    assert {len(name) for name in names} == {32}
+
+
+def test_the_name_does_not_change_with_the_keys_id() -> None:
+    names = [SignatureMemory.key("a", "HS256", hmac_key(kid, ("HS256",), KEY), "t") for kid in (None, "k1")]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("secret", ["user-1", "payload"])
+def test_the_repr_of_a_signature_tells_nothing(secret: str) -> None:
+    assert secret not in repr(Signed(b'{"payload": 1}', {"sub": "user-1"}, "k1"))

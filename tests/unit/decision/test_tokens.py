@@ -1,0 +1,221 @@
+"""Tokens are read strictly: one spelling, plain JSON, and `Refused` for everything else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.support import claims, refusal_of, segment, token
+from wicket.decision.tokens import Header, UnverifiedToken, read_header, read_object, read_token
+
+MAX = 16_384
+
+
+def reason(text: str, max_bytes: int = MAX) -> str | None:
+    return refusal_of(lambda: read_token(text, max_bytes)).reason
+
+
+def with_header(header: object) -> str:
+    return f"{segment(header)}.{segment({})}.AA"
+
+
+def test_a_well_formed_token_is_read() -> None:
+    text = token(claims(), kid="k1")
+    read = read_token(text, MAX)
+    assert isinstance(read, UnverifiedToken)
+    assert read.header == Header("HS256", "k1", "JWT")
+    assert read.text == text
+    assert read.signed == text.rsplit(".", 1)[0].encode()
+    assert f"{read.signed.decode()}.{read.signature}" == text
+    assert text.split(".")[1] == read.payload
+
+
+def test_a_header_may_say_no_more_than_the_algorithm() -> None:
+    assert read_token(with_header({"alg": "HS256"}), MAX).header == Header("HS256", None, None)
+
+
+def test_an_empty_signature_is_read_and_left_to_the_key() -> None:
+    text = with_header({"alg": "none"}).removesuffix("AA")
+    assert read_token(text, MAX).signature == ""
+    assert read_token(text, MAX).signed == text.removesuffix(".").encode()
+
+
+@pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t", "iss"])
+def test_other_members_of_the_header_are_ignored(name: str) -> None:
+    assert read_token(with_header({"alg": "HS256", name: "https://evil.example"}), MAX).header.algorithm == "HS256"
+
+
+def test_a_header_too_long_to_be_remembered_is_read_too() -> None:
+    assert read_token(with_header({"alg": "HS256", "kid": "k" * 600}), MAX).header.kid == "k" * 600
+
+
+def test_a_token_has_a_size() -> None:
+    text = token()
+    assert read_token(text, len(text))
+    assert reason(text, len(text) - 1) == "too_large"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a..c",
+        ".b.c",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        "not a token",
+        "e30.e30.AA\n",
+        " e30.e30.AA",
+        "e30=.e30.AA",
+        "e30.e30.A+",
+        "e30.e30.A/",
+        "é.é.é",
+        "\ud800.a.b",
+        "e30.e30.\x00",
+    ],
+)
+def test_anything_but_three_parts_of_base64url_is_malformed(text: str) -> None:
+    assert reason(text) == "malformed"
+
+
+@pytest.mark.parametrize("header", ["A", "e31", "e3"])
+def test_a_header_that_is_not_canonical_base64url_is_malformed(header: str) -> None:
+    assert reason(f"{header}.e30.AA") == "malformed"
+
+
+@pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
+@pytest.mark.parametrize("value", [None, True, ["exp"], "DEF"])
+def test_members_that_change_what_a_token_means_are_malformed(name: str, value: object) -> None:
+    refusal = refusal_of(lambda: read_token(with_header({"alg": "HS256", name: value}), MAX))
+    assert refusal.reason == "malformed"
+    assert name in refusal.detail
+
+
+@pytest.mark.parametrize("header", [{}, {"alg": None}, {"alg": ["HS256"]}, {"alg": 5}, {"alg": {}}, {"Alg": "HS256"}])
+def test_an_algorithm_that_is_no_string_is_not_allowed(header: object) -> None:
+    assert reason(with_header(header)) == "algorithm_not_allowed"
+
+
+@pytest.mark.parametrize("name", ["kid", "typ"])
+@pytest.mark.parametrize("value", [None, 5, [], {}, True])
+def test_kid_and_typ_are_strings(name: str, value: object) -> None:
+    refusal = refusal_of(lambda: read_token(with_header({"alg": "HS256", name: value}), MAX))
+    assert (refusal.reason, refusal.detail) == ("malformed", f"The token's {name} is not a string.")
+
+
+def test_a_refused_header_is_refused_again() -> None:
+    text = with_header({"alg": "HS256", "crit": []})
+    assert reason(text) == reason(text) == "malformed"
+
+
+def test_a_header_is_read_by_its_segment_alone() -> None:
+    assert read_header(segment({"alg": "none"})) == Header("none", None, None)
+
+
+# --- JSON
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"a": 1, "b": [1.5, -2, True, None, "é", {"c": "\U0001f600"}]},
+        {"a": "[[[{{{" * 50},
+        {"a": '"\\' * 50 + "[" * 50},
+        {"a": 1e308, "b": -0.0},
+    ],
+)
+@pytest.mark.parametrize("ascii", [True, False])
+def test_an_object_is_read_as_json_reads_it(value: dict[str, Any], ascii: bool) -> None:
+    assert read_object(json.dumps(value, ensure_ascii=ascii).encode()) == value
+
+
+def test_blanks_between_are_json() -> None:
+    assert read_object(b' {\n"a" :\t1 } ') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"{}{}",
+        b"{} x",
+        b"{'a': 1}",
+        b'{"a": 1,}',
+        b'{"a": 01}',
+        b'{"a": \xff}',
+        b"\xef\xbb\xbf{}",
+        '{"a": 1}'.encode("utf-16"),
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e309}',
+        b'{"a": -1e309}',
+        b'{"a": ' + b"9" * 400 + b"}",
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": 1, "a": 1}',
+        b'{"a": 1, "\\u0061": 2}',
+        b'{"a": {"b": 1, "b": 2}}',
+        b'{"a": [{"b": 1, "b": 2}]}',
+        b'{"a": "\\ud800"}',
+        b'{"\\udc00": 1}',
+        b'{"a": "\\udc00\\ud800"}',
+        b'{"a": "\n"}',
+        b'{"a": "\x00"}',
+        b"[" * 5000,
+        b'{"a":' * 5000,
+        b'{"a":' + b"[" * 32 + b"]" * 32 + b"}",
+    ],
+)
+def test_what_is_not_plain_json_is_malformed(raw: bytes) -> None:
+    assert refusal_of(lambda: read_object(raw)).reason == "malformed"
+
+
+def test_a_pair_of_surrogates_is_a_character() -> None:
+    assert read_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null", b"true", b"1.5"])
+def test_what_is_no_object_is_malformed(raw: bytes) -> None:
+    refusal = refusal_of(lambda: read_object(raw))
+    assert (refusal.reason, refusal.detail) == ("malformed", "The token's parts are not JSON objects.")
+
+
+def test_a_depth_of_32_is_read_and_no_more() -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
+
+    assert read_object(nested(32))
+    assert refusal_of(lambda: read_object(nested(33))).reason == "malformed"
+
+
+def test_many_lists_side_by_side_are_not_deep() -> None:
+    value = {"a": [[1], {"b": []}] * 100}
+    assert read_object(json.dumps(value).encode()) == value
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[]" * 33 + b'"' + b'\\"' * 60_000,
+        b"[]" * 33 + b'"' * 60_001,
+        b"[]" * 33 + b'"' + b"\\" * 120_000,
+        b'{"a":"' + b"[" * 120_000,
+    ],
+    ids=["escaped quotes", "quotes", "backslashes", "open text"],
+)
+def test_reading_costs_no_more_than_the_length(raw: bytes) -> None:
+    assert refusal_of(lambda: read_object(raw)).reason == "malformed"
+
+
+def test_no_refusal_quotes_the_token() -> None:
+    for text in ("SECRETTOKEN", with_header({"alg": ["SECRETTOKEN"]}), with_header('{"SECRETTOKEN": NaN}')):
+        refusal = refusal_of(lambda text=text: read_token(text, MAX))  # type: ignore[misc]
+        assert "SECRETTOKEN" not in repr(refusal)

@@ -1,0 +1,148 @@
+"""One token, one app: which keys, is it signed, do the claims hold, is it revoked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.support import KEY, NOW, OTHER_KEY, acme, claims, jwk, pem, private_key, refusal_of, secret, segment, token
+from wicket import App, Jwks, PublicKey, Refusal, Revocations, VerifiedIdentity
+from wicket.decision.memory import SignatureMemory
+from wicket.decision.tokens import read_token
+from wicket.decision.verifier import identify, select_keys, verify_signature
+from wicket.keys.algorithms import Key
+
+OLD_KEY = bytes(range(2, 34))
+
+
+def fresh() -> SignatureMemory:
+    return SignatureMemory(total=10, per_app=10, max_bytes=4096)
+
+
+def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
+    read = read_token(text, 16_384)
+    signed = verify_signature(app, read, select_keys(app, read), fresh() if memory is None else memory)
+    return identify(app, read, signed, now)
+
+
+def refused(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> Refusal:
+    return refusal_of(lambda: verify(app, text, memory, now))
+
+
+def test_a_good_token_names_its_user() -> None:
+    identity = verify(acme(), token(claims(plan="pro")))
+    assert (identity.app_id, identity.user_id, identity.key_id) == ("acme", "user-1", None)
+    assert identity.claims["plan"] == "pro"
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES512", "EdDSA"])
+def test_a_token_by_a_public_key_is_verified(algorithm: str) -> None:
+    private = private_key(algorithm)
+    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], id="k1")])
+    identity = verify(app, token(key=private, algorithm=algorithm, kid="k1"))
+    assert (identity.user_id, identity.key_id) == ("user-1", "k1")
+
+
+def test_a_token_by_a_key_of_a_set_is_verified() -> None:
+    document = {"keys": [jwk(private_key("RS256"), kid="a"), jwk(private_key("ES256"), kid="b")]}
+    app = acme(credentials=[Jwks.static(document)])
+    assert verify(app, token(key=private_key("ES256"), algorithm="ES256", kid="b")).key_id == "b"
+    wrong = token(key=private_key("ES256"), algorithm="ES256", kid="a")
+    assert refused(app, wrong).reason == "key_not_found"
+
+
+@pytest.mark.parametrize("key", [OLD_KEY, KEY])
+@pytest.mark.parametrize("kid", [None, "unknown"])
+def test_while_keys_rotate_each_is_tried(key: bytes, kid: str | None) -> None:
+    app = acme(credentials=[secret(OLD_KEY), secret(KEY)])
+    assert verify(app, token(key=key, **({"kid": kid} if kid else {}))).user_id == "user-1"
+
+
+def test_an_app_without_a_credential_is_not_configured() -> None:
+    refusal = refused(acme(credentials=[]), token())
+    assert (refusal.code, refusal.reason) == ("config_missing", None)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS512", "hs256", "RS256", "", "ES256"])
+def test_an_algorithm_that_no_key_allows_is_refused(algorithm: str) -> None:
+    text = f"{segment({'alg': algorithm})}.{segment(claims())}."
+    assert refused(acme(), text).reason == "algorithm_not_allowed"
+
+
+def test_the_algorithm_of_a_public_key_is_not_that_of_a_secret() -> None:
+    private = private_key("RS256")
+    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=["RS256"])])
+    head = segment({"alg": "HS256", "typ": "JWT"})
+    assert refused(app, f"{head}.{segment(claims())}.AAAA").reason == "algorithm_not_allowed"
+
+
+def test_a_kid_of_no_key_is_not_found() -> None:
+    app = acme(credentials=[secret(id="k1")])
+    assert refused(app, token(kid="k2")).reason == "key_not_found"
+    assert verify(app, token(kid="k1")).key_id == "k1"
+    assert verify(app, token()).key_id == "k1"
+
+
+@pytest.mark.parametrize("text", [token(key=OTHER_KEY), token().rsplit(".", 1)[0] + ".", token() + "AAAA"])
+def test_a_signature_by_no_key_of_the_app_is_bad(text: str) -> None:
+    assert refused(acme(), text).reason == "bad_signature"
+
+
+def test_a_signature_that_is_not_canonical_is_malformed() -> None:
+    assert refused(acme(), token()[:-1] + "_").reason == "malformed"
+
+
+def test_of_a_token_with_a_bad_signature_nothing_more_is_said() -> None:
+    assert refused(acme(), token(claims(exp=1), key=OTHER_KEY)).reason == "bad_signature"
+    text = f"{segment({'alg': 'HS256'})}.{segment('not json')}.AAAA"
+    assert refused(acme(), text).reason == "bad_signature"
+
+
+@pytest.mark.parametrize("payload", [[], "text", 5, None])
+def test_a_signed_payload_that_is_no_object_is_malformed(payload: Any) -> None:
+    import json
+
+    import jwt
+
+    memory = fresh()
+    text = jwt.api_jws.encode(json.dumps(payload).encode(), KEY, "HS256")
+    assert refused(acme(), text, memory).reason == "malformed"
+    assert len(memory) == 0
+
+
+def test_a_verified_signature_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, app, text = fresh(), acme(), token()
+    first = verify(app, text, memory)
+    assert len(memory) == 1
+
+    def untouched(*args: object) -> bool:
+        raise AssertionError("the signature was verified twice")
+
+    monkeypatch.setattr(Key, "verify", untouched)
+    assert verify(app, text, memory).claims == first.claims
+
+
+def test_a_bad_signature_is_not_remembered() -> None:
+    memory = fresh()
+    refused(acme(), token(key=OTHER_KEY), memory)
+    assert len(memory) == 0
+
+
+def test_a_key_that_is_gone_takes_what_it_signed_along() -> None:
+    memory, text = fresh(), token()
+    verify(acme(), text, memory)
+    assert refused(acme(credentials=[secret(OTHER_KEY)]), text, memory).reason == "bad_signature"
+
+
+def test_times_claims_and_revocation_are_evaluated_though_the_signature_is_remembered() -> None:
+    memory, text = fresh(), token()
+    verify(acme(), text, memory)
+    assert refused(acme(), text, memory, NOW + 4000).reason == "expired"
+    assert refused(acme(issuer="https://id"), text, memory).reason == "missing_claim"
+    assert refused(acme(revocations=Revocations(before=NOW)), text, memory).reason == "revoked"
+    assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, memory).reason == "revoked"
+
+
+def test_claims_come_before_revocation() -> None:
+    assert refused(acme(revocations=Revocations(before=NOW)), token(claims(exp=1))).reason == "expired"

@@ -1,0 +1,141 @@
+"""Which key serves which algorithm, and that the right signature and no other verifies."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tests.unit.support import KEY, OTHER_KEY, private_key, rsa_key
+from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, Key, Unusable, expand, fits, hmac_key, public_key
+
+RSA_NAMES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+FITTING = {
+    "RS256": RSA_NAMES,
+    "ES256": ("ES256",),
+    "ES384": ("ES384",),
+    "ES512": ("ES512",),
+    "ES256K": ("ES256K",),
+    "EdDSA": ("EdDSA", "Ed25519"),
+    "Ed448": ("EdDSA", "Ed448"),
+}
+MESSAGE = b"eyJhbGciOiJFUzI1NiJ9.e30"
+
+
+def key_for(algorithm: str) -> tuple[Key, Any]:
+    """The key to verify with, and the one to sign with."""
+    if algorithm in HASH_BYTES:
+        value = bytes(range(HASH_BYTES[algorithm]))
+        return hmac_key(None, (algorithm,), value), value
+    private = private_key(algorithm)
+    return public_key(None, (algorithm,), private.public_key()), private
+
+
+def sign(algorithm: str, private: Any) -> bytes:
+    name = "EdDSA" if algorithm.startswith("Ed") else algorithm
+    signature: bytes = jwt.algorithms.get_default_algorithms()[name].sign(MESSAGE, private)
+    return signature
+
+
+def test_there_are_no_other_algorithms() -> None:
+    assert {*HASH_BYTES, *ASYMMETRIC} == {
+        *("HS256", "HS384", "HS512", *RSA_NAMES),
+        *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
+    }
+    assert HASH_BYTES == {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+@pytest.mark.parametrize("algorithm", sorted({*HASH_BYTES, *ASYMMETRIC}))
+def test_the_right_signature_verifies_and_no_other(algorithm: str) -> None:
+    key, private = key_for(algorithm)
+    assert algorithm in key.algorithms
+    signature = sign(algorithm, private)
+    assert key.verify(algorithm, MESSAGE, signature)
+    assert not key.verify(algorithm, MESSAGE + b"x", signature)
+    changed = bytearray(signature)
+    changed[len(changed) // 2] ^= 1
+    assert not key.verify(algorithm, MESSAGE, bytes(changed))
+
+
+@pytest.mark.parametrize("algorithm", sorted({*HASH_BYTES, *ASYMMETRIC}))
+@pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(132), b"\xff" * 256, b"z" * 10_000])
+def test_no_signature_of_whatever_length_raises(algorithm: str, signature: bytes) -> None:
+    assert key_for(algorithm)[0].verify(algorithm, MESSAGE, signature) is False
+
+
+@pytest.mark.parametrize("algorithm", FITTING)
+def test_a_public_key_serves_the_algorithms_of_its_kind(algorithm: str) -> None:
+    material = private_key(algorithm).public_key()
+    assert fits(material) == FITTING[algorithm]
+    assert public_key("k", ASYMMETRIC, material).algorithms == FITTING[algorithm]
+
+
+def test_a_key_serves_only_what_is_allowed() -> None:
+    key = public_key("k", ("RS384", "ES256", "PS256"), rsa_key().public_key())
+    assert key.kid == "k"
+    assert key.algorithms == ("RS384", "PS256")
+
+
+def test_a_key_that_fits_nothing_allowed_is_unusable() -> None:
+    with pytest.raises(Unusable, match="can serve ES256, and none of these is allowed"):
+        public_key(None, ("RS256",), private_key("ES256").public_key())
+
+
+def test_other_curves_are_unusable() -> None:
+    with pytest.raises(Unusable, match="the curve is none of"):
+        fits(ec.generate_private_key(ec.SECP224R1()).public_key())
+
+
+def test_a_short_rsa_key_is_unusable() -> None:
+    with pytest.raises(Unusable, match="2048 to 8192 bits"):
+        public_key(None, ("RS256",), rsa.generate_private_key(65537, 1024).public_key())
+
+
+@pytest.mark.parametrize(("bits", "usable"), [(2047, False), (2048, True), (8192, True), (8193, False)])
+def test_an_rsa_key_has_2048_to_8192_bits(bits: int, usable: bool) -> None:
+    material = rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) | 1).public_key()
+    if usable:
+        assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
+    else:
+        with pytest.raises(Unusable, match="2048 to 8192 bits"):
+            public_key(None, ("RS256",), material)
+
+
+@pytest.mark.parametrize(("exponent", "usable"), [(3, True), (2**32 - 1, True), (2**32 + 1, False), (2**63 + 1, False)])
+def test_an_rsa_exponent_is_below_2_to_the_32(exponent: int, usable: bool) -> None:
+    material = rsa.RSAPublicNumbers(exponent, rsa_key().public_key().public_numbers().n).public_key()
+    if usable:
+        assert public_key(None, ("RS256",), material)
+    else:
+        with pytest.raises(Unusable, match="the RSA exponent must be odd"):
+            public_key(None, ("RS256",), material)
+
+
+def test_a_fingerprint_is_that_of_the_material_alone() -> None:
+    assert hmac_key("a", ("HS256",), KEY).fingerprint == hmac_key("b", ("HS512",), KEY).fingerprint
+    assert hmac_key("a", ("HS256",), KEY).fingerprint != hmac_key("a", ("HS256",), OTHER_KEY).fingerprint
+    assert hmac_key("a", ("HS256",), KEY).fingerprint != hashlib.sha256(KEY).digest()
+    material = rsa_key().public_key()
+    assert (
+        public_key("a", ("RS256",), material).fingerprint == public_key(None, ("PS256",), material).fingerprint
+    )
+
+
+def test_the_repr_of_a_key_holds_no_material() -> None:
+    assert repr(hmac_key("a", ("HS256",), KEY)) == "Key(kid='a', algorithms=('HS256',))"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "names"),
+    [
+        (["EdDSA"], {"EdDSA", "Ed25519", "Ed448"}),
+        (["Ed25519"], {"Ed25519"}),
+        (["RS256", "ES256"], {"RS256", "ES256"}),
+        ([], set()),
+    ],
+)
+def test_eddsa_stands_for_its_fully_specified_names(allowed: list[str], names: set[str]) -> None:
+    assert expand(allowed) == names

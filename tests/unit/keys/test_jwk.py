@@ -1,0 +1,154 @@
+"""A JWK is taken in whole or not at all, and what it says of itself binds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.unit.support import jwk, private_key, rsa_key
+from wicket.base64url import encode
+from wicket.keys.algorithms import ASYMMETRIC, Unusable
+from wicket.keys.jwk import import_jwk
+
+KINDS = ["RS256", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed448"]
+NUMBERS = "its numbers are no valid public key"
+
+
+def number(value: int, size: int) -> str:
+    return encode(value.to_bytes(size, "big"))
+
+
+@pytest.mark.parametrize("algorithm", KINDS)
+def test_a_public_key_of_every_kind_is_taken(algorithm: str) -> None:
+    key = import_jwk(jwk(private_key(algorithm), kid="k1"), ASYMMETRIC)
+    assert key.kid == "k1"
+    assert algorithm in key.algorithms
+
+
+def test_a_key_without_kid_has_none() -> None:
+    assert import_jwk(jwk(rsa_key()), ["RS256"]).kid is None
+
+
+@pytest.mark.parametrize("members", [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"x5t": "a"}])
+def test_a_key_for_signatures_is_taken(members: dict[str, Any]) -> None:
+    assert import_jwk(jwk(rsa_key(), **members), ["RS256"]).algorithms == ("RS256",)
+
+
+@pytest.mark.parametrize(
+    ("bound", "allowed", "served"),
+    [
+        ("RS512", ASYMMETRIC, ("RS512",)),
+        ("PS256", ["PS256", "RS256"], ("PS256",)),
+        (None, ["PS256", "RS256"], ("RS256", "PS256")),
+    ],
+)
+def test_the_keys_own_algorithm_binds(bound: str | None, allowed: list[str], served: tuple[str, ...]) -> None:
+    members = {} if bound is None else {"alg": bound}
+    assert import_jwk(jwk(rsa_key(), **members), allowed).algorithms == served
+
+
+@pytest.mark.parametrize(
+    ("bound", "allowed", "served"),
+    [
+        ("EdDSA", ["EdDSA"], ("EdDSA", "Ed25519")),
+        ("Ed25519", ["EdDSA"], ("Ed25519",)),
+        ("EdDSA", ["Ed25519"], ("Ed25519",)),
+    ],
+)
+def test_eddsa_and_its_fully_specified_name_meet(bound: str, allowed: list[str], served: tuple[str, ...]) -> None:
+    assert import_jwk(jwk(private_key("EdDSA"), alg=bound), allowed).algorithms == served
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ({"kty": "oct", "k": "AAAA"}, "a secret (kty oct) is never taken from a key set"),
+        ({"d": "AAAA"}, "this is a private key"),
+        ({"use": "enc"}, "its use is not sig"),
+        ({"use": None}, "its use is not sig"),
+        ({"key_ops": ["encrypt"]}, "its key_ops do not have verify"),
+        ({"key_ops": []}, "its key_ops do not have verify"),
+        ({"key_ops": "verify"}, "its key_ops do not have verify"),
+        ({"kid": 5}, "its kid is not a string"),
+        ({"alg": 5}, "its alg is not a string"),
+        ({"alg": ["RS256"]}, "its alg is not a string"),
+        ({"kty": "rsa"}, "its kty and crv name no kind of key that signs"),
+        ({"kty": None}, "its kty and crv name no kind of key that signs"),
+        ({"kty": ["RSA"]}, "its kty and crv name no kind of key that signs"),
+        ({"n": None}, "its member n is not a string"),
+        ({"n": ""}, "its member n is not a string"),
+        ({"e": 65537}, "its member e is not a string"),
+        ({"n": "A" * 2000}, "its member n is too long"),
+        ({"e": encode(bytes(9))}, "its member e is too long"),
+        ({"e": "AQAB=="}, NUMBERS),
+        ({"e": "AQA*"}, NUMBERS),
+        ({"e": "AAAA"}, NUMBERS),
+        ({"e": number(65536, 3)}, NUMBERS),
+        ({"e": number(1, 1)}, NUMBERS),
+        ({"e": number(2**32 + 1, 8)}, "the RSA exponent must be odd, at least 3 and below 2**32"),
+        ({"n": number((1 << 1023) | 1, 128)}, "an RSA key must have 2048 to 8192 bits"),
+        ({"n": number((1 << 8192) | 1, 1025)}, "an RSA key must have 2048 to 8192 bits"),
+    ],
+)
+def test_what_must_not_verify_is_unusable(members: dict[str, Any], why: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        import_jwk(jwk(rsa_key(), **members), ASYMMETRIC)
+    assert str(caught.value) == why
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("alg", ["RSA-OAEP", "rs256", "none", "HS256", "ES256", ""])
+def test_a_key_bound_to_what_it_cannot_do_is_unusable(alg: str) -> None:
+    with pytest.raises(Unusable, match="none of these is allowed"):
+        import_jwk(jwk(rsa_key(), alg=alg), ASYMMETRIC)
+
+
+@pytest.mark.parametrize("jwk", [None, 5, "text", [], [("kty", "RSA")]])
+def test_what_is_no_object_is_unusable(jwk: object) -> None:
+    with pytest.raises(Unusable, match="a key must be a JSON object"):
+        import_jwk(jwk, ASYMMETRIC)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "members", "why"),
+    [
+        ("ES256", {"crv": "P-257"}, "its kty and crv name no kind of key that signs"),
+        ("ES256", {"crv": ["P-256"]}, "its kty and crv name no kind of key that signs"),
+        ("ES256", {"crv": "P-384"}, NUMBERS),
+        ("ES256", {"x": encode(bytes(32)), "y": encode(bytes(32))}, NUMBERS),
+        ("ES256", {"x": encode(bytes(33))}, "its member x is too long"),
+        ("ES256", {"y": None}, "its member y is not a string"),
+        ("EdDSA", {"crv": "X25519"}, "its kty and crv name no kind of key that signs"),
+        ("EdDSA", {"x": encode(bytes(31))}, NUMBERS),
+        ("EdDSA", {"x": encode(bytes(33))}, "its member x is too long"),
+        ("Ed448", {"x": encode(bytes(56))}, NUMBERS),
+        ("Ed448", {"crv": "Ed25519"}, "its member x is too long"),
+    ],
+)
+def test_numbers_off_the_curve_are_unusable(algorithm: str, members: dict[str, Any], why: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        import_jwk(jwk(private_key(algorithm), **members), ASYMMETRIC)
+    assert str(caught.value) == why
+
+
+def test_a_coordinate_without_its_leading_zeros_is_taken() -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    for scalar in range(1, 5000):
+        private = ec.derive_private_key(scalar, ec.SECP256R1())
+        x = private.public_key().public_numbers().x
+        if x < 1 << 248:
+            break
+    stripped = jwk(private, x=encode(x.to_bytes(31, "big")))
+    assert import_jwk(stripped, ["ES256"]).fingerprint == import_jwk(jwk(private), ["ES256"]).fingerprint
+
+
+def test_the_reason_quotes_nothing_of_the_key() -> None:
+    n = rsa.RSAPublicNumbers(65537, rsa_key().public_key().public_numbers().n).n
+    text = number(n, 256)
+    with pytest.raises(Unusable) as caught:
+        import_jwk({"kty": "RSA", "n": text, "e": "AAAA", "kid": "secret-kid"}, ASYMMETRIC)
+    assert text[:10] not in repr(caught.value)
+    assert "secret-kid" not in repr(caught.value)

@@ -1,0 +1,285 @@
+"""An app is a whole and checked value, or a configuration error that names every fault with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
+from wicket import App, AppRef, Bearer, Cookie, Header, Jwks, Mode, Query, Revocations, Rules
+from wicket.app import BrokenApp, media_type
+
+VISIBLE = "must be 1 to 128 visible characters"
+
+
+def test_an_app_needs_no_more_than_an_id() -> None:
+    app = App("acme")
+    assert (app.id, app.credentials, app.mode, app.origin_mode) == ("acme", (), Mode.ENFORCE, None)
+    assert (app.tokens, app.naming, app.audience, app.scopes) == ((Bearer(),), (), (), frozenset())
+    assert not app.anonymous
+    assert not app.require_origin
+    assert app.rules == Rules()
+    assert app.revocations == Revocations()
+    assert app.keyring.keys == ()
+    assert app.origin_policy.allows("https://anything.example")
+
+
+def test_an_app_holds_what_it_is_given() -> None:
+    app = App(
+        "acme",
+        credentials=iter([secret(id="k1"), secret(OTHER_KEY)]),
+        public_key="pub_acme",
+        hosts=["Acme.Example"],
+        issuer="https://id.acme.com",
+        audience="api",
+        origins=["https://acme.com"],
+        scopes=["read", "write"],
+        tokens=[Query("jwt")],
+        naming=[Header("X-App-Id")],
+        mode=Mode.LOG_ONLY,
+        origin_mode=Mode.ENFORCE,
+    )
+    assert [key.kid for key in app.keyring.keys] == ["k1", None]
+    assert app.hosts == ("acme.example",)
+    assert app.audience == ("api",)
+    assert app.origins == ("https://acme.com",)
+    assert app.scopes == {"read", "write"}
+    assert app.tokens == (Query("jwt"),)
+    assert app.naming == (Header("X-App-Id"),)
+    assert app.origin_mode is Mode.ENFORCE
+
+
+def test_an_audience_may_be_several() -> None:
+    assert App("acme", audience=["a", "b"]).audience == ("a", "b")
+    assert App("acme", audience=None).audience == ()
+
+
+def test_an_app_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        App("acme").mode = Mode.LOG_ONLY  # type: ignore[misc]
+
+
+def test_the_repr_of_an_app_holds_no_key() -> None:
+    text = repr(App("acme", credentials=[secret()]))
+    assert "acme" in text
+    assert repr(KEY)[2:20] not in text
+    assert KEY.hex() not in text
+
+
+def test_an_app_goes_by_all_its_names() -> None:
+    app = App("acme", public_key="pub_acme", hosts=["a.example", "B.example"], issuer="https://id")
+    assert app.refs() == (
+        AppRef("id", "acme"),
+        AppRef("public_key", "pub_acme"),
+        AppRef("host", "a.example"),
+        AppRef("host", "b.example"),
+        AppRef("issuer", "https://id"),
+    )
+    assert App("acme").refs() == (AppRef("id", "acme"),)
+
+
+def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
+    broken = BrokenApp(None, public_key="pub_acme", hosts=("a.example",))
+    assert broken.refs() == (AppRef("public_key", "pub_acme"), AppRef("host", "a.example"))
+    assert broken.mode is Mode.ENFORCE
+    assert BrokenApp("acme").refs() == (AppRef("id", "acme"),)
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "message"),
+    [
+        ({"public_key": ""}, "public_key", VISIBLE),
+        ({"public_key": "a b"}, "public_key", VISIBLE),
+        ({"issuer": ""}, "issuer", "must be a text that is not empty"),
+        ({"issuer": 5}, "issuer", "must be a text that is not empty"),
+        ({"hosts": "a.example"}, "hosts", "must be a list"),
+        ({"hosts": ["a.example", ""]}, "hosts[1]", "is not a host name"),
+        ({"hosts": [5]}, "hosts[0]", "is not a host name"),
+        ({"audience": 5}, "audience", "must be a list"),
+        ({"audience": [""]}, "audience[0]", "is not a audience"),
+        ({"scopes": "read"}, "scopes", "must be a list"),
+        ({"scopes": [""]}, "scopes[0]", "is not a scope"),
+        ({"tokens": [5]}, "tokens[0]", "is not a place"),
+        ({"naming": [Bearer()]}, "naming[0]", "is not a place"),
+        ({"credentials": KEY}, "credentials", "must be a list"),
+        ({"credentials": 5}, "credentials", "must be a list"),
+        ({"credentials": secret()}, "credentials", "must be a list"),
+        ({"credentials": [secret(), "text"]}, "credentials[1]", "is not a credential"),
+        ({"credentials": [{"kid": "a"}]}, "credentials[0]", "is not a credential"),
+        ({"credentials": [Jwks]}, "credentials[0]", "is not a credential"),
+        ({"mode": "enforce"}, "mode", "must be Mode"),
+        ({"origin_mode": "enforce"}, "origin_mode", "must be a Mode or None"),
+        ({"rules": None}, "rules", "must be Rules"),
+        ({"revocations": {}}, "revocations", "must be Revocations"),
+        ({"require_origin": 1}, "require_origin", "must be bool"),
+        ({"anonymous": "yes"}, "anonymous", "must be bool"),
+        ({"origins": ["https://a.com", "null"]}, "origins[1]", "null is the origin of every sandboxed page and cannot be admitted"),
+        ({"origins": "https://a.com"}, "origins", "must be a list of patterns, not one string"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_its_path(settings: dict[str, Any], path: str, message: str) -> None:
+    found = problems_of(lambda: App("acme", **settings))
+    assert found[path] == message
+
+
+@pytest.mark.parametrize("id", ["", "a b", "ä", "a" * 129, 5, None])
+def test_an_id_has_1_to_128_visible_characters(id: Any) -> None:
+    assert problems_of(lambda: App(id)) == {"id": VISIBLE}
+
+
+def test_every_fault_is_named_at_once() -> None:
+    found = problems_of(
+        lambda: App("", public_key=" ", origins=["null", "*.com"], mode=None, hosts=[5])  # type: ignore[arg-type,list-item]
+    )
+    assert set(found) == {"id", "public_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
+
+
+@pytest.mark.parametrize("origins", [[], ["*"], ["https://a.com", "*"]])
+def test_a_cookie_needs_origins_that_name_whom_they_admit(origins: list[str]) -> None:
+    found = problems_of(lambda: App("acme", tokens=[Cookie("t")], origins=origins))
+    assert found == {"origins": "must name whom they admit where a cookie holds the token"}
+
+
+def test_a_cookie_with_explicit_origins_is_taken() -> None:
+    assert App("acme", tokens=[Cookie("t")], origins=["*.a.com"]).tokens == (Cookie("t"),)
+
+
+def test_a_cookie_with_wrong_origins_is_told_of_both() -> None:
+    assert set(problems_of(lambda: App("acme", tokens=[Cookie("t")], origins=["null"]))) == {"origins[0]", "origins"}
+
+
+# --- rules
+
+
+def test_the_rules_are_strict_by_default() -> None:
+    rules = Rules()
+    assert rules.required == {"exp"}
+    assert rules.user_id == ("sub",)
+    assert (rules.skew, rules.max_token_bytes) == (30.0, 16_384)
+    assert not rules.bounded
+    assert not rules.integer_user_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "bounded"), [({"min_lifetime": 1}, True), ({"max_lifetime": 1}, True), ({"skew": 1}, False)]
+)
+def test_rules_with_a_lifetime_are_bounded(settings: dict[str, Any], bounded: bool) -> None:
+    assert Rules(**settings).bounded is bounded
+
+
+def test_lists_of_names_become_sets_and_tuples() -> None:
+    given: Any = {"required": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
+    rules = Rules(**given)
+    assert rules.required == frozenset({"a", "b"})
+    assert rules.user_id == ("x", "y")
+    assert rules.types == frozenset({"at+jwt"})
+
+
+@pytest.mark.parametrize("name", ["required", "types", "user_id"])
+def test_names_that_come_one_by_one_are_not_lost(name: str) -> None:
+    def one_by_one() -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    given: Any = {name: one_by_one()}
+    assert set(getattr(Rules(**given), name)) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["required", "types", "user_id"])
+@pytest.mark.parametrize("given", ["sub", b"sub", [""], [5], 5, None])
+def test_names_of_claims_must_be_a_list(name: str, given: Any) -> None:
+    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a list of names"}
+
+
+def test_some_claim_must_give_the_users_id() -> None:
+    assert problems_of(lambda: Rules(user_id=())) == {"rules.user_id": "must name at least one claim"}
+
+
+@pytest.mark.parametrize("name", ["app_claim", "attributes_claim", "companies_claim", "scopes_claim"])
+@pytest.mark.parametrize("given", ["", 5])
+def test_a_claim_has_a_name(name: str, given: Any) -> None:
+    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be the name of a claim"}
+
+
+@pytest.mark.parametrize("name", ["min_lifetime", "max_lifetime", "skew", "max_attributes_bytes", "max_token_bytes"])
+@pytest.mark.parametrize("given", [-1, "5", True, float("inf"), float("nan")])
+def test_a_bound_is_a_number_that_is_not_negative(name: str, given: Any) -> None:
+    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a number, and not negative"}
+
+
+@pytest.mark.parametrize("name", ["skew", "max_token_bytes"])
+def test_two_bounds_must_be_there(name: str) -> None:
+    given: dict[str, Any] = {name: None}
+    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number, and not negative"}
+
+
+@pytest.mark.parametrize("name", ["integer_user_id", "text_attributes"])
+def test_a_switch_is_true_or_false(name: str) -> None:
+    given: dict[str, Any] = {name: 1}
+    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be true or false"}
+
+
+@pytest.mark.parametrize("fixed", [[("a", "b")], {"a": 1.5}, {5: "a"}, {"a": None}, {"a": ["b"]}, None])
+def test_fixed_claims_map_names_to_plain_values(fixed: Any) -> None:
+    found = problems_of(lambda: Rules(fixed=fixed))
+    assert found == {"rules.fixed": "must map names of claims to texts, whole numbers or booleans"}
+
+
+def test_the_least_lifetime_is_not_above_the_most() -> None:
+    assert Rules(min_lifetime=5, max_lifetime=5).bounded
+    found = problems_of(lambda: Rules(min_lifetime=6, max_lifetime=5))
+    assert found == {"rules.min_lifetime": "is longer than max_lifetime"}
+    assert problems_of(lambda: Rules(min_lifetime=6, max_lifetime=0))
+
+
+def test_every_wrong_rule_is_named_at_once() -> None:
+    given: Any = {"required": "sub", "skew": -1, "fixed": 5, "app_claim": ""}
+    assert set(problems_of(lambda: Rules(**given))) == {
+        "rules.required",
+        "rules.skew",
+        "rules.fixed",
+        "rules.app_claim",
+    }
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "application/jwt", "Application/JWT"])
+def test_a_typ_compares_without_case_and_prefix(typ: str) -> None:
+    assert media_type(typ) == "jwt"
+
+
+# --- revocations
+
+
+def test_revocations_are_empty_by_default() -> None:
+    assert Revocations() == Revocations(before=None, users={}, token_ids=frozenset())
+
+
+def test_revocations_hold_what_they_are_given() -> None:
+    given: Any = {"before": 0, "users": {"u": 1.5}, "token_ids": ["a", "b"]}
+    assert Revocations(**given).token_ids == frozenset({"a", "b"})
+
+
+def test_token_ids_that_come_one_by_one_are_not_lost() -> None:
+    given: Any = (each for each in ("a", "b"))
+    assert Revocations(token_ids=given).token_ids == {"a", "b"}
+
+
+@pytest.mark.parametrize("before", [-1, True, "1", 253402300800, float("nan"), float("inf")])
+def test_a_cutoff_is_a_numeric_date(before: Any) -> None:
+    assert problems_of(lambda: Revocations(before=before)) == {"revocations.before": "must be a NumericDate"}
+
+
+@pytest.mark.parametrize("users", [["u"], {5: 1}, {"u": "1"}, {"u": -1}, None])
+def test_users_map_to_numeric_dates(users: Any) -> None:
+    assert problems_of(lambda: Revocations(users=users)) == {
+        "revocations.users": "must map user ids to NumericDates"
+    }
+
+
+@pytest.mark.parametrize("token_ids", ["abc", b"abc", [5], 5, None])
+def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
+    assert problems_of(lambda: Revocations(token_ids=token_ids)) == {
+        "revocations.token_ids": "must be a set of texts"
+    }

@@ -1,0 +1,239 @@
+"""Places where a request names its app or carries its token: what they read, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.support import problems_of, refusal_of
+from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
+from wicket.sources import NamingPlace, TokenPlace, shaped
+
+BEARERS = [Bearer(), PublicKeyBearer()]
+
+
+def authorized(value: str) -> Request:
+    return Request(headers=[("Authorization", value)])
+
+
+@pytest.mark.parametrize("value", ["Bearer pub_a", "bearer pub_a", "BEARER   pub_a", " Bearer pub_a "])
+@pytest.mark.parametrize("place", BEARERS)
+def test_a_bearer_is_read(place: Bearer | PublicKeyBearer, value: str) -> None:
+    assert place.read(authorized(value)) == "pub_a"
+
+
+@pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
+@pytest.mark.parametrize("place", BEARERS)
+def test_another_scheme_is_no_bearer(place: Bearer | PublicKeyBearer, value: str) -> None:
+    assert place.read(authorized(value)) is None
+
+
+@pytest.mark.parametrize("place", BEARERS)
+def test_without_authorization_there_is_no_bearer(place: Bearer | PublicKeyBearer) -> None:
+    assert place.read(Request()) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Bearer", "bearer ", "Bearer\ta", "Bearer\xa0a", "Bearer a b", "Bearer a\tb", "Bearer a\xa0b", "Bearer a,Bearer b"],
+)
+@pytest.mark.parametrize("place", BEARERS)
+def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | PublicKeyBearer, value: str) -> None:
+    assert refusal_of(lambda: place.read(authorized(value))).code == "invalid_request"
+
+
+def test_only_a_public_key_names_an_app() -> None:
+    assert PublicKeyBearer().read(authorized("Bearer eyJ.a.b")) is None
+    assert PublicKeyBearer("pk-").read(authorized("Bearer pk-acme")) == "pk-acme"
+    assert PublicKeyBearer().kind == "public_key"
+
+
+def test_a_header_is_read_without_case_and_blanks() -> None:
+    place = Header("X-App-Id")
+    assert place.name == "x-app-id"
+    assert place.kind == "id"
+    assert place == Header("x-app-id")
+    assert place.read(Request(headers=[("X-APP-ID", " acme ")])) == "acme"
+
+
+def test_an_empty_or_absent_header_is_none() -> None:
+    assert Header("X-App-Id").read(Request()) is None
+    assert Header("X-App-Id").read(Request(headers=[("x-app-id", " ")])) is None
+
+
+def test_a_repeated_header_is_refused() -> None:
+    request = Request(headers=[("x-app-id", "a"), ("x-app-id", "b")])
+    assert refusal_of(lambda: Header("X-App-Id").read(request)).code == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "ä", "a\n", 5, None])
+def test_a_header_needs_a_name(name: Any) -> None:
+    assert problems_of(lambda: Header(name)) == {"name": "is not the name of a header"}
+
+
+@pytest.mark.parametrize("name", ["Authorization", "ORIGIN", "cookie", "Host"])
+def test_headers_with_a_place_of_their_own_are_not_taken(name: str) -> None:
+    assert problems_of(lambda: Header(name)) == {"name": f"{name} has a place of its own"}
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("appId=acme", "acme"),
+        ("x=1&appId=acme&y=2", "acme"),
+        ("appId=a%20b", "a b"),
+        ("appId=a+b", "a b"),
+        ("app%49d=acme", "acme"),
+        ("appId=a=b", "a=b"),
+        ("appId=%C3%A9", "é"),
+        ("", None),
+        ("x=1", None),
+        ("x=%20", None),
+        ("x=a+b", None),
+        ("appId", None),
+        ("appId=", None),
+        ("appid=acme", None),
+        ("myappId=acme", None),
+        ("x=appId", None),
+    ],
+)
+def test_a_query_parameter_is_read(query: str, value: str | None) -> None:
+    assert Query("appId").read(Request(query=query)) == value
+
+
+def test_a_parameter_with_a_blank_in_its_name_is_read() -> None:
+    assert Query("app id").read(Request(query="app+id=acme")) == "acme"
+
+
+@pytest.mark.parametrize("query", ["appId=a&appId=b", "appId=a&appId=a", "appId=&appId=a", "appId=a&app%49d=b"])
+def test_a_repeated_parameter_is_refused(query: str) -> None:
+    refusal = refusal_of(lambda: Query("appId").read(Request(query=query)))
+    assert (refusal.code, refusal.detail) == ("invalid_request", "appId may be given once.")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("t=abc", "abc"),
+        ("a=1; t=abc; b=2", "abc"),
+        ("a=1;t = abc ", "abc"),
+        ("t=a=b", "a=b"),
+        ("t=", None),
+        ("xt=abc", None),
+        ("a=t", None),
+        ("a=1", None),
+        (None, None),
+    ],
+)
+def test_a_cookie_is_read(header: str | None, value: str | None) -> None:
+    assert Cookie("t").read(Request(headers=[("Cookie", header)] if header is not None else [])) == value
+
+
+@pytest.mark.parametrize("headers", [[("Cookie", "t=a; t=b")], [("Cookie", "t=a"), ("Cookie", "t=a")]])
+def test_a_repeated_cookie_is_refused(headers: list[tuple[str, str]]) -> None:
+    assert refusal_of(lambda: Cookie("t").read(Request(headers=headers))).code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("index", "path", "value"),
+    [
+        (0, "/acme/users", "acme"),
+        (0, "/acme", "acme"),
+        (1, "/v1/acme/users/1", "acme"),
+        (1, "/v1", None),
+        (0, "/", None),
+        (0, "//acme", None),
+        (0, "", None),
+    ],
+)
+def test_a_segment_of_the_path_is_read(index: int, path: str, value: str | None) -> None:
+    assert PathSegment(index).read(Request(path=path)) == value
+
+
+@pytest.mark.parametrize(
+    ("host", "value"),
+    [("Acme.Example", "acme.example"), ("acme.example:8000", "acme.example"), ("a.b:", "a.b"), ("", None), (None, None)],
+)
+def test_the_host_is_read_without_port_and_case(host: str | None, value: str | None) -> None:
+    assert Host().kind == "host"
+    assert Host().read(Request(headers=[("Host", host)] if host is not None else [])) == value
+
+
+@pytest.mark.parametrize(
+    ("host", "value"),
+    [
+        ("acme.widgets.example", "acme"),
+        ("ACME.Widgets.Example:443", "acme"),
+        ("widgets.example", None),
+        (".widgets.example", None),
+        ("a.b.widgets.example", None),
+        ("acme.evil.example", None),
+        ("acmewidgets.example", None),
+    ],
+)
+def test_the_label_of_a_host_is_read(host: str, value: str | None) -> None:
+    place = Host("*.Widgets.example")
+    assert place.kind == "id"
+    assert place.read(Request(headers=[("Host", host)])) == value
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "*.", "widgets.example", "a.*.example", "*.*.example"])
+def test_a_host_pattern_is_one_star_and_a_domain(pattern: str) -> None:
+    assert problems_of(lambda: Host(pattern)) == {"pattern": "must be *. and a domain"}
+
+
+def test_a_repeated_host_is_refused() -> None:
+    assert refusal_of(lambda: Host().read(Request(headers=[("Host", "a,b")]))).code == "invalid_request"
+
+
+def test_the_tokens_issuer_is_not_read_here() -> None:
+    assert TokenIssuer().read(authorized("Bearer a.b.c")) is None
+    assert TokenIssuer().kind == "issuer"
+
+
+@pytest.mark.parametrize("place", [PublicKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()])
+def test_places_that_name_an_app(place: object) -> None:
+    assert isinstance(place, NamingPlace)
+
+
+@pytest.mark.parametrize("place", [Bearer(), Header("a"), Query("a"), Cookie("a")])
+def test_places_that_hold_a_token(place: object) -> None:
+    assert isinstance(place, TokenPlace)
+
+
+@pytest.mark.parametrize("place", [Bearer(), Cookie("a")])
+def test_places_that_name_no_app(place: object) -> None:
+    assert not isinstance(place, NamingPlace)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("a", True), ("!~", True), ("a" * 128, True), ("a" * 129, False), ("", False), ("a b", False), ("é", False), ("a\n", False)],
+)
+def test_a_name_has_1_to_128_visible_characters(name: str, fits: bool) -> None:
+    assert shaped(name) is fits
+
+
+def test_a_reference_is_a_kind_and_a_value() -> None:
+    assert AppRef("id", "acme") == ("id", "acme")
+    assert AppRef("id", "acme") != AppRef("public_key", "acme")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Query(""),
+        lambda: Query(5),
+        lambda: Cookie(""),
+        lambda: Cookie("a b"),
+        lambda: PathSegment(-1),
+        lambda: PathSegment("0"),
+        lambda: Header("X-App", kind="nonsense"),
+        lambda: Host(5),
+    ],
+    ids=["empty query", "query 5", "empty cookie", "cookie a b", "segment -1", "segment text", "kind", "host 5"],
+)
+def test_a_place_that_can_never_be_read_is_a_configuration_error(build: Callable[[], Any]) -> None:
+    problems_of(build)
