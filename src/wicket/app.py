@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.errors import ConfigError, Problem, Problems, Refusal
@@ -54,12 +55,12 @@ class Rules:
     def __post_init__(self) -> None:
         problems = Problems()
         for name, kind in (("required", frozenset), ("types", frozenset), ("user_id", tuple)):
-            given = getattr(self, name)
-            if isinstance(given, (str, bytes)) or not all(isinstance(each, str) and each for each in given):
+            given = problems.listed(f"rules.{name}", getattr(self, name), "names")
+            if not all(isinstance(each, str) and each for each in given):
                 problems.add(f"rules.{name}", "must be a list of names")
             else:
                 object.__setattr__(self, name, kind(given))
-        if not self.user_id:
+        if self.user_id == ():
             problems.add("rules.user_id", "must name at least one claim")
         for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
             given = getattr(self, name)
@@ -79,6 +80,7 @@ class Rules:
         ):
             problems.add("rules.fixed", "must map names of claims to texts, whole numbers or booleans")
         problems.raise_if_any()
+        object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
             raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
         object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
@@ -114,11 +116,12 @@ class Revocations:
             isinstance(user, str) and _is_time(cutoff) for user, cutoff in self.users.items()
         ):
             problems.add("revocations.users", "must map user ids to NumericDates", '{"user-1": 1761000000}')
-        if isinstance(self.token_ids, (str, bytes)) or not all(isinstance(each, str) for each in self.token_ids):
+        token_ids = problems.listed("revocations.token_ids", self.token_ids, "texts")
+        if not all(isinstance(each, str) for each in token_ids):
             problems.add("revocations.token_ids", "must be a set of texts")
-        else:
-            object.__setattr__(self, "token_ids", frozenset(self.token_ids))
         problems.raise_if_any()
+        object.__setattr__(self, "token_ids", frozenset(token_ids))
+        object.__setattr__(self, "users", MappingProxyType(dict(self.users)))
 
 
 def _is_time(value: object) -> bool:
@@ -208,9 +211,9 @@ class App:
             ),
             "hosts": _items(problems, "hosts", hosts, _is_name, "host name"),
             "audience": _items(
-                problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "audience"
+                problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "text"
             ),
-            "scopes": frozenset(_items(problems, "scopes", scopes, _is_text, "scope")),
+            "scopes": frozenset(_items(problems, "scopes", scopes, _is_text, "text")),
             "tokens": _items(problems, "tokens", tokens, lambda each: isinstance(each, TokenPlace), "place"),
             "naming": _items(problems, "naming", naming, lambda each: isinstance(each, NamingPlace), "place"),
         }
@@ -283,10 +286,7 @@ def _is_text(value: object) -> bool:
 
 def _items(problems: Problems, path: str, given: object, fits: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
     """`given` as a tuple; whatever does not fit is noted as a problem at its index."""
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        problems.add(path, "must be a list")
-        return ()
-    items: tuple[Any, ...] = tuple(given)
+    items = problems.listed(path, given, f"{what}s")
     for index, each in enumerate(items):
         if not fits(each):
             problems.add(f"{path}[{index}]", f"is not a {what}")

@@ -157,12 +157,15 @@ class Cache(Generic[K, V]):
                 return flight.done, max(0.0, flight.started + self._times.timeout - now)
             flight = self._flights[key] = Flight(now, Future())
         # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
-        if self._pool.submit(lambda: self._run(key), flight.done):
-            return flight.done, self._times.timeout
-        with self._lock:
-            self._flights.pop(key, None)
-        give_up(flight.done)
-        return None
+        taken = False
+        try:
+            taken = self._pool.submit(lambda: self._run(key), flight.done)
+        finally:
+            if not taken:
+                with self._lock:
+                    self._flights.pop(key, None)
+                give_up(flight.done)
+        return (flight.done, self._times.timeout) if taken else None
 
     def outdate(self, keep: Callable[[K, V], bool], *, purge: bool = False) -> None:
         """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.

@@ -11,9 +11,9 @@ a secret or the text of a key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Code = Literal[
     "missing_token",
@@ -135,6 +135,9 @@ class Refused(WicketError):
         super().__init__(refusal.code, refusal.reason)
         self.refusal = refusal
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[Refusal]]:
+        return type(self), (self.refusal,)
+
     def __str__(self) -> str:
         reason = self.refusal.reason
         return f"{self.refusal.code} ({reason})" if reason else self.refusal.code
@@ -170,6 +173,9 @@ class ConfigError(WicketError, ValueError):
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
+
 
 class Problems:
     """Collects what is wrong with a configuration, so that it can be said all at once."""
@@ -186,6 +192,13 @@ class Problems:
         for problem in error.problems:
             below = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"
             self.found.append(replace(problem, path=f"{path}{below}" if problem.path else path))
+
+    def listed(self, path: str, given: object, of: str) -> tuple[Any, ...]:
+        """`given` as a tuple, read once; a text or anything that is no list is noted as a problem."""
+        if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)):
+            return tuple(given)
+        self.add(path, f"must be a list of {of}" + (", not one string" if isinstance(given, (str, bytes)) else ""))
+        return ()
 
     def raise_if_any(self) -> None:
         """Raise one `ConfigError` with all that was found; return if nothing was."""

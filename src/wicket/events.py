@@ -110,7 +110,7 @@ class Reporter:
             code,
             key[2],
             decision.identity.key_id,
-            short_hash(decision.asked_for.value) if code == "unknown_app" and decision.asked_for else None,
+            short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
         )
         self.emit(event)
         self._write(event, key)

@@ -65,11 +65,10 @@ class Gate:
     ) -> None:
         problems = Problems()
         held = _checked_apps(problems, apps)
-        places = _union(app.naming for app in held if isinstance(app, App)) if naming is None else tuple(naming)
+        own = [app for app in held if isinstance(app, App)]
+        places = _places(problems, "naming", naming, NamingPlace) or _union(app.naming for app in own)
+        holders = _places(problems, "tokens", tokens, TokenPlace) or _union(app.tokens for app in own) or (Bearer(),)
         self.naming: tuple[NamingPlace, ...] = places
-        for index, place in enumerate(places):
-            if not isinstance(place, NamingPlace):
-                problems.add(f"naming[{index}]", "is not a place that names an app")
         _check_registry(problems, registry, naming)
         if len(held) > 1 and not places:
             problems.add(
@@ -100,9 +99,7 @@ class Gate:
             only_app=held[0] if len(held) == 1 and registry is None else None,
             registry=self._registry,
             naming=places,
-            tokens=_union((app.tokens for app in held if isinstance(app, App)), (Bearer(),))
-            if tokens is None
-            else tuple(tokens),
+            tokens=holders,
             memory=self._memory,
             mode=mode,
             clock=clock,
@@ -170,7 +167,9 @@ class Gate:
         What is remembered of its signatures is forgotten, and so are the names that the registry did not know.
         """
         if self._registry is not None:
-            self._registry.outdate(lambda ref, held: app not in (held.id, ref.value), purge=purge)
+            self._registry.outdate(
+                lambda ref, held: held.id is not None and app not in (held.id, ref.value), purge=purge
+            )
         self._memory.forget(app)
 
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -316,7 +315,7 @@ def _loader(registry: Registry) -> Callable[[AppRef], App | BrokenApp | None]:
 
 def _checked_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[App | BrokenApp, ...]:
     held: list[App | BrokenApp] = []
-    for index, app in enumerate(apps):
+    for index, app in enumerate(problems.listed("apps", apps, "apps")):
         if isinstance(app, (App, BrokenApp)):
             held.append(app)
         else:
@@ -324,8 +323,16 @@ def _checked_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[
     return tuple(held)
 
 
-def _union(lists: Iterable[tuple[Any, ...]], otherwise: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(each for places in lists for each in places)) or otherwise
+def _places(problems: Problems, path: str, given: object, kind: type) -> tuple[Any, ...]:
+    places = () if given is None else problems.listed(path, given, "places")
+    for index, place in enumerate(places):
+        if not isinstance(place, kind):
+            problems.add(f"{path}[{index}]", "is not a place that can be read there", "Header('X-App-Id')")
+    return places
+
+
+def _union(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(each for places in lists for each in places))
 
 
 def _check_registry(problems: Problems, registry: object, naming: object) -> None:
@@ -374,7 +381,7 @@ def _check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
 
 def _interchangeable(app: App, other: App) -> bool:
     """Whether nothing in a token tells which of two apps with the same key it is for."""
-    bound = app.rules.app_claim is not None or other.rules.app_claim is not None
+    bound = app.rules.app_claim is not None and other.rules.app_claim is not None
     apart = app.issuer is not None and other.issuer is not None and app.issuer != other.issuer
     return not bound and not apart and (app.audience == other.audience or bool({*app.audience} & {*other.audience}))
 

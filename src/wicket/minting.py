@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -37,11 +38,16 @@ def mint(
         raise config_error("credentials", "hold no shared secret, so nothing can be signed for this app")
     rules = app.rules
     least, most = rules.min_lifetime or 0, rules.max_lifetime
-    if ttl < least or (most is not None and ttl > most):
+    if not least <= ttl < math.inf or (most is not None and ttl > most):
         bounds = f"{least:g} to {most:g}" if most is not None else f"at least {least:g}"
         raise ConfigError([Problem("ttl", f"must be {bounds} seconds for this app")])
     issued = int(time.time() if now is None else now)
-    payload: dict[str, Any] = {rules.user_id[0]: subject, "iat": issued, "exp": issued + int(ttl), **rules.fixed}
+    payload: dict[str, Any] = {
+        rules.user_id[0]: subject,
+        "iat": issued,
+        "exp": issued + (int(ttl) if ttl == int(ttl) else ttl),
+        **rules.fixed,
+    }
     if rules.app_claim is not None:
         payload[rules.app_claim] = app.id
     if app.issuer is not None:
@@ -63,4 +69,7 @@ def mint(
 
 
 def _segment(value: Mapping[str, Any]) -> str:
-    return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    try:
+        return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    except (TypeError, ValueError):
+        raise config_error("claims", "cannot be written as JSON in UTF-8") from None

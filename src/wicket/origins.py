@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from wicket.errors import ConfigError, Problem
+from wicket.errors import Problems
 
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._*-]+)(?::(?P<port>[0-9]+|\*))?",
@@ -57,20 +57,17 @@ class OriginPolicy:
     __slots__ = ("_any", "_exact", "_ports", "_spelled", "_suffixes", "patterns")
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
-        self.patterns = tuple(patterns) if not isinstance(patterns, (str, bytes)) else (str(patterns),)
+        problems = Problems()
+        self.patterns: tuple[str, ...] = problems.listed("", patterns, "patterns")
         self._any = not self.patterns or "*" in self.patterns
         self._exact: set[_Origin] = set()
         self._ports: set[tuple[str, str]] = set()
         self._suffixes: set[_Origin] = set()
-        problems: list[Problem] = []
-        if isinstance(patterns, (str, bytes)):
-            problems.append(Problem("", "must be a list of patterns, not one string"))
         for index, pattern in enumerate(self.patterns):
             wrong = self._add(pattern) if isinstance(pattern, str) else "must be a string"
             if wrong:
-                problems.append(Problem(f"[{index}]", wrong, "https://app.example.com or *.example.com"))
-        if problems:
-            raise ConfigError(problems)
+                problems.add(f"[{index}]", wrong, "https://app.example.com or *.example.com")
+        problems.raise_if_any()
         self._spelled = frozenset(pattern for pattern in self.patterns if "*" not in pattern)
 
     @property

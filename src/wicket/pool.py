@@ -45,12 +45,15 @@ class Pool:
             self._threads += 1
         try:
             threading.Thread(target=self._work, name=f"{self._name}-worker", daemon=True).start()
-        except RuntimeError:  # the interpreter is going down, or the system has no thread left
+        except BaseException as error:
             with self._wake:
                 self._threads -= 1
                 if self._threads == 0 and (job, done) in self._jobs:
                     self._jobs.remove((job, done))
-                    return False
+                    if isinstance(error, RuntimeError):  # the interpreter goes down, or there is no thread left
+                        return False
+            if not isinstance(error, RuntimeError):
+                raise
         return True
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 from urllib.parse import unquote_plus
 
 from wicket.errors import config_error, invalid_request
@@ -55,7 +55,7 @@ class TokenPlace(Protocol):
 
 def shaped(name: str) -> bool:
     """Whether a name may be looked up at all: 1 to 128 visible ASCII characters, no blank."""
-    return _NAME.fullmatch(name) is not None
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def _bearer(request: Request) -> str | None:
@@ -77,6 +77,11 @@ def _once(values: list[str], where: str) -> str | None:
     if len(values) > 1:
         raise invalid_request(f"{where} may be given once.")
     return values[0] if values else None
+
+
+def _check_kind(kind: object) -> None:
+    if kind not in get_args(NameKind):
+        raise config_error("kind", "is not a kind of name", f"one of {', '.join(get_args(NameKind))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,7 @@ class Header:
                 "name", f"{self.name} has a place of its own", "Bearer(), PublicKeyBearer(), Cookie(…), Host()"
             )
         object.__setattr__(self, "name", self.name.lower())
+        _check_kind(self.kind)
 
     def read(self, request: Request) -> str | None:
         """The header's value, if it was sent and is not empty."""
@@ -128,6 +134,11 @@ class Query:
 
     name: str
     kind: NameKind = "id"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise config_error("name", "is not the name of a query parameter")
+        _check_kind(self.kind)
 
     def read(self, request: Request) -> str | None:
         """The parameter's value, if it was sent and is not empty."""
@@ -147,6 +158,10 @@ class Cookie:
 
     name: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _TOKEN.fullmatch(self.name):
+            raise config_error("name", "is not the name of a cookie")
+
     def read(self, request: Request) -> str | None:
         """The cookie's value, if it was sent and is not empty."""
         header = request.header("cookie")
@@ -165,6 +180,11 @@ class PathSegment:
     index: int = 0
     kind: NameKind = "id"
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.index, int) or isinstance(self.index, bool) or self.index < 0:
+            raise config_error("index", "must be the number of a segment, counted from 0")
+        _check_kind(self.kind)
+
     def read(self, request: Request) -> str | None:
         """The segment, if the path has it and it is not empty."""
         segments = request.path.split("/", self.index + 2)
@@ -180,7 +200,7 @@ class Host:
         self.kind: NameKind = "host" if pattern is None else "id"
         self._suffix: str | None = None
         if pattern is not None:
-            if not pattern.startswith("*.") or len(pattern) < 3 or "*" in pattern[1:]:
+            if not isinstance(pattern, str) or not pattern.startswith("*.") or len(pattern) < 3 or "*" in pattern[1:]:
                 raise config_error("pattern", "must be *. and a domain", "*.widgets.example")
             self._suffix = pattern[1:].lower()
 

@@ -80,7 +80,8 @@ def claims(**changes: Any) -> dict[str, Any]:
 def token(payload: Mapping[str, Any] | None = None, *, key: Any = KEY, algorithm: str = "HS256", **header: Any) -> str:
     """A token signed by PyJWT. `payload` goes in as it is; a header member that is None is left out."""
     raw = json.dumps(claims() if payload is None else payload).encode()
-    return jwt.api_jws.encode(raw, key, algorithm, headers=header or None)
+    held = {name: value for name, value in header.items() if value is not None}
+    return jwt.api_jws.encode(raw, key, algorithm, headers=held or None)
 
 
 def segment(value: object) -> str:
@@ -128,9 +129,11 @@ def problems_of(call: Callable[[], object]) -> dict[str, str]:
     try:
         result = call()
     except ConfigError as error:
-        assert len({problem.path for problem in error.problems}) == len(error.problems), error
-        return {problem.path: problem.message for problem in error.problems}
-    raise AssertionError(f"was not found wrong: {result!r}")
+        problems = error.problems
+    else:
+        raise AssertionError(f"was not found wrong: {result!r}")
+    assert len({problem.path for problem in problems}) == len(problems), problems
+    return {problem.path: problem.message for problem in problems}
 
 
 class Clock:
@@ -149,12 +152,11 @@ class HandPool(Pool):
         self.jobs: list[tuple[Callable[[], None], Future[None]]] = []
         self.full = False
 
-    def submit(self, job: Callable[[], None]) -> Future[None] | None:
+    def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
         if self.full:
-            return None
-        done: Future[None] = Future()
+            return False
         self.jobs.append((job, done))
-        return done
+        return True
 
     def run(self) -> int:
         """Run what waits; how many jobs that were."""

@@ -12,6 +12,7 @@ from wicket import App, AppRef, Bearer, Cookie, Header, Jwks, Mode, Query, Revoc
 from wicket.app import BrokenApp, media_type
 
 VISIBLE = "must be 1 to 128 visible characters"
+NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
 
 
 def test_an_app_needs_no_more_than_an_id() -> None:
@@ -115,10 +116,10 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
         ({"revocations": {}}, "revocations", "must be Revocations"),
         ({"require_origin": 1}, "require_origin", "must be bool"),
         ({"anonymous": "yes"}, "anonymous", "must be bool"),
-        ({"origins": ["https://a.com", "null"]}, "origins[1]", "null is the origin of every sandboxed page and cannot be admitted"),
+        ({"origins": ["https://a.com", "null"]}, "origins[1]", NO_NULL),
         ({"origins": "https://a.com"}, "origins", "must be a list of patterns, not one string"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_setting_is_named_with_its_path(settings: dict[str, Any], path: str, message: str) -> None:
     found = problems_of(lambda: App("acme", **settings))
     assert found[path] == message
@@ -273,13 +274,9 @@ def test_a_cutoff_is_a_numeric_date(before: Any) -> None:
 
 @pytest.mark.parametrize("users", [["u"], {5: 1}, {"u": "1"}, {"u": -1}, None])
 def test_users_map_to_numeric_dates(users: Any) -> None:
-    assert problems_of(lambda: Revocations(users=users)) == {
-        "revocations.users": "must map user ids to NumericDates"
-    }
+    assert problems_of(lambda: Revocations(users=users)) == {"revocations.users": "must map user ids to NumericDates"}
 
 
 @pytest.mark.parametrize("token_ids", ["abc", b"abc", [5], 5, None])
 def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
-    assert problems_of(lambda: Revocations(token_ids=token_ids)) == {
-        "revocations.token_ids": "must be a set of texts"
-    }
+    assert problems_of(lambda: Revocations(token_ids=token_ids)) == {"revocations.token_ids": "must be a set of texts"}

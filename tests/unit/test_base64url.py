@@ -22,7 +22,7 @@ def test_what_is_written_is_read_again(value: bytes) -> None:
     "text", ["Zg==", "Zm8=", "Zm9v=", "+/8", "Zm 9v", "Zm9v\n", "\nZm9v", "Zm9vé", "Zm.9v", "٣٣٣٣", "\ud800AAA", "="]
 )
 def test_any_other_character_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not base64url"):
+    with pytest.raises(ValueError, match="base64url"):
         base64url.decode(text)
 
 

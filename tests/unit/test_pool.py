@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -37,6 +37,12 @@ def job() -> Iterator[Gated]:
     gated.go.set()
 
 
+def submit(pool: Pool, job: Callable[[], None]) -> Future[None] | None:
+    """What to wait for; None where the job was refused."""
+    done: Future[None] = Future()
+    return done if pool.submit(job, done) else None
+
+
 def taken(future: Future[None] | None) -> Future[None]:
     assert future is not None
     return future
@@ -45,7 +51,7 @@ def taken(future: Future[None] | None) -> Future[None]:
 def test_a_job_runs_on_a_daemon_thread_of_the_pool(job: Gated) -> None:
     pool = Pool("mine", threads=1, queue=1)
     job.go.set()
-    taken(pool.submit(job)).result(LONG)
+    taken(submit(pool, job)).result(LONG)
     assert job.thread is not None
     assert job.thread.daemon
     assert job.thread.name == "mine-worker"
@@ -61,14 +67,14 @@ def test_nothing_is_started_before_it_is_needed() -> None:
 def test_an_idle_thread_is_used_again(job: Gated) -> None:
     pool = Pool("again", threads=4, queue=4)
     job.go.set()
-    taken(pool.submit(job)).result(LONG)
+    taken(submit(pool, job)).result(LONG)
     first = job.thread
     condition: threading.Condition = pool._wake
     while True:  # the thread counts as idle only once it waits
         with condition:
             if pool._idle:
                 break
-    taken(pool.submit(job)).result(LONG)
+    taken(submit(pool, job)).result(LONG)
     assert job.thread is first
     pool.close()
 
@@ -80,17 +86,17 @@ def test_what_a_job_raises_reaches_who_waits_for_it() -> None:
         raise SystemExit("no")
 
     with pytest.raises(SystemExit, match="no"):
-        taken(pool.submit(fails)).result(LONG)
-    taken(pool.submit(lambda: None)).result(LONG)  # the thread lives on
+        taken(submit(pool, fails)).result(LONG)
+    taken(submit(pool, lambda: None)).result(LONG)  # the thread lives on
     pool.close()
 
 
 def test_no_more_threads_than_said_run_at_once(job: Gated) -> None:
     pool = Pool("bounded", threads=1, queue=2)
     ran = threading.Event()
-    first = taken(pool.submit(job))
+    first = taken(submit(pool, job))
     assert job.running.wait(LONG)
-    second = taken(pool.submit(ran.set))
+    second = taken(submit(pool, ran.set))
     assert not ran.is_set()
     job.go.set()
     second.result(LONG)
@@ -100,21 +106,21 @@ def test_no_more_threads_than_said_run_at_once(job: Gated) -> None:
 
 def test_a_full_queue_refuses_at_once(job: Gated) -> None:
     pool = Pool("full", threads=1, queue=1)
-    pool.submit(job)
+    submit(pool, job)
     assert job.running.wait(LONG)
-    assert pool.submit(lambda: None) is not None
-    assert pool.submit(lambda: None) is None
+    assert submit(pool, lambda: None) is not None
+    assert submit(pool, lambda: None) is None
     job.go.set()
     pool.close()
 
 
 def test_a_closed_pool_refuses_and_gives_up_what_waits(job: Gated) -> None:
     pool = Pool("closed", threads=1, queue=1)
-    running = taken(pool.submit(job))
+    running = taken(submit(pool, job))
     assert job.running.wait(LONG)
-    waiting = taken(pool.submit(lambda: None))
+    waiting = taken(submit(pool, lambda: None))
     pool.close()
-    assert pool.submit(lambda: None) is None
+    assert submit(pool, lambda: None) is None
     assert waiting.cancelled()
     job.go.set()
     running.result(LONG)
@@ -125,9 +131,9 @@ def test_a_closed_pool_refuses_and_gives_up_what_waits(job: Gated) -> None:
 
 def test_whoever_waits_for_a_job_that_is_given_up_is_told_at_once(job: Gated) -> None:
     pool = Pool("told", threads=1, queue=1)
-    pool.submit(job)
+    submit(pool, job)
     assert job.running.wait(LONG)
-    waiting = taken(pool.submit(lambda: None))
+    waiting = taken(submit(pool, lambda: None))
     pool.close()
     assert concurrent.futures.wait([waiting], timeout=0).done == {waiting}
 
@@ -136,12 +142,12 @@ def test_an_idle_thread_ends(job: Gated, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(wicket.pool, "IDLE_SECONDS", 0.001)
     pool = Pool("idle", threads=1, queue=1)
     job.go.set()
-    taken(pool.submit(job)).result(LONG)
+    taken(submit(pool, job)).result(LONG)
     first = job.thread
     assert first is not None
     first.join(LONG)
     assert not first.is_alive()
-    taken(pool.submit(job)).result(LONG)
+    taken(submit(pool, job)).result(LONG)
     assert job.thread is not first
 
 
@@ -153,18 +159,18 @@ def test_a_job_that_no_thread_can_run_is_refused(monkeypatch: pytest.MonkeyPatch
     pool = Pool("starved", threads=2, queue=2)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        assert pool.submit(lambda: None) is None
-    taken(pool.submit(lambda: None)).result(LONG)
+        assert submit(pool, lambda: None) is None
+    taken(submit(pool, lambda: None)).result(LONG)
     pool.close()
 
 
 def test_a_job_waits_for_another_thread_where_none_can_be_started(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool("short", threads=2, queue=2)
-    pool.submit(job)
+    submit(pool, job)
     assert job.running.wait(LONG)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        second = taken(pool.submit(lambda: None))
+        second = taken(submit(pool, lambda: None))
     job.go.set()
     second.result(LONG)
     pool.close()
@@ -172,10 +178,10 @@ def test_a_job_waits_for_another_thread_where_none_can_be_started(job: Gated, mo
 
 def test_a_forked_child_starts_with_nothing_queued(job: Gated) -> None:
     pool = Pool("forked", threads=1, queue=1)
-    pool.submit(job)
+    submit(pool, job)
     assert job.running.wait(LONG)
-    pool.submit(lambda: None)
-    assert pool.submit(lambda: None) is None
+    submit(pool, lambda: None)
+    assert submit(pool, lambda: None) is None
     pool.after_fork()
-    taken(pool.submit(lambda: None)).result(LONG)
+    taken(submit(pool, lambda: None)).result(LONG)
     pool.close()

@@ -11,7 +11,10 @@ from tests.unit.support import problems_of, refusal_of
 from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
 from wicket.sources import NamingPlace, TokenPlace, shaped
 
-BEARERS = [Bearer(), PublicKeyBearer()]
+ANYTHING: dict[Any, Any] = {each: each for each in (5, "0", "nonsense")}
+"""Values of a type that a checker would refuse."""
+
+BEARERS: list[Bearer | PublicKeyBearer] = [Bearer(), PublicKeyBearer()]
 
 
 def authorized(value: str) -> Request:
@@ -37,7 +40,16 @@ def test_without_authorization_there_is_no_bearer(place: Bearer | PublicKeyBeare
 
 @pytest.mark.parametrize(
     "value",
-    ["Bearer", "bearer ", "Bearer\ta", "Bearer\xa0a", "Bearer a b", "Bearer a\tb", "Bearer a\xa0b", "Bearer a,Bearer b"],
+    [
+        "Bearer",
+        "bearer ",
+        "Bearer\ta",
+        "Bearer\xa0a",
+        "Bearer a b",
+        "Bearer a\tb",
+        "Bearer a\xa0b",
+        "Bearer a,Bearer b",
+    ],
 )
 @pytest.mark.parametrize("place", BEARERS)
 def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | PublicKeyBearer, value: str) -> None:
@@ -154,7 +166,13 @@ def test_a_segment_of_the_path_is_read(index: int, path: str, value: str | None)
 
 @pytest.mark.parametrize(
     ("host", "value"),
-    [("Acme.Example", "acme.example"), ("acme.example:8000", "acme.example"), ("a.b:", "a.b"), ("", None), (None, None)],
+    [
+        ("Acme.Example", "acme.example"),
+        ("acme.example:8000", "acme.example"),
+        ("a.b:", "a.b"),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_the_host_is_read_without_port_and_case(host: str | None, value: str | None) -> None:
     assert Host().kind == "host"
@@ -210,7 +228,16 @@ def test_places_that_name_no_app(place: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fits"),
-    [("a", True), ("!~", True), ("a" * 128, True), ("a" * 129, False), ("", False), ("a b", False), ("é", False), ("a\n", False)],
+    [
+        ("a", True),
+        ("!~", True),
+        ("a" * 128, True),
+        ("a" * 129, False),
+        ("", False),
+        ("a b", False),
+        ("é", False),
+        ("a\n", False),
+    ],
 )
 def test_a_name_has_1_to_128_visible_characters(name: str, fits: bool) -> None:
     assert shaped(name) is fits
@@ -225,13 +252,13 @@ def test_a_reference_is_a_kind_and_a_value() -> None:
     "build",
     [
         lambda: Query(""),
-        lambda: Query(5),
+        lambda: Query(ANYTHING[5]),
         lambda: Cookie(""),
         lambda: Cookie("a b"),
         lambda: PathSegment(-1),
-        lambda: PathSegment("0"),
-        lambda: Header("X-App", kind="nonsense"),
-        lambda: Host(5),
+        lambda: PathSegment(ANYTHING["0"]),
+        lambda: Header("X-App", kind=ANYTHING["nonsense"]),
+        lambda: Host(ANYTHING[5]),
     ],
     ids=["empty query", "query 5", "empty cookie", "cookie a b", "segment -1", "segment text", "kind", "host 5"],
 )

@@ -26,15 +26,17 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float) -> None:
     _check_times(claims, rules, now)
     _check_issuer(claims, app)
     _check_audience(claims, app)
-    for name in rules.required:
-        if claims.get(name) is None:
-            raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+    missing = [name for name in rules.required if claims.get(name) is None]
+    if missing:
+        raise _missing(min(missing))
     if rules.app_claim is not None:
         _check_binding(claims, rules.app_claim, app)
     for name, value in rules.fixed.items():
         _check_fixed(claims, name, value)
     for name in ("sub", "jti"):
-        if name in claims and not isinstance(claims[name], str) and not (name == "sub" and rules.integer_user_id):
+        if name in claims and not isinstance(claims[name], str):
+            if name == "sub" and rules.integer_user_id and type(claims[name]) is int:
+                continue
             raise bad_claim(name, "must be a string")
     if rules.attributes_claim is not None:
         _check_attributes(claims, rules)
@@ -47,6 +49,10 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float) -> None:
 def bad_claim(name: str, what: str) -> Exception:
     """The claim `name` does not have its form."""
     return invalid_token("bad_claim", f"The claim {name} {what}.", claim=name)
+
+
+def _missing(name: str) -> Exception:
+    return invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
 
 
 def numeric_date(claims: Claims, name: str) -> float | None:
@@ -72,7 +78,7 @@ def _check_type(typ: str | None, rules: Rules) -> None:
 def _check_times(claims: Claims, rules: Rules, now: float) -> None:
     expires, starts, issued = (numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
     if expires is None and rules.bounded:
-        raise invalid_token("missing_claim", "The token lacks the claim exp.", claim="exp")
+        raise _missing("exp")
     if expires is not None and now >= expires + rules.skew:
         raise invalid_token("expired", claim="exp")
     if starts is not None and starts > now + rules.skew:
@@ -91,7 +97,7 @@ def _check_issuer(claims: Claims, app: App) -> None:
     if app.issuer is None:
         return
     if "iss" not in claims:
-        raise invalid_token("missing_claim", "The token lacks the claim iss.", claim="iss")
+        raise _missing("iss")
     issuer = claims["iss"]
     if not isinstance(issuer, str):
         raise bad_claim("iss", "must be a string")
@@ -111,7 +117,7 @@ def _check_audience(claims: Claims, app: App) -> None:
             raise invalid_token("wrong_audience", "This app admits no token that has an audience.", claim="aud")
         return
     if audiences is None:
-        raise invalid_token("missing_claim", "The token lacks the claim aud.", claim="aud")
+        raise _missing("aud")
     if not any(each in app.audience for each in audiences):
         bare = {each.rstrip("/") for each in app.audience}
         slash = any(each.rstrip("/") in bare for each in audiences)
@@ -121,14 +127,14 @@ def _check_audience(claims: Claims, app: App) -> None:
 
 def _check_binding(claims: Claims, name: str, app: App) -> None:
     if name not in claims:
-        raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+        raise _missing(name)
     if claims[name] != app.id:
         raise invalid_token("wrong_app", claim=name)
 
 
 def _check_fixed(claims: Claims, name: str, value: object) -> None:
     if name not in claims:
-        raise invalid_token("missing_claim", f"The token lacks the claim {name}.", claim=name)
+        raise _missing(name)
     if type(claims[name]) is not type(value) or claims[name] != value:
         raise bad_claim(name, "does not have the value that this app requires")
 

@@ -104,9 +104,10 @@ class House:
 class _Progress:
     """How far a request has come, for the one place where its end is decided."""
 
-    __slots__ = ("app", "asked_for", "mode", "reported", "token_sent")
+    __slots__ = ("app", "asked_for", "mode", "patience", "reported", "token_sent")
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
         self.app: App | BrokenApp | None = None
         self.asked_for: AppRef | None = None
         self.mode: Mode | None = None
@@ -116,7 +117,8 @@ class _Progress:
 
 def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = _Progress()
+    limits = house.limits
+    way = _Progress(limits.log_only_timeout if house.mode is Mode.LOG_ONLY else limits.load_timeout)
     try:
         identity = yield from _walk(house, request, way, optional)
     except Refused as refused:
@@ -132,7 +134,7 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
 
 def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
     """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = _Progress()
+    way = _Progress(house.limits.load_timeout)
     way.token_sent = bool(token)
     try:
         app = yield from _find_app(house, [ref], way)
@@ -249,9 +251,11 @@ def _find_app(house: House, refs: list[AppRef], way: _Progress) -> Generator[Eff
         if index == 0:
             way.asked_for = ref
             found = yield from _look_up(house, ref, way)
-        elif found is not None and ref not in found.refs():
+        elif isinstance(found, App) and ref not in found.refs():
             other = yield from _look_up(house, ref, way)
-            if other is None or other.id != found.id:
+            if isinstance(other, BrokenApp):
+                found = other
+            elif other is None or other.id != found.id:
                 # No app's mode applies to this: a log-only app must not open the door to another.
                 raise invalid_request("The request names two different apps.")
     way.app = found
@@ -264,14 +268,12 @@ def _find_app(house: House, refs: list[AppRef], way: _Progress) -> Generator[Eff
 
 def _look_up(house: House, ref: AppRef, way: _Progress) -> Generator[Effect, None, App | BrokenApp | None]:
     """The app of that name: configured in code, or loaded from the registry by way of the cache."""
-    held = house.apps.get(ref)
     cache = house.registry
+    held = house.apps.get(ref) if isinstance(ref.value, str) else None
     if held is not None or cache is None or not shaped(ref.value):
         return held
     slot = cache.read(ref)
-    limits = house.limits
-    timeout = limits.log_only_timeout if house.mode is Mode.LOG_ONLY else limits.load_timeout
-    patience = cache.patience(slot, timeout, limits.stale_timeout)
+    patience = cache.patience(slot, way.patience, min(way.patience, house.limits.stale_timeout))
     if patience is not None:
         slot = yield from Fetch(cache, ref, slot, patience)
     app = cache.usable(slot)
@@ -308,6 +310,8 @@ def _token_was_sent(house: House, request: Request, app: App | BrokenApp | None,
         return _token_in(app.tokens if isinstance(app, App) else house.tokens, request)[0] is not None
     except Refused:
         return True
+    except Exception:  # noqa: BLE001 - a place of the user's that fails is told where the token is read
+        return False
 
 
 def log_fault(what: str, error: BaseException) -> None:

@@ -77,8 +77,7 @@ class SignatureMemory:
     def _forget_oldest(self, app_id: str) -> None:
         """Drop an app's oldest entry, and put the app behind all others, so that they give way in turn."""
         entries = self._entries.pop(app_id)
-        if entries:
-            del entries[next(iter(entries))]
-            self._count -= 1
+        del entries[next(iter(entries))]
+        self._count -= 1
         if entries:
             self._entries[app_id] = entries

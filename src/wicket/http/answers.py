@@ -47,7 +47,9 @@ def _body(gate: Gate, refusal: Refusal, app: App | None) -> tuple[int, bytes, st
     if app is not None and app.errors is not None:
         try:
             status, body = app.errors(refusal)
-            return int(status), json.dumps(body).encode(), "application/json"
+            if not 400 <= status <= 599:
+                raise ValueError("the status of a refusal must be 400 to 599")
+            return status, json.dumps(body).encode(), "application/json"
         except Exception as error:  # noqa: BLE001 - a vendor's form that fails must not turn a refusal into a 500
             log_fault(f"the errors of the app {app.id} failed", error)
     return refusal.status, json.dumps(_problem(gate, refusal)).encode(), "application/problem+json"

@@ -61,10 +61,7 @@ def _plain(path: str) -> bool:
 
 
 def _checked(problems: Problems, name: str, patterns: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(patterns, (str, bytes)):
-        problems.add(name, "must be a list of paths, not one string")
-        return ()
-    found = tuple(patterns)
+    found = problems.listed(name, patterns, "paths")
     for index, pattern in enumerate(found):
         if not isinstance(pattern, str) or not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             problems.add(f"{name}[{index}]", "must be a path that starts with /, exact or ending in /*")

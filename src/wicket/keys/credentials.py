@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from wicket import base64url
-from wicket.errors import config_error
+from wicket.errors import Problems, config_error
 from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, AsymmetricKey, Key, Unusable, fits, hmac_key, public_key
 from wicket.keys.jwk import import_jwk
 
@@ -174,6 +175,8 @@ class PublicKey:
         not fit the key.
         """
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        if not isinstance(data, bytes):
+            raise config_error("pem", "is not a public key in PEM", "give it as text or bytes")
         names = _allow_list(algorithms, ASYMMETRIC, "a public key")
         if b"PRIVATE KEY" in data:
             raise config_error("pem", "is a private key", "give the public half: openssl pkey -pubout")
@@ -256,10 +259,10 @@ class Jwks:
 
 def _allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
     known = frozenset(possible)
-    given = None if isinstance(names, (str, bytes)) else tuple(names)
+    given: tuple[Any, ...] = Problems().listed("algorithms", names, "names")
     if not given:
         raise config_error("algorithms", "must be a list of at least one name")
-    wrong = [repr(name) for name in given if name not in known]
+    wrong = [repr(name) for name in given if not isinstance(name, str) or name not in known]
     if wrong:
         raise config_error(
             "algorithms", f"{', '.join(wrong)} cannot serve {what}", f"one of {', '.join(sorted(known))}"
@@ -275,8 +278,28 @@ def _checked_id(id: str | None) -> str | None:
 
 def _refuse_public_text(value: bytes) -> None:
     """Public keys are public: their text must never serve as a secret, in whatever shape (CVE-2022-29217)."""
-    hint = "use PublicKey.from_pem or PublicKey.from_jwk"
+    if any(each and _is_public_key(each) for each in _spellings(value)):
+        hint = "use PublicKey.from_pem or PublicKey.from_jwk"
+        raise config_error("value", "is the text of a public key, not a secret", hint)
+
+
+def _spellings(value: bytes) -> Iterator[bytes]:
+    """`value` as it is, without blanks around it, and what it may spell in base64 or hexadecimal."""
+    bare = value.strip().removeprefix(b"\xef\xbb\xbf")
+    yield value
+    yield bare
+    compact = b"".join(bare.split())
+    for read in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True), base64.urlsafe_b64decode):
+        with contextlib.suppress(ValueError):
+            yield read(compact.decode("ascii"))
+
+
+def _is_public_key(value: bytes) -> bool:
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
+        load_der_public_key(value)
     except InvalidKeyError:
-        raise config_error("value", "is the text of a public key, not a secret", hint) from None
+        return True  # a text that PyJWT knows as a key's
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True

@@ -157,10 +157,11 @@ class Profile:
 
 
 def _names(problems: Problems, path: str, given: Any) -> frozenset[str]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    names = problems.listed(path, given, "names")
+    if not all(isinstance(name, str) for name in names):
         problems.add(path, "must be a list of names")
         return frozenset()
-    return frozenset(given)
+    return frozenset(names)
 
 
 def _refuse_unknown(problems: Problems, given: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -193,7 +193,9 @@ def test_a_request_that_names_no_known_app_is_turned_away(app: str | None) -> No
 
 def acme_two(**settings: Any) -> App:
     """A second app, with a key of its own."""
-    return App("two", **{"credentials": [secret(OTHER_KEY)], "public_key": "pub_two", "issuer": "https://two", **settings})
+    return App(
+        "two", **{"credentials": [secret(OTHER_KEY)], "public_key": "pub_two", "issuer": "https://two", **settings}
+    )
 
 
 BOTH_PLACES = (Header("X-App-Id"), Query("appId"), PathSegment(0))
@@ -287,7 +289,7 @@ def test_a_broken_app_in_log_only_lets_pass_as_anonymous() -> None:
 
 def test_an_origin_that_the_app_does_not_admit_is_turned_away_before_its_token_is_read() -> None:
     decision = decided(asks("junk", headers=[ELSEWHERE]), acme())
-    assert (decision.allowed, code(decision), decision.token_sent) == (False, "origin_not_allowed", False)
+    assert (decision.allowed, code(decision), reason(decision)) == (False, "origin_not_allowed", None)
 
 
 @pytest.mark.parametrize("require", [True, False])
@@ -518,7 +520,9 @@ def test_a_fault_is_logged_with_its_text_only_where_it_is_our_own(
 # --- a token alone
 
 
-def verified(text: Any, *apps: App | BrokenApp, app: str = "acme", origin: str | None = None, **changes: Any) -> Decision:
+def verified(
+    text: Any, *apps: App | BrokenApp, app: str = "acme", origin: str | None = None, **changes: Any
+) -> Decision:
     flow = verify(house(*(apps or (acme(),)), **changes), text, AppRef("id", app), origin)
     return run(flow, changes.get("town"))
 
@@ -688,4 +692,47 @@ REQUESTS: list[Callable[[], Request]] = [lambda: asks(token()), lambda: asks("ju
 def test_the_same_request_is_decided_the_same_way_twice(make: Callable[[], Request]) -> None:
     town = house(acme())
     first, second = (run(decide(town, make())) for _ in range(2))
-    assert (first.allowed, first.refusal, repr(first.identity)) == (second.allowed, second.refusal, repr(second.identity))
+    assert (first.allowed, first.refusal, repr(first.identity)) == (
+        second.allowed,
+        second.refusal,
+        repr(second.identity),
+    )
+
+
+# --- whether a refused request tried to prove itself
+
+
+@pytest.mark.parametrize(
+    ("request_", "sent"),
+    [
+        (asks(app="other"), False),
+        (asks(token(), app="other"), True),
+        (asks("a b", app="other"), True),
+        (Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme")]), False),
+        (Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme"), ("Authorization", "Bearer")]), True),
+        (Request(headers=[("X-App-Id", "acme"), ("Origin", "https://evil.example"), ("X-Token", "t")]), True),
+        (Request(headers=[("X-App-Id", "acme"), ("Origin", "https://evil.example")]), False),
+        (Request(headers=[("X-App-Id", "acme"), ("X-Token", "t"), ("X-Token", "t")]), True),
+    ],
+)
+def test_a_refused_request_says_whether_a_token_was_sent(request_: Request, sent: bool) -> None:
+    decision = decided(request_, acme(tokens=[Bearer(), Header("X-Token")]), acme_two())
+    assert decision.refusal is not None
+    assert decision.token_sent is sent
+
+
+class Fails:
+    """A place of a user's own, with a bug."""
+
+    def read(self, request: Request) -> str | None:
+        raise ZeroDivisionError
+
+
+def test_a_place_with_a_bug_is_not_the_users_fault() -> None:
+    decision = decided(asks(token()), acme(tokens=[Fails()]))
+    assert (decision.allowed, code(decision)) == (False, "internal_error")
+
+
+def test_a_place_with_a_bug_does_not_break_another_refusal() -> None:
+    decision = decided(asks(token(), headers=[ELSEWHERE]), acme(tokens=[Fails()]))
+    assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")

@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import KEY, NOW, OTHER_KEY, acme, claims, jwk, pem, private_key, refusal_of, secret, segment, token
+from tests.unit.support import (
+    KEY,
+    NOW,
+    OTHER_KEY,
+    acme,
+    claims,
+    jwk,
+    pem,
+    private_key,
+    refusal_of,
+    secret,
+    segment,
+    token,
+)
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, VerifiedIdentity
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import read_token
@@ -52,11 +65,11 @@ def test_a_token_by_a_key_of_a_set_is_verified() -> None:
     assert refused(app, wrong).reason == "key_not_found"
 
 
-@pytest.mark.parametrize("key", [OLD_KEY, KEY])
+@pytest.mark.parametrize("key", [OLD_KEY, KEY], ids=["old", "new"])
 @pytest.mark.parametrize("kid", [None, "unknown"])
 def test_while_keys_rotate_each_is_tried(key: bytes, kid: str | None) -> None:
     app = acme(credentials=[secret(OLD_KEY), secret(KEY)])
-    assert verify(app, token(key=key, **({"kid": kid} if kid else {}))).user_id == "user-1"
+    assert verify(app, token(key=key, kid=kid)).user_id == "user-1"
 
 
 def test_an_app_without_a_credential_is_not_configured() -> None:

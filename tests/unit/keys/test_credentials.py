@@ -93,9 +93,11 @@ def test_a_long_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         b" secret\n",
         bytes(32),
         b"a" * 64,
-        base64.urlsafe_b64decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow=="),
+        base64.urlsafe_b64decode(
+            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow=="
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_well_known_example_is_no_secret(value: bytes) -> None:
     assert problems_of(lambda: Secret(value, allow_short=True)) == {"value": "is a well-known example"}
 
@@ -134,18 +136,20 @@ def test_a_secret_is_bytes(value: Any) -> None:
     assert problems_of(lambda: Secret(value)) == {"value": "must be bytes"}
 
 
-@pytest.mark.parametrize("build", [lambda: Secret(b""), *(
-    lambda read=read: read("") for read in (Secret.from_text, Secret.from_hex, Secret.from_base64)
-)])  # fmt: skip
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Secret(b""),
+        *(lambda read=read: read("") for read in (Secret.from_text, Secret.from_hex, Secret.from_base64)),
+    ],
+)
 def test_a_secret_is_not_empty(build: Callable[[], Secret]) -> None:
     assert problems_of(build) == {"value": "is empty"}
 
 
 @pytest.mark.parametrize("text", [f"{TEXT}\n", f" {TEXT}", f'"{TEXT}"', f"'{TEXT}'", f"\t{TEXT}\r\n"])
 def test_a_text_has_nothing_around_it(text: str) -> None:
-    assert problems_of(lambda: Secret.from_text(text)) == {
-        "value": "has blanks, a line break or quotes around it"
-    }
+    assert problems_of(lambda: Secret.from_text(text)) == {"value": "has blanks, a line break or quotes around it"}
 
 
 @pytest.mark.parametrize("text", [f'"{TEXT}', f"{TEXT}'", f"{TEXT[:5]} {TEXT[5:]}"])
@@ -169,7 +173,9 @@ def test_a_text_is_a_string(text: Any) -> None:
     assert problems_of(lambda: Secret.from_base64(text)) == {"value": "is not base64"}
 
 
-@pytest.mark.parametrize("text", [KEY.hex()[:-1], KEY.hex() + "\n", " " + KEY.hex(), "0x" + KEY.hex(), "zz" * 32, "٣" * 64])
+@pytest.mark.parametrize(
+    "text", [KEY.hex()[:-1], KEY.hex() + "\n", " " + KEY.hex(), "0x" + KEY.hex(), "zz" * 32, "٣" * 64]
+)
 def test_hexadecimal_is_pairs_of_digits(text: str) -> None:
     assert problems_of(lambda: Secret.from_hex(text)) == {"value": "is not hexadecimal"}
 
@@ -182,9 +188,7 @@ def test_base64_is_one_alphabet_and_padding(text: str) -> None:
 @pytest.mark.parametrize("algorithms", [["RS256"], ["hs256"], ["none"], ["HS256", "ES256"], ["EdDSA"]])
 def test_a_secret_serves_only_hmac(algorithms: list[str]) -> None:
     wrong = algorithms[-1]
-    assert problems_of(lambda: Secret(KEY, algorithms=algorithms)) == {
-        "algorithms": f"{wrong!r} cannot serve a secret"
-    }
+    assert problems_of(lambda: Secret(KEY, algorithms=algorithms)) == {"algorithms": f"{wrong!r} cannot serve a secret"}
 
 
 @pytest.mark.parametrize("algorithms", ["HS256", b"HS256", [], (), None, [["HS256"]], 5])
@@ -208,7 +212,9 @@ def test_an_id_is_a_short_text(id: Any) -> None:
 # --- public keys
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"])
+@pytest.mark.parametrize(
+    "algorithm", ["RS256", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"]
+)
 def test_a_public_key_is_read_from_pem(algorithm: str) -> None:
     text = pem(private_key(algorithm))
     for given in (text, text.encode()):
@@ -251,7 +257,21 @@ def private_pem(format: PrivateFormat) -> bytes:
         (lambda: None, "is not a public key in PEM"),
         (lambda: 5, "is not a public key in PEM"),
     ],
-    ids=["pkcs8", "pkcs1", "certificate", "empty", "surrogate", "junk", "x25519", "dsa", "p224", "rsa1024", "ec", "none", "5"],
+    ids=[
+        "pkcs8",
+        "pkcs1",
+        "certificate",
+        "empty",
+        "surrogate",
+        "junk",
+        "x25519",
+        "dsa",
+        "p224",
+        "rsa1024",
+        "ec",
+        "none",
+        "5",
+    ],
 )
 def test_what_is_no_public_key_in_pem_is_a_configuration_error(text: Callable[[], Any], message: str) -> None:
     given = text()
@@ -313,7 +333,13 @@ def test_a_jwk_that_must_not_verify_is_a_configuration_error(mapping: Any, messa
 
 def test_a_key_set_is_taken_with_its_broken_members_skipped() -> None:
     document = {
-        "keys": [jwk(rsa_key(), kid="a"), {"kty": "oct"}, 5, jwk(private_key("ES256"), kid="b"), jwk(private_key("ES384"))]
+        "keys": [
+            jwk(rsa_key(), kid="a"),
+            {"kty": "oct"},
+            5,
+            jwk(private_key("ES256"), kid="b"),
+            jwk(private_key("ES384")),
+        ]
     }
     jwks = Jwks.static(document)
     assert [(key.kid, key.algorithms) for key in jwks.keys] == [("a", ("RS256",)), ("b", ("ES256",))]

@@ -31,7 +31,9 @@ def test_a_key_without_kid_has_none() -> None:
     assert import_jwk(jwk(rsa_key()), ["RS256"]).kid is None
 
 
-@pytest.mark.parametrize("members", [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"x5t": "a"}])
+@pytest.mark.parametrize(
+    "members", [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"x5t": "a"}]
+)
 def test_a_key_for_signatures_is_taken(members: dict[str, Any]) -> None:
     assert import_jwk(jwk(rsa_key(), **members), ["RS256"]).algorithms == ("RS256",)
 

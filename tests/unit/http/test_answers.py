@@ -1,0 +1,173 @@
+"""The answer to a refused request: status, headers and body, and nothing that breaks out of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import pytest
+
+from tests.unit.support import OTHER_KEY, acme, asks, gate_of, token
+from wicket import App, Decision, Gate, Identity, Refusal, Refused
+from wicket.errors import STATUS, Code
+from wicket.http.answers import answer_refusal, answer_refused, answer_to, reason_phrase
+from wicket.request import Answer
+
+CODES: tuple[Code, ...] = get_args(Code)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return gate_of(acme())
+
+
+def headers(answer: Answer) -> dict[str, str]:
+    held = dict(answer.headers)
+    assert len(held) == len(answer.headers)
+    return held
+
+
+def body(answer: Answer) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(answer.body)
+    return held
+
+
+def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, token_sent: bool = True) -> Answer:
+    return answer_refusal(gate, refusal, app, token_sent=token_sent)
+
+
+def test_a_bad_token_is_told_by_problem_json_and_a_challenge(gate: Gate) -> None:
+    answer = answer_to(gate, gate.decide(asks(token(key=OTHER_KEY))))
+    detail = "The token's signature does not verify with this app's keys."
+    assert answer.status == 401
+    assert body(answer) == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": detail,
+        "error": "invalid_token",
+        "reason": "bad_signature",
+    }
+    assert headers(answer) == {
+        "content-type": "application/problem+json",
+        "content-length": str(len(answer.body)),
+        "cache-control": "no-store",
+        "www-authenticate": f'Bearer realm="wicket", error="invalid_token", error_description="{detail}"',
+    }
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_its_status_title_and_no_store(gate: Gate, code: Code) -> None:
+    answer = refused(gate, Refusal(code, "expired" if code == "invalid_token" else None, "Because."))
+    assert (answer.status, body(answer)["status"]) == (STATUS[code], STATUS[code])
+    assert body(answer)["title"]
+    assert headers(answer)["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("invalid_token", "invalid_token"),
+        ("config_missing", "invalid_token"),
+        ("config_invalid", "invalid_token"),
+        ("unknown_app", "invalid_token"),
+        ("invalid_request", "invalid_request"),
+        ("insufficient_scope", "insufficient_scope"),
+    ],
+)
+def test_a_challenge_has_one_of_three_codes(gate: Gate, code: Code, error: str) -> None:
+    challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
+    assert challenge == f'Bearer realm="wicket", error="{error}", error_description="Because."'
+
+
+@pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])
+def test_without_a_token_a_challenge_says_no_more_than_the_realm(gate: Gate, code: Code) -> None:
+    answer = refused(gate, Refusal(code, None, "Because."), token_sent=False)
+    assert headers(answer)["www-authenticate"] == 'Bearer realm="wicket"'
+
+
+@pytest.mark.parametrize(
+    "code", ["origin_not_allowed", "rate_limited", "keys_unavailable", "apps_unavailable", "internal_error"]
+)
+def test_what_no_token_can_help_has_no_challenge(gate: Gate, code: Code) -> None:
+    assert "www-authenticate" not in headers(refused(gate, Refusal(code)))
+
+
+def test_retry_after_is_there_where_trying_again_can_help(gate: Gate) -> None:
+    assert headers(refused(gate, Refusal("apps_unavailable", retry_after=7)))["retry-after"] == "7"
+    assert "retry-after" not in headers(refused(gate, Refusal("apps_unavailable")))
+
+
+@pytest.mark.parametrize("text", ['a" x="b', "a\\b", "a\r\nSet-Cookie: x", "é\u2028", "a\x00b\x7f"])
+def test_nothing_breaks_out_of_a_challenge(text: str) -> None:
+    gate = gate_of(acme(), realm=text)
+    challenge = headers(refused(gate, Refusal("invalid_request", None, text)))["www-authenticate"]
+    quoted = r'"[\x20\x21\x23-\x5b\x5d-\x7e]*"'
+    assert re.fullmatch(f"Bearer realm={quoted}, error={quoted}, error_description={quoted}", challenge)
+    assert challenge.count('"') == 6
+
+
+def test_the_type_is_the_url_of_the_docs_and_the_code() -> None:
+    gate = gate_of(acme(), error_docs="https://docs.example/errors/")
+    answer = refused(gate, Refusal("missing_token"))
+    assert body(answer)["type"] == "https://docs.example/errors/missing_token"
+
+
+def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    return 418, {"ä": refusal.code}
+
+
+def test_a_vendor_has_its_own_status_and_body_and_our_headers(gate: Gate) -> None:
+    answer = refused(gate, Refusal("missing_token"), acme(errors=vendors))
+    assert (answer.status, body(answer)) == (418, {"ä": "missing_token"})
+    assert headers(answer)["content-type"] == "application/json"
+    assert headers(answer)["content-length"] == str(len(answer.body))
+    assert "www-authenticate" in headers(answer)
+    assert "retry-after" in headers(refused(gate, Refusal("keys_unavailable", retry_after=1), acme(errors=vendors)))
+
+
+def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
+    answer = answer_to(gate, Decision(False, Identity(None), None, True, None))
+    assert (answer.status, body(answer)["error"]) == (503, "internal_error")
+    assert headers(answer)["retry-after"] == "1"
+
+
+def test_a_handler_that_demands_more_is_answered_in_the_apps_form() -> None:
+    gate = gate_of(acme(errors=vendors))
+    decision = gate.decide(asks(token()))
+    answer = answer_refused(gate, decision, Refused(Refusal("insufficient_scope")))
+    assert (answer.status, body(answer)) == (418, {"ä": "insufficient_scope"})
+    assert 'error="insufficient_scope"' in headers(answer)["www-authenticate"]
+
+
+def test_no_answer_carries_the_token(gate: Gate) -> None:
+    text = token(key=OTHER_KEY)
+    answer = answer_to(gate, gate.decide(asks(text)))
+    assert text not in answer.body.decode() + repr(answer.headers)
+
+
+def raises(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    raise ZeroDivisionError
+
+
+def not_json(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    return 400, {"error": object()}
+
+
+def no_pair(refusal: Refusal) -> Any:
+    return None
+
+
+@pytest.mark.parametrize("errors", [raises, not_json, no_pair])
+def test_a_vendors_form_that_fails_gives_way_to_ours(errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    answer = refused(gate, Refusal("missing_token"), acme(errors=errors))
+    assert (answer.status, body(answer)["error"]) == (401, "missing_token")
+    assert headers(answer)["content-type"] == "application/problem+json"
+    assert "the errors of the app acme failed" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (429, "Too Many Requests"), (599, "Refused")])
+def test_a_status_has_its_standard_words(status: int, phrase: str) -> None:
+    assert reason_phrase(status) == phrase

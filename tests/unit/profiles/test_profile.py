@@ -1,0 +1,190 @@
+"""A profile builds apps of its vendor and siblings of itself, and loses no rule silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.unit.support import problems_of, secret
+from wicket import Bearer, Header, Mode, Profile, Query, Refusal, Revocations, Rules, profiles
+from wicket.keys import Credential
+
+
+def in_words(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    return 418, {"code": refusal.code}
+
+
+def only_named(credential: Credential) -> str | None:
+    return None if getattr(credential, "id", None) else "must have an id"
+
+
+STRICT = Profile(
+    "strict",
+    rules=Rules(
+        required=frozenset({"sub", "exp"}),
+        types=frozenset({"at+jwt"}),
+        fixed={"kind": "user"},
+        skew=5,
+        max_lifetime=60,
+    ),
+    tokens=(Header("X-Token"),),
+    naming=(Query("app"),),
+    audience="api",
+    anonymous=True,
+    needs=("issuer",),
+    check_credential=only_named,
+    errors=in_words,
+)
+NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(id="k1")]}
+
+
+def test_a_profile_builds_an_app_with_all_that_it_says() -> None:
+    app = STRICT("acme", **NEEDED)
+    assert (app.id, app.profile, app.issuer, app.audience) == ("acme", "strict", "https://id", ("api",))
+    assert (app.tokens, app.naming) == ((Header("X-Token"),), (Query("app"),))
+    assert app.anonymous
+    assert app.rules == STRICT.rules
+    assert app.errors is in_words
+
+
+def test_a_bare_profile_says_little() -> None:
+    profile = Profile("bare")
+    app = profile("acme")
+    assert (app.rules, app.tokens, app.naming, app.audience, app.errors) == (Rules(), (Bearer(),), (), (), None)
+    assert not app.anonymous
+
+
+def test_the_settings_of_an_app_take_precedence() -> None:
+    app = STRICT(
+        "acme",
+        **NEEDED,
+        public_key="pub_acme",
+        hosts=["a.example"],
+        audience=["other"],
+        origins=["https://a.com"],
+        require_origin=True,
+        mode=Mode.LOG_ONLY,
+        origin_mode=Mode.ENFORCE,
+        anonymous=False,
+        revocations=Revocations(before=1),
+        scopes=["read"],
+        tokens=[Bearer()],
+        naming=[Header("X-App")],
+        skew=1,
+        scopes_claim="scope",
+    )
+    assert (app.public_key, app.hosts, app.audience) == ("pub_acme", ("a.example",), ("other",))
+    assert (app.mode, app.origin_mode, app.anonymous) == (Mode.LOG_ONLY, Mode.ENFORCE, False)
+    assert (app.tokens, app.naming) == ((Bearer(),), (Header("X-App"),))
+    assert (app.rules.skew, app.rules.scopes_claim, app.rules.max_lifetime) == (1, "scope", 60)
+    assert app.revocations == Revocations(before=1)
+    assert app.scopes == {"read"}
+
+
+def test_what_an_app_demands_adds_to_what_the_profile_demands() -> None:
+    rules = STRICT("acme", **NEEDED, required=["email"], types=["JWT"], fixed={"level": 2}).rules
+    assert rules.required == {"sub", "exp", "email"}
+    assert rules.types == {"at+jwt", "jwt"}
+    assert rules.fixed == {"kind": "user", "level": 2}
+
+
+def test_a_required_claim_goes_only_by_name() -> None:
+    assert STRICT("acme", **NEEDED, optional=["sub"]).rules.required == {"exp"}
+    found = problems_of(lambda: STRICT("acme", **NEEDED, optional=["sub", "nbf", "email"]))
+    assert found == {"optional": "email, nbf is not required by strict"}
+
+
+def test_a_claim_may_be_given_up_and_another_required() -> None:
+    assert STRICT("acme", **NEEDED, optional=["sub"], required=["email"]).rules.required == {"exp", "email"}
+
+
+def test_what_a_vendor_needs_must_be_given() -> None:
+    found = problems_of(lambda: STRICT("acme", credentials=[secret(id="k1")]))
+    assert found == {"issuer": "must be given for an app of strict"}
+
+
+def test_a_credential_that_the_vendor_does_not_know_is_a_problem() -> None:
+    found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(id="k1"), secret()]))
+    assert found == {"credentials[1]": "must have an id"}
+
+
+def test_credentials_may_come_one_by_one() -> None:
+    credentials = (secret(id=name) for name in ("a", "b"))
+    assert len(STRICT("acme", issuer="i", credentials=credentials).credentials) == 2
+
+
+def test_credentials_that_are_no_list_are_a_problem() -> None:
+    given: Any = secret(id="k1")
+    assert problems_of(lambda: STRICT("acme", issuer="i", credentials=given)) == {"credentials": "must be a list"}
+
+
+def test_whole_rules_would_lose_the_vendors() -> None:
+    given: Any = {"rules": Rules()}
+    wrong = {"rules": "would replace the vendor's rules as a whole"}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == wrong
+    assert problems_of(lambda: STRICT.extend(**given)) == wrong
+
+
+def test_a_setting_that_is_none_is_named() -> None:
+    given: Any = {"skev": 10}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {"skev": "is not a setting"}
+    assert problems_of(lambda: STRICT.extend(**given)) == {"skev": "is not a setting"}
+
+
+def test_every_problem_of_an_app_is_named_at_once() -> None:
+    given: Any = {"skew": -1, "origins": ["null"], "typo": 1, "required": "sub"}
+    found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
+    assert set(found) == {"id", "issuer", "credentials[0]", "rules.skew", "origins[0]", "typo", "required"}
+
+
+@pytest.mark.parametrize("name", ["required", "optional", "types"])
+@pytest.mark.parametrize("given", ["sub", 5, None])
+def test_names_of_claims_are_a_list(name: str, given: Any) -> None:
+    settings: Any = {name: given}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **settings)) == {name: "must be a list of names"}
+
+
+def test_fixed_claims_are_a_mapping() -> None:
+    given: Any = {"fixed": [("a", "b")]}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {
+        "rules.fixed": "must map names of claims to values"
+    }
+
+
+def test_an_extended_profile_keeps_the_rest() -> None:
+    sibling = STRICT.extend(
+        name="looser",
+        skew=60,
+        optional=["sub"],
+        required=["email"],
+        tokens=[Bearer()],
+        audience="other",
+        anonymous=False,
+    )
+    assert (sibling.name, sibling.audience, sibling.anonymous) == ("looser", "other", False)
+    assert (sibling.tokens, sibling.naming) == ((Bearer(),), STRICT.naming)
+    assert (sibling.needs, sibling.check_credential, sibling.errors) == (STRICT.needs, only_named, in_words)
+    assert sibling.rules.skew == 60
+    assert sibling.rules.required == {"exp", "email"}
+    assert (sibling.rules.max_lifetime, sibling.rules.fixed) == (60, {"kind": "user"})
+    assert STRICT.rules.skew == 5
+    assert sibling("acme", **NEEDED).profile == "looser"
+
+
+def test_a_profile_extended_by_nothing_is_equal() -> None:
+    assert STRICT.extend() == STRICT
+    assert STRICT.extend(naming=[Header("X-App")], errors=None).naming == (Header("X-App"),)
+
+
+def test_a_profile_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        STRICT.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", sorted(profiles.BY_NAME))
+def test_every_vendor_goes_by_its_name(name: str) -> None:
+    profile = profiles.BY_NAME[name]
+    assert profile.name == name
+    assert getattr(profiles, name) is profile

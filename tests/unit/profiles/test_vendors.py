@@ -1,0 +1,368 @@
+"""Each vendor's rules, one by one: where its tokens ride, what they say, and how its refusals look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.support import KEY, NOW, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
+from wicket import App, Decision, Jwks, PublicKey, Refusal, Request, Secret, profiles
+from wicket.http.answers import answer_to
+from wicket.keys import Credential
+
+
+def decide(app: App, headers: dict[str, str] | None = None, query: str = "") -> Decision:
+    """The decision about a request, by a gate that has another app of the same vendor beside."""
+    others = {"credentials": [secret(bytes(range(5, 37)))], "issuer": "https://other", "public_key": "pub_other"}
+    other = profiles.BY_NAME[app.profile or ""].extend(name="other")
+    settings: dict[str, Any] = dict(others)
+    if app.profile == "getuserfeedback":
+        settings["credentials"] = [PublicKey.from_pem(pem(private_key("ES256K")), algorithms=["ES256K"])]
+    with gate_of(app, other("other", **settings)) as gate:
+        return gate.decide(Request(headers=(headers or {}).items(), query=query))
+
+
+def reason(decision: Decision) -> str | None:
+    assert decision.refusal is not None, "was not refused"
+    return decision.refusal.reason or decision.refusal.code
+
+
+# --- Userz
+
+
+def userz(**settings: Any) -> App:
+    return profiles.userz("acme", **{"public_key": "pub_acme", "credentials": [secret()], **settings})
+
+
+def userz_claims(**changes: Any) -> dict[str, Any]:
+    return claims(**{"app": "acme", **changes})
+
+
+def at_userz(payload: dict[str, Any] | None = None, *, named: str = "pub_acme", **settings: Any) -> Decision:
+    text = token(userz_claims() if payload is None else payload)
+    return decide(userz(**settings), {"Authorization": f"Bearer {named}", "X-Userz-User-Token": text})
+
+
+def test_userz_names_its_app_by_public_key_and_carries_the_token_in_its_own_header() -> None:
+    decision = at_userz()
+    assert decision.require().user_id == "user-1"
+    assert decision.app_id == "acme"
+
+
+def test_userz_does_not_know_a_bearer_token() -> None:
+    decision = decide(userz(), {"Authorization": f"Bearer {token(userz_claims())}"})
+    assert reason(decision) == "unknown_app"
+
+
+def test_userz_needs_a_public_key_that_is_known() -> None:
+    assert reason(at_userz(named="pub_unknown")) == "unknown_app"
+
+
+@pytest.mark.parametrize("name", ["sub", "app", "iat", "exp"])
+def test_userz_requires_sub_app_iat_and_exp(name: str) -> None:
+    decision = at_userz(userz_claims(**{name: None}))
+    assert reason(decision) == "missing_claim"
+    assert decision.refusal is not None
+    assert decision.refusal.claim == name
+
+
+def test_userz_binds_a_token_to_its_app() -> None:
+    assert reason(at_userz(userz_claims(app="other"))) == "wrong_app"
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "expected"),
+    [(59, "lifetime_too_short"), (60, None), (3600, None), (86_400, None), (86_401, "lifetime_too_long")],
+)
+def test_userz_tokens_live_from_a_minute_to_a_day(lifetime: int, expected: str | None) -> None:
+    decision = at_userz(userz_claims(exp=NOW + lifetime))
+    assert decision.allowed is (expected is None)
+    if expected:
+        assert reason(decision) == expected
+
+
+def test_userz_has_the_default_skew() -> None:
+    assert profiles.userz.rules.skew == 30
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2048, True), (2049, False)])
+def test_userz_context_has_at_most_2048_bytes(size: int, fits: bool) -> None:
+    decision = at_userz(userz_claims(ctx={"k": "x" * (size - len('{"k":""}'))}))
+    assert decision.allowed is fits
+    if not fits:
+        assert reason(decision) == "context_too_large"
+
+
+def test_userz_context_is_an_object_and_gives_the_attributes() -> None:
+    assert at_userz(userz_claims(ctx={"plan": "pro"})).require().attributes == {"plan": "pro"}
+    assert reason(at_userz(userz_claims(ctx="pro"))) == "bad_claim"
+
+
+def test_userz_secrets_are_binary_and_say_how_they_are_spelled() -> None:
+    for good in (Secret.from_hex(KEY.hex()), Secret.from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")):
+        assert at_userz(credentials=[good]).allowed
+    text = Secret.from_text("x1-a-secret-of-thirty-two-bytes!")
+    found = problems_of(lambda: userz(credentials=[text]))
+    assert found == {
+        "credentials[0]": "is a text, and the vendor's secrets are binary: use Secret.from_hex or Secret.from_base64"
+    }
+
+
+@pytest.mark.parametrize("vendor", ["userz", "hissuno", "featurebase"])
+def test_vendors_with_secrets_know_only_hs256(vendor: str) -> None:
+    profile = profiles.BY_NAME[vendor]
+    public = PublicKey.from_pem(pem(private_key("RS256")), algorithms=["RS256"])
+    for wrong in (
+        public,
+        secret(bytes(range(64)), algorithms=["HS512"]),
+        secret(bytes(range(64)), algorithms=["HS256", "HS512"]),
+    ):
+        found = problems_of(lambda wrong=wrong: profile("acme", credentials=[wrong]))  # type: ignore[misc]
+        assert found == {"credentials[0]": "must be a Secret for HS256, which is the vendor's only algorithm"}
+
+
+def test_userz_answers_with_a_code_and_a_message() -> None:
+    decision = at_userz(userz_claims(exp=1))
+    with gate_of(userz()) as gate:
+        answer = answer_to(gate, decision)
+    assert answer.status == 401
+    assert answer.body == b'{"error": {"code": "expired", "message": "The token has expired."}}'
+
+
+def test_userz_answers_a_missing_token_by_its_code() -> None:
+    errors = profiles.userz.errors
+    assert errors is not None
+    status, body = errors(Refusal("missing_token"))
+    assert (status, body["error"]["code"]) == (401, "missing_token")
+    assert errors(Refusal("origin_not_allowed"))[0] == 403
+
+
+# --- Hissuno
+
+
+def hissuno(**settings: Any) -> App:
+    return profiles.hissuno("acme", **{"credentials": [secret()], **settings})
+
+
+def hissuno_claims(**changes: Any) -> dict[str, Any]:
+    return claims(**{"sub": None, "userId": "user-1", **changes})
+
+
+def at_hissuno(payload: dict[str, Any] | None = None, query: str = "projectId=acme", **settings: Any) -> Decision:
+    text = token(hissuno_claims() if payload is None else payload)
+    return decide(hissuno(**settings), {"Authorization": f"Bearer {text}"}, query)
+
+
+def test_hissuno_carries_a_bearer_and_names_its_app_by_project_id() -> None:
+    identity = at_hissuno().require()
+    assert (identity.user_id, identity.user_id_claim, identity.app_id) == ("user-1", "userId", "acme")
+    assert reason(at_hissuno(query="")) == "unknown_app"
+
+
+def test_hissuno_requires_a_user_id_and_does_not_take_sub() -> None:
+    assert reason(at_hissuno(hissuno_claims(userId=None, sub="user-1"))) == "missing_claim"
+
+
+def test_hissuno_requires_exp_unless_told_otherwise() -> None:
+    assert reason(at_hissuno(hissuno_claims(exp=None))) == "missing_claim"
+    assert at_hissuno(hissuno_claims(exp=None), optional=["exp"]).allowed
+
+
+def test_hissuno_does_not_require_iat() -> None:
+    assert at_hissuno(hissuno_claims(iat=None)).allowed
+
+
+def test_hissuno_bounds_no_lifetime() -> None:
+    assert at_hissuno(hissuno_claims(exp=NOW + 10**7)).allowed
+
+
+@pytest.mark.parametrize(("late", "allowed"), [(59, True), (60, False)])
+def test_hissuno_has_a_skew_of_a_minute(late: int, allowed: bool) -> None:
+    assert at_hissuno(hissuno_claims(exp=NOW - late)).allowed is allowed
+
+
+def test_hissuno_metadata_maps_texts_to_texts() -> None:
+    assert at_hissuno(hissuno_claims(userMetadata={"plan": "pro"})).require().attributes == {"plan": "pro"}
+    assert reason(at_hissuno(hissuno_claims(userMetadata={"seats": 5}))) == "bad_claim"
+
+
+def test_hissuno_secrets_are_texts() -> None:
+    text = "sk_live_0123456789abcdef0123456789abcdef"
+    app = hissuno(credentials=[Secret.from_text(text)])
+    signed = token(hissuno_claims(), key=text)
+    assert decide(app, {"Authorization": f"Bearer {signed}"}, "projectId=acme").allowed
+
+
+def test_hissuno_refuses_by_problem_json_and_401() -> None:
+    decision = at_hissuno(hissuno_claims(exp=1))
+    with gate_of(hissuno()) as gate:
+        answer = answer_to(gate, decision)
+    assert (answer.status, dict(answer.headers)["content-type"]) == (401, "application/problem+json")
+
+
+def test_hissuno_may_admit_anonymous_users_and_still_looks_at_the_origin() -> None:
+    app = hissuno(anonymous=True, origins=["https://acme.com"])
+    assert decide(app, {}, "projectId=acme").allowed
+    assert reason(decide(app, {"Origin": "https://evil.example"}, "projectId=acme")) == "origin_not_allowed"
+
+
+# --- Featurebase
+
+
+def featurebase(**settings: Any) -> App:
+    return profiles.featurebase("acme", **{"credentials": [secret()], **settings})
+
+
+def at_featurebase(payload: dict[str, Any], query: str = "appId=acme", **settings: Any) -> Decision:
+    return decide(featurebase(**settings), {"Authorization": f"Bearer {token(payload)}"}, query)
+
+
+@pytest.mark.parametrize("name", ["appId", "organization"])
+def test_featurebase_names_its_app_by_app_id_or_organization(name: str) -> None:
+    assert at_featurebase({"userId": "u"}, f"{name}=acme").require().app_id == "acme"
+
+
+def test_featurebase_carries_the_token_as_bearer_or_in_the_query() -> None:
+    text = token({"userId": "u"})
+    assert decide(featurebase(), {}, f"appId=acme&jwt={text}").require().user_id == "u"
+    assert decide(featurebase(), {"Authorization": f"Bearer {text}"}, "appId=acme").require().user_id == "u"
+
+
+@pytest.mark.parametrize(
+    ("payload", "user"),
+    [
+        ({"userId": "u", "email": "e@x.y"}, ("u", "userId")),
+        ({"email": "e@x.y"}, ("e@x.y", "email")),
+        ({"userId": None, "email": "e@x.y"}, ("e@x.y", "email")),
+    ],
+)
+def test_featurebase_knows_a_user_by_id_or_email(payload: dict[str, Any], user: tuple[str, str]) -> None:
+    identity = at_featurebase(payload).require()
+    assert (identity.user_id, identity.user_id_claim) == user
+
+
+def test_featurebase_needs_one_of_them() -> None:
+    assert reason(at_featurebase({"name": "N", "sub": "u"})) == "missing_claim"
+
+
+def test_featurebase_tokens_need_not_expire_but_may() -> None:
+    assert at_featurebase({"userId": "u"}).require().expires_at is None
+    assert reason(at_featurebase({"userId": "u", "exp": NOW - 31})) == "expired"
+
+
+def test_featurebase_names_companies_and_attributes() -> None:
+    companies = [{"id": "1", "name": "A", "monthlySpend": 5}]
+    identity = at_featurebase({"userId": "u", "companies": companies, "name": "N", "locale": "de"}).require()
+    assert identity.companies == companies
+    assert identity.attributes == {"name": "N", "locale": "de"}
+    assert reason(at_featurebase({"userId": "u", "companies": [{"name": "A"}]})) == "bad_claim"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (Refusal("invalid_token", "expired"), 400),
+        (Refusal("missing_token"), 400),
+        (Refusal("invalid_request", detail="Two tokens."), 400),
+        (Refusal("origin_not_allowed"), 403),
+        (Refusal("keys_unavailable"), 503),
+    ],
+)
+def test_featurebase_answers_a_bad_token_with_400(refusal: Refusal, status: int) -> None:
+    errors = profiles.featurebase.errors
+    assert errors is not None
+    expected = {"error": refusal.code, "reason": refusal.reason, "message": refusal.detail}
+    assert errors(refusal) == (status, expected)
+
+
+# --- getuserfeedback
+
+ISSUER = "https://id.acme.com"
+AUDIENCE = "https://api.getuserfeedback.com"
+
+
+def getuserfeedback(**settings: Any) -> App:
+    keys = Jwks.static({"keys": [jwk(private_key("RS256"), kid="r1"), jwk(private_key("ES256"), kid="e1")]})
+    return profiles.getuserfeedback("acme", **{"issuer": ISSUER, "credentials": [keys], **settings})
+
+
+def guf_token(algorithm: str = "RS256", kid: str = "r1", **changes: Any) -> str:
+    payload = claims(**{"iss": ISSUER, "aud": AUDIENCE, **changes})
+    return token(payload, key=private_key(algorithm), algorithm=algorithm, kid=kid)
+
+
+def at_guf(text: str, query: str = "", **headers: str) -> Decision:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return decide(getuserfeedback(), {"Authorization": f"Bearer {text}", **named}, query)
+
+
+def test_getuserfeedback_names_its_app_by_header_query_or_issuer() -> None:
+    assert at_guf(guf_token(), X_App_Id="acme").require().app_id == "acme"
+    assert at_guf(guf_token(), "appId=acme").require().app_id == "acme"
+    assert at_guf(guf_token()).require().app_id == "acme"
+    assert reason(at_guf(guf_token(), "appId=other")) == "algorithm_not_allowed"
+
+
+@pytest.mark.parametrize(("algorithm", "kid"), [("RS256", "r1"), ("ES256", "e1")])
+def test_getuserfeedback_verifies_by_the_key_set_of_the_app(algorithm: str, kid: str) -> None:
+    assert at_guf(guf_token(algorithm, kid)).require().key_id == kid
+    assert reason(at_guf(guf_token(algorithm, "unknown"))) == "key_not_found"
+
+
+@pytest.mark.parametrize("name", ["aud", "exp", "sub"])
+def test_getuserfeedback_requires_iss_aud_exp_and_sub(name: str) -> None:
+    changes: dict[str, Any] = {name: None}
+    decision = at_guf(guf_token(**changes))
+    assert reason(decision) == "missing_claim"
+    assert decision.refusal is not None
+    assert decision.refusal.claim == name
+
+
+def test_getuserfeedback_compares_the_issuer() -> None:
+    assert reason(at_guf(guf_token(iss=None), "appId=acme")) == "missing_claim"
+    assert reason(at_guf(guf_token(iss=ISSUER + "/"), "appId=acme")) == "wrong_issuer"
+
+
+@pytest.mark.parametrize("aud", ["https://api.getuserfeedback.com/", "https://other", []])
+def test_getuserfeedback_has_one_audience(aud: object) -> None:
+    assert reason(at_guf(guf_token(aud=aud))) == "wrong_audience"
+
+
+def test_getuserfeedback_needs_an_issuer_and_public_keys() -> None:
+    found = problems_of(lambda: profiles.getuserfeedback("acme", credentials=[secret()]))
+    assert found == {
+        "issuer": "must be given for an app of getuserfeedback",
+        "credentials[0]": "must be a PublicKey or a Jwks, not a shared secret",
+    }
+
+
+def test_getuserfeedback_without_a_key_says_config_missing() -> None:
+    app = getuserfeedback(credentials=[])
+    decision = decide(app, {"Authorization": f"Bearer {guf_token()}"}, "appId=acme")
+    assert reason(decision) == "config_missing"
+
+
+def test_getuserfeedback_asks_for_a_token() -> None:
+    assert reason(decide(getuserfeedback(), {}, "appId=acme")) == "missing_token"
+
+
+# --- no vendor
+
+
+def test_generic_is_a_bearer_with_sub_and_exp_and_an_app_by_header() -> None:
+    app = profiles.generic("acme", credentials=[secret()])
+    headers = {"X-App-Id": "acme"}
+    assert decide(app, {**headers, "Authorization": f"Bearer {token()}"}).require().user_id == "user-1"
+    for name in ("sub", "exp"):
+        text = token(claims(**{name: None}))
+        assert reason(decide(app, {**headers, "Authorization": f"Bearer {text}"})) == "missing_claim"
+
+
+def test_generic_takes_every_kind_of_credential() -> None:
+    keys: list[Credential] = [
+        secret(),
+        PublicKey.from_pem(pem(private_key("RS256")), algorithms=["RS256"]),
+        Jwks.static({"keys": [jwk(private_key("ES256"))]}),
+    ]
+    assert len(profiles.generic("acme", credentials=keys).credentials) == 3

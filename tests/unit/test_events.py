@@ -1,0 +1,264 @@
+"""What a gate tells: one event, one log record within limits, and counts; never a token and never a name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.support import acme
+from wicket import AppRef, Decided, Decision, Identity, Outcome, Refusal, VerifiedIdentity
+from wicket import events as module
+from wicket.events import Reporter, short_hash
+
+ALLOWED_BY = acme()
+
+
+def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
+    identity = VerifiedIdentity(ALLOWED_BY, "user-1", "sub", payload=b"{}", checked={}, key_id="k1")
+    return Decision(True, identity, refusal, enforced, app_id, None, True, ALLOWED_BY, AppRef("id", app_id))
+
+
+def anonymous(
+    refusal: Refusal | None = None, *, allowed: bool = True, enforced: bool = True, app_id: str | None = "acme"
+) -> Decision:
+    asked_for = AppRef("id", "the-name-they-sent")
+    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, False, None, asked_for)
+
+
+def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
+    return anonymous(refusal, allowed=False, app_id=app_id)
+
+
+EXPIRED = Refusal("invalid_token", "expired")
+MISSING = Refusal("missing_token")
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    clock = Time()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG, "wicket"):
+        yield caplog
+
+
+def reporter(on_event: Any = None, max_outcomes: int = 100) -> Reporter:
+    return Reporter("wicket", on_event, max_outcomes)
+
+
+def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    return [(record.levelno, record.getMessage()) for record in log.records]
+
+
+# --- events
+
+
+@pytest.mark.parametrize(
+    ("decision", "event"),
+    [
+        (passed(), Decided("wicket", "acme", True, True, True, key_id="k1")),
+        (anonymous(), Decided("wicket", "acme", True, False, True)),
+        (turned_away(EXPIRED), Decided("wicket", "acme", False, False, True, "invalid_token", "expired")),
+        (anonymous(MISSING, enforced=False), Decided("wicket", "acme", True, False, False, "missing_token")),
+        (
+            passed(enforced=False, refusal=Refusal("origin_not_allowed")),
+            Decided("wicket", "acme", True, True, False, "origin_not_allowed", None, "k1"),
+        ),
+    ],
+)
+def test_each_decision_is_one_event(decision: Decision, event: Decided) -> None:
+    events: list[Decided] = []
+    reporter(events.append).decided(decision)
+    assert events == [event]
+
+
+def test_a_name_that_no_app_has_is_told_as_a_hash() -> None:
+    events: list[Decided] = []
+    report = reporter(events.append)
+    report.decided(turned_away(Refusal("unknown_app"), None))
+    assert events[0].claimed == short_hash("the-name-they-sent")
+    assert "the-name-they-sent" not in repr(events)
+    report.decided(Decision(False, Identity(None), Refusal("unknown_app"), True, None))
+    assert events[1].claimed is None
+
+
+def test_a_hash_is_short_and_tells_names_apart() -> None:
+    assert short_hash("a") == short_hash("a")
+    assert short_hash("a") != short_hash("b")
+    assert len(short_hash("\ud800")) == 12
+
+
+def test_what_a_hook_raises_is_logged_and_goes_no_further(log: pytest.LogCaptureFixture) -> None:
+    def fails(event: Decided) -> None:
+        raise ZeroDivisionError("secret")
+
+    reporter(fails).decided(passed())
+    assert log.records[0].levelno == logging.ERROR
+    assert "on_event failed: ZeroDivisionError" in log.records[0].getMessage()
+    assert "secret" not in log.records[0].getMessage().split("\n")[0]
+
+
+def test_a_name_that_is_no_text_is_reported_too() -> None:
+    name: Any = 5
+    reporter().decided(
+        Decision(False, Identity(None), Refusal("unknown_app"), True, None, asked_for=AppRef("id", name))
+    )
+
+
+# --- the log
+
+
+@pytest.mark.parametrize(
+    ("decision", "line"),
+    [
+        (passed(), (logging.DEBUG, "allowed app=acme allowed")),
+        (anonymous(), (logging.DEBUG, "allowed app=acme anonymous")),
+        (turned_away(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired)")),
+        (turned_away(MISSING), (logging.INFO, "refused app=acme missing_token")),
+        (anonymous(EXPIRED, enforced=False), (logging.WARNING, "would refuse app=acme invalid_token (expired)")),
+        (anonymous(MISSING, enforced=False), (logging.INFO, "would refuse app=acme missing_token")),
+    ],
+)
+def test_each_kind_has_its_level(decision: Decision, line: tuple[int, str], log: pytest.LogCaptureFixture) -> None:
+    reporter().decided(decision)
+    assert lines(log) == [line]
+
+
+def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> None:
+    reporter().decided(turned_away(Refusal("unknown_app"), None))
+    (record,) = log.records
+    fields = ("gate", "app_id", "code", "reason", "enforced", "key_id", "claimed", "suppressed")
+    assert {name: getattr(record, name) for name in fields} == {
+        "gate": "wicket",
+        "app_id": None,
+        "code": "unknown_app",
+        "reason": None,
+        "enforced": True,
+        "key_id": None,
+        "claimed": short_hash("the-name-they-sent"),
+        "suppressed": 0,
+    }
+    assert record.name == "wicket"
+    assert f"name#{short_hash('the-name-they-sent')}" in record.getMessage()
+    assert "the-name-they-sent" not in record.getMessage()
+
+
+def test_refusals_are_logged_at_once_and_then_once_a_minute(log: pytest.LogCaptureFixture, clock: Time) -> None:
+    report = reporter()
+    for _ in range(3):
+        report.decided(turned_away(EXPIRED))
+    clock.now += 59.9
+    report.decided(turned_away(EXPIRED))
+    assert lines(log) == [(logging.INFO, "refused app=acme invalid_token (expired)")]
+    clock.now += 0.1
+    report.decided(turned_away(EXPIRED))
+    assert lines(log)[1:] == [(logging.INFO, "refused app=acme invalid_token (expired) [3 more like it since]")]
+    assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
+    clock.now += 60
+    report.decided(turned_away(EXPIRED))
+    assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired)")]
+
+
+def test_the_limit_is_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
+    report = reporter()
+    for decision in (turned_away(EXPIRED), turned_away(MISSING), turned_away(EXPIRED, "other"), turned_away(EXPIRED)):
+        report.decided(decision)
+    assert len(log.records) == 3
+
+
+def test_allowed_requests_are_not_limited(log: pytest.LogCaptureFixture, clock: Time) -> None:
+    report = reporter()
+    for _ in range(3):
+        report.decided(passed())
+    assert len(log.records) == 3
+
+
+def test_the_limit_remembers_only_so_many(log: pytest.LogCaptureFixture, clock: Time) -> None:
+    report = reporter(max_outcomes=2)
+    for app in ("a", "b", "c", "a", "c"):
+        report.decided(turned_away(EXPIRED, app))
+    assert [getattr(record, "app_id") for record in log.records] == ["a", "b", "c", "a"]  # noqa: B009
+
+
+def test_what_is_not_logged_is_not_limited_either(caplog: pytest.LogCaptureFixture, clock: Time) -> None:
+    report = reporter()
+    with caplog.at_level(logging.WARNING, "wicket"):
+        report.decided(turned_away(EXPIRED))
+        report.decided(passed())
+    assert caplog.records == []
+    with caplog.at_level(logging.INFO, "wicket"):
+        report.decided(turned_away(EXPIRED))
+    assert len(caplog.records) == 1
+
+
+def test_a_hook_hears_what_the_log_does_not(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[Decided] = []
+    with caplog.at_level(logging.ERROR, "wicket"):
+        reporter(events.append).decided(passed())
+    assert (len(events), caplog.records) == (1, [])
+
+
+# --- counts
+
+
+def test_outcomes_are_counted_most_frequent_first() -> None:
+    report = reporter()
+    assert report.outcomes() == ()
+    for decision in (passed(), turned_away(EXPIRED), passed(), anonymous(), passed(), turned_away(EXPIRED)):
+        report.decided(decision)
+    assert report.outcomes() == (
+        Outcome("acme", "allowed", None, True, 3),
+        Outcome("acme", "invalid_token", "expired", True, 2),
+        Outcome("acme", "anonymous", None, True, 1),
+    )
+
+
+def test_what_log_only_lets_pass_is_counted_apart() -> None:
+    report = reporter()
+    report.decided(turned_away(EXPIRED))
+    report.decided(anonymous(EXPIRED, enforced=False))
+    assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
+
+
+def test_too_many_outcomes_are_counted_together() -> None:
+    report = reporter(max_outcomes=2)
+    for app in ("a", "b", "c", "d", "a"):
+        report.decided(turned_away(EXPIRED, app))
+    counts = {outcome.app_id: outcome.count for outcome in report.outcomes()}
+    assert counts == {"a": 2, "b": 1, "…": 2}
+
+
+def test_counts_are_kept_however_many_there_are() -> None:
+    report = reporter()
+    for _ in range(3000):
+        report.decided(passed())
+    assert len(report._pending) < 1024
+    assert report.outcomes()[0].count == 3000
+
+
+def test_a_forked_child_goes_on_counting() -> None:
+    report = reporter()
+    report.decided(passed())
+    report.after_fork()
+    report.decided(passed())
+    assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2),)
+
+
+def test_an_event_is_a_value() -> None:
+    assert Decided("g", "a", True, True, True) == Decided("g", "a", True, True, True)

@@ -1,0 +1,114 @@
+"""Minted tokens pass their app's own rules, and PyJWT's."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.unit.support import KEY, NOW, acme, gate_of, jwk, private_key, problems_of, secret
+from wicket import App, Jwks, Rules, mint, profiles
+
+
+def read(text: str, key: Any = KEY, algorithm: str = "HS256") -> dict[str, Any]:
+    """The claims, by PyJWT."""
+    options: Any = {"verify_exp": False, "verify_aud": False, "verify_iat": False}
+    claims: dict[str, Any] = jwt.decode(text, key, algorithms=[algorithm], options=options)
+    return claims
+
+
+def test_a_minted_token_is_read_by_pyjwt() -> None:
+    text = mint(acme(), "user-1", now=NOW)
+    assert read(text) == {"sub": "user-1", "iat": NOW, "exp": NOW + 3600}
+    assert jwt.get_unverified_header(text) == {"alg": "HS256", "typ": "JWT"}
+
+
+@pytest.mark.parametrize("profile", ["userz", "hissuno", "featurebase", "generic"])
+def test_a_minted_token_passes_its_vendors_rules(profile: str) -> None:
+    app = profiles.BY_NAME[profile]("acme", credentials=[secret()], public_key="pub_acme")
+    attributes = {"plan": "pro"}
+    with gate_of(app) as gate:
+        identity = gate.verify(mint(app, "user-1", attributes=attributes, now=NOW), app="acme").require()
+    assert identity.user_id == "user-1"
+    assert identity.attributes == attributes
+
+
+def test_a_token_says_all_that_the_app_demands() -> None:
+    app = acme(
+        issuer="https://id",
+        audience=["api", "second"],
+        credentials=[secret(id="k1")],
+        rules=Rules(app_claim="app", fixed={"kind": "user"}, types=frozenset({"at+jwt"}), user_id=("uid", "email")),
+    )
+    text = mint(app, "user-1", now=NOW, ttl=60)
+    assert read(text) == {
+        "uid": "user-1",
+        "iat": NOW,
+        "exp": NOW + 60,
+        "kind": "user",
+        "app": "acme",
+        "iss": "https://id",
+        "aud": "api",
+    }
+    assert jwt.get_unverified_header(text) == {"alg": "HS256", "typ": "at+jwt", "kid": "k1"}
+    with gate_of(app) as gate:
+        assert gate.verify(text, app="acme").allowed
+
+
+def test_the_first_secret_and_its_first_algorithm_sign() -> None:
+    long = bytes(range(64))
+    keys = Jwks.static({"keys": [jwk(private_key("RS256"))]})
+    app = acme(credentials=[keys, secret(long, algorithms=["HS512", "HS256"]), secret()])
+    assert read(mint(app, "u", now=NOW), long, "HS512")["sub"] == "u"
+
+
+def test_without_a_secret_nothing_can_be_signed() -> None:
+    keys = Jwks.static({"keys": [jwk(private_key("RS256"))]})
+    for app in (App("acme"), acme(credentials=[keys])):
+        found = problems_of(lambda app=app: mint(app, "u"))  # type: ignore[misc]
+        assert found == {"credentials": "hold no shared secret, so nothing can be signed for this app"}
+
+
+def test_without_a_time_it_is_now() -> None:
+    before = int(time.time())
+    issued = read(mint(acme(), "u"))["iat"]
+    assert before <= issued <= time.time()
+
+
+def test_the_time_is_in_whole_seconds() -> None:
+    assert read(mint(acme(), "u", now=NOW + 0.9, ttl=10.9)) == {"sub": "u", "iat": NOW, "exp": NOW + 10}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ttl", "message"),
+    [
+        ({"min_lifetime": 60, "max_lifetime": 3600}, 59, "must be 60 to 3600 seconds for this app"),
+        ({"min_lifetime": 60, "max_lifetime": 3600}, 3601, "must be 60 to 3600 seconds for this app"),
+        ({"min_lifetime": 60}, 59, "must be at least 60 seconds for this app"),
+        ({"max_lifetime": 60}, 61, "must be 0 to 60 seconds for this app"),
+        ({}, -1, "must be at least 0 seconds for this app"),
+        ({}, float("nan"), "must be at least 0 seconds for this app"),
+        ({}, float("inf"), "must be at least 0 seconds for this app"),
+    ],
+)
+def test_a_lifetime_outside_the_apps_bounds_is_a_configuration_error(
+    rules: dict[str, Any], ttl: float, message: str
+) -> None:
+    app = acme(rules=Rules(**rules))
+    assert set(problems_of(lambda: mint(app, "u", ttl=ttl, now=NOW))) == {"ttl"}
+    if ttl == ttl and ttl != float("inf"):
+        assert problems_of(lambda: mint(app, "u", ttl=ttl, now=NOW)) == {"ttl": message}
+
+
+def test_attributes_go_where_the_rules_look_for_them() -> None:
+    in_claim = acme(rules=Rules(attributes_claim="ctx"))
+    assert read(mint(in_claim, "u", attributes={"plan": "pro"}, now=NOW))["ctx"] == {"plan": "pro"}
+    assert read(mint(acme(), "u", attributes={"plan": "é"}, now=NOW))["plan"] == "é"
+
+
+def test_attributes_replace_no_claim_and_claims_replace_any() -> None:
+    attributes = {"sub": "evil", "exp": 1, "plan": "pro"}
+    text = mint(acme(), "u", attributes=attributes, claims={"iat": 5, "plan": "free"}, now=NOW)
+    assert read(text) == {"sub": "u", "exp": NOW + 3600, "iat": 5, "plan": "free"}
