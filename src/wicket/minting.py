@@ -27,7 +27,7 @@ def mint(
 ) -> str:
     """A token for the user `subject`, signed with the app's first shared secret.
 
-    `ttl` is the lifetime in seconds, counted from `now` (seconds since 1970; the clock's time without it).
+    `ttl` is the lifetime in whole seconds, counted from `now` (seconds since 1970; the clock's time without it).
     `attributes` go where the app's rules look for them; `claims` are added last and may replace any.
     Raises `ConfigError` for an app without a shared secret, and for a lifetime outside the app's bounds.
     """
@@ -38,14 +38,15 @@ def mint(
         raise config_error("credentials", "hold no shared secret, so nothing can be signed for this app")
     rules = app.rules
     least, most = rules.min_lifetime or 0, rules.max_lifetime
-    if not least <= ttl < math.inf or (most is not None and ttl > most):
+    whole = int(ttl) if math.isfinite(ttl) else -1
+    if whole < least or (most is not None and whole > most):
         bounds = f"{least:g} to {most:g}" if most is not None else f"at least {least:g}"
         raise ConfigError([Problem("ttl", f"must be {bounds} seconds for this app")])
     issued = int(time.time() if now is None else now)
     payload: dict[str, Any] = {
         rules.user_id[0]: subject,
         "iat": issued,
-        "exp": issued + (int(ttl) if ttl == int(ttl) else ttl),
+        "exp": issued + whole,
         **rules.fixed,
     }
     if rules.app_claim is not None:
