@@ -54,14 +54,14 @@ class Rules:
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name, kind in (("required", frozenset), ("types", frozenset), ("user_id", tuple)):
+        for name, kind in (("user_id", tuple), ("required", frozenset), ("types", frozenset)):
             given = problems.listed(f"rules.{name}", getattr(self, name), "names")
             if not all(isinstance(each, str) and each for each in given):
                 problems.add(f"rules.{name}", "must be a list of names")
+            elif not given and name == "user_id" and not problems.found:
+                problems.add("rules.user_id", "must name at least one claim")
             else:
                 object.__setattr__(self, name, kind(given))
-        if self.user_id == ():
-            problems.add("rules.user_id", "must name at least one claim")
         for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
             given = getattr(self, name)
             if given is not None and (not isinstance(given, str) or not given):
@@ -233,7 +233,7 @@ class App:
             ("anonymous", anonymous, bool),
         ):
             if not isinstance(given, kind):
-                problems.add(name, f"must be {kind.__name__ if isinstance(kind, type) else 'a Mode or None'}")
+                problems.add(name, f"must be {_KINDS.get(name, 'true or false')}")
         try:
             values["origin_policy"] = OriginPolicy(origins)
             values["origins"] = values["origin_policy"].patterns
@@ -264,6 +264,8 @@ class BrokenApp:
     hosts: tuple[str, ...] = ()
     issuer: str | None = None
     mode: Mode = Mode.ENFORCE
+    naming: tuple[NamingPlace, ...] = ()
+    tokens: tuple[TokenPlace, ...] = ()
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name that could be read."""
@@ -274,6 +276,14 @@ def app_refs(id: str | None, public_key: str | None, hosts: Iterable[str], issue
     """The names of an app as references, the id first."""
     named = (("id", id), ("public_key", public_key), *(("host", host) for host in hosts), ("issuer", issuer))
     return tuple(AppRef(kind, value) for kind, value in named if value is not None)  # type: ignore[arg-type]  # literals
+
+
+_KINDS: Final = {
+    "mode": "Mode.ENFORCE or Mode.LOG_ONLY",
+    "origin_mode": "Mode.ENFORCE, Mode.LOG_ONLY or None",
+    "rules": "Rules",
+    "revocations": "Revocations",
+}
 
 
 def _is_name(value: object) -> bool:

@@ -65,9 +65,9 @@ class Gate:
     ) -> None:
         problems = Problems()
         held = _checked_apps(problems, apps)
-        own = [app for app in held if isinstance(app, App)]
-        places = _places(problems, "naming", naming, NamingPlace) or _union(app.naming for app in own)
-        holders = _places(problems, "tokens", tokens, TokenPlace) or _union(app.tokens for app in own) or (Bearer(),)
+        # A broken app's places count too: its requests must find it, to be told what is wrong.
+        places = _places(problems, "naming", naming, NamingPlace) or _union(app.naming for app in held)
+        holders = _places(problems, "tokens", tokens, TokenPlace) or _union(app.tokens for app in held) or (Bearer(),)
         self.naming: tuple[NamingPlace, ...] = places
         _check_registry(problems, registry, naming)
         if len(held) > 1 and not places:
@@ -75,7 +75,7 @@ class Gate:
                 "naming", "must say how a request names its app, since there are several", "[Header('X-App-Id')]"
             )
         if mode is not None and not isinstance(mode, Mode):
-            problems.add("mode", "must be a Mode or None")
+            problems.add("mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None")
         if not isinstance(name, str) or not name.isidentifier():
             problems.add("name", "must be an identifier", "it names the gate's place in the application's state")
         index_of = _index(problems, held, by_issuer=any(isinstance(place, TokenIssuer) for place in places))
@@ -262,11 +262,16 @@ class Gate:
         if self._registry is not None:
             self._registry.after_fork()
 
-    def _announce(self, held: Iterable[App | BrokenApp]) -> None:
+    def _announce(self, held: tuple[App | BrokenApp, ...]) -> None:
         mode = self._house.mode
         if mode is not None:
             _log.warning("gate %s: the mode %s overrides that of every app", self.name, mode.value)
+        if not held and self._registry is None:
+            _log.warning("gate %s: it has no app and no registry, so every request is refused", self.name)
+        kinds = {place.kind for place in self.naming}
         for app in held:
+            if len(held) > 1 and not kinds & {ref.kind for ref in app.refs()}:
+                _log.warning("app %s: it has none of the names by which requests name their app", app.id)
             if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
                 _log.warning("app %s: no origins are configured, so every origin is admitted", app.id)
 
@@ -302,7 +307,7 @@ def _loader(registry: Registry) -> Callable[[AppRef], App | BrokenApp | None]:
             app: object = registry(ref)
         except ConfigError as error:
             id = ref.value if ref.kind == "id" else None
-            _log.error("an app of the registry is broken: %s", error)
+            _log.error("the app with the %s %s of the registry is broken: %s", ref.kind, ref.value, error)
             return BrokenApp(id)
         if app is None or isinstance(app, App):
             return app

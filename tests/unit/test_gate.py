@@ -554,7 +554,7 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         ({"apps": [acme()], "naming": ["X-App-Id"]}, "naming[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "naming": [Bearer()]}, "naming[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "tokens": ["X-Token"]}, "tokens[0]", "is not a place that can be read there"),
-        ({"apps": [acme()], "mode": "enforce"}, "mode", "must be a Mode or None"),
+        ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
         ({"apps": [acme()], "name": 5}, "name", "must be an identifier"),
         ({"registry": find_later, "naming": BY_HEADER}, "registry", ASYNC),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -34,10 +35,12 @@ def wicket() -> None:
 @click.option("--origin", help="The Origin that the request would carry.")
 @click.option("--now", type=float, help="Judge times as of this moment, in seconds since 1970.")
 def explain(token: str, app_id: str, config: Path, origin: str | None, now: float | None) -> None:
-    """Show each step of a TOKEN's way: what was expected and what was found. Accepts nothing, prints no key.
+    """Show each step of a TOKEN's way: what was expected and found.
+
+    Accepts nothing, and prints no key.
 
     Without TOKEN, or with -, it is read from standard input, which keeps it out of the shell's history.
-    Exits with 0 where the token would pass, 1 where it would be refused, 2 where the configuration is wrong.
+    Exits with 0 where the token would pass, 1 where it would be refused, 2 where the configuration cannot be used.
     """
     text = sys.stdin.read().strip() if token == "-" else token
     try:
@@ -54,10 +57,14 @@ def explain(token: str, app_id: str, config: Path, origin: str | None, now: floa
 @wicket.command()
 @click.option("--serve", is_flag=True, help="Leave the servers running, and print curl lines to try.")
 def demo(serve: bool) -> None:
-    """Run a Starlette and a Flask application behind one gate, send real requests, and show what came back."""
+    """Run two applications behind one gate, and show what they answer.
+
+    A Starlette application under uvicorn, a Flask application under waitress, real requests on loopback.
+    """
     try:
         from wicket.cli.demo import run_demo
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         sys.exit(f"The demo needs the package {missing}: install it with  pip install 'wicket[demo]'")
+    logging.getLogger("wicket").addHandler(logging.NullHandler())  # the table says what the log would
     sys.exit(run_demo(_console(), serve=serve))

@@ -261,7 +261,7 @@ def _serve(console: Console, addresses: dict[str, str], rows: list[Row]) -> None
     console.print("\nBoth servers go on until Ctrl-C. Try:\n")
     for address in addresses.values():
         for row in rows[:1] + rows[8:9]:
-            headers = " ".join(f"-H '{name}: {value}'" for name, value in row.headers.items())
-            console.print(Text(f"# {row.title}\ncurl -i {headers} '{address}/me?{row.query}'\n"), soft_wrap=True)
+            headers = "".join(f"-H '{name}: {value}' " for name, value in row.headers.items())
+            console.print(Text(f"# {row.title}\ncurl -i {headers}'{address}/me?{row.query}'\n"), soft_wrap=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -62,7 +62,8 @@ def _token_steps(app: App, text: str, now: float) -> Iterator[Step]:
     token, refused = _attempt(lambda: read_token(text, limit))
     shape = f"three base64url parts, at most {limit} bytes"
     if token is None:
-        yield Step("read", shape, f"{len(text)} characters: {refused}", False)
+        found = "it starts with Bearer: give the token alone" if text[:6].lower() == "bearer" else _words(refused)
+        yield Step("read", shape, f"{len(text)} characters: {found}", False)
         return
     yield Step("read", shape, f"{len(text)} characters", True)
     header, keyring = token.header, app.keyring
@@ -73,10 +74,11 @@ def _token_steps(app: App, text: str, now: float) -> Iterator[Step]:
     chosen = f"{len(keys)} to try" if keys else str(refused)
     yield Step("key", kids or "no credential", f"kid {header.kid!a}: {chosen}", bool(keys))
     signed = _signed(token, keys or ())
-    yield Step("signature", "by one of these keys", "verifies" if signed else "does not verify", signed)
+    found = "verifies" if signed else "does not verify" if keys else "no key to try"
+    yield Step("signature", "by one of these keys", found, signed if keys else None)
     claims, refused = _attempt(lambda: read_object(decode(token.payload)))
     if claims is None:
-        yield Step("claims", "a JSON object", str(refused), False)
+        yield Step("claims", "a JSON object", _words(refused), False)
         return
     yield from _claim_steps(app, token, claims, now, signed=signed)
 
@@ -103,9 +105,9 @@ def _claim_steps(
         lifetime += f", lifetime {rules.min_lifetime or 0:g} to {rules.max_lifetime or float('inf'):g} s"
     _, refused = _attempt(lambda: check_claims(claims, token.header.typ, app, now))
     required = ", ".join(sorted(rules.required)) or "none required"
-    yield Step("claims", f"{required}; {lifetime}", "hold" if refused is None else str(refused), refused is None)
+    yield Step("claims", f"{required}; {lifetime}", "hold" if refused is None else _words(refused), refused is None)
     user, refused = _attempt(lambda: read_user_id(claims, rules))
-    found = str(refused) if user is None else f"{user[0]!a} by {user[1]}{proof}"
+    found = _words(refused) if user is None else f"{user[0]!a} by {user[1]}{proof}"
     yield Step("user", " or ".join(rules.user_id), found, user is not None)
     if user is not None:
         revoked, _ = _attempt(lambda: is_revoked(claims, user[0], app))
@@ -116,7 +118,7 @@ def _decision(gate: Gate, app_id: str, text: str, origin: str | None) -> Step:
     decision = gate.verify(text, app=app_id, origin=origin)
     if decision.refusal is None:
         return Step("decision", "", f"passes as {decision.identity.identity}", True)
-    return Step("decision", "", f"refused: {Refused(decision.refusal)}. {decision.refusal.detail}", False)
+    return Step("decision", "", f"refused: {_words(Refused(decision.refusal))}", False)
 
 
 def _signed(token: UnverifiedToken, keys: tuple[Key, ...]) -> bool:
@@ -131,6 +133,10 @@ def _attempt(step: Callable[[], R]) -> tuple[R | None, Refused | None]:
         return step(), None
     except Refused as refused:
         return None, refused
+
+
+def _words(refused: Refused | None) -> str:
+    return "" if refused is None else f"{refused}. {refused.refusal.detail}"
 
 
 def _time(claims: Mapping[str, Any], name: str, now: float) -> str:

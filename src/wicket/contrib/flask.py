@@ -12,7 +12,7 @@ from werkzeug.local import LocalProxy
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import Refused
+from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
 from wicket.http.demands import demand
@@ -108,6 +108,9 @@ current_identity: VerifiedIdentity = LocalProxy(_current)  # type: ignore[assign
 
 def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
     """Decorate a view: it demands a verified identity with all of `scopes`."""
+
+    if any(not isinstance(scope, str) for scope in scopes):
+        raise config_error("scopes", "must be names of scopes", "write @requires_identity(), with parentheses")
 
     def decorate(view: F) -> F:
         @functools.wraps(view)

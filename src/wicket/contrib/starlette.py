@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from wicket.asgi import WicketMiddleware
 from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
+from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.http.demands import demand
 
@@ -38,6 +39,9 @@ def identity_of(
 
 def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
     """Decorate an endpoint, sync or async, whose first argument is the request or socket: it demands an identity."""
+
+    if any(not isinstance(scope, str) for scope in scopes):
+        raise config_error("scopes", "must be names of scopes", "write @requires_identity(), with parentheses")
 
     def decorate(endpoint: F) -> F:
         if inspect.iscoroutinefunction(endpoint):

@@ -57,8 +57,10 @@ class Decision:
         identity = self.identity
         if not isinstance(identity, VerifiedIdentity):
             raise Refused(self.refusal or _MISSING_TOKEN)
-        if not identity.scopes.issuperset(scopes):
-            raise Refused(Refusal("insufficient_scope"))
+        missing = sorted(set(scopes) - identity.scopes)
+        if missing:
+            detail = f"The token lacks a scope that this request needs: {' '.join(missing)}."
+            raise Refused(Refusal("insufficient_scope", detail=detail))
         return identity
 
 

@@ -14,7 +14,8 @@ from wicket.app import App, BrokenApp, Mode, Revocations
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 from wicket.limits import Limits
-from wicket.profiles import BY_NAME
+from wicket.profiles import BY_NAME, Profile
+from wicket.profiles.profile import RuleChanges
 from wicket.registry.places import NAMING, TOKENS, read_places
 from wicket.sources import shaped
 
@@ -27,6 +28,7 @@ _PLAIN: Final = frozenset(
 _APP: Final = _PLAIN | {
     *("id", "profile", "mode", "origin_mode", "credentials", "rules", "revocations", "tokens", "naming")
 }
+_ALL: Final = ", ".join(sorted(_APP))
 _KINDS: Final = ("secret", "public_key", "jwks")
 _ENCODINGS: Final[Mapping[str, Callable[..., Secret]]] = {
     "text": Secret.from_text,
@@ -73,11 +75,11 @@ def _load(source: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(source.read_text("utf-8"))
     except OSError as error:
-        raise config_error(source.name, f"cannot be read: {error.strerror}") from None
+        raise config_error("", f"{source.name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise config_error(source.name, "is not UTF-8") from None
+        raise config_error("", f"{source.name} is not UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise config_error(source.name, f"is not TOML: {error}") from None
+        raise config_error("", f"{source.name} is not TOML: {error}") from None
 
 
 def _gate(problems: Problems, table: Any) -> dict[str, Any]:
@@ -118,11 +120,11 @@ def _mode(problems: Problems, path: str, given: object) -> Mode | None:
 def _app(table: Mapping[str, Any], folder: Path) -> App:
     problems = Problems()
     for name in table.keys() - _APP:
-        problems.add(name, "is not a setting", f"one of {', '.join(sorted(_APP))}")
-    profile = BY_NAME.get(str(table.get("profile", "generic")))
-    if profile is None:
+        hint = "a rule stands in the table rules" if name in RuleChanges.__annotations__ else f"one of {_ALL}"
+        problems.add(name, "is not a setting", hint)
+    if table.get("profile", "generic") not in list(BY_NAME):  # any TOML value, not only what can be hashed
         problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
-        profile = BY_NAME["generic"]
+    profile = _profile_of(table)
     settings: dict[str, Any] = {name: table[name] for name in table.keys() & _PLAIN}
     for name in ("mode", "origin_mode"):
         if name in table:
@@ -154,6 +156,10 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
     return app
 
 
+def _profile_of(table: Mapping[str, Any]) -> Profile:
+    return BY_NAME.get(str(table.get("profile")), BY_NAME["generic"])
+
+
 def _broken(table: Mapping[str, Any]) -> BrokenApp:
     """What can be known of an app that is broken: its names, so that its requests are told, and its mode."""
     names = {name: table.get(name) for name in ("public_key", "issuer")}
@@ -162,6 +168,8 @@ def _broken(table: Mapping[str, Any]) -> BrokenApp:
         table["id"],
         hosts=tuple(host.lower() for host in hosts if isinstance(host, str)) if isinstance(hosts, list) else (),
         mode=_mode(Problems(), "", table.get("mode")) or Mode.ENFORCE,
+        naming=_profile_of(table).naming,
+        tokens=_profile_of(table).tokens,
         **{name: value for name, value in names.items() if isinstance(value, str)},
     )
 

@@ -164,7 +164,8 @@ def test_require_asks_for_scopes() -> None:
     for missing in ("write", "admin"):
         with pytest.raises(Refused) as caught:
             decision.require("read", missing)
-        assert caught.value.refusal == Refusal("insufficient_scope")
+        assert caught.value.refusal.code == "insufficient_scope"
+        assert caught.value.refusal.detail == f"The token lacks a scope that this request needs: {missing}."
 
 
 def test_the_repr_of_a_decision_holds_no_token() -> None:
