@@ -11,9 +11,10 @@ from typing import Any, Final
 from wicket.errors import ConfigError, Problem, Problems, Refusal
 from wicket.keys import Credential, Keyring
 from wicket.origins import OriginPolicy
-from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, NamingPlace, TokenPlace, shaped
+from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, NamingPlace, TokenPlace, is_place, shaped
 
 MAX_TOKEN_BYTES: Final = 16_384
+_LARGEST: Final = 1e12
 
 
 class Mode(enum.Enum):
@@ -70,7 +71,7 @@ class Rules:
             given = getattr(self, name)
             if given is None and name not in ("skew", "max_token_bytes"):
                 continue
-            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < float("inf"):
+            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
                 problems.add(f"rules.{name}", "must be a number, and not negative")
         for name in ("integer_user_id", "text_attributes"):
             if not isinstance(getattr(self, name), bool):
@@ -213,11 +214,15 @@ class App:
             "audience": _items(
                 problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "text"
             ),
-            "scopes": frozenset(_items(problems, "scopes", scopes, _is_text, "text")),
-            "tokens": _items(problems, "tokens", tokens, lambda each: isinstance(each, TokenPlace), "place"),
-            "naming": _items(problems, "naming", naming, lambda each: isinstance(each, NamingPlace), "place"),
+            "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))),
+            "tokens": _items(problems, "tokens", tokens, lambda each: is_place(each, TokenPlace), "place"),
+            "naming": _items(problems, "naming", naming, lambda each: is_place(each, NamingPlace), "place"),
         }
         values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
+        if profile is not None and not isinstance(profile, str):
+            problems.add("profile", "must be the name of a profile, or None")
+        if errors is not None and not callable(errors):
+            problems.add("errors", "must be a function from a Refusal to a status and a body, or None")
         if not _is_name(id):
             problems.add("id", f"must be 1 to {MAX_NAME} visible characters")
         if public_key is not None and not _is_name(public_key):

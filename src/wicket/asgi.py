@@ -7,7 +7,7 @@ from typing import Any
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Permissions
-from wicket.errors import Refused
+from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
 from wicket.http.paths import Access, Paths
@@ -38,6 +38,8 @@ class WicketMiddleware:
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
     ) -> None:
+        if not isinstance(gate, Gate):
+            raise config_error("gate", "must be a Gate")
         self.app = app
         self.gate = gate
         self._paths = Paths(only, exempt, optional)

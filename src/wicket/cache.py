@@ -23,8 +23,8 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
 
 import cachetools
 
@@ -53,11 +53,11 @@ class Slot(Generic[V]):
 
 @dataclass(slots=True)
 class Flight:
-    """A load under way: since when, what to wait for, and whether what it loads is already known to be too old."""
+    """A load under way: since when, what to wait for, and the demands to forget that came meanwhile."""
 
     started: float
     done: Future[None]
-    outdated: bool = False
+    demands: list[Callable[[Any, Any], bool]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +181,10 @@ class Cache(Generic[K, V]):
                         self._slots[key] = Slot(next(self._versions), slot.value, 0.0, 0.0, slot.usable_until)
             self._without.clear()
             for flight in self._flights.values():
-                flight.outdated = True
+                flight.demands.append(keep)
 
     def _run(self, key: K) -> None:
-        while True:
+        for again in itertools.count():
             value: V | None = None
             failure: BaseException | None = None
             try:
@@ -192,12 +192,15 @@ class Cache(Generic[K, V]):
             except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
                 failure = error
             with self._lock:
-                if not self._flights[key].outdated:
+                demands, self._flights[key].demands = self._flights[key].demands, []
+                # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
+                late = (
+                    any(not keep(key, value) for keep in demands) if value is not None else bool(demands) and not again
+                )
+                if failure is not None or not late:
                     del self._flights[key]
                     self._publish(key, value, failed=failure is not None)
                     break
-                # What was loaded before a demand to forget may be older than the demand, so it is loaded once more.
-                self._flights[key].outdated = False
         if failure is not None:
             self._on_failure(key, failure)
 

@@ -123,6 +123,11 @@ class Reporter:
             except Exception as error:  # noqa: BLE001 - a hook that fails must not decide about a request
                 log_fault("on_event failed", error)
 
+    def fault(self, what: str, error: BaseException) -> None:
+        """Log a fault, as often as refusals are: the first at once, then one a minute for each kind."""
+        if self._limited((None, what, type(error).__name__, True)) is not None:
+            log_fault(what, error)
+
     def outcomes(self) -> tuple[Outcome, ...]:
         """The counts so far, most frequent first."""
         self._fold()

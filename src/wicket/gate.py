@@ -10,20 +10,20 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache, Times
-from wicket.decision.flow import Decision, Fetch, Flow, House, decide, log_fault, verify
+from wicket.decision.flow import Decision, Fetch, Flow, House, decide, verify
 from wicket.decision.memory import SignatureMemory
 from wicket.errors import ConfigError, Problems, WicketError
-from wicket.events import OnEvent, Outcome, Reporter
+from wicket.events import OnEvent, Outcome, Reporter, short_hash
 from wicket.limits import Limits
 from wicket.pool import Pool
 from wicket.request import Request
-from wicket.sources import AppRef, Bearer, NamingPlace, TokenIssuer, TokenPlace
+from wicket.sources import AppRef, Bearer, NamingPlace, TokenIssuer, TokenPlace, is_place
 
 _log: Final = logging.getLogger("wicket")
 
@@ -66,8 +66,8 @@ class Gate:
         problems = Problems()
         held = _checked_apps(problems, apps)
         # A broken app's places count too: its requests must find it, to be told what is wrong.
-        places = _places(problems, "naming", naming, NamingPlace) or _union(app.naming for app in held)
-        holders = _places(problems, "tokens", tokens, TokenPlace) or _union(app.tokens for app in held) or (Bearer(),)
+        places = _places(problems, "naming", naming, NamingPlace, _union(app.naming for app in held))
+        holders = _places(problems, "tokens", tokens, TokenPlace, _union(app.tokens for app in held) or (Bearer(),))
         self.naming: tuple[NamingPlace, ...] = places
         _check_registry(problems, registry, naming)
         if len(held) > 1 and not places:
@@ -76,6 +76,15 @@ class Gate:
             )
         if mode is not None and not isinstance(mode, Mode):
             problems.add("mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None")
+        for setting, value in (("realm", realm), ("error_docs", error_docs)):
+            if value is not None and not isinstance(value, str):
+                problems.add(setting, "must be a text")
+        if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+            problems.add("on_event", "must be a plain function of one event")
+        if not callable(clock):
+            problems.add("clock", "must be a function that gives the seconds since 1970")
+        if not isinstance(limits, Limits):
+            problems.add("limits", "must be Limits")
         if not isinstance(name, str) or not name.isidentifier():
             problems.add("name", "must be an identifier", "it names the gate's place in the application's state")
         index_of = _index(problems, held, by_issuer=any(isinstance(place, TokenIssuer) for place in places))
@@ -93,7 +102,7 @@ class Gate:
             total=limits.remembered_tokens, per_app=limits.remembered_per_app, max_bytes=limits.remembered_token_bytes
         )
         self._pool = Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
-        self._registry = None if registry is None else self._cache_of(registry)
+        self._registry = None if registry is None else self._cache_of(registry, index_of)
         self._house = House(
             apps=index_of,
             only_app=held[0] if len(held) == 1 and registry is None else None,
@@ -160,6 +169,10 @@ class Gate:
     def broken(self) -> tuple[BrokenApp, ...]:
         """The apps of a file that answer `config_invalid`."""
         return tuple(app for app in self._held if isinstance(app, BrokenApp))
+
+    def made(self, decision: Decision) -> bool:
+        """Whether this gate, and not another of the same name, made the decision."""
+        return decision.house is self._house
 
     def refresh(self, app: str, *, purge: bool = False) -> None:
         """Have the app with this id loaded anew at its next request; with `purge` the loaded one serves no more.
@@ -237,10 +250,12 @@ class Gate:
 
     # --- what it is built of
 
-    def _cache_of(self, registry: Registry) -> Cache[AppRef, App | BrokenApp]:
+    def _cache_of(
+        self, registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
+    ) -> Cache[AppRef, App | BrokenApp]:
         limits = self.limits
         return Cache(
-            _loader(registry),
+            _loader(registry, in_code),
             pool=self._pool,
             times=Times(
                 lifetime=limits.app_lifetime,
@@ -252,7 +267,7 @@ class Gate:
             ),
             size=limits.max_apps,
             absent_size=limits.max_absent,
-            on_failure=lambda _, error: log_fault("the registry could not be asked for an app", error),
+            on_failure=lambda _, error: self._reporter.fault("the registry could not be asked for an app", error),
         )
 
     def _after_fork(self) -> None:
@@ -298,18 +313,29 @@ async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:
 
     done.add_done_callback(tell)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(arrived.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await arrived.wait()
 
 
-def _loader(registry: Registry) -> Callable[[AppRef], App | BrokenApp | None]:
+def _loader(
+    registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
+) -> Callable[[AppRef], App | BrokenApp | None]:
     def load(ref: AppRef) -> App | BrokenApp | None:
         try:
             app: object = registry(ref)
         except ConfigError as error:
-            id = ref.value if ref.kind == "id" else None
-            _log.error("the app with the %s %s of the registry is broken: %s", ref.kind, ref.value, error)
-            return BrokenApp(id)
-        if app is None or isinstance(app, App):
+            _log.error("the app of the registry with the %s #%s is broken: %s", ref.kind, short_hash(ref.value), error)
+            return BrokenApp(ref.value if ref.kind == "id" else None)
+        if app is None:
+            return None
+        if isinstance(app, App):
+            if ref.kind == "id" and app.id != ref.value:
+                # A table that compares without case has one app under many names; a request must use the one name.
+                _log.warning("the registry gave the app %s for another id, which is taken for unknown", app.id)
+                return None
+            if AppRef("id", app.id) in in_code:
+                _log.error("the registry gave the app %s, which is in code too and counts as it is there", app.id)
+                return in_code[AppRef("id", app.id)]
             return app
         if inspect.iscoroutine(app):
             app.close()
@@ -328,10 +354,10 @@ def _checked_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[
     return tuple(held)
 
 
-def _places(problems: Problems, path: str, given: object, kind: type) -> tuple[Any, ...]:
-    places = () if given is None else problems.listed(path, given, "places")
+def _places(problems: Problems, path: str, given: object, kind: type, otherwise: tuple[Any, ...]) -> tuple[Any, ...]:
+    places = otherwise if given is None else problems.listed(path, given, "places")
     for index, place in enumerate(places):
-        if not isinstance(place, kind):
+        if not is_place(place, kind):
             problems.add(f"{path}[{index}]", "is not a place that can be read there", "Header('X-App-Id')")
     return places
 
@@ -368,20 +394,22 @@ def _index(problems: Problems, apps: Iterable[App | BrokenApp], *, by_issuer: bo
 
 def _check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
     """The same secret in two apps lets each sign for the other; the same public key can, without a claim that binds."""
-    owners: dict[bytes, App] = {}
+    owners: dict[bytes, list[App]] = {}
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
         for key in app.keyring.keys:
-            other = owners.setdefault(key.fingerprint, app)
-            if other is app:
-                continue
-            if isinstance(key.material, bytes):
-                problems.add("apps", f"the apps {other.id!r} and {app.id!r} have the same secret")
-            elif _interchangeable(app, other):
-                _log.warning(
-                    "apps %s and %s share a key and an audience: a token of one is one of the other", other.id, app.id
-                )
+            others = [other for other in owners.setdefault(key.fingerprint, []) if other is not app]
+            owners[key.fingerprint].append(app)
+            for other in others:
+                if isinstance(key.material, bytes):
+                    problems.add("apps", f"the apps {other.id!r} and {app.id!r} have the same secret")
+                elif _interchangeable(app, other):
+                    _log.warning(
+                        "apps %s and %s share a key and an audience: a token of one is one of the other",
+                        other.id,
+                        app.id,
+                    )
 
 
 def _interchangeable(app: App, other: App) -> bool:

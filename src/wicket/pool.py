@@ -28,6 +28,7 @@ class Pool:
         self._wake = threading.Condition(threading.Lock())
         self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
         self._threads = 0
+        self._alive = 0
         self._idle = 0
 
     def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
@@ -48,12 +49,13 @@ class Pool:
         except BaseException as error:
             with self._wake:
                 self._threads -= 1
-                if self._threads == 0 and (job, done) in self._jobs:
+                # A thread that runs will take the job; one that is only being started may fail as this one did.
+                lost = self._alive == 0 and (job, done) in self._jobs
+                if lost:
                     self._jobs.remove((job, done))
-                    if isinstance(error, RuntimeError):  # the interpreter goes down, or there is no thread left
-                        return False
-            if not isinstance(error, RuntimeError):
+            if not isinstance(error, RuntimeError):  # no thread left, or the interpreter goes down
                 raise
+            return not lost
         return True
 
     def close(self) -> None:
@@ -67,6 +69,8 @@ class Pool:
 
     def _work(self) -> None:
         wake = self._wake
+        with wake:
+            self._alive += 1
         while True:
             with wake:
                 self._idle += 1
@@ -74,6 +78,7 @@ class Pool:
                 self._idle -= 1
                 if not self._jobs:
                     self._threads -= 1
+                    self._alive -= 1
                     return
                 job, done = self._jobs.popleft()
             try:

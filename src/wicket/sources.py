@@ -53,6 +53,11 @@ class TokenPlace(Protocol):
         ...
 
 
+def is_place(each: object, kind: type) -> bool:
+    """Whether `each` is a place of that kind: an object, not the class of one."""
+    return isinstance(each, kind) and not isinstance(each, type)
+
+
 def shaped(name: str) -> bool:
     """Whether a name may be looked up at all: 1 to 128 visible ASCII characters, no blank."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
@@ -99,6 +104,11 @@ class PublicKeyBearer:
 
     prefix: str = "pub_"
     kind: NameKind = "public_key"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prefix, str) or not shaped(self.prefix):
+            raise config_error("prefix", "must be visible characters with which public keys begin")
+        _check_kind(self.kind)
 
     def read(self, request: Request) -> str | None:
         """The public key, if one was sent."""
@@ -181,7 +191,7 @@ class PathSegment:
     kind: NameKind = "id"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.index, int) or isinstance(self.index, bool) or self.index < 0:
+        if not isinstance(self.index, int) or isinstance(self.index, bool) or not 0 <= self.index <= 99:
             raise config_error("index", "must be the number of a segment, counted from 0")
         _check_kind(self.kind)
 

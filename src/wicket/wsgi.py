@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from wicket.decision.flow import Decision
-from wicket.errors import Refused
+from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to, reason_phrase
 from wicket.http.paths import Access, Paths
@@ -37,6 +37,8 @@ class WicketMiddleware:
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
     ) -> None:
+        if not isinstance(gate, Gate):
+            raise config_error("gate", "must be a Gate")
         self.app = app
         self.gate = gate
         self._paths = Paths(only, exempt, optional)

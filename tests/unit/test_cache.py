@@ -301,7 +301,7 @@ def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None
     assert bench.cache.read("failing") is None
 
 
-@pytest.mark.parametrize("first", ["old", OSError()])
+@pytest.mark.parametrize("first", ["old", None])
 def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: Bench, first: object) -> None:
     bench.source.values["a"] = first
     outdated = iter([True])

@@ -15,7 +15,7 @@ from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
-from wicket.http.demands import demand
+from wicket.http.demands import demand, name_of
 from wicket.http.paths import Access, Paths
 from wicket.request import Answer
 from wicket.request import Request as WicketRequest
@@ -51,11 +51,16 @@ class Wicket:
         self._access = Paths(**self._paths).access
 
     def init_app(self, app: Flask | Blueprint) -> None:
-        """Stand before `app` from now on."""
+        """Stand before `app` from now on, and answer each `Refused` that a view of it raises."""
+        app.register_error_handler(Refused, self._answer)
         if isinstance(app, Flask):
             app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._paths)  # type: ignore[method-assign]
         else:
             app.before_request(self._before_view)
+
+    def _answer(self, refused: Refused) -> Response:
+        decision = decision_of(request, self.gate)
+        return _response(answer_refused(self.gate, decision, refused))
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)
@@ -76,13 +81,9 @@ def _response(answer: Answer) -> Response:
     return response
 
 
-def _name(gate: Gate | str) -> str:
-    return gate if isinstance(gate, str) else gate.name
-
-
 def decision_of(request: Request, gate: Gate | str = "wicket") -> Decision:
     """The decision about this request. Raises `ConfigError` where the gate does not stand before it."""
-    return demand(request.environ.get(f"{_name(gate)}.decision"), _name(gate))
+    return demand(request.environ.get(f"{name_of(gate)}.decision"), gate)
 
 
 def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[str, ...] = ()) -> VerifiedIdentity:
@@ -94,7 +95,7 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
     try:
         return decision.require(*scopes)
     except Refused as refused:
-        answer = answer_refused(request.environ[f"{_name(gate)}.gate"], decision, refused)
+        answer = answer_refused(request.environ[f"{name_of(gate)}.gate"], decision, refused)
         raise RefusedResponse(refused, answer) from None
 
 

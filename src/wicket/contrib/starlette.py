@@ -14,7 +14,7 @@ from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.http.demands import demand
+from wicket.http.demands import demand, name_of
 
 __all__ = ["WicketMiddleware", "decision_of", "identity_of", "requires_identity"]
 
@@ -23,8 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def decision_of(connection: HTTPConnection, gate: Gate | str = "wicket") -> Decision:
     """The decision about this request or socket. Raises `ConfigError` where the gate does not stand before it."""
-    name = gate if isinstance(gate, str) else gate.name
-    return demand(connection.scope.get("state", {}).get(name), name)
+    return demand(connection.scope.get("state", {}).get(name_of(gate)), gate)
 
 
 def identity_of(

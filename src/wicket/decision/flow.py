@@ -47,6 +47,7 @@ class Decision:
     token_sent: bool = field(default=False, repr=False)
     app: App | None = field(default=None, repr=False, compare=False)
     asked_for: AppRef | None = field(default=None, repr=False)
+    house: House | None = field(default=None, repr=False, compare=False)
 
     def require(self, *scopes: str) -> VerifiedIdentity:
         """The verified identity, with all of `scopes`.
@@ -131,7 +132,9 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
         return _refuse(house, way, Refusal("internal_error", retry_after=1))
     enforced = _mode(house, way.app) is Mode.ENFORCE and way.reported is None
     app = way.app if isinstance(way.app, App) else None
-    return Decision(True, identity, way.reported, enforced, identity.app_id, None, way.token_sent, app, way.asked_for)
+    return Decision(
+        True, identity, way.reported, enforced, identity.app_id, None, way.token_sent, app, way.asked_for, house
+    )
 
 
 def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
@@ -153,8 +156,8 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
         log_fault("the verification of a token failed", error)
         refusal = Refusal("internal_error", retry_after=1)
     else:
-        return Decision(True, identity, None, True, app.id, None, True, app, ref)
-    return _turned_away(way, refusal)
+        return Decision(True, identity, None, True, app.id, None, True, app, ref, house)
+    return _turned_away(house, way, refusal)
 
 
 def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Generator[Effect, None, Identity]:
@@ -185,8 +188,8 @@ def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Gen
             return Identity(app.id)
         raise Refused(_MISSING_TOKEN)
     way.token_sent = True
-    if isinstance(place, Cookie) and origin is None and request.unsafe:
-        # A cookie comes with requests that another site caused: without an Origin nobody can tell.
+    if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
+        # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
         raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin header here."))
 
     # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
@@ -204,18 +207,18 @@ def _refuse(house: House, way: _Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
     app = way.app
     if (way.mode or _mode(house, app)) is Mode.ENFORCE:
-        return _turned_away(way, refusal)
+        return _turned_away(house, way, refusal)
     app_id = app.id if app is not None else None
     held = app if isinstance(app, App) else None
     return Decision(
-        True, Identity(app_id), way.reported or refusal, False, app_id, None, way.token_sent, held, way.asked_for
+        True, Identity(app_id), way.reported or refusal, False, app_id, None, way.token_sent, held, way.asked_for, house
     )
 
 
-def _turned_away(way: _Progress, refusal: Refusal) -> Decision:
+def _turned_away(house: House, way: _Progress, refusal: Refusal) -> Decision:
     app_id = way.app.id if way.app is not None else None
     held = way.app if isinstance(way.app, App) else None
-    return Decision(False, Identity(app_id), refusal, True, app_id, None, way.token_sent, held, way.asked_for)
+    return Decision(False, Identity(app_id), refusal, True, app_id, None, way.token_sent, held, way.asked_for, house)
 
 
 def _mode(house: House, app: App | BrokenApp | None) -> Mode:
@@ -253,13 +256,14 @@ def _find_app(house: House, refs: list[AppRef], way: _Progress) -> Generator[Eff
         if index == 0:
             way.asked_for = ref
             found = yield from _look_up(house, ref, way)
-        elif isinstance(found, App) and ref not in found.refs():
+        elif found is not None and ref not in found.refs():
             other = yield from _look_up(house, ref, way)
-            if isinstance(other, BrokenApp):
-                found = other
-            elif other is None or other.id != found.id:
-                # No app's mode applies to this: a log-only app must not open the door to another.
+            # No app's mode applies to what is refused here: a log-only app must not open the door to another.
+            if other is not None and other.id != found.id and None in (other.id, found.id):
+                raise Refused(Refusal("config_invalid"))  # a broken app of a registry, whose id nobody knows
+            if other is None or other.id != found.id:
                 raise invalid_request("The request names two different apps.")
+            found = other if isinstance(other, BrokenApp) else found
     way.app = found
     if found is None:
         raise Refused(_UNKNOWN_APP)

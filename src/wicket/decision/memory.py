@@ -10,18 +10,36 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass, field
+from typing import Final
 
 from wicket.decision.claims import Claims
+from wicket.decision.tokens import read_object
 from wicket.keys.algorithms import Key
+
+_KEPT_MEMBERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A payload whose signature was verified, its claims, and the `kid` of the key that did. Claims are only read."""
+    """A payload whose signature was verified, its claims, and the `kid` of the key that did. Claims are only read.
+
+    The claims of a payload with many members are not kept: parsed, they can take twenty times its size.
+    """
 
     payload: bytes = field(repr=False)
-    claims: Claims = field(repr=False)
+    kept: Claims | None = field(repr=False)
     key_id: str | None
+
+    @classmethod
+    def of(cls, payload: bytes, claims: Claims, key_id: str | None) -> Signed:
+        """What shall be remembered of a verified payload."""
+        members = payload.count(b",") + payload.count(b"{") + payload.count(b"[")
+        return cls(payload, claims if members <= _KEPT_MEMBERS else None, key_id)
+
+    @property
+    def claims(self) -> Claims:
+        """The claims, parsed anew where they were not kept."""
+        return read_object(self.payload) if self.kept is None else self.kept
 
 
 class SignatureMemory:

@@ -41,7 +41,7 @@ def verify_signature(app: App, token: UnverifiedToken, keys: tuple[Key, ...], me
     for key, name in zip(keys, names, strict=True):
         if key.verify(algorithm, signed, signature):
             payload = decode(token.payload)
-            result = Signed(payload, read_object(payload), key.kid)
+            result = Signed.of(payload, read_object(payload), key.kid)
             memory.remember(app.id, name, token.text, result)
             return result
     raise invalid_token("bad_signature")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from wicket.errors import Problems
+
+# Empty segments, backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
+_FOLDED: Final = re.compile(r"//|[\\;%\x00-\x1f\x7f]")
 
 
 class Access(enum.Enum):
@@ -44,18 +49,21 @@ class Paths:
         """How `path` is treated: decoded, as the application routes on it, without its mount point."""
         if self._all:
             return Access.GATED
+        path = path or "/"
         if not _plain(path):
             # A server or router may fold such a path into another one, so no exception is made for it.
             return Access.GATED
         only, exempt, optional = self._match
-        if (self._only and not only.match(path)) or exempt.match(path):
+        # Routers may serve a path with a slash at its end like the one without: what is gated, is gated with it.
+        named = only.match(path) or only.match(path.rstrip("/"))
+        if (self._only and not named) or exempt.match(path):
             return Access.OPEN
         return Access.OPTIONAL if optional.match(path) else Access.GATED
 
 
 def _plain(path: str) -> bool:
-    """Whether a path has no empty and no dot segments, no backslash and no second encoding: it means only itself."""
-    if "//" in path or "\\" in path or "%" in path or ";" in path:
+    """Whether a path means only itself, for every server and router: see the characters below for what is folded."""
+    if not path.startswith("/") or _FOLDED.search(path):
         return False
     return not any(segment in (".", "..") for segment in path.split("/"))
 

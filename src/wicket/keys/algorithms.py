@@ -65,8 +65,9 @@ class Key:
 
 
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
-    """Prepare a shared secret."""
-    return Key(kid, tuple(algorithms), hashlib.sha256(b"oct\0" + value).digest(), value)
+    """Prepare a shared secret. Two spellings that HMAC takes for the same key have the same fingerprint (RFC 2104)."""
+    block = hashlib.sha256(value).digest() if len(value) > 64 else value
+    return Key(kid, tuple(algorithms), hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 
 
 def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey) -> Key:

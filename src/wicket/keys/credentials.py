@@ -90,6 +90,8 @@ class Secret:
     ) -> None:
         if not isinstance(value, bytes):
             raise config_error("value", "must be bytes", "use Secret.from_text, from_hex or from_base64 for text")
+        if not isinstance(allow_short, bool):
+            raise config_error("allow_short", "must be true or false")
         self.id = _checked_id(id)
         self.algorithms = _allow_list(algorithms, HASH_BYTES.keys(), "a secret")
         self.encoding: Encoding = encoding
@@ -97,7 +99,9 @@ class Secret:
         if not value:
             raise config_error("value", "is empty")
         if value.strip() in _EXAMPLES or len(set(value)) == 1:
-            raise config_error("value", "is a well-known example", "make one: openssl rand -hex 32")
+            raise config_error(
+                "value", "is a well-known example, or one byte repeated", "make one: openssl rand -hex 32"
+            )
         if len(value) < least:
             hint = "make one: openssl rand -hex 32; or say allow_short=True"
             if not allow_short:
@@ -123,11 +127,9 @@ class Secret:
             raise config_error("value", "must be a string")
         if text != text.strip() or (text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1):
             raise config_error("value", "has blanks, a line break or quotes around it", "strip them")
-        try:
-            value = text.encode()
-        except UnicodeEncodeError:
-            raise config_error("value", "is not valid text") from None
-        return cls._of(value, "text", id, algorithms, allow_short)
+        if any("\ud800" <= char <= "\udfff" or char == "\ufeff" for char in text):
+            raise config_error("value", "has a byte order mark or half a character in it")
+        return cls._of(text.encode(), "text", id, algorithms, allow_short)
 
     @classmethod
     def from_hex(
@@ -262,12 +264,17 @@ def _allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tup
     given: tuple[Any, ...] = Problems().listed("algorithms", names, "names")
     if not given:
         raise config_error("algorithms", "must be a list of at least one name")
-    wrong = [repr(name) for name in given if not isinstance(name, str) or name not in known]
+    wrong = [_shown(name) for name in given if not isinstance(name, str) or name not in known]
     if wrong:
         raise config_error(
             "algorithms", f"{', '.join(wrong)} cannot serve {what}", f"one of {', '.join(sorted(known))}"
         )
     return given
+
+
+def _shown(name: object) -> str:
+    """A wrong name of an algorithm, if it looks like one: a secret that stands in its place is not repeated."""
+    return repr(name) if isinstance(name, str) and len(name) <= 10 else "another value"
 
 
 def _checked_id(id: str | None) -> str | None:
@@ -277,7 +284,7 @@ def _checked_id(id: str | None) -> str | None:
 
 
 def _refuse_public_text(value: bytes) -> None:
-    """Public keys are public: their text must never serve as a secret, in whatever shape (CVE-2022-29217)."""
+    """Public keys are public: their text must never serve as a secret, in any of the usual shapes (CVE-2022-29217)."""
     if any(each and _is_public_key(each) for each in _spellings(value)):
         hint = "use PublicKey.from_pem or PublicKey.from_jwk"
         raise config_error("value", "is the text of a public key, not a secret", hint)

@@ -12,7 +12,7 @@ _Maker = Callable[[str], Any]
 
 
 def _segment(text: str) -> PathSegment:
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal() and len(text) < 3):
         raise config_error("", "path: must be followed by the number of the segment, counted from 0")
     return PathSegment(int(text))
 

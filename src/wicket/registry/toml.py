@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -64,6 +65,9 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
         except ConfigError as error:
             partial.absorb(where, error)
             apps.append(_broken(table))
+        except (TypeError, ValueError, OverflowError):  # a value of a kind that nobody thought of is one app's trouble
+            partial.add(where, "has a value of the wrong kind")
+            apps.append(_broken(table))
     if fatal.found or (partial.found and (strict or not any(isinstance(app, App) for app in apps))):
         raise ConfigError([*fatal.found, *partial.found])
     for problem in partial.found:
@@ -78,8 +82,10 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise config_error("", f"{source.name} is not UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise config_error("", f"{source.name} is not TOML: {error}") from None
+    except (ValueError, RecursionError):
+        raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
 def _gate(problems: Problems, table: Any) -> dict[str, Any]:
@@ -195,7 +201,7 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
     if kind != "secret" and "encoding" in table:
         raise config_error("encoding", "is only for a secret")
     encoding = table.get("encoding")
-    if kind == "secret" and encoding not in _ENCODINGS:
+    if kind == "secret" and encoding not in list(_ENCODINGS):
         raise config_error("encoding", "must say how the text spells the secret", f"one of {', '.join(_ENCODINGS)}")
     text = _text(table, folder)
     try:
@@ -225,7 +231,9 @@ def _text(table: Mapping[str, Any], folder: Path) -> str:
     if places == ["env"]:
         text = os.environ.get(table["env"])
         if text is None:
-            raise config_error("env", f"the environment variable {table['env']} is not set")
+            # What does not look like a name may be the secret itself, and is not repeated.
+            name = table["env"] if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", table["env"]) else "of that name"
+            raise config_error("env", f"the environment variable {name} is not set")
     else:
         try:
             text = (folder / table["file"]).read_text("utf-8")
