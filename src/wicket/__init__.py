@@ -5,8 +5,9 @@ from wicket.app import App, Mode, Revocations, Rules
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
-from wicket.events import Decided, Outcome
+from wicket.events import BudgetSpent, Decided, Fetched, Outcome
 from wicket.gate import Gate
+from wicket.jwks.guard import Network
 from wicket.keys import Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.minting import mint
@@ -31,10 +32,12 @@ __all__ = [
     "App",
     "AppRef",
     "Bearer",
+    "BudgetSpent",
     "ConfigError",
     "Cookie",
     "Decided",
     "Decision",
+    "Fetched",
     "Gate",
     "Header",
     "Host",
@@ -42,6 +45,7 @@ __all__ = [
     "Jwks",
     "Limits",
     "Mode",
+    "Network",
     "OriginPolicy",
     "Outcome",
     "PathSegment",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.errors import ConfigError, Problem, Problems, Refusal
-from wicket.keys import Credential, Keyring
+from wicket.keys import Credential, Jwks, Keyring, KeySource
 from wicket.origins import OriginPolicy
 from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, NamingPlace, TokenPlace, is_place, shaped
 
@@ -167,6 +167,7 @@ class App:
     errors: ErrorBody | None = field(repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
+    sources: tuple[KeySource, ...] = field(init=False, repr=False)
 
     def __init__(
         self,
@@ -250,6 +251,9 @@ class App:
             problems.add(
                 "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
             )
+        values["sources"] = _sources(problems, values["credentials"], issuer)
+        if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
+            values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
@@ -281,6 +285,19 @@ def app_refs(id: str | None, public_key: str | None, hosts: Iterable[str], issue
     """The names of an app as references, the id first."""
     named = (("id", id), ("public_key", public_key), *(("host", host) for host in hosts), ("issuer", issuer))
     return tuple(AppRef(kind, value) for kind, value in named if value is not None)  # type: ignore[arg-type]  # literals
+
+
+def _sources(problems: Problems, credentials: Iterable[Any], issuer: str | None) -> tuple[KeySource, ...]:
+    """Where the remote key sets come from. Each belongs to one issuer: a token of another is none of its business."""
+    sources: list[KeySource] = []
+    for index, credential in enumerate(credentials):
+        source = credential.source if isinstance(credential, Jwks) else None
+        if source is None:
+            continue
+        if source.issuer is None and issuer is None:
+            problems.add(f"credentials[{index}]", "must have an issuer", "App(issuer=…) or Jwks(url, issuer=…)")
+        sources.append(source if source.issuer is not None else replace(source, issuer=issuer))
+    return tuple(sources)
 
 
 _KINDS: Final = {

@@ -30,11 +30,31 @@ import cachetools
 
 from wicket.pool import Pool, give_up
 
+
+class LoadFailed(Exception):
+    """A load that failed in a way that its source can describe.
+
+    `permanent`: trying again will not mend it, the configuration is wrong. `retry_after`: the seconds after which the
+    source itself asked to be tried again.
+    """
+
+    permanent: bool = False
+    retry_after: float | None = None
+
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[V]):
+    """What a load brought, and for how many seconds it is fresh; None leaves that to the cache."""
+
+    value: V
+    lifetime: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,7 @@ class Slot(Generic[V]):
     failures: int = 0
     retry_at: float = 0.0
     absent: bool = False
+    permanent: bool = False
 
 
 @dataclass(slots=True)
@@ -75,13 +96,14 @@ class Times:
 class Cache(Generic[K, V]):
     """Bounded, single-flight, with soft and hard lifetimes.
 
-    `load` runs on `pool` and may block; it returns the value, or None where there is no such thing, and raises
-    where it cannot tell. What it raises is handed to `on_failure` and kept out of everything else.
+    `load` runs on `pool` and may block; it is given the key and the value that is held, returns what it loaded, or None
+    where there is no such thing, and raises where it cannot tell. What it raises is handed to `on_failure` and kept
+    out of everything else. `lane` says for a key with what it shares the pool's threads.
     """
 
     def __init__(
         self,
-        load: Callable[[K], V | None],
+        load: Callable[[K, V | None], Loaded[V] | None],
         *,
         pool: Pool,
         times: Times,
@@ -89,8 +111,10 @@ class Cache(Generic[K, V]):
         absent_size: int,
         on_failure: Callable[[K, BaseException], None],
         clock: Callable[[], float] = time.monotonic,
+        lane: Callable[[K], Hashable] | None = None,
     ) -> None:
         self._load = load
+        self._lane = lane
         self._pool = pool
         self._times = times
         self._size = size
@@ -141,6 +165,10 @@ class Cache(Generic[K, V]):
         """In how many whole seconds a request that was turned away may come again; at least 1."""
         return max(1, round(slot.retry_at - self._clock())) if slot else 1
 
+    def loading(self, key: K) -> bool:
+        """Whether a load of `key` is under way."""
+        return key in self._flights
+
     def start(self, key: K, seen: int) -> tuple[Future[None], float] | None:
         """Bring `key` up to date unless its version moved on from `seen`; join the load that runs, if one does.
 
@@ -159,7 +187,7 @@ class Cache(Generic[K, V]):
         # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
         taken = False
         try:
-            taken = self._pool.submit(lambda: self._run(key), flight.done)
+            taken = self._pool.submit(lambda: self._run(key), flight.done, self._lane and self._lane(key))
         finally:
             if not taken:
                 with self._lock:
@@ -185,48 +213,58 @@ class Cache(Generic[K, V]):
 
     def _run(self, key: K) -> None:
         for again in itertools.count():
-            value: V | None = None
+            loaded: Loaded[V] | None = None
             failure: BaseException | None = None
+            held = self._slots.get(key)
             try:
-                value = self._load(key)
+                loaded = self._load(key, held.value if held is not None else None)
             except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
                 failure = error
             with self._lock:
                 demands, self._flights[key].demands = self._flights[key].demands, []
                 # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
-                late = (
-                    any(not keep(key, value) for keep in demands) if value is not None else bool(demands) and not again
-                )
+                late = any(not keep(key, loaded.value) for keep in demands) if loaded else bool(demands) and not again
                 if failure is not None or not late:
                     del self._flights[key]
-                    self._publish(key, value, failed=failure is not None)
+                    self._publish(key, loaded, failure)
                     break
         if failure is not None:
             self._on_failure(key, failure)
 
-    def _publish(self, key: K, value: V | None, *, failed: bool) -> None:
+    def _publish(self, key: K, loaded: Loaded[V] | None, failure: BaseException | None) -> None:
         times, now, version = self._times, self._clock(), next(self._versions)
         held = self._slots.get(key)
-        if failed:
+        if failure is not None:
             before = held or self._without.get(key)
             failures = before.failures + 1 if before else 1
             pause = min(times.backoff_last, times.backoff_first * 2 ** min(failures - 1, 16))
-            retry_at = now + pause * (1 - _JITTER * random.random())
+            permanent, asked = False, 0.0
+            if isinstance(failure, LoadFailed):
+                permanent, asked = failure.permanent, failure.retry_after or 0.0
+            retry_at = now + max(asked, pause * (1 - _JITTER * random.random()))
             if held is not None:
                 self._slots[key] = Slot(
-                    version, held.value, held.ahead_at, held.fresh_until, held.usable_until, failures, retry_at
+                    version,
+                    held.value,
+                    held.ahead_at,
+                    held.fresh_until,
+                    held.usable_until,
+                    failures,
+                    retry_at,
+                    permanent=permanent,
                 )
             else:
-                self._without[key] = Slot(version, failures=failures, retry_at=retry_at)
+                self._without[key] = Slot(version, failures=failures, retry_at=retry_at, permanent=permanent)
             return
         self._slots.pop(key, None)
         self._without.pop(key, None)
-        if value is None:
+        if loaded is None:
             until = now + times.absent
             self._without[key] = Slot(version, None, until, until, until, absent=True)
             return
         while len(self._slots) >= self._size:
             del self._slots[next(iter(self._slots))]
-        ahead = times.lifetime * (_AHEAD - _JITTER * random.random())
-        fresh_until = now + times.lifetime
-        self._slots[key] = Slot(version, value, now + ahead, fresh_until, fresh_until + times.stale)
+        lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime
+        ahead = lifetime * (_AHEAD - _JITTER * random.random())
+        fresh_until = now + lifetime
+        self._slots[key] = Slot(version, loaded.value, now + ahead, fresh_until, fresh_until + times.stale)

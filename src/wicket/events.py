@@ -20,11 +20,13 @@ from typing import Final
 
 from wicket.decision.flow import Decision, log_fault
 from wicket.errors import Code, Reason
+from wicket.keys.keyset import SourceRef
 
 _log: Final = logging.getLogger("wicket")
 _HASH_KEY: Final = secrets.token_bytes(16)
 _PERIOD: Final = 60.0
 _FOLD_AT: Final = 1024
+_GOOD: Final = frozenset({"loaded", "not_modified", "empty"})
 
 
 def short_hash(name: str) -> str:
@@ -47,7 +49,33 @@ class Decided:
     claimed: str | None = None
 
 
-Event = Decided
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A key set was fetched. `outcome` is `loaded`, `not_modified`, `empty` (an empty set, not believed yet), or a word
+    for the failure. `url` has no query. `added` and `removed` are key ids, `skipped` says why members were left out;
+    `stale_age` is, after a failure, the age in seconds of the set that serves on."""
+
+    gate: str
+    app_id: str
+    url: str
+    outcome: str
+    seconds: float
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    stale_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpent:
+    """A token named a key id that the set lacks, and the source's budget admits no fetch for it now."""
+
+    gate: str
+    app_id: str
+    url: str
+
+
+Event = Decided | Fetched | BudgetSpent
 OnEvent = Callable[[Event], None]
 
 
@@ -122,6 +150,33 @@ class Reporter:
                 self._on_event(event)
             except Exception as error:  # noqa: BLE001 - a hook that fails must not decide about a request
                 log_fault("on_event failed", error)
+
+    def fetched(self, event: Fetched) -> None:
+        """Report one fetch: what changed at INFO, a failure at WARNING and limited, all else at DEBUG."""
+        self.emit(event)
+        good = event.outcome in _GOOD
+        level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
+        if not good and self._limited((event.app_id, event.outcome, event.url, False)) is None:
+            return
+        _log.log(
+            level,
+            "key set of app=%s at %s: %s in %.3f s, added %s, removed %s, skipped %d",
+            event.app_id,
+            event.url,
+            event.outcome,
+            event.seconds,
+            list(event.added),
+            list(event.removed),
+            len(event.skipped),
+            extra={"gate": event.gate, "app_id": event.app_id, "outcome": event.outcome, "stale_age": event.stale_age},
+        )
+
+    def budget_spent(self, ref: SourceRef) -> None:
+        """Report that a source's budget for unknown kids is spent, as often as refusals are reported."""
+        event = BudgetSpent(self._gate, ref.app_id, ref.source.public)
+        if self._limited((event.app_id, "budget_spent", event.url, False)) is not None:
+            self.emit(event)
+            _log.warning("key set of app=%s at %s: too many unknown key ids", event.app_id, event.url)
 
     def fault(self, what: str, error: BaseException) -> None:
         """Log a fault, as often as refusals are: the first at once, then one a minute for each kind."""

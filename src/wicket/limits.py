@@ -36,6 +36,28 @@ class Limits:
     registry_threads: int = 4
     registry_queue: int = 256
     """The pool on which the registry is asked: its threads, and how many look-ups may wait for one."""
+    key_set_lifetime: float = 300.0
+    key_set_shortest: float = 60.0
+    key_set_longest: float = 3600.0
+    """How long a key set is fresh where its endpoint does not say, and the bounds for what it says."""
+    key_set_stale: float = 3600.0
+    """How long after that it still serves while its endpoint fails."""
+    key_set_keys: int = 64
+    key_set_bytes: int = 262_144
+    """How many members a key set may have, and how large its document may be."""
+    max_key_sets: int = 10_000
+    """How many key sets are kept."""
+    fetch_connect: float = 2.0
+    fetch_total: float = 5.0
+    """How long a fetch may take to connect, and in all."""
+    fetch_threads: int = 16
+    fetch_per_host: int = 2
+    fetch_queue: int = 256
+    """How many fetches run at once, in all and to one host, and how many may wait."""
+    unknown_kid_first: int = 2
+    unknown_kid_every: float = 30.0
+    unknown_kid_remembered: float = 60.0
+    """Fetches for unknown kids of one source: how many at first, then one every so often; how long a kid is absent."""
     remembered_tokens: int = 50_000
     remembered_per_app: int = 5_000
     remembered_token_bytes: int = 4_096

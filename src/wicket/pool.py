@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    run: Callable[[], None]
+    done: Future[None]
+    lane: Hashable
 
 
 class Pool:
     """At most `threads` daemon threads, started when needed and gone when idle; at most `queue` jobs wait.
 
-    A job that cannot be taken (queue full, pool closed, interpreter going down) is refused at once.
+    Jobs of one lane share at most `per_lane` threads, so that a slow one cannot hold them all. The newest job that
+    may run is run first: whoever asked last still waits for it. A job that cannot be taken (queue full, pool closed,
+    interpreter going down) is refused at once.
     """
 
-    def __init__(self, name: str, *, threads: int, queue: int) -> None:
+    def __init__(self, name: str, *, threads: int, queue: int, per_lane: int | None = None) -> None:
         self._name = name
         self._size = threads
         self._limit = queue
+        self._per_lane = per_lane or threads
         self._closed = False
         self.after_fork()
 
     def after_fork(self) -> None:
         """Start anew with nothing queued: in a forked child neither the threads nor the lock's owner exist."""
         self._wake = threading.Condition(threading.Lock())
-        self._jobs: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._jobs: list[_Job] = []
+        self._running: Counter[Hashable] = Counter()
         self._threads = 0
         self._alive = 0
         self._idle = 0
 
-    def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
-        """Run `job` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
+    @property
+    def crowded(self) -> bool:
+        """Whether jobs wait that could run if a thread were free. Read without a lock: it is a hint."""
+        return self._idle == 0 and self._threads >= self._size and bool(self._jobs)
+
+    def submit(self, run: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
+        """Run `run` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
 
         No lock may be held by the caller: starting a thread can hand control to it.
         """
+        job = _Job(run, done, lane)
         with self._wake:
             if self._closed or len(self._jobs) >= self._limit:
                 return False
-            self._jobs.append((job, done))
+            self._jobs.append(job)
             if self._idle >= len(self._jobs) or self._threads >= self._size:
                 self._wake.notify()
                 return True
@@ -50,9 +68,9 @@ class Pool:
             with self._wake:
                 self._threads -= 1
                 # A thread that runs will take the job; one that is only being started may fail as this one did.
-                lost = self._alive == 0 and (job, done) in self._jobs
+                lost = self._alive == 0 and job in self._jobs
                 if lost:
-                    self._jobs.remove((job, done))
+                    self._jobs.remove(job)
             if not isinstance(error, RuntimeError):  # no thread left, or the interpreter goes down
                 raise
             return not lost
@@ -62,10 +80,10 @@ class Pool:
         """Take no more jobs and let the threads end; jobs that wait are given up as cancelled."""
         with self._wake:
             self._closed = True
-            waiting, self._jobs = self._jobs, deque()
+            waiting, self._jobs = self._jobs, []
             self._wake.notify_all()
-        for _, done in waiting:
-            give_up(done)
+        for job in waiting:
+            give_up(job.done)
 
     def _work(self) -> None:
         wake = self._wake
@@ -74,20 +92,35 @@ class Pool:
         while True:
             with wake:
                 self._idle += 1
-                wake.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
+                wake.wait_for(lambda: self._closed or self._next() is not None, IDLE_SECONDS)
                 self._idle -= 1
-                if not self._jobs:
+                job = self._next()
+                if job is None:
                     self._threads -= 1
                     self._alive -= 1
                     return
-                job, done = self._jobs.popleft()
+                self._jobs.remove(job)
+                self._running[job.lane] += 1
             try:
-                job()
+                job.run()
             except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
-                done.set_exception(error)
+                outcome: BaseException | None = error
             else:
-                done.set_result(None)
-            del job, done  # a thread that waits must not keep the last job's app alive
+                outcome = None
+            with wake:
+                self._running -= Counter([job.lane])
+            if outcome is None:
+                job.done.set_result(None)
+            else:
+                job.done.set_exception(outcome)
+            del job, outcome  # a thread that waits must not keep the last job's app alive
+
+    def _next(self) -> _Job | None:
+        """The newest job whose lane has a thread to spare."""
+        for job in reversed(self._jobs):
+            if self._running[job.lane] < self._per_lane:
+                return job
+        return None
 
 
 def give_up(done: Future[None]) -> None:

@@ -18,10 +18,10 @@ from rich.text import Text
 from wicket.app import App
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.tokens import UnverifiedToken, decode, read_object, read_token
-from wicket.decision.verifier import select_keys
+from wicket.drivers import run
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.keys.algorithms import Key
+from wicket.keys.algorithms import Key, expand
 
 R = TypeVar("R")
 
@@ -53,11 +53,12 @@ def _steps(gate: Gate, app_id: str, text: str, origin: str | None) -> Iterator[S
         patterns = ", ".join(app.origins) or "any origin"
         allowed = app.origin_policy.allows(origin)
         yield Step("origin", patterns, "none given" if origin is None else f"{origin!a}", allowed)
-        yield from _token_steps(app, text, gate.clock())
+        yield from _token_steps(gate, app, text)
     yield _decision(gate, app_id, text, origin)
 
 
-def _token_steps(app: App, text: str, now: float) -> Iterator[Step]:
+def _token_steps(gate: Gate, app: App, text: str) -> Iterator[Step]:
+    now = gate.clock()
     limit = app.rules.max_token_bytes
     token, refused = _attempt(lambda: read_token(text, limit))
     shape = f"three base64url parts, at most {limit} bytes"
@@ -67,13 +68,16 @@ def _token_steps(app: App, text: str, now: float) -> Iterator[Step]:
         return
     yield Step("read", shape, f"{len(text)} characters", True)
     header, keyring = token.header, app.keyring
-    algorithms = ", ".join(sorted(keyring.algorithms)) or "no credential"
-    yield Step("algorithm", algorithms, f"{header.algorithm!a}", header.algorithm in keyring.algorithms)
-    keys, refused = _attempt(lambda: select_keys(app, token))
-    kids = ", ".join("(no id)" if key.kid is None else f"{key.kid!a}" for key in keyring.keys)
-    chosen = f"{len(keys)} to try" if keys else str(refused)
-    yield Step("key", kids or "no credential", f"kid {header.kid!a}: {chosen}", bool(keys))
-    signed = _signed(token, keys or ())
+    allowed = keyring.algorithms.union(*(expand(source.algorithms) for source in app.sources))
+    algorithms = ", ".join(sorted(allowed)) or "no credential"
+    yield Step("algorithm", algorithms, f"{header.algorithm!a}", header.algorithm in allowed)
+    choice, refused = _attempt(lambda: run(gate.choose_keys(app, header)))
+    keys = choice.keys if choice is not None else ()
+    known = [*keyring.keys, *(key for held in gate.key_sets(app).values() if held for key in held.keys.keys)]
+    kids = ", ".join("(no id)" if key.kid is None else f"{key.kid!a}" for key in known)
+    chosen = f"{len(keys)} to try" if keys else _words(refused)
+    yield Step("key", kids or "none at hand", f"kid {header.kid!a}: {chosen}", bool(keys))
+    signed = _signed(token, keys)
     found = "verifies" if signed else "does not verify" if keys else "no key to try"
     yield Step("signature", "by one of these keys", found, signed if keys else None)
     claims, refused = _attempt(lambda: read_object(decode(token.payload)))

@@ -19,12 +19,15 @@ MAX_USER_ID: Final = 256
 Claims = Mapping[str, Any]
 
 
-def check_claims(claims: Claims, typ: str | None, app: App, now: float) -> None:
-    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`."""
+def check_claims(claims: Claims, typ: str | None, app: App, now: float, *, issuer: str | None = None) -> None:
+    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`.
+
+    `issuer` is that of the key that signed them, where it has one of its own; otherwise the app's counts.
+    """
     rules = app.rules
     _check_type(typ, rules)
     _check_times(claims, rules, now)
-    _check_issuer(claims, app)
+    _check_issuer(claims, issuer if issuer is not None else app.issuer)
     _check_audience(claims, app)
     missing = [name for name in rules.required if claims.get(name) is None]
     if missing:
@@ -93,16 +96,16 @@ def _check_times(claims: Claims, rules: Rules, now: float) -> None:
             raise invalid_token("lifetime_too_short", claim="exp")
 
 
-def _check_issuer(claims: Claims, app: App) -> None:
-    if app.issuer is None:
+def _check_issuer(claims: Claims, wanted: str | None) -> None:
+    if wanted is None:
         return
     if "iss" not in claims:
         raise _missing("iss")
     issuer = claims["iss"]
     if not isinstance(issuer, str):
         raise bad_claim("iss", "must be a string")
-    if issuer != app.issuer:
-        slash = issuer.rstrip("/") == app.issuer.rstrip("/")
+    if issuer != wanted:
+        slash = issuer.rstrip("/") == wanted.rstrip("/")
         detail = "The token's issuer differs from this app's issuer by a slash at its end." if slash else ""
         raise invalid_token("wrong_issuer", detail, claim="iss")
 

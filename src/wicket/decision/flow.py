@@ -10,14 +10,16 @@ import logging
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
-from wicket.cache import Cache, Slot
+from wicket.cache import Cache
+from wicket.decision.choice import KeySets, Patience, choose_keys
+from wicket.decision.effects import Effect, Fetch
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import decode, malformed, read_object, read_token
-from wicket.decision.verifier import identify, select_keys, verify_signature
+from wicket.decision.verifier import identify, verify_signature
 from wicket.errors import Refusal, Refused, WicketError, invalid_request
 from wicket.limits import Limits
 from wicket.request import Request
@@ -65,27 +67,6 @@ class Decision:
         return identity
 
 
-class Fetch:
-    """Bring the entry of `key` up to date, unless it moved on from `seen`; wait for it at most `patience` seconds.
-
-    `slot = yield from Fetch(...)` gives what is known afterwards, newer or not.
-    """
-
-    __slots__ = ("cache", "key", "patience", "seen", "slot")
-
-    def __init__(self, cache: Cache[Any, Any], key: Any, seen: Slot[Any] | None, patience: float) -> None:
-        self.cache = cache
-        self.key = key
-        self.seen = seen.version if seen is not None else 0
-        self.patience = patience
-        self.slot: Slot[Any] | None = seen
-
-    def __iter__(self) -> Generator[Fetch, None, Slot[Any] | None]:
-        yield self
-        return self.slot
-
-
-Effect = Fetch
 Flow = Generator[Effect, None, Decision]
 
 
@@ -99,6 +80,7 @@ class House:
     naming: tuple[NamingPlace, ...]
     tokens: tuple[TokenPlace, ...]
     memory: SignatureMemory
+    key_sets: KeySets
     mode: Mode | None
     clock: Callable[[], float]
     limits: Limits
@@ -149,7 +131,7 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
             raise Refused(_MISSING_TOKEN)
         if not isinstance(token, str):
             raise malformed("The token is not a string.")
-        identity = _verify_token(house, app, token)
+        identity = yield from _verify_token(house, app, token, way)
     except Refused as refused:
         refusal = refused.refusal
     except Exception as error:  # noqa: BLE001 - as in decide
@@ -193,14 +175,19 @@ def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Gen
         raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin header here."))
 
     # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
-    return _verify_token(house, app, token)
+    enforced = _mode(house, app) is Mode.ENFORCE
+    return (yield from _verify_token(house, app, token, way, enforced=enforced))
 
 
-def _verify_token(house: House, app: App, text: str) -> VerifiedIdentity:
+def _verify_token(
+    house: House, app: App, text: str, way: _Progress, *, enforced: bool = True
+) -> Generator[Effect, None, VerifiedIdentity]:
     token = read_token(text, app.rules.max_token_bytes)
-    keys = select_keys(app, token)
-    signed = verify_signature(app, token, keys, house.memory)
-    return identify(app, token, signed, house.clock())
+    first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
+    patience = Patience(first, min(first, house.limits.stale_timeout))
+    choice = yield from choose_keys(house.key_sets, app, token.header, patience)
+    signed, key = verify_signature(app, token, choice, house.memory)
+    return identify(app, token, signed, key, house.clock())
 
 
 def _refuse(house: House, way: _Progress, refusal: Refusal) -> Decision:

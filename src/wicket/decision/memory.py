@@ -21,20 +21,19 @@ _KEPT_MEMBERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A payload whose signature was verified, its claims, and the `kid` of the key that did. Claims are only read.
+    """A payload whose signature was verified, and its claims, which are only read.
 
     The claims of a payload with many members are not kept: parsed, they can take twenty times its size.
     """
 
     payload: bytes = field(repr=False)
     kept: Claims | None = field(repr=False)
-    key_id: str | None
 
     @classmethod
-    def of(cls, payload: bytes, claims: Claims, key_id: str | None) -> Signed:
+    def of(cls, payload: bytes, claims: Claims) -> Signed:
         """What shall be remembered of a verified payload."""
         members = payload.count(b",") + payload.count(b"{") + payload.count(b"[")
-        return cls(payload, claims if members <= _KEPT_MEMBERS else None, key_id)
+        return cls(payload, claims if members <= _KEPT_MEMBERS else None)
 
     @property
     def claims(self) -> Claims:

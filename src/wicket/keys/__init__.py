@@ -1,6 +1,8 @@
 """Credentials and keys: what proves a token, and what each key may be used for. No I/O happens here."""
 
-from wicket.keys.credentials import Credential, Jwks, PublicKey, Secret
+from wicket.keys.credentials import Credential, PublicKey, Secret
+from wicket.keys.jwks import Jwks
 from wicket.keys.keyring import Keyring
+from wicket.keys.keyset import KeySet, KeySource
 
-__all__ = ["Credential", "Jwks", "Keyring", "PublicKey", "Secret"]
+__all__ = ["Credential", "Jwks", "KeySet", "KeySource", "Keyring", "PublicKey", "Secret"]

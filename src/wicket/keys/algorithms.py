@@ -52,12 +52,16 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """One prepared key: what it may verify, and the fingerprint (SHA-256) of its material."""
+    """One prepared key: what it may verify, and the fingerprint (SHA-256) of its material.
+
+    `issuer` is the `iss` that tokens of this key must have; None leaves it to the app.
+    """
 
     kid: str | None
     algorithms: tuple[str, ...]
     fingerprint: bytes = field(repr=False)
     material: Any = field(repr=False)
+    issuer: str | None = None
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `message`. The caller has chosen an algorithm that the key allows."""
@@ -70,7 +74,7 @@ def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
     return Key(kid, tuple(algorithms), hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 
 
-def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey) -> Key:
+def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey, *, issuer: str | None = None) -> Key:
     """Prepare a public key for those of the `allowed` algorithms that fit it.
 
     Raises `Unusable` where none fits, and for an RSA key outside 2048 to 8192 bits or with an exponent that is
@@ -87,7 +91,7 @@ def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey)
     if not algorithms:
         raise Unusable(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Key(kid, algorithms, hashlib.sha256(der).digest(), material)
+    return Key(kid, algorithms, hashlib.sha256(der).digest(), material, issuer)
 
 
 def fits(material: AsymmetricKey) -> tuple[str, ...]:

@@ -28,9 +28,6 @@ Encoding = Literal["bytes", "text", "hex", "base64"]
 
 _log = logging.getLogger("wicket")
 
-MAX_KEYS: Final = 64
-"""How many members of a key set are looked at."""
-
 _EXAMPLES: Final = frozenset(
     {
         b"secret",
@@ -93,7 +90,7 @@ class Secret:
         if not isinstance(allow_short, bool):
             raise config_error("allow_short", "must be true or false")
         self.id = _checked_id(id)
-        self.algorithms = _allow_list(algorithms, HASH_BYTES.keys(), "a secret")
+        self.algorithms = allow_list(algorithms, HASH_BYTES.keys(), "a secret")
         self.encoding: Encoding = encoding
         least = max(HASH_BYTES[name] for name in self.algorithms)
         if not value:
@@ -179,7 +176,7 @@ class PublicKey:
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
         if not isinstance(data, bytes):
             raise config_error("pem", "is not a public key in PEM", "give it as text or bytes")
-        names = _allow_list(algorithms, ASYMMETRIC, "a public key")
+        names = allow_list(algorithms, ASYMMETRIC, "a public key")
         if b"PRIVATE KEY" in data:
             raise config_error("pem", "is a private key", "give the public half: openssl pkey -pubout")
         if b"BEGIN CERTIFICATE" in data:
@@ -208,7 +205,7 @@ class PublicKey:
         curve; an RSA key without either is a `ConfigError`, since it could serve six.
         """
         if algorithms is not None:
-            names = _allow_list(algorithms, ASYMMETRIC, "a public key")
+            names = allow_list(algorithms, ASYMMETRIC, "a public key")
         elif isinstance(mapping, Mapping) and mapping.get("kty") == "RSA" and mapping.get("alg") is None:
             raise config_error("algorithms", "must be given, since the key itself names none")
         else:
@@ -222,44 +219,8 @@ class PublicKey:
         return f"PublicKey(id={self.id!r}, algorithms={self.algorithms!r})"
 
 
-class Jwks:
-    """A JSON Web Key Set (RFC 7517 section 5). This version knows sets that are given whole: `Jwks.static`."""
-
-    __slots__ = ("algorithms", "keys", "skipped")
-
-    def __init__(self, keys: Iterable[Key], algorithms: Iterable[str], skipped: Iterable[str]) -> None:
-        self.keys = tuple(keys)
-        self.algorithms = tuple(algorithms)
-        self.skipped = tuple(skipped)
-
-    @classmethod
-    def static(cls, document: Mapping[str, Any], *, algorithms: Iterable[str] = ("RS256", "ES256", "EdDSA")) -> Jwks:
-        """A set that never changes. Members that must not verify are skipped; `skipped` says why, one text each.
-
-        Raises `ConfigError` where the document is no key set, or none of its members can be used.
-        """
-        names = _allow_list(algorithms, ASYMMETRIC, "a key set")
-        members = document.get("keys") if isinstance(document, Mapping) else None
-        if not isinstance(members, list):
-            raise config_error("document", "is not a key set", 'an object with a list "keys"')
-        if len(members) > MAX_KEYS:
-            raise config_error("document", f"has more than {MAX_KEYS} keys")
-        keys: list[Key] = []
-        skipped: list[str] = []
-        for index, member in enumerate(members):
-            try:
-                keys.append(import_jwk(member, names))
-            except Unusable as unusable:
-                skipped.append(f"keys[{index}]: {unusable}")
-        if not keys:
-            raise config_error("document", "has no usable key", "; ".join(skipped))
-        return cls(keys, names, skipped)
-
-    def __repr__(self) -> str:
-        return f"Jwks({len(self.keys)} keys, {len(self.skipped)} skipped, algorithms={self.algorithms!r})"
-
-
-def _allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
+def allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
+    """An allow-list of algorithms for `what`. Raises `ConfigError` for an empty one and for names that cannot serve."""
     known = frozenset(possible)
     given: tuple[Any, ...] = Problems().listed("algorithms", names, "names")
     if not given:

@@ -20,8 +20,8 @@ _CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
 _MAX_MODULUS_BYTES: Final = 8192 // 8
 
 
-def import_jwk(jwk: object, allowed: Iterable[str]) -> Key:
-    """Prepare one public JWK for those `allowed` algorithms that fit it.
+def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None) -> Key:
+    """Prepare one public JWK of `issuer` for those `allowed` algorithms that fit it.
 
     The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4). Raises `Unusable`, with a reason
     that quotes nothing of the key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption,
@@ -48,7 +48,7 @@ def import_jwk(jwk: object, allowed: Iterable[str]) -> Key:
     names = expand(allowed)
     if bound is not None:
         names &= expand([bound])
-    return public_key(kid, names, _material(members))
+    return public_key(kid, names, _material(members), issuer=issuer)
 
 
 def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:

@@ -1,0 +1,109 @@
+"""Which keys may have signed a token: those of the app itself, and those of the key sets that it names.
+
+Trouble with a key set is a value: it counts only where no key at hand proves the token, and then it is said instead of
+"bad signature", because nobody can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wicket.app import App
+from wicket.cache import Cache, Slot
+from wicket.decision.effects import Effect, Fetch
+from wicket.decision.tokens import Header
+from wicket.errors import Refusal, Refused, invalid_token
+from wicket.keys.algorithms import Key, expand
+from wicket.keys.keyset import Generation, SourceRef
+from wicket.keys.unknown import UnknownKids
+
+MAX_KEYS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class KeySets:
+    """The remote key sets of a gate: their cache, and the budget of fetches for unknown kids."""
+
+    cache: Cache[SourceRef, Generation]
+    unknown: UnknownKids
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The keys to try, and what stands in the way of knowing all of them."""
+
+    keys: tuple[Key, ...]
+    trouble: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request waits for a key set, in seconds: where it has none, and where an older one can serve."""
+
+    first: float
+    stale: float
+
+
+def choose_keys(sets: KeySets, app: App, header: Header, patience: Patience) -> Generator[Effect, None, Choice]:
+    """The keys of `app` that may have signed a token with this header. Raises `Refused` where there is none."""
+    if not app.keyring.keys and not app.sources:
+        raise Refused(Refusal("config_missing"))
+    keys = list(app.keyring.select(header.algorithm, header.kid))
+    trouble: Refusal | None = None
+    allowed = header.algorithm in app.keyring.algorithms
+    for source in app.sources:
+        if header.algorithm not in expand(source.algorithms):
+            continue
+        allowed = True
+        found = yield from _of_source(sets, SourceRef(app.id, source), header, patience)
+        keys.extend(found.keys)
+        trouble = trouble or found.trouble
+    if not allowed:
+        raise invalid_token("algorithm_not_allowed")
+    if not keys:
+        raise Refused(trouble) if trouble is not None else invalid_token("key_not_found")
+    return Choice(tuple(keys[:MAX_KEYS]), trouble)
+
+
+def _of_source(sets: KeySets, ref: SourceRef, header: Header, patience: Patience) -> Generator[Effect, None, Choice]:
+    cache = sets.cache
+    seen = slot = cache.read(ref)
+    wait = cache.patience(slot, patience.first, patience.stale)
+    if wait is not None:
+        slot = yield from Fetch(cache, ref, slot, wait)
+    held = cache.usable(slot)
+    if slot is None or held is None:
+        return Choice((), _out_of_reach(cache, slot))
+    keys = held.keys.select(header.algorithm, header.kid)
+    if keys or header.kid is None:
+        return Choice(keys)
+    if slot.failures:
+        return Choice((), _out_of_reach(cache, slot))
+    if wait and slot is not seen:
+        return Choice(())  # it was fetched for this very request
+    return (yield from _of_unknown_kid(sets, ref, header, header.kid, slot, patience))
+
+
+def _of_unknown_kid(
+    sets: KeySets, ref: SourceRef, header: Header, kid: str, slot: Slot[Any], patience: Patience
+) -> Generator[Effect, None, Choice]:
+    """The set may have been renewed: look again, as often as the source's budget admits; join a load that runs."""
+    cache = sets.cache
+    if not cache.loading(ref) and not sets.unknown.may_fetch(ref, kid, slot.version):
+        return Choice(())
+    newer = yield from Fetch(cache, ref, slot, patience.first)
+    held = cache.usable(newer)
+    if newer is None or held is None or newer.failures or newer.version == slot.version:
+        return Choice((), _out_of_reach(cache, newer))
+    keys = held.keys.select(header.algorithm, kid)
+    if not keys:
+        sets.unknown.remember(ref, kid, newer.version)
+    return Choice(keys)
+
+
+def _out_of_reach(cache: Cache[SourceRef, Generation], slot: Slot[Any] | None) -> Refusal:
+    if slot is not None and slot.permanent and cache.usable(slot) is None:
+        return Refusal("config_invalid")
+    return Refusal("keys_unavailable", retry_after=cache.retry_after(slot))

@@ -1,0 +1,31 @@
+"""What the flow may ask its driver for. An effect is yielded, and gives its answer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from wicket.cache import Cache, Slot
+
+
+class Fetch:
+    """Bring the entry of `key` up to date, unless it moved on from `seen`; wait for it at most `patience` seconds.
+
+    `slot = yield from Fetch(...)` gives what is known afterwards, newer or not.
+    """
+
+    __slots__ = ("cache", "key", "patience", "seen", "slot")
+
+    def __init__(self, cache: Cache[Any, Any], key: Any, seen: Slot[Any] | None, patience: float) -> None:
+        self.cache = cache
+        self.key = key
+        self.seen = seen.version if seen is not None else 0
+        self.patience = patience
+        self.slot: Slot[Any] | None = seen
+
+    def __iter__(self) -> Generator[Fetch, None, Slot[Any] | None]:
+        yield self
+        return self.slot
+
+
+Effect = Fetch

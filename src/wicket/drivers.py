@@ -1,0 +1,77 @@
+"""The two drivers of the decision's flow, one for threads and one for an event loop; nothing else is written twice."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+from collections.abc import Generator
+from typing import Any, TypeVar, cast
+
+from wicket.decision.effects import Effect, Fetch
+from wicket.errors import WicketError
+
+R = TypeVar("R")
+
+
+def run(flow: Generator[Effect, None, R]) -> R:
+    """Run `flow` to its decision, waiting on this thread for what it lacks."""
+    try:
+        fetch = next(flow)
+        while True:
+            done, seconds = _begin(fetch)
+            if seconds:
+                concurrent.futures.wait([done], seconds)
+            fetch = _answered(flow, fetch)
+    except StopIteration as end:
+        return cast("R", end.value)
+
+
+async def arun(flow: Generator[Effect, None, R]) -> R:
+    """Run `flow` to its decision; the event loop goes on meanwhile, and whoever hangs up stops no load."""
+    try:
+        fetch = next(flow)
+        while True:
+            done, seconds = _begin(fetch)
+            try:
+                if seconds:
+                    await _wait(done, seconds)
+            except WicketError as error:
+                fetch = flow.throw(error)
+            else:
+                fetch = _answered(flow, fetch)
+    except StopIteration as end:
+        return cast("R", end.value)
+    finally:
+        flow.close()
+
+
+def _answered(flow: Generator[Effect, None, Any], fetch: Fetch) -> Fetch:
+    fetch.slot = fetch.cache.read(fetch.key)
+    return flow.send(None)
+
+
+def _begin(fetch: Fetch) -> tuple[concurrent.futures.Future[None], float]:
+    """Start what `fetch` asks for; what to wait for, and for how many seconds, 0 where waiting would bring nothing."""
+    done, remaining = fetch.cache.start(fetch.key, fetch.seen) or (concurrent.futures.Future(), 0.0)
+    return done, min(fetch.patience, remaining)
+
+
+async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:
+    """Wait in an event loop for a load, without ever cancelling it: whoever hangs up leaves it to the others."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise WicketError(
+            "an app must be loaded, and that needs asyncio: no other event loop can wait for it"
+        ) from None
+    arrived = asyncio.Event()
+
+    def tell(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed while the load ran: nobody waits any more
+            loop.call_soon_threadsafe(arrived.set)
+
+    done.add_done_callback(tell)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await arrived.wait()

@@ -1,0 +1,113 @@
+"""Loads one key set for the cache: discovery where needed, the fetch, the import key by key, and what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from wicket.cache import Loaded
+from wicket.jwks.discovery import discover
+from wicket.jwks.outcome import Fetched, Fetcher, FetchFailed
+from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set
+from wicket.keys.urls import KeySetUrl
+
+_SECOND_LOOK: Final = 30.0
+_REDISCOVER: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What one load did. `outcome` is `loaded`, `not_modified`, `empty`, or the kind of a failure.
+
+    `added` and `removed` are kids; `stale_age` is, after a failure, the age in seconds of what serves on.
+    """
+
+    app_id: str
+    url: str
+    outcome: str
+    seconds: float
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    stale_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetLoader:
+    """Loads key sets with `fetch`, and tells `report` what each load did. Blocks; runs on the pool of the fetches.
+
+    A lifetime that the endpoint states is kept between `shortest` and `longest` seconds; without one it is `default`.
+    """
+
+    fetch: Fetcher
+    shortest: float
+    longest: float
+    default: float
+    max_keys: int
+    report: Callable[[LoadReport], None]
+    clock: Callable[[], float] = time.monotonic
+
+    def __call__(self, ref: SourceRef, held: Generation | None) -> Loaded[Generation]:
+        """Load the set anew. Raises `FetchFailed`."""
+        begun = self.clock()
+        before = held.keys.kids if held is not None else frozenset()
+        where = held.url.public if held is not None else ref.source.public
+        try:
+            url, discovered_at = self._locate(ref.source, held, begun)
+            where = url.public
+            fetched = self._ask(url, held)
+            new, outcome = self._believe(ref.source, url, fetched, held)
+        except FetchFailed as failure:
+            age = begun - held.at if held is not None else None
+            self.report(LoadReport(ref.app_id, where, failure.kind, self.clock() - begun, stale_age=age))
+            raise
+        new = replace(new, discovered_at=discovered_at)
+        added, removed = sorted(new.keys.kids - before), sorted(before - new.keys.kids)
+        seconds = self.clock() - begun
+        self.report(LoadReport(ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped))
+        return Loaded(new, _SECOND_LOOK if outcome == "empty" else self._lifetime(fetched))
+
+    def _locate(self, source: KeySource, held: Generation | None, now: float) -> tuple[KeySetUrl, float]:
+        if source.url is not None:
+            return source.url, now
+        if held is not None and now - held.discovered_at < _REDISCOVER:
+            return held.url, held.discovered_at
+        return discover(source.issuer or "", self.fetch), now
+
+    def _ask(self, url: KeySetUrl, held: Generation | None) -> Fetched:
+        if held is None or held.url != url:
+            return self.fetch(url, etag=None, modified=None)
+        return self.fetch(url, etag=held.etag, modified=held.modified)
+
+    def _believe(
+        self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: Generation | None
+    ) -> tuple[Generation, str]:
+        now = self.clock()
+        if fetched.document is None:
+            if held is None or held.url != url:
+                raise FetchFailed("status")  # "not modified", though nothing was said to be known
+            return replace(held, at=now, address=fetched.address), "not_modified"
+        members = _members(fetched.document)
+        if len(members) > self.max_keys:
+            raise FetchFailed("too_large")
+        if not members and held is not None and held.keys.keys and not held.empty_seen:
+            # An endpoint that is being set up anew must not lock everybody out: look once more before it is believed.
+            return replace(held, etag=None, modified=None, empty_seen=True), "empty"
+        keys = read_key_set(members, source)
+        if not keys.keys and (members or held is None):
+            raise FetchFailed("no_usable_key")
+        return Generation(keys, url, fetched.etag, fetched.modified, now, now, fetched.address), "loaded"
+
+    def _lifetime(self, fetched: Fetched) -> float:
+        if fetched.max_age is None:
+            return self.default
+        return min(max(fetched.max_age, self.shortest), self.longest)
+
+
+def _members(document: Any) -> list[Any]:
+    members = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        raise FetchFailed("not_a_key_set")
+    return members

@@ -1,0 +1,95 @@
+"""A key set as an immutable value, and where a remote one comes from. No I/O happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wicket.keys.algorithms import Key, Unusable
+from wicket.keys.jwk import import_jwk
+from wicket.keys.keyring import Keyring
+from wicket.keys.urls import KeySetUrl, check_url
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where a remote key set comes from: a URL, or an issuer that names it; whose tokens it verifies, and with what."""
+
+    url: KeySetUrl | None
+    issuer: str | None
+    algorithms: tuple[str, ...]
+
+    @property
+    def host(self) -> str:
+        """The host that is asked first, which shares the threads of the fetches fairly with others."""
+        return (self.url or check_url(self.issuer)).host
+
+    @property
+    def public(self) -> str:
+        """The URL, or the issuer, without a query: for logs."""
+        return self.url.public if self.url is not None else str(self.issuer).partition("?")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """One generation of a key set. `skipped` says why members were left out, one text each; it quotes no key."""
+
+    keys: tuple[Key, ...]
+    skipped: tuple[str, ...]
+    keyring: Keyring
+
+    @property
+    def kids(self) -> frozenset[str]:
+        """The ids of the keys that serve."""
+        return frozenset(key.kid for key in self.keys if key.kid is not None)
+
+    def select(self, algorithm: str, kid: str | None) -> tuple[Key, ...]:
+        """The keys to try. A token without a `kid` is tried only where exactly one key fits."""
+        keys = self.keyring.select(algorithm, kid)
+        return keys if kid is not None or len(keys) == 1 else ()
+
+
+class SourceRef(NamedTuple):
+    """Whose key set, and from where: nothing of one app is ever shared with another, not a key and not a budget."""
+
+    app_id: str
+    source: KeySource
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A key set as it was fetched: with where it was found, and what is needed to ask for changes only.
+
+    `at` and `discovered_at` are of a monotonic clock, in seconds; `empty_seen` notes that the endpoint has since shown
+    an empty set, which is believed at a second look.
+    """
+
+    keys: KeySet
+    url: KeySetUrl
+    etag: str | None
+    modified: str | None
+    at: float
+    discovered_at: float
+    address: str | None = None
+    empty_seen: bool = False
+
+
+def read_key_set(members: Iterable[object], source: KeySource) -> KeySet:
+    """Import what can serve of a source's members."""
+    keys, skipped = read_members(members, source.algorithms, source.issuer)
+    return KeySet(keys, skipped, Keyring(keys))
+
+
+def read_members(
+    members: Iterable[object], algorithms: Iterable[str], issuer: str | None
+) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """The keys that can serve, and why the others cannot. A broken member is skipped, never the set."""
+    keys: list[Key] = []
+    skipped: list[str] = []
+    for index, member in enumerate(members):
+        try:
+            keys.append(import_jwk(member, algorithms, issuer=issuer))
+        except Unusable as unusable:
+            skipped.append(f"keys[{index}]: {unusable}")
+    return tuple(keys), tuple(skipped)

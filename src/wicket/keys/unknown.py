@@ -1,0 +1,69 @@
+"""How often a `kid` that a key set lacks may cause a fetch: a small budget per source, and a memory of absent kids.
+
+Anybody can invent a kid. Two fetches are allowed at first, then one per 30 seconds for each source, counted when they
+start; a kid that a fetch did not bring is remembered until the next generation of the set, or for a minute.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Final
+
+import cachetools
+
+from wicket.keys.keyset import SourceRef
+
+_MAX_SOURCES: Final = 100_000
+_MAX_KIDS: Final = 10_000
+
+
+class UnknownKids:
+    """The budgets of all sources of one gate. `first` fetches at once, then one every `every` seconds."""
+
+    def __init__(
+        self,
+        *,
+        first: int,
+        every: float,
+        remembered: float,
+        on_spent: Callable[[SourceRef], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_spent = on_spent
+        self._first = first
+        self._every = every
+        self._remembered = remembered
+        self._clock = clock
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start anew: a thread of the parent may have held the lock over half a change."""
+        self._lock = threading.Lock()
+        # A source that spent nothing for so long has its whole budget again, and needs no entry.
+        self._spent: cachetools.TTLCache[SourceRef, tuple[float, float]] = cachetools.TTLCache(
+            _MAX_SOURCES, self._first * self._every, self._clock
+        )
+        self._absent: cachetools.TTLCache[Hashable, None] = cachetools.TTLCache(
+            _MAX_KIDS, self._remembered, self._clock
+        )
+
+    def may_fetch(self, source: SourceRef, kid: str, version: int) -> bool:
+        """Whether a fetch may be started for `kid`; if so, it is counted. False for a kid known to be absent."""
+        with self._lock:
+            if (source, version, kid) in self._absent:
+                return False
+            now = self._clock()
+            left, since = self._spent.get(source, (float(self._first), now))
+            left = min(float(self._first), left + (now - since) / self._every)
+            if left >= 1:
+                self._spent[source] = (left - 1, now)
+                return True
+        self._on_spent(source)
+        return False
+
+    def remember(self, source: SourceRef, kid: str, version: int) -> None:
+        """Note that the set of this version does not have `kid`."""
+        with self._lock:
+            self._absent[source, version, kid] = None

@@ -1,0 +1,133 @@
+"""Which apps, places and registry a gate may be built from: what is wrong with them is said all at once."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from wicket.app import App, BrokenApp
+from wicket.cache import Loaded
+from wicket.errors import ConfigError, Problems
+from wicket.events import short_hash
+from wicket.sources import AppRef, is_place
+
+_log: Final = logging.getLogger("wicket")
+
+Registry = Callable[[AppRef], App | None]
+"""Where apps come from that are not in code: a blocking function from a name to the app, or None where there is none.
+
+It raises `ConfigError` for an app that exists and is broken, and anything else where it cannot tell.
+"""
+
+
+def checked_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[App | BrokenApp, ...]:
+    """The apps of a gate."""
+    held: list[App | BrokenApp] = []
+    for index, app in enumerate(problems.listed("apps", apps, "apps")):
+        if isinstance(app, (App, BrokenApp)):
+            held.append(app)
+        else:
+            problems.add(f"apps[{index}]", "is not an App")
+    return tuple(held)
+
+
+def places_of(problems: Problems, path: str, given: object, kind: type, otherwise: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The places that are given, or `otherwise`."""
+    places = otherwise if given is None else problems.listed(path, given, "places")
+    for index, place in enumerate(places):
+        if not is_place(place, kind):
+            problems.add(f"{path}[{index}]", "is not a place that can be read there", "Header('X-App-Id')")
+    return places
+
+
+def union(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """All that stands in one of the lists, once, in order."""
+    return tuple(dict.fromkeys(each for places in lists for each in places))
+
+
+def check_registry(problems: Problems, registry: object, naming: object) -> None:
+    """A registry is a plain function, and needs the naming stated."""
+    if registry is None:
+        return
+    if not callable(registry):
+        problems.add("registry", "must be a function from an AppRef to an App or None")
+    elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
+        problems.add(
+            "registry",
+            "must not be async: it runs on a thread of the gate, for ASGI and WSGI alike, where no event loop runs",
+            "give a plain function with a synchronous driver",
+        )
+    if naming is None:
+        problems.add("naming", "must be stated where a registry loads the apps", "[Header('X-App-Id')]")
+
+
+def index_apps(
+    problems: Problems, apps: Iterable[App | BrokenApp], *, by_issuer: bool
+) -> dict[AppRef, App | BrokenApp]:
+    """The apps by their names, which are unique across apps; an issuer is one where the naming says so."""
+    index: dict[AppRef, App | BrokenApp] = {}
+    for app in apps:
+        for ref in app.refs():
+            if ref.kind == "issuer" and not by_issuer:
+                continue
+            if index.setdefault(ref, app) is not app:
+                problems.add("apps", f"two apps have the {ref.kind.replace('_', ' ')} {ref.value!r}")
+    return index
+
+
+def check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
+    """The same secret in two apps lets each sign for the other; the same public key can, without a claim that binds."""
+    owners: dict[bytes, list[App]] = {}
+    for app in apps:
+        if isinstance(app, BrokenApp):
+            continue
+        for key in app.keyring.keys:
+            others = [other for other in owners.setdefault(key.fingerprint, []) if other is not app]
+            owners[key.fingerprint].append(app)
+            for other in others:
+                if isinstance(key.material, bytes):
+                    problems.add("apps", f"the apps {other.id!r} and {app.id!r} have the same secret")
+                elif _interchangeable(app, other):
+                    _log.warning(
+                        "apps %s and %s share a key and an audience: a token of one is one of the other",
+                        other.id,
+                        app.id,
+                    )
+
+
+def _interchangeable(app: App, other: App) -> bool:
+    """Whether nothing in a token tells which of two apps with the same key it is for."""
+    bound = app.rules.app_claim is not None and other.rules.app_claim is not None
+    apart = app.issuer is not None and other.issuer is not None and app.issuer != other.issuer
+    return not bound and not apart and (app.audience == other.audience or bool({*app.audience} & {*other.audience}))
+
+
+def loader_of(
+    registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
+) -> Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]:
+    """The registry as the cache's loader: what it returns is held against the name that was asked for."""
+
+    def load(ref: AppRef, _: App | BrokenApp | None) -> Loaded[App | BrokenApp] | None:
+        try:
+            app: object = registry(ref)
+        except ConfigError as error:
+            _log.error("the app of the registry with the %s #%s is broken: %s", ref.kind, short_hash(ref.value), error)
+            return Loaded(BrokenApp(ref.value if ref.kind == "id" else None))
+        if app is None:
+            return None
+        if isinstance(app, App):
+            if ref.kind == "id" and app.id != ref.value:
+                # A table that compares without case has one app under many names; a request must use the one name.
+                _log.warning("the registry gave the app %s for another id, which is taken for unknown", app.id)
+                return None
+            if AppRef("id", app.id) in in_code:
+                _log.error("the registry gave the app %s, which is in code too and counts as it is there", app.id)
+                return Loaded(in_code[AppRef("id", app.id)])
+            return Loaded(app)
+        if inspect.iscoroutine(app):
+            app.close()
+        raise TypeError("the registry returned neither an App nor None")
+
+    return load
