@@ -15,6 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PRINTS = {
     "starlette_app.py": ["'user': 'user-1'", "403 insufficient_scope", "201 {'thanks': 'user-1'}"],
     "flask_app.py": ['401 missing_token | Bearer realm="wicket"', "'user': 'user-2'", "403 insufficient_scope"],
+    "getuserfeedback_rollout.py": [
+        "no token          200 {'user': None, 'would_refuse': 'missing_token'}",
+        "by discovery      200 {'user': 'user-4', 'would_refuse': None}",
+        "no token          401 missing_token",
+        "expired           401 invalid_token",
+        "no key set yet    401 config_missing",
+        "wrong key-set URL 401 config_invalid",
+    ],
     "log_only_rollout.py": ["would refuse: 1 x invalid_token expired", "old   -> 401 invalid_token"],
     "own_database.py": ["app-2718:user-1      (1 look-ups", "broken    -> config_invalid", "nobody    -> unknown_app"],
 }
@@ -62,6 +70,6 @@ def test_the_readme_tells_every_code_and_reason() -> None:
     from wicket.errors import Code, Reason
 
     text = (ROOT / "README.md").read_text("utf-8")
-    later = {"rate_limited", "keys_unavailable", "bad_identity_hash"}
+    later = {"rate_limited", "bad_identity_hash"}
     for word in {*get_args(Code), *get_args(Reason)} - later:
         assert f"`{word}`" in text, word

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode
-from wicket.cache import Cache, LoadFailed, Times
+from wicket.cache import Cache, Loaded, LoadFailed, Times
 from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
 from wicket.decision.effects import Effect
 from wicket.decision.flow import Decision, House, decide, verify
@@ -46,11 +46,11 @@ class Gate:
 
     `apps` are those in code; `registry` loads others by name, on a thread of the gate's own. `naming` are the places
     where a request names its app: by default those of the apps' profiles; a registry needs it stated. `tokens` are
-    the places where a token is looked for before its app is known. `mode` overrides that of every app. `on_event`
-    is called with each event, synchronously. `clock` gives the time of day in seconds since 1970, by which tokens are
+    the places where a token is looked for before its app is known. `mode` overrides that of every app. `on_event` is
+    called with each event, synchronously. `clock` gives the time of day in seconds since 1970, by which tokens are
     judged, and `monotonic` the seconds by which caches age. `network` says what fetches of key sets may reach besides
-    public addresses, and `fetcher` replaces them by a function of one's own. `error_docs` is a URL to which the code of a
-    refusal is added to form its `type` (RFC 9457).
+    public addresses, and `fetcher` replaces them by a function of one's own. `error_docs` is a URL to which the code
+    of a refusal is added to form its `type` (RFC 9457).
 
     Raises `ConfigError` with every problem, each with the path to its field.
     """
@@ -201,6 +201,10 @@ class Gate:
         cache = self._key_sets.cache
         return {source: cache.usable(cache.read(SourceRef(app.id, source))) for source in app.sources}
 
+    def load_key_set(self, app_id: str, source: KeySource) -> Loaded[Generation]:
+        """Fetch one key set now, apart from the cache, for tools that explain. Blocks; raises `FetchFailed`."""
+        return self._load_key_set(SourceRef(app_id, source), None)
+
     def refresh(self, app: str, *, purge: bool = False) -> None:
         """Have the app with this id loaded anew at its next request; with `purge` the loaded one serves no more.
 
@@ -256,7 +260,7 @@ class Gate:
 
     def _key_sets_of(self, fetch: Fetcher) -> KeySets:
         limits = self.limits
-        loader = KeySetLoader(
+        self._load_key_set = loader = KeySetLoader(
             fetch,
             shortest=limits.key_set_shortest,
             longest=limits.key_set_longest,

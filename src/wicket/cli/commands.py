@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from wicket import __version__
 from wicket.cli.explain import explain_token, print_steps
-from wicket.errors import ConfigError
+from wicket.cli.keys import fetch_and_print, source_of, sources_of
+from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
+from wicket.jwks.guard import Network
 
 
 def _console() -> Console:
@@ -26,6 +30,7 @@ def _console() -> Console:
 @click.version_option(__version__, prog_name="wicket")
 def wicket() -> None:
     """Verification middleware for applications that serve many customers' apps."""
+    logging.getLogger("wicket").addHandler(logging.NullHandler())  # the commands print what the log would say
 
 
 @wicket.command()
@@ -54,6 +59,48 @@ def explain(token: str, app_id: str, config: Path, origin: str | None, now: floa
     sys.exit(0 if steps[-1].passed else 1)
 
 
+@wicket.group()
+def keys() -> None:
+    """Look at key sets as the gate sees them."""
+
+
+@keys.command()
+@click.argument("where", required=False)
+@click.option("--app", "app_id", help="Fetch the key sets of this app of the configuration.")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The gate's TOML file.")
+@click.option("--allow", multiple=True, metavar="CIDR", help="A network that may be dialled besides public ones.")
+@click.option("--port", "ports", multiple=True, type=int, help="A port besides 443 and 8443.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Authorities to trust, in PEM.")
+def fetch(
+    where: str | None,
+    app_id: str | None,
+    config: Path | None,
+    allow: tuple[str, ...],
+    ports: tuple[int, ...],
+    ca: str | None,
+) -> None:
+    """Fetch a key set and show each key, used or skipped and why.
+
+    WHERE is the URL of a key set, or an issuer without a path. Exits with 0 where it can be used, 1 where it cannot, 2
+    where the call or the configuration is wrong.
+    """
+    settings: dict[str, Any] = {}
+    try:
+        if allow or ports or ca:
+            context = ssl.create_default_context(cafile=ca) if ca else None
+            settings["network"] = Network(allow, ports, ssl_context=context)
+        if config is None and where is None:
+            raise config_error("where", "must be a URL or an issuer, or --config and --app must be given")
+        with Gate(**settings) if config is None else Gate.from_file(config, **settings) as gate:
+            sources = (source_of(where),) if where is not None else sources_of(gate, app_id or "")
+            good = fetch_and_print(_console(), gate, app_id or "-", sources)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        sys.exit(2)
+    sys.exit(0 if good else 1)
+
+
 @wicket.command()
 @click.option("--serve", is_flag=True, help="Leave the servers running, and print curl lines to try.")
 def demo(serve: bool) -> None:
@@ -66,5 +113,4 @@ def demo(serve: bool) -> None:
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         sys.exit(f"The demo needs the package {missing}: install it with  pip install 'wicket[demo]'")
-    logging.getLogger("wicket").addHandler(logging.NullHandler())  # the table says what the log would
     sys.exit(run_demo(_console(), serve=serve))

@@ -88,7 +88,7 @@ class KeySetLoader:
         if fetched.document is None:
             if held is None or held.url != url:
                 raise FetchFailed("status")  # "not modified", though nothing was said to be known
-            return replace(held, at=now, address=fetched.address), "not_modified"
+            return replace(held, at=now, address=fetched.address, seconds=fetched.seconds), "not_modified"
         members = _members(fetched.document)
         if len(members) > self.max_keys:
             raise FetchFailed("too_large")
@@ -98,7 +98,9 @@ class KeySetLoader:
         keys = read_key_set(members, source)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")
-        return Generation(keys, url, fetched.etag, fetched.modified, now, now, fetched.address), "loaded"
+        return Generation(
+            keys, url, fetched.etag, fetched.modified, now, now, fetched.address, fetched.seconds
+        ), "loaded"
 
     def _lifetime(self, fetched: Fetched) -> float:
         if fetched.max_age is None:

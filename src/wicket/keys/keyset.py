@@ -61,7 +61,8 @@ class SourceRef(NamedTuple):
 class Generation:
     """A key set as it was fetched: with where it was found, and what is needed to ask for changes only.
 
-    `at` and `discovered_at` are of a monotonic clock, in seconds; `empty_seen` notes that the endpoint has since shown
+    `at` and `discovered_at` are of a monotonic clock, in seconds; `address` is what was dialled, and `seconds` what the
+    fetch took; `empty_seen` notes that the endpoint has since shown
     an empty set, which is believed at a second look.
     """
 
@@ -72,6 +73,7 @@ class Generation:
     at: float
     discovered_at: float
     address: str | None = None
+    seconds: float = 0.0
     empty_seen: bool = False
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import ssl
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode, Revocations
 from wicket.errors import ConfigError, Problem, Problems, config_error
+from wicket.jwks.guard import Network
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.profiles import BY_NAME, Profile
@@ -22,7 +24,7 @@ from wicket.sources import shaped
 
 _log: Final = logging.getLogger("wicket")
 
-_GATE: Final = frozenset({"name", "mode", "realm", "error_docs", "naming", "tokens", "limits"})
+_GATE: Final = frozenset({"name", "mode", "realm", "error_docs", "naming", "tokens", "limits", "network"})
 _PLAIN: Final = frozenset(
     {"public_key", "hosts", "issuer", "audience", "origins", "require_origin", "anonymous", "scopes"}
 )
@@ -105,6 +107,8 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
     for name, kinds in (("naming", NAMING), ("tokens", TOKENS)):
         if name in table:
             settings[name] = read_places(problems, f"gate.{name}", table[name], kinds)
+    if "network" in table:
+        settings["network"] = _network(problems, table["network"])
     if "limits" in table:
         try:
             settings["limits"] = Limits(**table["limits"])
@@ -113,6 +117,21 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
         except TypeError:
             problems.add("gate.limits", "has a name that is no limit", f"one of {', '.join(Limits.__slots__)}")
     return settings
+
+
+def _network(problems: Problems, table: Any) -> Network | None:
+    try:
+        options = dict(table)
+        authorities = options.pop("ca_file", None)
+        context = None if authorities is None else ssl.create_default_context(cafile=authorities)
+        return Network(**options, ssl_context=context)
+    except ConfigError as error:
+        problems.absorb("gate", error)
+    except (OSError, ssl.SSLError):
+        problems.add("gate.network.ca_file", "cannot be read as authorities in PEM")
+    except (TypeError, ValueError):
+        problems.add("gate.network", "has a name that is not known", "allow, ports, ca_file")
+    return None
 
 
 def _mode(problems: Problems, path: str, given: object) -> Mode | None:
@@ -197,7 +216,9 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
     kind = table.get("kind")
     if kind not in _KINDS:
         raise config_error("kind", "is not a kind of credential", f"one of {', '.join(_KINDS)}")
-    options = {name: table[name] for name in table.keys() - {"kind", "env", "file", "encoding"}}
+    options = {name: table[name] for name in table.keys() - {"kind", "env", "file", "encoding", "discover"}}
+    if kind == "jwks" and {"url", "discover"} & table.keys():
+        return _remote(table, options)
     if kind != "secret" and "encoding" in table:
         raise config_error("encoding", "is only for a secret")
     encoding = table.get("encoding")
@@ -211,9 +232,23 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
             return PublicKey.from_pem(text, **options)
         return Jwks.static(_json(text), **options)
     except TypeError:
-        known = {"secret": "id, algorithms, allow_short", "public_key": "algorithms (needed), id", "jwks": "algorithms"}
+        known = {
+            "secret": "id, algorithms, allow_short",
+            "public_key": "algorithms (needed), id",
+            "jwks": "algorithms; or url, issuer; or discover",
+        }
         message = f"does not fit a credential of the kind {kind}"
         raise config_error("", message, f"{known[kind]}, and env or file") from None
+
+
+def _remote(table: Mapping[str, Any], options: dict[str, Any]) -> Credential:
+    """A key set that is fetched: by its URL, or from the issuer that `discover` names."""
+    try:
+        return Jwks.discover(table["discover"], **options) if "discover" in table else Jwks(**options)
+    except TypeError:
+        raise config_error(
+            "", "does not fit a remote key set", "url, issuer, algorithms; or discover, algorithms"
+        ) from None
 
 
 def _json(text: str) -> Any:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wicket.testing.clients import as_user
 from wicket.testing.clock import Clock
 
+if TYPE_CHECKING:
+    from wicket.testing.issuer import LocalIssuer
+
 
 @pytest.fixture
 def wicket_clock() -> Clock:
     """A clock for `Gate(clock=wicket_clock)` that stands still until the test moves it."""
     return Clock()
+
+
+@pytest.fixture
+def wicket_issuer() -> Iterator[LocalIssuer]:
+    """A local issuer over HTTPS, closed after the test; needs the extra `issuer`. See `wicket.testing.issuer`."""
+    from wicket.testing.issuer import LocalIssuer
+
+    with LocalIssuer() as issuer:
+        yield issuer
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""`wicket keys fetch`: what Wicket sees of a key set: each key, used or skipped and why, lifetimes, the address.
+
+It fetches as the gate does, under the same guard, and prints no key material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wicket.cache import Loaded
+from wicket.errors import config_error
+from wicket.gate import Gate
+from wicket.jwks.outcome import FetchFailed
+from wicket.keys.algorithms import ASYMMETRIC
+from wicket.keys.keyset import Generation, KeySource
+from wicket.keys.urls import check_url
+
+_MEANING = {
+    "forbidden_address": "the name leads to an address that must not be dialled",
+    "forbidden_port": "only the ports 443 and 8443 may be dialled, unless the operator allows more",
+    "unresolved": "the name leads nowhere",
+    "timeout": "the endpoint did not answer in time",
+    "connection": "the endpoint could not be reached, or broke off",
+    "certificate": "the endpoint's certificate is not valid for its name",
+    "redirect": "the endpoint redirects, which is never followed",
+    "not_found": "there is nothing at this URL",
+    "status": "the endpoint answered with an error",
+    "encoded": "the answer is compressed, which was not asked for",
+    "too_large": "the answer is larger than a key set may be, or has too many keys",
+    "not_json": "the answer is not JSON",
+    "not_a_key_set": 'the answer is not an object with a list "keys"',
+    "no_usable_key": "none of the keys can be used",
+    "wrong_issuer": "the issuer's metadata names another issuer",
+    "not_discovery": "the issuer's metadata names no plain https URL of a key set",
+}
+
+
+def source_of(where: str) -> KeySource:
+    """The key set that a URL names; a host without a path is taken for an issuer, and asked for its metadata."""
+    url = check_url(where)
+    algorithms = tuple(sorted(ASYMMETRIC))
+    if url.target == "/":
+        return KeySource(None, where, algorithms)
+    return KeySource(url, None, algorithms)
+
+
+def sources_of(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
+    """The remote key sets of one app of the gate. Raises `ConfigError` where it has none."""
+    for app in gate.apps:
+        if app.id == app_id and app.sources:
+            return app.sources
+    raise config_error("app", f"no app with the id {app_id!r} has a remote key set")
+
+
+def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable[KeySource]) -> bool:
+    """Fetch each key set once and print what was seen; whether all of them can be used."""
+    good = True
+    for source in sources:
+        console.print(Text(source.public))
+        try:
+            _print_generation(console, gate.load_key_set(app_id, source))
+        except FetchFailed as failure:
+            good = False
+            status = f" (status {failure.status})" if failure.status else ""
+            verdict = "config_invalid" if failure.permanent else "keys_unavailable"
+            console.print(Text(f"✗ {failure.kind}{status}: {_MEANING[failure.kind]}; requests get {verdict}", "red"))
+    return good
+
+
+def _print_generation(console: Console, loaded: Loaded[Generation]) -> None:
+    held = loaded.value
+    table = Table("", "kid", "algorithms", "")
+    for key in held.keys.keys:
+        kid = "(none)" if key.kid is None else f"{key.kid!a}"
+        table.add_row(Text("✓", "green"), Text(kid), ", ".join(key.algorithms), "used")
+    for why in held.keys.skipped:
+        table.add_row(Text("✗", "red"), "", "", Text(f"skipped: {why}"))
+    console.print(table)
+    console.print(Text(f"{held.url.public} at {held.address}, in {held.seconds * 1000:.0f} ms"))
+    validators = ", ".join(name for name, value in (("ETag", held.etag), ("Last-Modified", held.modified)) if value)
+    console.print(f"fresh for {loaded.lifetime:g} s; validators: {validators or 'none, so each fetch is a whole one'}")
