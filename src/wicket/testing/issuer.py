@@ -85,6 +85,11 @@ class LocalIssuer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.rotate()
 
+    @property
+    def authority_pem(self) -> bytes:
+        """The certificate of the issuer's own authority, in PEM."""
+        return self._authority.cert_pem.bytes()
+
     def __enter__(self) -> LocalIssuer:
         self._thread.start()
         return self
@@ -151,7 +156,8 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """The handshake belongs to the thread of the request: one that hangs must not stop the others."""
-        super().finish_request(self.context.wrap_socket(request, server_side=True), client_address)
+        with self.context.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are part of the tests."""

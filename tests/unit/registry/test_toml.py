@@ -220,6 +220,23 @@ def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path)
         ("[gate]\nnaming = ['header:Authorization']", "gate.naming[0].name"),
         ("[gate]\ntokens = ['host']", "gate.tokens[0]"),
         ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
+        ("[gate]\nnetwork = { allow = ['everywhere'] }", "gate.network.allow[0]"),
+        ("[gate]\nnetwork = { ports = [0] }", "gate.network.ports[0]"),
+        ("[gate]\nnetwork = { ca_file = '/no/such/file' }", "gate.network.ca_file"),
+        ("[gate]\nnetwork = { colour = 1 }", "gate.network"),
+        ("[gate]\nnetwork = 1", "gate.network"),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'jwks'\nurl = 'http://a.example'",
+            "apps[0].credentials[0].url",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'jwks'\ndiscover = 'https://a.example'\ncolour = 1",
+            "apps[0].credentials[0]",
+        ),
+        (
+            "[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'jwks'\nurl = 'https://a.example/keys'",
+            "apps[0].credentials[0]",
+        ),
         ("[gate]\nlimits = { patience = 1 }", "gate.limits"),
         ("[house]\nx = 1", "house"),
         ("[[apps]]\nprofile = 'userz'", "apps[0].id"),

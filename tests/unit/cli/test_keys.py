@@ -1,0 +1,115 @@
+"""`wicket keys fetch`: what Wicket sees of a key set, fetched under the very guard of the gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from wicket.cli.commands import wicket
+from wicket.cli.keys import _MEANING
+from wicket.jwks.outcome import Kind
+from wicket.testing.issuer import LocalIssuer
+
+
+@pytest.fixture
+def authorities(wicket_issuer: LocalIssuer, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(wicket_issuer.authority_pem)
+    return str(path)
+
+
+def fetch(issuer: LocalIssuer, authorities: str, *args: str) -> Result:
+    options = ["--allow", "127.0.0.0/8", "--port", str(issuer.port), "--ca", authorities]
+    return CliRunner().invoke(wicket, ["keys", "fetch", *args, *options])
+
+
+def test_each_key_is_shown_with_what_it_may_verify(wicket_issuer: LocalIssuer, authorities: str) -> None:
+    wicket_issuer.max_age = 100
+    result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
+    assert result.exit_code == 0
+    for said in ("'key-1'", "ES256", "used", "at 127.0.0.1", "fresh for 100 s", "ETag"):
+        assert said in result.output
+    assert wicket_issuer.document()["keys"][0]["x"] not in result.output
+
+
+def test_an_issuer_is_asked_for_its_key_set(wicket_issuer: LocalIssuer, authorities: str) -> None:
+    result = fetch(wicket_issuer, authorities, wicket_issuer.issuer)
+    assert result.exit_code == 0
+    assert wicket_issuer.jwks_url in result.output
+
+
+def test_a_skipped_key_says_why(wicket_issuer: LocalIssuer, authorities: str) -> None:
+    members = [*wicket_issuer.document()["keys"], {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "RSA", "use": "enc"}]
+    body = json.dumps({"keys": [*members, {**members[0], "kid": None}]}).encode()
+    wicket_issuer.fault = lambda exchange: exchange.answer(200, body)
+    result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
+    assert "never taken from a key set" in result.output
+    assert "its use is not sig" in result.output
+    assert "(none)" in result.output
+    assert "each fetch is a whole one" in result.output
+    assert "c2VjcmV0" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "verdict"),
+    [(404, "not_found", "config_invalid"), (500, "status", "keys_unavailable"), (302, "redirect", "config_invalid")],
+)
+def test_a_failure_is_named_with_what_requests_get(
+    wicket_issuer: LocalIssuer, authorities: str, status: int, kind: str, verdict: str
+) -> None:
+    wicket_issuer.fault = lambda exchange: exchange.answer(status)
+    result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
+    assert result.exit_code == 1
+    for said in (kind, f"status {status}", verdict):
+        assert said in result.output
+
+
+def test_what_is_not_allowed_is_not_dialled(wicket_issuer: LocalIssuer, authorities: str) -> None:
+    result = CliRunner().invoke(wicket, ["keys", "fetch", wicket_issuer.jwks_url, "--port", str(wicket_issuer.port)])
+    assert (result.exit_code, "forbidden_address" in result.output) == (1, True)
+    assert wicket_issuer.requests == []
+
+
+def test_the_key_sets_of_an_app_are_fetched_by_its_configuration(
+    wicket_issuer: LocalIssuer, authorities: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "wicket.toml"
+    config.write_text(
+        f"""
+[gate]
+network = {{ allow = ["127.0.0.0/8"], ports = [{wicket_issuer.port}], ca_file = "{authorities}" }}
+[[apps]]
+id = "globex"
+profile = "getuserfeedback"
+issuer = "{wicket_issuer.issuer}"
+[[apps.credentials]]
+kind = "jwks"
+url = "{wicket_issuer.jwks_url}"
+[[apps.credentials]]
+kind = "jwks"
+discover = "{wicket_issuer.issuer}"
+""",
+        "utf-8",
+    )
+    command = ["keys", "fetch", "--config", str(config), "--app"]
+    result = CliRunner().invoke(wicket, [*command, "globex"])
+    assert (result.exit_code, result.output.count("'key-1'")) == (0, 2)
+    unknown = CliRunner().invoke(wicket, [*command, "nobody"])
+    assert (unknown.exit_code, "'nobody'" in unknown.output) == (2, True)
+    token = wicket_issuer.token("user-4", aud="https://api.getuserfeedback.com")
+    explained = CliRunner().invoke(wicket, ["explain", token, "--app", "globex", "--config", str(config)])
+    assert (explained.exit_code, "passes as globex:user-4" in explained.output) == (0, True)
+    assert "'key-1'" in explained.output
+
+
+@pytest.mark.parametrize("args", [[], ["http://a.example/"], ["--allow", "everywhere", "https://a.example/x"]])
+def test_a_wrong_call_exits_with_2(args: list[str]) -> None:
+    result = CliRunner().invoke(wicket, ["keys", "fetch", *args])
+    assert (result.exit_code, bool(result.output)) == (2, True)
+
+
+def test_every_kind_of_failure_has_its_meaning() -> None:
+    assert set(_MEANING) == set(Kind.__args__)
