@@ -284,3 +284,17 @@ def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
     found = problems_of(lambda: Revocations(token_ids=token_ids))
     assert found.keys() == {"revocations.token_ids"}
     assert "of texts" in found["revocations.token_ids"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"profile": 5}, "must be the name of a profile, or None"),
+        ({"errors": {}}, "must be a function from a Refusal to a status and a body, or None"),
+        ({"scopes": [["x"]]}, "is not a text"),
+        ({"tokens": [Bearer]}, "is not a place"),
+        ({"naming": [Header]}, "is not a place"),
+    ],
+)
+def test_a_setting_of_a_wild_kind_is_a_configuration_error(settings: dict[str, Any], message: str) -> None:
+    assert list(problems_of(lambda: App("acme", **settings)).values()) == [message]

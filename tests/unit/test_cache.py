@@ -367,3 +367,84 @@ def test_a_load_on_a_real_pool_is_believed() -> None:
     started[0].result(LONG)
     assert cache.usable(cache.read("a")) == "A"
     pool.close()
+
+
+def loading_under(bench: Bench, keep: Callable[[str, Any], bool], times: int) -> None:
+    """Let a demand to forget come during each of the next loads."""
+    demands = iter(range(times))
+
+    def overtaken(key: str) -> Any:
+        if next(demands, None) is not None:
+            bench.cache.outdate(keep)
+        return bench.source(key)
+
+    bench.cache._load = overtaken
+
+
+def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key == "a", times=20)
+    bench.load("a", "value")
+    assert bench.source.asked == ["a"]
+    assert bench.value() == "value"
+    assert bench.patience() is None
+
+
+def test_a_value_is_loaded_again_as_long_as_demands_concern_it(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key != "a", times=2)
+    bench.load("a", "value")
+    assert bench.source.asked == ["a"] * 3
+    assert bench.value() == "value"
+
+
+def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: value != "old", times=1)
+    assert bench.load("a", "new") is not None
+    assert bench.source.asked == ["a"]
+
+
+def test_what_is_absent_is_looked_for_once_more_at_most(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: True, times=20)
+    assert bench.cache.is_absent(bench.load("a", None))
+    assert bench.source.asked == ["a", "a"]
+
+
+def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: False, times=20)
+    slot = bench.load("a", OSError())
+    assert bench.source.asked == ["a"]
+    assert slot is not None
+    assert (slot.failures, len(bench.failures)) == (1, 1)
+    assert bench.cache._flights == {}
+
+
+def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: False, times=1)
+    outcomes: Any = iter(["value", OSError()])
+    inner = bench.cache._load
+
+    def then_fails(key: str) -> Any:
+        bench.source.values["a"] = next(outcomes)
+        return inner(key)
+
+    bench.cache._load = then_fails
+    bench.cache.start("a", 0)
+    bench.pool.run()
+    assert bench.source.asked == ["a", "a"]
+    assert bench.value() is None
+    assert len(bench.failures) == 1
+
+
+def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Future[None]] = []
+
+    def no_memory(job: Callable[[], None], done: Future[None]) -> bool:
+        given.append(done)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.pool, "submit", no_memory)
+        with pytest.raises(MemoryError):
+            bench.cache.start("a", 0)
+    assert given[0].cancelled()
+    bench.load()
+    assert bench.value() == "value"

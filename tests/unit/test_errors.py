@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import get_args
 
 import pytest
@@ -134,3 +135,12 @@ def test_the_problems_of_a_part_are_put_below_its_path(above: str, below: str, p
     problems = Problems()
     problems.absorb(above, config_error(below, "is wrong", "hint"))
     assert problems.found == [Problem(path, "is wrong", "hint")]
+
+
+def test_a_refusal_and_a_configuration_error_survive_pickling() -> None:
+    refusal = Refusal("invalid_token", "expired", "Too old.", 5, "exp")
+    refused = pickle.loads(pickle.dumps(Refused(refusal)))
+    assert (type(refused), refused.refusal, str(refused)) == (Refused, refusal, "invalid_token (expired)")
+    given = ConfigError([Problem("a", "one"), Problem("b", "two", "so")])
+    error = pickle.loads(pickle.dumps(given))
+    assert (type(error), error.problems, str(error)) == (ConfigError, given.problems, str(given))

@@ -262,3 +262,16 @@ def test_a_forked_child_goes_on_counting() -> None:
 
 def test_an_event_is_a_value() -> None:
     assert Decided("g", "a", True, True, True) == Decided("g", "a", True, True, True)
+
+
+def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(
+    log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    reporter = Reporter("wicket", None, 10)
+    for error in (OSError("hunter2"), OSError(), KeyError("hunter2")):
+        reporter.fault("it failed", error)
+    clock.now += 60
+    reporter.fault("it failed", OSError())
+    assert [record.getMessage().splitlines()[0] for record in log.records] == [
+        f"it failed: {kind}" for kind in ("OSError", "KeyError", "OSError")
+    ]

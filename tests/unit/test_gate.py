@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import logging
 import os
 import subprocess
@@ -12,7 +13,9 @@ import textwrap
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +53,7 @@ from wicket import (
     Query,
     Request,
     Rules,
+    Secret,
     TokenIssuer,
 )
 from wicket.app import BrokenApp
@@ -677,3 +681,148 @@ def test_a_gate_is_built_by_a_file_and_settings_take_precedence(tmp_path: Path) 
         assert gate.decide(asks(token())).require().app_id == "acme"
     with Gate.from_file(str(path), name="other") as gate:
         assert gate.name == "other"
+
+
+# --- what a registry gives that it should not
+
+
+def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry(ACME=acme())
+    with over(registry) as gate:
+        assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
+        assert code(gate.verify(token(), app="ACME")) == "unknown_app"
+    assert registry.asked == [AppRef("id", "ACME")]
+    assert "the registry gave the app acme for another id, which is taken for unknown" in messages(caplog)
+
+
+def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    lax = acme(public_key="pub_acme", anonymous=True, credentials=[secret(OTHER_KEY)])
+    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    by_key = [("X-Key", "pub_acme")]
+    with over(Registry(pub_acme=lax), apps=[acme()], naming=naming) as gate:
+        assert code(gate.decide(Request(headers=by_key))) == "missing_token"
+        assert code(gate.decide(asks(token(key=OTHER_KEY), app=None, headers=by_key))) == "invalid_token"
+        assert gate.decide(asks(token(), app=None, headers=by_key)).allowed
+        assert gate.decide(asks(token(), headers=by_key)).allowed
+    assert "the registry gave the app acme, which is in code too and counts as it is there" in messages(caplog)
+
+
+def test_the_name_of_a_broken_app_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with over(Registry(**{"a-name-of-theirs": config_error("id", "is wrong")})) as gate:
+        assert code(gate.decide(asks(token(), app="a-name-of-theirs"))) == "config_invalid"
+    assert "a-name-of-theirs" not in caplog.text
+
+
+def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without_their_text(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("wicket.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    failing: dict[str, Any] = {f"app-{number}": OSError("password=hunter2") for number in range(5)}
+    registry = Registry(**failing, other=KeyError("password=hunter2"))
+
+    def faults() -> list[str]:
+        held = [text.splitlines()[0] for text in messages(caplog) if "the registry" in text]
+        caplog.clear()
+        return held
+
+    with over(registry) as gate:
+        for name in ("app-0", "app-1", "app-2", "other", "app-3"):
+            assert code(gate.decide(asks(token(), app=name))) == "apps_unavailable"
+        assert "hunter2" not in caplog.text
+        assert faults() == [f"the registry could not be asked for an app: {kind}" for kind in ("OSError", "KeyError")]
+        now[0] += 60
+        gate.decide(asks(token(), app="app-4"))
+        assert faults() == ["the registry could not be asked for an app: OSError"]
+
+
+# --- wrong settings
+
+
+async def hear_later(event: Decided) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "message"),
+    [
+        ({"realm": 5}, "realm", "must be a text"),
+        ({"error_docs": b"https://docs/"}, "error_docs", "must be a text"),
+        ({"on_event": 5}, "on_event", "must be a plain function of one event"),
+        ({"on_event": hear_later}, "on_event", "must be a plain function of one event"),
+        ({"clock": NOW}, "clock", "must be a function that gives the seconds since 1970"),
+        ({"limits": {"load_timeout": 5}}, "limits", "must be Limits"),
+        ({"naming": [TokenIssuer]}, "naming[0]", "is not a place that can be read there"),
+        ({"tokens": [Bearer]}, "tokens[0]", "is not a place that can be read there"),
+    ],
+)
+def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
+    assert problems_of(lambda: Gate([acme()], **settings)) == {path: message}
+
+
+def test_stated_lists_that_are_empty_are_honoured() -> None:
+    with gate_of(acme(issuer="https://id"), naming=[], tokens=[]) as gate:
+        assert gate.naming == ()
+        assert gate._house.tokens == ()
+        assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
+    assert problems_of(lambda: gate_of(acme(), acme_two(), naming=[])) == {"naming": UNNAMED}
+
+
+def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    Gate().close()
+    assert messages(caplog) == ["gate wicket: it has no app and no registry, so every request is refused"]
+    caplog.clear()
+    over(Registry()).close()
+    assert messages(caplog) == []
+
+
+def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    by_key = [Header("X-Key", "public_key")]
+    gate_of(acme(public_key="pub_acme"), acme_two(origins=[ORIGIN]), naming=by_key).close()
+    assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
+
+
+def test_of_three_apps_that_share_a_key_each_pair_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
+    shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
+    third = App("three", naming=BY_HEADER, **shared)
+    gate_of(acme(**shared), acme_two(**shared), third).close()
+    assert [text.split(" share ")[0] for text in messages(caplog)] == [
+        "apps acme and two",
+        "apps acme and three",
+        "apps two and three",
+    ]
+
+
+def digest_and_long() -> tuple[bytes, bytes]:
+    long = bytes(range(65))
+    return long, hashlib.sha256(long).digest()
+
+
+@pytest.mark.parametrize("values", [(KEY, KEY), (KEY, KEY + b"\0"), digest_and_long()])
+def test_two_secrets_that_are_one_key_for_hmac_are_the_same_secret(values: tuple[bytes, bytes]) -> None:
+    first, second = values
+    same = {"apps": "the apps 'acme' and 'two' have the same secret"}
+    for one, other in ((first, second), (second, first)):
+        apps = acme(credentials=[Secret(one)]), acme_two(credentials=[Secret(other)])
+        assert token(key=one) == token(key=other)
+        assert problems_of(lambda apps=apps: gate_of(*apps)) == same  # type: ignore[misc]
+
+
+# --- waiting in an event loop
+
+
+@pytest.mark.parametrize("first", ["load", "cancellation"])
+def test_a_cancellation_that_comes_along_with_the_load_is_not_swallowed(first: str) -> None:
+    async def hang_up() -> None:
+        done: Future[None] = Future()
+        task = asyncio.create_task(wicket.gate._wait(done, LONG))
+        await asyncio.sleep(0)
+        if first == "cancellation":
+            task.cancel()
+        done.set_result(None)
+        asyncio.get_running_loop().call_soon(task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(hang_up())

@@ -112,3 +112,18 @@ def test_attributes_replace_no_claim_and_claims_replace_any() -> None:
     attributes = {"sub": "evil", "exp": 1, "plan": "pro"}
     text = mint(acme(), "u", attributes=attributes, claims={"iat": 5, "plan": "free"}, now=NOW)
     assert read(text) == {"sub": "u", "exp": NOW + 3600, "iat": 5, "plan": "free"}
+
+
+@pytest.mark.parametrize(
+    ("subject", "settings"),
+    [
+        ("\ud800", {}),
+        ("u", {"claims": {"x": object()}}),
+        ("u", {"claims": {"x": "\udfff"}}),
+        ("u", {"claims": {(1, 2): "x"}}),
+        ("u", {"attributes": {"x": b"bytes"}}),
+    ],
+)
+def test_what_cannot_be_written_as_json_is_a_configuration_error(subject: str, settings: dict[str, Any]) -> None:
+    found = problems_of(lambda: mint(acme(), subject, now=NOW, **settings))
+    assert found == {"claims": "cannot be written as JSON in UTF-8"}

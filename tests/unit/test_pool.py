@@ -185,3 +185,49 @@ def test_a_forked_child_starts_with_nothing_queued(job: Gated) -> None:
     pool.after_fork()
     taken(submit(pool, lambda: None)).result(LONG)
     pool.close()
+
+
+def test_of_two_jobs_that_no_thread_can_run_none_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool("both", threads=2, queue=2)
+    nested: list[threading.Thread] = []
+    inner: list[Future[None] | None] = []
+
+    def fails_while_another_starts(self: threading.Thread) -> None:
+        if not nested:
+            nested.append(self)
+            inner.append(submit(pool, lambda: None))
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fails_while_another_starts)
+        outer = submit(pool, lambda: None)
+    assert (outer, inner) == (None, [None])
+    assert (len(pool._jobs), pool._threads) == (0, 0)
+    taken(submit(pool, lambda: None)).result(LONG)
+    pool.close()
+
+
+def test_what_else_keeps_a_thread_from_starting_is_raised_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_memory(self: threading.Thread) -> None:
+        raise MemoryError
+
+    pool = Pool("memory", threads=1, queue=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_memory)
+        with pytest.raises(MemoryError):
+            submit(pool, lambda: None)
+    taken(submit(pool, lambda: None)).result(LONG)
+    pool.close()
+
+
+def test_a_thread_that_ends_counts_no_more(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wicket.pool, "IDLE_SECONDS", 0.001)
+    pool = Pool("counted", threads=1, queue=1)
+    job.go.set()
+    taken(submit(pool, job)).result(LONG)
+    assert job.thread is not None
+    job.thread.join(LONG)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert submit(pool, lambda: None) is None

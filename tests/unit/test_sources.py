@@ -264,3 +264,17 @@ def test_a_reference_is_a_kind_and_a_value() -> None:
 )
 def test_a_place_that_can_never_be_read_is_a_configuration_error(build: Callable[[], Any]) -> None:
     problems_of(build)
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "pub\n", ANYTHING[5]])
+def test_public_keys_begin_with_visible_characters(prefix: str) -> None:
+    assert set(problems_of(lambda: PublicKeyBearer(prefix))) == {"prefix"}
+
+
+def test_a_public_key_bearer_names_by_a_kind_that_exists() -> None:
+    assert set(problems_of(lambda: PublicKeyBearer(kind=ANYTHING["nonsense"]))) == {"kind"}
+
+
+def test_a_path_has_no_hundredth_segment() -> None:
+    assert PathSegment(99).index == 99
+    assert set(problems_of(lambda: PathSegment(100))) == {"index"}

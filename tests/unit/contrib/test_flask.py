@@ -109,3 +109,72 @@ def test_two_gates_do_not_disturb_each_other() -> None:
     assert user.get("/me").get_json()[:2] == ["acme", "user-1"]
     assert user.get("/partners/me").get_json()["error"] == "unknown_app"
     assert partner.get("/partners/me").get_json() == ["p-1", "partner"]
+
+
+@pytest.mark.parametrize("path", ["me", "/me", "/me/", "//me", "/me\n"])
+@pytest.mark.parametrize("only", ["/me", "/me/*"])
+def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: str) -> None:
+    app = Flask("test")
+
+    @app.get("/me")
+    def open_to_all() -> str:
+        return "open"
+
+    app.add_url_rule("/other", "other", open_to_all)
+    Wicket(make_gate(), only=[only]).init_app(app)
+    client = app.test_client()
+    assert client.get("/other").text == "open"
+    assert client.get("/", environ_overrides={"PATH_INFO": path}).get_json()["error"] == "missing_token"
+
+
+def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
+    outer, inner = make_gate("acme"), make_gate("partner")
+    app, api = Flask("test"), Blueprint("api", "api", url_prefix="/api")
+
+    @api.get("/outer")
+    def of_outer() -> str:
+        return identity_of(request, outer).app_id
+
+    @api.get("/inner")
+    def of_inner() -> str:
+        return identity_of(request, inner).app_id
+
+    Wicket(outer).init_app(app)
+    Wicket(inner, exempt=["/api/*"]).init_app(api)
+    app.register_blueprint(api)
+    app.testing = True
+    user = as_user(app.test_client(), "user-1", app="acme", gate=outer)
+    assert user.get("/api/outer").text == "acme"
+    with pytest.raises(ConfigError, match="decided nothing"):
+        user.get("/api/inner")
+
+
+@pytest.mark.parametrize("kind", [Flask, Blueprint])
+def test_a_refusal_that_a_view_raises_is_answered(kind: type[Flask | Blueprint]) -> None:
+    app = Flask("test")
+    views: Flask | Blueprint = app if kind is Flask else Blueprint("api", "api")
+
+    @views.get("/read")
+    def read() -> str:
+        return decision_of(request).require("read").user_id
+
+    Wicket(make_gate(anonymous=True)).init_app(views)
+    if isinstance(views, Blueprint):
+        app.register_blueprint(views)
+    response = app.test_client().get("/read")
+    assert (response.status_code, response.get_json()["error"]) == (401, "missing_token")
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="wicket"'
+    gate = make_gate()
+    poor = as_user(app.test_client(), "user-1", app="acme", gate=gate).get("/read")
+    assert (poor.status_code, poor.get_json()["error"]) == (403, "insufficient_scope")
+    assert poor.get_json()["detail"] == "The token lacks a scope that this request needs: read."
+    assert as_user(app.test_client(), "user-1", app="acme", gate=gate, scope="read").get("/read").text == "user-1"
+
+
+def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
+    def view() -> str:
+        raise AssertionError
+
+    bare: Any = requires_identity
+    with pytest.raises(ConfigError, match="with parentheses"):
+        bare(view)

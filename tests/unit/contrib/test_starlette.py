@@ -150,3 +150,46 @@ def test_two_gates_do_not_disturb_each_other() -> None:
     assert partner.get("/partners/").json() == ["p-1", "partner"]
     with pytest.raises(ConfigError, match="partners"):
         user.get("/both")
+
+
+@pytest.mark.parametrize("path", ["/me%0A", "/me", "/me%2F"])
+@pytest.mark.parametrize("only", ["/me", "/me/*"])
+def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: str) -> None:
+    async def open_to_all(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("open")
+
+    routes = [Route("/me", open_to_all), Route("/other", open_to_all)]
+    app = Starlette(routes=routes, middleware=[Middleware(WicketMiddleware, gate=make_gate(), only=[only])])
+    client = TestClient(app)
+    assert client.get("/other").text == "open"
+    assert client.get(path).json()["error"] == "missing_token"
+
+
+def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
+    outer, inner = make_gate("acme"), make_gate("partner")
+    twins = {"outer": outer, "inner": inner}
+
+    async def of_gate(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(identity_of(request, twins[request.path_params["gate"]]).app_id)
+
+    door = Middleware(WicketMiddleware, gate=inner, only=["/gated/*"])
+    mounted = Starlette(routes=[Route("/gated/{gate}", of_gate), Route("/exempt/{gate}", of_gate)], middleware=[door])
+    app = Starlette(routes=[Mount("/", mounted)], middleware=[Middleware(WicketMiddleware, gate=outer)])
+    user = as_user(TestClient(app), "user-1", app="acme", gate=outer)
+    assert user.get("/exempt/outer").text == "acme"
+    with pytest.raises(ConfigError, match="decided nothing"):
+        user.get("/exempt/inner")
+
+
+def test_the_missing_scope_is_named() -> None:
+    response = as_user(make_client(make_gate()), "user-1", app="acme", scope="write").get("/read")
+    assert response.json()["detail"] == "The token lacks a scope that this request needs: read."
+
+
+def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
+    async def endpoint(request: Request) -> PlainTextResponse:
+        raise AssertionError
+
+    bare: Any = requires_identity
+    with pytest.raises(ConfigError, match="with parentheses"):
+        bare(endpoint)

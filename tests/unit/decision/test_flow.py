@@ -737,3 +737,43 @@ def test_a_place_with_a_bug_is_not_the_users_fault() -> None:
 def test_a_place_with_a_bug_does_not_break_another_refusal() -> None:
     decision = decided(asks(token(), headers=[ELSEWHERE]), acme(tokens=[Fails()]))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
+
+
+# --- an app in log-only opens no door to another
+
+
+@pytest.mark.parametrize("order", [("acme", "two"), ("two", "acme")])
+def test_an_app_and_a_broken_one_in_log_only_are_two_different_apps(order: tuple[str, str]) -> None:
+    first, second = order
+    request = asks(token(key=OTHER_KEY), app=first, query=f"appId={second}")
+    broken = BrokenApp("two", mode=Mode.LOG_ONLY)
+    decision = decided(request, acme(), broken, naming=BOTH_PLACES)
+    assert (decision.allowed, code(decision), decision.enforced) == (False, "invalid_request", True)
+    assert decision.app_id is None
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("order", [("acme", "nameless"), ("nameless", "acme")])
+def test_a_broken_app_that_nobody_can_name_is_enforced_whatever_the_other_name_says(
+    order: tuple[str, str], mode: Mode
+) -> None:
+    town = Town(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
+    naming = (Header("X-First"), Query("second"))
+    request = Request(headers=[("X-First", order[0])], query=f"second={order[1]}")
+    decision = decided(request, town=town, naming=naming)
+    assert (decision.allowed, code(decision), decision.enforced) == (False, "config_invalid", True)
+    assert decision.app_id is None
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_token_in_a_cookie_from_an_origin_that_is_only_reported_follows_the_apps_mode(mode: Mode) -> None:
+    app = acme(mode=mode, origin_mode=Mode.LOG_ONLY, **WITH_COOKIE)
+    decision = decided(cookied(token(), headers=[ELSEWHERE]), app)
+    enforced = mode is Mode.ENFORCE
+    assert (decision.allowed, code(decision), decision.enforced) == (not enforced, "origin_not_allowed", enforced)
+    assert not decision.identity.verified
+
+
+def test_a_token_in_a_cookie_from_an_origin_that_is_admitted_passes() -> None:
+    app = acme(origin_mode=Mode.LOG_ONLY, **WITH_COOKIE)
+    assert decided(cookied(token(), headers=[("Origin", ORIGIN)]), app).identity.verified

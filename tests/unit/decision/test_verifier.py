@@ -159,3 +159,16 @@ def test_times_claims_and_revocation_are_evaluated_though_the_signature_is_remem
 
 def test_claims_come_before_revocation() -> None:
     assert refused(acme(revocations=Revocations(before=NOW)), token(claims(exp=1))).reason == "expired"
+
+
+@pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
+def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int, kept: bool) -> None:
+    memory, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
+    first = verify(acme(), text, memory)
+    (remembered,) = memory._entries["acme"].values()
+    assert (remembered.kept is not None) is kept
+    second = verify(acme(), text, memory)
+    assert first.claims == second.claims
+    assert first.attributes == second.attributes
+    assert (second.user_id, second.expires_at) == ("user-1", NOW + 3600)
+    assert refused(acme(), text, memory, now=NOW + 4000).reason == "expired"

@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
-from tests.unit.support import OTHER_KEY, acme, asks, gate_of, token
+import wicket.asgi
+import wicket.wsgi
+from tests.unit.support import OTHER_KEY, acme, asks, gate_of, problems_of, token
 from wicket import App, Decision, Gate, Identity, Refusal, Refused
 from wicket.errors import STATUS, Code
 from wicket.http.answers import answer_refusal, answer_refused, answer_to, reason_phrase
@@ -171,3 +178,40 @@ def test_a_vendors_form_that_fails_gives_way_to_ours(errors: Any, gate: Gate, ca
 @pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (429, "Too Many Requests"), (599, "Refused")])
 def test_a_status_has_its_standard_words(status: int, phrase: str) -> None:
     assert reason_phrase(status) == phrase
+
+
+@pytest.mark.parametrize("status", [200, 302, 399, 600, "401", None])
+def test_a_vendors_form_is_never_a_success(status: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+        return status, {}
+
+    answer = refused(gate, Refusal("missing_token"), acme(errors=lax))
+    assert (answer.status, body(answer)["error"]) == (401, "missing_token")
+    assert headers(answer)["content-type"] == "application/problem+json"
+    assert "the errors of the app acme failed" in caplog.records[0].getMessage()
+
+
+def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    return 200, {"ok": True}
+
+
+@pytest.mark.parametrize("errors", [lax, raises])
+def test_both_doors_answer_in_our_form_where_the_vendors_fails(errors: Any) -> None:
+    gate = gate_of(acme(errors=errors))
+    page = Starlette(routes=[Route("/", lambda request: PlainTextResponse("open"))])
+    client = TestClient(wicket.asgi.WicketMiddleware(page, gate))
+    over_asgi = client.get("/")
+    flask = Flask("test")
+    flask.add_url_rule("/", view_func=lambda: "open")
+    flask.wsgi_app = wicket.wsgi.WicketMiddleware(flask.wsgi_app, gate)  # type: ignore[method-assign]
+    over_wsgi = flask.test_client().get("/")
+    assert over_asgi.status_code == over_wsgi.status_code == 401
+    assert over_asgi.headers["content-type"] == over_wsgi.headers["content-type"] == "application/problem+json"
+    assert over_asgi.json() == over_wsgi.get_json()
+    assert over_asgi.json()["error"] == "missing_token"
+
+
+@pytest.mark.parametrize("door", [wicket.asgi.WicketMiddleware, wicket.wsgi.WicketMiddleware])
+@pytest.mark.parametrize("given", [None, "wicket", Gate])
+def test_a_door_without_a_gate_is_a_configuration_error(door: Any, given: Any) -> None:
+    assert problems_of(lambda: door(lambda *args: None, gate=given)) == {"gate": "must be a Gate"}

@@ -122,3 +122,48 @@ def test_every_wrong_pattern_is_named_at_once() -> None:
         "exempt[1]",
         "optional",
     }
+
+
+@pytest.mark.parametrize("pattern", ["/admin", "/admin/*"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin",
+        "/admin/",
+        "/admin\n",
+        "admin",
+        "x:admin",
+        "*",
+        "/admin\x00",
+        "/\x1fadmin",
+        "/admin\x7f",
+        "/other\t",
+        "/%61dmin",
+        "/other;x=/admin",
+        "\\admin",
+        "/other/..\\admin",
+    ],
+)
+def test_what_a_router_may_take_for_a_gated_path_is_gated(pattern: str, path: str) -> None:
+    assert Paths(only=[pattern]).access(path) is GATED
+
+
+@pytest.mark.parametrize("path", ["/administrator", "/", "", "/other", "/other/admin"])
+def test_what_no_router_takes_for_a_gated_path_is_open(path: str) -> None:
+    assert Paths(only=["/admin"]).access(path) is OPEN
+
+
+def test_a_path_that_is_empty_is_the_root() -> None:
+    assert Paths(only=["/"]).access("") is GATED
+    assert Paths(exempt=["/"]).access("") is OPEN
+    assert Paths(exempt=["/docs"]).access("") is GATED
+
+
+def test_a_slash_at_the_end_of_an_exempt_path_makes_it_another_path() -> None:
+    assert Paths(exempt=["/docs"]).access("/docs/") is GATED
+    assert Paths(only=["/v1"], exempt=["/v1/"]).access("/v1/") is OPEN
+
+
+@pytest.mark.parametrize("pattern", ["/a\n", "/a\x00", "/\x7f"])
+def test_a_pattern_has_no_control_characters(pattern: str) -> None:
+    assert set(problems_of(lambda: Paths(only=[pattern]))) == {"only[0]"}

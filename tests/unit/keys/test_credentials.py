@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.unit.support import KEY, jwk, pem, private_key, problems_of, rsa_key
-from wicket import Jwks, PublicKey, Secret
+from wicket import ConfigError, Jwks, PublicKey, Secret
 
 RSA_NAMES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 TEXT = "x1-a-secret-of-thirty-two-bytes!"
@@ -99,7 +99,9 @@ def test_a_long_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_a_well_known_example_is_no_secret(value: bytes) -> None:
-    assert problems_of(lambda: Secret(value, allow_short=True)) == {"value": "is a well-known example, or one byte repeated"}
+    assert problems_of(lambda: Secret(value, allow_short=True)) == {
+        "value": "is a well-known example, or one byte repeated"
+    }
 
 
 def rsa_jwk() -> dict[str, Any]:
@@ -163,7 +165,9 @@ def test_one_quote_is_a_short_text() -> None:
 
 
 def test_a_lone_surrogate_is_no_text() -> None:
-    assert problems_of(lambda: Secret.from_text("\ud800" * 32)) == {"value": "has a byte order mark or half a character in it"}
+    assert problems_of(lambda: Secret.from_text("\ud800" * 32)) == {
+        "value": "has a byte order mark or half a character in it"
+    }
 
 
 @pytest.mark.parametrize("text", [b"bytes", 5, None])
@@ -372,3 +376,82 @@ def test_a_key_set_never_serves_hmac() -> None:
     assert problems_of(lambda: Jwks.static({"keys": []}, algorithms=["HS256"])) == {
         "algorithms": "'HS256' cannot serve a key set"
     }
+
+
+# --- what an attacker tried
+
+
+@pytest.mark.parametrize("allow_short", ["no", 1, None])
+def test_allow_short_is_true_or_false(allow_short: Any) -> None:
+    assert problems_of(lambda: Secret(KEY, allow_short=allow_short)) == {"allow_short": "must be true or false"}
+
+
+def der(algorithm: str) -> bytes:
+    encoded: bytes = private_key(algorithm).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        Secret,
+        lambda key: Secret.from_hex(key.hex()),
+        lambda key: Secret.from_text(key.hex()),
+        lambda key: Secret.from_base64(base64.b64encode(key).decode()),
+        lambda key: Secret.from_base64(base64.urlsafe_b64encode(key).decode()),
+        lambda key: Secret.from_text(base64.b64encode(key).decode()),
+        lambda key: Secret.from_text(base64.urlsafe_b64encode(key).decode()),
+        lambda key: Secret(base64.encodebytes(key)),
+    ],
+    ids=["der", "hex", "hex as text", "base64", "base64url", "base64 as text", "base64url as text", "in lines"],
+)
+def test_a_public_key_in_any_usual_spelling_is_no_secret(build: Callable[[bytes], Secret], algorithm: str) -> None:
+    wrong = {"value": "is the text of a public key, not a secret"}
+    assert problems_of(lambda: build(der(algorithm))) == wrong
+    text = pem(private_key(algorithm)).encode()
+    if build is not Secret:
+        assert problems_of(lambda: build(text)) == wrong
+
+
+def test_a_byte_order_mark_hides_no_public_key() -> None:
+    value = b"\xef\xbb\xbf" + pem(rsa_key()).encode()
+    assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
+
+
+def test_a_secret_that_stands_in_place_of_an_algorithm_is_not_quoted() -> None:
+    for build in (
+        lambda: Secret(KEY, algorithms=[TEXT]),
+        lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=[TEXT]),
+        lambda: Jwks.static({"keys": []}, algorithms=[TEXT]),
+    ):
+        assert problems_of(build)["algorithms"].startswith("another value cannot serve")
+    assert problems_of(lambda: Secret(KEY, algorithms=["0123456789"]))["algorithms"].startswith("'0123456789' ")
+
+
+def told(error: BaseException | None) -> str:
+    """All that an exception and those behind it tell."""
+    if error is None:
+        return ""
+    return f"{error!s} {error.args!r} {vars(error)!r} {told(error.__context__)} {told(error.__cause__)}"
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", chr(0xD800), chr(0xDFFF)])
+@pytest.mark.parametrize("form", ["{mark}{text}", "{text}{mark}", "{mark} {text}"])
+def test_a_text_with_a_mark_or_half_a_character_is_refused_and_never_told(form: str, mark: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Secret.from_text(form.format(mark=mark, text=TEXT))
+    assert [problem.path for problem in caught.value.problems] == ["value"]
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+    assert TEXT[:8] not in told(caught.value)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_public_key_in_der_is_known_though_an_older_pyjwt_knows_it_not(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jwt.algorithms.HMACAlgorithm.prepare_key", lambda self, key: key)
+    for build in (Secret, lambda key: Secret.from_text(base64.b64encode(key).decode())):
+        assert problems_of(lambda build=build: build(der(algorithm))) == {  # type: ignore[misc]
+            "value": "is the text of a public key, not a secret"
+        }

@@ -192,3 +192,10 @@ def test_every_vendor_goes_by_its_name(name: str) -> None:
     profile = profiles.BY_NAME[name]
     assert profile.name == name
     assert getattr(profiles, name) is profile
+
+
+@pytest.mark.parametrize("name", ["required", "types", "optional"])
+def test_lists_of_names_hold_only_names(name: str) -> None:
+    changes: Any = {name: ["jti", 5]}
+    assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}
+    assert problems_of(lambda: Profile("bare")("acme", **changes)) == {name: "must be a list of names"}

@@ -309,3 +309,59 @@ def test_no_problem_quotes_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_settings_in_code_take_precedence_over_the_file(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'door'\n" + GOOD), name="window")
     assert gate.name == "window"
+
+
+CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
+
+
+@pytest.mark.parametrize(
+    ("wild", "path"),
+    [
+        ('scopes = [["x"]]', "apps[1].scopes[0]"),
+        ('origins = [["x"]]', "apps[1].origins[0]"),
+        ("rules = { self = 1 }", "apps[1]"),
+        ("rules = { credentials = 1 }", "apps[1].rules.credentials"),
+        (f"naming = ['path:{'9' * 5000}']", "apps[1].naming[0]"),
+        ("naming = ['path:²']", "apps[1].naming[0]"),
+        (f"{CREDENTIAL}encoding = ['hex']\nenv = 'ACME_SECRET'", "apps[1].credentials[0].encoding"),
+        (f"{CREDENTIAL}encoding = 'hex'\nfile = \"a\\u0000b\"", "apps[1]"),
+        (f"{CREDENTIAL}encoding = 'hex'\nenv = \"a\\u0000b\"", "apps[1].credentials[0].env"),
+        (
+            f"{CREDENTIAL}encoding = 'hex'\nenv = 'ACME_SECRET'\nalgorithms = [['HS256']]",
+            "apps[1].credentials[0].algorithms",
+        ),
+    ],
+)
+def test_whatever_an_app_holds_its_neighbour_goes_on(
+    tmp_path: Path, wild: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = f"{GOOD}[[apps]]\nid = 'wild'\npublic_key = 'pub_wild'\n{wild}\n"
+    gate = Gate.from_file(write(tmp_path, text))
+    (app,) = gate.apps
+    assert [broken.id for broken in gate.broken] == ["wild"]
+    good = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
+    assert gate.decide(good).allowed
+    refusal = gate.decide(Request(headers=[("Authorization", "Bearer pub_wild")])).refusal
+    assert refusal is not None
+    assert refusal.code == "config_invalid"
+    assert f"{path}: " in caplog.text
+    assert any(each.startswith(path) for each in problems_of(tmp_path, text, strict=True))
+
+
+def test_a_number_that_is_too_long_makes_the_file_unreadable(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, f"{GOOD}[[apps]]\nid = 'wild'\nrules = {{ skew = {'9' * 5000} }}\n")
+    assert set(problems) == {""}
+    assert "is not TOML: a number is too long" in problems[""]
+
+
+@pytest.mark.parametrize("value", ["sk_live_secretvalue", "not-a-name", "A" * 65, "ACME SECRET", "1ACME"])
+def test_a_secret_that_stands_in_place_of_its_variable_is_not_quoted(tmp_path: Path, value: str) -> None:
+    text = f"[[apps]]\nid = 'a'\n{CREDENTIAL}encoding = 'hex'\nenv = '{value}'\n"
+    problem = problems_of(tmp_path, text)["apps[0].credentials[0].env"]
+    assert "the environment variable of that name is not set" in problem
+    assert value not in problem
+
+
+def test_the_name_of_a_variable_that_is_not_set_is_said(tmp_path: Path) -> None:
+    text = f"[[apps]]\nid = 'a'\n{CREDENTIAL}encoding = 'hex'\nenv = 'NO_SUCH_VARIABLE'\n"
+    assert "NO_SUCH_VARIABLE is not set" in problems_of(tmp_path, text)["apps[0].credentials[0].env"]

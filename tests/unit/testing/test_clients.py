@@ -152,3 +152,21 @@ def test_a_clock_stands_still_until_it_is_moved() -> None:
     assert clock() == before == int(before)
     clock.advance(-10)
     assert clock() == before - 10
+
+
+class Elsewhere:
+    """A place of a user's own, which no client can be told to fill."""
+
+    def read(self, request: Any) -> str | None:
+        return None
+
+
+@pytest.mark.parametrize("tokens", [[], [Elsewhere()]])
+def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> None:
+    app = App("acme", credentials=[secret("acme")], tokens=tokens)
+    gate = Gate([app])
+    client = starlette_client(gate)
+    before = dict(client.headers)
+    assert as_user(client, "user-1", app="acme") is client
+    assert dict(client.headers) == before
+    assert client.get("/").json()["error"] == "missing_token"
