@@ -212,7 +212,8 @@ class Cache(Generic[K, V]):
                 flight.demands.append(keep)
 
     def _run(self, key: K) -> None:
-        for again in itertools.count():
+        again = False
+        while True:
             loaded: Loaded[V] | None = None
             failure: BaseException | None = None
             held = self._slots.get(key)
@@ -228,6 +229,7 @@ class Cache(Generic[K, V]):
                     del self._flights[key]
                     self._publish(key, loaded, failure)
                     break
+                again = True
         if failure is not None:
             self._on_failure(key, failure)
 

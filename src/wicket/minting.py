@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from jwt.algorithms import get_default_algorithms
 
@@ -14,6 +13,8 @@ from wicket import base64url
 from wicket.app import App
 from wicket.errors import ConfigError, Problem, config_error
 from wicket.keys import Secret
+
+LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 
 
 def mint(
@@ -38,7 +39,10 @@ def mint(
         raise config_error("credentials", "hold no shared secret, so nothing can be signed for this app")
     rules = app.rules
     least, most = rules.min_lifetime or 0, rules.max_lifetime
-    whole = int(ttl) if math.isfinite(ttl) else -1
+    for name, given in (("ttl", ttl), ("now", now)):
+        if given is not None and not (isinstance(given, (int, float)) and abs(given) <= LATEST):
+            raise config_error(name, "must be a number of seconds")
+    whole = int(ttl)
     if whole < least or (most is not None and whole > most):
         bounds = f"{least:g} to {most:g}" if most is not None else f"at least {least:g}"
         raise ConfigError([Problem("ttl", f"must be {bounds} seconds for this app")])
@@ -71,6 +75,6 @@ def mint(
 
 def _segment(value: Mapping[str, Any]) -> str:
     try:
-        return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-    except (TypeError, ValueError):
+        return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError):
         raise config_error("claims", "cannot be written as JSON in UTF-8") from None

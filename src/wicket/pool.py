@@ -67,11 +67,13 @@ class Pool:
         except BaseException as error:
             with self._wake:
                 self._threads -= 1
-                # A thread that runs will take the job; one that is only being started may fail as this one did.
-                lost = self._alive == 0 and job in self._jobs
+                # Where there is no thread left, or the interpreter goes down, one that runs may still take the job; one
+                # that is only being started may fail as this one did.
+                expected = isinstance(error, RuntimeError)
+                lost = job in self._jobs and not (expected and self._alive)
                 if lost:
                     self._jobs.remove(job)
-            if not isinstance(error, RuntimeError):  # no thread left, or the interpreter goes down
+            if not expected:
                 raise
             return not lost
         return True
@@ -109,10 +111,10 @@ class Pool:
                 outcome = None
             with wake:
                 self._running -= Counter([job.lane])
-            if outcome is None:
-                job.done.set_result(None)
-            else:
+            if outcome is not None:
                 job.done.set_exception(outcome)
+            else:
+                job.done.set_result(None)
             del job, outcome  # a thread that waits must not keep the last job's app alive
 
     def _next(self) -> _Job | None:

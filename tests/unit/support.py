@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -14,6 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wicket import App, ConfigError, Gate, Header, Refusal, Refused, Request, Secret
 from wicket.base64url import encode
+from wicket.cache import Cache, Loaded, Times
+from wicket.decision.choice import KeySets
+from wicket.keys.keyset import Generation, SourceRef
+from wicket.keys.unknown import UnknownKids
 from wicket.pool import Pool
 
 NOW = 1_800_000_000
@@ -152,7 +156,7 @@ class HandPool(Pool):
         self.jobs: list[tuple[Callable[[], None], Future[None]]] = []
         self.full = False
 
-    def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
+    def submit(self, job: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
         if self.full:
             return False
         self.jobs.append((job, done))
@@ -165,3 +169,25 @@ class HandPool(Pool):
             job()
             done.set_result(None)
         return len(jobs)
+
+
+def no_key_sets() -> KeySets:
+    """The key sets of a gate whose apps have none: nothing is ever fetched."""
+
+    def load(ref: SourceRef, held: Generation | None) -> Loaded[Generation] | None:
+        raise AssertionError("nothing is to be fetched")
+
+    times = Times(lifetime=1, stale=1, absent=1, backoff_first=1, backoff_last=1, timeout=1)
+    pool = Pool("none", threads=1, queue=1)
+    cache = Cache(load, pool=pool, times=times, size=1, absent_size=1, on_failure=lambda ref, error: None)
+    return KeySets(cache, UnknownKids(first=1, every=1, remembered=1, on_spent=lambda ref: None))
+
+
+def loads(source: Callable[[Any], Any]) -> Callable[[Any, Any], Loaded[Any] | None]:
+    """A function of a key as the loader of a cache."""
+
+    def load(key: Any, held: Any) -> Loaded[Any] | None:
+        value = source(key)
+        return None if value is None else Loaded(value)
+
+    return load

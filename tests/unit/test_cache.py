@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from tests.unit.support import Clock, HandPool
+from tests.unit.support import Clock, HandPool, loads
 from wicket.cache import Cache, Slot, Times
 from wicket.pool import Pool
 
@@ -40,7 +40,7 @@ class Bench:
         self.source = Source()
         self.failures: list[tuple[str, BaseException]] = []
         self.cache: Cache[str, Any] = Cache(
-            self.source,
+            loads(self.source),
             pool=self.pool,
             times=TIMES,
             size=size,
@@ -315,7 +315,7 @@ def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: 
                 bench.source.values["a"] = "new"
         return bench.source(key)
 
-    bench.cache._load = overtaken
+    bench.cache._load = loads(overtaken)
     bench.cache.start("a", 0)
     bench.pool.run()
     assert bench.source.asked == ["a", "a"]
@@ -336,7 +336,7 @@ def test_a_forked_child_forgets_the_loads_and_keeps_the_values(bench: Bench) -> 
 class EagerPool(Pool):
     """A pool whose thread is done before `submit` returns, as a real one may be."""
 
-    def submit(self, job: Callable[[], None], done: Future[None]) -> bool:
+    def submit(self, job: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
         job()
         done.set_result(None)
         return True
@@ -344,7 +344,7 @@ class EagerPool(Pool):
 
 def test_a_load_that_is_done_before_submit_returns_is_believed() -> None:
     cache: Cache[str, str] = Cache(
-        str.upper,
+        loads(str.upper),
         pool=EagerPool("eager", threads=1, queue=1),
         times=TIMES,
         size=1,
@@ -360,7 +360,7 @@ def test_a_load_that_is_done_before_submit_returns_is_believed() -> None:
 def test_a_load_on_a_real_pool_is_believed() -> None:
     pool = Pool("real", threads=1, queue=1)
     cache: Cache[str, str] = Cache(
-        str.upper, pool=pool, times=TIMES, size=1, absent_size=1, on_failure=lambda key, error: None
+        loads(str.upper), pool=pool, times=TIMES, size=1, absent_size=1, on_failure=lambda key, error: None
     )
     started = cache.start("a", 0)
     assert started is not None
@@ -378,7 +378,7 @@ def loading_under(bench: Bench, keep: Callable[[str, Any], bool], times: int) ->
             bench.cache.outdate(keep)
         return bench.source(key)
 
-    bench.cache._load = overtaken
+    bench.cache._load = loads(overtaken)
 
 
 def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None:
@@ -422,9 +422,9 @@ def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> N
     outcomes: Any = iter(["value", OSError()])
     inner = bench.cache._load
 
-    def then_fails(key: str) -> Any:
+    def then_fails(key: str, held: Any) -> Any:
         bench.source.values["a"] = next(outcomes)
-        return inner(key)
+        return inner(key, held)
 
     bench.cache._load = then_fails
     bench.cache.start("a", 0)
@@ -437,7 +437,7 @@ def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> N
 def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Future[None]] = []
 
-    def no_memory(job: Callable[[], None], done: Future[None]) -> bool:
+    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable) -> bool:
         given.append(done)
         raise MemoryError
 

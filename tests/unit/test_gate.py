@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+import wicket.drivers
 import wicket.gate
 from tests.unit.support import (
     BY_HEADER,
@@ -816,7 +817,7 @@ def test_two_secrets_that_are_one_key_for_hmac_are_the_same_secret(values: tuple
 def test_a_cancellation_that_comes_along_with_the_load_is_not_swallowed(first: str) -> None:
     async def hang_up() -> None:
         done: Future[None] = Future()
-        task = asyncio.create_task(wicket.gate._wait(done, LONG))
+        task = asyncio.create_task(wicket.drivers._wait(done, LONG))
         await asyncio.sleep(0)
         if first == "cancellation":
             task.cancel()

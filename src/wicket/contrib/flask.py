@@ -12,9 +12,9 @@ from werkzeug.local import LocalProxy
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import Refused, config_error
+from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.answers import answer_refused, answer_to
+from wicket.http.answers import answer_refusal, answer_refused, answer_to
 from wicket.http.demands import demand, name_of
 from wicket.http.paths import Access, Paths
 from wicket.request import Answer
@@ -33,7 +33,10 @@ class RefusedResponse(Refused, HTTPException):
         Refused.__init__(self, refused.refusal)
         self.code = answer.status
         self.description = refused.refusal.detail
-        self.response = _response(answer)
+        self.response = self.answer = _response(answer)
+
+    def __reduce__(self) -> tuple[type[Refused], tuple[Refusal]]:
+        return Refused, (self.refusal,)
 
 
 class Wicket:
@@ -59,8 +62,12 @@ class Wicket:
             app.before_request(self._before_view)
 
     def _answer(self, refused: Refused) -> Response:
-        decision = decision_of(request, self.gate)
-        return _response(answer_refused(self.gate, decision, refused))
+        if isinstance(refused, RefusedResponse):  # it was raised by an accessor, which knows whose refusal it is
+            return refused.answer
+        held = request.environ.get(f"{self.gate.name}.decision")
+        if isinstance(held, Decision) and self.gate.made(held):
+            return _response(answer_refused(self.gate, held, refused))
+        return _response(answer_refusal(self.gate, refused.refusal, None, token_sent=False))
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)

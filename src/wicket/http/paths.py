@@ -74,5 +74,7 @@ def _checked(problems: Problems, name: str, patterns: Iterable[str]) -> tuple[st
         if not isinstance(pattern, str) or not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             problems.add(f"{name}[{index}]", "must be a path that starts with /, exact or ending in /*")
         elif not _plain(pattern):
-            problems.add(f"{name}[{index}]", "must not have empty or dot segments")
+            problems.add(
+                f"{name}[{index}]", "must mean only itself: no empty or dot segments, no encoded or control characters"
+            )
     return found

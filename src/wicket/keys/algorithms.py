@@ -40,6 +40,8 @@ _TABLE: Final[dict[str, Algorithm]] = {
 HASH_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """The HMAC algorithms, with the least number of bytes that their keys must have (RFC 7518 section 3.2)."""
 
+_BLOCK: Final = {"HS256": (hashlib.sha256, 64), "HS384": (hashlib.sha384, 128), "HS512": (hashlib.sha512, 128)}
+
 ASYMMETRIC: Final = frozenset(_TABLE) - HASH_BYTES.keys()
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -70,8 +72,10 @@ class Key:
 
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
     """Prepare a shared secret. Two spellings that HMAC takes for the same key have the same fingerprint (RFC 2104)."""
-    block = hashlib.sha256(value).digest() if len(value) > 64 else value
-    return Key(kid, tuple(algorithms), hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
+    names = tuple(algorithms)
+    digest, block_bytes = _BLOCK[names[0]]
+    block = digest(value).digest() if len(value) > block_bytes else value
+    return Key(kid, names, hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 
 
 def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey, *, issuer: str | None = None) -> Key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
@@ -112,4 +113,4 @@ def test_a_wrong_call_exits_with_2(args: list[str]) -> None:
 
 
 def test_every_kind_of_failure_has_its_meaning() -> None:
-    assert set(_MEANING) == set(Kind.__args__)
+    assert set(_MEANING) == set(get_args(Kind))

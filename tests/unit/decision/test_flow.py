@@ -19,6 +19,8 @@ from tests.unit.support import (
     acme,
     asks,
     claims,
+    loads,
+    no_key_sets,
     secret,
     segment,
     token,
@@ -63,7 +65,7 @@ class Town:
         self.clock = Clock()
         self.waits: list[float] = []
         self.cache: Cache[AppRef, App | BrokenApp] = Cache(
-            self.load,
+            loads(self.load),
             pool=self.pool,
             times=TIMES,
             size=10,
@@ -88,6 +90,7 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> H
         "registry": town.cache if town else None,
         "naming": BY_HEADER,
         "tokens": (Bearer(),),
+        "key_sets": no_key_sets(),
         "memory": SignatureMemory(total=10, per_app=10, max_bytes=4096),
         "mode": None,
         "clock": lambda: NOW,

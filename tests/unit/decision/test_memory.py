@@ -10,7 +10,7 @@ from tests.unit.support import KEY, OTHER_KEY
 from wicket.decision.memory import SignatureMemory, Signed
 from wicket.keys.algorithms import hmac_key
 
-SIGNED = Signed(b"{}", {}, None)
+SIGNED = Signed(b"{}", {})
 
 
 def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureMemory:
@@ -130,7 +130,7 @@ def test_the_name_does_not_change_with_the_keys_id() -> None:
 
 @pytest.mark.parametrize("secret", ["user-1", "payload"])
 def test_the_repr_of_a_signature_tells_nothing(secret: str) -> None:
-    assert secret not in repr(Signed(b'{"payload": 1}', {"sub": "user-1"}, "k1"))
+    assert secret not in repr(Signed(b'{"payload": 1}', {"sub": "user-1"}))
 
 
 def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
@@ -141,8 +141,8 @@ def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
 @pytest.mark.parametrize(("members", "kept"), [(1, True), (64, True), (65, False), (1000, False)])
 def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -> None:
     payload, held = payload_of(members)
-    signed = Signed.of(payload, held, "k1")
-    assert (signed.payload, signed.key_id, signed.kept is held) == (payload, "k1", kept)
+    signed = Signed.of(payload, held)
+    assert (signed.payload, signed.kept is held) == (payload, kept)
     assert (signed.kept is None) is not kept
     assert signed.claims == held
 
@@ -150,4 +150,4 @@ def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -
 @pytest.mark.parametrize("nested", [[[]] * 80, [{}] * 80, list(range(80))])
 def test_what_is_nested_in_a_claim_counts_too(nested: object) -> None:
     held = {"a": nested}
-    assert Signed.of(json.dumps(held).encode(), held, None).kept is None
+    assert Signed.of(json.dumps(held).encode(), held).kept is None

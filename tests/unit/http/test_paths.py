@@ -101,7 +101,9 @@ def test_a_pattern_is_a_path_or_a_path_and_a_star(name: str, pattern: Any) -> No
 
 @pytest.mark.parametrize("pattern", ["//docs", "/docs/../a", "/./docs", "/a\\b", "/%61", "/a;b"])
 def test_a_pattern_means_only_itself(pattern: str) -> None:
-    assert problems_of(lambda: Paths(exempt=[pattern])) == {"exempt[0]": "must not have empty or dot segments"}
+    assert problems_of(lambda: Paths(exempt=[pattern])) == {
+        "exempt[0]": "must mean only itself: no empty or dot segments, no encoded or control characters"
+    }
 
 
 @pytest.mark.parametrize("name", ["only", "exempt", "optional"])

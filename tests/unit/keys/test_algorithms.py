@@ -123,7 +123,7 @@ def test_a_fingerprint_is_that_of_the_material_alone() -> None:
 
 
 def test_the_repr_of_a_key_holds_no_material() -> None:
-    assert repr(hmac_key("a", ("HS256",), KEY)) == "Key(kid='a', algorithms=('HS256',))"
+    assert repr(hmac_key("a", ("HS256",), KEY)) == "Key(kid='a', algorithms=('HS256',), issuer=None)"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""A key set is one immutable value: what serves, what was skipped and why, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from tests.unit.support import jwk, private_key, rsa_key
+from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set, read_members
+from wicket.keys.urls import check_url
+
+URL = check_url("https://id.example.com/keys?tenant=1")
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+SOURCE = KeySource(URL, None, ALGORITHMS)
+
+
+def kids(keys: Any) -> list[str | None]:
+    return [key.kid for key in keys]
+
+
+def test_a_source_names_the_host_that_is_asked_first() -> None:
+    assert SOURCE.host == "id.example.com"
+    assert KeySource(None, "https://Issuer.example.com/tenant", ALGORITHMS).host == "issuer.example.com"
+    assert KeySource(URL, "https://issuer.example.com", ALGORITHMS).host == "id.example.com"
+
+
+def test_a_source_is_shown_without_its_query() -> None:
+    assert SOURCE.public == "https://id.example.com/keys"
+    assert KeySource(None, "https://issuer.example.com/a?b", ALGORITHMS).public == "https://issuer.example.com/a"
+
+
+def test_sources_are_told_apart_by_app_url_and_algorithms() -> None:
+    refs = {
+        SourceRef("a", SOURCE),
+        SourceRef("a", KeySource(URL, None, ALGORITHMS)),
+        SourceRef("b", SOURCE),
+        SourceRef("a", KeySource(URL, None, ("RS256",))),
+        SourceRef("a", KeySource(URL, "https://issuer.example.com", ALGORITHMS)),
+        SourceRef("a", KeySource(check_url("https://id.example.com/keys"), None, ALGORITHMS)),
+    }
+    assert len(refs) == 5
+
+
+BROKEN: list[tuple[object, str]] = [
+    (None, "a key must be a JSON object"),
+    ([], "a key must be a JSON object"),
+    ({}, "its kty and crv name no kind of key that signs"),
+    ({"kty": "oct"}, "a secret (kty oct) is never taken from a key set"),
+    ({"kty": "oct", "k": "AAAA", "alg": "RS256"}, "a secret (kty oct) is never taken from a key set"),
+    ({"kty": ["RSA"]}, "its kty and crv name no kind of key that signs"),
+    ({"kty": "RSA", "alg": ["RS256"]}, "its alg is not a string"),
+    ({"kty": "RSA", "kid": 5}, "its kid is not a string"),
+    ({"kty": "RSA", "use": "enc"}, "its use is not sig"),
+    ({"kty": "RSA", "key_ops": ["encrypt"]}, "its key_ops do not have verify"),
+    ({"kty": "RSA", "n": "AQAB"}, "its member e is not a string"),
+]
+
+
+def test_a_broken_member_is_skipped_with_its_reason_and_the_others_serve() -> None:
+    members = [jwk(rsa_key(), kid="first"), *(member for member, _ in BROKEN), jwk(private_key("ES256"), kid="last")]
+    held = read_key_set(members, SOURCE)
+    assert kids(held.keys) == ["first", "last"]
+    assert held.skipped == tuple(f"keys[{index}]: {why}" for index, (_, why) in enumerate(BROKEN, 1))
+
+
+def test_a_reason_never_quotes_the_key() -> None:
+    member = jwk(private_key("ES256"), kid="hunter2", y="hunter2hunter2", x="hunter2")
+    held = read_key_set([member], SOURCE)
+    assert held.keys == ()
+    assert "hunter2" not in held.skipped[0]
+
+
+def test_the_algorithm_of_a_key_binds_it() -> None:
+    members = [
+        jwk(rsa_key(), kid="free"),
+        jwk(rsa_key(), kid="bound", alg="RS256"),
+        jwk(rsa_key(), kid="other", alg="RS512"),
+        jwk(rsa_key(), kid="none", alg="none"),
+        jwk(rsa_key(), kid="hmac", alg="HS256"),
+        jwk(private_key("Ed448"), kid="ed", alg="Ed448"),
+    ]
+    held = read_key_set(members, SOURCE)
+    assert {key.kid: key.algorithms for key in held.keys} == {
+        "free": ("RS256",),
+        "bound": ("RS256",),
+        "ed": ("Ed448",),
+    }
+    assert len(held.skipped) == 3
+
+
+def test_an_exponent_and_a_modulus_have_bounds() -> None:
+    huge: dict[str, Any] = {**jwk(rsa_key()), "e": "Af" + "_" * 510}
+    wide = {**jwk(rsa_key()), "n": "f" + "_" * 2730}
+    even = {**jwk(rsa_key()), "e": "AQAC"}
+    held = read_key_set([huge, wide, even], SOURCE)
+    assert held.keys == ()
+    assert [each.partition(": ")[2] for each in held.skipped[:2]] == [
+        "its member e is too long",
+        "its member n is too long",
+    ]
+
+
+def test_keys_carry_the_issuer_of_their_source() -> None:
+    held = read_key_set([jwk(rsa_key())], KeySource(None, "https://issuer.example.com", ALGORITHMS))
+    assert [key.issuer for key in held.keys] == ["https://issuer.example.com"]
+    keys, _ = read_members([jwk(rsa_key())], ALGORITHMS, None)
+    assert [key.issuer for key in keys] == [None]
+
+
+def test_the_ids_of_a_set_are_those_of_the_keys_that_serve() -> None:
+    members = [jwk(rsa_key(), kid="a"), jwk(rsa_key(), kid="a"), jwk(rsa_key()), {"kty": "oct", "kid": "b"}]
+    assert read_key_set(members, SOURCE).kids == {"a"}
+    assert read_key_set([], SOURCE).kids == frozenset()
+
+
+def test_a_kid_picks_its_keys_and_those_that_have_none() -> None:
+    held = read_key_set([jwk(rsa_key(), kid="a"), jwk(private_key("RS256"), kid="b"), jwk(rsa_key())], SOURCE)
+    assert kids(held.select("RS256", "a")) == ["a", None]
+    assert kids(held.select("RS256", "unknown")) == [None]
+    assert held.select("ES256", "a") == ()
+
+
+def test_two_keys_of_one_kid_are_told_apart_by_the_algorithm() -> None:
+    held = read_key_set([jwk(rsa_key(), kid="a"), jwk(private_key("ES256"), kid="a")], SOURCE)
+    assert [key.algorithms for key in held.select("RS256", "a")] == [("RS256",)]
+    assert [key.algorithms for key in held.select("ES256", "a")] == [("ES256",)]
+    assert held.select("EdDSA", "a") == ()
+
+
+def test_at_most_four_keys_of_one_kid_are_tried() -> None:
+    held = read_key_set([jwk(rsa_key(), kid="a")] * 6, SOURCE)
+    assert len(held.select("RS256", "a")) == 4
+
+
+@pytest.mark.parametrize(
+    ("members", "tried"),
+    [
+        ([{"kid": "a"}], ["a"]),
+        ([{}], [None]),
+        ([{"kid": "a"}, {"kid": "b"}], []),
+        ([{"kid": "a"}, {}], []),
+        ([], []),
+    ],
+)
+def test_without_a_kid_a_remote_set_is_tried_only_if_exactly_one_key_fits(
+    members: list[dict[str, str]], tried: list[str | None]
+) -> None:
+    made = [jwk(rsa_key(), **each) for each in members]
+    held = read_key_set([*made, jwk(private_key("ES256"), kid="unfit")], SOURCE)
+    assert kids(held.select("RS256", None)) == tried
+
+
+def test_a_generation_cannot_be_changed() -> None:
+    held = Generation(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
+    assert (held.address, held.empty_seen) == (None, False)
+    with pytest.raises(FrozenInstanceError):
+        held.etag = "other"  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        held.keys.keys = ()  # type: ignore[misc]

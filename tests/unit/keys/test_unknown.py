@@ -1,0 +1,144 @@
+"""Anybody can invent a kid: how often that may cause a fetch, on a clock that the test turns by hand."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.unit.support import Clock
+from wicket.keys.keyset import KeySource, SourceRef
+from wicket.keys.unknown import UnknownKids
+from wicket.keys.urls import check_url
+
+MINE = SourceRef("mine", KeySource(check_url("https://id.example.com/"), None, ("RS256",)))
+OTHER = SourceRef("other", MINE.source)
+
+
+class Bench:
+    def __init__(self, first: int = 2, every: float = 30, remembered: float = 60) -> None:
+        self.clock = Clock()
+        self.spent: list[SourceRef] = []
+        self.kids = UnknownKids(
+            first=first, every=every, remembered=remembered, on_spent=self.spent.append, clock=self.clock
+        )
+
+    def flood(self, source: SourceRef = MINE, count: int = 100) -> int:
+        """How many of so many new kids may be fetched for."""
+        return sum(self.kids.may_fetch(source, f"kid-{self.clock.now}-{index}", 1) for index in range(count))
+
+
+def test_two_fetches_are_allowed_at_first() -> None:
+    bench = Bench()
+    assert [bench.kids.may_fetch(MINE, kid, 1) for kid in "abcd"] == [True, True, False, False]
+    assert bench.spent == [MINE, MINE]
+
+
+def test_then_one_every_thirty_seconds() -> None:
+    bench = Bench()
+    bench.flood()
+    bench.clock.now += 29.9
+    assert bench.flood() == 0
+    bench.clock.now += 0.1
+    assert bench.flood() == 1
+    assert bench.flood() == 0
+    bench.clock.now += 30
+    assert bench.flood() == 1
+
+
+def test_attempts_that_were_refused_do_not_put_the_next_one_off() -> None:
+    bench = Bench()
+    bench.flood()
+    for _ in range(60):
+        bench.clock.now += 0.5
+        allowed = bench.flood(count=1)
+    assert allowed == 1
+
+
+def test_a_flood_of_an_hour_has_two_fetches_and_one_per_thirty_seconds() -> None:
+    bench = Bench()
+    fetches = 0
+    for _ in range(3600):
+        fetches += bench.flood(count=3)
+        bench.clock.now += 1
+    assert fetches <= 2 + 3600 / 30
+
+
+def test_after_a_quiet_minute_the_whole_budget_is_back_and_no_more() -> None:
+    bench = Bench()
+    bench.flood()
+    bench.clock.now += 59
+    assert bench.flood() == 1
+    bench.clock.now += 3600
+    assert bench.flood() == 2
+
+
+def test_the_budget_of_one_source_is_nothing_to_another() -> None:
+    bench = Bench()
+    assert bench.flood(MINE, 1000) == 2
+    assert bench.flood(OTHER) == 2
+
+
+def test_a_kid_known_to_be_absent_costs_nothing_and_causes_nothing() -> None:
+    bench = Bench()
+    bench.kids.remember(MINE, "a", 1)
+    assert [bench.kids.may_fetch(MINE, "a", 1) for _ in range(5)] == [False] * 5
+    assert bench.spent == []
+    assert bench.flood() == 2
+
+
+def test_an_absent_kid_is_remembered_for_a_minute() -> None:
+    bench = Bench()
+    bench.kids.remember(MINE, "a", 1)
+    bench.clock.now += 59.9
+    assert not bench.kids.may_fetch(MINE, "a", 1)
+    bench.clock.now += 0.2
+    assert bench.kids.may_fetch(MINE, "a", 1)
+
+
+def test_an_absent_kid_is_forgotten_with_the_next_generation() -> None:
+    bench = Bench()
+    bench.kids.remember(MINE, "a", 1)
+    assert bench.kids.may_fetch(MINE, "a", 2)
+
+
+def test_a_kid_absent_at_one_source_may_be_at_another() -> None:
+    bench = Bench()
+    bench.kids.remember(MINE, "a", 1)
+    assert bench.kids.may_fetch(OTHER, "a", 1)
+
+
+def test_the_numbers_can_be_set() -> None:
+    bench = Bench(first=5, every=2, remembered=1)
+    assert bench.flood() == 5
+    bench.clock.now += 4
+    assert bench.flood() == 2
+    bench.kids.remember(MINE, "a", 1)
+    bench.clock.now += 4
+    assert bench.kids.may_fetch(MINE, "a", 1)
+
+
+def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
+    bench = Bench()
+    bench.flood()
+    bench.kids.remember(MINE, "a", 1)
+    bench.kids._lock.acquire()
+    bench.kids.after_fork()
+    assert bench.flood() == 2
+    bench.clock.now += 30
+    assert bench.kids.may_fetch(MINE, "a", 1)
+
+
+def test_many_threads_at_once_share_one_budget() -> None:
+    bench = Bench()
+    allowed: list[bool] = []
+    start = threading.Barrier(8)
+
+    def ask(number: int) -> None:
+        start.wait(5)
+        allowed.extend(bench.kids.may_fetch(MINE, f"{number}-{index}", 1) for index in range(50))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert (len(allowed), sum(allowed)) == (400, 2)
