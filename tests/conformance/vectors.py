@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.choosing import choice_of
 from wicket import App, Refused, Rules, base64url
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import decode, read_token
-from wicket.decision.verifier import select_keys, verify_signature
+from wicket.decision.verifier import verify_signature
 from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable, hmac_key
 from wicket.keys.jwk import import_jwk
 
@@ -80,16 +81,16 @@ def stage_of_refusal(app: App, text: str) -> Stage:
     except Refused:
         return "reading"
     try:
-        keys = select_keys(app, token)
+        choice = choice_of(app, token)
     except Refused:
         return "choice of key"
     try:
         signature = decode(token.signature)
     except Refused:
         return "reading"
-    verified = any(key.verify(token.header.algorithm, token.signed, signature) for key in keys)
+    verified = any(key.verify(token.header.algorithm, token.signed, signature) for key in choice.keys)
     try:
-        verify_signature(app, token, keys, SignatureMemory(total=1, per_app=1, max_bytes=0))
+        verify_signature(app, token, choice, SignatureMemory(total=1, per_app=1, max_bytes=0))
     except Refused as refused:
         if refused.refusal.reason != ("malformed" if verified else "bad_signature"):
             raise

@@ -20,8 +20,10 @@ import wicket.wsgi
 from wicket import (
     App,
     AppRef,
+    BudgetSpent,
     Decided,
     Decision,
+    Fetched,
     Gate,
     Header,
     Identity,
@@ -69,8 +71,9 @@ def load(ref: AppRef) -> App | None:
     return acme if ref == AppRef("id", "acme") else None
 
 
-def watch(event: Decided) -> None:
-    assert_type(event.app_id, str | None)
+def watch(event: Decided | Fetched | BudgetSpent) -> None:
+    if isinstance(event, Decided):
+        assert_type(event.app_id, str | None)
 
 
 gate = Gate([acme, globex], registry=load, naming=[Header("X-App-Id")], on_event=watch, clock=Clock())

@@ -14,10 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wicket import App, ConfigError, Gate, Header, Refusal, Refused, Request, Secret
 from wicket.base64url import encode
-from wicket.cache import Cache, Loaded, Times
-from wicket.decision.choice import KeySets
-from wicket.keys.keyset import Generation, SourceRef
-from wicket.keys.unknown import UnknownKids
+from wicket.cache import Loaded
 from wicket.pool import Pool
 
 NOW = 1_800_000_000
@@ -169,18 +166,6 @@ class HandPool(Pool):
             job()
             done.set_result(None)
         return len(jobs)
-
-
-def no_key_sets() -> KeySets:
-    """The key sets of a gate whose apps have none: nothing is ever fetched."""
-
-    def load(ref: SourceRef, held: Generation | None) -> Loaded[Generation] | None:
-        raise AssertionError("nothing is to be fetched")
-
-    times = Times(lifetime=1, stale=1, absent=1, backoff_first=1, backoff_last=1, timeout=1)
-    pool = Pool("none", threads=1, queue=1)
-    cache = Cache(load, pool=pool, times=times, size=1, absent_size=1, on_failure=lambda ref, error: None)
-    return KeySets(cache, UnknownKids(first=1, every=1, remembered=1, on_spent=lambda ref: None))
 
 
 def loads(source: Callable[[Any], Any]) -> Callable[[Any, Any], Loaded[Any] | None]:

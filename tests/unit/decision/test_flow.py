@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.choosing import no_key_sets
 from tests.unit.support import (
     BY_HEADER,
     KEY,
@@ -20,7 +21,6 @@ from tests.unit.support import (
     asks,
     claims,
     loads,
-    no_key_sets,
     secret,
     segment,
     token,
@@ -48,7 +48,8 @@ from wicket import (
 )
 from wicket.app import BrokenApp
 from wicket.cache import Cache, Times
-from wicket.decision.flow import Fetch, Flow, House, decide, log_fault, verify
+from wicket.decision.effects import Fetch
+from wicket.decision.flow import Flow, House, decide, log_fault, verify
 from wicket.decision.memory import SignatureMemory
 from wicket.errors import config_error
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.choosing import choice_of
 from tests.unit.support import (
     KEY,
     NOW,
@@ -13,7 +14,6 @@ from tests.unit.support import (
     acme,
     claims,
     jwk,
-    no_key_sets,
     pem,
     private_key,
     refusal_of,
@@ -22,11 +22,9 @@ from tests.unit.support import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, VerifiedIdentity
-from wicket.decision.choice import Patience, choose_keys
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import read_token
 from wicket.decision.verifier import identify, verify_signature
-from wicket.drivers import run
 from wicket.keys.algorithms import Key
 
 OLD_KEY = bytes(range(2, 34))
@@ -38,8 +36,7 @@ def fresh() -> SignatureMemory:
 
 def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
     read = read_token(text, 16_384)
-    choice = run(choose_keys(no_key_sets(), app, read.header, Patience(1, 1)))
-    signed, key = verify_signature(app, read, choice, fresh() if memory is None else memory)
+    signed, key = verify_signature(app, read, choice_of(app, read), fresh() if memory is None else memory)
     return identify(app, read, signed, key, now)
 
 
