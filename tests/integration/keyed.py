@@ -105,8 +105,8 @@ def network_of(*issuers: LocalIssuer, resolve: Resolver | None = None) -> Networ
 
 def app_of(issuer: LocalIssuer, id: str = "acme", **settings: Any) -> App:
     """An app whose key set is the issuer's."""
-    settings.setdefault("credentials", [Jwks(issuer.jwks_url)])
-    return profiles.generic(id, issuer=issuer.issuer, **settings)
+    credentials = settings.pop("credentials", None) or [Jwks(issuer.jwks_url)]
+    return profiles.generic(id, issuer=issuer.issuer, credentials=credentials, **settings)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
-from typing import Any
 
 import pytest
 
@@ -17,21 +14,14 @@ from tests.integration.keyed import (
     Told,
     answering,
     app_of,
-    authorities,
     gate_of,
     held_at,
-    network_of,
-    request_of,
     said,
-    serve,
     ticking,
-    trusting,
     with_kid,
 )
 from tests.integration.servers import eventually
-from wicket import Gate, Jwks, Limits, Mode
-from wicket.events import BudgetSpent
-from wicket.jwks.guard import Network
+from wicket import Gate, Limits
 from wicket.testing import Clock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
@@ -122,9 +112,9 @@ def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issu
     with gate_of(issuer, limits=limits) as gate:
         token = issuer.token("ada")
         assert said(gate.verify(token, app="acme")) == "keys_unavailable"
-        begun = servers.time.monotonic()
+        begun = time.monotonic()
         assert {said(gate.verify(token, app="acme")) for _ in range(100)} == {"keys_unavailable"}
-        assert servers.time.monotonic() - begun < 2, "not one of them waited"
+        assert time.monotonic() - begun < 2, "not one of them waited"
     assert len(issuer.requests) == 1
     hanging.release()
 
@@ -154,7 +144,7 @@ def test_retry_after_is_honoured_up_to_five_minutes(
 
 
 def test_retry_after_may_be_a_date(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
-    issuer.fault = answering(429, headers={"Retry-After": formatdate(servers.time.time() + 100, usegmt=True)})
+    issuer.fault = answering(429, headers={"Retry-After": formatdate(time.time() + 100, usegmt=True)})
     refused = gate.verify(issuer.token("ada"), app="acme")
     assert refused.refusal is not None
     assert refused.refusal.retry_after is not None
@@ -363,206 +353,3 @@ def test_the_lifetime_that_an_endpoint_states_is_kept_between_a_minute_and_an_ho
         clock.advance(0.31 * lifetime)
         gate.verify(token, app="acme")
         assert (len(issuer.requests), held_at(gate)) == (2, clock.now)
-
-
-# --- on demand
-
-
-def test_refresh_loads_anew_at_the_next_request_and_the_older_set_serves_where_that_fails(
-    issuer: LocalIssuer, gate: Gate
-) -> None:
-    token = issuer.token("ada")
-    gate.verify(token, app="acme")
-    issuer.fault = answering(500)
-    gate.refresh("acme")
-    assert len(issuer.requests) == 1
-    assert said(gate.verify(token, app="acme")) == "allowed"
-    assert len(issuer.requests) == 2
-
-
-def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
-    token = issuer.token("ada")
-    gate.verify(token, app="acme")
-    issuer.fault = answering(500)
-    gate.refresh("acme", purge=True)
-    assert said(gate.verify(token, app="acme")) == "keys_unavailable"
-    issuer.fault = None
-    clock.advance(1)
-    assert said(gate.verify(token, app="acme")) == "allowed"
-
-
-def test_refreshing_one_app_leaves_anothers_set_and_back_off_alone(
-    issuer: LocalIssuer, clock: Clock, told: Told
-) -> None:
-    down = app_of(issuer, "down", credentials=[Jwks(issuer.jwks_url.replace("jwks.json", "nothing"))])
-    with gate_of(issuer, app_of(issuer), app_of(issuer, "busy"), down, monotonic=clock, on_event=told) as gate:
-        for _ in range(10):
-            for app in ("acme", "busy", "down"):
-                gate.verify(issuer.token("ada"), app=app)
-            gate.refresh("acme", purge=True)
-    assert len(told.fetched("acme")) == 10
-    assert len(told.fetched("busy")) == 1
-    assert len(told.fetched("down")) == 1, "its back-off is its own"
-
-
-# --- what is told
-
-
-def test_events_and_records_tell_what_happened_and_hold_no_query(
-    issuer: LocalIssuer, clock: Clock, told: Told, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fault(exchange: Exchange) -> None:
-        serve(issuer, exchange)
-
-    issuer.fault = fault
-    app = app_of(issuer, credentials=[Jwks(f"{issuer.jwks_url}?code=hidden")])
-    token = issuer.token("ada")
-    with caplog.at_level(logging.DEBUG, "wicket"), gate_of(issuer, app, monotonic=clock, on_event=told) as gate:
-        assert said(gate.verify(token, app="acme")) == "allowed"
-        for number in range(5):
-            gate.verify(with_kid(token, f"invented {number}"), app="acme")
-        issuer.fault = answering(500)
-        clock.advance(301)
-        gate.verify(token, app="acme")
-    assert issuer.requests[0].endswith("?code=hidden")
-    assert {each.url for each in told.events if not hasattr(each, "code")} == {issuer.jwks_url}
-    assert [type(each) for each in told.events].count(BudgetSpent) == 1, "and limited, as refusals are"
-    first, *_, last = told.fetched()
-    assert (first.gate, first.app_id, first.outcome, first.added) == ("wicket", "acme", "loaded", ("key-1",))
-    assert (last.outcome, last.stale_age) == ("status", 301)
-    texts = [record.getMessage() for record in caplog.records]
-    assert any("loaded" in text and "key-1" in text for text in texts)
-    assert any("too many unknown key ids" in text for text in texts)
-    assert any(record.levelno == logging.WARNING and "status" in record.getMessage() for record in caplog.records)
-    everything = "\n".join([*texts, *(str(vars(record)) for record in caplog.records), repr(told.events)])
-    assert "hidden" not in everything
-    assert token not in everything
-
-
-_KEYLESS = json.dumps({"keys": [{"kty": "oct", "k": "AAAA", "kid": "key-1"}]}).encode()
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "outcome"),
-    [
-        ((404,), "config_invalid", "not_found"),
-        ((410,), "config_invalid", "not_found"),
-        ((200, b"<!doctype html><title>Sign in</title>"), "config_invalid", "not_json"),
-        ((200, b"[]"), "config_invalid", "not_a_key_set"),
-        ((200, b'{"keys": {}}'), "config_invalid", "not_a_key_set"),
-        ((200, b'{"keys": []}'), "config_invalid", "no_usable_key"),
-        ((200, _KEYLESS), "config_invalid", "no_usable_key"),
-        ((302, b"", {"Location": "https://127.0.0.1/"}), "config_invalid", "redirect"),
-        ((200, b"{}", {"Content-Encoding": "gzip"}), "config_invalid", "encoded"),
-        ((200, b" " * 300_000), "config_invalid", "too_large"),
-        ((500,), "keys_unavailable", "status"),
-        ((503,), "keys_unavailable", "status"),
-        ((429,), "keys_unavailable", "status"),
-    ],
-)
-def test_a_wrong_endpoint_is_told_apart_from_one_that_is_down(
-    issuer: LocalIssuer, told: Told, gate: Gate, answer: tuple[Any, ...], code: str, outcome: str
-) -> None:
-    issuer.fault = answering(*answer)
-    refused = gate.verify(issuer.token("ada"), app="acme")
-    assert (said(refused), told.outcomes()) == (code, [outcome])
-    assert refused.refusal is not None
-    assert refused.refusal.status == (401 if code == "config_invalid" else 503)
-
-
-def test_an_endpoint_that_does_not_answer_is_down(issuer: LocalIssuer, told: Told) -> None:
-    hanging = Held(issuer)
-    with gate_of(issuer, on_event=told, limits=Limits(fetch_total=0.3)) as gate:
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
-        eventually("the fetch gave up", lambda: told.outcomes() == ["timeout"])
-    hanging.release()
-
-
-def test_a_connection_that_is_refused_is_an_outage(issuer: LocalIssuer, told: Told) -> None:
-    port = servers.free_port()
-    app = app_of(issuer, credentials=[Jwks(f"https://localhost:{port}/keys")])
-    network = Network(["127.0.0.0/8"], [port], resolve=lambda *_: ["127.0.0.1"])
-    with gate_of(issuer, app, network=network, on_event=told) as gate:
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
-    assert told.outcomes() == ["connection"]
-
-
-def test_a_certificate_that_is_not_the_hosts_is_not_trusted(issuer: LocalIssuer, told: Told) -> None:
-    app = app_of(issuer, credentials=[Jwks(issuer.jwks_url.replace("localhost", "elsewhere.test"))])
-    with gate_of(issuer, app, on_event=told) as gate:
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
-    assert (told.outcomes(), issuer.requests) == (["certificate"], [])
-
-
-@pytest.mark.parametrize("forbidden", ["address", "port"])
-def test_what_the_operator_did_not_allow_is_not_dialled(issuer: LocalIssuer, told: Told, forbidden: str) -> None:
-    network = Network(
-        [] if forbidden == "address" else ["127.0.0.0/8"],
-        [issuer.port] if forbidden == "address" else [],
-        ssl_context=trusting(authorities(issuer)),
-        resolve=lambda *_: ["127.0.0.1"],
-    )
-    with gate_of(issuer, network=network, on_event=told) as gate:
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
-    assert (told.outcomes(), issuer.requests) == ([f"forbidden_{forbidden}"], [])
-
-
-def test_a_wrong_answer_of_an_endpoint_that_served_once_harms_nobody(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
-) -> None:
-    token = issuer.token("ada")
-    gate.verify(token, app="acme")
-    issuer.fault = answering(404)
-    clock.advance(1000)
-    assert said(gate.verify(token, app="acme")) == "allowed"
-    assert said(gate.verify(with_kid(token, "other"), app="acme")) == "keys_unavailable"
-    clock.advance(3000)
-    assert said(gate.verify(token, app="acme")) == "config_invalid"
-
-
-def test_log_only_waits_half_a_second_and_lets_pass_as_anonymous(issuer: LocalIssuer) -> None:
-    hanging = Held(issuer)
-    with gate_of(issuer, app_of(issuer, mode=Mode.LOG_ONLY)) as gate:
-        begun = servers.time.monotonic()
-        decision = gate.decide(request_of(issuer.token("ada")))
-        assert servers.time.monotonic() - begun < 2
-        assert (decision.allowed, decision.enforced, decision.identity.verified) == (True, False, False)
-        assert said(decision) == "keys_unavailable"
-        hanging.release()
-        eventually("the set arrived", lambda: held_at(gate) is not None)
-        assert said(gate.decide(request_of(issuer.token("ada")))) == "allowed"
-
-
-# --- discovery
-
-
-def test_an_issuer_names_its_key_set(issuer: LocalIssuer, clock: Clock) -> None:
-    with gate_of(issuer, app_of(issuer, credentials=[Jwks.discover(issuer.issuer)]), monotonic=clock) as gate:
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
-        issuer.rotate()
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
-    metadata, keys, again = issuer.requests
-    assert (metadata, keys, again) == ("/.well-known/openid-configuration", *["/.well-known/jwks.json"] * 2)
-
-
-def test_an_issuer_that_calls_itself_otherwise_is_a_wrong_configuration(issuer: LocalIssuer, gate: Gate) -> None:
-    told = Told()
-    document = json.dumps({"issuer": f"{issuer.issuer}/", "jwks_uri": issuer.jwks_url}).encode()
-    issuer.fault = answering(200, document)
-    app = app_of(issuer, credentials=[Jwks.discover(issuer.issuer)])
-    with gate_of(issuer, app, network=network_of(issuer), on_event=told) as discovering:
-        assert said(discovering.verify(issuer.token("ada"), app="acme")) == "config_invalid"
-    assert told.outcomes() == ["wrong_issuer"]
-
-
-def test_a_fetch_leaves_no_thread_behind_once_the_gate_is_closed(issuer: LocalIssuer) -> None:
-    def mine() -> list[threading.Thread]:
-        return [each for each in threading.enumerate() if each.name.startswith("keyed-")]
-
-    with gate_of(issuer, name="keyed") as gate:
-        gate.verify(issuer.token("ada"), app="acme")
-        assert mine()
-    eventually("the threads ended", lambda: not mine())
-    assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed", "what is held serves on"
-    gate.refresh("acme", purge=True)
-    assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"

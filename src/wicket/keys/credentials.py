@@ -263,6 +263,8 @@ def _spellings(value: bytes) -> Iterator[bytes]:
 
 
 def _is_public_key(value: bytes) -> bool:
+    if value[:1] in (b"{", b"[") and b'"kty"' in value:
+        return True  # a JWK, or a set of them
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
         load_der_public_key(value)

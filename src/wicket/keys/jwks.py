@@ -49,6 +49,8 @@ class Jwks:
     def discover(cls, issuer: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS) -> Jwks:
         """The set that `issuer` names in its metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414)."""
         check_url(issuer, path="issuer")
+        if "?" in issuer:
+            raise config_error("issuer", "must have no query", "OpenID Connect Discovery 1.0 section 3")
         self = cls.__new__(cls)
         self._set(algorithms, (), ())
         self.source = KeySource(None, issuer, self.algorithms)

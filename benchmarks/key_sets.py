@@ -1,0 +1,245 @@
+"""What remote key sets cost: fetches, time that others lose, and memory, at a local HTTPS issuer.
+
+    python -m benchmarks.key_sets
+
+Every line has the bound that it is held to. The memory of 10,000 apps is measured with a function in the network's
+place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import json
+import logging
+import secrets
+import statistics
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, profiles
+from wicket.jwks.outcome import Fetched
+from wicket.keys.urls import KeySetUrl
+from wicket.testing import Clock
+from wicket.testing.issuer import Exchange, LocalIssuer
+
+APPS, ACTIVE, BOUND = 10_000, 1_000, 500
+FLOOD = 10_000
+SLOW = 60
+
+Row = tuple[str, str, str]
+
+
+def app_at(url: str, issuer: str, id: str = "acme") -> App:
+    """An app with one remote key set."""
+    return profiles.generic(id, issuer=issuer, credentials=[Jwks(url)])
+
+
+def with_random_kid(token: str) -> str:
+    """The token, naming a key that nobody has."""
+    header = json.dumps({"alg": "ES256", "typ": "JWT", "kid": secrets.token_hex(8)}).encode()
+    return ".".join([base64.urlsafe_b64encode(header).rstrip(b"=").decode(), *token.split(".")[1:]])
+
+
+def check(decision: Decision) -> Decision:
+    """The decision, which must admit."""
+    if not decision.allowed:
+        raise RuntimeError(f"refused: {decision.refusal}")
+    return decision
+
+
+def cold_requests() -> list[Row]:
+    """How many fetches many first requests cause."""
+
+    async def tasks(gate: Gate, token: str) -> None:
+        for decision in await asyncio.gather(*(gate.averify(token, app="acme") for _ in range(1000))):
+            check(decision)
+
+    def threads(gate: Gate, token: str) -> None:
+        start = threading.Barrier(64)
+
+        def ask(_: int) -> None:
+            start.wait()
+            check(gate.verify(token, app="acme"))
+
+        with ThreadPoolExecutor(64) as pool:
+            list(pool.map(ask, range(64)))
+
+    def fetches(run: Callable[[Gate, str], None]) -> str:
+        with LocalIssuer() as issuer, Gate([app_at(issuer.jwks_url, issuer.issuer)], network=issuer.network) as gate:
+            run(gate, issuer.token("ada"))
+            return str(len(issuer.requests))
+
+    return [
+        ("fetches caused by 1,000 cold requests at once, asyncio", fetches(lambda *a: asyncio.run(tasks(*a))), "1"),
+        ("fetches caused by 64 cold threads at once", fetches(threads), "1"),
+    ]
+
+
+def flood() -> list[Row]:
+    """What random kids cost: fetches, and the CPU time of the valid requests between them."""
+    clock = Clock(1000.0)
+    with LocalIssuer() as issuer:
+        app = app_at(issuer.jwks_url, issuer.issuer)
+        with Gate([app], network=issuer.network, monotonic=clock) as gate:
+            token = issuer.token("ada")
+            check(gate.verify(token, app="acme"))
+            alone: list[float] = []
+            flooded: list[float] = []
+            per_round = 100
+            for _ in range(FLOOD // per_round):
+                alone.append(_cpu_of_valid(gate, token, [], per_round))
+                flooded.append(
+                    _cpu_of_valid(gate, token, [with_random_kid(token) for _ in range(per_round)], per_round)
+                )
+                clock.advance(0.3)  # 30 seconds in all
+            fetches = len(issuer.requests) - 1
+    quiet, busy = statistics.median(alone), statistics.median(flooded)
+    return [
+        (f"fetches caused by {FLOOD:,} random kids in 30 s", str(fetches), "at most 3"),
+        ("CPU time of a valid decision, alone", f"{quiet:.1f} µs", ""),
+        ("CPU time of a valid decision, amid the flood", f"{busy:.1f} µs", ""),
+        ("ratio of the two", f"{busy / quiet:.2f}", "at most 1.3"),
+    ]
+
+
+def _cpu_of_valid(gate: Gate, token: str, strangers: list[str], count: int) -> float:
+    """Microseconds of CPU for one valid decision, on this thread, with one stranger before each if there are any."""
+    spent = 0
+    for index in range(count):
+        if strangers:
+            gate.verify(strangers[index], app="acme")
+        begun = time.thread_time_ns()
+        decision = gate.verify(token, app="acme")
+        spent += time.thread_time_ns() - begun
+        check(decision)
+    return spent / count / 1000
+
+
+def slow_tenants() -> list[Row]:
+    """What sixty tenants whose endpoints take five seconds cost another, and a look-up in the registry."""
+    with LocalIssuer(host="*.tenants.test") as issuer:
+
+        def fault(exchange: Exchange) -> None:
+            if not exchange.headers["Host"].startswith("good"):
+                asked.append(exchange.path)
+                issuer.wait(5)
+            exchange.answer(200, json.dumps(issuer.document()).encode())
+
+        def shelf(_: AppRef) -> App | None:
+            return None
+
+        asked: list[str] = []
+        issuer.fault = fault
+        names = [f"slow-{number}" for number in range(SLOW)]
+        apps = [
+            app_at(f"https://{name}.tenants.test:{issuer.port}/.well-known/jwks.json", issuer.issuer, name)
+            for name in (*names, "good")
+        ]
+        token = issuer.token("ada")
+        with (
+            ThreadPoolExecutor(SLOW) as clients,
+            Gate(apps, network=issuer.network, registry=shelf, naming=[Header("X-App-Id")]) as gate,
+        ):
+            waiting = [clients.submit(gate.verify, token, app=name) for name in names]
+            until = time.monotonic() + 5
+            while len(asked) < 16 and time.monotonic() < until:
+                time.sleep(0.001)
+            look_up = _seconds(lambda: gate.verify(token, app="nobody"))
+            first = _seconds(lambda: check(gate.verify(token, app="good")))
+            for each in waiting:
+                each.result()
+    return [
+        (f"delay of a registry look-up, {SLOW} tenants' endpoints taking 5 s", f"{look_up * 1000:.1f} ms", "no wait"),
+        ("delay of an innocent app's first request amid them", f"{first * 1000:.0f} ms", "well below 5,000"),
+    ]
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun
+
+
+def memory() -> list[Row]:
+    """What an app with a key set of its own takes, idle and active, and whether the number of sets is bounded."""
+    with LocalIssuer() as issuer:
+        document = json.dumps(issuer.document())
+        tokens = [issuer.token("ada", iss=f"https://id-{number}.example") for number in range(ACTIVE)]
+
+    def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        return Fetched(json.loads(document), '"1"', None, None, 0.0, None)
+
+    def apps() -> list[App]:
+        return [
+            app_at(
+                f"https://id-{number}.example/.well-known/jwks.json", f"https://id-{number}.example", f"app-{number}"
+            )
+            for number in range(APPS)
+        ]
+
+    tracemalloc.start()
+    before, rss_before = _held(), _rss()
+    gate = Gate(apps(), fetcher=fetch)
+    idle, rss_idle = _held(), _rss()
+    for number, token in enumerate(tokens):
+        check(gate.verify(token, app=f"app-{number}"))
+    active, rss_active = _held(), _rss()
+    tracemalloc.stop()
+    kept = _sets(gate)
+    gate.close()
+    with Gate(apps(), fetcher=fetch, limits=Limits(max_key_sets=BOUND)) as bounded:
+        for number, token in enumerate(tokens):
+            check(bounded.verify(token, app=f"app-{number}"))
+        held = _sets(bounded)
+    return [
+        (f"memory of an idle app, {APPS:,} apps", f"{(idle - before) / APPS / 1024:.2f} KiB", ""),
+        (
+            f"memory added by an active app, {ACTIVE:,} of them",
+            f"{(active - idle) / ACTIVE / 1024:.2f} KiB",
+            "one key, one token",
+        ),
+        (
+            "the same of the process, with the allocator's tracing",
+            f"{(rss_idle - rss_before) / APPS:.1f} and {(rss_active - rss_idle) / ACTIVE:.1f} KiB",
+            "",
+        ),
+        (f"key sets held after {ACTIVE:,} apps were active", str(kept), f"{ACTIVE}"),
+        (f"key sets held with max_key_sets={BOUND}", str(held), f"at most {BOUND}"),
+    ]
+
+
+def _held() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def _rss() -> int:
+    """The process's resident memory in KiB; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    return int(status.read_text().partition("VmRSS:")[2].split()[0])
+
+
+def _sets(gate: Gate) -> int:
+    return sum(held is not None for app in gate.apps for held in gate.key_sets(app).values())
+
+
+def main() -> None:
+    """Print one table."""
+    logging.disable(logging.CRITICAL)
+    parts: list[Callable[[], list[Row]]] = [cold_requests, flood, slow_tenants, memory]
+    rows: list[Any] = [row for part in parts for row in part()]
+    for what, figure, bound in rows:
+        print(f"{what:68}{figure:>22}   {bound}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What the tests of the fetches share: servers on loopback that misbehave, and a short way to a failure."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from wicket.jwks.fetch import GuardedFetcher
+from wicket.jwks.guard import Network
+from wicket.jwks.outcome import Fetched, FetchFailed
+from wicket.keys.urls import KeySetUrl, check_url
+from wicket.testing.issuer import LocalIssuer
+
+LOOPBACK = "127.0.0.1"
+PUBLIC = "93.184.215.14"
+URL = check_url("https://id.example.com/keys")
+
+
+def failure_of(call: Callable[[], object]) -> FetchFailed:
+    """How `call` failed."""
+    try:
+        result = call()
+    except FetchFailed as failure:
+        return failure
+    raise AssertionError(f"did not fail: {result!r}")
+
+
+def fetcher_of(issuer: LocalIssuer, **settings: Any) -> GuardedFetcher:
+    """A fetcher that may reach this issuer, by any name."""
+    assert issuer.network.ssl_context is not None
+    return GuardedFetcher(
+        **{
+            "network": issuer.network,
+            "ssl_context": issuer.network.ssl_context,
+            "connect_seconds": 1.0,
+            "total_seconds": 2.0,
+            **settings,
+        }
+    )
+
+
+def loopback(port: int, *addresses: str) -> Network:
+    """A network in which every name leads to loopback."""
+    return Network(["127.0.0.0/8"], [port], resolve=lambda *_: addresses or [LOOPBACK])
+
+
+@contextmanager
+def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
+    """What is done here takes no longer than that, by the clock on the wall."""
+    begun = time.monotonic()
+    yield
+    took = time.monotonic() - begun
+    assert least <= took < seconds, f"took {took:.2f} s"
+
+
+@contextmanager
+def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server on loopback, without TLS, that does with each connection what `serve` does; its port."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+
+        def run() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        serve(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+class Documents:
+    """A fetcher that answers from a table of what it has for each URL, or from one list, in order."""
+
+    def __init__(self, *answers: Any, by_url: dict[str, Any] | None = None) -> None:
+        self.answers = list(answers)
+        self.by_url = by_url
+        self.asked: list[tuple[str, str | None, str | None]] = []
+
+    def __call__(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        self.asked.append((url.text, etag, modified))
+        if self.by_url is None:
+            answer = self.answers.pop(0)
+        else:
+            answer = self.by_url.get(url.text, FetchFailed("not_found", status=404))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Fetched) else fetched(answer)
+
+    @property
+    def urls(self) -> Sequence[str]:
+        return [url for url, _, _ in self.asked]
+
+
+def fetched(
+    document: Any, *, etag: str | None = None, modified: str | None = None, max_age: float | None = None
+) -> Fetched:
+    return Fetched(document, etag, modified, max_age, 0.01, PUBLIC)

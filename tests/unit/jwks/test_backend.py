@@ -1,0 +1,244 @@
+"""The network below a fetch: only admitted addresses are dialled, and every operation ends by one deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import pytest
+
+from tests.unit.jwks.support import PUBLIC, within
+from wicket.jwks.backend import GuardedBackend, remaining
+from wicket.jwks.guard import Forbidden, Network
+
+OTHER = "1.1.1.1"
+
+
+class Stream(httpcore.NetworkStream):
+    """A stream that notes what it is asked; each read gives the next of `reads`, or raises it."""
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+        self.reads: list[bytes | Exception] = []
+        self.calls: list[tuple[Any, ...]] = []
+        self.secured: Stream | None = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.calls.append(("read", max_bytes, timeout))
+        answer = self.reads.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.calls.append(("write", buffer, timeout))
+
+    def close(self) -> None:
+        self.calls.append(("close",))
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        self.calls.append(("start_tls", ssl_context, server_hostname, timeout))
+        self.secured = Stream(self.address)
+        return self.secured
+
+    def get_extra_info(self, info: str) -> Any:
+        return f"{info} of {self.address}"
+
+
+class Dialler:
+    """Stands in for the sockets: which addresses were dialled, and which of them do not answer."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[Any, ...]] = []
+        self.failing: dict[str, Exception] = {}
+        self.streams: list[Stream] = []
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        self.dialled.append((host, port, timeout, local_address, socket_options))
+        if host in self.failing:
+            raise self.failing[host]
+        self.streams.append(Stream(host))
+        return self.streams[-1]
+
+
+@pytest.fixture
+def dialler(monkeypatch: pytest.MonkeyPatch) -> Dialler:
+    dialler = Dialler()
+    monkeypatch.setattr("wicket.jwks.backend.httpcore.SyncBackend", lambda: dialler)
+    return dialler
+
+
+def backend_of(*addresses: str, **settings: Any) -> GuardedBackend:
+    network = Network(resolve=lambda *_: addresses)
+    return GuardedBackend(network, **{"connect_seconds": 2.0, "total_seconds": 5.0, **settings})
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_dialled(dialler: Dialler) -> None:
+    backend = backend_of(PUBLIC)
+    assert backend.dialled is None
+    stream = backend.connect_tcp("id.example.com", 443, 99.0, None, [(1, 2, 3)])
+    ((host, port, timeout, local, options),) = dialler.dialled
+    assert (host, port, local, options) == (PUBLIC, 443, None, [(1, 2, 3)])
+    assert timeout == pytest.approx(2.0, abs=0.2)
+    assert backend.dialled == PUBLIC
+    assert stream.get_extra_info("server") == f"server of {PUBLIC}"
+
+
+def test_nothing_is_dialled_where_one_address_must_not_be(dialler: Dialler) -> None:
+    with pytest.raises(Forbidden):
+        backend_of(PUBLIC, "127.0.0.1").connect_tcp("id.example.com", 443)
+    assert dialler.dialled == []
+
+
+@pytest.mark.parametrize("error", [httpcore.ConnectError("x"), httpcore.ConnectTimeout()])
+def test_an_address_that_does_not_answer_is_followed_by_the_next(dialler: Dialler, error: Exception) -> None:
+    dialler.failing[PUBLIC] = error
+    backend = backend_of(PUBLIC, OTHER)
+    backend.connect_tcp("id.example.com", 443)
+    assert [each[0] for each in dialler.dialled] == [PUBLIC, OTHER]
+    assert backend.dialled == OTHER
+
+
+def test_where_none_answers_the_last_failure_is_told(dialler: Dialler) -> None:
+    first, last = httpcore.ConnectTimeout("first"), httpcore.ConnectError("last")
+    dialler.failing = {PUBLIC: first, OTHER: last}
+    backend = backend_of(PUBLIC, OTHER)
+    with pytest.raises(httpcore.ConnectError) as caught:
+        backend.connect_tcp("id.example.com", 443)
+    assert caught.value is last
+    assert backend.dialled is None
+
+
+def test_an_error_of_another_kind_is_no_reason_to_go_on(dialler: Dialler) -> None:
+    dialler.failing[PUBLIC] = PermissionError()
+    with pytest.raises(PermissionError):
+        backend_of(PUBLIC, OTHER).connect_tcp("id.example.com", 443)
+    assert len(dialler.dialled) == 1
+
+
+def test_past_the_time_to_connect_nothing_more_is_dialled(dialler: Dialler) -> None:
+    backend = backend_of(PUBLIC, OTHER, connect_seconds=0.0)
+    with pytest.raises(httpcore.ConnectTimeout):
+        backend.connect_tcp("id.example.com", 443)
+    assert dialler.dialled == []
+
+
+def test_the_time_that_is_left_is_counted_from_the_start(dialler: Dialler) -> None:
+    backend = backend_of(PUBLIC, connect_seconds=1.0)
+    backend._connect_by -= 0.6
+    stream = backend.connect_tcp("id.example.com", 443)
+    assert dialler.dialled[0][2] == pytest.approx(0.4, abs=0.2)
+    stream.start_tls("context", "id.example.com", 99.0)  # type: ignore[arg-type]
+    ((_, context, name, timeout),) = dialler.streams[0].calls
+    assert (context, name) == ("context", "id.example.com")
+    assert timeout == pytest.approx(0.4, abs=0.2)
+
+
+def test_the_name_is_what_the_certificate_is_checked_for(dialler: Dialler) -> None:
+    secured = backend_of(PUBLIC).connect_tcp("id.example.com", 443).start_tls(None, "id.example.com")  # type: ignore[arg-type]
+    assert dialler.streams[0].calls[0][2] == "id.example.com"
+    secured.close()
+    inner = dialler.streams[0].secured
+    assert inner is not None
+    assert inner.calls == [("close",)]
+
+
+def test_a_read_waits_in_slices_until_something_comes(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, total_seconds=5.0).connect_tcp("id.example.com", 443)
+    inner = dialler.streams[0]
+    inner.reads = [httpcore.ReadTimeout(), httpcore.ReadTimeout(), b"answer"]
+    assert stream.read(100, 99.0) == b"answer"
+    assert [(name, size) for name, size, _ in inner.calls] == [("read", 100)] * 3
+    assert all(timeout <= 0.1 for *_, timeout in inner.calls)
+
+
+def test_the_last_slice_ends_with_the_deadline(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, total_seconds=0.05).connect_tcp("id.example.com", 443)
+    inner = dialler.streams[0]
+    inner.reads = [b"x"]
+    stream.read(1)
+    assert inner.calls[0][2] <= 0.05
+
+
+def test_bytes_that_drip_in_do_not_lengthen_the_deadline(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, total_seconds=0.1).connect_tcp("id.example.com", 443)
+    dialler.streams[0].reads = [b"x"] * 10_000_000
+    with within(1.0), pytest.raises(httpcore.TimeoutException):
+        while True:
+            stream.read(1)
+
+
+def test_past_the_deadline_nothing_is_read_or_written(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, total_seconds=0.0).connect_tcp("id.example.com", 443)
+    with pytest.raises(httpcore.TimeoutException):
+        stream.read(1)
+    with pytest.raises(httpcore.TimeoutException):
+        stream.write(b"x")
+    assert dialler.streams[0].calls == []
+
+
+def test_past_the_time_to_connect_no_handshake_begins(dialler: Dialler) -> None:
+    backend = backend_of(PUBLIC)
+    stream = backend.connect_tcp("id.example.com", 443)
+    stream._connect_by = 0.0  # type: ignore[attr-defined]
+    with pytest.raises(httpcore.ConnectTimeout):
+        stream.start_tls(None, "id.example.com")  # type: ignore[arg-type]
+    assert dialler.streams[0].calls == []
+
+
+def test_a_write_has_the_time_that_is_left(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, total_seconds=3.0).connect_tcp("id.example.com", 443)
+    stream.write(b"x", 99.0)
+    ((name, data, timeout),) = dialler.streams[0].calls
+    assert (name, data) == ("write", b"x")
+    assert timeout == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wicket.jwks.backend._PATIENCE", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_fetch_that_has_had_its_share_gives_way_to_others(dialler: Dialler) -> None:
+    crowded = False
+    stream = backend_of(PUBLIC, crowded=lambda: crowded).connect_tcp("id.example.com", 443)
+    dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x", httpcore.ReadTimeout(), b"never"]
+    assert stream.read(1) == b"x"
+    crowded = True
+    with pytest.raises(httpcore.ReadTimeout):
+        stream.read(1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_fetch_that_drips_gives_way_too(dialler: Dialler) -> None:
+    """A byte for each slice must not buy a thread that others wait for."""
+    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    dialler.streams[0].reads = [b"x"] * 100
+    with pytest.raises(httpcore.ReadTimeout):
+        for _ in range(100):
+            stream.read(1)
+
+
+def test_a_fetch_that_is_young_does_not_give_way(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x"]
+    assert stream.read(1) == b"x"
+
+
+def test_what_remains_until_a_moment_is_positive_or_a_time_out() -> None:
+    assert remaining(time.monotonic() + 5) == pytest.approx(5, abs=0.2)
+    for moment in (time.monotonic(), 0.0):
+        with pytest.raises(httpcore.ConnectTimeout):
+            remaining(moment)

@@ -1,0 +1,100 @@
+"""From an issuer to the URL of its key set: only the issuer's own word counts, and only for itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.jwks.support import Documents, failure_of, fetched
+from wicket import ConfigError
+from wicket.jwks.discovery import discover, metadata_urls
+from wicket.jwks.outcome import FetchFailed
+from wicket.keys.urls import check_url
+
+ISSUER = "https://id.example.com"
+OPENID = f"{ISSUER}/.well-known/openid-configuration"
+OAUTH = f"{ISSUER}/.well-known/oauth-authorization-server"
+KEYS = "https://keys.example.com/jwks"
+
+
+def metadata(**changes: Any) -> dict[str, Any]:
+    return {"issuer": ISSUER, "jwks_uri": KEYS, **changes}
+
+
+@pytest.mark.parametrize(
+    ("issuer", "openid", "oauth"),
+    [
+        (ISSUER, OPENID, OAUTH),
+        (f"{ISSUER}/", OPENID, OAUTH),
+        (f"{ISSUER}/a/b", f"{ISSUER}/a/b/.well-known/openid-configuration", f"{OAUTH}/a/b"),
+        (f"{ISSUER}/a/", f"{ISSUER}/a/.well-known/openid-configuration", f"{OAUTH}/a"),
+        (
+            f"{ISSUER}:8443/a",
+            f"{ISSUER}:8443/a/.well-known/openid-configuration",
+            f"{ISSUER}:8443/.well-known/oauth-authorization-server/a",
+        ),
+    ],
+)
+def test_the_metadata_stand_behind_the_path_or_before_it(issuer: str, openid: str, oauth: str) -> None:
+    assert [url.text for url in metadata_urls(issuer)] == [openid, oauth]
+
+
+def test_an_issuer_that_is_no_url_has_no_metadata() -> None:
+    with pytest.raises(ConfigError) as caught:
+        metadata_urls("http://id.example.com")
+    assert [problem.path for problem in caught.value.problems] == ["issuer"]
+
+
+def test_the_openid_document_names_the_key_set() -> None:
+    fetch = Documents(metadata())
+    assert discover(ISSUER, fetch) == check_url(KEYS)
+    assert fetch.asked == [(OPENID, None, None)]
+
+
+def test_where_there_is_none_the_other_one_does() -> None:
+    fetch = Documents(by_url={OAUTH: metadata()})
+    assert discover(ISSUER, fetch) == check_url(KEYS)
+    assert fetch.urls == [OPENID, OAUTH]
+
+
+def test_where_there_is_neither_it_is_not_found() -> None:
+    fetch = Documents(by_url={})
+    assert failure_of(lambda: discover(ISSUER, fetch)).kind == "not_found"
+    assert fetch.urls == [OPENID, OAUTH]
+
+
+@pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "not_json"])
+def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
+    fetch = Documents(FetchFailed(kind, retry_after=7.0))
+    failure = failure_of(lambda: discover(ISSUER, fetch))
+    assert (failure.kind, failure.retry_after) == (kind, 7.0)
+    assert fetch.urls == [OPENID]
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 5, True, [metadata()]])
+def test_what_is_no_object_is_no_metadata(document: Any) -> None:
+    assert failure_of(lambda: discover(ISSUER, Documents(fetched(document)))).kind == "not_discovery"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [f"{ISSUER}/", "https://ID.example.com", "https://evil.example", f" {ISSUER}", "", None, [ISSUER], {"a": ISSUER}],
+)
+def test_the_issuer_must_be_the_configured_one_to_the_letter(named: Any) -> None:
+    assert failure_of(lambda: discover(ISSUER, Documents(metadata(issuer=named)))).kind == "wrong_issuer"
+
+
+def test_metadata_without_an_issuer_are_nobodys() -> None:
+    assert failure_of(lambda: discover(ISSUER, Documents({"jwks_uri": KEYS}))).kind == "wrong_issuer"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://keys.example.com/jwks", "file:///etc/passwd", "/jwks", "", None, 5, [KEYS], "https://127.1/", f"{KEYS}#a"],
+)
+def test_the_key_set_must_have_the_shape_of_any_key_set(url: Any) -> None:
+    failure = failure_of(lambda: discover(ISSUER, Documents(metadata(jwks_uri=url))))
+    assert failure.kind == "not_discovery"
+    assert failure.__suppress_context__
+    assert failure_of(lambda: discover(ISSUER, Documents({"issuer": ISSUER}))).kind == "not_discovery"

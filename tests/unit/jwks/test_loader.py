@@ -1,0 +1,283 @@
+"""One load of a key set: what is believed, for how long, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.jwks.support import PUBLIC, Documents, failure_of, fetched
+from tests.unit.support import Clock, jwk, private_key, rsa_key
+from wicket.cache import Loaded
+from wicket.jwks.loader import KeySetLoader, LoadReport
+from wicket.jwks.outcome import FetchFailed
+from wicket.keys.keyset import Generation, KeySource, SourceRef
+from wicket.keys.urls import check_url
+
+URL = "https://id.example.com/keys?secret=hunter2"
+SHOWN = "https://id.example.com/keys"
+ISSUER = "https://id.example.com"
+OPENID = f"{ISSUER}/.well-known/openid-configuration"
+REF = SourceRef("acme", KeySource(check_url(URL), None, ("RS256", "ES256")))
+DISCOVERED = SourceRef("acme", KeySource(None, ISSUER, ("RS256", "ES256")))
+
+
+def key_set(*kids: str) -> dict[str, Any]:
+    return {"keys": [jwk(rsa_key(), kid=kid) for kid in kids]}
+
+
+def metadata(url: str = URL) -> dict[str, Any]:
+    return {"issuer": ISSUER, "jwks_uri": url}
+
+
+class Bench:
+    """A loader whose fetcher answers in order, on a clock that the test turns by hand."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.clock = Clock()
+        self.fetch = Documents(*answers)
+        self.reports: list[LoadReport] = []
+        self.load = KeySetLoader(
+            self.fetch,
+            shortest=60,
+            longest=3600,
+            default=300,
+            max_keys=4,
+            report=self.reports.append,
+            clock=self.clock,
+        )
+
+    def then(
+        self, answer: Any, held: Generation | None, ref: SourceRef = REF, after: float = 100
+    ) -> Loaded[Generation]:
+        """What the load brings, some seconds later, for a source that answers so."""
+        self.clock.now += after
+        self.fetch.answers.append(answer)
+        return self.load(ref, held)
+
+    @property
+    def told(self) -> LoadReport:
+        return self.reports[-1]
+
+
+def test_a_first_load_brings_the_keys() -> None:
+    bench = Bench(fetched(key_set("a", "b"), etag='"1"', modified="then", max_age=900))
+    loaded = bench.load(REF, None)
+    held = loaded.value
+    assert loaded.lifetime == 900
+    assert held.keys.kids == {"a", "b"}
+    assert (held.url, held.etag, held.modified, held.address) == (check_url(URL), '"1"', "then", PUBLIC)
+    assert (held.at, held.discovered_at, held.empty_seen) == (1000, 1000, False)
+    assert bench.fetch.asked == [(URL, None, None)]
+    assert bench.reports == [LoadReport("acme", SHOWN, "loaded", 0.0, added=("a", "b"))]
+
+
+def test_a_report_says_how_long_it_took() -> None:
+    bench = Bench()
+
+    def fetch(*_: Any, **__: Any) -> Any:
+        bench.clock.now += 1.5
+        return fetched(key_set("a"))
+
+    held = replace(bench.load, fetch=fetch)(REF, None).value
+    assert bench.told.seconds == 1.5
+    assert held.at == 1001.5
+
+
+@pytest.mark.parametrize(
+    ("stated", "lifetime"), [(None, 300), (0, 60), (59, 60), (61, 61), (3600, 3600), (3601, 3600), (1e10, 3600)]
+)
+def test_a_lifetime_that_is_stated_is_kept_within_bounds(stated: float | None, lifetime: float) -> None:
+    assert Bench(fetched(key_set("a"), max_age=stated)).load(REF, None).lifetime == lifetime
+
+
+def test_what_is_held_is_asked_for_changes_only() -> None:
+    bench = Bench(fetched(key_set("a"), etag='"1"', modified="then"))
+    held = bench.load(REF, None).value
+    loaded = bench.then(fetched(None, max_age=60), held)
+    assert bench.fetch.asked[1] == (URL, '"1"', "then")
+    assert loaded.lifetime == 60
+    assert loaded.value == replace(held, at=1100, discovered_at=1100)
+    assert loaded.value.keys is held.keys
+    assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
+
+
+def test_a_new_set_takes_the_place_of_the_old_one_whole() -> None:
+    bench = Bench(fetched(key_set("a", "b"), etag='"1"'))
+    held = bench.load(REF, None).value
+    loaded = bench.then(fetched(key_set("b", "c", "d")), held)
+    assert loaded.value.keys.kids == {"b", "c", "d"}
+    assert loaded.value.etag is None
+    assert (bench.told.added, bench.told.removed) == (("c", "d"), ("a",))
+
+
+def test_nothing_has_changed_is_no_answer_where_nothing_is_known() -> None:
+    bench = Bench(fetched(None))
+    failure = failure_of(lambda: bench.load(REF, None))
+    assert (failure.kind, failure.permanent) == ("status", False)
+    assert bench.told.outcome == "status"
+
+
+@pytest.mark.parametrize("document", [[], "text", 5, True, {}, {"keys": None}, {"keys": {}}, {"keys": "abc"}, {"k": []}])
+def test_what_is_no_key_set_is_not_believed(document: Any) -> None:
+    bench = Bench(fetched(document))
+    assert failure_of(lambda: bench.load(REF, None)).kind == "not_a_key_set"
+
+
+def test_a_set_has_a_bounded_number_of_members() -> None:
+    assert Bench(fetched({"keys": [5, 5, 5, jwk(rsa_key(), kid="a")]})).load(REF, None).value.keys.kids == {"a"}
+    bench = Bench(fetched({"keys": [5, 5, 5, 5, jwk(rsa_key(), kid="a")]}))
+    assert failure_of(lambda: bench.load(REF, None)).kind == "too_large"
+
+
+def test_a_broken_member_is_skipped_and_told() -> None:
+    bench = Bench(fetched({"keys": [{"kty": "oct", "k": "AAAA"}, jwk(rsa_key(), kid="a"), 5]}))
+    assert bench.load(REF, None).value.keys.kids == {"a"}
+    assert bench.told.skipped == (
+        "keys[0]: a secret (kty oct) is never taken from a key set",
+        "keys[2]: a key must be a JSON object",
+    )
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("members", [[5], [{"kty": "oct"}], [jwk(private_key("ES384"))]])
+def test_a_set_without_a_usable_key_is_a_failure(members: list[Any], held: bool) -> None:
+    bench = Bench()
+    before = bench.then(fetched(key_set("a")), None).value if held else None
+    assert failure_of(lambda: bench.then(fetched({"keys": members}), before)).kind == "no_usable_key"
+
+
+def test_the_issuer_of_a_source_is_the_issuer_of_its_keys() -> None:
+    ref = SourceRef("acme", KeySource(check_url(URL), "https://other.example", ("RS256",)))
+    held = Bench(fetched(key_set("a"))).load(ref, None).value
+    assert [key.issuer for key in held.keys.keys] == ["https://other.example"]
+
+
+# --- a failure
+
+
+def test_a_failure_is_told_and_goes_on() -> None:
+    bench = Bench()
+    failure = FetchFailed("timeout", retry_after=5.0)
+    assert failure_of(lambda: bench.then(failure, None)) is failure
+    assert bench.told == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
+
+
+def test_a_failure_tells_the_age_of_what_serves_on() -> None:
+    bench = Bench(fetched(key_set("a")))
+    held = bench.load(REF, None).value
+    failure_of(lambda: bench.then(FetchFailed("connection"), held, after=400))
+    assert (bench.told.outcome, bench.told.stale_age) == ("connection", 400)
+
+
+# --- an empty set
+
+
+def test_a_set_that_is_empty_from_the_start_has_no_usable_key() -> None:
+    bench = Bench(fetched({"keys": []}))
+    assert failure_of(lambda: bench.load(REF, None)).kind == "no_usable_key"
+
+
+def test_a_set_that_becomes_empty_is_looked_at_again_half_a_minute_later() -> None:
+    bench = Bench(fetched(key_set("a"), etag='"1"', modified="then"))
+    held = bench.load(REF, None).value
+    loaded = bench.then(fetched({"keys": []}, etag='"2"', max_age=3600), held)
+    assert loaded.lifetime == 30
+    assert loaded.value.keys.kids == {"a"}
+    assert bench.told.outcome == "empty"
+    assert bench.told.removed == ()
+
+    bench.then(fetched({"keys": []}), loaded.value, after=30)
+    assert bench.fetch.asked[-1] == (URL, None, None), "the whole set is asked for"
+
+
+def test_a_set_that_is_empty_at_the_second_look_too_is_believed() -> None:
+    bench = Bench(fetched(key_set("a")))
+    first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
+    loaded = bench.then(fetched({"keys": []}, max_age=120), first, after=30)
+    assert loaded.value.keys.keys == ()
+    assert loaded.lifetime == 120
+    assert (bench.told.outcome, bench.told.removed) == ("loaded", ("a",))
+    again = bench.then(fetched({"keys": []}), loaded.value)
+    assert again.value.keys.keys == ()
+    assert bench.told.outcome == "loaded"
+
+
+@pytest.mark.parametrize("after", [0.0, 1.0, 20.0])
+def test_a_second_look_that_comes_too_soon_is_not_believed(after: float) -> None:
+    """A kid that somebody invented causes a fetch at once: it must not empty the set before its half minute."""
+    bench = Bench(fetched(key_set("a")))
+    first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
+    loaded = bench.then(fetched({"keys": []}), first, after=after)
+    assert loaded.value.keys.kids == {"a"}
+
+
+def test_a_set_that_is_back_at_the_second_look_is_as_new() -> None:
+    bench = Bench(fetched(key_set("a")))
+    first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
+    back = bench.then(fetched(key_set("a")), first, after=30).value
+    assert not back.empty_seen
+    assert bench.then(fetched({"keys": []}), back).value.keys.kids == {"a"}
+
+
+# --- discovery
+
+
+def test_an_issuer_is_asked_for_the_url_first() -> None:
+    bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
+    held = bench.load(DISCOVERED, None).value
+    assert bench.fetch.asked == [(OPENID, None, None), (URL, None, None)]
+    assert (held.url, held.discovered_at) == (check_url(URL), 1000)
+    assert [key.issuer for key in held.keys.keys] == [ISSUER]
+    assert bench.told.url == SHOWN
+
+
+def test_what_was_discovered_is_known_for_an_hour() -> None:
+    bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
+    held = bench.load(DISCOVERED, None).value
+    newer = bench.then(fetched(None), held, DISCOVERED, after=3599).value
+    assert bench.fetch.asked[2:] == [(URL, '"1"', None)]
+    assert (newer.at, newer.discovered_at) == (4599, 1000)
+
+    bench.fetch.answers.append(metadata())
+    newest = bench.then(fetched(None), newer, DISCOVERED, after=1).value
+    assert bench.fetch.asked[3:] == [(OPENID, None, None), (URL, '"1"', None)]
+    assert newest.discovered_at == 4600
+
+
+def test_a_set_that_has_moved_is_asked_for_whole() -> None:
+    bench = Bench(metadata(), fetched(key_set("a"), etag='"1"', modified="then"))
+    held = bench.load(DISCOVERED, None).value
+    bench.fetch.answers.append(metadata("https://keys.example.com/"))
+    newer = bench.then(fetched(key_set("b")), held, DISCOVERED, after=3600).value
+    assert bench.fetch.asked[-1] == ("https://keys.example.com/", None, None)
+    assert newer.url.host == "keys.example.com"
+    assert (bench.told.url, bench.told.added, bench.told.removed) == ("https://keys.example.com/", ("b",), ("a",))
+
+
+def test_a_set_that_has_moved_cannot_be_unchanged() -> None:
+    bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
+    held = bench.load(DISCOVERED, None).value
+    bench.fetch.answers.append(metadata("https://keys.example.com/"))
+    assert failure_of(lambda: bench.then(fetched(None), held, DISCOVERED, after=3600)).kind == "status"
+
+
+def test_a_discovery_that_fails_is_told_with_the_issuer_or_what_was_known_last() -> None:
+    bench = Bench()
+    assert failure_of(lambda: bench.then(FetchFailed("timeout"), None, DISCOVERED)).kind == "timeout"
+    assert bench.told.url == ISSUER
+
+    bench.fetch.answers.append(metadata())
+    held = bench.then(fetched(key_set("a")), None, DISCOVERED).value
+    failed = bench.then
+    assert failure_of(lambda: failed({"issuer": "https://evil.example"}, held, DISCOVERED, 3600)).kind == "wrong_issuer"
+    assert (bench.told.url, bench.told.stale_age) == (SHOWN, 3600)
+
+
+def test_no_report_carries_a_query() -> None:
+    bench = Bench(fetched(key_set("a")))
+    held = bench.load(REF, None).value
+    bench.then(fetched(key_set("b")), held)
+    failure_of(lambda: bench.then(FetchFailed("timeout"), held))
+    assert "hunter2" not in repr(bench.reports)
