@@ -184,48 +184,47 @@ def memory() -> list[Row]:
             for number in range(APPS)
         ]
 
+    def measured(used: Callable[[], float]) -> tuple[float, float, int]:
+        """KiB for an app, KiB more for one that is active, and how many sets are held."""
+        before = used()
+        with Gate(apps(), fetcher=fetch) as gate:
+            idle = used()
+            for number, token in enumerate(tokens):
+                check(gate.verify(token, app=f"app-{number}"))
+            return (idle - before) / APPS, (used() - idle) / ACTIVE, _sets(gate)
+
+    of_process = measured(_resident)
     tracemalloc.start()
-    before, rss_before = _held(), _rss()
-    gate = Gate(apps(), fetcher=fetch)
-    idle, rss_idle = _held(), _rss()
-    for number, token in enumerate(tokens):
-        check(gate.verify(token, app=f"app-{number}"))
-    active, rss_active = _held(), _rss()
+    of_objects = measured(_traced)
     tracemalloc.stop()
-    kept = _sets(gate)
-    gate.close()
     with Gate(apps(), fetcher=fetch, limits=Limits(max_key_sets=BOUND)) as bounded:
         for number, token in enumerate(tokens):
             check(bounded.verify(token, app=f"app-{number}"))
         held = _sets(bounded)
     return [
-        (f"memory of an idle app, {APPS:,} apps", f"{(idle - before) / APPS / 1024:.2f} KiB", ""),
+        (f"memory of an idle app, {APPS:,} apps: objects", f"{of_objects[0]:.2f} KiB", ""),
+        ("    the process's", f"{of_process[0]:.2f} KiB", ""),
         (
-            f"memory added by an active app, {ACTIVE:,} of them",
-            f"{(active - idle) / ACTIVE / 1024:.2f} KiB",
-            "one key, one token",
-        ),
-        (
-            "the same of the process, with the allocator's tracing",
-            f"{(rss_idle - rss_before) / APPS:.1f} and {(rss_active - rss_idle) / ACTIVE:.1f} KiB",
+            f"memory that an active app adds, {ACTIVE:,} of them: objects",
+            f"{of_objects[1]:.2f} KiB",
             "",
         ),
-        (f"key sets held after {ACTIVE:,} apps were active", str(kept), f"{ACTIVE}"),
+        ("    the process's, OpenSSL's among it", f"{of_process[1]:.2f} KiB", ""),
+        (f"key sets held after {ACTIVE:,} apps were active", str(of_objects[2]), f"{ACTIVE}"),
         (f"key sets held with max_key_sets={BOUND}", str(held), f"at most {BOUND}"),
     ]
 
 
-def _held() -> int:
+def _traced() -> float:
     gc.collect()
-    return tracemalloc.get_traced_memory()[0]
+    return tracemalloc.get_traced_memory()[0] / 1024
 
 
-def _rss() -> int:
+def _resident() -> float:
     """The process's resident memory in KiB; 0 where the system does not say."""
+    gc.collect()
     status = Path("/proc/self/status")
-    if not status.exists():
-        return 0
-    return int(status.read_text().partition("VmRSS:")[2].split()[0])
+    return float(status.read_text().partition("VmRSS:")[2].split()[0]) if status.exists() else 0.0
 
 
 def _sets(gate: Gate) -> int:

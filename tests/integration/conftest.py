@@ -1,4 +1,4 @@
-"""One uvicorn and one gunicorn for all integration tests that do not need one of their own."""
+"""One uvicorn and one gunicorn for all integration tests that do not need one of their own; an issuer for each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration import servers
+from wicket.testing.issuer import LocalIssuer
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,17 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
     """Either of the two, one after the other."""
     found: servers.Server = request.getfixturevalue(f"{request.param}_server")
     return found
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    """A local issuer with one key, as nobody has asked it before."""
+    with LocalIssuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def other() -> Iterator[LocalIssuer]:
+    """Another, whose key has the same name."""
+    with LocalIssuer() as issuer:
+        yield issuer

@@ -1,6 +1,6 @@
 """What servers serve in the tests of key sets: a gate whose issuer lives in the test's own process.
 
-`WICKET_ISSUER` is its URL and `WICKET_AUTHORITY` a file with its certificate; `WICKET_PRELOAD`, a token, is verified
+`WICKET_ISSUER` is its URL, and `SSL_CERT_FILE` has its authority's certificate; `WICKET_PRELOAD`, a token, is verified
 when this is imported, so that the key set is held before the server forks.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,11 +26,9 @@ from wicket.jwks.guard import Network
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 _issuer = os.environ["WICKET_ISSUER"]
-_context = ssl.create_default_context(cafile=os.environ["WICKET_AUTHORITY"])
 _network = Network(
     ["127.0.0.0/8"],
     [int(_issuer.rpartition(":")[2])],
-    ssl_context=_context,
     resolve=lambda *_: ["127.0.0.1"],
 )
 told = Told()

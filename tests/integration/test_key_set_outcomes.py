@@ -37,12 +37,6 @@ from wicket.testing.issuer import Exchange, LocalIssuer
 
 
 @pytest.fixture
-def issuer() -> Iterator[LocalIssuer]:
-    with LocalIssuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
 def clock() -> Clock:
     return ticking()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -85,10 +86,9 @@ class _TimedStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
             seconds = remaining(self._clock.end_by)
-            try:
+            self._clock.check()
+            with contextlib.suppress(httpcore.ReadTimeout):
                 return self._inner.read(max_bytes, min(seconds, _SLICE))
-            except httpcore.ReadTimeout:
-                self._clock.check()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, remaining(self._clock.end_by))

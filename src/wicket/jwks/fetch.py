@@ -58,12 +58,14 @@ class GuardedFetcher:
             headers.append(("If-None-Match", etag))
         if modified is not None:
             headers.append(("If-Modified-Since", modified))
+        # In parts: a URL as one text would lose what stands behind a semicolon.
+        target = httpcore.URL(scheme=b"https", host=url.host.encode(), port=url.port, target=url.target.encode())
         try:
             with (
                 httpcore.ConnectionPool(
                     ssl_context=self.ssl_context, network_backend=backend, max_connections=1
                 ) as pool,
-                pool.stream("GET", url.text, headers=headers) as response,
+                pool.stream("GET", target, headers=headers) as response,
             ):
                 return self._read(response, begun, backend)
         except Forbidden:
@@ -86,6 +88,8 @@ class GuardedFetcher:
             if headers.get("content-encoding", "identity").strip().lower() != "identity":
                 raise FetchFailed("encoded")
             document = _parse(self._body(response, headers))
+            if document is None:
+                raise FetchFailed("not_a_key_set")
         age = _MAX_AGE.search(headers.get("cache-control", ""))
         return Fetched(
             document,

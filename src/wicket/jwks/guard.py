@@ -45,7 +45,7 @@ _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
         "240.0.0.0/4",
         "::/8",  # unspecified, loopback, IPv4-compatible, -mapped and -translated
         "64:ff9b::/32",  # NAT64, local-use too
-        "100::/64",
+        "100::/32",  # discard-only, and the dummy prefix
         "2001::/23",  # Teredo, ORCHID, benchmarking
         "2001:db8::/32",
         "2002::/16",  # 6to4
@@ -95,7 +95,8 @@ class Network:
         networks: list[IPNetwork] = []
         for index, block in enumerate(problems.listed("network.allow", allow, "networks")):
             try:
-                networks.append(ipaddress.ip_network(block))
+                # Spelled out: a number or bytes would be taken for an address too.
+                networks.append(ipaddress.ip_network(block if isinstance(block, str) else ""))
             except ValueError:
                 problems.add(f"network.allow[{index}]", "is not a network", "10.0.0.0/8")
         for index, port in enumerate(more := problems.listed("network.ports", ports, "ports")):

@@ -88,13 +88,17 @@ class KeySetLoader:
         if fetched.document is None:
             if held is None or held.url != url:
                 raise FetchFailed("status")  # "not modified", though nothing was said to be known
-            return replace(held, at=now, address=fetched.address, seconds=fetched.seconds), "not_modified"
+            return replace(
+                held, at=now, address=fetched.address, seconds=fetched.seconds, empty_since=None
+            ), "not_modified"
         members = _members(fetched.document)
         if len(members) > self.max_keys:
             raise FetchFailed("too_large")
-        if not members and held is not None and held.keys.keys and not held.empty_seen:
-            # An endpoint that is being set up anew must not lock everybody out: look once more before it is believed.
-            return replace(held, etag=None, modified=None, empty_seen=True), "empty"
+        if not members and held is not None and held.keys.keys:
+            since = now if held.empty_since is None else held.empty_since
+            if held.empty_since is None or now - since < _SECOND_LOOK:
+                # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
+                return replace(held, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")

@@ -62,8 +62,8 @@ class Generation:
     """A key set as it was fetched: with where it was found, and what is needed to ask for changes only.
 
     `at` and `discovered_at` are of a monotonic clock, in seconds; `address` is what was dialled, and `seconds` what the
-    fetch took; `empty_seen` notes that the endpoint has since shown
-    an empty set, which is believed at a second look.
+    fetch took; `empty_since` is when the endpoint first showed an
+    empty set, which is believed at a second look.
     """
 
     keys: KeySet
@@ -74,7 +74,12 @@ class Generation:
     discovered_at: float
     address: str | None = None
     seconds: float = 0.0
-    empty_seen: bool = False
+    empty_since: float | None = None
+
+    @property
+    def empty_seen(self) -> bool:
+        """Whether the endpoint has shown an empty set since."""
+        return self.empty_since is not None
 
 
 def read_key_set(members: Iterable[object], source: KeySource) -> KeySet:

@@ -119,7 +119,9 @@ def test_nothing_has_changed_is_no_answer_where_nothing_is_known() -> None:
     assert bench.told.outcome == "status"
 
 
-@pytest.mark.parametrize("document", [[], "text", 5, True, {}, {"keys": None}, {"keys": {}}, {"keys": "abc"}, {"k": []}])
+@pytest.mark.parametrize(
+    "document", [[], "text", 5, True, {}, {"keys": None}, {"keys": {}}, {"keys": "abc"}, {"k": []}]
+)
 def test_what_is_no_key_set_is_not_believed(document: Any) -> None:
     bench = Bench(fetched(document))
     assert failure_of(lambda: bench.load(REF, None)).kind == "not_a_key_set"
