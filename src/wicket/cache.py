@@ -47,6 +47,7 @@ V = TypeVar("V")
 
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
+_LONGEST_RETRY_AFTER: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Cache(Generic[K, V]):
         """Keep what was loaded; drop the loads and the locked store, which a thread of the parent may have held."""
         self._lock = threading.Lock()
         self._flights: dict[K, Flight] = {}
-        kept = max(self._times.absent, 2 * self._times.backoff_last)
+        kept = max(self._times.absent, 2 * self._times.backoff_last, 2 * _LONGEST_RETRY_AFTER)
         self._without: cachetools.TTLCache[K, Slot[V]] = cachetools.TTLCache(self._absent_size, kept, self._clock)
 
     def read(self, key: K) -> Slot[V] | None:
@@ -160,6 +161,10 @@ class Cache(Generic[K, V]):
     def is_absent(self, slot: Slot[V] | None) -> bool:
         """Whether the source said, not long ago, that there is no such thing."""
         return slot is not None and slot.absent and self._clock() < slot.fresh_until
+
+    def now(self) -> float:
+        """The cache's monotonic clock, in seconds."""
+        return self._clock()
 
     def retry_after(self, slot: Slot[V] | None) -> int:
         """In how many whole seconds a request that was turned away may come again; at least 1."""
@@ -195,10 +200,13 @@ class Cache(Generic[K, V]):
                 give_up(flight.done)
         return (flight.done, self._times.timeout) if taken else None
 
-    def outdate(self, keep: Callable[[K, V], bool], *, purge: bool = False) -> None:
+    def outdate(
+        self, keep: Callable[[K, V], bool], *, purge: bool = False, concerns: Callable[[K], bool] | None = None
+    ) -> None:
         """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.
 
-        Names remembered as absent or failing are forgotten in either case, and a load under way starts again.
+        What is remembered as absent or failing of keys that the demand `concerns` (of all, without it) is forgotten in
+        either case, and a load of theirs that is under way starts again.
         """
         with self._lock:
             for key, slot in list(self._slots.items()):
@@ -207,9 +215,12 @@ class Cache(Generic[K, V]):
                         del self._slots[key]
                     else:
                         self._slots[key] = Slot(next(self._versions), slot.value, 0.0, 0.0, slot.usable_until)
-            self._without.clear()
-            for flight in self._flights.values():
-                flight.demands.append(keep)
+            for key in list(self._without):
+                if concerns is None or concerns(key):
+                    self._without.pop(key, None)
+            for key, flight in self._flights.items():
+                if concerns is None or concerns(key):
+                    flight.demands.append(keep)
 
     def _run(self, key: K) -> None:
         again = False
@@ -243,7 +254,7 @@ class Cache(Generic[K, V]):
             permanent, asked = False, 0.0
             if isinstance(failure, LoadFailed):
                 permanent, asked = failure.permanent, failure.retry_after or 0.0
-            retry_at = now + max(asked, pause * (1 - _JITTER * random.random()))
+            retry_at = now + max(min(asked, _LONGEST_RETRY_AFTER), pause * (1 - _JITTER * random.random()))
             if held is not None:
                 self._slots[key] = Slot(
                     version,

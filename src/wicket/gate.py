@@ -117,6 +117,7 @@ class Gate:
             f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_lane=limits.fetch_per_host
         )
         self._monotonic = monotonic
+        self._built: list[Fetcher] = []
         self._registry = None if registry is None else self._cache_of(registry, index_of)
         self._key_sets = self._key_sets_of(fetcher or self._own_fetcher(network or Network()))
         self._house = House(
@@ -211,10 +212,14 @@ class Gate:
         Its key sets too. What is remembered of its signatures is forgotten, and so are the names that the registry did
         not know.
         """
-        self._key_sets.cache.outdate(lambda ref, _: ref.app_id != app, purge=purge)
+        self._key_sets.cache.outdate(
+            lambda ref, _: ref.app_id != app, purge=purge, concerns=lambda ref: ref.app_id == app
+        )
         if self._registry is not None:
             self._registry.outdate(
-                lambda ref, held: held.id is not None and app not in (held.id, ref.value), purge=purge
+                lambda ref, held: held.id is not None and app not in (held.id, ref.value),
+                purge=purge,
+                concerns=lambda ref: ref.kind != "id" or ref.value == app,  # other names may be its own
             )
         self._memory.forget(app)
 
@@ -306,7 +311,7 @@ class Gate:
     def _own_fetcher(self, network: Network) -> Fetcher:
         """The guarded fetcher, built at the first fetch: most gates never need an HTTP client."""
         limits, fetches = self.limits, self._fetches
-        built: list[Fetcher] = []
+        built = self._built
 
         def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> FetchedDocument:
             if not built:
@@ -327,6 +332,7 @@ class Gate:
         return fetch
 
     def _after_fork(self) -> None:
+        self._built.clear()  # its TLS context is from before the fork, and so from before gevent's patches
         for part in (
             *(self._pool, self._fetches, self._memory, self._reporter, self._registry),
             *(self._key_sets.cache, self._key_sets.unknown),

@@ -221,6 +221,17 @@ def test_log_only_waits_half_a_second_and_lets_pass_as_anonymous(issuer: LocalIs
         assert said(gate.decide(request_of(issuer.token("ada")))) == "allowed"
 
 
+def test_log_only_waits_half_a_second_in_all_however_many_key_sets_hang(issuer: LocalIssuer) -> None:
+    hanging = Held(issuer)
+    sources = [Jwks(f"{issuer.jwks_url}?number={number}") for number in range(4)]
+    with gate_of(issuer, app_of(issuer, credentials=sources, mode=Mode.LOG_ONLY)) as gate:
+        begun = time.monotonic()
+        assert said(gate.decide(request_of(issuer.token("ada")))) == "keys_unavailable"
+        taken = time.monotonic() - begun
+        hanging.release()
+    assert taken < 1.2
+
+
 # --- discovery
 
 

@@ -45,19 +45,27 @@ class Patience:
     first: float
     stale: float
 
+    def after(self, seconds: float) -> Patience:
+        """What is left of it."""
+        return Patience(max(0.0, self.first - seconds), max(0.0, self.stale - seconds))
+
 
 def choose_keys(sets: KeySets, app: App, header: Header, patience: Patience) -> Generator[Effect, None, Choice]:
     """The keys of `app` that may have signed a token with this header. Raises `Refused` where there is none."""
     if not app.keyring.keys and not app.sources:
         raise Refused(Refusal("config_missing"))
     keys = list(app.keyring.select(header.algorithm, header.kid))
+    if keys and header.kid is not None and keys[0].kid == header.kid:
+        return Choice(tuple(keys))  # a key at hand that the token names is the one: no set is waited for
+    begun = sets.cache.now()
     trouble: Refusal | None = None
     allowed = header.algorithm in app.keyring.algorithms
     for source in app.sources:
         if header.algorithm not in expand(source.algorithms):
             continue
         allowed = True
-        found = yield from _of_source(sets, SourceRef(app.id, source), header, patience)
+        left = patience.after(sets.cache.now() - begun)  # one request waits once, however many sets its app has
+        found = yield from _of_source(sets, SourceRef(app.id, source), header, left)
         keys.extend(found.keys)
         trouble = trouble or found.trouble
     if not allowed:

@@ -41,9 +41,11 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Dial the first admitted address that answers in time. The name stays in the URL, for the certificate."""
         failure: Exception = httpcore.ConnectError("no address")
-        for address in self._network.addresses(host, port):
+        addresses = self._network.addresses(host, port)
+        for index, address in enumerate(addresses):
             try:
-                seconds = remaining(self._connect_by)
+                # Each has its share: one that never answers must not use up the time of the next.
+                seconds = remaining(self._connect_by) / (len(addresses) - index)
                 stream = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error

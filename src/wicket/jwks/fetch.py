@@ -59,7 +59,9 @@ class GuardedFetcher:
         if modified is not None:
             headers.append(("If-Modified-Since", modified))
         # In parts: a URL as one text would lose what stands behind a semicolon.
-        target = httpcore.URL(scheme=b"https", host=url.host.encode(), port=url.port, target=url.target.encode())
+        target = httpcore.URL(
+            scheme=b"https", host=url.host.strip("[]").encode(), port=url.port, target=url.target.encode()
+        )
         try:
             with (
                 httpcore.ConnectionPool(
@@ -78,6 +80,8 @@ class GuardedFetcher:
             certificate = isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE" in str(error)
             raise FetchFailed("certificate" if certificate else "connection") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
+            raise FetchFailed("connection") from None
+        except (TypeError, ValueError, RecursionError):  # a TLS context that another library has patched meanwhile
             raise FetchFailed("connection") from None
 
     def _read(self, response: httpcore.Response, begun: float, backend: GuardedBackend) -> Fetched:

@@ -58,6 +58,9 @@ _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
     )
 )
 
+_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6 as public (RFC 4291 section 2.4)."""
+
 
 class Forbidden(Exception):
     """The name leads to an address that must not be dialled. Says the name's kind of trouble, never the address."""
@@ -113,11 +116,12 @@ class Network:
         """Whether one address may be dialled."""
         try:
             parsed = ipaddress.ip_address(address)
-        except ValueError:  # a scope id, or no address at all
+        except ValueError:
             return False
         if any(parsed in network for network in self.allow):
             return True
-        return parsed.is_global and not any(parsed in network for network in _NEVER)
+        unicast = parsed.version == 4 or parsed in _UNICAST
+        return unicast and parsed.is_global and not any(parsed in network for network in _NEVER)
 
     def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of `host`, all of which may be dialled.

@@ -6,6 +6,7 @@ start; a kid that a fetch did not bring is remembered until the next generation 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -52,7 +53,7 @@ class UnknownKids:
     def may_fetch(self, source: SourceRef, kid: str, version: int) -> bool:
         """Whether a fetch may be started for `kid`; if so, it is counted. False for a kid known to be absent."""
         with self._lock:
-            if (source, version, kid) in self._absent:
+            if (source, version, _short(kid)) in self._absent:
                 return False
             now = self._clock()
             left, since = self._spent.get(source, (float(self._first), now))
@@ -66,4 +67,9 @@ class UnknownKids:
     def remember(self, source: SourceRef, kid: str, version: int) -> None:
         """Note that the set of this version does not have `kid`."""
         with self._lock:
-            self._absent[source, version, kid] = None
+            self._absent[source, version, _short(kid)] = None
+
+
+def _short(kid: str) -> bytes:
+    """A kid may be as long as a token; what is remembered of it may not."""
+    return hashlib.blake2b(kid.encode("utf-8", "replace"), digest_size=16).digest()

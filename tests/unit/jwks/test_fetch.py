@@ -11,6 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,8 +65,10 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
 
 
 def test_a_document_comes_back_with_all_that_is_needed_to_ask_again(issuer: LocalIssuer) -> None:
-    headers = {"ETag": 'W/"1"', "Last_Modified": "then", "Cache_Control": "public, max-age=600"}
-    fetched = fetch(issuer, answering(b'{"keys": []}', **headers))
+    fetched = fetch(
+        issuer,
+        answering(b'{"keys": []}', ETag='W/"1"', Last_Modified="then", Cache_Control="public, max-age=600"),
+    )
     assert fetched.document == {"keys": []}
     assert (fetched.etag, fetched.modified, fetched.max_age) == ('W/"1"', "then", 600.0)
     assert fetched.address == LOOPBACK
@@ -117,7 +120,7 @@ def test_the_host_is_named_with_its_port_unless_that_is_the_one_of_https(
     seen: list[str] = []
 
     def note(exchange: Exchange) -> None:
-        seen.extend(exchange.headers.get_all("Host"))
+        seen.extend(exchange.headers.get_all("Host", []))
         exchange.answer(200, b"{}")
 
     issuer.fault = note
@@ -198,19 +201,24 @@ def test_many_threads_may_fetch_with_one_fetcher(issuer: LocalIssuer) -> None:
 
 
 def test_a_port_that_nobody_allowed_is_forbidden_before_the_name_is_looked_up() -> None:
-    asked: list[Any] = []
-    network = Network(["127.0.0.0/8"], resolve=lambda *each: asked.append(each) or [LOOPBACK])
-    fetcher = GuardedFetcher(network, ssl.create_default_context())
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return [LOOPBACK]
+
+    fetcher = GuardedFetcher(Network(["127.0.0.0/8"], resolve=resolve), ssl.create_default_context())
     for port in (22, 80, 444, 65535):
-        assert failure_of(lambda port=port: fetcher(KeySetUrl("id.example.com", port, "/"))).kind == "forbidden_port"
+        failure = failure_of(partial(fetcher, KeySetUrl("id.example.com", port, "/")))
+        assert (failure.kind, failure.permanent) == ("forbidden_port", True)
     assert asked == []
 
 
-def test_an_address_that_nobody_allowed_is_never_dialled(issuer: LocalIssuer) -> None:
-    for answer in ([LOOPBACK], [PUBLIC, LOOPBACK], ["::1"]):
-        network = Network(ports=[issuer.port], resolve=lambda *_, answer=answer: answer)
-        failure = failure_of(lambda network=network: fetcher_of(issuer, network=network)(url_of(issuer)))
-        assert (failure.kind, failure.permanent) == ("forbidden_address", True)
+@pytest.mark.parametrize("answer", [[LOOPBACK], [PUBLIC, LOOPBACK], ["::1"]])
+def test_an_address_that_nobody_allowed_is_never_dialled(issuer: LocalIssuer, answer: list[str]) -> None:
+    network = Network(ports=[issuer.port], resolve=lambda *_: answer)
+    failure = failure_of(lambda: fetcher_of(issuer, network=network)(url_of(issuer)))
+    assert (failure.kind, failure.permanent) == ("forbidden_address", True)
     assert issuer.requests == []
 
 
@@ -382,8 +390,13 @@ def test_a_fetch_does_not_give_way_where_nobody_waits(issuer: LocalIssuer, monke
         issuer.wait(0.25)
         exchange.answer(200, b"{}")
 
-    asked: list[None] = []
-    assert fetch(issuer, late, crowded=lambda: bool(asked.append(None))).document == {}
+    asked: list[bool] = []
+
+    def crowded() -> bool:
+        asked.append(False)
+        return False
+
+    assert fetch(issuer, late, crowded=crowded).document == {}
     assert asked
 
 
@@ -484,7 +497,7 @@ def test_what_is_no_json_is_told_as_that(issuer: LocalIssuer, what: str) -> None
     assert failure.__suppress_context__, "the cause may quote what was fetched"
 
 
-@pytest.mark.parametrize(("body", "document"), [(b"[1]", [1]), (b"null", None), (b'"x"', "x"), (b"5", 5)])
+@pytest.mark.parametrize(("body", "document"), [(b"[1]", [1]), (b'"x"', "x"), (b"5", 5), (b"false", False)])
 def test_json_of_another_kind_is_left_to_who_reads_it(issuer: LocalIssuer, body: bytes, document: Any) -> None:
     assert fetch(issuer, answering(body)).document == document
 
@@ -644,6 +657,15 @@ def test_a_document_that_is_no_key_set_is_told_in_time(issuer: LocalIssuer, body
         failure = failure_of(lambda: load(ref, None))
     assert (failure.kind, failure.permanent) == (kind, True)
     assert [each.outcome for each in reports] == [kind]
+
+
+def test_null_is_not_taken_for_an_answer_that_nothing_has_changed(issuer: LocalIssuer) -> None:
+    """Or an endpoint that is broken would have its old keys renewed for ever."""
+    reports: list[LoadReport] = []
+    load, ref = loader_of(issuer, reports)
+    held = load(ref, None).value
+    issuer.fault = answering(b"null")
+    assert failure_of(lambda: load(ref, held)).kind == "not_a_key_set"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 from tests.unit.support import Clock
 from wicket.keys.keyset import KeySource, SourceRef
@@ -104,6 +105,20 @@ def test_a_kid_absent_at_one_source_may_be_at_another() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     assert bench.kids.may_fetch(OTHER, "a", 1)
+
+
+def test_kids_however_long_take_little_memory() -> None:
+    """All who join one slow load have their kid remembered, and a token has room for one of 12,000 characters."""
+    bench = Bench()
+    tracemalloc.start()
+    try:
+        for index in range(1000):
+            bench.kids.remember(MINE, f"{index}".ljust(12_000, "x"), 1)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not bench.kids.may_fetch(MINE, "999".ljust(12_000, "x"), 1)
+    assert held < 2_000_000
 
 
 def test_the_numbers_can_be_set() -> None:

@@ -178,10 +178,17 @@ def test_it_may_have_another_name() -> None:
         assert fetch(issuer).address == "127.0.0.1"
 
 
+def test_other_clients_may_be_given_its_authority(issuer: LocalIssuer) -> None:
+    context = ssl.create_default_context(cadata=issuer.authority_pem.decode())
+    assert fetcher_of(issuer, ssl_context=context)(check_url(issuer.jwks_url)).document == issuer.document()
+
+
 def test_only_its_own_network_leads_to_it(issuer: LocalIssuer) -> None:
     assert issuer.network.ports == {443, 8443, issuer.port}
     assert not issuer.network.admits("10.0.0.1")
-    with Gate([App("acme", credentials=[Jwks(issuer.jwks_url)], origins=["https://acme.com"])]) as gate:
+    with Gate(
+        [App("acme", credentials=[Jwks(issuer.jwks_url)], issuer=issuer.issuer, origins=["https://acme.com"])]
+    ) as gate:
         refusal = gate.verify(issuer.token("user-1"), app="acme").refusal
     assert refusal is not None
     assert refusal.code == "config_invalid"
