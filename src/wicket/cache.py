@@ -186,9 +186,12 @@ class Cache(Generic[K, V]):
             if slot is not None and (slot.version != seen or now < slot.retry_at):
                 return None
             flight = self._flights.get(key)
-            if flight is not None:
-                return flight.done, max(0.0, flight.started + self._times.timeout - now)
-            flight = self._flights[key] = Flight(now, Future())
+            joined = flight is not None
+            if flight is None:
+                flight = self._flights[key] = Flight(now, Future())
+        if joined:
+            self._pool.urge(flight.done)
+            return flight.done, max(0.0, flight.started + self._times.timeout - now)
         # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
         taken = False
         try:

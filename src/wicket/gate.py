@@ -93,6 +93,11 @@ class Gate:
             problems.add("on_event", "must be a plain function of one event")
         if not callable(clock):
             problems.add("clock", "must be a function that gives the seconds since 1970")
+        if network is not None and not isinstance(network, Network):
+            problems.add("network", "must be a Network")
+        for setting, function in (("fetcher", fetcher), ("monotonic", monotonic)):
+            if function is not None and not callable(function):
+                problems.add(setting, "must be a function")
         if not isinstance(limits, Limits):
             problems.add("limits", "must be Limits")
         if not isinstance(name, str) or not name.isidentifier():

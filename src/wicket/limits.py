@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from wicket.errors import Problems
+
+_LARGEST: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class Limits:
         problems = Problems()
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LARGEST:
                 problems.add(f"limits.{field.name}", "must be a positive number")
             elif field.type == "int" and not isinstance(value, int):
                 problems.add(f"limits.{field.name}", "must be a whole number")

@@ -45,8 +45,18 @@ class Pool:
 
     @property
     def crowded(self) -> bool:
-        """Whether jobs wait that could run if a thread were free. Read without a lock: it is a hint."""
-        return self._idle == 0 and self._threads >= self._size and bool(self._jobs)
+        """Whether a job waits that could run if a thread were free."""
+        with self._wake:
+            return self._idle == 0 and self._threads >= self._size and self._next() is not None
+
+    def urge(self, done: Future[None]) -> None:
+        """Somebody else waits for this job too: if it is still queued, it counts as the newest."""
+        with self._wake:
+            for job in self._jobs:
+                if job.done is done:
+                    self._jobs.remove(job)
+                    self._jobs.append(job)
+                    return
 
     def submit(self, run: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
         """Run `run` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.

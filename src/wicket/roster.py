@@ -80,6 +80,7 @@ def index_apps(
 def check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
     """The same secret in two apps lets each sign for the other; the same public key can, without a claim that binds."""
     owners: dict[bytes, list[App]] = {}
+    places: dict[object, list[App]] = {}
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
@@ -95,6 +96,15 @@ def check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
                         other.id,
                         app.id,
                     )
+        for source in app.sources:
+            for other in places.setdefault(source.url or source.issuer, []):
+                if other is not app and _interchangeable(app, other):
+                    _log.warning(
+                        "apps %s and %s share a key set and an audience: a token of one is one of the other",
+                        other.id,
+                        app.id,
+                    )
+            places[source.url or source.issuer].append(app)
 
 
 def _interchangeable(app: App, other: App) -> bool:

@@ -448,3 +448,16 @@ def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pyt
     assert given[0].cancelled()
     bench.load()
     assert bench.value() == "value"
+
+
+def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
+    bench.load("failing", OSError())
+    bench.load("absent", None)
+    bench.cache.start("other", 0)
+    bench.cache.outdate(lambda key, value: False, concerns=lambda key: key == "failing")
+    assert bench.cache.read("failing") is None
+    assert bench.cache.is_absent(bench.cache.read("absent"))
+    bench.source.values["other"] = "value"
+    bench.pool.run()
+    assert bench.source.asked.count("other") == 1
+    assert bench.value("other") == "value"

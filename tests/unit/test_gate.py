@@ -59,6 +59,8 @@ from wicket import (
 )
 from wicket.app import BrokenApp
 from wicket.errors import config_error
+from wicket.jwks.outcome import Fetched
+from wicket.keys.urls import KeySetUrl
 
 LONG = 10.0
 QUICK = Limits(load_timeout=0.05, stale_timeout=0.05, log_only_timeout=0.05)
@@ -558,6 +560,8 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         ({"apps": [acme(naming=()), acme_two(naming=())]}, "naming", UNNAMED),
         ({"apps": [acme()], "naming": ["X-App-Id"]}, "naming[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "naming": [Bearer()]}, "naming[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
+        ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
         ({"apps": [acme()], "tokens": ["X-Token"]}, "tokens[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
@@ -827,3 +831,17 @@ def test_a_cancellation_that_comes_along_with_the_load_is_not_swallowed(first: s
             await task
 
     asyncio.run(hang_up())
+
+
+def test_a_fetcher_that_fails_in_its_own_way_is_an_outage_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fetcher(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        raise ZeroDivisionError(KEY.hex())
+
+    app = acme(credentials=[Jwks("https://id.example.com/keys")], issuer="https://id.example.com")
+    private = private_key("ES256")
+    with Gate([app], fetcher=fetcher) as gate:
+        decision = gate.verify(token(key=private, algorithm="ES256", kid="k1"), app="acme")
+    assert decision.refusal is not None
+    assert decision.refusal.code == "keys_unavailable"
+    assert "a key set could not be loaded: ZeroDivisionError" in caplog.text
+    assert KEY.hex() not in caplog.text

@@ -6,6 +6,7 @@ import concurrent.futures
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
@@ -231,3 +232,33 @@ def test_a_thread_that_ends_counts_no_more(job: Gated, monkeypatch: pytest.Monke
     job.thread.join(LONG)
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     assert submit(pool, lambda: None) is None
+
+
+def test_a_job_that_is_urged_is_run_before_newer_ones(job: Gated) -> None:
+    order: list[str] = []
+    pool = Pool("urged", threads=1, queue=5)
+    submit(pool, job)
+    assert job.running.wait(LONG)
+    first, second = (taken(submit(pool, partial(order.append, name))) for name in ("first", "second"))
+    pool.urge(first)
+    pool.urge(Future())
+    job.go.set()
+    second.result(LONG)
+    first.result(LONG)
+    assert order == ["first", "second"]
+    pool.close()
+
+
+def test_a_pool_is_crowded_only_by_jobs_that_could_run(job: Gated) -> None:
+    pool = Pool("crowded", threads=1, queue=5, per_lane=1)
+    submit(pool, job)
+    assert job.running.wait(LONG)
+    assert not pool.crowded
+    pool.submit(lambda: None, Future(), lane=None)
+    assert not pool.crowded, "its lane is full"
+    last: Future[None] = Future()
+    pool.submit(lambda: None, last, lane="another")
+    assert pool.crowded
+    job.go.set()
+    last.result(LONG)
+    pool.close()

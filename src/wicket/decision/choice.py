@@ -6,7 +6,7 @@ Trouble with a key set is a value: it counts only where no key at hand proves th
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from wicket.keys.keyset import Generation, SourceRef
 from wicket.keys.unknown import UnknownKids
 
 MAX_KEYS: Final = 10
+
+SignedBy = Callable[[tuple[Key, ...]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,18 @@ class Patience:
         return Patience(max(0.0, self.first - seconds), max(0.0, self.stale - seconds))
 
 
-def choose_keys(sets: KeySets, app: App, header: Header, patience: Patience) -> Generator[Effect, None, Choice]:
-    """The keys of `app` that may have signed a token with this header. Raises `Refused` where there is none."""
+def choose_keys(
+    sets: KeySets, app: App, header: Header, patience: Patience, signed_by: SignedBy = lambda keys: False
+) -> Generator[Effect, None, Choice]:
+    """The keys of `app` that may have signed a token with this header. Raises `Refused` where there is none.
+
+    `signed_by` tells whether one of some keys did sign it.
+    """
     if not app.keyring.keys and not app.sources:
         raise Refused(Refusal("config_missing"))
     keys = list(app.keyring.select(header.algorithm, header.kid))
-    if keys and header.kid is not None and keys[0].kid == header.kid:
-        return Choice(tuple(keys))  # a key at hand that the token names is the one: no set is waited for
+    if keys and app.sources and signed_by(tuple(keys)):
+        return Choice(tuple(keys))  # a key at hand proves the token: no set is waited for
     begun = sets.cache.now()
     trouble: Refusal | None = None
     allowed = header.algorithm in app.keyring.algorithms
@@ -87,7 +94,7 @@ def _of_source(sets: KeySets, ref: SourceRef, header: Header, patience: Patience
     keys = held.keys.select(header.algorithm, header.kid)
     if keys or header.kid is None:
         return Choice(keys)
-    if slot.failures:
+    if slot.failures and cache.now() < slot.retry_at:
         return Choice((), _out_of_reach(cache, slot))
     if wait and slot is not seen:
         return Choice(())  # it was fetched for this very request
@@ -95,20 +102,30 @@ def _of_source(sets: KeySets, ref: SourceRef, header: Header, patience: Patience
 
 
 def _of_unknown_kid(
-    sets: KeySets, ref: SourceRef, header: Header, kid: str, slot: Slot[Any], patience: Patience
+    sets: KeySets, ref: SourceRef, header: Header, kid: str, slot: Slot[Any], patience: Patience, *, again: bool = False
 ) -> Generator[Effect, None, Choice]:
-    """The set may have been renewed: look again, as often as the source's budget admits; join a load that runs."""
+    """The set may have been renewed: look again, as often as the source's budget admits; join a load that runs.
+
+    After a failure no budget is asked for, since the back-off bounds the loads already. A load that was joined may have
+    read the set before the key was in it, so it proves nothing about the kid.
+    """
     cache = sets.cache
-    if not cache.loading(ref) and not sets.unknown.may_fetch(ref, kid, slot.version):
+    begun, joined = cache.now(), cache.loading(ref)
+    if not joined and not slot.failures and not sets.unknown.may_fetch(ref, kid, slot.version):
         return Choice(())
     newer = yield from Fetch(cache, ref, slot, patience.first)
     held = cache.usable(newer)
     if newer is None or held is None or newer.failures or newer.version == slot.version:
         return Choice((), _out_of_reach(cache, newer))
     keys = held.keys.select(header.algorithm, kid)
-    if not keys:
+    if keys:
+        return Choice(keys)
+    if joined and not again:
+        left = patience.after(cache.now() - begun)
+        return (yield from _of_unknown_kid(sets, ref, header, kid, newer, left, again=True))
+    if not joined:
         sets.unknown.remember(ref, kid, newer.version)
-    return Choice(keys)
+    return Choice(())
 
 
 def _out_of_reach(cache: Cache[SourceRef, Generation], slot: Slot[Any] | None) -> Refusal:

@@ -14,13 +14,14 @@ from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
 from wicket.cache import Cache
-from wicket.decision.choice import KeySets, Patience, choose_keys
+from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
 from wicket.decision.effects import Effect, Fetch
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import decode, malformed, read_object, read_token
 from wicket.decision.verifier import identify, verify_signature
 from wicket.errors import Refusal, Refused, WicketError, invalid_request
+from wicket.keys.algorithms import Key
 from wicket.limits import Limits
 from wicket.request import Request
 from wicket.sources import AppRef, Cookie, NamingPlace, TokenIssuer, TokenPlace, shaped
@@ -185,7 +186,15 @@ def _verify_token(
     token = read_token(text, app.rules.max_token_bytes)
     first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
     patience = Patience(first, min(first, house.limits.stale_timeout))
-    choice = yield from choose_keys(house.key_sets, app, token.header, patience)
+
+    def signed_by(keys: tuple[Key, ...]) -> bool:
+        try:
+            verify_signature(app, token, Choice(keys), house.memory)
+        except Refused:
+            return False
+        return True
+
+    choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
     signed, key = verify_signature(app, token, choice, house.memory)
     return identify(app, token, signed, key, house.clock())
 

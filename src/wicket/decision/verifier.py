@@ -23,7 +23,7 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
     for key, name in named:
         known = memory.recall(app.id, name)
         if known is not None:
-            return known, key
+            return known, _owner(app, choice, key, known)
     signature = decode(token.signature)
     message = token.signed
     for key, name in named:
@@ -31,8 +31,15 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
             payload = decode(token.payload)
             signed = Signed.of(payload, read_object(payload))
             memory.remember(app.id, name, token.text, signed)
-            return signed, key
+            return signed, _owner(app, choice, key, signed)
     raise Refused(choice.trouble) if choice.trouble is not None else invalid_token("bad_signature")
+
+
+def _owner(app: App, choice: Choice, key: Key, signed: Signed) -> Key:
+    """Of keys with one material that several issuers publish, the one whose issuer the token names."""
+    issuer = signed.claims.get("iss")
+    twins = [each for each in choice.keys if each.fingerprint == key.fingerprint]
+    return next((each for each in twins if (each.issuer or app.issuer) == issuer), key)
 
 
 def identify(app: App, token: UnverifiedToken, signed: Signed, key: Key, now: float) -> VerifiedIdentity:

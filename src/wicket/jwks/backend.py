@@ -22,13 +22,19 @@ class GuardedBackend(httpcore.NetworkBackend):
     """A network backend for one fetch: it dials only what the guard admits, and one deadline covers every operation."""
 
     def __init__(
-        self, network: Network, *, connect_seconds: float, total_seconds: float, crowded: Callable[[], bool] = bool
+        self,
+        network: Network,
+        *,
+        connect_seconds: float,
+        total_seconds: float,
+        max_bytes: int = 512 * 1024,
+        crowded: Callable[[], bool] = bool,
     ) -> None:
         self._network = network
         self._inner = httpcore.SyncBackend()
         now = time.monotonic()
         self._connect_by = now + connect_seconds
-        self._clock = _FetchClock(now + total_seconds, now + _PATIENCE, crowded)
+        self._clock = _FetchClock(now + total_seconds, now + _PATIENCE, crowded, max_bytes)
         self.dialled: str | None = None
 
     def connect_tcp(
@@ -63,13 +69,24 @@ def remaining(moment: float) -> float:
     return seconds
 
 
-@dataclass(frozen=True, slots=True)
+class TooMuch(Exception):
+    """More bytes came than any answer of a key set may have, its head and its framing included."""
+
+
+@dataclass(slots=True)
 class _FetchClock:
-    """When a fetch must have ended, and when it gives way to others that wait for its thread."""
+    """When a fetch must have ended, when it gives way to others that wait, and how many bytes it may still read."""
 
     end_by: float
     patient_until: float
     crowded: Callable[[], bool]
+    bytes_left: int
+
+    def count(self, received: int) -> None:
+        """Raise `TooMuch` once more has come than may."""
+        self.bytes_left -= received
+        if self.bytes_left < 0:
+            raise TooMuch
 
     def check(self) -> None:
         """Raise `httpcore.ReadTimeout` where others wait and this fetch has had its share."""
@@ -90,7 +107,9 @@ class _TimedStream(httpcore.NetworkStream):
             seconds = remaining(self._clock.end_by)
             self._clock.check()
             with contextlib.suppress(httpcore.ReadTimeout):
-                return self._inner.read(max_bytes, min(seconds, _SLICE))
+                data = self._inner.read(max_bytes, min(seconds, _SLICE))
+                self._clock.count(len(data))
+                return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, remaining(self._clock.end_by))

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import httpcore
 
-from wicket.jwks.backend import GuardedBackend
+from wicket.jwks.backend import GuardedBackend, TooMuch
 from wicket.jwks.guard import Forbidden, Network, Unresolved
 from wicket.jwks.outcome import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
 
+_FRAMING: Final = 128 * 1024
 _MAX_RETRY_AFTER: Final = 300.0
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,10})", re.IGNORECASE)
 
@@ -45,7 +46,11 @@ class GuardedFetcher:
             raise FetchFailed("forbidden_port")
         begun = time.monotonic()
         backend = GuardedBackend(
-            self.network, connect_seconds=self.connect_seconds, total_seconds=self.total_seconds, crowded=self.crowded
+            self.network,
+            connect_seconds=self.connect_seconds,
+            total_seconds=self.total_seconds,
+            max_bytes=self.max_bytes + _FRAMING,
+            crowded=self.crowded,
         )
         headers = [
             ("Host", url.host if url.port == 443 else f"{url.host}:{url.port}"),
@@ -70,6 +75,8 @@ class GuardedFetcher:
                 pool.stream("GET", target, headers=headers) as response,
             ):
                 return self._read(response, begun, backend)
+        except TooMuch:
+            raise FetchFailed("too_large") from None
         except Forbidden:
             raise FetchFailed("forbidden_address") from None
         except Unresolved:

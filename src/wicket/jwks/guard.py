@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from wicket.errors import ConfigError, Problems
+from wicket.errors import Problems
 from wicket.keys.urls import DEFAULT_PORTS
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -105,8 +105,11 @@ class Network:
         for index, port in enumerate(more := problems.listed("network.ports", ports, "ports")):
             if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
                 problems.add(f"network.ports[{index}]", "is not a port")
-        if problems.found:
-            raise ConfigError(problems.found)
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            problems.add("network.ssl_context", "must be an ssl.SSLContext")
+        if resolve is not None and not callable(resolve):
+            problems.add("network.resolve", "must be a function from a host and a port to addresses")
+        problems.raise_if_any()
         object.__setattr__(self, "allow", tuple(networks))
         object.__setattr__(self, "ports", DEFAULT_PORTS | set(more))
         object.__setattr__(self, "ssl_context", ssl_context)
@@ -131,7 +134,7 @@ class Network:
         """
         try:
             found = list(dict.fromkeys(self.resolve(host.strip("[]"), port)))
-        except (OSError, UnicodeError):
+        except Exception:  # noqa: BLE001 - a resolver may be the operator's own, and fail in its own way
             raise Unresolved from None
         if not found:
             raise Unresolved

@@ -98,7 +98,7 @@ class KeySetLoader:
             since = now if held.empty_since is None else held.empty_since
             if held.empty_since is None or now - since < _SECOND_LOOK:
                 # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
-                return replace(held, etag=None, modified=None, empty_since=since), "empty"
+                return replace(held, url=url, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")

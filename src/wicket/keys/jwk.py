@@ -17,6 +17,7 @@ _CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
     "P-521": (ec.SECP521R1(), 66),
     "secp256k1": (ec.SECP256K1(), 32),
 }
+_MAX_KID: Final = 256
 _MAX_MODULUS_BYTES: Final = 8192 // 8
 
 
@@ -40,8 +41,8 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     if not isinstance(operations, list) or "verify" not in operations:
         raise Unusable("its key_ops do not have verify")
     kid = members.get("kid")
-    if kid is not None and not isinstance(kid, str):
-        raise Unusable("its kid is not a string")
+    if kid is not None and (not isinstance(kid, str) or len(kid) > _MAX_KID):
+        raise Unusable("its kid is not a string of at most 256 characters")
     bound = members.get("alg")
     if bound is not None and not isinstance(bound, str):
         raise Unusable("its alg is not a string")

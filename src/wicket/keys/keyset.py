@@ -21,9 +21,10 @@ class KeySource:
     algorithms: tuple[str, ...]
 
     @property
-    def host(self) -> str:
-        """The host that is asked first, which shares the threads of the fetches fairly with others."""
-        return (self.url or check_url(self.issuer)).host
+    def host(self) -> tuple[str, int]:
+        """The host and port that are asked first, which share the threads of the fetches fairly with others."""
+        url = self.url or check_url(self.issuer)
+        return url.host, url.port
 
     @property
     def public(self) -> str:

@@ -26,6 +26,9 @@ class KeySetUrl(NamedTuple):
     port: int
     target: str
 
+    def __repr__(self) -> str:
+        return f"KeySetUrl({self.public!r})"  # a query may hold a secret
+
     @property
     def text(self) -> str:
         """The URL in its canonical spelling."""

@@ -120,6 +120,9 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
 
 
 def _network(problems: Problems, table: Any) -> Network | None:
+    if not isinstance(table, dict) or table.keys() - {"allow", "ports", "ca_file"}:
+        problems.add("gate.network", "must be a table of allow, ports, ca_file")
+        return None
     try:
         options = dict(table)
         authorities = options.pop("ca_file", None)
@@ -127,10 +130,8 @@ def _network(problems: Problems, table: Any) -> Network | None:
         return Network(**options, ssl_context=context)
     except ConfigError as error:
         problems.absorb("gate", error)
-    except (OSError, ssl.SSLError):
+    except (OSError, TypeError, ValueError):
         problems.add("gate.network.ca_file", "cannot be read as authorities in PEM")
-    except (TypeError, ValueError):
-        problems.add("gate.network", "has a name that is not known", "allow, ports, ca_file")
     return None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, request
 from flask.testing import FlaskClient
 
-from wicket import ConfigError, Gate, Secret, profiles
+from wicket import ConfigError, Gate, Refusal, Refused, Secret, profiles
 from wicket.contrib.flask import Wicket, current_identity, decision_of, identity_of, requires_identity
 from wicket.testing import as_user
 
@@ -178,3 +179,32 @@ def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
     bare: Any = requires_identity
     with pytest.raises(ConfigError, match="with parentheses"):
         bare(view)
+
+
+def test_a_refusal_of_a_view_that_the_gate_left_open_is_answered_too() -> None:
+    app = Flask("test")
+
+    @app.get("/open")
+    def left_open() -> str:
+        raise Refused(Refusal("insufficient_scope"))
+
+    Wicket(make_gate(), exempt=["/open"]).init_app(app)
+    response = app.test_client().get("/open")
+    assert (response.status_code, response.get_json()["error"]) == (403, "insufficient_scope")
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="wicket"'
+
+
+def test_a_refusal_of_an_accessor_survives_pickling() -> None:
+    caught: list[Refused] = []
+    app = Flask("test")
+
+    @app.get("/")
+    def view() -> str:
+        with pytest.raises(Refused) as raised:
+            identity_of(request)
+        caught.append(pickle.loads(pickle.dumps(raised.value)))
+        return "ok"
+
+    Wicket(make_gate(anonymous=True)).init_app(app)
+    assert app.test_client().get("/").text == "ok"
+    assert caught[0].refusal == Refusal("missing_token")

@@ -687,3 +687,14 @@ def test_servers_that_hang_do_not_keep_one_another(issuer: LocalIssuer) -> None:
             thread = threading.Thread(target=lambda: failure_of(lambda: fetcher(url_of(issuer))))
             thread.start()
             stack.callback(thread.join, 5)
+
+
+def test_a_tls_context_that_was_broken_under_us_is_a_failed_connection(issuer: LocalIssuer) -> None:
+    """A library that patches `ssl` after the context was made leaves one that raises what it likes."""
+
+    class Broken(ssl.SSLContext):
+        def wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
+            raise TypeError("patched")
+
+    fetcher = GuardedFetcher(issuer.network, Broken(ssl.PROTOCOL_TLS_CLIENT))
+    assert failure_of(lambda: fetcher(url_of(issuer))).kind == "connection"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.jwks.support import LOOPBACK, PUBLIC
 from tests.unit.support import problems_of
+from wicket.errors import ConfigError
 from wicket.jwks.guard import Forbidden, Network, Unresolved
 
 ADMITTED = [
@@ -203,3 +204,18 @@ def test_a_network_keeps_the_context_it_is_given() -> None:
     context = ssl.create_default_context()
     assert Network(ssl_context=context).ssl_context is context
     assert Network().ssl_context is None
+
+
+def test_what_serves_a_network_has_the_right_kind() -> None:
+    settings: Any = {"ssl_context": 5, "resolve": 5}
+    with pytest.raises(ConfigError) as raised:
+        Network(**settings)
+    assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolve"}
+
+
+def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:
+    def fails(host: str, port: int) -> list[str]:
+        raise KeyError(host)
+
+    with pytest.raises(Unresolved):
+        Network(resolve=fails).addresses("id.example.com", 443)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -283,3 +284,12 @@ def test_no_report_carries_a_query() -> None:
     bench.then(fetched(key_set("b")), held)
     failure_of(lambda: bench.then(FetchFailed("timeout"), held))
     assert "hunter2" not in repr(bench.reports)
+
+
+def test_an_empty_set_at_a_new_place_does_not_send_back_to_the_old_one() -> None:
+    bench = Bench(fetched(key_set("a")))
+    held = bench.load(REF, None).value
+    moved = dataclasses.replace(held, url=check_url("https://old.example.com/keys"))
+    empty = bench.then(fetched({"keys": []}), moved).value
+    assert empty.url == held.url
+    assert empty.keys.kids == {"a"}

@@ -21,9 +21,15 @@ def kids(keys: Any) -> list[str | None]:
 
 
 def test_a_source_names_the_host_that_is_asked_first() -> None:
-    assert SOURCE.host == "id.example.com"
-    assert KeySource(None, "https://Issuer.example.com/tenant", ALGORITHMS).host == "issuer.example.com"
-    assert KeySource(URL, "https://issuer.example.com", ALGORITHMS).host == "id.example.com"
+    assert SOURCE.host == ("id.example.com", 443)
+    assert KeySource(None, "https://Issuer.example.com/tenant", ALGORITHMS).host == ("issuer.example.com", 443)
+    assert KeySource(URL, "https://issuer.example.com", ALGORITHMS).host == ("id.example.com", 443)
+
+
+def test_no_repr_of_a_source_shows_a_query() -> None:
+    source = KeySource(check_url("https://id.example.com/keys?token=secret"), None, ALGORITHMS)
+    assert "secret" not in repr(SourceRef("acme", source))
+    assert "https://id.example.com/keys" in repr(source)
 
 
 def test_a_source_is_shown_without_its_query() -> None:
@@ -51,7 +57,7 @@ BROKEN: list[tuple[object, str]] = [
     ({"kty": "oct", "k": "AAAA", "alg": "RS256"}, "a secret (kty oct) is never taken from a key set"),
     ({"kty": ["RSA"]}, "its kty and crv name no kind of key that signs"),
     ({"kty": "RSA", "alg": ["RS256"]}, "its alg is not a string"),
-    ({"kty": "RSA", "kid": 5}, "its kid is not a string"),
+    ({"kty": "RSA", "kid": 5}, "its kid is not a string of at most 256 characters"),
     ({"kty": "RSA", "use": "enc"}, "its use is not sig"),
     ({"kty": "RSA", "key_ops": ["encrypt"]}, "its key_ops do not have verify"),
     ({"kty": "RSA", "n": "AQAB"}, "its member e is not a string"),

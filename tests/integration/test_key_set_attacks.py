@@ -1,0 +1,124 @@
+"""What an attacker tried against remote key sets, and what it must come to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.integration.keyed import (
+    Held,
+    Told,
+    answering,
+    app_of,
+    gate_of,
+    network_of,
+    said,
+    serve,
+    ticking,
+    with_kid,
+)
+from wicket import Gate, Jwks, PublicKey, profiles
+from wicket.testing.issuer import Exchange, LocalIssuer
+
+
+def test_a_fetch_that_an_invented_kid_made_fail_does_not_blind_the_source_to_a_rotation(issuer: LocalIssuer) -> None:
+    issuer.max_age = 3600
+    clock = ticking()
+    with gate_of(issuer, monotonic=clock) as gate:
+        good = issuer.token("ada")
+        assert said(gate.verify(good, app="acme")) == "allowed"
+        issuer.fault = answering(503)
+        assert said(gate.verify(with_kid(good, "invented"), app="acme")) == "keys_unavailable"
+        issuer.fault = None
+        issuer.rotate()
+        clock.advance(2)
+        assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
+
+
+def test_a_local_key_does_not_hide_a_key_of_a_set_that_has_the_same_name(issuer: LocalIssuer) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    local = PublicKey.from_pem(pem, algorithms=["ES256"], id="key-1")
+    app = app_of(issuer, credentials=[local, Jwks(issuer.jwks_url)])
+    claims = {"iss": issuer.issuer, "sub": "ada", "exp": int(time.time()) + 600}
+    with gate_of(issuer, app) as gate:
+        assert said(gate.verify(jwt.encode(claims, private, "ES256", {"kid": "key-1"}), app="acme")) == "allowed"
+        assert issuer.requests == []
+        assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
+        assert said(gate.verify(issuer.token("ada")[:-4] + "AAAA", app="acme")) == "invalid_token bad_signature"
+
+
+def test_one_key_that_two_issuers_publish_serves_the_tokens_of_each(issuer: LocalIssuer) -> None:
+    names = ["https://v1.example", "https://v2.example"]
+    urls = [issuer.jwks_url, f"{issuer.jwks_url}?v=2"]
+    issuer.fault = lambda exchange: serve(issuer, _without_query(exchange))
+    sets = [Jwks(url, issuer=name) for url, name in zip(urls, names, strict=True)]
+    with gate_of(issuer, profiles.generic("acme", credentials=sets)) as gate:
+        for name in [*names, *names]:
+            assert said(gate.verify(issuer.token("ada", iss=name), app="acme")) == "allowed"
+        assert (
+            said(gate.verify(issuer.token("ada", iss="https://v3.example"), app="acme")) == "invalid_token wrong_issuer"
+        )
+
+
+def _without_query(exchange: Exchange) -> Exchange:
+    exchange.path = exchange.path.partition("?")[0]
+    return exchange
+
+
+def test_a_key_that_came_while_an_older_load_was_under_way_is_found_by_the_next(issuer: LocalIssuer) -> None:
+    with gate_of(issuer) as gate, ThreadPoolExecutor(2) as threads:
+        good = issuer.token("ada")
+        assert said(gate.verify(good, app="acme")) == "allowed"
+        held = Held(issuer)
+        stranger = threads.submit(gate.verify, with_kid(good, "invented"), app="acme")
+        assert held.entered.wait(10)
+        issuer.rotate()
+        joined = threads.submit(gate.verify, issuer.token("ada"), app="acme")
+        held.release()
+        assert said(stranger.result(10)) == "invalid_token key_not_found"
+        assert said(joined.result(10)) == "allowed"
+
+
+def test_two_apps_with_one_key_set_and_nothing_that_tells_their_tokens_apart_are_warned_of(
+    issuer: LocalIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    apps = [app_of(issuer, name) for name in ("one", "two")]
+    with caplog.at_level(logging.WARNING, "wicket"), Gate(apps):
+        assert "apps one and two share a key set" in caplog.text
+    caplog.clear()
+    bound = [app_of(issuer, name, app_claim="app") for name in ("one", "two")]
+    with caplog.at_level(logging.WARNING, "wicket"), Gate(bound):
+        assert "share" not in caplog.text
+
+
+def test_an_endless_flood_of_early_answers_ends_by_its_bytes(issuer: LocalIssuer) -> None:
+    def flood(exchange: Exchange) -> None:
+        while True:  # until the fetch hangs up
+            exchange.raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 200)
+
+    issuer.fault = flood
+    told = Told()
+    with gate_of(issuer, on_event=told) as gate:
+        assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
+    assert told.outcomes() == ["too_large"]
+
+
+def test_who_asks_again_brings_a_load_that_waits_to_the_front(issuer: LocalIssuer, other: LocalIssuer) -> None:
+    held = Held(issuer)
+    names = [f"slow-{number}" for number in range(4)]
+    apps = [app_of(issuer, name) for name in names] + [app_of(issuer, "good"), app_of(other, "elsewhere")]
+    with gate_of(issuer, *apps, network=network_of(issuer, other)) as gate, ThreadPoolExecutor(8) as threads:
+        token = issuer.token("ada")
+        waiting = [threads.submit(gate.verify, token, app=name) for name in ("good", *names)]
+        assert held.entered.wait(10)
+        assert said(gate.verify(other.token("ada"), app="elsewhere")) == "allowed"
+        again = threads.submit(gate.verify, token, app="good")
+        held.release()
+        assert {said(each.result(10)) for each in [*waiting, again]} == {"allowed"}
