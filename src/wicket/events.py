@@ -20,6 +20,7 @@ from typing import Final
 
 from wicket.decision.flow import Decision, log_fault
 from wicket.errors import Code, Reason
+from wicket.jwks.loader import LoadReport
 from wicket.keys.keyset import SourceRef
 
 _log: Final = logging.getLogger("wicket")
@@ -50,20 +51,10 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """A key set was fetched. `outcome` is `loaded`, `not_modified`, `empty` (an empty set, not believed yet), or a word
-    for the failure. `url` has no query. `added` and `removed` are key ids, `skipped` says why members were left out;
-    `stale_age` is, after a failure, the age in seconds of the set that serves on."""
+class Fetched(LoadReport):
+    """A key set was fetched by this gate: what that brought, and what changed."""
 
-    gate: str
-    app_id: str
-    url: str
-    outcome: str
-    seconds: float
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    stale_age: float | None = None
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

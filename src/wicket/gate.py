@@ -276,7 +276,7 @@ class Gate:
             longest=limits.key_set_longest,
             default=limits.key_set_lifetime,
             max_keys=limits.key_set_keys,
-            report=lambda told: self._reporter.fetched(Fetched(self.name, **asdict(told))),
+            report=lambda told: self._reporter.fetched(Fetched(**asdict(told), gate=self.name)),
             clock=self._monotonic,
         )
         cache: Cache[SourceRef, Generation] = Cache(

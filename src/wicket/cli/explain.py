@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wicket.app import App
+from wicket.cli.keys import describe_key_set
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.tokens import UnverifiedToken, decode, read_object, read_token
 from wicket.drivers import run
@@ -71,6 +72,9 @@ def _token_steps(gate: Gate, app: App, text: str) -> Iterator[Step]:
     allowed = keyring.algorithms.union(*(expand(source.algorithms) for source in app.sources))
     algorithms = ", ".join(sorted(allowed)) or "no credential"
     yield Step("algorithm", algorithms, f"{header.algorithm!a}", header.algorithm in allowed)
+    for source in app.sources:
+        found, usable = describe_key_set(gate, app.id, source)
+        yield Step("key set", source.public, found, usable)
     choice, refused = _attempt(lambda: run(gate.choose_keys(app, header)))
     keys = choice.keys if choice is not None else ()
     known = [*keyring.keys, *(key for held in gate.key_sets(app).values() if held for key in held.keys.keys)]

@@ -56,6 +56,15 @@ def sources_of(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
     raise config_error("app", f"no app with the id {app_id!r} has a remote key set")
 
 
+def describe_key_set(gate: Gate, app_id: str, source: KeySource) -> tuple[str, bool]:
+    """What one fetch of a key set brings, in a line; and whether the set can be used."""
+    try:
+        held = gate.load_key_set(app_id, source).value
+    except FetchFailed as failure:
+        return f"{failure.kind}: {_MEANING[failure.kind]}", False
+    return f"{len(held.keys.keys)} keys used, {len(held.keys.skipped)} skipped, at {held.address}", True
+
+
 def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable[KeySource]) -> bool:
     """Fetch each key set once and print what was seen; whether all of them can be used."""
     good = True

@@ -19,9 +19,9 @@ _REDISCOVER: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What one load did. `outcome` is `loaded`, `not_modified`, `empty`, or the kind of a failure.
-
-    `added` and `removed` are kids; `stale_age` is, after a failure, the age in seconds of what serves on.
+    """What one load did. `outcome` is `loaded`, `not_modified`, `empty` (an empty set, not believed yet), or the kind
+    of a failure; `url` has no query. `added` and `removed` are key ids, `skipped` says why members were left out, and
+    `stale_age` is, after a failure, the age in seconds of what serves on.
     """
 
     app_id: str

@@ -104,6 +104,11 @@ discover = "{wicket_issuer.issuer}"
     explained = CliRunner().invoke(wicket, ["explain", token, "--app", "globex", "--config", str(config)])
     assert (explained.exit_code, "passes as globex:user-4" in explained.output) == (0, True)
     assert "'key-1'" in explained.output
+    assert "1 keys used, 0 skipped, at 127.0.0.1" in explained.output
+    wicket_issuer.fault = lambda exchange: exchange.answer(404)
+    lost = CliRunner().invoke(wicket, ["explain", token, "--app", "globex", "--config", str(config)])
+    assert (lost.exit_code, "not_found: there is nothing at this URL" in lost.output) == (1, True)
+    assert "config_invalid" in lost.output
 
 
 @pytest.mark.parametrize("args", [[], ["http://a.example/"], ["--allow", "everywhere", "https://a.example/x"]])
