@@ -89,7 +89,8 @@ class Gate:
         for setting, value in (("realm", realm), ("error_docs", error_docs)):
             if value is not None and not isinstance(value, str):
                 problems.add(setting, "must be a text")
-        if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+        hook: object = on_event
+        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
             problems.add("on_event", "must be a plain function of one event")
         if not callable(clock):
             problems.add("clock", "must be a function that gives the seconds since 1970")
