@@ -6,7 +6,8 @@ the prefix under which the application is mounted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,15 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
+def _decoded(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+@functools.lru_cache(maxsize=256)
+def _environ_name(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
 class Request:
     """What the decision needs to know of one HTTP request or WebSocket handshake.
 
@@ -41,7 +51,9 @@ class Request:
     names compare without regard to case. `websocket` marks a handshake.
     """
 
-    __slots__ = ("_headers", "method", "path", "query", "websocket")
+    __slots__ = ("_find", "method", "path", "query", "websocket")
+
+    _find: Callable[[str], str | None]
 
     def __init__(
         self,
@@ -56,7 +68,7 @@ class Request:
         self.path = path
         self.query = query
         self.websocket = websocket
-        self._headers = _collect((name.lower(), value) for name, value in headers)
+        self._find = _collect((name.lower(), value) for name, value in headers).get
 
     @classmethod
     def from_asgi(cls, scope: MutableMapping[str, Any]) -> Request:
@@ -70,9 +82,15 @@ class Request:
             path = path[len(root) :]
         self.path = path
         self.query = scope.get("query_string", b"").decode("latin-1")
-        self._headers = _collect(
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
-        )
+        pairs = tuple(scope["headers"])
+        raw: dict[bytes, bytes] = dict(pairs)
+        if len(raw) == len(pairs) and b"".join(raw).islower():
+            # As nearly always: each name stands once, in lower case. Then only what is asked for is decoded.
+            self._find = lambda name: _decoded(raw.get(name.encode("latin-1")))
+        else:
+            self._find = _collect(
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs
+            ).get
         return self
 
     @classmethod
@@ -84,14 +102,12 @@ class Request:
         path: str = environ.get("PATH_INFO", "")
         self.path = path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
         self.query = environ.get("QUERY_STRING", "")
-        self._headers = {
-            name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
-        }
+        self._find = lambda name: environ.get(_environ_name(name))
         return self
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
-        return self._headers.get(name)
+        return self._find(name)
 
     def single(self, name: str) -> str | None:
         """The value of a header that may stand only once, without outer blanks.
@@ -99,7 +115,7 @@ class Request:
         WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
         `invalid_request`.
         """
-        value = self._headers.get(name)
+        value = self._find(name)
         if value is None:
             return None
         if "," in value:
@@ -117,8 +133,8 @@ class Request:
         return (
             self.method == "OPTIONS"
             and not self.websocket
-            and "origin" in self._headers
-            and "access-control-request-method" in self._headers
+            and self._find("origin") is not None
+            and self._find("access-control-request-method") is not None
         )
 
 

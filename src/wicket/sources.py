@@ -20,6 +20,7 @@ NameKind = Literal["id", "public_key", "host", "issuer"]
 
 MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_BLANK: Final = re.compile(r"[ \t\r\n\x0b\x0c\xa0]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -73,7 +74,7 @@ def _bearer(request: Request) -> str | None:
         if rest and rest[0] not in "\t\r\n\x0b\x0c\xa0":
             return None  # another scheme whose name begins alike
         raise invalid_request("Authorization: Bearer must be followed by a blank and one token.")
-    if any(blank in rest for blank in " \t\r\n\x0b\x0c\xa0"):
+    if _BLANK.search(rest):
         raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest
 

@@ -79,7 +79,7 @@ def _check_type(typ: str | None, rules: Rules) -> None:
 
 
 def _check_times(claims: Claims, rules: Rules, now: float) -> None:
-    expires, starts, issued = (numeric_date(claims, name) for name in ("exp", "nbf", "iat"))
+    expires, starts, issued = numeric_date(claims, "exp"), numeric_date(claims, "nbf"), numeric_date(claims, "iat")
     if expires is None and rules.bounded:
         raise _missing("exp")
     if expires is not None and now >= expires + rules.skew:

@@ -7,6 +7,7 @@ lock; entries are immutable and never handed out.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from dataclasses import dataclass, field
@@ -41,6 +42,13 @@ class Signed:
         return read_object(self.payload) if self.kept is None else self.kept
 
 
+@functools.lru_cache(maxsize=4096)
+def _prefix(app_id: str, algorithm: str, fingerprint: bytes, length: int) -> bytes:
+    """What stands before the token: each part with its length before it, so that no two lists of parts look alike."""
+    parts = (app_id.encode(), algorithm.encode(), fingerprint)
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts) + length.to_bytes(4, "big")
+
+
 class SignatureMemory:
     """At most `total` entries in all and `per_app` for one app; the oldest of an app make room for its newest."""
 
@@ -62,8 +70,8 @@ class SignatureMemory:
     @staticmethod
     def key(app_id: str, algorithm: str, key: Key, token: str) -> bytes:
         """SHA-256 over the length-prefixed app, algorithm, fingerprint of the key's material, and token."""
-        parts = (app_id.encode(), algorithm.encode(), key.fingerprint, token.encode())
-        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+        text = token.encode()
+        return hashlib.sha256(_prefix(app_id, algorithm, key.fingerprint, len(text)) + text).digest()
 
     def recall(self, app_id: str, key: bytes) -> Signed | None:
         """What is remembered, if anything."""
