@@ -461,3 +461,13 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     bench.pool.run()
     assert bench.source.asked.count("other") == 1
     assert bench.value("other") == "value"
+
+
+def test_whoever_joins_a_load_brings_it_forward(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    urged: list[Future[None]] = []
+    monkeypatch.setattr(bench.pool, "urge", urged.append)
+    first = bench.cache.start("a", 0)
+    assert first is not None
+    assert urged == []
+    assert bench.cache.start("a", 0) == first
+    assert urged == [first[0]]

@@ -140,7 +140,7 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
         refusal = Refusal("internal_error", retry_after=1)
     else:
         return Decision(True, identity, None, True, app.id, None, True, app, ref, house)
-    return _turned_away(house, way, refusal)
+    return _without_proof(house, way, refusal, enforced=True)
 
 
 def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Generator[Effect, None, Identity]:
@@ -173,7 +173,7 @@ def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Gen
     way.token_sent = True
     if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
         # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
-        raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin header here."))
+        raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin that this app admits."))
 
     # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
     enforced = _mode(house, app) is Mode.ENFORCE
@@ -201,20 +201,26 @@ def _verify_token(
 
 def _refuse(house: House, way: _Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
+    if (way.mode or _mode(house, way.app)) is Mode.ENFORCE:
+        return _without_proof(house, way, refusal, enforced=True)
+    return _without_proof(house, way, way.reported or refusal, enforced=False)
+
+
+def _without_proof(house: House, way: _Progress, refusal: Refusal, *, enforced: bool) -> Decision:
     app = way.app
-    if (way.mode or _mode(house, app)) is Mode.ENFORCE:
-        return _turned_away(house, way, refusal)
     app_id = app.id if app is not None else None
     held = app if isinstance(app, App) else None
     return Decision(
-        True, Identity(app_id), way.reported or refusal, False, app_id, None, way.token_sent, held, way.asked_for, house
+        allowed=not enforced,
+        identity=Identity(app_id),
+        refusal=refusal,
+        enforced=enforced,
+        app_id=app_id,
+        token_sent=way.token_sent,
+        app=held,
+        asked_for=way.asked_for,
+        house=house,
     )
-
-
-def _turned_away(house: House, way: _Progress, refusal: Refusal) -> Decision:
-    app_id = way.app.id if way.app is not None else None
-    held = way.app if isinstance(way.app, App) else None
-    return Decision(False, Identity(app_id), refusal, True, app_id, None, way.token_sent, held, way.asked_for, house)
 
 
 def _mode(house: House, app: App | BrokenApp | None) -> Mode:

@@ -416,7 +416,7 @@ def test_a_cookie_on_an_unsafe_request_needs_an_origin(settings: dict[str, Any])
     decision = decided(cookied(token(), **settings), acme(**WITH_COOKIE))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
     assert decision.refusal is not None
-    assert decision.refusal.detail == "A token in a cookie needs an Origin header here."
+    assert decision.refusal.detail == "A token in a cookie needs an Origin that this app admits."
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)], **settings), acme(**WITH_COOKIE)).allowed
 
 
