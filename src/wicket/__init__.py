@@ -4,9 +4,11 @@ from wicket import profiles
 from wicket.app import App, Mode, Revocations, Rules
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.merging import Conflict, Merged
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.events import BudgetSpent, Decided, Fetched, Outcome
 from wicket.gate import Gate
+from wicket.identity_hash import CompanyHash, IdentityHash
 from wicket.jwks.guard import Network
 from wicket.keys import Jwks, PublicKey, Secret
 from wicket.limits import Limits
@@ -17,12 +19,15 @@ from wicket.request import Request
 from wicket.sources import (
     AppRef,
     Bearer,
+    BodyField,
     Cookie,
     Header,
     Host,
+    JsonBody,
     PathSegment,
     PublicKeyBearer,
     Query,
+    Subprotocol,
     TokenIssuer,
 )
 
@@ -32,8 +37,11 @@ __all__ = [
     "App",
     "AppRef",
     "Bearer",
+    "BodyField",
     "BudgetSpent",
+    "CompanyHash",
     "ConfigError",
+    "Conflict",
     "Cookie",
     "Decided",
     "Decision",
@@ -42,8 +50,11 @@ __all__ = [
     "Header",
     "Host",
     "Identity",
+    "IdentityHash",
+    "JsonBody",
     "Jwks",
     "Limits",
+    "Merged",
     "Mode",
     "Network",
     "OriginPolicy",
@@ -60,6 +71,7 @@ __all__ = [
     "Revocations",
     "Rules",
     "Secret",
+    "Subprotocol",
     "TokenIssuer",
     "VerifiedIdentity",
     "WicketError",

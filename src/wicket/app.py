@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.errors import ConfigError, Problem, Problems, Refusal
+from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential, Jwks, Keyring, KeySource
 from wicket.origins import OriginPolicy
-from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, NamingPlace, TokenPlace, is_place, shaped
+from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, Holders, NamingPlace, TokenPlace, is_place, shaped
 
 MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
@@ -34,7 +35,8 @@ class Rules:
     `attributes_claim` holds the user's attributes as an object (without it they are all claims that have no other
     meaning); its JSON may have at most `max_attributes_bytes`, and only texts as values where `text_attributes` is
     set. `companies_claim` holds a list of objects, each with an `id` and a `name`. `scopes_claim` holds the scopes,
-    as a list or as words in a string.
+    as a list or as words in a string. `protected` are attributes that nothing unsigned may write, and
+    `protected_companies` those of companies; `*` stands for all. Claims that have another meaning always are.
     """
 
     required: frozenset[str] = frozenset({"exp"})
@@ -52,10 +54,15 @@ class Rules:
     companies_claim: str | None = None
     scopes_claim: str | None = None
     max_token_bytes: int = MAX_TOKEN_BYTES
+    protected: frozenset[str] = frozenset()
+    protected_companies: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name, kind in (("user_id", tuple), ("required", frozenset), ("types", frozenset)):
+        for name, kind in (
+            ("user_id", tuple),
+            *((name, frozenset) for name in ("required", "types", "protected", "protected_companies")),
+        ):
             given = problems.listed(f"rules.{name}", getattr(self, name), "names")
             if not all(isinstance(each, str) and each for each in given):
                 problems.add(f"rules.{name}", "must be a list of names")
@@ -142,9 +149,10 @@ class App:
     have at least one: without it, a token that has an audience is refused (RFC 7519 section 4.1.3).
     `origins` are patterns (see `wicket.origins`); `require_origin` refuses requests without an Origin header.
     `anonymous` lets requests without a token pass, unverified. `origin_mode` is the mode of the origin check alone.
-    `scopes` are those that the app's tokens may give. `tokens` are the places where its tokens ride, `naming` those
-    where requests name it; `profile` is the name of the vendor's profile that built it, and `errors` that vendor's
-    own form of a refusal.
+    `aliases` are further ids by which requests name it. `scopes` are those that the app's tokens may give. `tokens`
+    are the places where its tokens ride, `naming` those where requests name it, and `claimed` those where an anonymous
+    user says who it is. `identity_hash` admits the older hash instead of a token. `profile` is the name of the
+    vendor's profile that built it, and `errors` that vendor's own form of a refusal.
     """
 
     id: str
@@ -164,7 +172,11 @@ class App:
     scopes: frozenset[str]
     tokens: tuple[TokenPlace, ...]
     naming: tuple[NamingPlace, ...]
+    claimed: tuple[TokenPlace, ...]
+    aliases: tuple[str, ...]
+    identity_hash: IdentityHash | None
     errors: ErrorBody | None = field(repr=False)
+    holders: Holders = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
@@ -189,6 +201,9 @@ class App:
         scopes: Iterable[str] = (),
         tokens: Iterable[TokenPlace] = (Bearer(),),
         naming: Iterable[NamingPlace] = (),
+        claimed: Iterable[TokenPlace] = (),
+        aliases: Iterable[str] = (),
+        identity_hash: IdentityHash | None = None,
         errors: ErrorBody | None = None,
     ) -> None:
         problems = Problems()
@@ -204,6 +219,7 @@ class App:
             "anonymous": anonymous,
             "revocations": revocations,
             "errors": errors,
+            "identity_hash": identity_hash,
             "credentials": _items(
                 problems,
                 "credentials",
@@ -218,6 +234,8 @@ class App:
             "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))),
             "tokens": _items(problems, "tokens", tokens, lambda each: is_place(each, TokenPlace), "place"),
             "naming": _items(problems, "naming", naming, lambda each: is_place(each, NamingPlace), "place"),
+            "claimed": _items(problems, "claimed", claimed, lambda each: is_place(each, TokenPlace), "place"),
+            "aliases": _items(problems, "aliases", aliases, _is_name, "name"),
         }
         values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
         if profile is not None and not isinstance(profile, str):
@@ -237,6 +255,7 @@ class App:
             ("revocations", revocations, Revocations),
             ("require_origin", require_origin, bool),
             ("anonymous", anonymous, bool),
+            ("identity_hash", identity_hash, (IdentityHash, type(None))),
         ):
             if not isinstance(given, kind):
                 problems.add(name, f"must be {_KINDS.get(name, 'true or false')}")
@@ -251,17 +270,33 @@ class App:
             problems.add(
                 "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
             )
+        _check_hash_secrets(problems, values["credentials"], identity_hash)
         values["sources"] = _sources(problems, values["credentials"], issuer)
         if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
             values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
+        also = identity_hash.places if identity_hash is not None else ()
+        values["holders"] = Holders(values["tokens"], (*values["claimed"], *also))
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name by which a request may refer to this app."""
-        return app_refs(self.id, self.public_key, self.hosts, self.issuer)
+        return (
+            *app_refs(self.id, self.public_key, self.hosts, self.issuer),
+            *(AppRef("id", alias) for alias in self.aliases),
+        )
+
+
+def _check_hash_secrets(problems: Problems, credentials: Iterable[Any], rule: object) -> None:
+    """A hash secret that signs tokens too would hand a user whose id is `header.payload` a valid signature."""
+    if not isinstance(rule, IdentityHash):
+        return
+    hashed = {secret.keys[0].fingerprint for secret in rule.secrets}
+    for index, credential in enumerate(credentials):
+        if any(key.fingerprint in hashed for key in getattr(credential, "keys", ())):
+            problems.add(f"credentials[{index}]", "is a secret of the identity hash too", "they must be two secrets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +340,7 @@ _KINDS: Final = {
     "origin_mode": "Mode.ENFORCE, Mode.LOG_ONLY or None",
     "rules": "Rules",
     "revocations": "Revocations",
+    "identity_hash": "an IdentityHash, or None",
 }
 
 

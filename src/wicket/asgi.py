@@ -7,11 +7,14 @@ from typing import Any
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Permissions
-from wicket.errors import Refused, config_error
+from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.answers import answer_refused, answer_to
-from wicket.http.paths import Access, Paths
+from wicket.http.bodies import ReceivedBody, declared_length
+from wicket.http.cors import Pairs, missing_from
+from wicket.http.door import Door, Turn
+from wicket.http.lasting import Lasting, Watch
 from wicket.request import Answer, Request
+from wicket.sources import Subprotocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,10 +26,14 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 class WicketMiddleware:
     """Puts `gate` before an ASGI application.
 
-    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). CORS preflights pass
-    untouched. A request that passes carries its Decision in `scope["state"][gate.name]`, and its identity in
-    `scope["user"]` and `scope["auth"]`. A `Refused` that the application raises before it answers becomes the
-    refusal's own answer.
+    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). A request that passes
+    carries its Decision in `scope["state"][gate.name]`, and its identity in `scope["user"]` and `scope["auth"]`. A
+    `Refused` that the application raises before it answers becomes the refusal's own answer.
+
+    With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
+    `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
+    `close_on_expiry` closes sockets (code 4401) and event streams within a second after their token has expired or
+    their app's revocations have come to cover it.
     """
 
     def __init__(
@@ -37,12 +44,22 @@ class WicketMiddleware:
         only: Iterable[str] = (),
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
+        cors: bool = True,
+        origin_question: str | None = None,
+        close_on_expiry: bool = False,
     ) -> None:
-        if not isinstance(gate, Gate):
-            raise config_error("gate", "must be a Gate")
+        self._door = Door(
+            gate,
+            only=only,
+            exempt=exempt,
+            optional=optional,
+            cors=cors,
+            origin_question=origin_question,
+            close_on_expiry=close_on_expiry,
+        )
         self.app = app
         self.gate = gate
-        self._paths = Paths(only, exempt, optional)
+        self._watch = Watch(gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide about one scope, and pass it on or answer it."""
@@ -50,23 +67,52 @@ class WicketMiddleware:
             await self.app(scope, receive, send)
             return
         request = Request.from_asgi(scope)
-        access = self._paths.access(request.path)
-        if access is Access.OPEN or request.preflight:
+        door = self._door
+        turn = door.turn(request)
+        if turn is Turn.OPEN:
             await self.app(scope, receive, send)
-            return
-        decision = await self.gate.adecide(request, optional=access is Access.OPTIONAL)
-        if not decision.allowed:
-            await _answer(answer_to(self.gate, decision), scope, send)
-            return
-        _attach(scope, self.gate, decision)
-        await self._pass(decision, scope, receive, send)
+        elif turn is Turn.PREFLIGHT:
+            await _answer(door.preflight(request, await self.gate.aadmit(request)), scope, send)
+        elif turn is Turn.QUESTION:
+            await _answer(door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
+        else:
+            await self._gated(request, scope, receive, send, optional=turn is Turn.OPTIONAL)
 
-    async def _pass(self, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _gated(self, request: Request, scope: Scope, receive: Receive, send: Send, *, optional: bool) -> None:
+        body: ReceivedBody | None = None
+        if request.unsafe and not request.websocket:
+            body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
+        try:
+            decision = await self.gate.adecide(request, optional=optional)
+            if not decision.allowed:
+                await _answer(self._door.refusal(request, decision), scope, send)
+                return
+            _attach(scope, self.gate, decision)
+            if body is not None and body.begun:
+                receive = body.receive
+            if self._door.close_on_expiry and decision.identity.verified:
+                lasting = Lasting(decision, receive, send, websocket=request.websocket)
+                with self._watch.over(lasting):
+                    await self._pass(request, decision, scope, lasting.receive, lasting.send)
+            else:
+                await self._pass(request, decision, scope, receive, send)
+        finally:
+            if body is not None:
+                body.close()
+
+    async def _pass(self, request: Request, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
+        additions = self._door.additions(request, decision)
+        subprotocol = _hide_token(scope, decision) if request.websocket else None
 
         async def sending(message: Message) -> None:
             nonlocal begun
             begun = True
+            kind = message["type"]
+            if kind == "http.response.start" and additions:
+                message = {**message, "headers": _with(message.get("headers", ()), additions)}
+            elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
+                message = {**message, "subprotocol": subprotocol}
             await send(message)
 
         try:
@@ -74,7 +120,32 @@ class WicketMiddleware:
         except Refused as refused:
             if begun:
                 raise
-            await _answer(answer_refused(self.gate, decision, refused), scope, send)
+            await _answer(self._door.refused(request, decision, refused), scope, send)
+
+
+def _with(headers: Iterable[tuple[bytes, bytes]], additions: Pairs) -> list[tuple[bytes, bytes]]:
+    held = list(headers)
+    names = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in held)
+    return [*held, *_encoded(missing_from(names, additions))]
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _hide_token(scope: Scope, decision: Decision) -> str | None:
+    """Take the token out of the subprotocols that the application may choose from.
+
+    Returns the marker before it, for an application that chooses none: a browser ends a socket whose server answers
+    none of those that it offered.
+    """
+    offered = scope.get("subprotocols") or []
+    for place in decision.app.holders.first if decision.app is not None else ():
+        if isinstance(place, Subprotocol) and place.marker in offered:
+            index = offered.index(place.marker)
+            scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
+            return place.marker
+    return None
 
 
 def _attach(scope: Scope, gate: Gate, decision: Decision) -> None:
@@ -91,7 +162,7 @@ async def _answer(answer: Answer, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
         await _refuse_handshake(answer, scope, send)
         return
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = _encoded(answer.headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -101,6 +172,6 @@ async def _refuse_handshake(answer: Answer, scope: Scope, send: Send) -> None:
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = _encoded(answer.headers)
     await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": answer.body})

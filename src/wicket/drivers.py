@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
-from wicket.decision.effects import Effect, Fetch
+from wicket.decision.effects import Effect, Fetch, ReadBody
 from wicket.errors import WicketError
 
 R = TypeVar("R")
@@ -17,12 +17,19 @@ R = TypeVar("R")
 def run(flow: Generator[Effect, None, R]) -> R:
     """Run `flow` to its decision, waiting on this thread for what it lacks."""
     try:
-        fetch = next(flow)
+        effect = next(flow)
         while True:
-            done, seconds = _begin(fetch)
-            if seconds:
-                concurrent.futures.wait([done], seconds)
-            fetch = _answered(flow, fetch)
+            try:
+                if isinstance(effect, ReadBody):
+                    effect.raw = effect.body.read(effect.limit, effect.seconds)
+                else:
+                    done, seconds = _begin(effect)
+                    if seconds:
+                        concurrent.futures.wait([done], seconds)
+            except WicketError as error:
+                effect = flow.throw(error)
+            else:
+                effect = _answered(flow, effect)
     except StopIteration as end:
         return cast("R", end.value)
 
@@ -30,24 +37,28 @@ def run(flow: Generator[Effect, None, R]) -> R:
 async def arun(flow: Generator[Effect, None, R]) -> R:
     """Run `flow` to its decision; the event loop goes on meanwhile, and whoever hangs up stops no load."""
     try:
-        fetch = next(flow)
+        effect = next(flow)
         while True:
-            done, seconds = _begin(fetch)
             try:
-                if seconds:
-                    await _wait(done, seconds)
+                if isinstance(effect, ReadBody):
+                    effect.raw = await effect.body.aread(effect.limit, effect.seconds)
+                else:
+                    done, seconds = _begin(effect)
+                    if seconds:
+                        await _wait(done, seconds)
             except WicketError as error:
-                fetch = flow.throw(error)
+                effect = flow.throw(error)
             else:
-                fetch = _answered(flow, fetch)
+                effect = _answered(flow, effect)
     except StopIteration as end:
         return cast("R", end.value)
     finally:
         flow.close()
 
 
-def _answered(flow: Generator[Effect, None, Any], fetch: Fetch) -> Fetch:
-    fetch.slot = fetch.cache.read(fetch.key)
+def _answered(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
+    if isinstance(effect, Fetch):
+        effect.slot = effect.cache.read(effect.key)
     return flow.send(None)
 
 

@@ -17,11 +17,12 @@ from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache, Loaded, LoadFailed, Times
 from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
 from wicket.decision.effects import Effect
-from wicket.decision.flow import Decision, House, decide, verify
+from wicket.decision.finding import House
+from wicket.decision.flow import Decision, admit, decide, revisit, verify
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import Header
 from wicket.drivers import arun, run
-from wicket.errors import Problems
+from wicket.errors import Problems, Refusal
 from wicket.events import Fetched, OnEvent, Outcome, Reporter
 from wicket.jwks.guard import Network
 from wicket.jwks.loader import KeySetLoader
@@ -34,7 +35,7 @@ from wicket.limits import Limits
 from wicket.pool import Pool
 from wicket.request import Request
 from wicket.roster import Registry, check_registry, check_secrets, checked_apps, index_apps, loader_of, places_of, union
-from wicket.sources import AppRef, Bearer, NamingPlace, TokenIssuer, TokenPlace
+from wicket.sources import AppRef, Bearer, Holders, NamingPlace, TokenIssuer, TokenPlace
 
 _log: Final = logging.getLogger("wicket")
 
@@ -79,6 +80,7 @@ class Gate:
         places = places_of(problems, "naming", naming, NamingPlace, union(app.naming for app in held))
         holders = places_of(problems, "tokens", tokens, TokenPlace, union(app.tokens for app in held) or (Bearer(),))
         self.naming: tuple[NamingPlace, ...] = places
+        self.tokens: tuple[TokenPlace, ...] = holders
         check_registry(problems, registry, naming)
         if len(held) > 1 and not places:
             problems.add(
@@ -131,7 +133,7 @@ class Gate:
             only_app=held[0] if len(held) == 1 and registry is None else None,
             registry=self._registry,
             naming=places,
-            tokens=holders,
+            holders=Holders(holders),
             memory=self._memory,
             key_sets=self._key_sets,
             mode=mode,
@@ -167,6 +169,24 @@ class Gate:
         """As `verify`, without blocking the event loop."""
         ref = app if isinstance(app, AppRef) else AppRef("id", app)
         return self._report(await arun(verify(self._house, token, ref, origin)))
+
+    def admit(self, request: Request, *, report: bool = False) -> Decision:
+        """Decide only whether the page that asks may use the app that it names: no token is looked at."""
+        decision = run(admit(self._house, request))
+        return self._report(decision) if report else decision
+
+    async def aadmit(self, request: Request, *, report: bool = False) -> Decision:
+        """As `admit`, without blocking the event loop."""
+        decision = await arun(admit(self._house, request))
+        return self._report(decision) if report else decision
+
+    def revisit(self, decision: Decision) -> Refusal | None:
+        """What has come to stand against a verified identity since: expired, revoked, or its app is gone; else None."""
+        return run(revisit(self._house, decision))
+
+    async def arevisit(self, decision: Decision) -> Refusal | None:
+        """As `revisit`, without blocking the event loop."""
+        return await arun(revisit(self._house, decision))
 
     # --- the apps
 

@@ -39,6 +39,9 @@ class Limits:
     registry_threads: int = 4
     registry_queue: int = 256
     """The pool on which the registry is asked: its threads, and how many look-ups may wait for one."""
+    body_bytes: int = 65_536
+    body_timeout: float = 5.0
+    """How large a body may be to be looked into for a token or a name, and how long it may take to arrive."""
     key_set_lifetime: float = 300.0
     key_set_shortest: float = 60.0
     key_set_longest: float = 3600.0

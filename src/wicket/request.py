@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from wicket.errors import invalid_request
+from wicket.document import Members
+from wicket.errors import WicketError, invalid_request
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -41,17 +42,46 @@ def _decoded(value: bytes | None) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def _environ_name(name: str) -> str:
-    return "HTTP_" + name.upper().replace("-", "_")
+    variable = name.upper().replace("-", "_")
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
+
+
+class Body:
+    """A body that may be read ahead of the application, once: by blocking, by awaiting, or both."""
+
+    def read(self, limit: int, seconds: float) -> bytes | None:
+        """All of it, blocking; None where it has more than `limit` bytes or takes longer than `seconds`."""
+        raise WicketError("this body can only be awaited: use adecide")
+
+    async def aread(self, limit: int, seconds: float) -> bytes | None:
+        """As `read`, without blocking the event loop."""
+        raise WicketError("this body can only be read by blocking: use decide")
+
+
+class HeldBody(Body):
+    """A body that is in memory already."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def read(self, limit: int, seconds: float) -> bytes | None:
+        """All of it, unless it has more than `limit` bytes."""
+        return self._raw if len(self._raw) <= limit else None
+
+    async def aread(self, limit: int, seconds: float) -> bytes | None:
+        """As `read`."""
+        return self.read(limit, seconds)
 
 
 class Request:
     """What the decision needs to know of one HTTP request or WebSocket handshake.
 
     `method` is upper case (`"GET"` for a handshake), `query` the raw query string, `headers` pairs of text;
-    names compare without regard to case. `websocket` marks a handshake.
+    names compare without regard to case. `websocket` marks a handshake. `body` is what may be read where a token or
+    the app's name rides in it; `document` is what was found there, once it has been read.
     """
 
-    __slots__ = ("_find", "method", "path", "query", "websocket")
+    __slots__ = ("_find", "body", "document", "method", "path", "query", "websocket")
 
     _find: Callable[[str], str | None]
 
@@ -63,17 +93,22 @@ class Request:
         headers: Iterable[tuple[str, str]] = (),
         *,
         websocket: bool = False,
+        body: bytes | Body | None = None,
     ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.websocket = websocket
+        self.body = HeldBody(body) if isinstance(body, bytes) else body
+        self.document: Members | None = None
         self._find = _collect((name.lower(), value) for name, value in headers).get
 
     @classmethod
-    def from_asgi(cls, scope: MutableMapping[str, Any]) -> Request:
+    def from_asgi(cls, scope: MutableMapping[str, Any], body: Body | None = None) -> Request:
         """View an ASGI `http` or `websocket` scope."""
         self = cls.__new__(cls)
+        self.body = body
+        self.document = None
         self.websocket = scope["type"] == "websocket"
         self.method = "GET" if self.websocket else scope["method"]
         path: str = scope["path"]
@@ -94,9 +129,11 @@ class Request:
         return self
 
     @classmethod
-    def from_wsgi(cls, environ: Mapping[str, Any]) -> Request:
+    def from_wsgi(cls, environ: Mapping[str, Any], body: Body | None = None) -> Request:
         """View a WSGI environ (PEP 3333)."""
         self = cls.__new__(cls)
+        self.body = body
+        self.document = None
         self.websocket = False
         self.method = environ["REQUEST_METHOD"]
         path: str = environ.get("PATH_INFO", "")
@@ -121,6 +158,11 @@ class Request:
         if "," in value:
             raise invalid_request(f"The header {name} may be sent once, with one value.")
         return value.strip(" \t")
+
+    @property
+    def media_type(self) -> str:
+        """What the body is said to be, without parameters and in lower case (RFC 9110 section 8.3.1)."""
+        return (self._find("content-type") or "").partition(";")[0].strip(" \t").lower()
 
     @property
     def unsafe(self) -> bool:

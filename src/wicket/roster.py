@@ -84,7 +84,8 @@ def check_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
-        for key in app.keyring.keys:
+        hashed = app.identity_hash.secrets if app.identity_hash is not None else ()
+        for key in (*app.keyring.keys, *(secret.keys[0] for secret in hashed)):
             others = [other for other in owners.setdefault(key.fingerprint, []) if other is not app]
             owners[key.fingerprint].append(app)
             for other in others:

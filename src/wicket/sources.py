@@ -1,7 +1,7 @@
 """Where in a request the token and the app's name ride. Places are read, never believed: what they hold is unverified.
 
-    names an app     PublicKeyBearer, Header, Query, PathSegment, Host, TokenIssuer
-    holds the token  Bearer, Header, Query, Cookie
+    names an app     PublicKeyBearer, Header, Query, PathSegment, Host, BodyField, TokenIssuer
+    holds the token  Bearer, Header, Query, Subprotocol, Cookie, JsonBody
 
 A value that stands twice in one place is `invalid_request`, whichever of the two an attacker hoped we would take.
 """
@@ -9,11 +9,13 @@ A value that stands twice in one place is `invalid_request`, whichever of the tw
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 from urllib.parse import unquote_plus
 
-from wicket.errors import config_error, invalid_request
+from wicket.document import find
+from wicket.errors import Problems, config_error, invalid_request, invalid_token
 from wicket.request import Request
 
 NameKind = Literal["id", "public_key", "host", "issuer"]
@@ -22,6 +24,7 @@ MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BLANK: Final = re.compile(r"[ \t\r\n\x0b\x0c\xa0]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
 
 class AppRef(NamedTuple):
@@ -202,6 +205,92 @@ class PathSegment:
         return segments[self.index + 1] or None if len(segments) > self.index + 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class _InBody:
+    """A member of a JSON body. It is seen once the body has been read, which the decision does where it has to."""
+
+    path: str
+    types: tuple[str, ...] = ("application/json",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not all(self.path.split(".")):
+            raise config_error("path", "must be the name of a member, or several with dots between", "auth.token")
+        types: tuple[Any, ...] = Problems().listed("types", self.types, "media types")
+        if not types or not all(isinstance(each, str) and _MEDIA_TYPE.fullmatch(each) for each in types):
+            raise config_error("types", "must be media types without parameters", "application/json, text/plain")
+        object.__setattr__(self, "types", tuple(each.lower() for each in types))
+
+    def _value(self, request: Request) -> Any:
+        if request.document is None or request.media_type not in self.types:
+            return None
+        return find(request.document, self.path.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBody(_InBody):
+    """A member of a JSON body holds the token, or another text; `path` may have dots: `auth.token`.
+
+    `types` are the media types under which a body is looked into; add `text/plain` for what `sendBeacon` sends.
+    """
+
+    def read(self, request: Request) -> str | None:
+        """The text; None where it is absent, null or empty. Raises `Refused` (`malformed`) for anything else."""
+        value = self._value(request)
+        if value is not None and not isinstance(value, str):
+            raise invalid_token("malformed", f"The body's member {self.path} is not a string.")
+        return value or None
+
+    def value(self, request: Request) -> Any:
+        """Whatever stands there, of any type; None where nothing does."""
+        return self._value(request)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyField(_InBody):
+    """A member of a JSON body names the app; `path` and `types` as for `JsonBody`."""
+
+    kind: NameKind = "id"
+
+    def __post_init__(self) -> None:
+        super(BodyField, self).__post_init__()
+        _check_kind(self.kind)
+
+    def read(self, request: Request) -> str | None:
+        """The name; None where it is absent, null or empty. Raises `Refused` (`invalid_request`) for anything else."""
+        value = self._value(request)
+        if value is not None and not isinstance(value, str):
+            raise invalid_request(f"The body's member {self.path} is not a string.")
+        return value or None
+
+
+@dataclass(frozen=True, slots=True)
+class Subprotocol:
+    """A WebSocket's token rides behind `marker` in `Sec-WebSocket-Protocol`: `new WebSocket(url, ["bearer", token])`.
+
+    Browsers let a page set no other header of a handshake (RFC 6455 section 4.1, 1.9).
+    """
+
+    marker: str = "bearer"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.marker, str) or not _TOKEN.fullmatch(self.marker):
+            raise config_error("marker", "is not the name of a subprotocol")
+
+    def read(self, request: Request) -> str | None:
+        """The token, if the marker and something behind it were sent."""
+        header = request.header("sec-websocket-protocol") if request.websocket else None
+        if header is None or self.marker not in header:
+            return None
+        offered = [each.strip(" \t") for each in header.split(",")]
+        places = [index for index, each in enumerate(offered) if each == self.marker]
+        if not places:
+            return None
+        token = offered[places[0] + 1] if len(offered) > places[0] + 1 else ""
+        if len(places) > 1 or "" in (token, offered[-1]):  # a comma at the end: the header was sent twice
+            raise invalid_request(f"The subprotocol {self.marker} must be followed by one token.")
+        return token
+
+
 class Host:
     """The Host header names the app: whole, or by the label that stands for `*` in `pattern` (`*.widgets.example`)."""
 
@@ -236,3 +325,21 @@ class TokenIssuer:
     def read(self, request: Request) -> str | None:
         """Nothing: the issuer is read out of the token, by the decision's flow."""
         return None
+
+
+class Holders:
+    """Places for tokens in the order in which they count: headers and the query, then cookies, then the body."""
+
+    __slots__ = ("body_types", "cookies", "first", "in_body")
+
+    def __init__(self, places: Iterable[TokenPlace], also_in_body: Iterable[object] = ()) -> None:
+        held = tuple(places)
+        self.cookies = tuple(each for each in held if isinstance(each, Cookie))
+        self.in_body = tuple(each for each in held if isinstance(each, JsonBody))
+        self.first = tuple(each for each in held if not isinstance(each, (Cookie, JsonBody)))
+        self.body_types = body_types((*held, *also_in_body))
+
+
+def body_types(places: Iterable[object]) -> frozenset[str]:
+    """The media types of the bodies in which one of `places` lies."""
+    return frozenset(media for place in places if isinstance(place, _InBody) for media in place.types)

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from wicket.decision.flow import Decision
-from wicket.errors import Refused, config_error
+from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.answers import answer_refused, answer_to, reason_phrase
-from wicket.http.paths import Access, Paths
+from wicket.http.answers import reason_phrase
+from wicket.http.bodies import StreamBody, declared_length
+from wicket.http.cors import Pairs, missing_from
+from wicket.http.door import Door, Turn
+from wicket.http.lasting import until_refused
 from wicket.request import Answer, Request
 
 if TYPE_CHECKING:
@@ -21,11 +24,14 @@ Environ = dict[str, Any]
 class WicketMiddleware:
     """Puts `gate` before a WSGI application.
 
-    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). CORS preflights pass
-    untouched. A request that passes carries its Decision in `environ["wicket.decision"]` and its identity in
-    `environ["wicket.identity"]` (with the gate's own name where it has another), and `REMOTE_USER` is the identity's
-    `app_id:user_id`, absent for an anonymous request. A `Refused` that the application raises when it is called
-    becomes the refusal's own answer.
+    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). A request that passes
+    carries its Decision in `environ["wicket.decision"]` and its identity in `environ["wicket.identity"]` (with the
+    gate's own name where it has another), and `REMOTE_USER` is the identity's `app_id:user_id`, absent for an anonymous
+    request. A `Refused` that the application raises when it is called becomes the refusal's own answer.
+
+    With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
+    `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
+    `close_on_expiry` ends event streams at the first chunk after their token has expired or was revoked.
     """
 
     def __init__(
@@ -36,27 +42,78 @@ class WicketMiddleware:
         only: Iterable[str] = (),
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
+        cors: bool = True,
+        origin_question: str | None = None,
+        close_on_expiry: bool = False,
     ) -> None:
-        if not isinstance(gate, Gate):
-            raise config_error("gate", "must be a Gate")
+        self._door = Door(
+            gate,
+            only=only,
+            exempt=exempt,
+            optional=optional,
+            cors=cors,
+            origin_question=origin_question,
+            close_on_expiry=close_on_expiry,
+        )
         self.app = app
         self.gate = gate
-        self._paths = Paths(only, exempt, optional)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Decide about one request, and pass it on or answer it."""
         request = Request.from_wsgi(environ)
-        access = self._paths.access(request.path)
-        if access is Access.OPEN or request.preflight:
+        door = self._door
+        turn = door.turn(request)
+        if turn is Turn.OPEN:
             return self.app(environ, start_response)
-        decision = self.gate.decide(request, optional=access is Access.OPTIONAL)
+        if turn is Turn.PREFLIGHT:
+            return send(door.preflight(request, self.gate.admit(request)), environ, start_response)
+        if turn is Turn.QUESTION:
+            return send(door.question(request, self.gate.admit(request, report=True)), environ, start_response)
+        body = body_of(request, environ)
+        decision = self.gate.decide(request, optional=turn is Turn.OPTIONAL)
+        if body is not None and body.begun:
+            environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
-            return send(answer_to(self.gate, decision), environ, start_response)
+            return send(door.refusal(request, decision), environ, start_response)
         attach(environ, self.gate, decision)
         try:
-            return self.app(environ, start_response)
+            return self._pass(request, decision, environ, start_response)
         except Refused as refused:
-            return send(answer_refused(self.gate, decision, refused), environ, start_response)
+            return send(door.refused(request, decision, refused), environ, start_response)
+
+    def _pass(
+        self, request: Request, decision: Decision, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        additions = self._door.additions(request, decision)
+        lasting = False
+
+        def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            nonlocal lasting
+            lasting = any(
+                name.lower() == "content-type" and value.lower().startswith("text/event-stream")
+                for name, value in headers
+            )
+            return start_response(status, with_additions(headers, additions), *error)
+
+        chunks = self.app(environ, starting)
+        if lasting and self._door.close_on_expiry:
+            return until_refused(self.gate, decision, chunks)
+        return chunks
+
+
+def body_of(request: Request, environ: Environ) -> StreamBody | None:
+    """The body of a request that may have one, for the decision to look into."""
+    if not request.unsafe:
+        return None
+    length = declared_length(environ.get("CONTENT_LENGTH"))
+    body = StreamBody(environ["wsgi.input"], length, terminated=bool(environ.get("wsgi.input_terminated")))
+    request.body = body
+    return body
+
+
+def with_additions(headers: list[tuple[str, str]], additions: Pairs) -> list[tuple[str, str]]:
+    """The headers of an answer, with those that it lacks."""
+    return [*headers, *((_title(name), value) for name, value in missing_from(headers, additions))]
 
 
 def attach(environ: Environ, gate: Gate, decision: Decision) -> None:

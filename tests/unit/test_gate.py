@@ -768,7 +768,7 @@ def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, 
 def test_stated_lists_that_are_empty_are_honoured() -> None:
     with gate_of(acme(issuer="https://id"), naming=[], tokens=[]) as gate:
         assert gate.naming == ()
-        assert gate._house.tokens == ()
+        assert gate.tokens == ()
         assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
     assert problems_of(lambda: gate_of(acme(), acme_two(), naming=[])) == {"naming": UNNAMED}
 

@@ -13,9 +13,9 @@ import wicket
 SOURCE = Path(wicket.__file__).parent
 
 FLOORS = {
-    **dict.fromkeys(("errors", "request", "limits", "base64url", "cache", "pool"), 0),
+    **dict.fromkeys(("errors", "document", "request", "limits", "base64url", "cache", "pool"), 0),
     **dict.fromkeys(("keys", "origins", "sources"), 1),
-    "app": 2,
+    **dict.fromkeys(("identity_hash", "app"), 2),
     **dict.fromkeys(("profiles", "decision", "minting", "jwks"), 3),
     **dict.fromkeys(("events", "registry"), 4),
     **dict.fromkeys(("drivers", "roster"), 5),
@@ -29,17 +29,23 @@ FLOORS = {
 
 # `wicket` itself brings the public names together: only what stands above all of them may import it whole.
 
-NEIGHBOURS = {("request", "errors"), ("limits", "errors"), ("cache", "pool")}
-"""The only imports between rooms of one floor: the ground floor stands on errors, and the cache on its pool."""
+NEIGHBOURS = {
+    *(("request", "errors"), ("limits", "errors"), ("document", "errors")),
+    *(("request", "document"), ("cache", "pool"), ("app", "identity_hash")),
+}
+"""The only imports between rooms of one floor: the ground floor stands on errors, a whole on its part."""
 
 DECISION = {
     "tokens": 0,
     "claims": 0,
     "effects": 0,
+    "merging": 0,
     "memory": 1,
     "identity": 1,
     "choice": 1,
     "verifier": 2,
+    "hashes": 2,
+    "finding": 2,
     "flow": 3,
 }
 """The order within the decision: the leaves, the identity that they make up, the verifier, and the flow above all."""

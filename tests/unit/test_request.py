@@ -63,7 +63,7 @@ def test_a_wsgi_environ_is_viewed() -> None:
     )
     assert (request.method, request.path, request.query, request.websocket) == ("PUT", "/a", "x=1", False)
     assert request.header("x-app-id") == "acme"
-    assert request.header("content-type") is None
+    assert request.header("content-type") == "text/plain"
 
 
 def test_a_bare_environ_has_an_empty_path_and_query() -> None:

@@ -14,16 +14,19 @@ from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.answers import answer_refusal, answer_refused, answer_to
+from wicket.http.answers import answer_refusal, answer_refused
+from wicket.http.cors import missing_from
 from wicket.http.demands import demand, name_of
-from wicket.http.paths import Access, Paths
+from wicket.http.door import Door, Turn
 from wicket.request import Answer
 from wicket.request import Request as WicketRequest
-from wicket.wsgi import WicketMiddleware, attach
+from wicket.wsgi import WicketMiddleware, attach, body_of
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_ADDITIONS = "wicket.additions"
 
 
 class RefusedResponse(Refused, HTTPException):
@@ -40,26 +43,42 @@ class RefusedResponse(Refused, HTTPException):
 
 
 class Wicket:
-    """Puts `gate` before a Flask application or a blueprint; `only`, `exempt`, `optional` as in `wicket.wsgi`.
+    """Puts `gate` before a Flask application or a blueprint; the settings are those of `wicket.wsgi.WicketMiddleware`.
 
     Before an application it is the WSGI door, so that nothing of the application runs for a refused request. Before a
     blueprint it decides once Flask has found the view, for that blueprint's views alone.
     """
 
     def __init__(
-        self, gate: Gate, *, only: Iterable[str] = (), exempt: Iterable[str] = (), optional: Iterable[str] = ()
+        self,
+        gate: Gate,
+        *,
+        only: Iterable[str] = (),
+        exempt: Iterable[str] = (),
+        optional: Iterable[str] = (),
+        cors: bool = True,
+        origin_question: str | None = None,
+        close_on_expiry: bool = False,
     ) -> None:
         self.gate = gate
-        self._paths = {"only": tuple(only), "exempt": tuple(exempt), "optional": tuple(optional)}
-        self._access = Paths(**self._paths).access
+        self._settings: dict[str, Any] = {
+            "only": tuple(only),
+            "exempt": tuple(exempt),
+            "optional": tuple(optional),
+            "cors": cors,
+            "origin_question": origin_question,
+            "close_on_expiry": close_on_expiry,
+        }
+        self._door = Door(gate, **self._settings)
 
     def init_app(self, app: Flask | Blueprint) -> None:
         """Stand before `app` from now on, and answer each `Refused` that a view of it raises."""
         app.register_error_handler(Refused, self._answer)
         if isinstance(app, Flask):
-            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._paths)  # type: ignore[method-assign]
+            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._settings)  # type: ignore[method-assign]
         else:
             app.before_request(self._before_view)
+            app.after_request(self._after_view)
 
     def _answer(self, refused: Refused) -> Response:
         if isinstance(refused, RefusedResponse):  # it was raised by an accessor, which knows whose refusal it is
@@ -71,14 +90,27 @@ class Wicket:
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)
-        access = self._access(asked.path)
-        if access is Access.OPEN or asked.preflight:
+        turn = self._door.turn(asked)
+        if turn is Turn.OPEN:
             return None
-        decision = self.gate.decide(asked, optional=access is Access.OPTIONAL)
+        if turn is Turn.PREFLIGHT:
+            return _response(self._door.preflight(asked, self.gate.admit(asked)))
+        if turn is Turn.QUESTION:
+            return _response(self._door.question(asked, self.gate.admit(asked, report=True)))
+        body = body_of(asked, request.environ)
+        decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
+        if body is not None and body.begun:
+            request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
-            return _response(answer_to(self.gate, decision))
+            return _response(self._door.refusal(asked, decision))
         attach(request.environ, self.gate, decision)
+        request.environ[_ADDITIONS] = self._door.additions(asked, decision)
         return None
+
+    def _after_view(self, response: Response) -> Response:
+        for name, value in missing_from(response.headers.items(), request.environ.get(_ADDITIONS, ())):
+            response.headers.add(name, value)
+        return response
 
 
 def _response(answer: Answer) -> Response:

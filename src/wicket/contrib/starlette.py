@@ -7,16 +7,18 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
 from wicket.asgi import WicketMiddleware
 from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import config_error
+from wicket.errors import Refused, config_error
 from wicket.gate import Gate
+from wicket.http.answers import answer_refused
 from wicket.http.demands import demand, name_of
 
-__all__ = ["WicketMiddleware", "decision_of", "identity_of", "requires_identity"]
+__all__ = ["WicketMiddleware", "decision_of", "identity_of", "refused_handler", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +36,22 @@ def identity_of(
     `gate` (the gate, or its name) says whose decision counts where several stand before one application.
     """
     return decision_of(connection, gate).require(*scopes)
+
+
+def refused_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
+    """For `exception_handlers={Refused: refused_handler(gate)}`, where the gate stands outside the whole application.
+
+    There its door hears of a handler's own refusal only after Starlette has answered 500, and in return the answer to
+    a handler that crashes can be read by the page, too.
+    """
+
+    def answer(request: Request, error: Exception) -> Response:
+        if not isinstance(error, Refused):
+            raise error
+        answer = answer_refused(gate, decision_of(request, gate), error)
+        return Response(answer.body, answer.status, dict(answer.headers))
+
+    return answer
 
 
 def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:

@@ -193,11 +193,19 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
             value = str(value)
         if not isinstance(value, str) or not value:
             raise bad_claim(name, "must be a string that is not empty")
-        if len(value) > MAX_USER_ID or not _has_no_controls(value):
-            raise bad_claim(name, f"must have at most {MAX_USER_ID} characters and no control characters")
+        wrong = bad_user_id(value)
+        if wrong is not None:
+            raise bad_claim(name, wrong)
         return value, name
     wanted = " or ".join(rules.user_id)
     raise invalid_token("missing_claim", f"The token lacks the claim {wanted}.", claim=rules.user_id[0])
+
+
+def bad_user_id(text: str) -> str | None:
+    """What is wrong with a text as a user's id, or None."""
+    if 0 < len(text) <= MAX_USER_ID and _has_no_controls(text):
+        return None
+    return f"must have 1 to {MAX_USER_ID} characters and no control characters"
 
 
 def _has_no_controls(text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from wicket.cache import Cache, Slot
+from wicket.request import Body
 
 
 class Fetch:
@@ -28,4 +29,23 @@ class Fetch:
         return self.slot
 
 
-Effect = Fetch
+class ReadBody:
+    """Read the request's body, at most `limit` bytes and `seconds`; it is not lost for the application.
+
+    `raw = yield from ReadBody(...)` gives the whole body, or None where it is larger or slower.
+    """
+
+    __slots__ = ("body", "limit", "raw", "seconds")
+
+    def __init__(self, body: Body, limit: int, seconds: float) -> None:
+        self.body = body
+        self.limit = limit
+        self.seconds = seconds
+        self.raw: bytes | None = None
+
+    def __iter__(self) -> Generator[ReadBody, None, bytes | None]:
+        yield self
+        return self.raw
+
+
+Effect = Fetch | ReadBody

@@ -1,6 +1,6 @@
 """The request's way, top to bottom: from one request to one Decision.
 
-The flow does no I/O. Where it lacks something it yields an `Effect`; a driver (sync or async, in `wicket.gate`) gets
+The flow does no I/O. Where it lacks something it yields an `Effect`; a driver (sync or async, in `wicket.drivers`) gets
 it and lets the flow go on. Failures come back as values. Nothing here remembers a decision.
 """
 
@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Final
 
-from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
-from wicket.cache import Cache
-from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
-from wicket.decision.effects import Effect, Fetch
+from wicket.app import App, Mode
+from wicket.decision.choice import Choice, Patience, choose_keys
+from wicket.decision.effects import Effect
+from wicket.decision.finding import (
+    House,
+    Progress,
+    check_names_in_body,
+    claimed_by,
+    find_app,
+    find_token,
+    look_up,
+    name_app,
+    token_was_sent,
+)
+from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.identity import Identity, VerifiedIdentity
-from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import decode, malformed, read_object, read_token
+from wicket.decision.tokens import malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
-from wicket.errors import Refusal, Refused, WicketError, invalid_request
+from wicket.errors import Refusal, Refused, WicketError
 from wicket.keys.algorithms import Key
-from wicket.limits import Limits
 from wicket.request import Request
-from wicket.sources import AppRef, Cookie, NamingPlace, TokenIssuer, TokenPlace, shaped
+from wicket.sources import AppRef, Cookie
 
 _log: Final = logging.getLogger("wicket")
 
-_UNKNOWN_APP: Final = Refusal("unknown_app")
 _MISSING_TOKEN: Final = Refusal("missing_token")
 
 
@@ -37,8 +45,8 @@ class Decision:
     """The answer for one request.
 
     `allowed`: it may pass. `identity`: who it is from, never unverified. `refusal`: why it is turned away or, where
-    `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: what the client says it
-    is without proof, and nothing may be decided by it.
+    `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: whom an anonymous client
+    says it is, without proof; nothing may be decided by it.
     """
 
     allowed: bool
@@ -71,61 +79,40 @@ class Decision:
 Flow = Generator[Effect, None, Decision]
 
 
-@dataclass(frozen=True, slots=True)
-class House:
-    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time."""
-
-    apps: Mapping[AppRef, App | BrokenApp]
-    only_app: App | BrokenApp | None
-    registry: Cache[AppRef, App | BrokenApp] | None
-    naming: tuple[NamingPlace, ...]
-    tokens: tuple[TokenPlace, ...]
-    memory: SignatureMemory
-    key_sets: KeySets
-    mode: Mode | None
-    clock: Callable[[], float]
-    limits: Limits
-
-
-class _Progress:
-    """How far a request has come, for the one place where its end is decided."""
-
-    __slots__ = ("app", "asked_for", "mode", "patience", "reported", "token_sent")
-
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
-        self.app: App | BrokenApp | None = None
-        self.asked_for: AppRef | None = None
-        self.mode: Mode | None = None
-        self.reported: Refusal | None = None
-        self.token_sent = False
-
-
 def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    limits = house.limits
-    way = _Progress(limits.log_only_timeout if house.mode is Mode.LOG_ONLY else limits.load_timeout)
+    way = _setting_out(house)
     try:
         identity = yield from _walk(house, request, way, optional)
     except Refused as refused:
-        way.token_sent = way.token_sent or _token_was_sent(house, request, way.app, refused.refusal)
-        return _refuse(house, way, refused.refusal)
+        return _refuse(house, request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
         log_fault("the decision about a request failed", error)
-        return _refuse(house, way, Refusal("internal_error", retry_after=1))
-    enforced = _mode(house, way.app) is Mode.ENFORCE and way.reported is None
-    app = way.app if isinstance(way.app, App) else None
-    return Decision(
-        True, identity, way.reported, enforced, identity.app_id, None, way.token_sent, app, way.asked_for, house
-    )
+        return _refuse(house, request, way, Refusal("internal_error", retry_after=1))
+    return _allow(house, request, way, identity)
+
+
+def admit(house: House, request: Request) -> Flow:
+    """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
+    way = _setting_out(house)
+    try:
+        yield from name_app(house, request, way)
+        app = yield from find_app(house, way.refs, way)
+        _check_origin(house, app, request, way)
+    except Refused as refused:
+        return _refuse(house, request, way, refused.refusal)
+    except Exception as error:  # noqa: BLE001 - as in decide
+        log_fault("the decision about an origin failed", error)
+        return _refuse(house, request, way, Refusal("internal_error", retry_after=1))
+    return _allow(house, request, way, Identity(app.id, app))
 
 
 def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
     """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = _Progress(house.limits.load_timeout)
+    way = Progress(house.limits.load_timeout)
     way.token_sent = bool(token)
     try:
-        app = yield from _find_app(house, [ref], way)
+        app = yield from find_app(house, [ref], way)
         if origin is not None and not app.origin_policy.allows(origin):
             raise Refused(Refusal("origin_not_allowed"))
         if token is None or token == "":
@@ -143,32 +130,57 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
     return _without_proof(house, way, refusal, enforced=True)
 
 
-def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Generator[Effect, None, Identity]:
+def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal | None]:
+    """What has come to stand against a verified identity since: its token expired, or its app, as it is now, revoked
+    it. None where nothing has, where trouble of our own hides it, and for an app in log-only mode.
+    """
+    identity, app = decision.identity, decision.app
+    if not isinstance(identity, VerifiedIdentity) or app is None:
+        return None
+    ref = decision.asked_for or AppRef("id", app.id)
+    if house.registry is not None and house.apps.get(ref) is None:
+        try:
+            found = yield from look_up(house, ref, Progress(0.0))  # begins a load that is due, and waits for none
+        except Refused:
+            found = app
+        if found is None or found.id not in (app.id, None):
+            return Refusal("unknown_app")
+        app = found if isinstance(found, App) else app
+    if house.mode_of(app) is Mode.LOG_ONLY:
+        return None
+    if identity.expires_at is not None and house.clock() >= identity.expires_at + app.rules.skew:
+        return Refusal("invalid_token", "expired")
+    return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
+
+
+def _setting_out(house: House) -> Progress:
+    limits = house.limits
+    return Progress(limits.log_only_timeout if house.mode is Mode.LOG_ONLY else limits.load_timeout)
+
+
+def _walk(house: House, request: Request, way: Progress, optional: bool) -> Generator[Effect, None, Identity]:
     # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
     way.app = house.only_app
-    refs = _named(house.naming, request)
-    if not refs and house.only_app is None:
-        refs = _named_by_token(house, request, way)
-    if not refs and house.only_app is None:
-        if optional and _token_in(house.tokens, request)[0] is None:
+    yield from name_app(house, request, way)
+    if optional and not way.refs and house.only_app is None:
+        token, _ = yield from find_token(house, house.holders, request)
+        if token is None:
             return Identity(None)
-        raise Refused(_UNKNOWN_APP)
-    app = yield from _find_app(house, refs, way)
+    app = yield from find_app(house, way.refs, way)
 
     # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
-    origin = request.single("origin")
-    if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
-        refusal = Refusal("origin_not_allowed")
-        way.mode = house.mode or app.origin_mode or app.mode
-        if way.mode is Mode.ENFORCE or _mode(house, app) is Mode.LOG_ONLY:
-            raise Refused(refusal)
-        way.reported, way.mode = refusal, None  # only the origin is in log-only: the token is still decided about
+    origin = _check_origin(house, app, request, way)
 
     # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
-    token, place = _token_in(app.tokens, request)
+    token, place = yield from find_token(house, app.holders, request)
+    yield from check_names_in_body(house, request, way)
     if token is None:
+        hashed = identify_by_hash(app, request, house.clock())
+        way.token_sent = hashed is not None
+        if hashed is not None:
+            return hashed
         if app.anonymous or optional:
-            return Identity(app.id)
+            return Identity(app.id, app)
         raise Refused(_MISSING_TOKEN)
     way.token_sent = True
     if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
@@ -176,12 +188,25 @@ def _walk(house: House, request: Request, way: _Progress, optional: bool) -> Gen
         raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin that this app admits."))
 
     # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
-    enforced = _mode(house, app) is Mode.ENFORCE
-    return (yield from _verify_token(house, app, token, way, enforced=enforced))
+    identity = yield from _verify_token(house, app, token, way, enforced=house.mode_of(app) is Mode.ENFORCE)
+    check_agreement(app, request, identity, house.clock())
+    return identity
+
+
+def _check_origin(house: House, app: App, request: Request, way: Progress) -> str | None:
+    """The request's origin. Raises `Refused` where the app does not admit it, unless that is only to be reported."""
+    origin = request.single("origin")
+    if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
+        refusal = Refusal("origin_not_allowed")
+        way.mode = house.mode or app.origin_mode or app.mode
+        if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
+            raise Refused(refusal)
+        way.reported, way.mode = refusal, None  # only the origin is in log-only: the token is still decided about
+    return origin
 
 
 def _verify_token(
-    house: House, app: App, text: str, way: _Progress, *, enforced: bool = True
+    house: House, app: App, text: str, way: Progress, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
     token = read_token(text, app.rules.max_token_bytes)
     first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
@@ -199,127 +224,44 @@ def _verify_token(
     return identify(app, token, signed, key, house.clock())
 
 
-def _refuse(house: House, way: _Progress, refusal: Refusal) -> Decision:
+def _allow(house: House, request: Request, way: Progress, identity: Identity) -> Decision:
+    # 9. Decide.
+    enforced = house.mode_of(way.app) is Mode.ENFORCE and way.reported is None
+    app = way.app if isinstance(way.app, App) else None
+    claimed = None if identity.verified else claimed_by(app, request)
+    return Decision(
+        True, identity, way.reported, enforced, identity.app_id, claimed, way.token_sent, app, way.asked_for, house
+    )
+
+
+def _refuse(house: House, request: Request, way: Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
-    if (way.mode or _mode(house, way.app)) is Mode.ENFORCE:
+    holders = way.app.holders if isinstance(way.app, App) else house.holders
+    way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
+    if (way.mode or house.mode_of(way.app)) is Mode.ENFORCE:
         return _without_proof(house, way, refusal, enforced=True)
-    return _without_proof(house, way, way.reported or refusal, enforced=False)
+    claimed = claimed_by(way.app, request)
+    return _without_proof(house, way, way.reported or refusal, enforced=False, claimed=claimed)
 
 
-def _without_proof(house: House, way: _Progress, refusal: Refusal, *, enforced: bool) -> Decision:
+def _without_proof(
+    house: House, way: Progress, refusal: Refusal, *, enforced: bool, claimed: str | None = None
+) -> Decision:
     app = way.app
     app_id = app.id if app is not None else None
     held = app if isinstance(app, App) else None
     return Decision(
         allowed=not enforced,
-        identity=Identity(app_id),
+        identity=Identity(app_id, held),
         refusal=refusal,
         enforced=enforced,
         app_id=app_id,
+        claimed=claimed,
         token_sent=way.token_sent,
         app=held,
         asked_for=way.asked_for,
         house=house,
     )
-
-
-def _mode(house: House, app: App | BrokenApp | None) -> Mode:
-    return house.mode or (app.mode if app is not None else Mode.ENFORCE)
-
-
-def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
-    refs: list[AppRef] = []
-    for place in naming:
-        value = place.read(request)
-        if value is not None:
-            ref = AppRef(place.kind, value)
-            if ref not in refs:
-                refs.append(ref)
-    return refs
-
-
-def _named_by_token(house: House, request: Request, way: _Progress) -> list[AppRef]:
-    """The token's own issuer, unverified, as a look-up key; only where the naming says so and nothing else names."""
-    if not any(isinstance(place, TokenIssuer) for place in house.naming):
-        return []
-    text, _ = _token_in(house.tokens, request)
-    if text is None:
-        return []
-    way.token_sent = True
-    issuer = read_object(decode(read_token(text, MAX_TOKEN_BYTES).payload)).get("iss")
-    return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
-
-
-def _find_app(house: House, refs: list[AppRef], way: _Progress) -> Generator[Effect, None, App]:
-    """The one app that all `refs` name. Raises `Refused` where it is unknown, broken, out of reach, or not one."""
-    found = house.only_app
-    way.app = None
-    for index, ref in enumerate(refs):
-        if index == 0:
-            way.asked_for = ref
-            found = yield from _look_up(house, ref, way)
-        elif found is not None and ref not in found.refs():
-            other = yield from _look_up(house, ref, way)
-            # No app's mode applies to what is refused here: a log-only app must not open the door to another.
-            if other is not None and other.id != found.id and None in (other.id, found.id):
-                raise Refused(Refusal("config_invalid"))  # a broken app of a registry, whose id nobody knows
-            if other is None or other.id != found.id:
-                raise invalid_request("The request names two different apps.")
-            found = other if isinstance(other, BrokenApp) else found
-    way.app = found
-    if found is None:
-        raise Refused(_UNKNOWN_APP)
-    if isinstance(found, BrokenApp):
-        raise Refused(Refusal("config_invalid"))
-    return found
-
-
-def _look_up(house: House, ref: AppRef, way: _Progress) -> Generator[Effect, None, App | BrokenApp | None]:
-    """The app of that name: configured in code, or loaded from the registry by way of the cache."""
-    cache = house.registry
-    held = house.apps.get(ref) if isinstance(ref.value, str) else None
-    if held is not None or cache is None or not shaped(ref.value):
-        return held
-    slot = cache.read(ref)
-    patience = cache.patience(slot, way.patience, min(way.patience, house.limits.stale_timeout))
-    if patience is not None:
-        slot = yield from Fetch(cache, ref, slot, patience)
-    app = cache.usable(slot)
-    if app is None and not cache.is_absent(slot):
-        raise Refused(Refusal("apps_unavailable", retry_after=cache.retry_after(slot)))
-    return app
-
-
-def _token_in(places: Iterable[TokenPlace], request: Request) -> tuple[str | None, TokenPlace | None]:
-    """The request's token and where it rides. Cookies count only where no other place holds one."""
-    found: tuple[str | None, TokenPlace | None] = (None, None)
-    for place in places:
-        if isinstance(place, Cookie):
-            continue
-        text = place.read(request)
-        if text is not None:
-            if found[0] is not None and text != found[0]:
-                raise invalid_request("The request carries two different tokens.")
-            found = (text, place)
-    if found[0] is None:
-        for place in places:
-            if isinstance(place, Cookie):
-                text = place.read(request)
-                if text is not None:
-                    return text, place
-    return found
-
-
-def _token_was_sent(house: House, request: Request, app: App | BrokenApp | None, refusal: Refusal) -> bool:
-    """Whether a refused request tried to prove itself: only then may its answer say what was wrong (RFC 6750 3.1)."""
-    if refusal.code == "invalid_request" and request.header("authorization") is not None:
-        return True
-    try:
-        return _token_in(app.tokens if isinstance(app, App) else house.tokens, request)[0] is not None
-    except Refused:
-        return True
-    except Exception:  # noqa: BLE001 - a place of the user's that fails is told where the token is read
-        return False
 
 
 def log_fault(what: str, error: BaseException) -> None:

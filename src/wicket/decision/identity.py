@@ -6,16 +6,18 @@ to them reaches no other request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from wicket.app import App
-from wicket.decision.claims import Claims, numeric_date, read_scopes
+from wicket.app import App, Rules
+from wicket.decision.claims import Claims, is_revoked, numeric_date, read_scopes
+from wicket.decision.merging import Merged, merge
 from wicket.decision.tokens import read_object
 
-Method = Literal["jwt"]
+Method = Literal["jwt", "identity_hash"]
 
+_NO_RULES: Final = Rules()
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 
 
@@ -25,10 +27,11 @@ class Identity:
     It also serves as Starlette's `request.user` (`is_authenticated`, `display_name`, `identity`).
     """
 
-    __slots__ = ("_app_id",)
+    __slots__ = ("_app", "_app_id")
 
-    def __init__(self, app_id: str | None) -> None:
+    def __init__(self, app_id: str | None, app: App | None = None) -> None:
         self._app_id = app_id
+        self._app = app
 
     @property
     def app_id(self) -> str | None:
@@ -85,6 +88,23 @@ class Identity:
         """The `kid` of the key that verified the token."""
         return None
 
+    def with_unsigned(self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Merged:
+        """Merge `values`, which the client sent beside its token, and `stored`, what the product knows of this user.
+
+        Signed over stored over unsigned: an unsigned value only fills in what nothing else says, and never a
+        protected attribute (`Rules.protected`). What was not taken is reported as a `Conflict`. Never raises for what
+        the client sent; anything but a mapping is nothing.
+        """
+        rules = self._app.rules if self._app is not None else _NO_RULES
+        claim = rules.companies_claim
+        signed = self.companies if claim is not None and self._signs_companies() else None
+        held = {name: value for name, value in self.attributes.items() if name != claim}
+        unsigned: object = values
+        return merge(rules, held, signed, stored or {}, values if isinstance(unsigned, Mapping) else {})
+
+    def _signs_companies(self) -> bool:
+        return False
+
     @property
     def is_authenticated(self) -> bool:
         """The same as `verified`."""
@@ -109,7 +129,9 @@ class Identity:
 class VerifiedIdentity(Identity):
     """A user whose token was verified with the app's own key, under the app's own rules."""
 
-    __slots__ = ("_app", "_checked", "_claims", "_key_id", "_payload", "_user_id", "_user_id_claim")
+    _app: App
+
+    __slots__ = ("_checked", "_claims", "_key_id", "_payload", "_user_id", "_user_id_claim")
 
     def __init__(
         self, app: App, user_id: str, user_id_claim: str, *, payload: bytes, checked: Claims, key_id: str | None
@@ -162,7 +184,7 @@ class VerifiedIdentity(Identity):
         if rules.attributes_claim is not None:
             held: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
             return held
-        spoken_for = {*_REGISTERED, *rules.user_id, *rules.fixed}
+        spoken_for = {*_REGISTERED, self._user_id_claim, *rules.fixed}
         spoken_for.update(
             name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
         )
@@ -190,6 +212,53 @@ class VerifiedIdentity(Identity):
     def key_id(self) -> str | None:
         """The `kid` of the key that verified the token."""
         return self._key_id
+
+    def _signs_companies(self) -> bool:
+        name = self._app.rules.companies_claim
+        return name is not None and name in self.claims
+
+    def revoked_by(self, app: App) -> bool:
+        """Whether the revocations of `app`, as it is now, cover what proved this identity."""
+        return is_revoked(self._checked, self._user_id, app)
+
+
+class HashedIdentity(VerifiedIdentity):
+    """A user whose identity hash was verified: the identifier is proven, and nothing else, no attribute among it.
+
+    The ids of companies are proven where each had a hash of its own.
+    """
+
+    __slots__ = ("_companies", "_until")
+
+    def __init__(
+        self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
+    ) -> None:
+        super().__init__(app, user_id, user_id_claim, payload=b"{}", checked={}, key_id=None)
+        self._companies = companies
+        self._until = until
+
+    @property
+    def method(self) -> Method:
+        """`identity_hash`."""
+        return "identity_hash"
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Nothing: a hash signs no attribute."""
+        return {}
+
+    @property
+    def companies(self) -> list[dict[str, Any]]:
+        """The companies whose own hash verified, by `id` alone."""
+        return [{"id": each} for each in self._companies]
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
+        return self._until
+
+    def _signs_companies(self) -> bool:
+        return bool(self._companies)
 
 
 class Permissions:

@@ -1,6 +1,7 @@
 """Featurebase: HS256 tokens that name the user by `userId` or `email`, need not expire, and may name companies.
 
-A token in the JSON body (`featurebaseJwt`) and the older `userHash` are not read by this version.
+The token rides in the JSON body (`featurebaseJwt`, older `jwtToken`), as a bearer, or in the portal's query. For the
+older `userHash`, give the app an `IdentityHash`; for an organization's slug beside the app's id, `aliases`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from wicket.app import Rules
 from wicket.errors import Refusal
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, Query
+from wicket.sources import Bearer, BodyField, JsonBody, Query
 
 
 def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
@@ -24,8 +25,9 @@ def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 featurebase = Profile(
     "featurebase",
     rules=Rules(required=frozenset(), user_id=("userId", "email"), companies_claim="companies"),
-    tokens=(Bearer(), Query("jwt")),
-    naming=(Query("appId"), Query("organization")),
+    tokens=(Bearer(), Query("jwt"), JsonBody("featurebaseJwt"), JsonBody("jwtToken")),
+    naming=(Query("appId"), Query("organization"), BodyField("appId"), BodyField("organization")),
+    claimed=(JsonBody("userId"), JsonBody("email")),
     check_credential=only_hs256,
     errors=_errors,
 )

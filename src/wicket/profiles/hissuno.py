@@ -1,6 +1,6 @@
 """Hissuno: HS256 tokens signed with the project's `sk_live_…` key used as text; `projectId` names the app.
 
-A token in the JSON body (`widgetToken`) is not read by this version.
+The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymous session may say its `userId`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from wicket.app import Rules
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, Query
+from wicket.sources import Bearer, BodyField, JsonBody, Query
 
 hissuno = Profile(
     "hissuno",
@@ -19,7 +19,8 @@ hissuno = Profile(
         attributes_claim="userMetadata",
         text_attributes=True,
     ),
-    tokens=(Bearer(),),
-    naming=(Query("projectId"),),
+    tokens=(Bearer(), JsonBody("widgetToken")),
+    naming=(Query("projectId"), BodyField("projectId")),
+    claimed=(Query("userId"), JsonBody("userId")),
     check_credential=only_hs256,
 )

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 from wicket.app import App, ErrorBody, Mode, Revocations, Rules
 from wicket.errors import ConfigError, Problems, config_error
+from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential
 from wicket.sources import Bearer, NamingPlace, TokenPlace
 
@@ -33,6 +34,8 @@ class RuleChanges(TypedDict, total=False):
     companies_claim: str | None
     scopes_claim: str | None
     max_token_bytes: int
+    protected: Iterable[str]
+    protected_companies: Iterable[str]
 
 
 class AppSettings(RuleChanges, total=False):
@@ -51,6 +54,9 @@ class AppSettings(RuleChanges, total=False):
     scopes: Iterable[str]
     tokens: Iterable[TokenPlace]
     naming: Iterable[NamingPlace]
+    claimed: Iterable[TokenPlace]
+    aliases: Iterable[str]
+    identity_hash: IdentityHash | None
 
 
 class ProfileChanges(RuleChanges, total=False):
@@ -59,6 +65,7 @@ class ProfileChanges(RuleChanges, total=False):
     audience: str | None
     tokens: Iterable[TokenPlace]
     naming: Iterable[NamingPlace]
+    claimed: Iterable[TokenPlace]
     errors: ErrorBody | None
     anonymous: bool
 
@@ -80,6 +87,7 @@ class Profile:
     rules: Rules = field(default_factory=Rules)
     tokens: tuple[TokenPlace, ...] = (Bearer(),)
     naming: tuple[NamingPlace, ...] = ()
+    claimed: tuple[TokenPlace, ...] = ()
     audience: str | None = None
     anonymous: bool = False
     needs: tuple[str, ...] = ()
@@ -105,6 +113,7 @@ class Profile:
         defaults: dict[str, Any] = {
             "tokens": self.tokens,
             "naming": self.naming,
+            "claimed": self.claimed,
             "audience": self.audience,
             "anonymous": self.anonymous,
             "errors": self.errors,
@@ -131,7 +140,7 @@ class Profile:
         _refuse_unknown(problems, given, ProfileChanges.__annotations__)
         rules = self._rules(problems, rule_changes)
         problems.raise_if_any()
-        for key in ("tokens", "naming"):
+        for key in ("tokens", "naming", "claimed"):
             if key in given:
                 given[key] = tuple(given[key])
         return dataclasses.replace(self, name=name or self.name, rules=rules, **given)

@@ -1,4 +1,4 @@
-"""Places spelled as text, for configuration files: `header:X-App-Id`, `query:appId`, `bearer`, and the like."""
+"""Places spelled as text, for configuration files: `header:X-App-Id`, `json_body:widgetToken`, and the like."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from wicket.errors import ConfigError, Problems, config_error
-from wicket.sources import Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, TokenIssuer
+from wicket.sources import (
+    Bearer,
+    BodyField,
+    Cookie,
+    Header,
+    Host,
+    JsonBody,
+    PathSegment,
+    PublicKeyBearer,
+    Query,
+    Subprotocol,
+    TokenIssuer,
+)
 
 _Maker = Callable[[str], Any]
 
@@ -17,11 +29,22 @@ def _segment(text: str) -> PathSegment:
     return PathSegment(int(text))
 
 
+def _member(kind: type[JsonBody] | type[BodyField]) -> _Maker:
+    """A member of the body, and behind a blank the media types, if they are others: `auth.token text/plain`."""
+
+    def make(text: str) -> JsonBody | BodyField:
+        path, _, types = text.partition(" ")
+        return kind(path, types=tuple(types.split(","))) if types else kind(path)
+
+    return make
+
+
 NAMING: Final[Mapping[str, _Maker]] = {
     "public_key_bearer": lambda prefix: PublicKeyBearer(prefix or "pub_"),
     "header": Header,
     "query": Query,
     "path": _segment,
+    "body_field": _member(BodyField),
     "host": lambda pattern: Host(pattern or None),
     "token_issuer": lambda _: TokenIssuer(),
 }
@@ -30,6 +53,8 @@ TOKENS: Final[Mapping[str, _Maker]] = {
     "header": Header,
     "query": Query,
     "cookie": Cookie,
+    "json_body": _member(JsonBody),
+    "subprotocol": lambda marker: Subprotocol(marker or "bearer"),
 }
 
 
@@ -41,7 +66,7 @@ def read_places(problems: Problems, path: str, given: object, kinds: Mapping[str
     places: list[Any] = []
     for index, each in enumerate(given):
         kind, _, rest = each.partition(":") if isinstance(each, str) else ("", "", "")
-        if kind not in kinds or (not rest and kind in ("header", "query", "cookie")):
+        if kind not in kinds or (not rest and kind in ("header", "query", "cookie", "json_body", "body_field")):
             problems.add(f"{path}[{index}]", "is not a place", f"one of {', '.join(kinds)}; header:X-App-Id for one")
             continue
         try:

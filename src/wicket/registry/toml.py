@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode, Revocations
 from wicket.errors import ConfigError, Problem, Problems, config_error
+from wicket.identity_hash import CompanyHash, IdentityHash
 from wicket.jwks.guard import Network
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 from wicket.limits import Limits
@@ -26,10 +28,11 @@ _log: Final = logging.getLogger("wicket")
 
 _GATE: Final = frozenset({"name", "mode", "realm", "error_docs", "naming", "tokens", "limits", "network"})
 _PLAIN: Final = frozenset(
-    {"public_key", "hosts", "issuer", "audience", "origins", "require_origin", "anonymous", "scopes"}
+    {"public_key", "hosts", "issuer", "audience", "origins", "require_origin", "anonymous", "scopes", "aliases"}
 )
 _APP: Final = _PLAIN | {
-    *("id", "profile", "mode", "origin_mode", "credentials", "rules", "revocations", "tokens", "naming")
+    *("id", "profile", "mode", "origin_mode", "credentials", "rules", "revocations", "tokens", "naming"),
+    *("claimed", "identity_hash"),
 }
 _ALL: Final = ", ".join(sorted(_APP))
 _KINDS: Final = ("secret", "public_key", "jwks")
@@ -155,9 +158,14 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
     for name in ("mode", "origin_mode"):
         if name in table:
             settings[name] = _mode(problems, name, table[name]) or Mode.ENFORCE
-    for name, kinds in (("naming", NAMING), ("tokens", TOKENS)):
+    for name, kinds in (("naming", NAMING), ("tokens", TOKENS), ("claimed", TOKENS)):
         if name in table:
             settings[name] = read_places(problems, name, table[name], kinds)
+    if "identity_hash" in table:
+        try:
+            settings["identity_hash"] = _identity_hash(table["identity_hash"], folder)
+        except ConfigError as error:
+            problems.absorb("", error)
     if "revocations" in table:
         try:
             settings["revocations"] = Revocations(**table["revocations"])
@@ -240,6 +248,46 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
         }
         message = f"does not fit a credential of the kind {kind}"
         raise config_error("", message, f"{known[kind]}, and env or file") from None
+
+
+def _identity_hash(table: Any, folder: Path) -> IdentityHash:
+    """The table `identity_hash`: its secrets are tables like those of credentials, its places are spelled as text."""
+    options = _hash_options("identity_hash", table, folder, ("value", "proof"))
+    if "companies" in options:
+        where = "identity_hash.companies"
+        try:
+            options["companies"] = CompanyHash(**_hash_options(where, options["companies"], folder, ("place",)))
+        except TypeError:
+            raise config_error(where, "has a name that is not known, or no secret", _known(CompanyHash)) from None
+    try:
+        return IdentityHash(**options)
+    except TypeError:
+        raise config_error(
+            "identity_hash", "has a name that is not known, or no secret", _known(IdentityHash)
+        ) from None
+
+
+def _hash_options(path: str, table: Any, folder: Path, places: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise config_error(path, "must be a table")
+    problems = Problems()
+    options = dict(table)
+    secret = options.get("secret")
+    if isinstance(secret, dict):
+        try:
+            options["secret"] = _credential({**secret, "kind": "secret"}, folder)
+        except ConfigError as error:
+            problems.absorb(f"{path}.secret", error)
+    for name in places:
+        if name in options:
+            held = read_places(problems, f"{path}.{name}", [options[name]], TOKENS)
+            options[name] = held[0] if held else None
+    problems.raise_if_any()
+    return options
+
+
+def _known(kind: type) -> str:
+    return ", ".join(field.name for field in dataclasses.fields(kind))
 
 
 def _remote(table: Mapping[str, Any], options: dict[str, Any]) -> Credential:

@@ -84,7 +84,7 @@ def test_before_a_blueprint_only_its_own_views_are_gated() -> None:
     assert refused.headers["Cache-Control"] == "no-store"
     assert stranger.get("/api/read").get_json()["error"] == "missing_token"
     preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
-    assert stranger.options("/api/me", headers=preflight).status_code == 200
+    assert stranger.options("/api/me", headers=preflight).status_code == 204
     user = as_user(app.test_client(), "user-1", app="acme", gate=gate)
     assert user.get("/api/me").get_json() == ["acme", "user-1", "acme:user-1"]
     app.testing = True

@@ -49,9 +49,11 @@ from wicket import (
 from wicket.app import BrokenApp
 from wicket.cache import Cache, Times
 from wicket.decision.effects import Fetch
-from wicket.decision.flow import Flow, House, decide, log_fault, verify
+from wicket.decision.finding import House
+from wicket.decision.flow import Flow, decide, log_fault, verify
 from wicket.decision.memory import SignatureMemory
 from wicket.errors import config_error
+from wicket.sources import Holders
 
 ELSEWHERE = ("Origin", "https://evil.example")
 TIMES = Times(lifetime=60, stale=3600, absent=10, backoff_first=1, backoff_last=60, timeout=5)
@@ -90,7 +92,7 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> H
         "only_app": apps[0] if len(apps) == 1 and town is None else None,
         "registry": town.cache if town else None,
         "naming": BY_HEADER,
-        "tokens": (Bearer(),),
+        "holders": Holders((Bearer(),)),
         "key_sets": no_key_sets(),
         "memory": SignatureMemory(total=10, per_app=10, max_bytes=4096),
         "mode": None,

@@ -70,7 +70,7 @@ def test_attributes_are_all_claims_without_another_meaning() -> None:
     identity = verified(
         {
             **dict.fromkeys(("iss", "sub", "aud", "exp", "nbf", "iat", "jti"), "registered"),
-            **dict.fromkeys(("userId", "app", "companies", "scope", "kind"), "of the rules"),
+            **dict.fromkeys(("app", "companies", "scope", "kind"), "of the rules"),
             "name": "N",
             "plan": "pro",
         },

@@ -1,0 +1,215 @@
+"""What a request names and carries: its app, and its token or hash. What is found here is unverified.
+
+Every configured place is read; contradictions are refused before anything is looked up. The body comes last, and is
+read only where nothing else names the app or carries the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
+from wicket.cache import Cache
+from wicket.decision.choice import KeySets
+from wicket.decision.claims import bad_user_id
+from wicket.decision.effects import Effect, Fetch, ReadBody
+from wicket.decision.memory import SignatureMemory
+from wicket.decision.tokens import decode, read_object, read_token
+from wicket.document import read_document
+from wicket.errors import Refusal, Refused, invalid_request
+from wicket.limits import Limits
+from wicket.request import Request
+from wicket.sources import AppRef, BodyField, Holders, NamingPlace, TokenIssuer, TokenPlace, body_types, shaped
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time."""
+
+    apps: Mapping[AppRef, App | BrokenApp]
+    only_app: App | BrokenApp | None
+    registry: Cache[AppRef, App | BrokenApp] | None
+    naming: tuple[NamingPlace, ...]
+    holders: Holders
+    memory: SignatureMemory
+    key_sets: KeySets
+    mode: Mode | None
+    clock: Callable[[], float]
+    limits: Limits
+    by_issuer: bool = field(init=False)
+    in_body: tuple[NamingPlace, ...] = field(init=False)
+    name_types: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
+        object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
+        object.__setattr__(self, "name_types", body_types(self.naming))
+
+    def mode_of(self, app: App | BrokenApp | None) -> Mode:
+        """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
+        return self.mode or (app.mode if app is not None else Mode.ENFORCE)
+
+
+class Progress:
+    """How far a request has come, for the one place where its end is decided."""
+
+    __slots__ = ("app", "asked_for", "mode", "patience", "refs", "reported", "token_sent")
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self.app: App | BrokenApp | None = None
+        self.asked_for: AppRef | None = None
+        self.refs: list[AppRef] = []
+        self.mode: Mode | None = None
+        self.reported: Refusal | None = None
+        self.token_sent = False
+
+
+# --- the app
+
+
+def name_app(house: House, request: Request, way: Progress) -> Generator[Effect, None, None]:
+    """Note in `way.refs` by which names a request calls its app. Raises `Refused` where one place is repeated."""
+    way.refs = _named(house.naming, request)
+    if way.refs or house.only_app is not None:
+        return
+    if house.name_types:
+        yield from _read_body(house, request, house.name_types)
+        way.refs = _named(house.in_body, request)
+    if not way.refs and house.by_issuer:
+        text, _ = yield from find_token(house, house.holders, request)
+        if text is not None:
+            way.token_sent = True
+            way.refs = _named_by_token(text)
+
+
+def check_names_in_body(house: House, request: Request, way: Progress) -> Generator[Effect, None, None]:
+    """A body that was read for its token must not name another app. Raises `Refused`."""
+    if request.document is not None and house.in_body:
+        more = [ref for ref in _named(house.in_body, request) if ref not in way.refs]
+        if more:
+            way.refs += more
+            yield from find_app(house, way.refs, way)
+
+
+def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
+    refs: list[AppRef] = []
+    for place in naming:
+        value = place.read(request)
+        if value is not None:
+            ref = AppRef(place.kind, value)
+            if ref not in refs:
+                refs.append(ref)
+    return refs
+
+
+def _named_by_token(text: str) -> list[AppRef]:
+    """The token's own issuer, unverified, as a look-up key."""
+    issuer = read_object(decode(read_token(text, MAX_TOKEN_BYTES).payload)).get("iss")
+    return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
+
+
+def find_app(house: House, refs: list[AppRef], way: Progress) -> Generator[Effect, None, App]:
+    """The one app that all `refs` name. Raises `Refused` where it is unknown, broken, out of reach, or not one."""
+    found = house.only_app
+    way.app = None
+    for index, ref in enumerate(refs):
+        if index == 0:
+            way.asked_for = ref
+            found = yield from look_up(house, ref, way)
+        elif found is not None and ref not in found.refs():
+            other = yield from look_up(house, ref, way)
+            # No app's mode applies to what is refused here: a log-only app must not open the door to another.
+            if other is not None and other.id != found.id and None in (other.id, found.id):
+                raise Refused(Refusal("config_invalid"))  # a broken app of a registry, whose id nobody knows
+            if other is None or other.id != found.id:
+                raise invalid_request("The request names two different apps.")
+            found = other if isinstance(other, BrokenApp) else found
+    way.app = found
+    if found is None:
+        raise Refused(Refusal("unknown_app"))
+    if isinstance(found, BrokenApp):
+        raise Refused(Refusal("config_invalid"))
+    return found
+
+
+def look_up(house: House, ref: AppRef, way: Progress) -> Generator[Effect, None, App | BrokenApp | None]:
+    """The app of that name: configured in code, or loaded from the registry by way of the cache."""
+    cache = house.registry
+    held = house.apps.get(ref) if isinstance(ref.value, str) else None
+    if held is not None or cache is None or not shaped(ref.value):
+        return held
+    slot = cache.read(ref)
+    patience = cache.patience(slot, way.patience, min(way.patience, house.limits.stale_timeout))
+    if patience is not None:
+        slot = yield from Fetch(cache, ref, slot, patience)
+    app = cache.usable(slot)
+    if app is None and not cache.is_absent(slot):
+        raise Refused(Refusal("apps_unavailable", retry_after=cache.retry_after(slot)))
+    return app
+
+
+# --- the token
+
+
+def find_token(
+    house: House, holders: Holders, request: Request
+) -> Generator[Effect, None, tuple[str | None, TokenPlace | None]]:
+    """The request's token and where it rides: headers and the query, then cookies, then the body."""
+    found = token_in(holders.first, request)
+    if found[0] is None and holders.cookies:
+        found = token_in(holders.cookies, request)
+    if found[0] is None and holders.body_types:
+        yield from _read_body(house, request, holders.body_types)
+        found = token_in(holders.in_body, request)
+    return found
+
+
+def token_in(places: Iterable[TokenPlace], request: Request) -> tuple[str | None, TokenPlace | None]:
+    """The one token that stands in these places. Raises `Refused` where two differ."""
+    found: tuple[str | None, TokenPlace | None] = (None, None)
+    for place in places:
+        text = place.read(request)
+        if text is not None:
+            if found[0] is not None and text != found[0]:
+                raise invalid_request("The request carries two different tokens.")
+            found = (text, place)
+    return found
+
+
+def token_was_sent(holders: Holders, request: Request, refusal: Refusal) -> bool:
+    """Whether a refused request tried to prove itself: only then may its answer say what was wrong (RFC 6750 3.1)."""
+    if refusal.reason is not None:
+        return True
+    if refusal.code == "invalid_request" and request.header("authorization") is not None:
+        return True
+    try:
+        return any(
+            token_in(places, request)[0] is not None for places in (holders.first, holders.cookies, holders.in_body)
+        )
+    except Refused:
+        return True
+    except Exception:  # noqa: BLE001 - a place of the user's that fails is told where the token is read
+        return False
+
+
+def claimed_by(app: App | BrokenApp | None, request: Request) -> str | None:
+    """Whom an anonymous request says it is from, if it says so in the form of a user's id. Never raises."""
+    for place in app.claimed if isinstance(app, App) else ():
+        try:
+            text = place.read(request)
+        except Exception:  # noqa: BLE001 - what is only claimed must not decide about a request
+            return None
+        if text is not None:
+            return text if bad_user_id(text) is None else None
+    return None
+
+
+def _read_body(house: House, request: Request, types: frozenset[str]) -> Generator[Effect, None, None]:
+    """Look into the body, once, if it is of a type in which something may lie."""
+    body = request.body
+    if body is not None and request.media_type in types:
+        request.body = None
+        raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
+        request.document = read_document(raw)

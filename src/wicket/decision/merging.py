@@ -1,0 +1,133 @@
+"""What the client says beside its token, merged with what is signed and what is stored: signed over stored over said.
+
+A protected attribute is never written by what is not signed. Each attempt is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from wicket.app import Rules
+
+Source = Literal["signed", "stored"]
+
+_ALWAYS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An unsigned value was not taken. `kept` is what counts instead, by `source`; None where nothing does.
+
+    `attribute` is the name, `companies[<id>].<name>` for a company's, `companies[<id>]` for a whole company.
+    """
+
+    attribute: str
+    kept: Any = field(default=None, repr=False)
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What may be stored about a user: `attributes`, `companies`, and the `conflicts` that were settled."""
+
+    attributes: dict[str, Any]
+    companies: list[dict[str, Any]]
+    conflicts: tuple[Conflict, ...]
+
+
+def merge(
+    rules: Rules,
+    signed: Mapping[str, Any],
+    companies: list[dict[str, Any]] | None,
+    stored: Mapping[str, Any],
+    unsigned: Mapping[str, Any],
+) -> Merged:
+    """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them.
+
+    Never raises, whatever the client sent: a company that is no object with an id is a conflict.
+    """
+    conflicts: list[Conflict] = []
+    apart = rules.companies_claim
+    own = {*_ALWAYS, *rules.user_id, *rules.fixed}
+    own.update(name for name in (rules.app_claim, rules.scopes_claim) if name is not None)
+    protected = rules.protected if "*" in rules.protected else rules.protected | own
+    attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
+    merged: list[dict[str, Any]] = []
+    if apart is not None:
+        merged = _merge_companies(rules, apart, companies, _by_id(stored.get(apart)), unsigned.get(apart), conflicts)
+    return Merged(attributes, merged, tuple(conflicts))
+
+
+def _without(values: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def _merge(
+    signed: Mapping[str, Any],
+    stored: Mapping[str, Any],
+    unsigned: Mapping[str, Any],
+    protected: Collection[str],
+    conflicts: list[Conflict],
+    prefix: str,
+) -> dict[str, Any]:
+    result = {**stored, **signed}
+    for name, value in unsigned.items():
+        if name in result:
+            if not _same(result[name], value):
+                conflicts.append(Conflict(f"{prefix}{name}", result[name], "signed" if name in signed else "stored"))
+        elif name in protected or "*" in protected:
+            conflicts.append(Conflict(f"{prefix}{name}"))
+        else:
+            result[name] = value
+    return result
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def _by_id(companies: Any) -> dict[str, dict[str, Any]] | None:
+    if not isinstance(companies, list):
+        return None
+    return {
+        company["id"]: company
+        for company in companies
+        if isinstance(company, dict) and isinstance(company.get("id"), str)
+    }
+
+
+def _merge_companies(
+    rules: Rules,
+    claim: str,
+    signed: list[dict[str, Any]] | None,
+    stored: dict[str, dict[str, Any]] | None,
+    given: Any,
+    conflicts: list[Conflict],
+) -> list[dict[str, Any]]:
+    """Who belongs to which company is one attribute, taken whole from the best source; what they are is merged."""
+    by_signature = _by_id(signed)
+    said = _by_id(given) or {}
+    for company in given if isinstance(given, list) else []:
+        if not isinstance(company, dict) or not isinstance(company.get("id"), str):
+            conflicts.append(Conflict(claim))
+    held, source = (by_signature, "signed") if by_signature is not None else (stored, "stored")
+    closed = claim in rules.protected or "*" in rules.protected
+    members = list(held) if held is not None else [] if closed else list(said)
+    for identifier in said:
+        if identifier not in members:
+            conflicts.append(
+                Conflict(f"{claim}[{identifier}]", members, source if held is not None else None)  # type: ignore[arg-type]  # literals
+            )
+    return [
+        _merge(
+            (by_signature or {}).get(identifier, {}),
+            (stored or {}).get(identifier, {}),
+            said.get(identifier, {}),
+            rules.protected_companies,
+            conflicts,
+            f"{claim}[{identifier}].",
+        )
+        for identifier in members
+    ]

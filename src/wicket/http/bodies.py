@@ -1,0 +1,155 @@
+"""Bodies read ahead of the application and replayed whole to it: what ASGI's `receive` and WSGI's input give.
+
+What is not looked into is never buffered: a body that is declared larger than the limit is left alone, and one that
+turns out to be larger, or arrives too late, goes on from where the reading stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from wicket.errors import WicketError
+from wicket.request import Body
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+Message = MutableMapping[str, Any]
+
+_PIECE: Final = 8_192
+
+
+def declared_length(text: str | None) -> int | None:
+    """The Content-Length, if it is one (RFC 9110 section 8.6)."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+class ReceivedBody(Body):
+    """An ASGI body. Give the application `receive` in place of the server's where `begun`."""
+
+    __slots__ = ("_ahead", "_length", "_pending", "_receive")
+
+    def __init__(self, receive: Callable[[], Awaitable[Message]], length: int | None) -> None:
+        self._receive = receive
+        self._length = length
+        self._ahead: deque[Message] = deque()
+        self._pending: asyncio.Future[Message] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was received that the application must have."""
+        return bool(self._ahead) or self._pending is not None
+
+    async def aread(self, limit: int, seconds: float) -> bytes | None:
+        """All of it; None where it is larger or slower, or the client hangs up."""
+        if self._length is not None and self._length > limit:
+            return None
+        try:
+            until = asyncio.get_running_loop().time() + seconds
+        except RuntimeError:
+            raise WicketError("a body must be read, and that needs asyncio: no other event loop can") from None
+        parts: list[bytes] = []
+        size = 0
+        while (message := await self._next(until)) is not None:
+            self._ahead.append(message)
+            if message["type"] != "http.request":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                return None
+            if not message.get("more_body", False):
+                return b"".join(parts)
+        return None
+
+    async def _next(self, until: float) -> Message | None:
+        """The next message; None where it does not arrive in time: it is waited for, and not lost."""
+        task = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait({task}, timeout=max(until - asyncio.get_running_loop().time(), 0))
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.done():
+            return task.result()
+        self._pending = task
+        return None
+
+    async def receive(self) -> Message:
+        """What the server's `receive` gives, from the beginning."""
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._pending is not None:
+            task, self._pending = self._pending, None
+            return await task
+        return await self._receive()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+
+class StreamBody(Body):
+    """A WSGI body. Give the application `replayed()` in place of `wsgi.input` where `begun`.
+
+    A read cannot be interrupted, and reading on another thread would leave two readers at one socket. So what drips
+    holds its own thread, as it would hold the application's, and what came too late is not looked into.
+    """
+
+    __slots__ = ("_ended", "_length", "_stream", "_taken", "begun")
+
+    def __init__(self, stream: Any, length: int | None, *, terminated: bool) -> None:
+        self._stream = stream
+        self._length = length if length is not None or terminated else 0
+        self._taken: list[bytes] = []
+        self._ended = False
+        self.begun = False
+
+    def read(self, limit: int, seconds: float) -> bytes | None:
+        """All of it; None where it is larger or slower."""
+        if self._length is not None and self._length > limit:
+            return None
+        self.begun = True
+        wanted = self._length if self._length is not None else limit + 1
+        until = time.monotonic() + seconds
+        while wanted:
+            piece = self._stream.read(min(_PIECE, wanted))
+            if not piece:
+                break
+            self._taken.append(piece)
+            wanted -= len(piece)
+            if time.monotonic() > until:
+                self._ended = self._length is not None and wanted == 0
+                return None
+        self._ended = wanted > 0 or self._length is not None
+        return b"".join(self._taken) if self._ended else None
+
+    def replayed(self) -> Any:
+        """A stream that gives the body from the beginning."""
+        start = b"".join(self._taken)
+        return io.BytesIO(start) if self._ended else io.BufferedReader(_Resumed(start, self._stream))
+
+
+class _Resumed(io.RawIOBase):
+    """What was taken already, and then what is still to come."""
+
+    def __init__(self, start: bytes, stream: Any) -> None:
+        self._start = memoryview(start)
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fill `buffer` from what was taken, or with one read of what is to come."""
+        target = memoryview(buffer).cast("B")
+        piece: Any = self._start[: len(target)] if self._start else self._stream.read(len(target))
+        self._start = self._start[len(piece) :]
+        target[: len(piece)] = piece
+        return len(piece)
