@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
+import hmac
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,11 +23,15 @@ from wicket import (
     App,
     AppRef,
     Bearer,
+    BodyField,
+    CompanyHash,
     ConfigError,
     Cookie,
     Gate,
     Header,
     Host,
+    IdentityHash,
+    JsonBody,
     Limits,
     Mode,
     PathSegment,
@@ -81,6 +88,7 @@ class Ask:
     path: str = "/whoami"
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,8 @@ class Expected:
     """What comes of it.
 
     For a request that passes, `code` and `reason` are what log-only reports, and `identity` is `app_id:user_id`, or
-    None for an anonymous one. `enforced` is what the decision says; `app_id` the app whose request it is.
+    None for an anonymous one; `method` is what verified it, `claimed` whom an anonymous one says it is. `enforced` is
+    what the decision says; `app_id` the app whose request it is.
     """
 
     status: int
@@ -100,6 +109,8 @@ class Expected:
     challenge: Challenge = Challenge.NONE
     form: Form = Form.PROBLEM
     retry_after: bool = False
+    claimed: str | None = None
+    method: str | None = "jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +268,46 @@ def _apps() -> list[App | BrokenApp]:
             mode=Mode.LOG_ONLY,
         ),
         _unusual_vendor("unusual", credentials=_secret("unusual")),
+        *_hashing_apps(),
+        generic(
+            "beacon",
+            credentials=_secret("beacon"),
+            tokens=[Bearer(), JsonBody("auth.token", types=("application/json", "text/plain"))],
+            naming=[],
+        ),
+        generic(
+            "visitors",
+            credentials=_secret("visitors"),
+            origins=["https://acme.example"],
+            anonymous=True,
+            tokens=[Bearer(), JsonBody("token")],
+            claimed=[Query("userId"), JsonBody("userId")],
+        ),
     ]
+
+
+def _hashing_apps() -> list[App]:
+    def hashing(id: str, **more: Any) -> IdentityHash:
+        companies = CompanyHash(secret=Secret(key(f"{id}-companies")))
+        return IdentityHash(secret=Secret(key(f"{id}-users")), companies=companies, **more)
+
+    def app(id: str, rule: IdentityHash, **more: Any) -> App:
+        return profiles.featurebase(id, credentials=[Secret.from_text(_text_secret(id))], identity_hash=rule, **more)
+
+    revoked = Revocations(users={"mallory": 1})
+    return [
+        app("legacy", hashing("legacy"), revocations=revoked),
+        app("legacy-mail", hashing("legacy-mail", identifier="email", encoding="base64", normalize=["strip", "lower"])),
+        app("legacy-observed", hashing("legacy-observed"), mode=Mode.LOG_ONLY),
+        app("legacy-open", hashing("legacy-open"), anonymous=True),
+        app("sunset", hashing("sunset", until=NOW)),
+        app("dusk", hashing("dusk", until=NOW + 1)),
+    ]
+
+
+def user_hash(app: str, identifier: str, *, of: str = "users") -> str:
+    """The hash as the app's backend would make it."""
+    return hmac.new(key(f"{app}-{of}"), identifier.encode(), hashlib.sha256).hexdigest()
 
 
 def registry(ref: AppRef) -> App | None:
@@ -283,6 +333,8 @@ def build_gate() -> Gate:
             Header("X-App-Id"),
             Query("appId"),
             Query("projectId"),
+            BodyField("appId"),
+            BodyField("projectId"),
             PathSegment(1),
             Host("*.widgets.example"),
             TokenIssuer(),
@@ -314,13 +366,17 @@ def _passes(identity: str, *, code: Code | None = None) -> Expected:
     return Expected(status=200, identity=identity, app_id=identity.partition(":")[0], enforced=code is None, code=code)
 
 
-def _anonymous(app_id: str | None) -> Expected:
-    return Expected(status=200, app_id=app_id)
+def _passes_by_hash(identity: str) -> Expected:
+    return Expected(status=200, identity=identity, app_id=identity.partition(":")[0], method="identity_hash")
 
 
-def _reported(app_id: str, code: Code, reason: Reason | None = None) -> Expected:
+def _anonymous(app_id: str | None, *, claimed: str | None = None) -> Expected:
+    return Expected(status=200, app_id=app_id, claimed=claimed, method=None)
+
+
+def _reported(app_id: str, code: Code, reason: Reason | None = None, *, claimed: str | None = None) -> Expected:
     """It would have been refused; log-only lets it pass as anonymous."""
-    return Expected(status=200, code=code, reason=reason, app_id=app_id, enforced=False)
+    return Expected(status=200, code=code, reason=reason, app_id=app_id, enforced=False, claimed=claimed, method=None)
 
 
 def _bad_token(reason: Reason) -> Expected:
@@ -341,6 +397,7 @@ def _refused(
 
 
 _TOKENS: Final = re.compile(r"eyJ[A-Za-z0-9_.-]{40,}")
+_HASHES: Final = re.compile(r"[0-9a-f]{64}")
 _MISSING: Final = _refused(401, "missing_token", Challenge.BARE)
 _INVALID_REQUEST: Final = _refused(400, "invalid_request", Challenge.ERROR)
 _WRONG_ORIGIN: Final = _refused(403, "origin_not_allowed", Challenge.NONE)
@@ -353,9 +410,25 @@ def _row(
     query: str = "",
     path: str = "/whoami",
     method: str = "GET",
+    body: bytes = b"",
 ) -> Scenario:
-    said = " ".join([query, *(value for _, value in headers)])
-    return Scenario(name, Ask(method, path, query, headers), expected, tuple(_TOKENS.findall(said)))
+    said = " ".join([query, *(value for _, value in headers), body.decode("utf-8", "replace")])
+    secrets = (*_TOKENS.findall(said), *_HASHES.findall(said))
+    return Scenario(name, Ask(method, path, query, headers, body), expected, secrets)
+
+
+def _posted(
+    name: str,
+    expected: Expected,
+    content: object,
+    *headers: tuple[str, str],
+    query: str = "",
+    media_type: str = "application/json; charset=utf-8",
+) -> Scenario:
+    """A row whose request has a body: a JSON value, or bytes as they are."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    typed = (("Content-Type", media_type), *headers)
+    return _row(name, expected, *typed, query=query, method="POST", body=body)
 
 
 def _named_rows() -> list[Scenario]:
@@ -779,6 +852,194 @@ def _handler_rows() -> list[Scenario]:
     ]
 
 
+def _body_rows() -> list[Scenario]:
+    hiss = jwt.encode({"userId": "ada", "exp": NOW + 60}, _text_secret("hissuno"), algorithm="HS256")
+    eve = jwt.encode({"userId": "eve", "exp": NOW + 60}, _text_secret("hissuno"), algorithm="HS256")
+    project = {"projectId": "hissuno"}
+    good = {**project, "widgetToken": hiss}
+    ada, twice = _passes("hissuno:ada"), _refused(400, "invalid_request", Challenge.EITHER)
+    raw = json.dumps(good)
+    beacon = {"auth": {"token": token("beacon")}}
+    return [
+        _posted("a body names the app and holds the token", ada, good),
+        _posted(
+            "a body holds the token, the query names the app", ada, {"widgetToken": hiss}, query="projectId=hissuno"
+        ),
+        _posted("a body names the app, a header holds the token", ada, project, _bearer(hiss)),
+        _posted("a body of other things beside the token", ada, {**good, "text": "é" * 999, "n": [1, {"a": None}]}),
+        _posted("a header goes before a body", ada, {**project, "widgetToken": eve}, _bearer(hiss)),
+        _posted(
+            "a body is not looked into where all else is known",
+            ada,
+            {"projectId": "strict", "widgetToken": eve},
+            _bearer(hiss),
+            query="projectId=hissuno",
+        ),
+        _posted("a body that names another app", twice, {**good, "projectId": "strict"}, query="projectId=hissuno"),
+        _posted("a body that names nobody", twice, {**good, "projectId": "nobody"}, query="projectId=hissuno"),
+        _posted("a body with two names for two apps", twice, {**good, "appId": "strict"}),
+        _posted("a body with two names for one app", ada, {**good, "appId": "hissuno"}),
+        _posted("a body that names an app twice", twice, f'{raw[:-1]}, "projectId": "hissuno"}}'.encode()),
+        _posted("a body that holds two tokens by one name", twice, f'{raw[:-1]}, "widgetToken": "{eve}"}}'.encode()),
+        _posted("a body that repeats what is not looked at", ada, f'{raw[:-1]}, "a": 1, "a": 2}}'.encode()),
+        _posted("a name in the body that is no string", twice, {**good, "projectId": 1}),
+        _posted("a token in the body that is no string", _bad_token("malformed"), {**project, "widgetToken": 1}),
+        _posted("a token in the body that is a list", _bad_token("malformed"), {**project, "widgetToken": [hiss]}),
+        _posted("a token in the body that is null", _MISSING, {**project, "widgetToken": None}),
+        _posted("a token in the body that is empty", _MISSING, {**project, "widgetToken": ""}),
+        _posted(
+            "a token in the body that is null as text", _bad_token("malformed"), {**project, "widgetToken": "null"}
+        ),
+        _posted("a body of another type", _MISSING, good, query="projectId=hissuno", media_type="text/plain"),
+        _posted("a body without a type", _MISSING, good, query="projectId=hissuno", media_type=""),
+        _posted("a body that is no JSON", _MISSING, raw.encode()[:-1], query="projectId=hissuno"),
+        _posted("a body that is no object", _MISSING, [good], query="projectId=hissuno"),
+        _posted("a body in UTF-16", _MISSING, raw.encode("utf-16"), query="projectId=hissuno"),
+        _posted("a body that is nested too deeply", _MISSING, b"[" * 60_000, query="projectId=hissuno"),
+        _posted("a body at the limit", ada, raw.encode().ljust(65_536)),
+        _posted("a body above the limit", _MISSING, raw.encode().ljust(65_537), query="projectId=hissuno"),
+        _posted("an empty body", _MISSING, b"", query="projectId=hissuno"),
+        _posted("text where it is asked for", _passes("beacon:ada"), beacon, _app("beacon"), media_type="text/plain"),
+        _posted("a path into a body", _passes("beacon:ada"), beacon, _app("beacon")),
+        _posted("a path into a body that ends early", _MISSING, {"auth": "x"}, _app("beacon")),
+        _posted("the name of a log-only app twice in a body", twice, b'{"appId": "observed", "appId": "observed"}'),
+    ]
+
+
+def _hash_rows() -> list[Scenario]:
+    def boot(app: str, user: str | None = "ada", proof: str | None = None, **more: Any) -> dict[str, Any]:
+        said = {"appId": app, "userId": user, "userHash": proof or user_hash(app, user or ""), **more}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def bad(reason: Reason) -> Expected:
+        return _refused(400, "invalid_token", Challenge.ERROR, form=Form.FEATUREBASE, reason=reason)
+
+    def signed(app: str, **claims: Any) -> str:
+        return jwt.encode(claims, _text_secret(app), algorithm="HS256")
+
+    missing = _refused(400, "missing_token", Challenge.BARE, form=Form.FEATUREBASE)
+    contradiction = _refused(400, "invalid_request", Challenge.EITHER, form=Form.FEATUREBASE)
+    ada = user_hash("legacy", "ada")
+    mail = base64.b64encode(bytes.fromhex(user_hash("legacy-mail", "ada@acme.example"))).decode()
+    company = {"id": "acme", "companyHash": user_hash("legacy", "acme", of="companies")}
+    return [
+        _posted("a hash proves the user", _passes_by_hash("legacy:ada"), boot("legacy")),
+        _posted("a hash of digits", _passes_by_hash("legacy:123"), boot("legacy", "123", userId=123)),
+        _posted(
+            "a hash of an address that is trimmed and lowered, in base64",
+            _passes_by_hash("legacy-mail:ada%40acme.example"),
+            {"appId": "legacy-mail", "email": " Ada@ACME.example ", "userHash": mail},
+        ),
+        _posted("a hash of another user", bad("bad_identity_hash"), boot("legacy", "eve", ada)),
+        _posted(
+            "a hash by another app's secret", bad("bad_identity_hash"), boot("legacy", "ada", user_hash("dusk", "ada"))
+        ),
+        _posted("a hash in capitals", bad("bad_identity_hash"), boot("legacy", "ada", ada.upper())),
+        _posted("a hash of the identifier with a blank", bad("bad_identity_hash"), boot("legacy", "ada ", ada)),
+        _posted("an identifier as its own hash", bad("bad_identity_hash"), boot("legacy", "ada", "ada")),
+        _posted("a hash that is no text", bad("bad_identity_hash"), boot("legacy", userHash=[ada])),
+        _posted("a hash beyond ASCII", bad("bad_identity_hash"), boot("legacy", "ada", "é" * 64)),
+        _posted("a hash without an identifier", bad("bad_identity_hash"), boot("legacy", None)),
+        _posted("an identifier without a hash", bad("bad_identity_hash"), {"appId": "legacy", "userId": "ada"}),
+        _posted("neither an identifier nor a hash", missing, {"appId": "legacy", "name": "Ada"}),
+        _posted("a hash of a revoked user", bad("revoked"), boot("legacy", "mallory")),
+        _posted(
+            "a hash of the user and one of a company",
+            _passes_by_hash("legacy:ada"),
+            boot("legacy", companies=[company]),
+        ),
+        _posted("a company without a hash", _passes_by_hash("legacy:ada"), boot("legacy", companies=[{"id": "x"}, 1])),
+        _posted(
+            "a hash of another company",
+            bad("bad_identity_hash"),
+            boot("legacy", companies=[{**company, "id": "other"}]),
+        ),
+        _posted(
+            "a token and no hash",
+            _passes("legacy:ada"),
+            {"appId": "legacy", "featurebaseJwt": signed("legacy", userId="ada")},
+        ),
+        _posted(
+            "a token and a hash that agree",
+            _passes("legacy:ada"),
+            boot("legacy", featurebaseJwt=signed("legacy", userId="ada")),
+        ),
+        _posted(
+            "a token and a hash of its own user, the identifier left out",
+            _passes("legacy:ada"),
+            boot("legacy", None, ada, featurebaseJwt=signed("legacy", userId="ada")),
+        ),
+        _posted(
+            "a token and a hash of two users",
+            contradiction,
+            boot("legacy", featurebaseJwt=signed("legacy", userId="eve")),
+        ),
+        _posted(
+            "a token and a hash that does not verify",
+            bad("bad_identity_hash"),
+            boot("legacy", "ada", "0" * 64, featurebaseJwt=signed("legacy", userId="ada")),
+        ),
+        _posted(
+            "a bad token is not saved by a hash",
+            bad("expired"),
+            boot("legacy", featurebaseJwt=signed("legacy", userId="ada", exp=1)),
+        ),
+        _posted("a hash after its last day", missing, boot("sunset")),
+        _posted("a hash on its last day", _passes_by_hash("dusk:ada"), boot("dusk")),
+        _posted(
+            "a token and an old hash after its last day",
+            _passes("sunset:eve"),
+            boot("sunset", featurebaseJwt=signed("sunset", userId="eve")),
+        ),
+        _posted(
+            "a hash where none is taken",
+            _refused(400, "missing_token", Challenge.BARE, form=Form.FEATUREBASE),
+            boot("featurebase"),
+        ),
+        _posted(
+            "log-only: a bad hash",
+            _reported("legacy-observed", "invalid_token", "bad_identity_hash", claimed="ada"),
+            boot("legacy-observed", "ada", "0" * 64),
+        ),
+        _posted(
+            "anonymous with an identifier",
+            _anonymous("legacy-open", claimed="ada"),
+            {"appId": "legacy-open", "userId": "ada"},
+        ),
+        _posted(
+            "anonymous may be admitted, a bad hash not", bad("bad_identity_hash"), boot("legacy-open", "ada", "0" * 64)
+        ),
+    ]
+
+
+def _claim_rows() -> list[Scenario]:
+    home, evil = _origin("https://acme.example"), _origin("https://evil.example")
+    visitors = _app("visitors")
+    return [
+        _posted("an anonymous user says who it is", _anonymous("visitors", claimed="ada"), {"userId": "ada"}, visitors),
+        _posted("an anonymous user says a number", _anonymous("visitors"), {"userId": 7}, visitors),
+        _posted("an anonymous user says what no id can be", _anonymous("visitors"), {"userId": "a\r\nb"}, visitors),
+        _row(
+            "an anonymous user says who it is in the query",
+            _anonymous("visitors", claimed="ada"),
+            visitors,
+            home,
+            query="userId=ada",
+        ),
+        _row("an anonymous user says it twice", _anonymous("visitors"), visitors, query="userId=ada&userId=eve"),
+        _posted("an anonymous user from elsewhere", _WRONG_ORIGIN, {"userId": "ada"}, visitors, evil),
+        _posted(
+            "a verified user claims nothing",
+            _passes("visitors:ada"),
+            {"userId": "eve", "token": token("visitors")},
+            visitors,
+        ),
+        _posted(
+            "a bad token in a body is not anonymous", _bad_token("malformed"), {"userId": "eve", "token": "x"}, visitors
+        ),
+    ]
+
+
 SCENARIOS: Final = (
     *_named_rows(),
     *_vendor_rows(),
@@ -788,4 +1049,7 @@ SCENARIOS: Final = (
     *_origin_rows(),
     *_log_only_rows(),
     *_handler_rows(),
+    *_body_rows(),
+    *_hash_rows(),
+    *_claim_rows(),
 )
