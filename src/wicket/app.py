@@ -56,6 +56,7 @@ class Rules:
     max_token_bytes: int = MAX_TOKEN_BYTES
     protected: frozenset[str] = frozenset()
     protected_companies: frozenset[str] = frozenset()
+    particular: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -92,6 +93,8 @@ class Rules:
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
             raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
         object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
+        claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
+        object.__setattr__(self, "particular", bool(self.fixed) or any(claims))
 
     @property
     def bounded(self) -> bool:
@@ -115,6 +118,7 @@ class Revocations:
     before: float | None = None
     users: Mapping[str, float] = field(default_factory=dict)
     token_ids: frozenset[str] = frozenset()
+    any: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -130,6 +134,7 @@ class Revocations:
         problems.raise_if_any()
         object.__setattr__(self, "token_ids", frozenset(token_ids))
         object.__setattr__(self, "users", MappingProxyType(dict(self.users)))
+        object.__setattr__(self, "any", self.before is not None or bool(self.users) or bool(self.token_ids))
 
 
 def _is_time(value: object) -> bool:

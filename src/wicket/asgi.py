@@ -10,7 +10,6 @@ from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.bodies import ReceivedBody, declared_length
-from wicket.http.cors import Pairs, missing_from
 from wicket.http.door import Door, Turn
 from wicket.http.lasting import Lasting, Watch
 from wicket.request import Answer, Request
@@ -21,6 +20,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+_KINDS = frozenset({"http", "websocket"})
 
 
 class WicketMiddleware:
@@ -63,34 +65,33 @@ class WicketMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide about one scope, and pass it on or answer it."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in _KINDS:
             await self.app(scope, receive, send)
             return
         request = Request.from_asgi(scope)
-        door = self._door
+        door, gate = self._door, self.gate
         turn = door.turn(request)
         if turn is Turn.OPEN:
             await self.app(scope, receive, send)
-        elif turn is Turn.PREFLIGHT:
-            await _answer(door.preflight(request, await self.gate.aadmit(request)), scope, send)
-        elif turn is Turn.QUESTION:
-            await _answer(door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
-        else:
-            await self._gated(request, scope, receive, send, optional=turn is Turn.OPTIONAL)
-
-    async def _gated(self, request: Request, scope: Scope, receive: Receive, send: Send, *, optional: bool) -> None:
+            return
+        if turn is Turn.PREFLIGHT:
+            await _answer(door.preflight(request, await gate.aadmit(request)), scope, send)
+            return
+        if turn is Turn.QUESTION:
+            await _answer(door.question(request, await gate.aadmit(request, report=True)), scope, send)
+            return
         body: ReceivedBody | None = None
-        if request.unsafe and not request.websocket:
+        if request.method != "GET" and request.unsafe:
             body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            decision = await self.gate.adecide(request, optional=optional)
+            decision = await gate.adecide(request, optional=turn is Turn.OPTIONAL)
             if not decision.allowed:
-                await _answer(self._door.refusal(request, decision), scope, send)
+                await _answer(door.refusal(request, decision), scope, send)
                 return
-            _attach(scope, self.gate, decision)
+            _attach(scope, gate, decision)
             if body is not None and body.begun:
                 receive = body.receive
-            if self._door.close_on_expiry and decision.identity.verified:
+            if door.close_on_expiry and decision.identity.verified:
                 lasting = Lasting(decision, receive, send, websocket=request.websocket)
                 with self._watch.over(lasting):
                     await self._pass(request, decision, scope, lasting.receive, lasting.send)
@@ -107,12 +108,13 @@ class WicketMiddleware:
 
         async def sending(message: Message) -> None:
             nonlocal begun
-            begun = True
-            kind = message["type"]
-            if kind == "http.response.start" and additions:
-                message = {**message, "headers": _with(message.get("headers", ()), additions)}
-            elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
-                message = {**message, "subprotocol": subprotocol}
+            if not begun:
+                begun = True
+                kind = message["type"]
+                if kind == "http.response.start":
+                    message = {**message, "headers": additions.to_wire(list(message.get("headers", ())))}
+                elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
+                    message = {**message, "subprotocol": subprotocol}
             await send(message)
 
         try:
@@ -121,12 +123,6 @@ class WicketMiddleware:
             if begun:
                 raise
             await _answer(self._door.refused(request, decision, refused), scope, send)
-
-
-def _with(headers: Iterable[tuple[bytes, bytes]], additions: Pairs) -> list[tuple[bytes, bytes]]:
-    held = list(headers)
-    names = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in held)
-    return [*held, *_encoded(missing_from(names, additions))]
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -155,7 +151,7 @@ def _attach(scope: Scope, gate: Gate, decision: Decision) -> None:
         state = scope["state"] = {}
     state[gate.name] = decision
     scope["user"] = decision.identity
-    scope["auth"] = Permissions.of(decision.identity)
+    scope["auth"] = Permissions(decision.identity)
 
 
 async def _answer(answer: Answer, scope: Scope, send: Send) -> None:

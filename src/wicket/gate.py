@@ -111,6 +111,7 @@ class Gate:
 
         self._held = held
         self.name = name
+        self.environ_names = (f"{name}.decision", f"{name}.identity", f"{name}.gate")
         self.realm = realm or name
         self.error_docs = error_docs
         self.clock = clock
@@ -154,7 +155,12 @@ class Gate:
 
     async def adecide(self, request: Request, *, optional: bool = False) -> Decision:
         """As `decide`, without blocking the event loop."""
-        return self._report(await arun(decide(self._house, request, optional=optional)))
+        flow = decide(self._house, request, optional=optional)
+        try:
+            effect = next(flow)
+        except StopIteration as end:  # as nearly always: nothing has to be waited for
+            return self._report(end.value)
+        return self._report(await arun(flow, effect))
 
     def verify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """Verify a token of `app` (its id, or another name of it), from a socket, a job or another server.
@@ -216,7 +222,7 @@ class Gate:
 
     def made(self, decision: Decision) -> bool:
         """Whether this gate, and not another of the same name, made the decision."""
-        return decision.house is self._house
+        return decision.way is not None and decision.way.house is self._house
 
     def choose_keys(self, app: App, header: Header) -> Generator[Effect, None, Choice]:
         """The keys that may have signed a token with this header, for tools that explain: a flow, to be driven."""

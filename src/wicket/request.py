@@ -6,10 +6,9 @@ the prefix under which the application is mounted.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from wicket.document import Members
 from wicket.errors import WicketError, invalid_request
@@ -36,14 +35,25 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-def _decoded(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
+class _Names(dict[str, Any]):
+    """How a header's name is spelled where it is looked up. Only names of the configuration are asked for."""
+
+    def __init__(self, spell: Callable[[str], Any]) -> None:
+        self._spell = spell
+
+    def __missing__(self, name: str) -> Any:
+        spelled = self[name] = self._spell(name)
+        return spelled
 
 
-@functools.lru_cache(maxsize=256)
 def _environ_name(name: str) -> str:
     variable = name.upper().replace("-", "_")
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
+
+
+_PLAIN: Final = _Names(str)
+_WIRE: Final = _Names(lambda name: name.encode("latin-1"))
+_ENVIRON: Final = _Names(_environ_name)
 
 
 class Body:
@@ -81,9 +91,10 @@ class Request:
     the app's name rides in it; `document` is what was found there, once it has been read.
     """
 
-    __slots__ = ("_find", "body", "document", "method", "path", "query", "websocket")
+    __slots__ = ("_held", "_names", "body", "document", "method", "path", "query", "websocket")
 
-    _find: Callable[[str], str | None]
+    _held: Mapping[Any, Any]
+    _names: _Names
 
     def __init__(
         self,
@@ -101,7 +112,8 @@ class Request:
         self.websocket = websocket
         self.body = HeldBody(body) if isinstance(body, bytes) else body
         self.document: Members | None = None
-        self._find = _collect((name.lower(), value) for name, value in headers).get
+        self._names = _PLAIN
+        self._held = _collect((name.lower(), value) for name, value in headers)
 
     @classmethod
     def from_asgi(cls, scope: MutableMapping[str, Any], body: Body | None = None) -> Request:
@@ -116,16 +128,19 @@ class Request:
         if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
             path = path[len(root) :]
         self.path = path
-        self.query = scope.get("query_string", b"").decode("latin-1")
-        pairs = tuple(scope["headers"])
+        query = scope.get("query_string")
+        self.query = query.decode("latin-1") if query else ""
+        pairs = scope["headers"]
+        if not isinstance(pairs, (list, tuple)):
+            pairs = tuple(pairs)
         raw: dict[bytes, bytes] = dict(pairs)
         if len(raw) == len(pairs) and b"".join(raw).islower():
             # As nearly always: each name stands once, in lower case. Then only what is asked for is decoded.
-            self._find = lambda name: _decoded(raw.get(name.encode("latin-1")))
+            self._names = _WIRE
+            self._held = raw
         else:
-            self._find = _collect(
-                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs
-            ).get
+            self._names = _PLAIN
+            self._held = _collect((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
         return self
 
     @classmethod
@@ -139,12 +154,14 @@ class Request:
         path: str = environ.get("PATH_INFO", "")
         self.path = path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
         self.query = environ.get("QUERY_STRING", "")
-        self._find = lambda name: environ.get(_environ_name(name))
+        self._names = _ENVIRON
+        self._held = environ
         return self
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
-        return self._find(name)
+        value = self._held.get(self._names[name])
+        return value.decode("latin-1") if value.__class__ is bytes else value
 
     def single(self, name: str) -> str | None:
         """The value of a header that may stand only once, without outer blanks.
@@ -152,17 +169,18 @@ class Request:
         WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
         `invalid_request`.
         """
-        value = self._find(name)
+        value = self._held.get(self._names[name])
         if value is None:
             return None
-        if "," in value:
+        text: str = value.decode("latin-1") if value.__class__ is bytes else value
+        if "," in text:
             raise invalid_request(f"The header {name} may be sent once, with one value.")
-        return value.strip(" \t")
+        return text.strip(" \t")
 
     @property
     def media_type(self) -> str:
         """What the body is said to be, without parameters and in lower case (RFC 9110 section 8.3.1)."""
-        return (self._find("content-type") or "").partition(";")[0].strip(" \t").lower()
+        return (self.header("content-type") or "").partition(";")[0].strip(" \t").lower()
 
     @property
     def unsafe(self) -> bool:
@@ -175,8 +193,8 @@ class Request:
         return (
             self.method == "OPTIONS"
             and not self.websocket
-            and self._find("origin") is not None
-            and self._find("access-control-request-method") is not None
+            and self.header("origin") is not None
+            and self.header("access-control-request-method") is not None
         )
 
 

@@ -10,7 +10,6 @@ from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
 from wicket.http.bodies import StreamBody, declared_length
-from wicket.http.cors import Pairs, missing_from
 from wicket.http.door import Door, Turn
 from wicket.http.lasting import until_refused
 from wicket.request import Answer, Request
@@ -86,19 +85,18 @@ class WicketMiddleware:
     ) -> Iterable[bytes]:
         additions = self._door.additions(request, decision)
         lasting = False
+        watching = self._door.close_on_expiry
 
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             nonlocal lasting
-            lasting = any(
+            lasting = watching and any(
                 name.lower() == "content-type" and value.lower().startswith("text/event-stream")
                 for name, value in headers
             )
-            return start_response(status, with_additions(headers, additions), *error)
+            return start_response(status, additions.to_text(headers), *error)
 
         chunks = self.app(environ, starting)
-        if lasting and self._door.close_on_expiry:
-            return until_refused(self.gate, decision, chunks)
-        return chunks
+        return until_refused(self.gate, decision, chunks) if lasting else chunks
 
 
 def body_of(request: Request, environ: Environ) -> StreamBody | None:
@@ -111,18 +109,15 @@ def body_of(request: Request, environ: Environ) -> StreamBody | None:
     return body
 
 
-def with_additions(headers: list[tuple[str, str]], additions: Pairs) -> list[tuple[str, str]]:
-    """The headers of an answer, with those that it lacks."""
-    return [*headers, *((_title(name), value) for name, value in missing_from(headers, additions))]
-
-
 def attach(environ: Environ, gate: Gate, decision: Decision) -> None:
     """Leave the decision where applications look for it."""
-    environ[f"{gate.name}.decision"] = decision
-    environ[f"{gate.name}.identity"] = decision.identity
-    environ[f"{gate.name}.gate"] = gate
-    if decision.identity.verified:
-        environ["REMOTE_USER"] = decision.identity.identity
+    identity = decision.identity
+    names = gate.environ_names
+    environ[names[0]] = decision
+    environ[names[1]] = identity
+    environ[names[2]] = gate
+    if identity.verified:
+        environ["REMOTE_USER"] = identity.identity
     else:
         environ.pop("REMOTE_USER", None)
 

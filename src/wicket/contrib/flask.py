@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Request, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
@@ -15,7 +16,7 @@ from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refusal, answer_refused
-from wicket.http.cors import missing_from
+from wicket.http.cors import NOTHING
 from wicket.http.demands import demand, name_of
 from wicket.http.door import Door, Turn
 from wicket.request import Answer
@@ -108,8 +109,8 @@ class Wicket:
         return None
 
     def _after_view(self, response: Response) -> Response:
-        for name, value in missing_from(response.headers.items(), request.environ.get(_ADDITIONS, ())):
-            response.headers.add(name, value)
+        headers = request.environ.get(_ADDITIONS, NOTHING).to_text(list(response.headers))
+        response.headers = Headers(headers)
         return response
 
 

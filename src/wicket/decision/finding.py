@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
 from wicket.cache import Cache
@@ -21,6 +22,8 @@ from wicket.errors import Refusal, Refused, invalid_request
 from wicket.limits import Limits
 from wicket.request import Request
 from wicket.sources import AppRef, BodyField, Holders, NamingPlace, TokenIssuer, TokenPlace, body_types, shaped
+
+_new_ref: Final = tuple.__new__  # every request makes one, and the constructor of a named tuple costs twice as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,11 @@ class House:
     by_issuer: bool = field(init=False)
     in_body: tuple[NamingPlace, ...] = field(init=False)
     name_types: frozenset[str] = field(init=False)
+    patience: float = field(init=False)
 
     def __post_init__(self) -> None:
+        waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
+        object.__setattr__(self, "patience", waiting)
         object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
         object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
         object.__setattr__(self, "name_types", body_types(self.naming))
@@ -52,26 +58,41 @@ class House:
 
 
 class Progress:
-    """How far a request has come, for the one place where its end is decided."""
+    """How far a request has come, for the one place where its end is decided.
 
-    __slots__ = ("app", "asked_for", "mode", "patience", "refs", "reported", "token_sent")
+    `refs` are the names by which it calls its app; `mode` is the mode of
+    the origin alone where it was that which failed, `reported` what log-only let pass of it.
+    """
 
-    def __init__(self, patience: float) -> None:
+    app: App | BrokenApp | None = None
+    refs: list[AppRef] | tuple[AppRef, ...] = ()
+    mode: Mode | None = None
+    reported: Refusal | None = None
+    token_sent: bool = False
+
+    def __init__(self, house: House, patience: float) -> None:
+        self.house = house
         self.patience = patience
-        self.app: App | BrokenApp | None = None
-        self.asked_for: AppRef | None = None
-        self.refs: list[AppRef] = []
-        self.mode: Mode | None = None
-        self.reported: Refusal | None = None
-        self.token_sent = False
 
 
 # --- the app
 
 
+def app_at_hand(house: House, request: Request, way: Progress) -> App | None:
+    """The app of a request that calls it by one name, if it is in code; None where `find_app` has to tell.
+
+    Notes in `way.refs` by which names the request calls its app. Raises `Refused` where one place is repeated.
+    """
+    refs = way.refs = _named(house.naming, request)
+    found = house.apps.get(refs[0]) if len(refs) == 1 else None if refs else house.only_app
+    if not isinstance(found, App):
+        return None
+    way.app = found
+    return found
+
+
 def name_app(house: House, request: Request, way: Progress) -> Generator[Effect, None, None]:
-    """Note in `way.refs` by which names a request calls its app. Raises `Refused` where one place is repeated."""
-    way.refs = _named(house.naming, request)
+    """Look further for a request that no header and no part of its URL gave a name: in its body, in its token."""
     if way.refs or house.only_app is not None:
         return
     if house.name_types:
@@ -89,7 +110,7 @@ def check_names_in_body(house: House, request: Request, way: Progress) -> Genera
     if request.document is not None and house.in_body:
         more = [ref for ref in _named(house.in_body, request) if ref not in way.refs]
         if more:
-            way.refs += more
+            way.refs = [*way.refs, *more]
             yield from find_app(house, way.refs, way)
 
 
@@ -98,8 +119,8 @@ def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
     for place in naming:
         value = place.read(request)
         if value is not None:
-            ref = AppRef(place.kind, value)
-            if ref not in refs:
+            ref = _new_ref(AppRef, (place.kind, value))
+            if not refs or ref not in refs:
                 refs.append(ref)
     return refs
 
@@ -110,13 +131,12 @@ def _named_by_token(text: str) -> list[AppRef]:
     return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 
-def find_app(house: House, refs: list[AppRef], way: Progress) -> Generator[Effect, None, App]:
+def find_app(house: House, refs: Iterable[AppRef], way: Progress) -> Generator[Effect, None, App]:
     """The one app that all `refs` name. Raises `Refused` where it is unknown, broken, out of reach, or not one."""
     found = house.only_app
     way.app = None
     for index, ref in enumerate(refs):
         if index == 0:
-            way.asked_for = ref
             found = yield from look_up(house, ref, way)
         elif found is not None and ref not in found.refs():
             other = yield from look_up(house, ref, way)
@@ -168,14 +188,15 @@ def find_token(
 
 def token_in(places: Iterable[TokenPlace], request: Request) -> tuple[str | None, TokenPlace | None]:
     """The one token that stands in these places. Raises `Refused` where two differ."""
-    found: tuple[str | None, TokenPlace | None] = (None, None)
+    found: str | None = None
+    where: TokenPlace | None = None
     for place in places:
         text = place.read(request)
         if text is not None:
-            if found[0] is not None and text != found[0]:
+            if found is not None and text != found:
                 raise invalid_request("The request carries two different tokens.")
-            found = (text, place)
-    return found
+            found, where = text, place
+    return found, where
 
 
 def token_was_sent(holders: Holders, request: Request, refusal: Refusal) -> bool:

@@ -18,18 +18,20 @@ from wicket.decision.effects import Effect
 from wicket.decision.finding import (
     House,
     Progress,
+    app_at_hand,
     check_names_in_body,
     claimed_by,
     find_app,
     find_token,
     look_up,
     name_app,
+    token_in,
     token_was_sent,
 )
 from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import malformed, read_token
-from wicket.decision.verifier import identify, verify_signature
+from wicket.decision.verifier import identify, recognise, verify_signature
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.keys.algorithms import Key
 from wicket.request import Request
@@ -40,7 +42,7 @@ _log: Final = logging.getLogger("wicket")
 _MISSING_TOKEN: Final = Refusal("missing_token")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
     """The answer for one request.
 
@@ -55,10 +57,23 @@ class Decision:
     enforced: bool
     app_id: str | None
     claimed: str | None = None
-    token_sent: bool = field(default=False, repr=False)
-    app: App | None = field(default=None, repr=False, compare=False)
-    asked_for: AppRef | None = field(default=None, repr=False)
-    house: House | None = field(default=None, repr=False, compare=False)
+    way: Progress | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def app(self) -> App | None:
+        """The app itself, where it is known and not broken."""
+        app = self.way.app if self.way is not None else None
+        return app if isinstance(app, App) else None
+
+    @property
+    def asked_for(self) -> AppRef | None:
+        """The first name by which the request called its app."""
+        return self.way.refs[0] if self.way is not None and self.way.refs else None
+
+    @property
+    def token_sent(self) -> bool:
+        """Whether the request carried a proof."""
+        return self.way is not None and self.way.token_sent
 
     def require(self, *scopes: str) -> VerifiedIdentity:
         """The verified identity, with all of `scopes`.
@@ -81,53 +96,98 @@ Flow = Generator[Effect, None, Decision]
 
 def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = _setting_out(house)
+    way = Progress(house, house.patience)
     try:
-        identity = yield from _walk(house, request, way, optional)
+        # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
+        app = app_at_hand(house, request, way)
+        if app is None:
+            way.app = house.only_app
+            yield from name_app(house, request, way)
+            if optional and not way.refs and house.only_app is None:
+                token, _ = yield from find_token(house, house.holders, request)
+                if token is None:
+                    return _allow(request, way, Identity(None))
+            app = yield from find_app(house, way.refs, way)
+
+        # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
+        origin = _check_origin(app, request, way)
+
+        # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
+        token, place = token_in(app.holders.first, request)
+        if token is None:
+            token, place = yield from find_token(house, app.holders, request)
+            yield from check_names_in_body(house, request, way)
+        if token is None:
+            hashed = identify_by_hash(app, request, house.clock())
+            if hashed is not None:
+                way.token_sent = True
+                return _allow(request, way, hashed)
+            if app.anonymous or optional:
+                return _allow(request, way, Identity(app.id, app))
+            raise Refused(_MISSING_TOKEN)
+        way.token_sent = True
+        if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
+            # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
+            detail = "A token in a cookie needs an Origin that this app admits."
+            raise Refused(Refusal("origin_not_allowed", detail=detail))
+
+        # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
+        identity = recognise(app, token, house.memory, house.clock())
+        if identity is None:
+            enforced = house.mode_of(app) is Mode.ENFORCE
+            identity = yield from _verify_token(house, app, token, way, enforced=enforced)
+        if app.identity_hash is not None:
+            check_agreement(app, request, identity, house.clock())
     except Refused as refused:
-        return _refuse(house, request, way, refused.refusal)
+        return _refuse(request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
         log_fault("the decision about a request failed", error)
-        return _refuse(house, request, way, Refusal("internal_error", retry_after=1))
-    return _allow(house, request, way, identity)
+        return _refuse(request, way, Refusal("internal_error", retry_after=1))
+    return _allow(request, way, identity)
 
 
 def admit(house: House, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
-    way = _setting_out(house)
+    way = Progress(house, house.patience)
     try:
-        yield from name_app(house, request, way)
-        app = yield from find_app(house, way.refs, way)
-        _check_origin(house, app, request, way)
+        app = app_at_hand(house, request, way)
+        if app is None:
+            way.app = house.only_app
+            yield from name_app(house, request, way)
+            app = yield from find_app(house, way.refs, way)
+        _check_origin(app, request, way)
     except Refused as refused:
-        return _refuse(house, request, way, refused.refusal)
+        return _refuse(request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
         log_fault("the decision about an origin failed", error)
-        return _refuse(house, request, way, Refusal("internal_error", retry_after=1))
-    return _allow(house, request, way, Identity(app.id, app))
+        return _refuse(request, way, Refusal("internal_error", retry_after=1))
+    return _allow(request, way, Identity(app.id, app))
 
 
 def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
     """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = Progress(house.limits.load_timeout)
+    way = Progress(house, house.limits.load_timeout)
+    way.refs = (ref,)
     way.token_sent = bool(token)
     try:
-        app = yield from find_app(house, [ref], way)
+        app = yield from find_app(house, way.refs, way)
         if origin is not None and not app.origin_policy.allows(origin):
             raise Refused(Refusal("origin_not_allowed"))
         if token is None or token == "":
             raise Refused(_MISSING_TOKEN)
         if not isinstance(token, str):
             raise malformed("The token is not a string.")
-        identity = yield from _verify_token(house, app, token, way)
+        identity = recognise(app, token, house.memory, house.clock()) or (
+            yield from _verify_token(house, app, token, way)
+        )
     except Refused as refused:
         refusal = refused.refusal
     except Exception as error:  # noqa: BLE001 - as in decide
         log_fault("the verification of a token failed", error)
         refusal = Refusal("internal_error", retry_after=1)
     else:
-        return Decision(True, identity, None, True, app.id, None, True, app, ref, house)
-    return _without_proof(house, way, refusal, enforced=True)
+        return Decision(True, identity, None, True, app.id, None, way)
+    return _without_proof(way, refusal, enforced=True)
 
 
 def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal | None]:
@@ -140,7 +200,9 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
     ref = decision.asked_for or AppRef("id", app.id)
     if house.registry is not None and house.apps.get(ref) is None:
         try:
-            found = yield from look_up(house, ref, Progress(0.0))  # begins a load that is due, and waits for none
+            found = yield from look_up(
+                house, ref, Progress(house, 0.0)
+            )  # begins a load that is due, and waits for none
         except Refused:
             found = app
         if found is None or found.id not in (app.id, None):
@@ -153,51 +215,12 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
     return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
 
 
-def _setting_out(house: House) -> Progress:
-    limits = house.limits
-    return Progress(limits.log_only_timeout if house.mode is Mode.LOG_ONLY else limits.load_timeout)
-
-
-def _walk(house: House, request: Request, way: Progress, optional: bool) -> Generator[Effect, None, Identity]:
-    # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
-    way.app = house.only_app
-    yield from name_app(house, request, way)
-    if optional and not way.refs and house.only_app is None:
-        token, _ = yield from find_token(house, house.holders, request)
-        if token is None:
-            return Identity(None)
-    app = yield from find_app(house, way.refs, way)
-
-    # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
-    origin = _check_origin(house, app, request, way)
-
-    # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
-    token, place = yield from find_token(house, app.holders, request)
-    yield from check_names_in_body(house, request, way)
-    if token is None:
-        hashed = identify_by_hash(app, request, house.clock())
-        way.token_sent = hashed is not None
-        if hashed is not None:
-            return hashed
-        if app.anonymous or optional:
-            return Identity(app.id, app)
-        raise Refused(_MISSING_TOKEN)
-    way.token_sent = True
-    if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
-        # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
-        raise Refused(Refusal("origin_not_allowed", detail="A token in a cookie needs an Origin that this app admits."))
-
-    # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
-    identity = yield from _verify_token(house, app, token, way, enforced=house.mode_of(app) is Mode.ENFORCE)
-    check_agreement(app, request, identity, house.clock())
-    return identity
-
-
-def _check_origin(house: House, app: App, request: Request, way: Progress) -> str | None:
+def _check_origin(app: App, request: Request, way: Progress) -> str | None:
     """The request's origin. Raises `Refused` where the app does not admit it, unless that is only to be reported."""
     origin = request.single("origin")
     if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
         refusal = Refusal("origin_not_allowed")
+        house = way.house
         way.mode = house.mode or app.origin_mode or app.mode
         if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
             raise Refused(refusal)
@@ -221,46 +244,30 @@ def _verify_token(
 
     choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
     signed, key = verify_signature(app, token, choice, house.memory)
-    return identify(app, token, signed, key, house.clock())
+    return identify(app, token.header.typ, signed, key, house.clock())
 
 
-def _allow(house: House, request: Request, way: Progress, identity: Identity) -> Decision:
+def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
     # 9. Decide.
-    enforced = house.mode_of(way.app) is Mode.ENFORCE and way.reported is None
-    app = way.app if isinstance(way.app, App) else None
-    claimed = None if identity.verified else claimed_by(app, request)
-    return Decision(
-        True, identity, way.reported, enforced, identity.app_id, claimed, way.token_sent, app, way.asked_for, house
-    )
+    enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
+    claimed = None if identity.verified else claimed_by(way.app, request)
+    return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
 
 
-def _refuse(house: House, request: Request, way: Progress, refusal: Refusal) -> Decision:
+def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
-    holders = way.app.holders if isinstance(way.app, App) else house.holders
+    holders = way.app.holders if isinstance(way.app, App) else way.house.holders
     way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
-    if (way.mode or house.mode_of(way.app)) is Mode.ENFORCE:
-        return _without_proof(house, way, refusal, enforced=True)
-    claimed = claimed_by(way.app, request)
-    return _without_proof(house, way, way.reported or refusal, enforced=False, claimed=claimed)
+    if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:
+        return _without_proof(way, refusal, enforced=True)
+    return _without_proof(way, way.reported or refusal, enforced=False, claimed=claimed_by(way.app, request))
 
 
-def _without_proof(
-    house: House, way: Progress, refusal: Refusal, *, enforced: bool, claimed: str | None = None
-) -> Decision:
+def _without_proof(way: Progress, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:
     app = way.app
     app_id = app.id if app is not None else None
-    held = app if isinstance(app, App) else None
     return Decision(
-        allowed=not enforced,
-        identity=Identity(app_id, held),
-        refusal=refusal,
-        enforced=enforced,
-        app_id=app_id,
-        claimed=claimed,
-        token_sent=way.token_sent,
-        app=held,
-        asked_for=way.asked_for,
-        house=house,
+        not enforced, Identity(app_id, app if isinstance(app, App) else None), refusal, enforced, app_id, claimed, way
     )
 
 

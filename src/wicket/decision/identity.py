@@ -6,7 +6,8 @@ to them reaches no other request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -19,6 +20,11 @@ Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+
+
+@functools.lru_cache(maxsize=4096)
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 class Identity:
@@ -120,7 +126,7 @@ class Identity:
         """`app_id:user_id`, both percent-encoded: user 1 of one app is not user 1 of another."""
         if self.app_id is None or self.user_id is None:
             return ""
-        return f"{quote(self.app_id, safe='')}:{quote(self.user_id, safe='')}"
+        return f"{_quoted(self.app_id)}:{_quoted(self.user_id)}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(app_id={self.app_id!r}, user_id={self.user_id!r})"
@@ -134,9 +140,8 @@ class VerifiedIdentity(Identity):
     __slots__ = ("_checked", "_claims", "_key_id", "_payload", "_user_id", "_user_id_claim")
 
     def __init__(
-        self, app: App, user_id: str, user_id_claim: str, *, payload: bytes, checked: Claims, key_id: str | None
+        self, app: App, user_id: str, user_id_claim: str, payload: bytes, checked: Claims, key_id: str | None
     ) -> None:
-        self._app_id = app.id
         self._app = app
         self._user_id = user_id
         self._user_id_claim = user_id_claim
@@ -233,7 +238,7 @@ class HashedIdentity(VerifiedIdentity):
     def __init__(
         self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
     ) -> None:
-        super().__init__(app, user_id, user_id_claim, payload=b"{}", checked={}, key_id=None)
+        super().__init__(app, user_id, user_id_claim, b"{}", {}, None)
         self._companies = companies
         self._until = until
 
@@ -264,12 +269,13 @@ class HashedIdentity(VerifiedIdentity):
 class Permissions:
     """Starlette's `request.auth`: what the request may do. `authenticated` stands for a verified identity."""
 
-    __slots__ = ("scopes",)
+    __slots__ = ("_identity",)
 
-    def __init__(self, scopes: Iterable[str] = ()) -> None:
-        self.scopes = list(scopes)
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
 
-    @classmethod
-    def of(cls, identity: Identity) -> Permissions:
+    @property
+    def scopes(self) -> list[str]:
         """`authenticated` and the token's scopes for a verified identity, nothing for an anonymous one."""
-        return cls(["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.verified else [])
+        identity = self._identity
+        return ["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.verified else []

@@ -6,7 +6,6 @@ as a value or as `Refused`, never as another exception.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.D
 _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 308
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
-_REMEMBERED_HEADER: Final = 512
+_KEPT_LENGTH: Final = 512
+_KEPT_HEADERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Header:
     typ: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnverifiedToken:
     """A well-formed token of which nothing is proven. `text` is its whole spelling, which is the only one it has."""
 
@@ -46,6 +46,9 @@ class UnverifiedToken:
     def signed(self) -> bytes:
         """The bytes that the signature covers (RFC 7515 section 5.2)."""
         return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
+
+
+_HEADERS: Final[dict[str, Header]] = {}
 
 
 def malformed(detail: str = "") -> Refused:
@@ -63,8 +66,23 @@ def read_token(text: str, max_bytes: int) -> UnverifiedToken:
     segment, payload, signature = match.groups()
     if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
         raise malformed()
-    header = _remembered_header(segment) if len(segment) <= _REMEMBERED_HEADER else read_header(segment)
+    header = _HEADERS.get(segment) or _read_and_keep(segment)
     return UnverifiedToken(text, header, payload, signature)
+
+
+def known_header(text: str) -> Header | None:
+    """The header of a token that begins like one that was read before; None for any other."""
+    return _HEADERS.get(text.partition(".")[0])
+
+
+def _read_and_keep(segment: str) -> Header:
+    """Issuers send one header for years. What is kept is text that anybody may send, and is bounded."""
+    header = read_header(segment)
+    if len(segment) <= _KEPT_LENGTH:
+        if len(_HEADERS) >= _KEPT_HEADERS:
+            _HEADERS.clear()
+        _HEADERS[segment] = header
+    return header
 
 
 def read_header(segment: str) -> Header:
@@ -81,10 +99,6 @@ def read_header(segment: str) -> Header:
     if "typ" in members and not isinstance(typ, str):
         raise malformed("The token's typ is not a string.")
     return Header(algorithm, kid, typ)
-
-
-# Issuers send one header for years. What is remembered is text that anybody may send, and is bounded.
-_remembered_header = functools.lru_cache(maxsize=1024)(read_header)
 
 
 def decode(segment: str) -> bytes:

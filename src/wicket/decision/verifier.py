@@ -7,9 +7,29 @@ from wicket.decision.choice import Choice
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
-from wicket.decision.tokens import UnverifiedToken, decode, read_object
+from wicket.decision.tokens import UnverifiedToken, decode, known_header, read_object
 from wicket.errors import Refused, invalid_token
 from wicket.keys.algorithms import Key
+
+
+def recognise(app: App, text: str, memory: SignatureMemory, now: float) -> VerifiedIdentity | None:
+    """The user of a token whose very bytes were read and verified before, with a key that the app itself has now.
+
+    The key is chosen anew, and the claims are held against the rules. None where the token is not remembered, or its
+    key is one of a remote set: then it goes the whole way. Raises `Refused` as `identify` does.
+    """
+    header = known_header(text)
+    if header is None or len(text) > app.rules.max_token_bytes:
+        return None
+    algorithm = header.algorithm
+    keys = app.keyring.select(algorithm, header.kid)
+    for key in keys:
+        signed = memory.recall(app.id, memory.key(app.id, algorithm, key, text))
+        if signed is not None:
+            if len(keys) > 1:
+                key = _owner(app, keys, key, signed)
+            return identify(app, header.typ, signed, key, now)
+    return None
 
 
 def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: SignatureMemory) -> tuple[Signed, Key]:
@@ -19,11 +39,12 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
     which is decoded and parsed only after its signature has been verified.
     """
     algorithm = token.header.algorithm
-    named = [(key, memory.key(app.id, algorithm, key, token.text)) for key in choice.keys]
+    keys = choice.keys
+    named = [(key, memory.key(app.id, algorithm, key, token.text)) for key in keys]
     for key, name in named:
         known = memory.recall(app.id, name)
         if known is not None:
-            return known, _owner(app, choice, key, known)
+            return known, _owner(app, keys, key, known)
     signature = decode(token.signature)
     message = token.signed
     for key, name in named:
@@ -31,22 +52,24 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
             payload = decode(token.payload)
             signed = Signed.of(payload, read_object(payload))
             memory.remember(app.id, name, token.text, signed)
-            return signed, _owner(app, choice, key, signed)
+            return signed, _owner(app, keys, key, signed)
     raise Refused(choice.trouble) if choice.trouble is not None else invalid_token("bad_signature")
 
 
-def _owner(app: App, choice: Choice, key: Key, signed: Signed) -> Key:
+def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
     """Of keys with one material that several issuers publish, the one whose issuer the token names."""
+    if len(keys) == 1:
+        return key
     issuer = signed.claims.get("iss")
-    twins = [each for each in choice.keys if each.fingerprint == key.fingerprint]
+    twins = [each for each in keys if each.fingerprint == key.fingerprint]
     return next((each for each in twins if (each.issuer or app.issuer) == issuer), key)
 
 
-def identify(app: App, token: UnverifiedToken, signed: Signed, key: Key, now: float) -> VerifiedIdentity:
+def identify(app: App, typ: str | None, signed: Signed, key: Key, now: float) -> VerifiedIdentity:
     """The user that a signed token names, if its claims hold now and it is not revoked. Raises `Refused`."""
     claims = signed.claims
-    check_claims(claims, token.header.typ, app, now, issuer=key.issuer)
+    check_claims(claims, typ, app, now, key.issuer)
     user_id, claim = read_user_id(claims, app.rules)
-    if is_revoked(claims, user_id, app):
+    if app.revocations.any and is_revoked(claims, user_id, app):
         raise invalid_token("revoked")
-    return VerifiedIdentity(app, user_id, claim, payload=signed.payload, checked=claims, key_id=key.kid)
+    return VerifiedIdentity(app, user_id, claim, signed.payload, claims, key.kid)

@@ -6,58 +6,82 @@ of an app that is not known yet admits any origin, without credentials, since th
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
 from typing import Final
 
-from wicket.app import App
 from wicket.decision.flow import Decision
 from wicket.gate import Gate
 from wicket.request import Answer, Request
 from wicket.sources import Header
 
-Pairs = tuple[tuple[str, str], ...]
-
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
-_VARY: Final = ("vary", "Origin")
+_ALLOW_ORIGIN: Final = "access-control-allow-origin"
+_VARY: Final = ("Vary", "Origin")
+_WATCHED: Final = frozenset({_ALLOW_ORIGIN, "vary"})
+_WATCHED_WIRE: Final = frozenset(name.encode() for name in _WATCHED)
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
 
 
-def cors_headers(request: Request, decision: Decision | None) -> Pairs:
-    """The headers that an answer to `request` carries, names in lower case; `Vary` alone where a page may not read it.
+class Additions:
+    """Headers that an answer shall have besides its own, as WSGI and as ASGI spell them. Made once for each origin."""
+
+    __slots__ = ("text", "wire")
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self.text = pairs
+        self.wire = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
+
+    def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """`headers`, with those that they lack. What the application said about CORS stays as it is."""
+        for name, _ in headers:
+            if name.lower() in _WATCHED:
+                return [*headers, *self._lacking(headers)]
+        return [*headers, *self.text]
+
+    def to_wire(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """As `to_text`, for ASGI."""
+        for name, _ in headers:
+            if name.lower() in _WATCHED_WIRE:
+                texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+                return [*headers, *Additions(*self._lacking(texts)).wire]
+        return [*headers, *self.wire]
+
+    def _lacking(self, headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        lower = {(name.lower(), value) for name, value in headers}
+        if any(name == _ALLOW_ORIGIN for name, _ in lower):
+            return ()
+        varies = {each.strip().lower() for name, value in lower if name == "vary" for each in value.split(",")}
+        return tuple(pair for pair in self.text if pair is not _VARY or not varies & {"origin", "*"})
+
+
+NOTHING: Final = Additions()
+_UNREADABLE: Final = Additions(_VARY)
+
+
+def cors_headers(request: Request, decision: Decision) -> Additions:
+    """What an answer to `request` shall carry besides its own headers; `Vary` alone where a page may not read it.
 
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
     origin = request.header("origin")
-    if origin is None or not _ORIGIN.fullmatch(origin):
-        return (_VARY,)
-    refusal = decision.refusal if decision is not None else None
-    if decision is not None and refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed:
-        return (_VARY,)
-    admitted = (("access-control-allow-origin", origin), _VARY, ("access-control-expose-headers", _EXPOSED))
-    return (*admitted, *_credentials(decision.app if decision is not None else None, origin))
+    refusal = decision.refusal
+    if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
+        return _UNREADABLE
+    app = decision.app
+    return _additions(origin, app is not None and app.holders.cookies != () and app.origin_policy.allows(origin))
 
 
-def _credentials(app: App | None, origin: str) -> Pairs:
-    if app is not None and app.holders.cookies and app.origin_policy.allows(origin):
-        return (("access-control-allow-credentials", "true"),)
-    return ()
-
-
-def missing_from(names: Iterable[tuple[str, str]], additions: Pairs) -> Pairs:
-    """Those of `additions` that an answer with these headers lacks: what the application said about CORS stays."""
-    vary = False
-    for name, value in names:
-        lower = name.lower()
-        if lower == "access-control-allow-origin":
-            return ()
-        if lower == "vary":
-            vary = vary or any(each.strip().lower() in ("origin", "*") for each in value.split(","))
-    return tuple(pair for pair in additions if pair is not _VARY) if vary else additions
+@functools.lru_cache(maxsize=1024)
+def _additions(origin: str, credentials: bool) -> Additions:
+    if not _ORIGIN.fullmatch(origin):
+        return _UNREADABLE
+    admitted = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
+    return Additions(*admitted, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
 def own_headers(gate: Gate) -> tuple[str, ...]:
@@ -73,8 +97,9 @@ def answer_preflight(request: Request, decision: Decision, own: tuple[str, ...])
     asked = [each.strip(" \t").lower() for each in (request.header("access-control-request-headers") or "").split(",")]
     names = dict.fromkeys((*own, *(each for each in asked[:_MAX_NAMES] if _NAME.fullmatch(each))))
     methods = dict.fromkeys((*_METHODS, *((method,) if _NAME.fullmatch(method) else ())))
+    admitted = ((name.lower(), value) for name, value in cors_headers(request, decision).text)
     headers = (
-        *(pair for pair in cors_headers(request, decision) if pair[0] not in ("vary", "access-control-expose-headers")),
+        *(pair for pair in admitted if pair[0] not in ("vary", "access-control-expose-headers")),
         ("vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
         ("access-control-allow-methods", ", ".join(methods)),
         ("access-control-allow-headers", ", ".join(names)),

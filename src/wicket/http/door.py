@@ -10,7 +10,7 @@ from wicket.decision.flow import Decision
 from wicket.errors import Problems, Refused
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
-from wicket.http.cors import Pairs, answer_preflight, cors_headers, own_headers
+from wicket.http.cors import NOTHING, Additions, answer_preflight, cors_headers, own_headers
 from wicket.http.paths import Access, Paths
 from wicket.request import Answer, Request
 
@@ -53,14 +53,17 @@ class Door:
         self.close_on_expiry = close_on_expiry
         self._question = origin_question
         self._paths = Paths(only, exempt, optional)
+        self._plain = self._paths.everything and origin_question is None
         self._own = own_headers(gate)
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
+        if self._plain and request.method != "OPTIONS":
+            return Turn.GATED
         access = self._paths.access(request.path)
         if access is Access.OPEN:
             return Turn.OPEN
-        if request.method == "OPTIONS" and request.preflight:
+        if request.preflight:
             return Turn.PREFLIGHT if self.cors else Turn.OPEN
         if self._question is not None and request.path == self._question and request.method in ("GET", "HEAD"):
             return Turn.QUESTION
@@ -92,10 +95,10 @@ class Door:
         )
         return self._readable(Answer(200, headers, body), request, decision)
 
-    def additions(self, request: Request, decision: Decision) -> Pairs:
-        """The headers that the application's own answer shall have besides its own."""
-        return cors_headers(request, decision) if self.cors else ()
+    def additions(self, request: Request, decision: Decision) -> Additions:
+        """The headers that the application's answer shall have besides its own."""
+        return cors_headers(request, decision) if self.cors else NOTHING
 
     def _readable(self, answer: Answer, request: Request, decision: Decision) -> Answer:
-        additions = self.additions(request, decision)
-        return Answer(answer.status, (*answer.headers, *additions), answer.body) if additions else answer
+        more = self.additions(request, decision).text
+        return Answer(answer.status, (*answer.headers, *((name.lower(), value) for name, value in more)), answer.body)

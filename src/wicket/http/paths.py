@@ -42,12 +42,12 @@ class Paths:
         self._exempt = _checked(problems, "exempt", exempt)
         self._optional = _checked(problems, "optional", optional)
         problems.raise_if_any()
-        self._all = not (self._only or self._exempt or self._optional)
+        self.everything = not (self._only or self._exempt or self._optional)
         self._match = tuple(_Patterns(patterns) for patterns in (self._only, self._exempt, self._optional))
 
     def access(self, path: str) -> Access:
         """How `path` is treated: decoded, as the application routes on it, without its mount point."""
-        if self._all:
+        if self.everything:
             return Access.GATED
         path = path or "/"
         if not _plain(path):
