@@ -77,11 +77,14 @@ def app_with(
     mode: Mode = Mode.ENFORCE,
     secret: bytes = SECRET,
 ) -> App:
-    """The app: one credential, `sub` and `exp` required, 30 s of skew, named by `X-App-Id`."""
+    """The app: one credential, `sub` and `exp` required, 30 s of skew as by default, named by `X-App-Id`."""
     credential: Secret | PublicKey = (
         Secret(secret) if algorithm == "HS256" else PublicKey.from_pem(public_pem(algorithm), algorithms=[algorithm])
     )
-    return profiles.generic(id, credentials=[credential], origins=origins, mode=mode, skew=SKEW)
+    app = profiles.generic(id, credentials=[credential], origins=origins, mode=mode)
+    if app.rules.skew != SKEW:
+        raise RuntimeError("the peers are given another skew than Wicket has")
+    return app
 
 
 def gate_with(*apps: App) -> Gate:

@@ -22,7 +22,7 @@ from benchmarks import scene
 from benchmarks.measure import Row, Samples
 from benchmarks.served import VARIANTS
 
-ROUNDS: Final = 150
+ROUNDS: Final = 300
 CALLS: Final = 60
 BOUND: Final = 0.25
 _STARTS: Final = 20.0
