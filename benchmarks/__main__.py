@@ -1,174 +1,107 @@
-"""What a gate adds to a request: a bare application, one with PyJWT by hand, and one behind Wicket, in one run.
+"""What Wicket costs, against what users would pick instead: one table of ratios, each with its bound.
 
-    python -m benchmarks
+    python -m benchmarks                       all parts, in two minutes or three
+    python -m benchmarks --only requests,modes
+    python -m benchmarks --json                for machines
+    python -m benchmarks --plot requests.svg   the comparison of requests as a picture, too
 
-The three are asked in turn, in many short rounds; the figures are medians over the rounds. The time of the bare
-application is subtracted. Everything runs in this process, without a network, and with one valid HS256 token.
+Everything is measured in one run, in turn and in many short rounds; figures are medians over the rounds (see
+`measure.py`). What each peer is made to check stands in `peers.py`. The cost of key sets has a run of its own:
+`python -m benchmarks.key_sets`. The command ends with 1 where a bound is not kept.
 """
 
 from __future__ import annotations
 
-import asyncio
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+import argparse
+import json
+import logging
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
 
-import flask
-import jwt
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from benchmarks import footprint, plot, requests, scale, servers, verifying
+from benchmarks.measure import Row
 
-from wicket import Gate, Secret, mint, profiles
-from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.wsgi import WicketMiddleware as WSGIMiddleware
-
-SECRET = "7b" * 31 + "03"
-ROUNDS, CALLS = 60, 200
-
-APP = profiles.generic(
-    "acme",
-    credentials=[Secret.from_hex(SECRET)],
-    origins=["https://acme.example", *(f"https://{n}.example" for n in range(19))],
-    max_lifetime=86_400,
-)
-GATE = Gate([APP])
-TOKEN = mint(APP, "user-1", attributes={"plan": "pro", "email": "user@acme.example"})
-HEADERS = {
-    "host": "api.example",
-    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
-    "accept": "*/*",
-    "accept-encoding": "gzip, deflate, br",
-    "origin": "https://acme.example",
-    "x-app-id": "acme",
-    "authorization": f"Bearer {TOKEN}",
+PARTS: Final[dict[str, Callable[[], list[Row]]]] = {
+    "requests": requests.rows,
+    "first-seen": verifying.first_seen,
+    "refusals": verifying.refusals,
+    "modes": scale.modes,
+    "sizes": scale.sizes,
+    "servers": servers.rows,
+    "threads": scale.threads,
+    "imports": footprint.imports,
+    "memory": footprint.memory,
 }
+_PACKAGES: Final = (
+    *("wicket", "pyjwt", "cryptography", "starlette", "flask"),
+    *("joserfc", "authlib", "fastmcp", "flask-jwt-extended", "uvicorn", "gunicorn"),
+)
 
 
-def by_hand(authorization: str) -> dict[str, Any]:
-    """What a careful engineer writes with PyJWT: one secret, the algorithm pinned, `exp` and `sub` required."""
-    token = authorization.removeprefix("Bearer ")
-    return jwt.decode(
-        token, bytes.fromhex(SECRET), algorithms=["HS256"], options={"require": ["exp", "sub"]}, leeway=30
-    )
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and tell whether every bound is kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", metavar="PARTS", help=f"some of: {', '.join(PARTS)}", type=_parts)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="write the comparison of requests as an SVG")
+    options = parser.parse_args(arguments)
+    logging.disable(logging.CRITICAL)  # peers tell of each refused token
+    chosen: list[str] = options.only or list(PARTS)
+    if options.plot is not None and "requests" not in chosen:
+        parser.error("--plot needs the part requests")
+    rows: list[Row] = []
+    if not options.json:
+        print(f"{'':94}{'figure':>8}  {'bound':>6}  {'':8} {'spread':13} behind it")
+    for name in chosen:
+        for row in PARTS[name]():
+            rows.append(row)
+            if not options.json:
+                print(_line(row), flush=True)
+    if options.json:
+        print(json.dumps(_report(rows), indent=2))
+    if options.plot is not None:
+        options.plot.write_text(plot.svg(rows), encoding="utf-8")
+    return 1 if any(row.holds is False for row in rows) else 0
 
 
-class ASGIByHand:
-    """The smallest ASGI middleware around PyJWT."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        scope["claims"] = by_hand(dict(scope["headers"])[b"authorization"].decode())
-        await self.app(scope, receive, send)
+def _parts(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}")
+    return names
 
 
-def starlettes() -> dict[str, Callable[[], None]]:
-    """Calls of the three Starlette applications."""
+def _line(row: Row) -> str:
+    figure = f"{row.value:.2f}" if row.value >= 0.01 else f"{row.value:.4f}"
+    bound = "" if row.bound is None else f"{row.bound:.2f}" if row.bound >= 0.01 else f"{row.bound:.4f}"
+    holds = {True: "holds", False: "EXCEEDED", None: ""}[row.holds]
+    spread = "" if row.spread is None else f"{row.spread[0]:.2f} – {row.spread[1]:.2f}"
+    what = f"{row.what} [{row.unit}]" if row.unit else row.what
+    return f"{what:94}{figure:>8}  {bound:>6}  {holds:8} {spread:13} {row.note}"
 
-    async def home(request: Request) -> PlainTextResponse:
-        return PlainTextResponse("ok")
 
-    def application(*middleware: Middleware) -> Callable[[], None]:
-        app = Starlette(routes=[Route("/", home)], middleware=list(middleware))
-        headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-        statuses: list[int] = []
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        async def calls() -> None:
-            for _ in range(CALLS):
-                scope = {
-                    "type": "http",
-                    "method": "GET",
-                    "path": "/",
-                    "root_path": "",
-                    "query_string": b"",
-                    "headers": headers,
-                }
-                await app(scope, receive, send)
-
-        def run() -> None:
-            loop.run_until_complete(calls())
-            if set(statuses) != {200}:
-                raise RuntimeError("a request was not answered with 200")
-
-        return run
-
-    loop = asyncio.new_event_loop()
+def _report(rows: list[Row]) -> dict[str, Any]:
     return {
-        "bare": application(),
-        "PyJWT by hand": application(Middleware(ASGIByHand)),
-        "Wicket": application(Middleware(ASGIMiddleware, gate=GATE)),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "machine": platform.machine(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        "rows": [{**asdict(row), "micros": dict(row.micros), "holds": row.holds} for row in rows],
     }
 
 
-def flasks() -> dict[str, Callable[[], None]]:
-    """Calls of the three Flask applications."""
-
-    def application(wrap: Callable[[Any], Any]) -> Callable[[], None]:
-        app = flask.Flask("benchmark")
-        app.add_url_rule("/", view_func=lambda: "ok")
-        wrapped = wrap(app.wsgi_app)
-        environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in HEADERS.items()}
-        environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "SERVER_NAME": "api.example"})
-        environ.update({"SERVER_PORT": "80", "wsgi.url_scheme": "http", "SCRIPT_NAME": ""})
-
-        def start_response(status: str, headers: Any, error: Any = None) -> None:
-            if status != "200 OK":
-                raise RuntimeError("a request was not answered with 200")
-
-        def run() -> None:
-            for _ in range(CALLS):
-                for _chunk in wrapped(dict(environ), start_response):
-                    pass
-
-        return run
-
-    def with_pyjwt(inner: Any) -> Any:
-        def middleware(environ: Any, start_response: Any) -> Any:
-            environ["claims"] = by_hand(environ["HTTP_AUTHORIZATION"])
-            return inner(environ, start_response)
-
-        return middleware
-
-    return {
-        "bare": application(lambda inner: inner),
-        "PyJWT by hand": application(with_pyjwt),
-        "Wicket": application(lambda inner: WSGIMiddleware(inner, GATE)),
-    }
-
-
-def measure(runs: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Microseconds for one request of each, the median over interleaved rounds."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            begun = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - begun) / CALLS * 1e6)
-    return {name: statistics.median(each[5:]) for name, each in times.items()}
-
-
-def main() -> None:
-    """Print one table."""
-    print(f"{'':14}{'bare':>10}{'PyJWT by hand':>18}{'Wicket':>14}{'Wicket / PyJWT':>18}")
-    for framework, runs in (("Starlette", starlettes()), ("Flask", flasks())):
-        figures = measure(runs)
-        bare = figures.pop("bare")
-        by_hand_adds, wicket_adds = (figures[name] - bare for name in ("PyJWT by hand", "Wicket"))
-        ratio = wicket_adds / by_hand_adds
-        print(f"{framework:14}{bare:>8.1f}µs{by_hand_adds:>+16.1f}µs{wicket_adds:>+12.1f}µs{ratio:>18.2f}")
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

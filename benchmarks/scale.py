@@ -1,0 +1,217 @@
+"""What must cost nothing: log-only, many apps, many origins, many threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Any, Final
+from unittest import mock
+
+from benchmarks import scene
+from benchmarks.measure import Batch, Row, interleaved
+from benchmarks.scene import APP_ID, admitted
+from wicket import Gate, Mode, Request
+
+APPS: Final = 100_000
+ORIGINS: Final = 1_000
+THREADS: Final = 64
+SPREAD: Final = 200
+
+
+def modes() -> list[Row]:
+    """Log-only against enforce, on accepted tokens."""
+    token = scene.token_for("user-1")
+    enforcing = scene.gate_with(scene.app_with())
+    reporting = scene.gate_with(scene.app_with(mode=Mode.LOG_ONLY))
+    requests = [_request(token)]
+    return [
+        _compared(
+            "modes",
+            "log-only against enforce, accepted token: gate.decide",
+            "log-only",
+            "enforce",
+            {"log-only": _decisions(reporting, requests, 100), "enforce": _decisions(enforcing, requests, 100)},
+            bound=1.05,
+            calls=100,
+        )
+    ]
+
+
+def sizes() -> list[Row]:
+    """100,000 apps in code against one, and 1,000 exact origins against one."""
+    return [_many_apps(), *_many_origins()]
+
+
+def _many_apps() -> Row:
+    """As many different users ask on both sides; on the one each of them in an app of its own."""
+    secrets = {f"app-{number}": number.to_bytes(4, "big") * 8 for number in range(1, APPS)}
+    many = scene.gate_with(*(scene.app_with(id=id, secret=secret) for id, secret in secrets.items()), scene.app_with())
+    one = scene.gate_with(scene.app_with())
+    asked = list(secrets)[:: APPS // SPREAD][:SPREAD]
+    in_many = [_request(scene.token_for(f"user-of-{id}", key=secrets[id]), app=id) for id in asked]
+    in_one = [_request(scene.token_for(f"user-of-{id}")) for id in asked]
+    return _compared(
+        "sizes",
+        f"{APPS:,} apps in code against 1: gate.decide, {SPREAD} users on each side",
+        "many",
+        "one",
+        {"many": _decisions(many, in_many, SPREAD), "one": _decisions(one, in_one, SPREAD)},
+        bound=1.2,
+        calls=SPREAD,
+        rounds=60,
+    )
+
+
+def _many_origins() -> list[Row]:
+    token = scene.token_for("user-1")
+    some = tuple(f"https://site-{number}.example" for number in range(ORIGINS - 1))
+    many = scene.gate_with(scene.app_with(origins=(*some, scene.ORIGIN)))
+    one = scene.gate_with(scene.app_with(origins=(scene.ORIGIN,)))
+    cases = {
+        "the origin as it is listed": (scene.ORIGIN, True),
+        "the origin in another spelling": (f"{scene.ORIGIN.upper()}:443", True),
+        "a strange origin": (scene.STRANGE_ORIGIN, False),
+    }
+    return [
+        _compared(
+            "sizes",
+            f"{ORIGINS:,} exact origins against 1: gate.decide, {case}",
+            "many",
+            "one",
+            {
+                "many": _decisions(many, [_request(token, origin=origin)], 100, allowed=allowed),
+                "one": _decisions(one, [_request(token, origin=origin)], 100, allowed=allowed),
+            },
+            bound=1.2,
+            calls=100,
+        )
+        for case, (origin, allowed) in cases.items()
+    ]
+
+
+def threads() -> list[Row]:
+    """64 threads on one gate: their throughput against that of one, and the locks that a known token takes."""
+    gate = scene.gate_with(scene.app_with())
+    requests = [_request(scene.token_for(f"user-{number}")) for number in range(THREADS)]
+    run = _decisions(gate, requests, THREADS)
+    run()
+    each, rounds = 20, 7
+    per_second: dict[int, list[float]] = {1: [], THREADS: []}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in range(rounds):
+            for workers, made in per_second.items():
+                made.append(_throughput(pool, run, workers, each * THREADS // workers) * THREADS)
+    alone, together = (sorted(made)[rounds // 2] for made in (per_second[1], per_second[THREADS]))
+    taken, asked = _locks_taken()
+    return [
+        Row(
+            "threads",
+            f"throughput of {THREADS} threads on one gate against 1: gate.decide",
+            together / alone,
+            note=f"{together:,.0f} decisions a second against {alone:,.0f}",
+        ),
+        Row(
+            "threads",
+            "locks taken for a known token",
+            taken / asked,
+            1 / 1024,
+            unit="per decision",
+            note=f"{taken} in {asked:,}: outcomes are counted together, once in 1,024",
+        ),
+    ]
+
+
+def _throughput(pool: ThreadPoolExecutor, run: Batch, workers: int, batches: int) -> float:
+    """Batches a second, all threads together, from the first one's beginning to the last one's end."""
+    start = threading.Barrier(workers)
+
+    def work() -> tuple[float, float]:
+        start.wait()
+        begun = time.perf_counter()
+        for _ in range(batches):
+            run()
+        return begun, time.perf_counter()
+
+    spans = [each.result() for each in [pool.submit(work) for _ in range(workers)]]
+    return workers * batches / (max(end for _, end in spans) - min(begun for begun, _ in spans))
+
+
+class _CountedLock:
+    """A lock that counts how often any of its kind is taken."""
+
+    taken = 0
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._lock = make()
+
+    def acquire(self, *arguments: Any) -> bool:
+        type(self).taken += 1
+        return bool(self._lock.acquire(*arguments))
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _locks_taken() -> tuple[int, int]:
+    """How many locks a gate takes for so many decisions about a known token: every lock that it made is counted."""
+    make, make_reentrant = threading.Lock, threading.RLock
+    with (
+        mock.patch.object(threading, "Lock", partial(_CountedLock, make)),
+        mock.patch.object(threading, "RLock", partial(_CountedLock, make_reentrant)),
+    ):
+        gate = scene.gate_with(scene.app_with())
+    request = _request(scene.token_for("user-1"))()
+    before = _CountedLock.taken
+    admitted(gate.decide(request))
+    if _CountedLock.taken == before:
+        raise RuntimeError("a first-seen token took no lock: the locks are not counted")
+    asked, before = 102_400, _CountedLock.taken
+    for _ in range(asked):
+        gate.decide(request)
+    return _CountedLock.taken - before, asked
+
+
+def _request(token: str, *, app: str = APP_ID, origin: str = scene.ORIGIN) -> Callable[[], Request]:
+    """Makes the view of a request anew, as each server does."""
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in scene.headers_of(token).items()}
+    environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_APP_ID": app, "HTTP_ORIGIN": origin})
+    return lambda: Request.from_wsgi(environ)
+
+
+def _decisions(gate: Gate, requests: list[Callable[[], Request]], calls: int, *, allowed: bool = True) -> Batch:
+    """A batch of decisions about these requests in turn."""
+    for request in requests:
+        if gate.decide(request()).identity.verified is not allowed:
+            raise RuntimeError("a decision is not as it should be")
+    turns, rest = divmod(calls, len(requests))
+    if rest:
+        raise ValueError("the calls must be a multiple of the requests")
+
+    def batch() -> None:
+        for _ in range(turns):
+            for request in requests:
+                gate.decide(request())
+
+    return batch
+
+
+def _compared(
+    part: str, what: str, name: str, to: str, batches: dict[str, Batch], *, bound: float, calls: int, rounds: int = 150
+) -> Row:
+    samples = interleaved(batches, calls=calls, rounds=rounds)
+    ratio, spread = samples.ratio(name, to)
+    micros = {each: samples.median(each) for each in batches}
+    note = ", ".join(f"{each} {value:.1f} µs" for each, value in micros.items())
+    return Row(part, what, ratio, bound, spread=spread, note=note, micros=micros)

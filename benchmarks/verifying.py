@@ -1,0 +1,201 @@
+"""What a token costs that was never seen before, and what a bad one costs.
+
+Each first-seen token is used once: as many are minted as the rounds use up, fewer than the gate remembers for one app
+(5,000), so that no signature is ever found in the memory and none has to make room. What remembering it costs is part
+of the figure. Tokens of one issuer have one header, which Wicket remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from benchmarks import doors, peers, scene
+from benchmarks.measure import Row, fresh, interleaved, repeated, warm_rounds
+from benchmarks.scene import APP_ID, Algorithm, admitted, refused
+from wicket import base64url
+
+_GATE: Final = "gate.verify"
+
+
+def first_seen() -> list[Row]:
+    """First-seen tokens: HS256 against `jwt.decode`, the others against OpenSSL with a prepared key."""
+    return [_against_pyjwt(), _against_openssl("RS256", 2.0), _against_openssl("ES256", 1.25)]
+
+
+def _against_pyjwt() -> Row:
+    calls, rounds = 20, 150
+    tokens = scene.tokens_for(warm_rounds(rounds) * calls)
+    gate, decode = scene.gate_with(scene.app_with()), peers.pyjwt("HS256")
+    samples = interleaved(
+        {
+            _GATE: fresh(lambda token: admitted(gate.verify(token, app=APP_ID)), tokens, calls),
+            "jwt.decode": fresh(decode, tokens, calls),
+        },
+        calls=calls,
+        rounds=rounds,
+    )
+    ratio, spread = samples.ratio(_GATE, "jwt.decode")
+    micros = {name: samples.median(name) for name in samples.of}
+    return Row(
+        "first-seen",
+        "first-seen token, HS256: gate.verify against jwt.decode",
+        ratio,
+        0.50,
+        spread=spread,
+        note=_note(micros),
+        micros=micros,
+    )
+
+
+def _against_openssl(algorithm: Algorithm, bound: float) -> Row:
+    calls, rounds = 8, 120
+    tokens = scene.tokens_for(warm_rounds(rounds) * calls, algorithm)
+    gate, decode, bare = scene.gate_with(scene.app_with(algorithm)), peers.pyjwt(algorithm), _openssl(algorithm)
+    samples = interleaved(
+        {
+            _GATE: fresh(lambda token: admitted(gate.verify(token, app=APP_ID)), tokens, calls),
+            "jwt.decode": fresh(decode, tokens, calls),
+            "OpenSSL": fresh(lambda parts: bare(*parts), [_parts(token, algorithm) for token in tokens], calls),
+        },
+        calls=calls,
+        rounds=rounds,
+    )
+    ratio, spread = samples.ratio(_GATE, "OpenSSL")
+    micros = {name: samples.median(name) for name in samples.of}
+    return Row(
+        "first-seen",
+        f"first-seen token, {algorithm}: gate.verify against bare OpenSSL",
+        ratio,
+        bound,
+        spread=spread,
+        note=_note(micros),
+        micros=micros,
+    )
+
+
+def _openssl(algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
+    """OpenSSL's verification of a signature over a message, with all prepared that can be."""
+    public = scene.signing_key(algorithm).public_key()
+    digest = hashes.SHA256()
+    scheme: tuple[Any, ...] = (padding.PKCS1v15(), digest) if algorithm == "RS256" else (ec.ECDSA(digest),)
+    verify = public.verify
+
+    def bare(signature: bytes, message: bytes) -> None:
+        verify(signature, message, *scheme)
+
+    return bare
+
+
+def _parts(token: str, algorithm: Algorithm) -> tuple[bytes, bytes]:
+    """The signature as OpenSSL wants it, and the message."""
+    message, _, last = token.rpartition(".")
+    signature = base64url.decode(last)
+    if algorithm == "ES256":
+        half = len(signature) // 2
+        signature = encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+    return signature, message.encode()
+
+
+def refusals() -> list[Row]:
+    """Refusals of malformed tokens against `jwt.decode` of a good one, and of a huge header."""
+    return [*_malformed(), *_huge()]
+
+
+def _malformed() -> list[Row]:
+    good = scene.token_for("user-1")
+    head, payload, signature = good.split(".")
+    bad = {
+        "two parts": f"{head}.{payload}",
+        "a stray character": f"{head}.{payload[:40]}!{payload[41:]}.{signature}",
+        "padding": f"{good}=",
+        "a header that is no JSON": f"{head[:-4]}.{payload}.{signature}",
+        "an empty payload": f"{head}..{signature}",
+    }
+    calls, gate, decode = 50, scene.gate_with(scene.app_with()), peers.pyjwt("HS256")
+    batches = {"jwt.decode": repeated(lambda: decode(good), calls)}
+    for name, token in bad.items():
+        batches[name] = fresh(lambda each: refused(gate.verify(each, app=APP_ID)), _endless(token), calls)
+    samples = interleaved(batches, calls=calls, rounds=100)
+    micros = {name: samples.median(name) for name in samples.of}
+    worst = max(bad, key=micros.__getitem__)
+    ratio, spread = samples.ratio(worst, "jwt.decode")
+    return [
+        Row(
+            "refusals",
+            f"refusal of a malformed token, the dearest of {len(bad)} kinds, against jwt.decode of a good one",
+            ratio,
+            0.10,
+            spread=spread,
+            note=f"{worst}: {micros[worst]:.1f} µs; jwt.decode {micros['jwt.decode']:.1f} µs",
+            micros=micros,
+        )
+    ]
+
+
+def _endless(token: str) -> Any:
+    """The same token, each time a new text, as a server has it."""
+    half = len(token) // 2
+    while True:
+        yield token[:half] + token[half:]
+
+
+def _huge() -> list[Row]:
+    """Headers of up to 1 MB through the whole door of Starlette and of Flask."""
+    token = scene.token_for("user-1")
+    million = 1_000_000
+    kinds: dict[str, Callable[[int], dict[str, str]]] = {
+        "a token of letters": lambda size: {"authorization": "Bearer " + "a" * size},
+        "a token of points": lambda size: {"authorization": "Bearer " + "a." * (size // 2)},
+        "blanks after Bearer": lambda size: {"authorization": "Bearer " + " " * size},
+        "commas": lambda size: {"authorization": "Bearer " + "," * size},
+        "a payload": lambda size: {"authorization": f"Bearer {token.replace('.', '.' + 'a' * size, 1)}"},
+        "the Origin": lambda size: {"origin": "https://" + "a." * (size // 2)},
+        "the app's name": lambda size: {"x-app-id": "a" * size},
+    }
+    sizes = {"1 MB": million, "0.5 MB": million // 2, "0.25 MB": million // 4}
+    worst: tuple[float, str, dict[str, float]] = (0.0, "", {})
+    for framework, build in (("Starlette", doors.starlettes), ("Flask", doors.flasks)):
+        door = build("HS256")[0][doors.WICKET]
+        for kind, change in kinds.items():
+            batches = {}
+            for size, count in sizes.items():
+                headers = {**scene.headers_of(token), **change(count)}
+                if door(headers, 1) & {200, 500, 503}:
+                    raise RuntimeError(f"a huge header was not refused: {kind}")
+                batches[size] = _one(door, headers)
+            samples = interleaved(batches, calls=1, rounds=9)
+            micros = {size: samples.median(size) for size in sizes}
+            worst = max(worst, (micros["1 MB"], f"{framework}, {kind}", micros), key=lambda each: each[0])
+    most, which, micros = worst
+    return [
+        Row(
+            "refusals",
+            f"refusal of a header of 1 MB, the dearest of {len(kinds)} kinds and both frameworks",
+            most / 1000,
+            2.0,
+            unit="ms",
+            note=which,
+            micros=micros,
+        ),
+        Row(
+            "refusals",
+            "    what twice the length costs more (linear: 2)",
+            max(micros["1 MB"] / micros["0.5 MB"], micros["0.5 MB"] / micros["0.25 MB"]),
+            2.5,
+            note=_note(micros),
+            micros=micros,
+        ),
+    ]
+
+
+def _one(door: doors.Door, headers: dict[str, str]) -> Callable[[], object]:
+    return lambda: door(headers, 1)
+
+
+def _note(micros: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f} µs" for name, value in micros.items())
