@@ -13,6 +13,7 @@ from typing import Any, Final
 import flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -36,9 +37,10 @@ def starlettes(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
     """The doors of Starlette by name, and the packages that are missing."""
     gate = _gate(algorithm)
     wanted: dict[str, Callable[[], list[Any]]] = {BARE: list}
+    cors = Middleware(CORSMiddleware, allow_origins=scene.ORIGINS, expose_headers=["WWW-Authenticate", "Retry-After"])
     for name, peer in peers.BY_HAND.items():
-        wanted[name] = lambda peer=peer: [Middleware(peers.ByHandASGI, check=peer(algorithm))]  # type: ignore[misc]
-    wanted["fastmcp"] = lambda: peers.fastmcp_middleware(algorithm)
+        wanted[name] = lambda peer=peer: [cors, Middleware(peers.ByHandASGI, check=peer(algorithm))]  # type: ignore[misc]
+    wanted["fastmcp"] = lambda: [cors, *peers.fastmcp_middleware(algorithm)]
     wanted[WICKET] = lambda: [Middleware(ASGIMiddleware, gate=gate)]
     loop = asyncio.new_event_loop()
 
@@ -65,17 +67,21 @@ def flasks(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
     def untouched(inner: Any) -> Any:
         return inner
 
-    def door(guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched) -> Door:
+    def door(
+        guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True
+    ) -> Door:
         app = flask.Flask("benchmark")
         app.add_url_rule("/", "home", guard(app, lambda: "ok", algorithm))
+        if cors:
+            peers.flask_cors(app)
         return _wsgi_door(wrap(app.wsgi_app))
 
-    wanted: dict[str, Callable[[], Door]] = {BARE: door}
+    wanted: dict[str, Callable[[], Door]] = {BARE: lambda: door(cors=False)}
     for name, peer in peers.BY_HAND.items():
         wanted[name] = lambda peer=peer: door(wrap=_by_hand(peer(algorithm)))  # type: ignore[misc]  # as above
     wanted["Authlib protector"] = lambda: door(guard=peers.authlib_protector)
     wanted["Flask-JWT-Extended"] = lambda: door(guard=peers.flask_jwt_extended)
-    wanted[WICKET] = lambda: door(wrap=lambda inner: WSGIMiddleware(inner, gate))
+    wanted[WICKET] = lambda: door(wrap=lambda inner: WSGIMiddleware(inner, gate), cors=False)
     return _built(wanted)
 
 

@@ -12,8 +12,8 @@ a prepared one. Nobody's claims are read by the handler. In detail:
                          does not demand `exp`
     Wicket               the app by `X-App-Id`, the Origin against the 20 origins, every rule of the profile `generic`
 
-None of the peers answers CORS by itself, so none is made to. Wicket's own CORS headers count in its figure in the
-releases that set them.
+None of the peers answers CORS by itself. Each has beside it what its users put there for the same 20 origins:
+Starlette's CORSMiddleware, and flask-cors. Wicket's own CORS headers count in its figure.
 """
 
 from __future__ import annotations
@@ -164,6 +164,13 @@ def fastmcp_middleware(algorithm: Algorithm) -> list[Any]:
     )
     demand = module("mcp.server.auth.middleware.bearer_auth", "fastmcp").RequireAuthMiddleware
     return [*verifier.get_middleware(), middleware(demand, required_scopes=[])]
+
+
+def flask_cors(app: Any) -> None:
+    """Let flask-cors set the headers of every answer."""
+    module("flask_cors", "flask-cors").CORS(
+        app, origins=list(ORIGINS), expose_headers=["WWW-Authenticate", "Retry-After"]
+    )
 
 
 def flask_jwt_extended(app: Any, view: Any, algorithm: Algorithm) -> Any:

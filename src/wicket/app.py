@@ -57,6 +57,7 @@ class Rules:
     protected: frozenset[str] = frozenset()
     protected_companies: frozenset[str] = frozenset()
     particular: bool = field(init=False, repr=False, compare=False)
+    bounded: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -95,11 +96,7 @@ class Rules:
         object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
         claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
         object.__setattr__(self, "particular", bool(self.fixed) or any(claims))
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the lifetime of a token has a bound."""
-        return self.min_lifetime is not None or self.max_lifetime is not None
+        object.__setattr__(self, "bounded", self.min_lifetime is not None or self.max_lifetime is not None)
 
 
 def media_type(typ: str) -> str:

@@ -10,6 +10,7 @@ from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.bodies import ReceivedBody, declared_length
+from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
 from wicket.http.lasting import Lasting, Watch
 from wicket.request import Answer, Request
@@ -23,6 +24,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 _KINDS = frozenset({"http", "websocket"})
+_GATED = Turn.GATED
 
 
 class WicketMiddleware:
@@ -70,59 +72,65 @@ class WicketMiddleware:
             return
         request = Request.from_asgi(scope)
         door, gate = self._door, self.gate
-        turn = door.turn(request)
-        if turn is Turn.OPEN:
-            await self.app(scope, receive, send)
-            return
-        if turn is Turn.PREFLIGHT:
-            await _answer(door.preflight(request, await gate.aadmit(request)), scope, send)
-            return
-        if turn is Turn.QUESTION:
-            await _answer(door.question(request, await gate.aadmit(request, report=True)), scope, send)
+        turn = _GATED if door.plain and request.method != "OPTIONS" else door.turn(request)
+        if turn is not _GATED and turn is not Turn.OPTIONAL:
+            await self._aside(turn, request, scope, receive, send)
             return
         body: ReceivedBody | None = None
+        lasting: Lasting | None = None
         if request.method != "GET" and request.unsafe:
             body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            decision = await gate.adecide(request, optional=turn is Turn.OPTIONAL)
+            decision = await gate.adecide(request, optional=turn is not _GATED)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return
-            _attach(scope, gate, decision)
+            state = scope.get("state")  # in place: what stands outside still sees the scope
+            if state is None:
+                state = scope["state"] = {}
+            state[gate.name] = decision
+            scope["user"] = decision.identity
+            scope["auth"] = Permissions(decision.identity)
             if body is not None and body.begun:
                 receive = body.receive
             if door.close_on_expiry and decision.identity.verified:
-                lasting = Lasting(decision, receive, send, websocket=request.websocket)
-                with self._watch.over(lasting):
-                    await self._pass(request, decision, scope, lasting.receive, lasting.send)
-            else:
-                await self._pass(request, decision, scope, receive, send)
+                lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
+                receive, send = lasting.receive, lasting.send
+            additions = cors_headers(request, decision) if door.cors else NOTHING
+            subprotocol = _hide_token(scope, decision) if request.websocket else None
+            begun = False
+
+            async def sending(message: Message) -> None:
+                nonlocal begun
+                if not begun:
+                    begun = True
+                    kind = message["type"]
+                    if kind == "http.response.start":
+                        message = {**message, "headers": additions.to_wire(list(message.get("headers", ())))}
+                    elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
+                        message = {**message, "subprotocol": subprotocol}
+                await send(message)
+
+            try:
+                await self.app(scope, receive, sending)
+            except Refused as refused:
+                if begun:
+                    raise
+                await _answer(door.refused(request, decision, refused), scope, send)
         finally:
             if body is not None:
                 body.close()
+            if lasting is not None:
+                self._watch.leave(lasting)
 
-    async def _pass(self, request: Request, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-        additions = self._door.additions(request, decision)
-        subprotocol = _hide_token(scope, decision) if request.websocket else None
-
-        async def sending(message: Message) -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
-                kind = message["type"]
-                if kind == "http.response.start":
-                    message = {**message, "headers": additions.to_wire(list(message.get("headers", ())))}
-                elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
-                    message = {**message, "subprotocol": subprotocol}
-            await send(message)
-
-        try:
-            await self.app(scope, receive, sending)
-        except Refused as refused:
-            if begun:
-                raise
-            await _answer(self._door.refused(request, decision, refused), scope, send)
+    async def _aside(self, turn: Turn, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is not decided about: open paths, preflights, and whether a widget may render."""
+        if turn is Turn.OPEN:
+            await self.app(scope, receive, send)
+        elif turn is Turn.PREFLIGHT:
+            await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)
+        else:
+            await _answer(self._door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -142,16 +150,6 @@ def _hide_token(scope: Scope, decision: Decision) -> str | None:
             scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
             return place.marker
     return None
-
-
-def _attach(scope: Scope, gate: Gate, decision: Decision) -> None:
-    """Leave the decision where applications look for it. In place: what stands outside still sees the scope."""
-    state = scope.get("state")
-    if state is None:
-        state = scope["state"] = {}
-    state[gate.name] = decision
-    scope["user"] = decision.identity
-    scope["auth"] = Permissions(decision.identity)
 
 
 async def _answer(answer: Answer, scope: Scope, send: Send) -> None:

@@ -159,8 +159,11 @@ class Gate:
         try:
             effect = next(flow)
         except StopIteration as end:  # as nearly always: nothing has to be waited for
-            return self._report(end.value)
-        return self._report(await arun(flow, effect))
+            decision: Decision = end.value
+        else:
+            decision = await arun(flow, effect)
+        self._reporter.decided(decision)
+        return decision
 
     def verify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """Verify a token of `app` (its id, or another name of it), from a socket, a job or another server.

@@ -10,6 +10,7 @@ from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
 from wicket.http.bodies import StreamBody, declared_length
+from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
 from wicket.http.lasting import until_refused
 from wicket.request import Answer, Request
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 Environ = dict[str, Any]
+
+
+_GATED = Turn.GATED
 
 
 class WicketMiddleware:
@@ -61,31 +65,18 @@ class WicketMiddleware:
         """Decide about one request, and pass it on or answer it."""
         request = Request.from_wsgi(environ)
         door = self._door
-        turn = door.turn(request)
-        if turn is Turn.OPEN:
-            return self.app(environ, start_response)
-        if turn is Turn.PREFLIGHT:
-            return send(door.preflight(request, self.gate.admit(request)), environ, start_response)
-        if turn is Turn.QUESTION:
-            return send(door.question(request, self.gate.admit(request, report=True)), environ, start_response)
-        body = body_of(request, environ)
-        decision = self.gate.decide(request, optional=turn is Turn.OPTIONAL)
+        turn = _GATED if door.plain and request.method != "OPTIONS" else door.turn(request)
+        if turn is not _GATED and turn is not Turn.OPTIONAL:
+            return self._aside(turn, request, environ, start_response)
+        body = body_of(request, environ) if request.method != "GET" else None
+        decision = self.gate.decide(request, optional=turn is not _GATED)
         if body is not None and body.begun:
             environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return send(door.refusal(request, decision), environ, start_response)
         attach(environ, self.gate, decision)
-        try:
-            return self._pass(request, decision, environ, start_response)
-        except Refused as refused:
-            return send(door.refused(request, decision, refused), environ, start_response)
-
-    def _pass(
-        self, request: Request, decision: Decision, environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        additions = self._door.additions(request, decision)
-        lasting = False
-        watching = self._door.close_on_expiry
+        additions = cors_headers(request, decision) if door.cors else NOTHING
+        watching, lasting = door.close_on_expiry, False
 
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             nonlocal lasting
@@ -95,8 +86,19 @@ class WicketMiddleware:
             )
             return start_response(status, additions.to_text(headers), *error)
 
-        chunks = self.app(environ, starting)
+        try:
+            chunks = self.app(environ, starting)
+        except Refused as refused:
+            return send(door.refused(request, decision, refused), environ, start_response)
         return until_refused(self.gate, decision, chunks) if lasting else chunks
+
+    def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """What is not decided about: open paths, preflights, and whether a widget may render."""
+        if turn is Turn.OPEN:
+            return self.app(environ, start_response)
+        if turn is Turn.PREFLIGHT:
+            return send(self._door.preflight(request, self.gate.admit(request)), environ, start_response)
+        return send(self._door.question(request, self.gate.admit(request, report=True)), environ, start_response)
 
 
 def body_of(request: Request, environ: Environ) -> StreamBody | None:

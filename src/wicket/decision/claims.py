@@ -28,7 +28,22 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float, issuer: 
     rules = app.rules
     if typ != "JWT" or rules.types:
         _check_type(typ, rules)
-    _check_times(claims, rules, now)
+    expires, issued, skew = claims.get("exp"), claims.get("iat"), rules.skew
+    if expires.__class__ is not int or not 0 <= expires <= LATEST:
+        expires = numeric_date(claims, "exp")
+    starts = numeric_date(claims, "nbf") if "nbf" in claims else None
+    if issued.__class__ is not int or not 0 <= issued <= LATEST:
+        issued = numeric_date(claims, "iat")
+    if expires is None and rules.bounded:
+        raise _missing("exp")
+    if expires is not None and now >= expires + skew:
+        raise invalid_token("expired", claim="exp")
+    if starts is not None and starts > now + skew:
+        raise invalid_token("not_yet_valid", claim="nbf")
+    if issued is not None and issued > now + skew:
+        raise invalid_token("issued_in_future", claim="iat")
+    if expires is not None and rules.bounded:
+        _check_lifetime(expires - (now if issued is None else issued), rules)
     if issuer is not None or app.issuer is not None:
         _check_issuer(claims, issuer if issuer is not None else app.issuer)
     if app.audience or "aud" in claims:
@@ -42,6 +57,13 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float, issuer: 
         _check_strings(claims, rules)
     if rules.particular:
         _check_forms(claims, rules)
+
+
+def _check_lifetime(lifetime: float, rules: Rules) -> None:
+    if rules.max_lifetime is not None and lifetime > rules.max_lifetime:
+        raise invalid_token("lifetime_too_long", claim="exp")
+    if rules.min_lifetime is not None and lifetime < rules.min_lifetime:
+        raise invalid_token("lifetime_too_short", claim="exp")
 
 
 def _check_particulars(claims: Claims, app: App) -> None:
@@ -96,30 +118,6 @@ def _check_type(typ: str | None, rules: Rules) -> None:
             raise invalid_token("wrong_type")
     elif typ is not None and media_type(typ) != "jwt":
         raise invalid_token("wrong_type")
-
-
-def _check_times(claims: Claims, rules: Rules, now: float) -> None:
-    expires, starts, issued = claims.get("exp"), claims.get("nbf"), claims.get("iat")
-    if expires.__class__ is not int or not 0 <= expires <= LATEST:
-        expires = numeric_date(claims, "exp")
-    if "nbf" in claims:
-        starts = numeric_date(claims, "nbf")
-    if issued.__class__ is not int or not 0 <= issued <= LATEST:
-        issued = numeric_date(claims, "iat")
-    if expires is None and rules.bounded:
-        raise _missing("exp")
-    if expires is not None and now >= expires + rules.skew:
-        raise invalid_token("expired", claim="exp")
-    if starts is not None and starts > now + rules.skew:
-        raise invalid_token("not_yet_valid", claim="nbf")
-    if issued is not None and issued > now + rules.skew:
-        raise invalid_token("issued_in_future", claim="iat")
-    if expires is not None and rules.bounded:
-        lifetime = expires - (now if issued is None else issued)
-        if rules.max_lifetime is not None and lifetime > rules.max_lifetime:
-            raise invalid_token("lifetime_too_long", claim="exp")
-        if rules.min_lifetime is not None and lifetime < rules.min_lifetime:
-            raise invalid_token("lifetime_too_short", claim="exp")
 
 
 def _check_issuer(claims: Claims, wanted: str | None) -> None:

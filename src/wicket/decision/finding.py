@@ -69,6 +69,7 @@ class Progress:
     mode: Mode | None = None
     reported: Refusal | None = None
     token_sent: bool = False
+    origin: str | None = None
 
     def __init__(self, house: House, patience: float) -> None:
         self.house = house

@@ -40,6 +40,7 @@ from wicket.sources import AppRef, Cookie
 _log: Final = logging.getLogger("wicket")
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
+_ENFORCE: Final = Mode.ENFORCE
 
 
 @dataclass(slots=True)
@@ -110,7 +111,9 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
             app = yield from find_app(house, way.refs, way)
 
         # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
-        origin = _check_origin(app, request, way)
+        origin = way.origin = request.single("origin")
+        if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
+            _refuse_origin(app, way)
 
         # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
         token, place = token_in(app.holders.first, request)
@@ -143,7 +146,8 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
         log_fault("the decision about a request failed", error)
         return _refuse(request, way, Refusal("internal_error", retry_after=1))
-    return _allow(request, way, identity)
+    enforced = way.reported is None and (house.mode or app.mode) is _ENFORCE
+    return Decision(True, identity, way.reported, enforced, app.id, None, way)
 
 
 def admit(house: House, request: Request) -> Flow:
@@ -155,7 +159,9 @@ def admit(house: House, request: Request) -> Flow:
             way.app = house.only_app
             yield from name_app(house, request, way)
             app = yield from find_app(house, way.refs, way)
-        _check_origin(app, request, way)
+        origin = way.origin = request.single("origin")
+        if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
+            _refuse_origin(app, way)
     except Refused as refused:
         return _refuse(request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
@@ -215,17 +221,14 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
     return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
 
 
-def _check_origin(app: App, request: Request, way: Progress) -> str | None:
-    """The request's origin. Raises `Refused` where the app does not admit it, unless that is only to be reported."""
-    origin = request.single("origin")
-    if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
-        refusal = Refusal("origin_not_allowed")
-        house = way.house
-        way.mode = house.mode or app.origin_mode or app.mode
-        if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
-            raise Refused(refusal)
-        way.reported, way.mode = refusal, None  # only the origin is in log-only: the token is still decided about
-    return origin
+def _refuse_origin(app: App, way: Progress) -> None:
+    """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
+    refusal = Refusal("origin_not_allowed")
+    house = way.house
+    way.mode = house.mode or app.origin_mode or app.mode
+    if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
+        raise Refused(refusal)
+    way.reported, way.mode = refusal, None
 
 
 def _verify_token(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from dataclasses import dataclass, field
 from typing import Final
 
 from wicket.decision.claims import Claims
@@ -20,21 +19,18 @@ from wicket.keys.algorithms import Key
 _KEPT_MEMBERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
 class Signed:
     """A payload whose signature was verified, and its claims, which are only read.
 
     The claims of a payload with many members are not kept: parsed, they can take twenty times its size.
     """
 
-    payload: bytes = field(repr=False)
-    kept: Claims | None = field(repr=False)
+    __slots__ = ("kept", "payload")
 
-    @classmethod
-    def of(cls, payload: bytes, claims: Claims) -> Signed:
-        """What shall be remembered of a verified payload."""
+    def __init__(self, payload: bytes, claims: Claims) -> None:
         members = payload.count(b",") + payload.count(b"{") + payload.count(b"[")
-        return cls(payload, claims if members <= _KEPT_MEMBERS else None)
+        self.payload = payload
+        self.kept = claims if members <= _KEPT_MEMBERS else None
 
     @property
     def claims(self) -> Claims:

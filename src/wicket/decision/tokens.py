@@ -48,7 +48,8 @@ class UnverifiedToken:
         return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
 
 
-_HEADERS: Final[dict[str, Header]] = {}
+HEADERS: Final[dict[str, Header]] = {}
+"""The headers that were read before, by their segment: issuers send one header for years."""
 
 
 def malformed(detail: str = "") -> Refused:
@@ -66,22 +67,17 @@ def read_token(text: str, max_bytes: int) -> UnverifiedToken:
     segment, payload, signature = match.groups()
     if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
         raise malformed()
-    header = _HEADERS.get(segment) or _read_and_keep(segment)
+    header = HEADERS.get(segment) or _read_and_keep(segment)
     return UnverifiedToken(text, header, payload, signature)
 
 
-def known_header(text: str) -> Header | None:
-    """The header of a token that begins like one that was read before; None for any other."""
-    return _HEADERS.get(text.partition(".")[0])
-
-
 def _read_and_keep(segment: str) -> Header:
-    """Issuers send one header for years. What is kept is text that anybody may send, and is bounded."""
+    """What is kept is text that anybody may send, and is bounded."""
     header = read_header(segment)
     if len(segment) <= _KEPT_LENGTH:
-        if len(_HEADERS) >= _KEPT_HEADERS:
-            _HEADERS.clear()
-        _HEADERS[segment] = header
+        if len(HEADERS) >= _KEPT_HEADERS:
+            HEADERS.clear()
+        HEADERS[segment] = header
     return header
 
 

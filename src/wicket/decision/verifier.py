@@ -7,7 +7,7 @@ from wicket.decision.choice import Choice
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
-from wicket.decision.tokens import UnverifiedToken, decode, known_header, read_object
+from wicket.decision.tokens import HEADERS, UnverifiedToken, decode, read_object
 from wicket.errors import Refused, invalid_token
 from wicket.keys.algorithms import Key
 
@@ -18,17 +18,14 @@ def recognise(app: App, text: str, memory: SignatureMemory, now: float) -> Verif
     The key is chosen anew, and the claims are held against the rules. None where the token is not remembered, or its
     key is one of a remote set: then it goes the whole way. Raises `Refused` as `identify` does.
     """
-    header = known_header(text)
+    header = HEADERS.get(text.partition(".")[0])
     if header is None or len(text) > app.rules.max_token_bytes:
         return None
-    algorithm = header.algorithm
-    keys = app.keyring.select(algorithm, header.kid)
+    keys = app.keyring.select(header.algorithm, header.kid)
     for key in keys:
-        signed = memory.recall(app.id, memory.key(app.id, algorithm, key, text))
+        signed = memory.recall(app.id, memory.key(app.id, header.algorithm, key, text))
         if signed is not None:
-            if len(keys) > 1:
-                key = _owner(app, keys, key, signed)
-            return identify(app, header.typ, signed, key, now)
+            return identify(app, header.typ, signed, key if len(keys) == 1 else _owner(app, keys, key, signed), now)
     return None
 
 
@@ -50,7 +47,7 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
     for key, name in named:
         if key.verify(algorithm, message, signature):
             payload = decode(token.payload)
-            signed = Signed.of(payload, read_object(payload))
+            signed = Signed(payload, read_object(payload))
             memory.remember(app.id, name, token.text, signed)
             return signed, _owner(app, keys, key, signed)
     raise Refused(choice.trouble) if choice.trouble is not None else invalid_token("bad_signature")
@@ -67,7 +64,7 @@ def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
 
 def identify(app: App, typ: str | None, signed: Signed, key: Key, now: float) -> VerifiedIdentity:
     """The user that a signed token names, if its claims hold now and it is not revoked. Raises `Refused`."""
-    claims = signed.claims
+    claims = signed.kept if signed.kept is not None else signed.claims
     check_claims(claims, typ, app, now, key.issuer)
     user_id, claim = read_user_id(claims, app.rules)
     if app.revocations.any and is_revoked(claims, user_id, app):

@@ -10,6 +10,7 @@ import functools
 import re
 from typing import Final
 
+from wicket.app import App
 from wicket.decision.flow import Decision
 from wicket.gate import Gate
 from wicket.request import Answer, Request
@@ -68,12 +69,14 @@ def cors_headers(request: Request, decision: Decision) -> Additions:
 
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
-    origin = request.header("origin")
+    way = decision.way
+    origin = (way.origin if way is not None else None) or request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
         return _UNREADABLE
-    app = decision.app
-    return _additions(origin, app is not None and app.holders.cookies != () and app.origin_policy.allows(origin))
+    app = way.app if way is not None else None
+    cookies = isinstance(app, App) and app.holders.cookies != () and app.origin_policy.allows(origin)
+    return _additions(origin, cookies)
 
 
 @functools.lru_cache(maxsize=1024)

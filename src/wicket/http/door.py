@@ -53,13 +53,11 @@ class Door:
         self.close_on_expiry = close_on_expiry
         self._question = origin_question
         self._paths = Paths(only, exempt, optional)
-        self._plain = self._paths.everything and origin_question is None
+        self.plain = self._paths.everything and origin_question is None
         self._own = own_headers(gate)
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
-        if self._plain and request.method != "OPTIONS":
-            return Turn.GATED
         access = self._paths.access(request.path)
         if access is Access.OPEN:
             return Turn.OPEN

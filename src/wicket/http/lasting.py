@@ -112,20 +112,27 @@ class Watch:
         self._gate = gate
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Round] = weakref.WeakKeyDictionary()
 
-    @contextlib.contextmanager
-    def over(self, lasting: Lasting) -> Iterator[None]:
-        """Look after a connection meanwhile. Raises `WicketError` in another event loop than asyncio's."""
+    def over(
+        self,
+        decision: Decision,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+        *,
+        websocket: bool,
+    ) -> Lasting:
+        """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
-        rounds = self._loops.setdefault(loop, _Round(self._gate))
-        rounds.add(lasting)
-        try:
-            yield
-        finally:
-            rounds.remove(lasting)
-            lasting.end()
+        lasting = Lasting(decision, receive, send, websocket=websocket)
+        self._loops.setdefault(loop, _Round(self._gate)).add(lasting)
+        return lasting
+
+    def leave(self, lasting: Lasting) -> None:
+        """The application is done with it."""
+        self._loops[asyncio.get_running_loop()].remove(lasting)
+        lasting.end()
 
 
 class _Round:
