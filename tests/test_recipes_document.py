@@ -1,4 +1,4 @@
-"""docs/recipes.md shows the code that examples/recipes.py runs, and says of each vendor what is known and what is not."""
+"""docs/recipes.md shows the code that examples/recipes.py runs, and says what is known of each vendor."""
 
 from __future__ import annotations
 
