@@ -24,6 +24,17 @@ PRINTS = {
         "wrong key-set URL 401 config_invalid",
     ],
     "log_only_rollout.py": ["would refuse: 1 x invalid_token expired", "old   -> 401 invalid_token"],
+    "recipes.py": [
+        "intercom           200 7 by user_id, jwt",
+        "intercom, by hash  200 7 by user_id, identity_hash",
+        "zendesk            200 7 by external_id, jwt",
+        "canny              200 7 by id, jwt",
+        "chatwoot           200 7 by identifier, identity_hash",
+        "knock              200 7 by sub, jwt",
+        "pylon              200 ada@acme.com by email, identity_hash",
+        "novu               200 7 by subscriberId, identity_hash",
+        "help scout         200 ada@acme.com by email, identity_hash",
+    ],
     "own_database.py": ["app-2718:user-1      (1 look-ups", "broken    -> config_invalid", "nobody    -> unknown_app"],
 }
 

@@ -32,6 +32,7 @@ class Rules:
     `required` are claims that must be there; `user_id` are the claims that may give the user's id, in order, at
     least one of which must; `app_claim` must equal the app's id; `types` are the `typ` values admitted (RFC 8725
     section 3.11): with none, `JWT` or no `typ`. `fixed` are claims with the one value they must have.
+    `key_id_required`: the token's header must say by its `kid` which key signed it, or no key is tried.
     `attributes_claim` holds the user's attributes as an object (without it they are all claims that have no other
     meaning); its JSON may have at most `max_attributes_bytes`, and only texts as values where `text_attributes` is
     set. `companies_claim` holds a list of objects, each with an `id` and a `name`. `scopes_claim` holds the scopes,
@@ -47,6 +48,7 @@ class Rules:
     max_lifetime: float | None = None
     skew: float = 30.0
     types: frozenset[str] = frozenset()
+    key_id_required: bool = False
     fixed: Mapping[str, str | int | bool] = field(default_factory=dict)
     attributes_claim: str | None = None
     max_attributes_bytes: int | None = None
@@ -82,7 +84,7 @@ class Rules:
                 continue
             if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
                 problems.add(f"rules.{name}", "must be a number, and not negative")
-        for name in ("integer_user_id", "text_attributes"):
+        for name in ("integer_user_id", "key_id_required", "text_attributes"):
             if not isinstance(getattr(self, name), bool):
                 problems.add(f"rules.{name}", "must be true or false")
         if not isinstance(self.fixed, Mapping) or not all(

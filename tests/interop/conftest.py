@@ -40,7 +40,7 @@ def installed(wanted: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def elsewhere(node: str) -> SignedElsewhere:
-    """Every token of `orders`, signed by one run of sign.js."""
+    """Every token and hash of `orders`, signed by one run of sign.js."""
     order = json.dumps({"orders": [{"name": name, **each} for name, each in ORDERS.items()], "keys": KEYS})
     done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()

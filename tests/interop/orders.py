@@ -1,4 +1,4 @@
-"""What is ordered from the signers: for each vendor one token as its document has it, and one per broken rule."""
+"""What is ordered from the signers: for each vendor a token or hash as its document has it, and one per broken rule."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ NOW: Final = int(time.time())
 
 HISSUNO_SECRET: Final = "sk_live_" + hashlib.sha256(b"a project of these tests").hexdigest()[:32]
 FEATUREBASE_SECRET: Final = "fb-jwt-7c1e0a5e4d0b4a0f9f6b2d8c"
+FEATUREBASE_IV: Final = "iv_7f2a9c41d8e35b60c1f4a7d2e9b83605"
+FEATUREBASE_COMPANY_IV: Final = "ivc_0b6d3f8e2a915c74d7e0b3a6f9c28415"
 USERZ_HEX: Final = "9f1d4c6b8a70e2534f0c1b2a3948576655443322110ffeeddccbbaa998877661"
 USERZ_BASE64: Final = "nx1Ma4pw4lNPDBsqOUhXZlVEMyIRD/7t3Mu6qZiHdmE="  # the same 32 bytes
 USERZ_APP: Final = "65fa1f3e8a1e5f2d9c1a5c01"
@@ -119,6 +121,25 @@ FEATUREBASE: Final = {
     "featurebase: unsigned": {"by": "unsigned", "payload": TOKEN_DATA},
 }
 
+
+def _hash(identifier: str, secret: str = FEATUREBASE_IV, **more: Any) -> dict[str, Any]:
+    return {"by": "hash", "identifier": identifier, "secretKey": secret, **more}
+
+
+FEATUREBASE_HASHES: Final = {
+    "hash": _hash("ada@acme.com"),
+    "hash: another secret": _hash("ada@acme.com", "iv_of-another-organisation-altogether"),
+    "hash: the token's secret": _hash("ada@acme.com", FEATUREBASE_SECRET),
+    "hash: another user": _hash("eve@acme.com"),
+    "hash: another identifier": _hash("user-1"),
+    "hash: a blank behind the address": _hash("ada@acme.com "),
+    "hash: capital letters in the address": _hash("Ada@Acme.com"),
+    "hash: base64": _hash("ada@acme.com", digest="base64"),
+    "hash: SHA-1": _hash("ada@acme.com", algorithm="sha1"),
+    "hash: a company": _hash("123", FEATUREBASE_COMPANY_IV),
+    "hash: a company by the user's secret": _hash("123"),
+}
+
 USERZ: Final = {
     "userz": _userz(),
     "userz: base64": _userz(secret=USERZ_BASE64, encoding="base64"),
@@ -169,4 +190,10 @@ GETUSERFEEDBACK: Final = {
     "issuer: unsigned": {"by": "unsigned", "payload": ISSUER_PAYLOAD},
 }
 
-ORDERS: Final[dict[str, dict[str, Any]]] = {**HISSUNO, **FEATUREBASE, **USERZ, **GETUSERFEEDBACK}
+ORDERS: Final[dict[str, dict[str, Any]]] = {
+    **HISSUNO,
+    **FEATUREBASE,
+    **FEATUREBASE_HASHES,
+    **USERZ,
+    **GETUSERFEEDBACK,
+}

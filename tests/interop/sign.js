@@ -1,4 +1,4 @@
-// Signs tokens as the vendors' documents show. Orders in on stdin, tokens out on stdout, both JSON:
+// Signs tokens and hashes as the vendors' documents show. Orders in on stdin, tokens out on stdout, both JSON:
 //
 //   {"orders": [{"name", "by", ...}], "keys": [{"kid", "alg"}]}  ->  {"tokens": {name: token}, "keys": {kid: {jwk, pem}}}
 //
@@ -31,6 +31,11 @@ const signers = {
   // Featurebase, "Transitioning to JWT-Based authentication", Step 2: no expiry
   featurebase({ tokenData, secret, options }) {
     return jwt.sign(tokenData, secret, { algorithm: "HS256", ...options });
+  },
+
+  // Featurebase, "Current Identity Verification (HMAC Hashing)": userHash, and companyHash alike
+  hash({ identifier, secretKey, algorithm, digest }) {
+    return crypto.createHmac(algorithm ?? "sha256", secretKey).update(identifier).digest(digest ?? "hex");
   },
 
   // Userz, "Manual JWT construction": HMAC-SHA256(signingSecret, base64url(header) + "." + base64url(payload))

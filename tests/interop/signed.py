@@ -12,7 +12,7 @@ from wicket import App, Gate, Request, VerifiedIdentity
 
 @dataclass(frozen=True)
 class SignedElsewhere:
-    """Tokens by the name of their order, and the public halves of the issuers' keys by `kid`."""
+    """Tokens and hashes by the name of their order, and the public halves of the issuers' keys by `kid`."""
 
     tokens: dict[str, str] = field(repr=False)
     keys: dict[str, dict[str, Any]]

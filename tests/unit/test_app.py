@@ -218,7 +218,7 @@ def test_two_bounds_must_be_there(name: str) -> None:
     assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number, and not negative"}
 
 
-@pytest.mark.parametrize("name", ["integer_user_id", "text_attributes"])
+@pytest.mark.parametrize("name", ["integer_user_id", "key_id_required", "text_attributes"])
 def test_a_switch_is_true_or_false(name: str) -> None:
     given: dict[str, Any] = {name: 1}
     assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be true or false"}

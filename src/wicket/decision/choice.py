@@ -61,6 +61,8 @@ def choose_keys(
     """
     if not app.keyring.keys and not app.sources:
         raise Refused(Refusal("config_missing"))
+    if app.rules.key_id_required and header.kid is None:
+        raise invalid_token("key_not_found", "The token does not say by a kid which key signed it.")
     keys = list(app.keyring.select(header.algorithm, header.kid))
     if keys and app.sources and signed_by(tuple(keys)):
         return Choice(tuple(keys))  # a key at hand proves the token: no set is waited for

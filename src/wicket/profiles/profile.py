@@ -21,6 +21,7 @@ class RuleChanges(TypedDict, total=False):
     required: Iterable[str]
     optional: Iterable[str]
     types: Iterable[str]
+    key_id_required: bool
     fixed: Mapping[str, str | int | bool]
     user_id: Iterable[str]
     integer_user_id: bool

@@ -21,7 +21,7 @@ from tests.unit.support import (
     segment,
     token,
 )
-from wicket import App, Jwks, PublicKey, Refusal, Revocations, VerifiedIdentity
+from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import read_token
 from wicket.decision.verifier import identify, verify_signature
@@ -173,3 +173,19 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
     assert first.attributes == second.attributes
     assert (second.user_id, second.expires_at) == ("user-1", NOW + 3600)
     assert refused(acme(), text, memory, now=NOW + 4000).reason == "expired"
+
+
+def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
+    lax, strict = (
+        acme(credentials=[secret(id="k1")], rules=Rules(key_id_required=required)) for required in (False, True)
+    )
+    assert verify(lax, token()).user_id == "user-1"
+    assert verify(strict, token(kid="k1")).key_id == "k1"
+    nameless = refused(strict, token())
+    assert (nameless.code, nameless.reason) == ("invalid_token", "key_not_found")
+    assert "kid" in nameless.detail
+
+
+def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
+    app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(key_id_required=True))
+    assert verify(app, token(kid="k2")).key_id is None

@@ -1,0 +1,242 @@
+"""Eight more vendors, each built from `Profile` alone: a token or a hash as its document has it, through the gate.
+
+What is documented of each vendor and what is assumed stands in docs/recipes.md.
+
+Run it:  python examples/recipes.py
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from wicket import (
+    BodyField,
+    Gate,
+    Header,
+    IdentityHash,
+    JsonBody,
+    Profile,
+    PublicKey,
+    PublicKeyBearer,
+    Query,
+    Rules,
+    Secret,
+)
+from wicket.asgi import WicketMiddleware
+from wicket.contrib.starlette import identity_of
+
+# What each customer's dashboard shows. Yours come from where you keep secrets: os.environ["INTERCOM_JWT_SECRET"].
+SECRETS = {
+    name: secrets.token_hex(32)
+    for name in (
+        "intercom jwt",
+        "intercom hash",
+        "zendesk old",
+        "zendesk new",
+        "canny",
+        "chatwoot",
+        "pylon",
+        "novu",
+        "help scout",
+    )
+}
+KNOCK_SIGNING_KEY = rsa.generate_private_key(65537, 2048)
+KNOCK_PUBLIC_KEY = KNOCK_SIGNING_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+# --- Intercom
+
+intercom = Profile(
+    "intercom",
+    rules=Rules(required=frozenset({"user_id"}), user_id=("user_id",)),
+    tokens=(JsonBody("intercom_user_jwt"),),
+    naming=(BodyField("app_id"),),
+    claimed=(JsonBody("user_id"), JsonBody("email")),
+)
+intercom_app = intercom(
+    "tx2p130c",
+    credentials=[Secret.from_text(SECRETS["intercom jwt"])],
+    identity_hash=IdentityHash(
+        secret=Secret.from_text(SECRETS["intercom hash"]), identifier="user_id", proof=JsonBody("user_hash")
+    ),
+)
+
+# --- Zendesk
+
+zendesk = Profile(
+    "zendesk",
+    rules=Rules(
+        required=frozenset({"external_id", "scope"}),
+        user_id=("external_id",),
+        fixed={"scope": "user"},
+        types=frozenset({"JWT"}),
+        key_id_required=True,
+    ),
+    naming=(Query("key"),),
+)
+zendesk_app = zendesk(
+    "a1b2c3d4-messenger",
+    credentials=[
+        Secret.from_text(SECRETS["zendesk old"], id="app_5f0c2b"),
+        Secret.from_text(SECRETS["zendesk new"], id="app_66ad91"),
+    ],
+)
+
+# --- Canny
+
+canny = Profile(
+    "canny",
+    rules=Rules(required=frozenset({"id", "email", "name"}), user_id=("id",), companies_claim="companies"),
+    tokens=(Query("ssoToken"), JsonBody("ssoToken")),
+    naming=(Query("companyID"), BodyField("companyID")),
+)
+canny_app = canny("5a0e1f", credentials=[Secret.from_text(SECRETS["canny"])])
+
+# --- Chatwoot
+
+chatwoot = Profile(
+    "chatwoot",
+    tokens=(),
+    naming=(Query("website_token"), BodyField("website_token")),
+    claimed=(JsonBody("identifier"),),
+)
+chatwoot_app = chatwoot(
+    "website-token-of-acme",
+    identity_hash=IdentityHash(
+        secret=Secret.from_text(SECRETS["chatwoot"]), identifier="identifier", proof=JsonBody("identifier_hash")
+    ),
+)
+
+# --- Knock
+
+knock = Profile(
+    "knock",
+    rules=Rules(required=frozenset({"sub", "iat", "exp"})),
+    tokens=(Header("X-Knock-User-Token"),),
+    naming=(PublicKeyBearer(prefix="pk_"),),
+)
+knock_app = knock(
+    "acme-production",
+    public_key="pk_acme",
+    credentials=[PublicKey.from_pem(KNOCK_PUBLIC_KEY, algorithms=["RS256"])],
+)
+
+# --- Pylon
+
+pylon = Profile("pylon", tokens=(), naming=(BodyField("app_id"),), claimed=(JsonBody("email"),))
+pylon_app = pylon(
+    "3f7c9a52-pylon",
+    identity_hash=IdentityHash(
+        secret=Secret.from_hex(SECRETS["pylon"]), identifier="email", proof=JsonBody("email_hash")
+    ),
+)
+
+# --- Novu
+
+novu = Profile("novu", tokens=(), naming=(BodyField("applicationIdentifier"),), claimed=(JsonBody("subscriberId"),))
+novu_app = novu(
+    "novu-application-of-acme",
+    identity_hash=IdentityHash(
+        secret=Secret.from_text(SECRETS["novu"]), identifier="subscriberId", proof=JsonBody("subscriberHash")
+    ),
+)
+
+# --- Help Scout
+
+help_scout = Profile("help-scout", tokens=(), naming=(BodyField("beaconId"),), claimed=(JsonBody("email"),))
+help_scout_app = help_scout(
+    "beacon-of-acme",
+    identity_hash=IdentityHash(
+        secret=Secret.from_text(SECRETS["help scout"]), identifier="email", proof=JsonBody("signature")
+    ),
+)
+
+# --- and a request of each
+
+
+APPS = [intercom_app, zendesk_app, canny_app, chatwoot_app, knock_app, pylon_app, novu_app, help_scout_app]
+
+
+async def boot(request: Request) -> JSONResponse:
+    identity = identity_of(request)
+    return JSONResponse(f"{identity.user_id} by {identity.user_id_claim}, {identity.method}")
+
+
+def hash_of(key: bytes, identifier: str) -> str:
+    return hmac.new(key, identifier.encode(), hashlib.sha256).hexdigest()
+
+
+def requests() -> dict[str, dict[str, Any]]:
+    """What each vendor's widget would send, signed as its customer's backend signs."""
+    now = int(time.time())
+    ada = {"name": "Ada", "email": "ada@acme.com"}
+    text = {name: secret.encode() for name, secret in SECRETS.items()}
+    return {
+        "intercom": {
+            "json": {"app_id": "tx2p130c", "intercom_user_jwt": jwt.encode({"user_id": "7"}, text["intercom jwt"])}
+        },
+        "intercom, by hash": {
+            "json": {"app_id": "tx2p130c", "user_id": "7", "user_hash": hash_of(text["intercom hash"], "7")}
+        },
+        "zendesk": {
+            "params": {"key": "a1b2c3d4-messenger"},
+            "headers": {
+                "Authorization": "Bearer "
+                + jwt.encode({"external_id": "7", "scope": "user"}, text["zendesk new"], headers={"kid": "app_66ad91"})
+            },
+        },
+        "canny": {"params": {"companyID": "5a0e1f", "ssoToken": jwt.encode({"id": "7", **ada}, text["canny"])}},
+        "chatwoot": {
+            "params": {"website_token": "website-token-of-acme"},
+            "json": {"identifier": "7", "identifier_hash": hash_of(text["chatwoot"], "7")},
+        },
+        "knock": {
+            "headers": {
+                "Authorization": "Bearer pk_acme",
+                "X-Knock-User-Token": jwt.encode({"sub": "7", "iat": now, "exp": now + 60}, KNOCK_SIGNING_KEY, "RS256"),
+            }
+        },
+        "pylon": {
+            "json": {
+                "app_id": "3f7c9a52-pylon",
+                **ada,
+                "email_hash": hash_of(bytes.fromhex(SECRETS["pylon"]), ada["email"]),
+            }
+        },
+        "novu": {
+            "json": {
+                "applicationIdentifier": "novu-application-of-acme",
+                "subscriberId": "7",
+                "subscriberHash": hash_of(text["novu"], "7"),
+            }
+        },
+        "help scout": {
+            "json": {"beaconId": "beacon-of-acme", **ada, "signature": hash_of(text["help scout"], ada["email"])}
+        },
+    }
+
+
+def main() -> None:
+    logging.getLogger("wicket").setLevel(logging.CRITICAL)
+    door = Middleware(WicketMiddleware, gate=Gate(APPS))
+    client = TestClient(Starlette(routes=[Route("/boot", boot, methods=["POST"])], middleware=[door]))
+    for vendor, request in requests().items():
+        response = client.post("/boot", **request)
+        print(f"{vendor:18}", response.status_code, response.json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""What each vendor's widget sends, where its document has it sent, through both doors: accepted, or refused with why.
+
+The modules beside this one try every rule at the gate; here the same tokens arrive as a browser brings them, and the
+gate has a second app of the vendor, so that a request must name its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from tests.boot import DOORS, Boot, Door
+from tests.interop import test_featurebase, test_getuserfeedback, test_hissuno, test_userz
+from tests.interop.orders import (
+    AUDIENCE,
+    FEATUREBASE_COMPANY_IV,
+    FEATUREBASE_HASHES,
+    FEATUREBASE_IV,
+    FEATUREBASE_SECRET,
+    HISSUNO_SECRET,
+    ISSUER,
+    ISSUER_PAYLOAD,
+    TOKEN_DATA,
+    USERZ_APP,
+    USERZ_HEX,
+    USERZ_PAYLOAD,
+)
+from tests.interop.signed import SignedElsewhere
+from wicket import App, CompanyHash, IdentityHash, Jwks, Mode, Secret, profiles
+
+ORIGIN: Final = "https://acme.com"
+OTHER: Final = "3e81c7d05fa2694b" * 2
+USER: Final = {"email": "ada@acme.com", "userId": "user-1", "name": "Ada Lovelace"}
+
+
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest) -> Door:
+    return DOORS[request.param]
+
+
+# --- the vendors: their apps, and where a token rides
+
+
+def hissuno(_: SignedElsewhere, **settings: Any) -> list[App]:
+    return [
+        profiles.hissuno(
+            "proj_acme", credentials=[Secret.from_text(HISSUNO_SECRET)], origins=[ORIGIN, "*.acme.com"], **settings
+        ),
+        profiles.hissuno("proj_globex", credentials=[Secret.from_text("sk_live_" + OTHER)], origins=[ORIGIN]),
+    ]
+
+
+def hissuno_boot(token: str | None = None, *, origin: str = ORIGIN, **members: Any) -> Boot:
+    given = {} if token is None else {"widgetToken": token}
+    return Boot({"projectId": "proj_acme", **given, **members}, headers={"Origin": origin})
+
+
+def featurebase(_: SignedElsewhere, **settings: Any) -> list[App]:
+    hashes = IdentityHash(
+        secret=Secret.from_text(FEATUREBASE_IV),
+        identifier="email",
+        companies=CompanyHash(secret=Secret.from_text(FEATUREBASE_COMPANY_IV)),
+    )
+    secret = Secret.from_text(FEATUREBASE_SECRET, allow_short=True)
+    return [
+        profiles.featurebase("acme", aliases=["acme-org"], credentials=[secret], identity_hash=hashes, **settings),
+        profiles.featurebase("globex", credentials=[Secret.from_text(OTHER)]),
+    ]
+
+
+def featurebase_boot(token: str) -> Boot:
+    return Boot({"appId": "acme", "featurebaseJwt": token, "nonSensitiveAttr1": "non-sensitive-value"})
+
+
+def hash_boot(user_hash: str, **members: Any) -> Boot:
+    return Boot({"appId": "acme", **USER, "userHash": user_hash, "createdAt": "2025-05-06T12:00:00Z", **members})
+
+
+def userz(_: SignedElsewhere, **settings: Any) -> list[App]:
+    return [
+        profiles.userz(USERZ_APP, public_key="pub_acme", credentials=[Secret.from_hex(USERZ_HEX)], **settings),
+        profiles.userz("65fa1f3e8a1e5f2d9c1a5c02", public_key="pub_globex", credentials=[Secret.from_hex(OTHER * 2)]),
+    ]
+
+
+def userz_submission(token: str | None = None, public_key: str = "pub_acme") -> Boot:
+    given = {} if token is None else {"X-Userz-User-Token": token}
+    return Boot({"text": "It works"}, headers={"Authorization": f"Bearer {public_key}", **given})
+
+
+def getuserfeedback(elsewhere: SignedElsewhere, **settings: Any) -> list[App]:
+    keys = [elsewhere.keys[kid]["jwk"] for kid in test_getuserfeedback.ALGORITHMS]
+    other = Jwks.static({"keys": [elsewhere.keys["stranger"]["jwk"]]})
+    return [
+        profiles.getuserfeedback("globex", issuer=ISSUER, credentials=[Jwks.static({"keys": keys})], **settings),
+        profiles.getuserfeedback("initech", issuer="https://id.other.example", credentials=[other]),
+    ]
+
+
+def survey(token: str) -> Boot:
+    # Naming the app keeps a wrong issuer from being a wrong app.
+    return Boot({"survey": 1}, query={"appId": "globex"}, headers={"Authorization": f"Bearer {token}"})
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """One vendor: its apps, the request that carries a token, and what each broken token is refused with."""
+
+    apps: Callable[..., list[App]]
+    boot: Callable[[str], Boot]
+    broken: dict[str, str]
+    status: int = 401
+
+
+VENDORS: Final = {
+    "hissuno": Vendor(hissuno, hissuno_boot, test_hissuno.BROKEN),
+    "featurebase": Vendor(featurebase, featurebase_boot, test_featurebase.BROKEN, status=400),
+    "featurebase, by hash": Vendor(
+        featurebase,
+        hash_boot,
+        {name: "bad_identity_hash" for name in FEATUREBASE_HASHES if name != "hash"},
+        status=400,
+    ),
+    "userz": Vendor(userz, userz_submission, test_userz.BROKEN),
+    "getuserfeedback": Vendor(getuserfeedback, survey, test_getuserfeedback.BROKEN),
+}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "order"), [(name, order) for name, vendor in VENDORS.items() for order in vendor.broken]
+)
+def test_a_broken_rule_is_refused_with_its_code_and_reason(
+    elsewhere: SignedElsewhere, vendor: str, order: str, door: Door
+) -> None:
+    kind = VENDORS[vendor]
+    refusal = door(kind.apps(elsewhere), kind.boot(elsewhere.tokens[order]), None).refusal()
+
+    assert refusal == (kind.status, "invalid_token", kind.broken[order])
+
+
+# --- Hissuno: widgetToken and projectId in the body
+
+
+def test_hissunos_widget_token_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
+    boot = hissuno_boot(elsewhere.tokens["hissuno"], userId="somebody-else", userMetadata={"name": "Eve"})
+    identity = door(hissuno(elsewhere), boot, None).identity()
+
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("proj_acme", "user-1", "userId")
+    assert identity.method == "jwt"
+    assert identity.attributes == {"name": "Ada Lovelace", "email": "ada@acme.com"}
+
+
+@pytest.mark.parametrize(
+    ("members", "origin", "expected"),
+    [
+        ({}, ORIGIN, (401, "missing_token", None)),
+        ({"widgetToken": None, "userId": "user-1"}, ORIGIN, (401, "missing_token", None)),
+        ({"widgetToken": 7}, ORIGIN, (401, "invalid_token", "malformed")),
+        ({"projectId": "proj_nobody"}, ORIGIN, (401, "unknown_app", None)),
+        ({"projectId": None}, ORIGIN, (401, "unknown_app", None)),
+        ({}, "https://acme.com.evil.example", (403, "origin_not_allowed", None)),
+    ],
+    ids=["no token", "a token that is null", "a number", "no such project", "no project", "a blocked origin"],
+)
+def test_hissuno_requires_its_token(
+    elsewhere: SignedElsewhere, members: dict[str, Any], origin: str, expected: tuple[int, str, str | None], door: Door
+) -> None:
+    assert door(hissuno(elsewhere), hissuno_boot(origin=origin, **members), None).refusal() == expected
+
+
+def test_a_token_of_one_hissuno_project_is_none_of_another(elsewhere: SignedElsewhere, door: Door) -> None:
+    boot = hissuno_boot(elsewhere.tokens["hissuno"], projectId="proj_globex")
+
+    assert door(hissuno(elsewhere), boot, None).refusal() == (401, "invalid_token", "bad_signature")
+
+
+def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: SignedElsewhere, door: Door) -> None:
+    lax = hissuno(elsewhere, anonymous=True)
+    answered = door(lax, hissuno_boot(userId="user-1"), None)
+    assert answered.status == 200
+    assert answered.decision is not None
+    assert not answered.decision.identity.verified
+    assert (answered.decision.identity.user_id, answered.decision.claimed) == (None, "user-1")
+
+    blocked = door(lax, hissuno_boot(userId="user-1", origin="https://evil.example"), None)
+    assert blocked.refusal() == (403, "origin_not_allowed", None)
+    expired = door(lax, hissuno_boot(elsewhere.tokens["hissuno: expired"]), None)
+    assert expired.refusal() == (401, "invalid_token", "expired")
+
+
+# --- Featurebase: featurebaseJwt or userHash in the boot body
+
+
+@pytest.mark.parametrize(
+    ("app", "carrier"),
+    [
+        ({"appId": "acme"}, "featurebaseJwt"),
+        ({"organization": "acme-org"}, "featurebaseJwt"),
+        ({"organization": "acme-org"}, "jwtToken"),
+    ],
+    ids=["boot", "identify", "the older name"],
+)
+def test_featurebases_token_rides_in_the_body(
+    elsewhere: SignedElsewhere, app: dict[str, str], carrier: str, door: Door
+) -> None:
+    boot = Boot({**app, carrier: elsewhere.tokens["featurebase"], "nonSensitiveAttr1": "non-sensitive-value"})
+    identity = door(featurebase(elsewhere), boot, None).identity()
+
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "userId")
+    assert identity.method == "jwt"
+    assert identity.companies == TOKEN_DATA["companies"]
+    assert "nonSensitiveAttr1" not in identity.attributes
+
+
+def test_featurebases_user_hash_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
+    company = {"id": "123", "companyHash": elsewhere.tokens["hash: a company"], "name": "Business Inc. 23"}
+    boot = hash_boot(elsewhere.tokens["hash"], companies=[company, {"id": "456", "name": "Not proven"}])
+    identity = door(featurebase(elsewhere), boot, None).identity()
+
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "ada@acme.com", "email")
+    assert identity.method == "identity_hash"
+    assert (identity.attributes, identity.companies) == ({}, [{"id": "123"}])
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"userHash": None},
+        {"email": None},
+        {"userHash": "upper"},
+        {"companies": [{"companyHash": "of the company"}]},
+        {"companies": [{"id": "124", "companyHash": "of the company"}]},
+        {"companies": [{"id": "123", "companyHash": "by the user's secret"}]},
+    ],
+    ids=["no hash", "no address", "upper case", "a company without id", "another company", "the user's secret"],
+)
+def test_half_a_pair_is_refused(elsewhere: SignedElsewhere, members: dict[str, Any], door: Door) -> None:
+    made = elsewhere.tokens
+    hashes = {
+        "of the company": made["hash: a company"],
+        "by the user's secret": made["hash: a company by the user's secret"],
+    }
+    body = dict(members)
+    if body.get("userHash") == "upper":
+        body["userHash"] = made["hash"].upper()
+    if "companies" in body:
+        body["companies"] = [{**each, "companyHash": hashes[each["companyHash"]]} for each in body["companies"]]
+    refusal = door(featurebase(elsewhere), hash_boot(**{"user_hash": made["hash"], **body}), None).refusal()
+
+    assert refusal == (400, "invalid_token", "bad_identity_hash")
+
+
+def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admits_it(
+    elsewhere: SignedElsewhere, door: Door
+) -> None:
+    nobody = Boot({"appId": "acme"})
+    assert door(featurebase(elsewhere), nobody, None).refusal() == (400, "missing_token", None)
+
+    answered = door(featurebase(elsewhere, anonymous=True), Boot({"appId": "acme", **USER}), None)
+    assert answered.decision is not None
+    assert not answered.decision.identity.verified
+    assert answered.decision.claimed == "user-1"
+
+
+# --- Userz: the token in a header of its own, the app by its public key
+
+
+def test_userzs_token_rides_in_its_header(elsewhere: SignedElsewhere, door: Door) -> None:
+    identity = door(userz(elsewhere), userz_submission(elsewhere.tokens["userz"]), None).identity()
+
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == (USERZ_APP, "user-1", "sub")
+    assert identity.method == "jwt"
+    assert identity.attributes == USERZ_PAYLOAD["ctx"]
+
+
+@pytest.mark.parametrize(
+    ("order", "public_key", "expected"),
+    [
+        (None, "pub_acme", (401, "missing_token", None)),
+        ("userz", "pub_nobody", (401, "unknown_app", None)),
+        ("userz", "pub_globex", (401, "invalid_token", "bad_signature")),
+    ],
+    ids=["no token", "no such public key", "another app's public key"],
+)
+def test_userzs_token_is_for_the_app_of_the_public_key(
+    elsewhere: SignedElsewhere,
+    order: str | None,
+    public_key: str,
+    expected: tuple[int, str, str | None],
+    door: Door,
+) -> None:
+    boot = userz_submission(None if order is None else elsewhere.tokens[order], public_key)
+    answered = door(userz(elsewhere), boot, None)
+
+    assert answered.refusal() == expected
+    if expected[1] != "unknown_app":  # nobody knows whose form the answer to no known app should have
+        assert answered.body["error"]["code"] == (expected[2] or expected[1])
+
+
+# --- getuserfeedback: a bearer of the app's own issuer
+
+
+@pytest.mark.parametrize("kid", test_getuserfeedback.ALGORITHMS)
+def test_getuserfeedbacks_token_is_a_bearer_and_names_its_app_by_its_issuer(
+    elsewhere: SignedElsewhere, kid: str, door: Door
+) -> None:
+    boot = Boot({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
+    identity = door(getuserfeedback(elsewhere), boot, None).identity()
+
+    assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("globex", "user_2abc", "sub")
+    assert (identity.method, identity.key_id) == ("jwt", kid)
+    assert identity.claims == ISSUER_PAYLOAD
+    assert identity.claims["aud"] == AUDIENCE
+
+
+def test_getuserfeedbacks_failures_have_its_codes(elsewhere: SignedElsewhere, door: Door) -> None:
+    nothing = Boot({"survey": 1}, query={"appId": "globex"})
+    assert door(getuserfeedback(elsewhere), nothing, None).refusal() == (401, "missing_token", None)
+
+    unset = [profiles.getuserfeedback("globex", issuer=ISSUER)]
+    token = survey(elsewhere.tokens["issuer: rsa-1"])
+    assert door(unset, token, None).refusal() == (401, "config_missing", None)
+
+
+def test_with_security_off_getuserfeedbacks_widget_works_and_failures_are_told(
+    elsewhere: SignedElsewhere, door: Door
+) -> None:
+    off = getuserfeedback(elsewhere, mode=Mode.LOG_ONLY)
+    answered = door(off, survey(elsewhere.tokens["issuer: another audience"]), None)
+
+    assert answered.status == 200
+    assert answered.decision is not None
+    assert not answered.decision.identity.verified
+    assert (answered.decided.code, answered.decided.reason) == ("invalid_token", "wrong_audience")

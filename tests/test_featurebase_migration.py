@@ -1,0 +1,341 @@
+"""Featurebase's move from identity hashes to tokens, step by step: at each step every page still in use gets in.
+
+The vendor keeps one app throughout and changes how it is configured; its customer changes pages and backend at its own
+pace, so old pages meet new configurations. The clock stands at NOW unless a step says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from typing import Any, Final
+
+import jwt
+import pytest
+
+from tests.boot import DOORS, Answered, Boot, Door
+from wicket import App, CompanyHash, ConfigError, Conflict, IdentityHash, Secret, VerifiedIdentity, profiles
+
+NOW: Final = 1_761_000_000
+THE_END: Final = NOW + 90 * 86_400
+
+IV_SECRET: Final = "iv_3f1c0b7a9d5e4826b1c7d3e9f0a25b68"
+COMPANY_SECRET: Final = "ivc_c2b9e6d1f08a47359d1e7b3c5a6f4082"
+JWT_SECRET: Final = "fbjwt_7d2e94b6a1c84f05b3d9e8f7a6c51320"
+
+USER: Final = {"email": "ada@acme.com", "userId": "123456", "name": "Ada Lovelace"}
+
+HASHES: Final = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email")
+HASHES_UNTIL_THE_END: Final = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", until=THE_END)
+TOKENS: Final = [Secret.from_text(JWT_SECRET)]
+
+
+# --- what the customer's backend makes, without any of Wicket
+
+
+def hash_of(identifier: str, secret: str = IV_SECRET) -> str:
+    return hmac.new(secret.encode(), identifier.encode(), hashlib.sha256).hexdigest()
+
+
+def token_of(**claims: Any) -> str:
+    return jwt.encode({**USER, **claims}, JWT_SECRET, algorithm="HS256")
+
+
+# --- what its pages send to boot
+
+
+def boot(**members: Any) -> Boot:
+    return Boot({"appId": "acme", **members})
+
+
+BEFORE: Final = boot(**USER, userHash=hash_of(USER["email"]), createdAt="2025-05-06T12:00:00Z")
+IN_BETWEEN: Final = boot(**USER, userHash=hash_of(USER["email"]), featurebaseJwt=token_of())
+AFTER: Final = boot(featurebaseJwt=token_of(), nonSensitiveAttr1="non-sensitive-value")
+
+
+# --- how the vendor has configured the app at each step
+
+HASH_ONLY: Final = profiles.featurebase("acme", identity_hash=HASHES)
+HASH_OR_TOKEN: Final = profiles.featurebase("acme", credentials=TOKENS, identity_hash=HASHES)
+UNTIL_A_DATE: Final = profiles.featurebase("acme", credentials=TOKENS, identity_hash=HASHES_UNTIL_THE_END)
+TOKEN_ONLY: Final = profiles.featurebase("acme", credentials=TOKENS)
+
+
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest) -> Door:
+    return DOORS[request.param]
+
+
+def passes(answered: Answered, by: str) -> VerifiedIdentity:
+    identity = answered.identity()
+    assert identity.method == by
+    expected = {"jwt": ("123456", "userId"), "identity_hash": ("ada@acme.com", "email")}[by]
+    assert (identity.user_id, identity.user_id_claim) == expected
+    return identity
+
+
+# --- nobody is locked out
+
+STEPS: Final = [
+    ("hash only", HASH_ONLY, NOW, BEFORE, "identity_hash"),
+    ("hash or token", HASH_OR_TOKEN, NOW, BEFORE, "identity_hash"),
+    ("hash or token", HASH_OR_TOKEN, NOW, IN_BETWEEN, "jwt"),
+    ("hash or token", HASH_OR_TOKEN, NOW, AFTER, "jwt"),
+    ("hash until a date", UNTIL_A_DATE, THE_END - 1, BEFORE, "identity_hash"),
+    ("hash until a date", UNTIL_A_DATE, THE_END - 1, IN_BETWEEN, "jwt"),
+    ("hash until a date", UNTIL_A_DATE, THE_END - 1, AFTER, "jwt"),
+    ("past the date", UNTIL_A_DATE, THE_END, IN_BETWEEN, "jwt"),
+    ("past the date", UNTIL_A_DATE, THE_END, AFTER, "jwt"),
+    ("token only", TOKEN_ONLY, THE_END, IN_BETWEEN, "jwt"),
+    ("token only", TOKEN_ONLY, THE_END, AFTER, "jwt"),
+]
+PAGES: Final = {id(BEFORE): "before", id(IN_BETWEEN): "in between", id(AFTER): "after"}
+
+
+@pytest.mark.parametrize(
+    ("app", "now", "page", "by"),
+    [pytest.param(*step, id=f"{name}: {PAGES[id(step[2])]}") for name, *step in STEPS],
+)
+def test_a_page_that_may_still_be_in_use_gets_in(app: App, now: float, page: Boot, by: str, door: Door) -> None:
+    passes(door([app], page, now), by)
+
+
+def test_a_page_with_both_gets_in_before_the_vendor_knows_any_token(door: Door) -> None:
+    """The customer deploys before it pastes its secret: a token is then no proof, and is said to be unconfigured."""
+    assert door([HASH_ONLY], IN_BETWEEN, NOW).refusal() == (400, "config_missing", None)
+
+
+@pytest.mark.parametrize(("app", "now"), [(UNTIL_A_DATE, THE_END), (TOKEN_ONLY, NOW)], ids=["past the date", "none"])
+def test_once_hashes_no_longer_count_one_alone_is_no_proof(app: App, now: float, door: Door) -> None:
+    assert door([app], BEFORE, now).refusal() == (400, "missing_token", None)
+
+
+def test_the_same_user_is_found_again_by_the_address_that_was_hashed(door: Door) -> None:
+    by_hash = door([HASH_OR_TOKEN], BEFORE, NOW).identity()
+    by_token = door([HASH_OR_TOKEN], AFTER, NOW).identity()
+
+    assert by_token.attributes["email"] == by_hash.user_id
+    assert by_hash.identity != by_token.identity, (
+        "an address is no user id: the product links the two, by a signed claim"
+    )
+
+
+def test_a_user_who_is_known_by_address_alone_stays_the_same_user(door: Door) -> None:
+    known = {"email": USER["email"]}
+    token = jwt.encode(known, JWT_SECRET, algorithm="HS256")
+    by_hash = door([HASH_OR_TOKEN], boot(**known, userHash=hash_of(USER["email"])), NOW).identity()
+    by_token = door([HASH_OR_TOKEN], boot(featurebaseJwt=token), NOW).identity()
+
+    assert (by_hash.user_id, by_hash.user_id_claim) == (by_token.user_id, by_token.user_id_claim)
+
+
+def test_the_older_name_of_the_token_and_the_other_name_of_the_app_still_work(door: Door) -> None:
+    app = profiles.featurebase("acme", credentials=TOKENS, identity_hash=HASHES, aliases=["acme-org"])
+    other = profiles.featurebase("globex", credentials=[Secret.from_text(JWT_SECRET[::-1])])
+
+    passes(door([app, other], Boot({"organization": "acme-org", "jwtToken": token_of()}), NOW), "jwt")
+
+
+def test_an_identity_by_hash_ends_when_hashes_do(door: Door) -> None:
+    assert passes(door([UNTIL_A_DATE], BEFORE, NOW), "identity_hash").expires_at == THE_END
+    assert passes(door([HASH_OR_TOKEN], BEFORE, NOW), "identity_hash").expires_at is None
+
+
+# --- cleaning up: "remove userHash generation", while clients still send it
+
+
+@pytest.mark.parametrize(("app", "now"), [(TOKEN_ONLY, NOW), (UNTIL_A_DATE, THE_END)], ids=["removed", "past the date"])
+@pytest.mark.parametrize("left_over", [hash_of("ada@acme.com"), hash_of("ada@acme.com", "iv_rotated"), "", "undefined"])
+def test_what_an_old_client_still_sends_as_user_hash_does_not_matter(
+    app: App, now: float, left_over: str, door: Door
+) -> None:
+    passes(door([app], boot(**USER, userHash=left_over, featurebaseJwt=token_of()), now), "jwt")
+
+
+# --- a request that carries both
+
+
+@pytest.mark.parametrize("app", [HASH_OR_TOKEN, UNTIL_A_DATE], ids=["for good", "until a date"])
+def test_a_token_and_a_hash_of_two_users_are_refused(app: App, door: Door) -> None:
+    other = {**USER, "email": "eve@acme.com", "userHash": hash_of("eve@acme.com")}
+
+    assert door([app], boot(**other, featurebaseJwt=token_of()), NOW).refusal() == (400, "invalid_request", None)
+
+
+def test_a_token_does_not_excuse_a_forged_hash_nor_a_hash_a_forged_token(door: Door) -> None:
+    forged = jwt.encode(USER, IV_SECRET, algorithm="HS256")
+    hashed = {**USER, "userHash": hash_of(USER["email"])}
+
+    assert door([HASH_OR_TOKEN], boot(**hashed, featurebaseJwt=forged), NOW).refusal() == (
+        400,
+        "invalid_token",
+        "bad_signature",
+    )
+    assert door(
+        [HASH_OR_TOKEN], boot(**{**hashed, "userHash": "0" * 64}, featurebaseJwt=token_of()), NOW
+    ).refusal() == (
+        400,
+        "invalid_token",
+        "bad_identity_hash",
+    )
+
+
+# --- half pairs and wrong hashes
+
+HALVES: Final[dict[str, dict[str, Any]]] = {
+    "an address without a hash": {"email": "ada@acme.com"},
+    "a hash without an address": {"userHash": hash_of("ada@acme.com")},
+    "a hash beside the other identifier": {"userId": "123456", "userHash": hash_of("ada@acme.com")},
+    "an empty hash": {**USER, "userHash": ""},
+    "a hash that is null": {**USER, "userHash": None},
+    "the hash of the other identifier": {**USER, "userHash": hash_of("123456")},
+    "another user's hash": {**USER, "userHash": hash_of("eve@acme.com")},
+    "a hash by the token's secret": {**USER, "userHash": hash_of("ada@acme.com", JWT_SECRET)},
+    "the address itself": {**USER, "userHash": "ada@acme.com"},
+    "another spelling of the address": {**USER, "email": "Ada@acme.com", "userHash": hash_of("ada@acme.com")},
+}
+
+
+@pytest.mark.parametrize("app", [HASH_ONLY, HASH_OR_TOKEN, UNTIL_A_DATE], ids=["hash only", "both", "until a date"])
+@pytest.mark.parametrize("half", HALVES)
+def test_half_a_pair_and_a_wrong_hash_are_refused(app: App, half: str, door: Door) -> None:
+    answered = door([app], boot(**HALVES[half]), NOW)
+
+    assert answered.refusal() == (400, "invalid_token", "bad_identity_hash")
+    assert (answered.body["error"], answered.body["reason"]) == ("invalid_token", "bad_identity_hash")
+
+
+def test_the_two_secrets_must_differ() -> None:
+    with pytest.raises(ConfigError, match="two secrets"):
+        profiles.featurebase("acme", credentials=[Secret.from_text(IV_SECRET)], identity_hash=HASHES)
+
+
+# --- companies, each with a hash of its own
+
+COMPANIES: Final = IdentityHash(
+    secret=Secret.from_text(IV_SECRET),
+    identifier="email",
+    companies=CompanyHash(secret=Secret.from_text(COMPANY_SECRET)),
+)
+WITH_COMPANIES: Final = profiles.featurebase("acme", credentials=TOKENS, identity_hash=COMPANIES)
+
+
+def with_companies(*companies: dict[str, Any]) -> Boot:
+    return boot(**USER, userHash=hash_of(USER["email"]), companies=list(companies))
+
+
+def test_a_company_is_proven_by_its_own_hash_and_by_its_id_alone(door: Door) -> None:
+    sent = with_companies(
+        {"id": "123", "companyHash": hash_of("123", COMPANY_SECRET), "monthlySpend": 500},
+        {"id": "456", "name": "Said, and not proven"},
+    )
+    identity = passes(door([WITH_COMPANIES], sent, NOW), "identity_hash")
+
+    assert identity.companies == [{"id": "123"}]
+
+
+@pytest.mark.parametrize(
+    "company",
+    [
+        {"id": "124", "companyHash": hash_of("123", COMPANY_SECRET)},
+        {"id": "123", "companyHash": hash_of("123", IV_SECRET)},
+        {"companyHash": hash_of("123", COMPANY_SECRET)},
+        {"id": 123, "companyHash": hash_of("123", COMPANY_SECRET)},
+    ],
+    ids=["another's", "by the user's secret", "half a pair", "an id that is no text"],
+)
+def test_a_wrong_hash_of_a_company_is_refused(company: dict[str, Any], door: Door) -> None:
+    refused = door([WITH_COMPANIES], with_companies(company), NOW).refusal()
+    assert refused == (400, "invalid_token", "bad_identity_hash")
+
+
+def test_one_secret_for_users_and_companies_is_said_aloud(caplog: pytest.LogCaptureFixture, door: Door) -> None:
+    with pytest.raises(ConfigError, match="same_secret"):
+        IdentityHash(secret=Secret.from_text(IV_SECRET), companies=CompanyHash(secret=Secret.from_text(IV_SECRET)))
+    caplog.set_level(logging.WARNING, "wicket")
+    one = CompanyHash(secret=Secret.from_text(IV_SECRET), same_secret=True)
+    rule = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", companies=one)
+    assert "same_secret" in caplog.text
+
+    app = profiles.featurebase("acme", identity_hash=rule)
+    identity = passes(door([app], with_companies({"id": "123", "companyHash": hash_of("123")}), NOW), "identity_hash")
+    assert identity.companies == [{"id": "123"}]
+
+
+# --- attributes: what is signed, what is stored, what a page merely says
+
+SECURED: Final = profiles.featurebase(
+    "acme",
+    credentials=TOKENS,
+    identity_hash=COMPANIES,
+    protected=["plan", "monthlySpend"],
+    protected_companies=["monthlySpend"],
+)
+
+
+def beside(page: Boot) -> dict[str, Any]:
+    """What the page sent beside its proofs."""
+    assert page.body is not None
+    return {name: value for name, value in page.body.items() if name not in ("appId", "featurebaseJwt", "userHash")}
+
+
+def test_a_signed_attribute_wins_over_what_is_stored_and_over_what_the_page_says(door: Door) -> None:
+    page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", theme="dark")
+    identity = passes(door([SECURED], page, NOW), "jwt")
+
+    merged = identity.with_unsigned(beside(page), stored={"title": "Miss", "theme": "light"})
+    assert merged.attributes == {
+        "email": "ada@acme.com",
+        "name": "Ada Lovelace",
+        "title": "Countess",
+        "theme": "light",
+        "nonSensitiveAttr1": "said",
+    }
+    assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("theme", "light", "stored"))
+
+
+def test_secure_updates_keep_a_page_from_writing_an_attribute_before_and_after_the_move(door: Door) -> None:
+    before = boot(**USER, userHash=hash_of(USER["email"]), plan="Premium", theme="dark")
+    by_hash = passes(door([SECURED], before, NOW), "identity_hash").with_unsigned(beside(before))
+    assert "plan" not in by_hash.attributes
+    assert by_hash.attributes["theme"] == "dark"
+    assert Conflict("plan") in by_hash.conflicts
+
+    after = boot(featurebaseJwt=token_of(), plan="Premium", theme="dark")
+    by_token = passes(door([SECURED], after, NOW), "jwt").with_unsigned(beside(after))
+    assert "plan" not in by_token.attributes
+    assert by_token.conflicts == (Conflict("plan"),)
+
+    signed = boot(featurebaseJwt=token_of(plan="Premium"))
+    assert passes(door([SECURED], signed, NOW), "jwt").with_unsigned({}).attributes["plan"] == "Premium"
+
+
+def test_a_hash_signs_no_attribute_and_no_page_writes_who_the_user_is(door: Door) -> None:
+    identity = passes(door([SECURED], BEFORE, NOW), "identity_hash")
+    assert identity.attributes == {}
+
+    merged = identity.with_unsigned({"userId": "1", "email": "root@acme.com", "name": "Ada"})
+    assert merged.attributes == {"name": "Ada"}
+    assert {conflict.attribute for conflict in merged.conflicts} == {"userId", "email"}
+
+
+def test_a_company_takes_what_is_said_of_it_only_where_that_needs_no_signature(door: Door) -> None:
+    said = {"id": "123", "monthlySpend": 9_999, "industry": "Fintech"}
+    page = with_companies({**said, "companyHash": hash_of("123", COMPANY_SECRET)}, {"id": "456", "name": "Not proven"})
+    identity = passes(door([SECURED], page, NOW), "identity_hash")
+
+    merged = identity.with_unsigned({"companies": [said, {"id": "456", "name": "Not proven"}]})
+    assert merged.companies == [{"id": "123", "industry": "Fintech"}]
+    assert {conflict.attribute for conflict in merged.conflicts} == {"companies[123].monthlySpend", "companies[456]"}
+
+
+def test_a_company_of_the_token_keeps_what_is_signed(door: Door) -> None:
+    signed = {"id": "987654321", "name": "Business Inc. 23", "monthlySpend": 500, "industry": "Fintech"}
+    page = boot(featurebaseJwt=token_of(companies=[signed]), companies=[{"id": "987654321", "monthlySpend": 1}])
+    identity = passes(door([SECURED], page, NOW), "jwt")
+    assert identity.companies == [signed]
+
+    merged = identity.with_unsigned(beside(page))
+    assert merged.companies == [signed]
+    assert merged.conflicts == (Conflict("companies[987654321].monthlySpend", 500, "signed"),)
