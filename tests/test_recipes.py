@@ -365,7 +365,6 @@ def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -
     assert forged.refusal() == (401, "invalid_token", "bad_identity_hash")
 
 
-@pytest.mark.xfail(reason="the identifier of an IdentityHash is protected only where it is one of Rules.user_id too")
 @pytest.mark.parametrize("name", ["chatwoot", "pylon", "novu", "help scout"])
 def test_nothing_unsigned_writes_the_identifier_that_the_hash_proves(name: str) -> None:
     identity = DOORS["wsgi"](APPS, PASSES[name].boot, NOW).identity()

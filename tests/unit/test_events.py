@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.unit.support import acme
-from wicket import AppRef, Decided, Decision, Identity, Outcome, Refusal, VerifiedIdentity
+from wicket import AppRef, Decided, Decision, Gate, Identity, Outcome, Refusal, VerifiedIdentity
 from wicket import events as module
+from wicket.decision.finding import Progress
 from wicket.events import Reporter, short_hash
 
 ALLOWED_BY = acme()
@@ -19,14 +20,20 @@ ALLOWED_BY = acme()
 
 def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
     identity = VerifiedIdentity(ALLOWED_BY, "user-1", "sub", payload=b"{}", checked={}, key_id="k1")
-    return Decision(True, identity, refusal, enforced, app_id, None, True, ALLOWED_BY, AppRef("id", app_id))
+    return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
+
+
+def way_of(ref: AppRef) -> Progress:
+    way = Progress(Gate([ALLOWED_BY])._house, 0.0)
+    way.refs = (ref,)
+    return way
 
 
 def anonymous(
     refusal: Refusal | None = None, *, allowed: bool = True, enforced: bool = True, app_id: str | None = "acme"
 ) -> Decision:
     asked_for = AppRef("id", "the-name-they-sent")
-    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, False, None, asked_for)
+    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, way_of(asked_for))
 
 
 def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
@@ -117,7 +124,7 @@ def test_what_a_hook_raises_is_logged_and_goes_no_further(log: pytest.LogCapture
 def test_a_name_that_is_no_text_is_reported_too() -> None:
     name: Any = 5
     reporter().decided(
-        Decision(False, Identity(None), Refusal("unknown_app"), True, None, asked_for=AppRef("id", name))
+        Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, way_of(AppRef("id", name)))
     )
 
 

@@ -106,7 +106,15 @@ class Identity:
         signed = self.companies if claim is not None and self._signs_companies() else None
         held = {name: value for name, value in self.attributes.items() if name != claim}
         unsigned: object = values
-        return merge(rules, held, signed, stored or {}, values if isinstance(unsigned, Mapping) else {})
+        rule = self._app.identity_hash if self._app is not None else None
+        return merge(
+            rules,
+            held,
+            signed,
+            stored or {},
+            values if isinstance(unsigned, Mapping) else {},
+            identifier=rule.identifier if rule is not None else None,
+        )
 
     def _signs_companies(self) -> bool:
         return False

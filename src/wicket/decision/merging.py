@@ -43,15 +43,19 @@ def merge(
     companies: list[dict[str, Any]] | None,
     stored: Mapping[str, Any],
     unsigned: Mapping[str, Any],
+    *,
+    identifier: str | None = None,
 ) -> Merged:
     """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them.
+
+    `identifier` is the name of what the app's identity hash proves: no attribute that the client may write.
 
     Never raises, whatever the client sent: a company that is no object with an id is a conflict.
     """
     conflicts: list[Conflict] = []
     apart = rules.companies_claim
     own = {*_ALWAYS, *rules.user_id, *rules.fixed}
-    own.update(name for name in (rules.app_claim, rules.scopes_claim) if name is not None)
+    own.update(name for name in (rules.app_claim, rules.scopes_claim, identifier) if name is not None)
     protected = rules.protected if "*" in rules.protected else rules.protected | own
     attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
     merged: list[dict[str, Any]] = []

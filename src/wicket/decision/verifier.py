@@ -19,7 +19,10 @@ def recognise(app: App, text: str, memory: SignatureMemory, now: float) -> Verif
     key is one of a remote set: then it goes the whole way. Raises `Refused` as `identify` does.
     """
     header = HEADERS.get(text.partition(".")[0])
-    if header is None or len(text) > app.rules.max_token_bytes:
+    rules = app.rules
+    if header is None or len(text) > rules.max_token_bytes or not text.isascii():
+        return None
+    if rules.key_id_required and header.kid is None:
         return None
     keys = app.keyring.select(header.algorithm, header.kid)
     for key in keys:

@@ -111,13 +111,12 @@ def test_what_a_handler_does_to_the_claims_gives_no_scope_and_no_time() -> None:
 
 def test_permissions_are_authenticated_and_the_scopes() -> None:
     app_scopes = verified({"scope": "write read"}, scopes_claim="scope")
-    assert Permissions.of(app_scopes).scopes == ["authenticated", "read", "write"]
-    assert Permissions.of(Identity("acme")).scopes == []
-    assert Permissions().scopes == []
+    assert Permissions(app_scopes).scopes == ["authenticated", "read", "write"]
+    assert Permissions(Identity("acme")).scopes == []
 
 
 def test_a_scope_named_authenticated_is_not_given_twice() -> None:
     app = App("acme", rules=Rules(scopes_claim="scope"), scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
     identity = VerifiedIdentity(app, "u", "sub", payload=raw, checked=json.loads(raw), key_id=None)
-    assert Permissions.of(identity).scopes == ["authenticated"]
+    assert Permissions(identity).scopes == ["authenticated"]

@@ -141,7 +141,7 @@ def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
 @pytest.mark.parametrize(("members", "kept"), [(1, True), (64, True), (65, False), (1000, False)])
 def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -> None:
     payload, held = payload_of(members)
-    signed = Signed.of(payload, held)
+    signed = Signed(payload, held)
     assert (signed.payload, signed.kept is held) == (payload, kept)
     assert (signed.kept is None) is not kept
     assert signed.claims == held
@@ -150,4 +150,4 @@ def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -
 @pytest.mark.parametrize("nested", [[[]] * 80, [{}] * 80, list(range(80))])
 def test_what_is_nested_in_a_claim_counts_too(nested: object) -> None:
     held = {"a": nested}
-    assert Signed.of(json.dumps(held).encode(), held).kept is None
+    assert Signed(json.dumps(held).encode(), held).kept is None
