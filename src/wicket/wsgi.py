@@ -76,7 +76,7 @@ class WicketMiddleware:
             return send(door.refusal(request, decision), environ, start_response)
         attach(environ, self.gate, decision)
         additions = cors_headers(request, decision) if door.cors else NOTHING
-        watching, lasting = door.close_on_expiry, False
+        watching, lasting = door.close_on_expiry and decision.identity.verified, False
 
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             nonlocal lasting
@@ -87,7 +87,7 @@ class WicketMiddleware:
             return start_response(status, additions.to_text(headers), *error)
 
         try:
-            chunks = self.app(environ, starting)
+            chunks = self.app(environ, starting if door.cors or watching else start_response)
         except Refused as refused:
             return send(door.refused(request, decision, refused), environ, start_response)
         return until_refused(self.gate, decision, chunks) if lasting else chunks

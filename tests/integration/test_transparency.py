@@ -294,7 +294,7 @@ def test_a_wsgi_application_answers_the_server_itself(gate: Gate) -> None:
         return body
 
     environ = environ_of(headers=headers_of("acme"))
-    assert wsgi_door.WicketMiddleware(app, gate)(environ, start_response) is body
+    assert wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, start_response) is body
     assert calls == ["200 Fine", [("X-Own", "yes")], None]
 
 
@@ -329,7 +329,7 @@ def test_a_wsgi_body_that_fails_later_fails_unchanged(gate: Gate) -> None:
 _PREFLIGHT = (("Origin", "https://page.example"), ("Access-Control-Request-Method", "POST"))
 
 
-def test_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
+def test_without_cors_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
     scope = http_scope("/whoami", _PREFLIGHT, method="OPTIONS")
     before = copy.deepcopy(scope)
     seen: list[Scope] = []
@@ -337,12 +337,12 @@ def test_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope)
 
-    run_asgi(asgi_door.WicketMiddleware(app, gate), scope)
+    run_asgi(asgi_door.WicketMiddleware(app, gate, cors=False), scope)
     assert seen[0] is scope
     assert scope == before
 
 
-def test_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
+def test_without_cors_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
     environ = environ_of("/whoami", _PREFLIGHT, method="OPTIONS")
     before = dict(environ)
     seen: list[dict[str, Any]] = []
@@ -351,7 +351,7 @@ def test_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
         seen.append(environ)
         return []
 
-    wsgi_door.WicketMiddleware(app, gate)(environ, lambda *_: print)
+    wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, lambda *_: print)
     assert seen[0] is environ
     assert environ == before
 
@@ -647,7 +647,7 @@ def test_the_application_sees_the_same_answer_with_and_without_a_gate(gate: Gate
     with_gate = TestClient(asgi_door.WicketMiddleware(bare, gate)).get("/", headers=headers)
     without = TestClient(bare).get("/", headers=headers)
     assert with_gate.status_code == without.status_code
-    assert with_gate.headers.multi_items() == without.headers.multi_items()
+    assert with_gate.headers.multi_items() == [*without.headers.multi_items(), ("vary", "Origin")]
     assert with_gate.content == without.content
 
 
@@ -662,4 +662,5 @@ def test_a_wsgi_application_gives_the_same_answer_with_and_without_a_gate(gate: 
         return [b"own"]
 
     with_gate = _answering(wsgi_door.WicketMiddleware(app, gate), environ_of(headers=headers_of("acme")))
-    assert with_gate == _answering(app, environ_of(headers=headers_of("acme")))
+    body, status, headers = _answering(app, environ_of(headers=headers_of("acme")))
+    assert with_gate == (body, status, [*headers, ("Vary", "Origin")])
