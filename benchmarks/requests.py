@@ -11,8 +11,8 @@ from benchmarks.doors import BARE, WICKET, Door
 from benchmarks.measure import Row, interleaved
 from benchmarks.scene import Algorithm
 
-CALLS: Final = 25
-ROUNDS: Final = 150
+CALLS: Final = 200
+ROUNDS: Final = 40
 BOUND: Final = 0.25
 
 _FRAMEWORKS: Final[dict[str, Callable[[Algorithm], tuple[dict[str, Door], list[str]]]]] = {

@@ -12,7 +12,7 @@ from wicket.errors import ConfigError, Problem, Problems, Refusal
 from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential, Jwks, Keyring, KeySource
 from wicket.origins import OriginPolicy
-from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, Holders, NamingPlace, TokenPlace, is_place, shaped
+from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, Header, Holders, NamingPlace, TokenPlace, is_place, shaped
 
 MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
@@ -181,6 +181,7 @@ class App:
     identity_hash: IdentityHash | None
     errors: ErrorBody | None = field(repr=False)
     holders: Holders = field(init=False, repr=False)
+    straight: Bearer | Header | None = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
@@ -281,6 +282,7 @@ class App:
         problems.raise_if_any()
         also = identity_hash.places if identity_hash is not None else ()
         values["holders"] = Holders(values["tokens"], (*values["claimed"], *also))
+        values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -291,6 +293,12 @@ class App:
             *app_refs(self.id, self.public_key, self.hosts, self.issuer),
             *(AppRef("id", alias) for alias in self.aliases),
         )
+
+
+def _only_header(holders: Holders) -> Bearer | Header | None:
+    """The one header that is looked into first for the app's tokens, where it is one."""
+    place = holders.first[0] if len(holders.first) == 1 else None
+    return place if isinstance(place, (Bearer, Header)) else None
 
 
 def _check_hash_secrets(problems: Problems, credentials: Iterable[Any], rule: object) -> None:

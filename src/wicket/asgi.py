@@ -72,16 +72,17 @@ class WicketMiddleware:
             return
         request = Request.from_asgi(scope)
         door, gate = self._door, self.gate
-        turn = _GATED if door.plain and request.method != "OPTIONS" else door.turn(request)
+        reading = scope.get("method") == "GET"  # as nearly always: no preflight, and no body
+        turn = _GATED if reading and door.plain else door.turn(request)
         if turn is not _GATED and turn is not Turn.OPTIONAL:
             await self._aside(turn, request, scope, receive, send)
             return
         body: ReceivedBody | None = None
         lasting: Lasting | None = None
-        if request.method != "GET" and request.unsafe:
+        if not reading and request.unsafe and not request.websocket:
             body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            decision = await gate.adecide(request, optional=turn is not _GATED)
+            decision = gate.at_once(request) or await gate.adecide(request, optional=turn is not _GATED)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return

@@ -34,13 +34,10 @@ def run(flow: Generator[Effect, None, R]) -> R:
         return cast("R", end.value)
 
 
-async def arun(flow: Generator[Effect, None, R], begun: Effect | None = None) -> R:
-    """Run `flow` to its decision; the event loop goes on meanwhile, and whoever hangs up stops no load.
-
-    `begun` is the first effect of a flow that has been started.
-    """
+async def arun(flow: Generator[Effect, None, R]) -> R:
+    """Run `flow` to its decision; the event loop goes on meanwhile, and whoever hangs up stops no load."""
     try:
-        effect = next(flow) if begun is None else begun
+        effect = next(flow)
         while True:
             try:
                 if isinstance(effect, ReadBody):

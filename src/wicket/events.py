@@ -108,6 +108,11 @@ class Reporter:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
         refusal = decision.refusal
         verified = decision.identity.verified
+        if refusal is None and self._on_event is None and not _log.isEnabledFor(logging.DEBUG):  # as nearly always
+            self._pending.append((decision.app_id, "allowed" if verified else "anonymous", None, decision.enforced))
+            if len(self._pending) >= _FOLD_AT:
+                self._fold()
+            return
         code = refusal.code if refusal is not None else None
         key = (
             decision.app_id,
@@ -118,8 +123,6 @@ class Reporter:
         self._pending.append(key)
         if len(self._pending) >= _FOLD_AT:
             self._fold()
-        if self._on_event is None and refusal is None and not _log.isEnabledFor(logging.DEBUG):
-            return
         event = Decided(
             self._gate,
             decision.app_id,

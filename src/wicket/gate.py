@@ -20,6 +20,7 @@ from wicket.decision.effects import Effect
 from wicket.decision.finding import House
 from wicket.decision.flow import Decision, admit, decide, revisit, verify
 from wicket.decision.memory import SignatureMemory
+from wicket.decision.straight import straight
 from wicket.decision.tokens import Header
 from wicket.drivers import arun, run
 from wicket.errors import Problems, Refusal
@@ -151,19 +152,23 @@ class Gate:
 
         `optional` admits requests without a token, whatever the app says; a bad token is still refused.
         """
-        return self._report(run(decide(self._house, request, optional=optional)))
+        found = self.at_once(request)
+        return self._report(run(decide(self._house, request, optional=optional))) if found is None else found
 
     async def adecide(self, request: Request, *, optional: bool = False) -> Decision:
         """As `decide`, without blocking the event loop."""
-        flow = decide(self._house, request, optional=optional)
+        found = self.at_once(request)
+        return self._report(await arun(decide(self._house, request, optional=optional))) if found is None else found
+
+    def at_once(self, request: Request) -> Decision | None:
+        """The decision about an ordinary request of a user who was here before; None where `decide` has to tell."""
         try:
-            effect = next(flow)
-        except StopIteration as end:  # as nearly always: nothing has to be waited for
-            decision: Decision = end.value
-        else:
-            decision = await arun(flow, effect)
-        self._reporter.decided(decision)
-        return decision
+            found = straight(self._house, request)
+        except Exception:  # noqa: BLE001 - whatever stands in the way, the flow says what it means
+            return None
+        if found is not None:
+            self._reporter.decided(found)
+        return found
 
     def verify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """Verify a token of `app` (its id, or another name of it), from a socket, a job or another server.

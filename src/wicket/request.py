@@ -91,8 +91,11 @@ class Request:
     the app's name rides in it; `document` is what was found there, once it has been read.
     """
 
-    __slots__ = ("_held", "_names", "body", "document", "method", "path", "query", "websocket")
-
+    # Every request makes one of these, and few are asked for more than some headers: all else is read when asked for.
+    websocket: bool = False
+    body: Body | None = None
+    document: Members | None = None
+    _scope: Mapping[str, Any]
     _held: Mapping[Any, Any]
     _names: _Names
 
@@ -106,30 +109,21 @@ class Request:
         websocket: bool = False,
         body: bytes | Body | None = None,
     ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.websocket = websocket
-        self.body = HeldBody(body) if isinstance(body, bytes) else body
-        self.document: Members | None = None
+        self._scope = {"method": method, "path": path, "query_string": query.encode("latin-1", "replace")}
         self._names = _PLAIN
         self._held = _collect((name.lower(), value) for name, value in headers)
+        self.websocket = websocket
+        self.body = HeldBody(body) if isinstance(body, bytes) else body
 
     @classmethod
     def from_asgi(cls, scope: MutableMapping[str, Any], body: Body | None = None) -> Request:
         """View an ASGI `http` or `websocket` scope."""
         self = cls.__new__(cls)
-        self.body = body
-        self.document = None
-        self.websocket = scope["type"] == "websocket"
-        self.method = "GET" if self.websocket else scope["method"]
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
-            path = path[len(root) :]
-        self.path = path
-        query = scope.get("query_string")
-        self.query = query.decode("latin-1") if query else ""
+        self._scope = scope
+        if scope["type"] == "websocket":
+            self.websocket = True
+        if body is not None:
+            self.body = body
         pairs = scope["headers"]
         if not isinstance(pairs, (list, tuple)):
             pairs = tuple(pairs)
@@ -147,16 +141,41 @@ class Request:
     def from_wsgi(cls, environ: Mapping[str, Any], body: Body | None = None) -> Request:
         """View a WSGI environ (PEP 3333)."""
         self = cls.__new__(cls)
-        self.body = body
-        self.document = None
-        self.websocket = False
-        self.method = environ["REQUEST_METHOD"]
-        path: str = environ.get("PATH_INFO", "")
-        self.path = path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
-        self.query = environ.get("QUERY_STRING", "")
+        self._scope = self._held = environ
         self._names = _ENVIRON
-        self._held = environ
+        if body is not None:
+            self.body = body
         return self
+
+    @property
+    def method(self) -> str:
+        """The method; `GET` for a handshake."""
+        if self.websocket:
+            return "GET"
+        method: str = self._scope["REQUEST_METHOD" if self._names is _ENVIRON else "method"]
+        return method
+
+    @property
+    def path(self) -> str:
+        """The path as the application routes on it, decoded, without the prefix under which that is mounted."""
+        scope = self._scope
+        if self._names is _ENVIRON:
+            raw: str = scope.get("PATH_INFO", "")
+            return raw if raw.isascii() else raw.encode("latin-1", "replace").decode("utf-8", "replace")
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            path = path[len(root) :]
+        return path
+
+    @property
+    def query(self) -> str:
+        """The query as it was sent, without the question mark."""
+        if self._names is _ENVIRON:
+            text: str = self._scope.get("QUERY_STRING", "")
+            return text
+        raw: bytes = self._scope.get("query_string") or b""
+        return raw.decode("latin-1")
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""

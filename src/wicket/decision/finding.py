@@ -44,6 +44,7 @@ class House:
     in_body: tuple[NamingPlace, ...] = field(init=False)
     name_types: frozenset[str] = field(init=False)
     patience: float = field(init=False)
+    ways: dict[str, Progress] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
@@ -51,6 +52,14 @@ class House:
         object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
         object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
         object.__setattr__(self, "name_types", body_types(self.naming))
+
+    def straight_way(self, app: App) -> Progress:
+        """How far a request of this app has come that went straight to its end; nobody changes it."""
+        way = self.ways.get(app.id)
+        if way is None or way.app is not app:
+            way = self.ways[app.id] = Progress(self, self.patience)
+            way.app, way.token_sent = app, True
+        return way
 
     def mode_of(self, app: App | BrokenApp | None) -> Mode:
         """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""

@@ -31,7 +31,7 @@ from wicket.decision.finding import (
 from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import malformed, read_token
-from wicket.decision.verifier import identify, recognise, verify_signature
+from wicket.decision.verifier import identify, verify_signature
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.keys.algorithms import Key
 from wicket.request import Request
@@ -40,7 +40,6 @@ from wicket.sources import AppRef, Cookie
 _log: Final = logging.getLogger("wicket")
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
-_ENFORCE: Final = Mode.ENFORCE
 
 
 @dataclass(slots=True)
@@ -135,10 +134,8 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
             raise Refused(Refusal("origin_not_allowed", detail=detail))
 
         # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
-        identity = recognise(app, token, house.memory, house.clock())
-        if identity is None:
-            enforced = house.mode_of(app) is Mode.ENFORCE
-            identity = yield from _verify_token(house, app, token, way, enforced=enforced)
+        enforced = house.mode_of(app) is Mode.ENFORCE
+        identity = yield from _verify_token(house, app, token, way, enforced=enforced)
         if app.identity_hash is not None:
             check_agreement(app, request, identity, house.clock())
     except Refused as refused:
@@ -146,8 +143,7 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
         log_fault("the decision about a request failed", error)
         return _refuse(request, way, Refusal("internal_error", retry_after=1))
-    enforced = way.reported is None and (house.mode or app.mode) is _ENFORCE
-    return Decision(True, identity, way.reported, enforced, app.id, None, way)
+    return _allow(request, way, identity)
 
 
 def admit(house: House, request: Request) -> Flow:
@@ -183,9 +179,7 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
             raise Refused(_MISSING_TOKEN)
         if not isinstance(token, str):
             raise malformed("The token is not a string.")
-        identity = recognise(app, token, house.memory, house.clock()) or (
-            yield from _verify_token(house, app, token, way)
-        )
+        identity = yield from _verify_token(house, app, token, way)
     except Refused as refused:
         refusal = refused.refusal
     except Exception as error:  # noqa: BLE001 - as in decide

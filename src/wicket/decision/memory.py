@@ -1,20 +1,17 @@
 """The signature memory: it remembers that these exact bytes were signed by this exact key, and never a decision.
 
-Origin, times, claims, revocation and mode are evaluated on every request. The key of an entry covers the app, the
-algorithm, the key's material and the whole token, so a key that is gone takes what it signed along. Reads take no
+Origin, times, claims, revocation and mode are evaluated on every request. An entry is found by the app, the algorithm,
+the key's material and the SHA-256 of the whole token, so a key that is gone takes what it signed along. Reads take no
 lock; entries are immutable and never handed out.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import threading
 from typing import Final
 
 from wicket.decision.claims import Claims
 from wicket.decision.tokens import read_object
-from wicket.keys.algorithms import Key
 
 _KEPT_MEMBERS: Final = 64
 
@@ -38,11 +35,8 @@ class Signed:
         return read_object(self.payload) if self.kept is None else self.kept
 
 
-@functools.lru_cache(maxsize=4096)
-def _prefix(app_id: str, algorithm: str, fingerprint: bytes, length: int) -> bytes:
-    """What stands before the token: each part with its length before it, so that no two lists of parts look alike."""
-    parts = (app_id.encode(), algorithm.encode(), fingerprint)
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts) + length.to_bytes(4, "big")
+Name = tuple[str, bytes, bytes]
+"""What was signed by what: the algorithm, the fingerprint of the key's material, SHA-256 of the token."""
 
 
 class SignatureMemory:
@@ -52,7 +46,7 @@ class SignatureMemory:
         self._total = total
         self._per_app = per_app
         self._max_bytes = max_bytes
-        self._entries: dict[str, dict[bytes, Signed]] = {}
+        self._entries: dict[str, dict[Name, Signed]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -63,31 +57,25 @@ class SignatureMemory:
     def __len__(self) -> int:
         return self._count
 
-    @staticmethod
-    def key(app_id: str, algorithm: str, key: Key, token: str) -> bytes:
-        """SHA-256 over the length-prefixed app, algorithm, fingerprint of the key's material, and token."""
-        text = token.encode()
-        return hashlib.sha256(_prefix(app_id, algorithm, key.fingerprint, len(text)) + text).digest()
-
-    def recall(self, app_id: str, key: bytes) -> Signed | None:
-        """What is remembered, if anything."""
+    def recall(self, app_id: str, algorithm: str, fingerprint: bytes, digest: bytes) -> Signed | None:
+        """What is remembered of the token with this SHA-256, if anything is."""
         entries = self._entries.get(app_id)
-        return entries.get(key) if entries is not None else None
+        return entries.get((algorithm, fingerprint, digest)) if entries is not None else None
 
-    def remember(self, app_id: str, key: bytes, token: str, signed: Signed) -> None:
+    def remember(self, app_id: str, name: Name, token: str, signed: Signed) -> None:
         """Remember a verified signature, unless the token is too long to be worth it."""
         if len(token) > self._max_bytes:
             return
         with self._lock:
             entries = self._entries.setdefault(app_id, {})
-            if key in entries:
+            if name in entries:
                 return
             full = self._count >= self._total
             if len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total):
                 self._forget_oldest(app_id)  # an app with more than its share makes room out of its own
             elif full:
                 self._forget_oldest(next(iter(self._entries)))
-            self._entries.setdefault(app_id, entries)[key] = signed
+            self._entries.setdefault(app_id, entries)[name] = signed
             self._count += 1
 
     def forget(self, app_id: str) -> None:

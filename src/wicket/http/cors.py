@@ -47,7 +47,7 @@ class Additions:
     def to_wire(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
         for name, _ in headers:
-            if name.lower() in _WATCHED_WIRE:
+            if name in _WATCHED_WIRE:  # ASGI has names in lower case
                 texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
                 return [*headers, *Additions(*self._lacking(texts)).wire]
         return [*headers, *self.wire]
