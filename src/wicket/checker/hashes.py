@@ -164,14 +164,14 @@ def _pair_findings(pair: Pair) -> Iterator[Finding]:
         detail = f"{pair.what} is spelled in {_SPELLED[spelling]}, and this app takes {_EXPECTED[pair.encoding]}."
         yield Finding("hash_encoding", detail, _EXPECTED[pair.encoding], _SPELLED[spelling])
     explained = _explain(pair, digest)
-    if explained is None:
+    if explained is not None:
+        yield from explained
+    elif pair.value is not None:
         detail = (
             f"{pair.what} is of nothing that was sent with it, with no secret of this app in any spelling: it was made "
             "with another secret, or of another value."
         )
         yield Finding("bad_identity_hash", detail, f"the HMAC-SHA256 of {pair.identifier}", "another hash")
-    else:
-        yield from explained
 
 
 def _explain(pair: Pair, digest: bytes) -> list[Finding] | None:

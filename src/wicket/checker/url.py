@@ -46,7 +46,7 @@ def diagnose_url(
 
     The token rides in `header`. The findings say which CORS headers are missing, and so why a page's script sees an
     opaque failure instead of a 401 that it can read. `timeout` is in seconds, for each operation of a socket;
-    `ssl_context` is for authorities of one's own. Blocks. It dials whatever it is given: let no stranger choose the URL.
+    `ssl_context` is for authorities of one's own. Blocks. It dials whatever it is given: let no stranger choose it.
 
     Raises `ConfigError` for what is no http or https URL, no origin, or no header's name.
     """
@@ -64,9 +64,11 @@ def diagnose_url(
     )
     token = f"Bearer {_BAD_TOKEN}" if header.lower() == "authorization" else _BAD_TOKEN
     answer = _ask(parts, "GET", {"Origin": origin, header: token}, timeout, ssl_context)
-    about_preflight = [_unreachable(preflight)] if isinstance(preflight, str) else [
-        *_preflight_findings(preflight, origin, header.lower())
-    ]
+    about_preflight = (
+        [_unreachable(preflight)]
+        if isinstance(preflight, str)
+        else [*_preflight_findings(preflight, origin, header.lower())]
+    )
     about_answer = [_unreachable(answer)] if isinstance(answer, str) else [*_answer_findings(answer, origin)]
     findings = tuple(dict.fromkeys((*about_preflight, *about_answer)))
     steps = (
@@ -145,8 +147,8 @@ def _preflight_findings(got: _Answer, origin: str, header: str) -> Iterator[Find
     if not 200 <= got.status < 300:
         detail = (
             f"The preflight is refused with {status}: a browser sends it without a token, so it must be answered "
-            "before any check. Put the CORS middleware outside the gate, or let Wicket answer it (cors=True); if it does, the "
-            "app does not admit this origin."
+            "before any check. Put the CORS middleware outside the gate, or let Wicket answer it (cors=True); if it "
+            "does, the app does not admit this origin."
         )
         yield Finding("preflight_behind_gate", detail, "2xx", status)
     yield from _origin_findings(got, origin, "preflight_without_cors", "The answer to the preflight")
