@@ -26,7 +26,7 @@ from wicket.jwks.outcome import FetchFailed
 from wicket.keys.algorithms import Key, expand
 from wicket.keys.keyset import KeySource
 from wicket.request import Request
-from wicket.sources import AppRef, Header, Query, TokenPlace
+from wicket.sources import AppRef, BodyField, Header, Query, TokenPlace
 
 R = TypeVar("R")
 
@@ -160,7 +160,10 @@ def _decide(house: House, app: App, token: str | None, sent: Mapping[str, Any] |
     places: tuple[TokenPlace, ...] = app.tokens if token is None else (_Given(token),)
     only = replace(app, tokens=places, anonymous=False, require_origin=app.require_origin and origin is not None)
     alone = replace(house, apps={}, only_app=only, registry=None, naming=(), mode=Mode.ENFORCE)
-    return run(decide(alone, _request_of(app, sent, origin)))
+    request = _request_of(app, sent, origin)
+    if token is not None and (app.holders.in_body or any(isinstance(place, BodyField) for place in app.naming)):
+        request.document = read_document(body_of(sent))  # the gate would have read it, for the token or the app's name
+    return run(decide(alone, request))
 
 
 def _request_of(app: App, sent: Mapping[str, Any] | None, origin: str | None) -> Request:
@@ -174,7 +177,7 @@ def _request_of(app: App, sent: Mapping[str, Any] | None, origin: str | None) ->
     if origin is not None:
         headers.append(("origin", origin))
     query: dict[str, str] = {}
-    held = {name.lower(): value for name, value in (sent or {}).items() if isinstance(value, str)}
+    held = {str(name).lower(): value for name, value in (sent or {}).items() if isinstance(value, str)}
     for place in _places(app):
         value = held.get(place.name.lower())
         if value and isinstance(place, Header):

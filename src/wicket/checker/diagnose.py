@@ -19,6 +19,8 @@ from wicket.errors import Problems, Refusal, Refused, config_error
 from wicket.gate import Gate
 
 _LONG: Final = 32
+_APART: Final = frozenset({"invalid_request", "too_large", "wrong_type", "context_too_large", "revoked"})
+"""Refusals that no finding explains."""
 
 
 def diagnose(
@@ -80,9 +82,16 @@ def examine(
 
 def _findings(gate: Gate, house: House, case: Case) -> Iterator[Finding]:
     found = [*origin_findings(case), *_token_findings(gate, house, case), *hash_findings(case)]
-    if case.refusal is not None and not found:
+    if case.refusal is not None and not _is_said(case.refusal, found):
         found.append(_as_it_is(case.refusal))
     yield from dict.fromkeys(found)
+
+
+def _is_said(refusal: Refusal, found: list[Finding]) -> bool:
+    """Whether one of the findings explains the refusal, which may be no mistake of the table."""
+    if refusal.reason in ("bad_claim", "missing_claim"):
+        return any((refusal.claim or "") in each.detail for each in found)
+    return bool(found) and (refusal.reason or refusal.code) not in _APART
 
 
 def _token_findings(gate: Gate, house: House, case: Case) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from wicket.checker.diagnosis import Finding, listed, shown
 from wicket.checker.key_sets import MEANING
 from wicket.checker.variants import variants
 from wicket.decision.tokens import UnverifiedToken, decode
+from wicket.errors import DETAIL
 from wicket.jwks.outcome import FetchFailed
 from wicket.keys import Secret
 from wicket.keys.algorithms import HASH_BYTES, Key, hmac_key
@@ -42,13 +43,16 @@ def bare_token(text: str) -> tuple[str, list[Finding]]:
 
 
 def key_findings(case: Case) -> Iterator[Finding]:
-    """Why none of the keys that the gate tries verifies the token. Nothing where one does, or no app has a key."""
+    """Why none of the keys that the gate tries verifies the token; nothing where one does."""
     token = case.token
     if token is None:
         if case.unread is not None and case.unread.refusal.reason == "algorithm_not_allowed":
             yield _wrong_algorithm(case, "none")
         return
-    if case.signer is not None or not case.app.credentials:
+    if case.signer is not None:
+        return
+    if not case.app.credentials:
+        yield Finding("config_missing", DETAIL["config_missing"], "a credential", "none")
         return
     yield from _failed_sets(case)
     if token.header.algorithm not in case.algorithms:

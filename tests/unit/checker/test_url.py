@@ -144,7 +144,7 @@ def test_wickets_own_answers_have_no_finding() -> None:
     with gated(cors=True) as url:
         assert diagnose_url(url, ORIGIN).findings == ()
         blocked = diagnose_url(url, "https://evil.example")
-    assert [each.mistake for each in blocked.findings][0] == "preflight_behind_gate"
+    assert blocked.findings[0].mistake == "preflight_behind_gate"
     assert "does not admit this origin" in blocked.findings[0].detail
 
 
