@@ -577,7 +577,7 @@ def test_the_honest_variant_has_no_finding(
 
 def test_a_company_without_its_hash_is_named_beside_a_user_who_passes() -> None:
     with Gate([with_companies()], clock=lambda: NOW) as gate:
-        diagnosis = diagnose(gate, "acme", sent=body(RAW.hex(), companies=[{"id": "c1"}]))
+        diagnosis = diagnose(gate, "acme", sent=body(RAW.hex(), companies=[{"id": "c1"}, {"name": "One"}]))
     assert diagnosis.passed
     assert [(each.mistake, each.found) for each in diagnosis.findings] == [("half_a_pair", "id alone")]
 

@@ -24,7 +24,7 @@ from wicket.keys import Secret
 from wicket.request import Request
 from wicket.sources import Header, JsonBody, Query, TokenPlace
 
-_MAX_MEMBERS: Final = 64
+_MAX_MEMBERS: Final = 32
 _MAX_DEPTH: Final = 4
 _MAX_IDENTIFIER: Final = 1024
 _MAX_COMPANIES: Final = 16
@@ -292,9 +292,7 @@ def _plain(value: Any) -> str | None:
 
 
 def _text(place: TokenPlace | None, request: Request) -> str | None:
-    if place is None:
-        return None
-    found, _ = attempt(lambda: place.value(request) if isinstance(place, JsonBody) else place.read(request))
+    found, _ = attempt(lambda: place.value(request) if isinstance(place, JsonBody) else place and place.read(request))
     return _plain(found)
 
 

@@ -93,7 +93,8 @@ def test_a_body_that_holds_itself_is_a_config_error() -> None:
 
 WILD = [
     "", " ", ".", "..", "a.b.c", "Bearer", "Bearer ", "\x00", "\ud800", "null", '"', "''", "é" * 10, "\u200b",
-    "x" * 100_000, "[object Promise]", f"{segment([])}.{segment({})}.", f"{segment({'alg': 'HS256'})}.{segment('[]')}.AAAA",
+    "x" * 100_000,
+    "[object Promise]", f"{segment([])}.{segment({})}.", f"{segment({'alg': 'HS256'})}.{segment('[]')}.AAAA",
     f"{segment({'alg': 'HS256', 'kid': chr(27)})}.{segment({'exp': 10**300, 'iat': True, 'aud': {}, 'iss': []})}.AAAA",
     f"{segment({'alg': 'ES256'})}.{segment({'exp': None, 'iat': -1, 'nbf': 1e300, 'sub': 1.5})}.AAAA",
 ]  # fmt: skip
