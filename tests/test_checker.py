@@ -201,7 +201,7 @@ ROWS = [
     Row(
         "none",
         app,
-        jwt.encode({"sub": "user-1", "exp": NOW + 60}, None, algorithm="none"),
+        jwt.encode({"sub": "user-1", "exp": NOW + 60}, "", algorithm="none"),
         "wrong_algorithm",
         ("none", "HS256"),
     ),
