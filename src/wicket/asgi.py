@@ -95,7 +95,9 @@ class WicketMiddleware:
             if body is not None and body.begun:
                 receive = body.receive
             if door.close_on_expiry and decision.identity.verified:
-                lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
+                socket = request.websocket
+                raises = socket or _raises(scope)
+                lasting = self._watch.over(decision, receive, send, websocket=socket, raises=raises)
                 receive, send = lasting.receive, lasting.send
             additions = cors_headers(request, decision) if door.cors else NOTHING
             subprotocol = _hide_token(scope, decision) if request.websocket else None
@@ -136,6 +138,12 @@ class WicketMiddleware:
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _raises(scope: Scope) -> bool:
+    """Whether the server speaks a version of ASGI in which sending to a client that is gone raises OSError."""
+    version = scope.get("asgi", {}).get("spec_version", "2.0").split(".")
+    return [int(part) for part in version if part.isdigit()] >= [2, 4]
 
 
 def _hide_token(scope: Scope, decision: Decision) -> str | None:

@@ -228,6 +228,11 @@ class Gate:
         """The apps of a file that answer `config_invalid`."""
         return tuple(app for app in self._held if isinstance(app, BrokenApp))
 
+    @property
+    def house(self) -> House:
+        """What the decision may look at, for tools that explain."""
+        return self._house
+
     def made(self, decision: Decision) -> bool:
         """Whether this gate, and not another of the same name, made the decision."""
         return decision.way is not None and decision.way.house is self._house

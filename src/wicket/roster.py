@@ -129,7 +129,7 @@ def loader_of(
         if app is None:
             return None
         if isinstance(app, App):
-            if ref.kind == "id" and app.id != ref.value:
+            if ref.kind == "id" and ref.value not in (app.id, *app.aliases):
                 # A table that compares without case has one app under many names; a request must use the one name.
                 _log.warning("the registry gave the app %s for another id, which is taken for unknown", app.id)
                 return None

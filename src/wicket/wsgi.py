@@ -65,10 +65,11 @@ class WicketMiddleware:
         """Decide about one request, and pass it on or answer it."""
         request = Request.from_wsgi(environ)
         door = self._door
-        turn = _GATED if door.plain and request.method != "OPTIONS" else door.turn(request)
+        reading = environ["REQUEST_METHOD"] == "GET"  # as nearly always: no preflight, and no body
+        turn = _GATED if reading and door.plain else door.turn(request)
         if turn is not _GATED and turn is not Turn.OPTIONAL:
             return self._aside(turn, request, environ, start_response)
-        body = body_of(request, environ) if request.method != "GET" else None
+        body = None if reading else body_of(request, environ)
         decision = self.gate.decide(request, optional=turn is not _GATED)
         if body is not None and body.begun:
             environ["wsgi.input"] = body.replayed()

@@ -21,7 +21,7 @@ FLOORS = {
     **dict.fromkeys(("drivers", "roster"), 5),
     "gate": 6,
     "http": 7,
-    **dict.fromkeys(("asgi", "wsgi"), 8),
+    **dict.fromkeys(("asgi", "wsgi", "checker"), 8),
     **dict.fromkeys(("contrib", "testing"), 9),
     "__init__": 10,
     "cli": 11,

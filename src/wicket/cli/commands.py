@@ -6,6 +6,7 @@ import logging
 import ssl
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import click
 from rich.console import Console
 
 from wicket import __version__
-from wicket.cli.explain import explain_token, print_steps
+from wicket.checker.diagnose import examine
+from wicket.checker.url import diagnose_url
+from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, source_of, sources_of
+from wicket.document import read_document
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
 from wicket.jwks.guard import Network
@@ -34,29 +38,65 @@ def wicket() -> None:
 
 
 @wicket.command()
-@click.argument("token", default="-")
-@click.option("--app", "app_id", required=True, help="The id of the app that the token is for.")
+@click.argument("token", required=False)
+@click.option("--app", "app_id", help="The id of the app that the token is for.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), default="wicket.toml", show_default=True)
 @click.option("--origin", help="The Origin that the request would carry.")
 @click.option("--now", type=float, help="Judge times as of this moment, in seconds since 1970.")
-def explain(token: str, app_id: str, config: Path, origin: str | None, now: float | None) -> None:
-    """Show each step of a TOKEN's way: what was expected and found.
+@click.option(
+    "--sent",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file with the JSON body that the client sent: its identifiers and hash, or its token.",
+)
+@click.option("--url", help="Ask this URL what a page at --origin could read there, instead of looking at a token.")
+@click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
+def explain(
+    token: str | None,
+    app_id: str | None,
+    config: Path,
+    origin: str | None,
+    now: float | None,
+    sent: Path | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Show each step of a TOKEN's way, what was expected and found, and name the mistake.
 
     Accepts nothing, and prints no key.
 
-    Without TOKEN, or with -, it is read from standard input, which keeps it out of the shell's history.
-    Exits with 0 where the token would pass, 1 where it would be refused, 2 where the configuration cannot be used.
+    Without TOKEN (and without --sent), or with -, it is read from standard input, which keeps it out of the shell's
+    history. Exits with 0 where the token or hash would pass, 1 where it would be refused, 2 where the call or the
+    configuration cannot be used.
     """
-    text = sys.stdin.read().strip() if token == "-" else token
     try:
-        with Gate.from_file(config, clock=time.time if now is None else lambda: now) as gate:
-            steps = explain_token(gate, app_id, text, origin)
+        if url is not None:
+            if origin is None:
+                raise click.UsageError("--url needs --origin, the page's")
+            diagnosis = diagnose_url(url, origin)
+        else:
+            if app_id is None:
+                raise click.UsageError("--app or --url must be given")
+            body = None if sent is None else _body(sent)
+            text = sys.stdin.read().strip() if token == "-" or (token is None and sent is None) else token
+            with Gate.from_file(config, clock=time.time if now is None else lambda: now) as gate:
+                diagnosis = examine(gate, app_id, text, body, origin)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"{config}: {problem}", err=True)
+            click.echo(str(problem) if url is not None else f"{config}: {problem}", err=True)
         sys.exit(2)
-    print_steps(_console(), steps)
-    sys.exit(0 if steps[-1].passed else 1)
+    if as_json:
+        print_json(diagnosis)
+    else:
+        print_diagnosis(_console(), diagnosis)
+    sys.exit(0 if diagnosis.passed else 1)
+
+
+def _body(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file."""
+    body = read_document(path.read_bytes())
+    if body is None:
+        raise click.UsageError(f"--sent: {path} does not hold a JSON object")
+    return body
 
 
 @wicket.group()

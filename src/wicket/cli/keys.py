@@ -12,31 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from wicket.cache import Loaded
+from wicket.checker.key_sets import MEANING
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.jwks.outcome import FetchFailed
 from wicket.keys.algorithms import ASYMMETRIC
 from wicket.keys.keyset import Generation, KeySource
 from wicket.keys.urls import check_url
-
-_MEANING = {
-    "forbidden_address": "the name leads to an address that must not be dialled",
-    "forbidden_port": "only the ports 443 and 8443 may be dialled, unless the operator allows more",
-    "unresolved": "the name leads nowhere",
-    "timeout": "the endpoint did not answer in time",
-    "connection": "the endpoint could not be reached, or broke off",
-    "certificate": "the endpoint's certificate is not valid for its name",
-    "redirect": "the endpoint redirects, which is never followed",
-    "not_found": "there is nothing at this URL",
-    "status": "the endpoint answered with an error",
-    "encoded": "the answer is compressed, which was not asked for",
-    "too_large": "the answer is larger than a key set may be, or has too many keys",
-    "not_json": "the answer is not JSON",
-    "not_a_key_set": 'the answer is not an object with a list "keys"',
-    "no_usable_key": "none of the keys can be used",
-    "wrong_issuer": "the issuer's metadata names another issuer",
-    "not_discovery": "the issuer's metadata names no plain https URL of a key set",
-}
 
 
 def source_of(where: str) -> KeySource:
@@ -56,15 +38,6 @@ def sources_of(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
     raise config_error("app", f"no app with the id {app_id!r} has a remote key set")
 
 
-def describe_key_set(gate: Gate, app_id: str, source: KeySource) -> tuple[str, bool]:
-    """What one fetch of a key set brings, in a line; and whether the set can be used."""
-    try:
-        held = gate.load_key_set(app_id, source).value
-    except FetchFailed as failure:
-        return f"{failure.kind}: {_MEANING[failure.kind]}", False
-    return f"{len(held.keys.keys)} keys used, {len(held.keys.skipped)} skipped, at {held.address}", True
-
-
 def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable[KeySource]) -> bool:
     """Fetch each key set once and print what was seen; whether all of them can be used."""
     good = True
@@ -76,7 +49,7 @@ def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable
             good = False
             status = f" (status {failure.status})" if failure.status else ""
             verdict = "config_invalid" if failure.permanent else "keys_unavailable"
-            console.print(Text(f"✗ {failure.kind}{status}: {_MEANING[failure.kind]}; requests get {verdict}", "red"))
+            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; requests get {verdict}", "red"))
     return good
 
 

@@ -235,7 +235,10 @@ def bad_user_id(text: str) -> str | None:
 
 
 def _has_no_controls(text: str) -> bool:
-    return text.isprintable() or not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+    """Neither control characters nor lone surrogates, which no encoding can spell."""
+    return text.isprintable() or not any(
+        ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in text
+    )
 
 
 def is_revoked(claims: Claims, user_id: str, app: App) -> bool:

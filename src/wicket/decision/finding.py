@@ -44,11 +44,12 @@ class House:
     in_body: tuple[NamingPlace, ...] = field(init=False)
     name_types: frozenset[str] = field(init=False)
     patience: float = field(init=False)
-    ways: dict[str, Progress] = field(default_factory=dict, repr=False)
+    ways: dict[str, Progress] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
         object.__setattr__(self, "patience", waiting)
+        object.__setattr__(self, "ways", {})
         object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
         object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
         object.__setattr__(self, "name_types", body_types(self.naming))

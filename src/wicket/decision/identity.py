@@ -23,8 +23,8 @@ _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 
 @functools.lru_cache(maxsize=4096)
-def _quoted(name: str) -> str:
-    return quote(name, safe="")
+def _spelled(app_id: str, user_id: str) -> str:
+    return f"{quote(app_id, safe='')}:{quote(user_id, safe='')}"
 
 
 class Identity:
@@ -132,9 +132,8 @@ class Identity:
     @property
     def identity(self) -> str:
         """`app_id:user_id`, both percent-encoded: user 1 of one app is not user 1 of another."""
-        if self.app_id is None or self.user_id is None:
-            return ""
-        return f"{_quoted(self.app_id)}:{_quoted(self.user_id)}"
+        app_id, user_id = self.app_id, self.user_id
+        return "" if app_id is None or user_id is None else _spelled(app_id, user_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(app_id={self.app_id!r}, user_id={self.user_id!r})"

@@ -29,7 +29,11 @@ class ConnectionEnded(OSError):
 
 
 class Lasting:
-    """One connection: what the application receives and sends passes through here until it is closed."""
+    """One connection: what the application receives and sends passes through here until it is closed.
+
+    `raises` says whether what is sent after that raises, which ASGI has since the version 2.4 of its HTTP part; an
+    application of an older server does not expect it.
+    """
 
     def __init__(
         self,
@@ -38,11 +42,13 @@ class Lasting:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
+        raises: bool = True,
     ) -> None:
         self.decision = decision
         self._receive = receive
         self._send = send
         self._websocket = websocket
+        self._raises = raises
         self._closed: asyncio.Event = asyncio.Event()
         self._pending: asyncio.Future[Message] | None = None
         self._open = websocket  # an HTTP answer lasts only where it is an event stream
@@ -72,7 +78,7 @@ class Lasting:
     async def send(self, message: Message) -> None:
         """Send, unless the connection is closed."""
         if self._closed.is_set():
-            if self._websocket:
+            if self._raises:
                 raise ConnectionEnded("the token of this connection no longer holds")
             return
         kind = message["type"]
@@ -119,13 +125,14 @@ class Watch:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
+        raises: bool = True,
     ) -> Lasting:
         """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
-        lasting = Lasting(decision, receive, send, websocket=websocket)
+        lasting = Lasting(decision, receive, send, websocket=websocket, raises=raises)
         self._loops.setdefault(loop, _Round(self._gate)).add(lasting)
         return lasting
 

@@ -4,9 +4,14 @@
     assert client.get("/me").status_code == 200
 
 The token is a real one, signed with the app's own secret by the gate's clock, and rides where the app's own tokens do.
+
+`diagnose` and `diagnose_url` name the mistake behind a refusal, for a test that fails and for a vendor's dashboard.
 """
 
+from wicket.checker.diagnose import diagnose
+from wicket.checker.diagnosis import Diagnosis, Finding
+from wicket.checker.url import diagnose_url
 from wicket.testing.clients import as_user
 from wicket.testing.clock import Clock
 
-__all__ = ["Clock", "as_user"]
+__all__ = ["Clock", "Diagnosis", "Finding", "as_user", "diagnose", "diagnose_url"]

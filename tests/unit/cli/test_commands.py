@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
+import hmac
+import json
 import socket
 import subprocess
 import sys
@@ -239,3 +242,67 @@ def test_output_to_a_terminal_keeps_the_terminals_width(monkeypatch: pytest.Monk
     assert _console().width == 60
     monkeypatch.delenv("FORCE_COLOR")
     assert _console().width == 140
+
+
+# --- explain: the mistakes
+
+
+def test_the_mistake_is_named_below_the_decision(config: Path) -> None:
+    signed_as_text = jwt.encode({"sub": "user-1", "app": "acme", "iat": NOW, "exp": NOW + 600}, SECRET)
+    result = explain(config, signed_as_text)
+    assert result.exit_code == 1
+    assert "→ secret_encoding: The token was made with the secret read as text" in " ".join(result.output.split())
+    assert SECRET not in result.output
+
+
+def test_json_is_the_diagnosis(config: Path) -> None:
+    refused = explain(config, token(sub=7), "--json")
+    said = json.loads(refused.output)
+    assert refused.exit_code == 1
+    assert (said["app"], said["passed"], said["refusal"]["reason"]) == ("acme", False, "bad_claim")
+    assert [each["mistake"] for each in said["findings"]] == ["numeric_user_id"]
+    assert said["steps"][-1]["name"] == "decision"
+    passed = explain(config, token(), "--json", "--origin", "https://acme.com")
+    assert (passed.exit_code, json.loads(passed.output)["findings"]) == (0, [])
+    unknown = explain(config, token(), "--json", app="nobody")
+    assert (unknown.exit_code, json.loads(unknown.output)["refusal"]["code"]) == (1, "unknown_app")
+
+
+HASHES = """
+[[apps]]
+id = "acme"
+profile = "featurebase"
+origins = ["https://acme.com"]
+[apps.identity_hash]
+secret = { env = "ACME_SECRET", encoding = "text" }
+identifier = "userId"
+"""
+
+
+def test_what_was_sent_may_stand_for_the_token(config: Path, tmp_path: Path) -> None:
+    config.write_text(HASHES, "utf-8")
+    sent = tmp_path / "sent.json"
+    proof = hmac.new(SECRET.encode(), b"user-1", hashlib.sha256).hexdigest()
+    sent.write_text(json.dumps({"appId": "acme", "userId": "user-1", "userHash": proof}), "utf-8")
+    good = explain(config, "--sent", str(sent))
+    assert (good.exit_code, "passes as acme:user-1" in good.output) == (0, True)
+    sent.write_text(json.dumps({"userId": "user-1", "userHash": proof.upper()}), "utf-8")
+    bad = explain(config, "--sent", str(sent), "--json")
+    assert (bad.exit_code, proof in bad.output, proof.upper() in bad.output) == (1, False, False)
+    assert [each["mistake"] for each in json.loads(bad.output)["findings"]] == ["hash_encoding"]
+    sent.write_text("[1]", "utf-8")
+    wrong = explain(config, "--sent", str(sent))
+    assert (wrong.exit_code, "does not hold a JSON object" in wrong.output) == (2, True)
+
+
+def test_a_url_is_asked_as_a_page_would(config: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        result = CliRunner().invoke(wicket, ["explain", "--url", url, "--origin", "https://acme.com"])
+    assert result.exit_code == 1
+    assert "→ unreachable" in result.output
+    wrong = CliRunner().invoke(wicket, ["explain", "--url", "acme.com", "--origin", "https://acme.com"])
+    assert (wrong.exit_code, "url: is not a plain http or https URL" in wrong.output) == (2, True)
+    assert CliRunner().invoke(wicket, ["explain", "--url", url]).exit_code == 2
+    assert CliRunner().invoke(wicket, ["explain", "x"]).exit_code == 2

@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
+from wicket.checker.key_sets import MEANING
 from wicket.cli.commands import wicket
-from wicket.cli.keys import _MEANING
 from wicket.jwks.outcome import Kind
 from wicket.testing.issuer import LocalIssuer
 
@@ -118,4 +118,4 @@ def test_a_wrong_call_exits_with_2(args: list[str]) -> None:
 
 
 def test_every_kind_of_failure_has_its_meaning() -> None:
-    assert set(_MEANING) == set(get_args(Kind))
+    assert set(MEANING) == set(get_args(Kind))

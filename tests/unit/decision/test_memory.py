@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.support import KEY, OTHER_KEY
 from wicket.decision.memory import SignatureMemory, Signed
-from wicket.keys.algorithms import hmac_key
 
 SIGNED = Signed(b"{}", {})
 
@@ -19,19 +17,19 @@ def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> Signature
 
 def fill(held: SignatureMemory, app: str, *names: str) -> None:
     for name in names:
-        held.remember(app, name.encode(), "token", SIGNED)
+        held.remember(app, ("HS256", b"key", name.encode()), "token", SIGNED)
 
 
 def recalled(held: SignatureMemory, app: str, *names: str) -> list[str]:
-    return [name for name in names if held.recall(app, name.encode()) is not None]
+    return [name for name in names if held.recall(app, "HS256", b"key", name.encode()) is not None]
 
 
 def test_what_was_remembered_is_recalled_for_that_app_alone() -> None:
     held = memory()
     fill(held, "a", "k1")
-    assert held.recall("a", b"k1") is SIGNED
-    assert held.recall("a", b"k2") is None
-    assert held.recall("b", b"k1") is None
+    assert held.recall("a", "HS256", b"key", b"k1") is SIGNED
+    assert held.recall("a", "HS256", b"key", b"k2") is None
+    assert held.recall("b", "HS256", b"key", b"k1") is None
     assert len(held) == 1
 
 
@@ -43,8 +41,8 @@ def test_the_same_signature_counts_once() -> None:
 
 def test_a_long_token_is_not_worth_it() -> None:
     held = memory(max_bytes=5)
-    held.remember("a", b"k1", "12345", SIGNED)
-    held.remember("a", b"k2", "123456", SIGNED)
+    held.remember("a", ("HS256", b"key", b"k1"), "12345", SIGNED)
+    held.remember("a", ("HS256", b"key", b"k2"), "123456", SIGNED)
     assert recalled(held, "a", "k1", "k2") == ["k1"]
 
 
@@ -85,7 +83,7 @@ def test_many_apps_with_one_signature_each_take_turns() -> None:
     held = memory(total=3, per_app=3)
     for number in range(30):
         fill(held, f"app-{number}", "k")
-        assert held.recall(f"app-{number}", b"k") is SIGNED
+        assert held.recall(f"app-{number}", "HS256", b"key", b"k") is SIGNED
         assert len(held) <= 3
 
 
@@ -109,23 +107,21 @@ def test_a_forked_child_keeps_what_was_remembered() -> None:
     assert len(held) == 2
 
 
-def test_the_name_of_a_signature_covers_all_that_made_it() -> None:
-    key, other = hmac_key(None, ("HS256",), KEY), hmac_key(None, ("HS256",), OTHER_KEY)
-    names = {
-        SignatureMemory.key("a", "HS256", key, "t"),
-        SignatureMemory.key("b", "HS256", key, "t"),
-        SignatureMemory.key("a", "HS512", key, "t"),
-        SignatureMemory.key("a", "HS256", other, "t"),
-        SignatureMemory.key("a", "HS256", key, "u"),
-        SignatureMemory.key("aH", "S256", key, "t"),
-    }
-    assert len(names) == 6
-    assert {len(name) for name in names} == {32}
-
-
-def test_the_name_does_not_change_with_the_keys_id() -> None:
-    names = [SignatureMemory.key("a", "HS256", hmac_key(kid, ("HS256",), KEY), "t") for kid in (None, "k1")]
-    assert names[0] == names[1]
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("b", "HS256", b"key", b"digest"),
+        ("a", "HS512", b"key", b"digest"),
+        ("a", "HS256", b"yek", b"digest"),
+        ("a", "HS256", b"key", b"tsegid"),
+        ("a", "HS256k", b"ey", b"digest"),
+    ],
+)
+def test_a_signature_is_recalled_for_all_that_made_it_and_nothing_else(other: tuple[str, str, bytes, bytes]) -> None:
+    held = memory()
+    held.remember("a", ("HS256", b"key", b"digest"), "token", SIGNED)
+    assert held.recall("a", "HS256", b"key", b"digest") is SIGNED
+    assert held.recall(*other) is None
 
 
 @pytest.mark.parametrize("secret", ["user-1", "payload"])

@@ -1,0 +1,53 @@
+"""The values of a diagnosis, and the veil over what must not be said."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.unit.support import KEY, acme
+from wicket import Refusal, Secret
+from wicket.checker.diagnosis import Diagnosis, Finding, Step, Veil, listed, shown
+from wicket.identity_hash import CompanyHash, IdentityHash
+
+TEXT = 'a secret with "quotes" and é in it, of 40 b'
+
+
+def test_values_are_shown_in_ascii_and_whole_or_not_at_all() -> None:
+    assert shown("é\x1b") == "'\\xe9\\x1b'"
+    assert shown("x" * 300) == "(302 characters)"
+    assert listed([], "none") == "none"
+    assert listed(["a", "b"], "none") == "'a', 'b'"
+
+
+def test_every_spelling_of_every_secret_is_withheld() -> None:
+    rule = IdentityHash(
+        secret=Secret.from_text(TEXT),
+        identifier="userId",
+        companies=CompanyHash(secret=Secret.from_text("the secret of the companies, long enough")),
+    )
+    veil = Veil(acme(identity_hash=rule), ["a.whole.token", "short"])
+    spelled = [
+        *(KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode(), base64.urlsafe_b64encode(KEY).decode()),
+        *(TEXT, shown(TEXT), "the secret of the companies, long enough", "a.whole.token"),
+    ]
+    for text in spelled:
+        veiled = veil.over(
+            Diagnosis(
+                "acme",
+                False,
+                Refusal("invalid_token", "bad_claim", f"in {text}."),
+                (Finding("m", text, text, text), Finding("m", text)),
+                (Step("s", text, text, None),),
+            )
+        )
+        assert text not in repr(veiled)
+        assert veiled.refusal is not None
+        assert "(withheld)" in veiled.refusal.detail
+        assert "(withheld)" in (veiled.findings[0].found or "")
+        assert veiled.findings[1].found is None
+        assert "(withheld)" in veiled.steps[0].found
+
+
+def test_short_texts_stay_as_words() -> None:
+    diagnosis = Diagnosis(None, True, None, (), (Step("s", "short", "", True),))
+    assert Veil(acme(), ["short"]).over(diagnosis) == diagnosis

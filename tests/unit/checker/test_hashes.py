@@ -1,0 +1,82 @@
+"""The search for what a hash is of: how it is spelled, and how far it looks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from typing import Any
+
+import pytest
+
+from tests.unit.support import NOW, acme, gate_of, secret
+from wicket.checker.hashes import _MAX_MEMBERS, _read
+from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.testing import Diagnosis, diagnose
+
+KEY = bytes(range(100, 140))
+DIGEST = hmac.new(KEY, b"user-1", hashlib.sha256).digest()
+
+
+def ask(sent: dict[str, Any], **settings: Any) -> Diagnosis:
+    rule = IdentityHash(secret=secret(KEY), identifier="userId", **settings)
+    with gate_of(acme(identity_hash=rule), clock=lambda: NOW) as gate:
+        return diagnose(gate, "acme", sent=sent)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [
+        (DIGEST.hex(), "hex"),
+        (DIGEST.hex().upper(), "upper"),
+        (DIGEST.hex(":"), "dashed"),
+        (f" {DIGEST.hex()}", "blanks"),
+        (f"{base64.b64encode(DIGEST).decode()}\n", "blanks"),
+        (f"SHA256={DIGEST.hex()}", "prefix"),
+        (base64.b64encode(DIGEST).decode(), "base64"),
+        (base64.b64encode(DIGEST).decode().rstrip("="), "unpadded"),
+    ],
+)
+def test_a_hash_is_known_by_its_shape(text: str, spelling: str) -> None:
+    assert _read(text) == (spelling, DIGEST)
+
+
+@pytest.mark.parametrize("text", ["", " x ", "f" * 63, "f" * 128, "sha256=x", "é" * 43, "A" * 42 + "=="])
+def test_what_has_no_shape_of_a_hash_is_none(text: str) -> None:
+    assert _read(text) is None
+
+
+def test_the_fewest_mistakes_are_named() -> None:
+    sent = {"userId": "USER-1", "email": "user-1", "userHash": DIGEST.hex()}
+    assert [each.mistake for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
+    both = {"userId": "x", "email": "USER-1", "userHash": DIGEST.hex().upper()}
+    assert [each.mistake for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
+
+
+def test_an_integer_is_hashed_as_its_digits() -> None:
+    proof = hmac.new(KEY, b"42", hashlib.sha256).hexdigest()
+    assert ask({"userId": 42, "userHash": proof}).passed
+    assert [each.mistake for each in ask({"userId": 7, "nr": 42, "userHash": proof}).findings] == ["wrong_identifier"]
+
+
+def test_the_steps_say_what_was_sent_and_whether_it_verifies() -> None:
+    found = {step.name: step.found for step in ask({"userId": "user-1"}).steps}
+    assert found["hash"] == "no hash"
+    assert {step.name: step.found for step in ask({"userHash": "x"}).steps}["hash"] == "no userId"
+    bad = {step.name: (step.found, step.passed) for step in ask({"userId": "u", "userHash": DIGEST.hex()}).steps}
+    assert bad["hash"] == ("64 characters: does not verify", False)
+
+
+def test_a_large_body_costs_a_bounded_time() -> None:
+    sent: dict[str, Any] = {f"m{index}": {"a": "x" * 1000, "b": index} for index in range(20_000)}
+    proof = hmac.new(KEY, b"none", hashlib.sha256).hexdigest()
+    companies = [{**{f"n{index}": str(index) for index in range(200)}, "companyHash": proof}] * 200
+    begun = time.monotonic()
+    diagnosis = ask(
+        {"userId": "u", "userHash": proof, "companies": companies, **sent},
+        companies=CompanyHash(secret=secret(bytes(range(50, 90)))),
+    )
+    assert time.monotonic() - begun < 20
+    assert {each.mistake for each in diagnosis.findings} == {"bad_identity_hash", "half_a_pair"}
+    assert _MAX_MEMBERS < 200
