@@ -7,14 +7,15 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 
-from tests.browser.shop import KEYS, ORIGINS
-from tests.browser.tabs import Api, Tab
+from tests.browser.shop import ACME, INITECH, KEYS, ORIGINS, site
+from tests.browser.tabs import Api, Backend, Opened, Tab
 from tests.integration import servers
 
 if TYPE_CHECKING:
@@ -50,18 +51,24 @@ def _serving(application: Any, listening: socket.socket) -> Iterator[None]:
         listening.close()
 
 
-async def _blank(scope: Any, receive: Any, send: Any) -> None:
+async def _pages(scope: Any, receive: Any, send: Any) -> None:
+    """`/acme/8800` is the example's page of Acme, whose API has that port; all others are blank."""
+    name, _, port = scope["path"].strip("/").partition("/")
+    if port:
+        page = site(f"http://api.localhost:{port}", {"acme": ACME, "initech": INITECH}[name], name.title())
+        await page({**scope, "path": "/"}, receive, send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
     await send({"type": "http.response.body", "body": _BLANK})
 
 
 @pytest.fixture(scope="package")
 def ports(browser: Browser) -> Iterator[tuple[int, int]]:
-    """Two ports on which every name of this machine has a blank page."""
+    """Two ports on which every name of this machine has the same pages."""
     with contextlib.ExitStack() as stack:
         held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         for each in held:
-            stack.enter_context(_serving(_blank, each))
+            stack.enter_context(_serving(_pages, each))
         first, second = (each.getsockname()[1] for each in held)
         yield first, second
 
@@ -100,16 +107,19 @@ def api(request: pytest.FixtureRequest) -> Api:
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[[str], Tab]]:
+def opened(browser: Browser) -> Iterator[Opened]:
     """Opens addresses, each in a tab of a profile of its own."""
     with contextlib.ExitStack() as stack:
 
-        def open_tab(url: str) -> Tab:
+        def open_tab(url: str, backend: Backend | None = None) -> Tab:
             context = stack.enter_context(browser.new_context(viewport={"width": 900, "height": 520}))
             page = context.new_page()
             page.set_default_timeout(servers.DEADLINE * 1000)
-            tab = Tab(page, [])
+            tab = Tab(page, [], [])
             page.on("console", lambda message: tab.console.append(f"{message.type}: {message.text}"))
+            page.on("response", lambda answer: tab.answers.append((urlsplit(answer.url).path, answer.status)))
+            if backend is not None:
+                page.route("**/token", backend.answer)
             page.goto(url)
             return tab
 
@@ -117,12 +127,12 @@ def opened(browser: Browser) -> Iterator[Callable[[str], Tab]]:
 
 
 @pytest.fixture
-def acme_tab(opened: Callable[[str], Tab], ports: tuple[int, int]) -> Tab:
+def acme_tab(opened: Opened, ports: tuple[int, int]) -> Tab:
     """A page of Acme's."""
     return opened(f"http://localhost:{ports[0]}")
 
 
 @pytest.fixture
-def initech_tab(opened: Callable[[str], Tab], ports: tuple[int, int]) -> Tab:
+def initech_tab(opened: Opened, ports: tuple[int, int]) -> Tab:
     """A page of Initech's."""
     return opened(f"http://initech.localhost:{ports[0]}")

@@ -12,7 +12,11 @@ from wicket import App, AppRef, Cookie, Gate, Query, Secret, profiles
 
 sys.path.insert(0, str(ROOT / "examples" / "widget"))
 
+# An example is no package: its files find each other beside themselves.
 import api
+from serve import site
+
+__all__ = ["api", "site"]
 
 KEYS: Final = ("userz", "hissuno", "cookie")
 ORIGINS: Final = "WICKET_TEST_ORIGINS_"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tests.integration.servers import Server
 from wicket import App, mint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 _FETCH: Final = """
     async ([url, options]) => {
@@ -43,10 +44,23 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """An open page, and what stood in its console."""
+    """An open page, what stood in its console, and the path and status of each answer that it got."""
 
     page: Page
     console: list[str]
+    answers: list[tuple[str, int]]
+
+    def shows(self, text: str) -> None:
+        """Wait until the page shows this text."""
+        self.page.get_by_text(text).wait_for()
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until a time in seconds since 1970, by the browser's clock."""
+        self.page.wait_for_function("moment => Date.now() > moment", arg=moment * 1000)
+
+    def statuses(self, path: str) -> list[int]:
+        """How requests to that path were answered so far, preflights aside."""
+        return [status for answered, status in self.answers if answered == path and status != 204]
 
     def fetch(
         self,
@@ -60,6 +74,30 @@ class Tab:
         """What the page's script reads when it fetches `url`."""
         options = {"method": method, "headers": headers or {}, "body": body, "credentials": credentials}
         return Read(**self.page.evaluate(_FETCH, [url, options]))
+
+
+class Opened(Protocol):
+    """Opens an address in a tab of a profile of its own; `backend` is what the page asks for tokens."""
+
+    def __call__(self, url: str, backend: Backend | None = None) -> Tab: ...
+
+
+class Backend:
+    """A page's own backend: each token that it gives is so many seconds old, and has so many left."""
+
+    def __init__(self, app: App, *lives: tuple[float, float]) -> None:
+        self.app = app
+        self.given: list[tuple[float, float]] = []  # when each was given, and when it expires
+        self._lives = lives or ((0, 3600),)
+
+    def answer(self, route: Route) -> None:
+        """Give the next token; the last kind of them again and again."""
+        age, left = self._lives[min(len(self.given), len(self._lives) - 1)]
+        now = time.time()
+        self.given.append((now, now + left))
+        claims = {"iat": now - age, "exp": now + left}
+        token = mint(self.app, "user-1", attributes={"name": "Ada"}, claims=claims)
+        route.fulfill(json={"token": token})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Final
 
 import pytest
 
 from tests.browser.shop import ACME, INITECH, PORTAL
-from tests.browser.tabs import Api, Tab, hissuno_body, userz_headers
+from tests.browser.tabs import Api, Opened, Tab, hissuno_body, userz_headers
 from wicket import mint
 
 JSON: Final = {"Content-Type": "application/json"}
-Opened = Callable[[str], Tab]
 Ports = tuple[int, int]
 
 
@@ -105,14 +103,13 @@ def test_a_blocked_page_reads_nothing(api: Api, opened: Opened, ports: Ports, ho
     assert tab.fetch(api.url("/widget/me", publicKey="pub_nobody")).status == 401
 
 
-def test_the_answer_to_a_crash_is_hidden_from_a_blocked_page(api: Api, opened: Opened, ports: Ports) -> None:
+def test_a_blocked_page_changes_nothing_either(api: Api, opened: Opened, ports: Ports) -> None:
     tab = opened(f"http://elsewhere.localhost:{ports[0]}")
     before = api.told()
-    body = json.dumps({"widgetToken": mint(ACME, "user-1")})
-    # text/plain, so that no preflight stands before it
-    read = tab.fetch(api.url("/crash", publicKey="pub_acme"), method="POST", body=body)
-    assert read.failed
-    assert api.since(before) == {"outside": ["POST /crash"], "inside": []}
+    body = json.dumps({"widgetToken": mint(ACME, "user-1"), "text": "from a blocked page"})
+    # As text/plain, before which no preflight stands.
+    assert tab.fetch(api.url("/widget/draft", publicKey="pub_acme"), method="POST", body=body).failed
+    assert api.since(before) == {"outside": ["POST /widget/draft"], "inside": []}
 
 
 # --- cookies
