@@ -17,10 +17,21 @@ from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from wicket import Gate, Refused, Secret, profiles
+from wicket import (
+    Bearer,
+    BodyField,
+    Gate,
+    Header,
+    JsonBody,
+    PublicKeyBearer,
+    Query,
+    Refused,
+    Secret,
+    Subprotocol,
+    profiles,
+)
 from wicket.asgi import ASGIApp, WicketMiddleware
 from wicket.contrib.starlette import identity_of, refused_handler
-from wicket.sources import Bearer, BodyField, Header, JsonBody, PublicKeyBearer, Query, Subprotocol
 
 TYPES = ("application/json", "text/plain")  # text/plain is what navigator.sendBeacon sends
 

@@ -168,7 +168,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
       say,
       draft: () => find("textarea").value,
       user: (name) => (find(".user").textContent = `Signed in as ${name}`),
-      count: (number) => (find(".count").textContent = `${number} messages so far`),
+      count: (number) => (find(".count").textContent = `Messages so far: ${number}`),
       live: (on) => Object.assign(find(".live"), { textContent: on ? "● live" : "○ offline", className: `live ${on ? "on" : ""}` }),
     };
   }

@@ -130,14 +130,14 @@ def test_a_stream_that_is_fetched_ends_when_its_token_expires(api: Api, acme_tab
 
 
 def test_an_event_source_ends_when_its_token_expires_and_is_not_let_in_again(
-    api: Api, opened: Opened, ports: Ports
+    asgi_api: Api, opened: Opened, ports: Ports
 ) -> None:
     tab = opened(f"http://portal.api.localhost:{ports[0]}")
     token, expiry = _expiring(PORTAL)
-    tab.page.context.add_cookies([{"name": "session", "value": token, "domain": api.host, "path": "/"}])
-    before = api.told()
-    seen = tab.page.evaluate(_EVENTS, api.url("/widget/count", app="portal"))
+    tab.page.context.add_cookies([{"name": "session", "value": token, "domain": asgi_api.host, "path": "/"}])
+    before = asgi_api.told()
+    seen = tab.page.evaluate(_EVENTS, asgi_api.url("/widget/count", app="portal"))
     assert seen["messages"]
     assert _ended_in_time(seen, expiry)
-    assert api.since(before) == {"outside": ["GET /widget/count"] * 2, "inside": ["GET /widget/count"]}
+    assert asgi_api.since(before) == {"outside": ["GET /widget/count"] * 2, "inside": ["GET /widget/count"]}
     assert tab.statuses("/widget/count") == [200, 401]

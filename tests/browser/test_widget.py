@@ -54,7 +54,7 @@ def test_the_widget_knows_its_user_and_sends_for_them(
     _send(tab, f"from {host}")
     tab.shows("Thank you!")
     assert [each["user"] for each in _received(api, f"from {host}")] == [f"{backend.app.id}:user-1"]
-    tab.shows(f"{len(api.told()['received'])} messages so far")
+    tab.shows(f"Messages so far: {len(api.told()['received'])}")
     assert len(backend.given) == 1
 
 
@@ -192,6 +192,6 @@ def _picture(tab: Tab) -> None:
     path = os.environ.get("WICKET_SCREENSHOT")
     if path:
         _send(tab, "The search should know synonyms.")
-        for text in ("Thank you!", "● live", "1 messages so far"):
+        for text in ("Thank you!", "● live", "Messages so far: 1"):
             tab.shows(text)
         tab.page.screenshot(path=path)
