@@ -14,13 +14,13 @@ from wicket import App, mint
 Ports = tuple[int, int]
 
 _SOCKET: Final = """
-    ([url, protocols]) => new Promise((done) => {
+    ([url, offers]) => Promise.all(offers.map((protocols) => new Promise((done) => {
         const seen = {opened: null, messages: []};
         const socket = new WebSocket(url, protocols);
         socket.onopen = () => { seen.opened = socket.protocol; };
         socket.onmessage = ({data}) => seen.messages.push(JSON.parse(data));
         socket.onclose = ({code, reason}) => done({...seen, code, reason, at: Date.now() / 1000});
-    })"""
+    })))"""
 
 _ECHO: Final = """
     ([url, protocols]) => {
@@ -29,7 +29,10 @@ _ECHO: Final = """
             window.lasting.onmessage = ({data}) => done(JSON.parse(data).echo);
             window.lasting.send(text);
         });
-        return new Promise((done) => { window.lasting.onmessage = ({data}) => done(JSON.parse(data).user); });
+        return new Promise((done, fail) => {
+            window.lasting.onmessage = ({data}) => done(JSON.parse(data).user);
+            window.lasting.onclose = ({code}) => fail(new Error(`closed with ${code}`));
+        });
     }"""
 
 _STREAM: Final = """
@@ -80,12 +83,14 @@ def test_a_socket_opens_for_a_good_token_and_closes_when_it_expires(
     url = _live(asgi_api, **name)
     assert tab.page.evaluate(_ECHO, [url, ["bearer", mint(app, "user-2")]]) == "user-2"
 
-    token, expiry = _expiring(app)
-    seen = tab.page.evaluate(_SOCKET, [url, ["bearer", token, "chat"]])
-    assert seen["opened"] == "bearer"
-    assert seen["messages"] == [{"user": "user-1", "subprotocols": ["chat"]}], "the application sees no token"
-    assert (seen["code"], seen["reason"]) == (4401, "expired")
-    assert _ended_in_time(seen, expiry)
+    # Several, one after the other, so that no one moment of looking suits them all.
+    lives = [_expiring(app, 1.2 + 0.15 * index) for index in range(6)]
+    offers = [["bearer", token, "chat"] for token, _ in lives]
+    for seen, (_, expiry) in zip(tab.page.evaluate(_SOCKET, [url, offers]), lives, strict=True):
+        assert seen["opened"] == "bearer"
+        assert seen["messages"] == [{"user": "user-1", "subprotocols": ["chat"]}], "the application sees no token"
+        assert (seen["code"], seen["reason"]) == (4401, "expired")
+        assert _ended_in_time(seen, expiry)
     assert tab.page.evaluate("window.echo('still here')") == "still here", "the other's token has not expired"
 
 
@@ -98,7 +103,7 @@ def test_a_socket_is_refused_without_a_good_token(asgi_api: Api, acme_tab: Tab, 
         "none": ["chat"],
     }
     before = asgi_api.told()
-    seen = acme_tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), protocols[fault]])
+    (seen,) = acme_tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), [protocols[fault]]])
     assert (seen["opened"], seen["messages"], seen["code"]) == (None, [], 1006)
     # which is what chromium says of a 401, and of nothing else
     assert any("HTTP Authentication failed" in line for line in acme_tab.console)
@@ -108,7 +113,7 @@ def test_a_socket_is_refused_without_a_good_token(asgi_api: Api, acme_tab: Tab, 
 def test_a_socket_is_refused_to_a_blocked_page(asgi_api: Api, opened: Opened, ports: Ports) -> None:
     tab = opened(f"http://elsewhere.localhost:{ports[0]}")
     protocols = ["bearer", mint(ACME, "user-1")]
-    seen = tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), protocols])
+    (seen,) = tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), [protocols]])
     assert (seen["opened"], seen["code"]) == (None, 1006)
     assert any("Unexpected response code: 403" in line for line in tab.console)
 
