@@ -36,7 +36,10 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     const { exp, iat } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
     clearTimeout(timer);
     // By the token's own lifetime where it says it: the clock of this machine may be wrong.
-    timer = setTimeout(() => renew().catch(console.warn), (exp - (iat ?? Date.now() / 1000)) * 800);
+    const seconds = exp ? exp - (iat ?? Date.now() / 1000) : 3600;
+    // At most once a second, and no later than a browser can wait.
+    const wait = Math.min(Math.max(seconds * 800, 1000), 2 ** 31 - 1);
+    timer = setTimeout(() => renew().catch(console.warn), wait);
   }
 
   // --- requests
