@@ -1,0 +1,75 @@
+"""The example's API as uvicorn serves it to the browser: with apps of the tests' own, and paths that go wrong."""
+
+from __future__ import annotations
+
+import hashlib
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tests.browser.shop import EXEMPT, OPTIONAL, QUESTION, Notes, api, gate, note
+from wicket import Refused
+from wicket.asgi import ASGIApp, Receive, Scope, Send, WicketMiddleware
+from wicket.contrib.starlette import decision_of, refused_handler
+
+outside: Notes = []
+inside: Notes = []
+
+
+class Noting:
+    """Notes each request, and passes it on."""
+
+    def __init__(self, app: ASGIApp, notes: Notes) -> None:
+        self.app = app
+        self.notes = notes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            note(self.notes, scope.get("method", "SOCKET"), scope["path"], headers)
+        await self.app(scope, receive, send)
+
+
+async def upload(request: Request) -> JSONResponse:
+    body = await request.body()
+    user = decision_of(request).identity.user_id
+    return JSONResponse({"user": user, "length": len(body), "sha256": hashlib.sha256(body).hexdigest()})
+
+
+async def unprocessable(_: Request) -> JSONResponse:
+    return JSONResponse({"problem": "of the application's own"}, status_code=422)
+
+
+async def crash(_: Request) -> JSONResponse:
+    raise RuntimeError("the application's own")
+
+
+async def told(_: Request) -> JSONResponse:
+    return JSONResponse({"outside": outside, "inside": inside, "received": api.received})
+
+
+_gate = gate()
+_site = Starlette(
+    routes=[
+        *api.routes,
+        Route("/upload", upload, methods=["POST"]),
+        Route("/strangers/upload", upload, methods=["POST"]),
+        Route("/unprocessable", unprocessable, methods=["POST"]),
+        Route("/crash", crash, methods=["POST"]),
+        Route("/told", told),
+    ],
+    exception_handlers={Refused: refused_handler(_gate)},
+)
+app = Noting(
+    WicketMiddleware(
+        Noting(_site, inside),
+        _gate,
+        exempt=EXEMPT,
+        optional=OPTIONAL,
+        origin_question=QUESTION,
+        close_on_expiry=True,
+    ),
+    outside,
+)

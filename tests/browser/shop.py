@@ -1,0 +1,75 @@
+"""What both servers of the browser's tests have in common: the apps, and a note of what reached them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tests.integration.servers import ROOT
+from wicket import App, AppRef, Cookie, Gate, Query, Secret, profiles
+
+sys.path.insert(0, str(ROOT / "examples" / "widget"))
+
+# An example is no package: its files find each other beside themselves.
+import api
+from serve import site
+
+__all__ = ["api", "site"]
+
+KEYS: Final = ("userz", "hissuno", "cookie")
+ORIGINS: Final = "WICKET_TEST_ORIGINS_"
+EXEMPT: Final = ("/widget.js", "/told")
+OPTIONAL: Final = ("/strangers/upload",)
+QUESTION: Final = "/widget/allowed"
+
+_SHORT: Final = api.userz.extend(min_lifetime=1, skew=0)
+
+
+def stored(ref: AppRef) -> App | None:
+    """The registry: it knows nobody, and is out of order for some."""
+    if ref.value == "pub_down":
+        raise OSError("the database is down")
+    return None
+
+
+def gate() -> Gate:
+    """One app for each way to carry a token, with the origins that the environment names."""
+    origins = {key: os.environ.get(ORIGINS + key, f"https://{key}.example").split() for key in KEYS}
+    apps = [
+        _SHORT(
+            "65fa1f3e8a1e5f2d9c1a5c01",
+            public_key="pub_acme",
+            credentials=[Secret.from_hex("5f" * 31 + "01")],
+            origins=origins["userz"],
+        ),
+        api.hissuno(
+            "initech",
+            skew=0,
+            credentials=[Secret.from_text("sk_live_0123456789abcdef0123456789abcdef")],
+            origins=origins["hissuno"],
+        ),
+        profiles.generic(
+            "portal",
+            skew=0,
+            credentials=[Secret.from_text("portal-secret-of-at-least-32-bytes!")],
+            origins=origins["cookie"],
+            naming=[Query("app")],
+            tokens=[Cookie("session")],
+        ),
+    ]
+    naming = list(dict.fromkeys(place for app in apps for place in app.naming))
+    return Gate(apps, registry=stored, naming=naming)
+
+
+ACME, INITECH, PORTAL = gate().apps
+"""The same apps, for tests to sign tokens with; their origins are others."""
+
+Notes = list[dict[str, Any]]
+
+
+def note(notes: Notes, method: str, path: str, headers: Mapping[str, str]) -> None:
+    """Remember a request, unless it is a test that asks what was remembered."""
+    if path != "/told":
+        notes.append({"request": f"{method} {path}", "cookie": "session" in headers.get("cookie", "")})

@@ -1,0 +1,71 @@
+"""Tokens in bodies that a browser sends: beacons, bodies up to the limit, and larger ones that are none of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final
+
+import pytest
+
+from tests.browser.shop import ACME, INITECH
+from tests.browser.tabs import Api, Tab, hissuno_body
+from tests.integration.servers import eventually
+from wicket import mint
+
+JSON: Final = {"Content-Type": "application/json"}
+LIMIT: Final = 65_536
+
+
+def _filled(size: int) -> str:
+    """A body of exactly so many bytes, with the app's name and its token at the beginning."""
+    filling = size - len(hissuno_body(INITECH, text=""))
+    body = hissuno_body(INITECH, text="x" * filling)
+    assert len(body) == size
+    return body
+
+
+def test_a_beacon_is_delivered_and_known_by_the_token_in_its_body(api: Api, acme_tab: Tab) -> None:
+    text = f"left unfinished {api.server.port}"
+    body = json.dumps({"widgetToken": mint(ACME, "user-1"), "text": text})
+    url = api.url("/widget/draft", publicKey="pub_acme")
+    assert acme_tab.page.evaluate("([url, body]) => navigator.sendBeacon(url, body)", [url, body])
+    got = eventually("the beacon", lambda: [each for each in api.told()["received"] if each["text"] == text])
+    assert got == [{"kind": "draft", "user": f"{ACME.id}:user-1", "text": text}]
+
+
+def test_a_beacon_with_a_forged_token_reaches_nothing(api: Api, acme_tab: Tab) -> None:
+    before = api.told()
+    body = json.dumps({"widgetToken": mint(ACME, "user-1")[:-4] + "AAAA", "text": "forged"})
+    url = api.url("/widget/draft", publicKey="pub_acme")
+    assert acme_tab.page.evaluate("([url, body]) => navigator.sendBeacon(url, body)", [url, body])
+    eventually("the beacon", lambda: api.since(before)["outside"] == ["POST /widget/draft"])
+    assert acme_tab.fetch(api.url("/widget/me"), headers={"Authorization": "Bearer pub_acme"}).status == 401
+    assert api.since(before)["inside"] == []
+
+
+def test_a_token_is_found_in_a_body_up_to_the_limit(api: Api, initech_tab: Tab) -> None:
+    body = _filled(LIMIT)
+    read = initech_tab.fetch(api.url("/upload"), method="POST", headers=JSON, body=body)
+    assert read.status == 200
+    assert read.document == {"user": "user-1", "length": LIMIT, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+
+
+def test_a_larger_body_carries_no_token(api: Api, initech_tab: Tab) -> None:
+    url = api.url("/upload", projectId="initech")
+    read = initech_tab.fetch(url, method="POST", headers=JSON, body=_filled(LIMIT + 1))
+    assert (read.status, read.document["error"]) == (401, "missing_token")
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, 1_000_000])
+@pytest.mark.parametrize("path", ["/upload", "/strangers/upload"])
+def test_a_larger_body_passes_to_the_application_untouched(api: Api, initech_tab: Tab, path: str, size: int) -> None:
+    body = _filled(size)
+    known = path == "/upload"
+    headers = {**JSON, "Authorization": f"Bearer {mint(INITECH, 'user-2')}"} if known else JSON
+    read = initech_tab.fetch(api.url(path, projectId="initech"), method="POST", headers=headers, body=body)
+    assert read.document == {
+        "user": "user-2" if known else None,
+        "length": size,
+        "sha256": hashlib.sha256(body.encode()).hexdigest(),
+    }
