@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.attacks.forge import (
@@ -186,12 +186,9 @@ def test_rfc8725_3_7_header_and_claims_are_utf_8(behind: Behind) -> None:
     door = behind(app())
     head, body = json.dumps({"alg": "HS256"}), json.dumps(claims(sub="ädä"), ensure_ascii=False)
     assert door.ask(signed(head, body, secret(), "HS256")).said == (200, "acme:%C3%A4d%C3%A4", None)
-    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-8-sig", "utf-7"):
-        assert door.ask(signed(head.encode(encoding), body, secret(), "HS256")).said in (
-            (MALFORMED,) if encoding != "utf-7" else (MALFORMED, NOT_ALLOWED)
-        ), encoding
-        if encoding != "utf-7":
-            assert door.ask(signed(head, body.encode(encoding), secret(), "HS256")).said == MALFORMED, encoding
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"):
+        assert door.ask(signed(head.encode(encoding), body, secret(), "HS256")).said == MALFORMED, encoding
+        assert door.ask(signed(head, body.encode(encoding), secret(), "HS256")).said == MALFORMED, encoding
     assert door.ask(signed(head, body.encode("latin-1"), secret(), "HS256")).said == MALFORMED
 
 
