@@ -109,9 +109,9 @@ def test_there_are_enough_attacks_of_every_kind_and_no_two_are_one() -> None:
             assert met[kind, algorithm] >= 20, (kind, algorithm)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA", "Ed25519"])
 def test_the_same_attacks_are_generated_each_time(algorithm: str) -> None:
-    """But for what signatures of ECDSA and PSS have of chance."""
+    """Of the other algorithms too, but for what signatures of ECDSA and PSS have of chance."""
     again = [(each.kind, each.what) for each in attacks(algorithm)]
     assert again == [(each.kind, each.what) for each in generated(algorithm)]
 
