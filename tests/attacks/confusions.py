@@ -89,14 +89,8 @@ def _of_kind(algorithm: str, message: bytes, raw: bytes) -> Iterator[tuple[str, 
         yield "R that is not canonical", bytes([0xEE, *[0xFF] * 30, 0x7F]) + s
         yield "halves swapped", s + r
     else:
-        digest_of: dict[str, hashes.HashAlgorithm] = {
-            "ES256": hashes.SHA256(),
-            "ES384": hashes.SHA384(),
-            "ES512": hashes.SHA512(),
-        }
-        for name, digest in digest_of.items():
-            made = key.sign(message, ec.ECDSA(digest))
-            yield f"{name} in DER", made
+        for hashed in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512()):
+            yield f"{hashed.name} in DER", key.sign(message, ec.ECDSA(hashed))
         zero, order = bytes(half), _ORDERS[algorithm].to_bytes(half, "big")
         one = (1).to_bytes(half, "big")
         for left, right in itertools.product((zero, one, order, r), (zero, one, order, s)):

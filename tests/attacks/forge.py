@@ -6,6 +6,7 @@ import functools
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -73,6 +74,11 @@ def text_of(part: object) -> bytes:
     return (part if isinstance(part, str) else json.dumps(part, separators=(",", ":"))).encode("utf-8", "surrogatepass")
 
 
+def of_any_kind(*values: Any) -> tuple[Any, ...]:
+    """Values of several kinds, to be tried one after the other."""
+    return values
+
+
 def signed(header: object, claims: object, key: Any, algorithm: str) -> str:
     """A token over exactly this header and these claims, whatever they are, signed with `algorithm`."""
     message = f"{base64url.encode(text_of(header))}.{base64url.encode(text_of(claims))}"
@@ -85,7 +91,7 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in held.items() if value is not None}
 
 
-def token(algorithm: str = "HS256", key: Any = None, /, header: dict[str, Any] | None = None, **changes: Any) -> str:
+def token(algorithm: str = "HS256", key: Any = None, /, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
     """An honest token of the app `acme`, but for what is said otherwise."""
     head = {"alg": algorithm, "typ": "JWT", **(header or {})}
     if key is None:

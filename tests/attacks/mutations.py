@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from tests.attacks.forge import ASYMMETRIC, HASHES, NOW, claims, jwk, signed, token
+from tests.attacks.forge import ASYMMETRIC, HASHES, NOW, claims, jwk, of_any_kind, signed, token
 from tests.attacks.targets import Made, honest, key_of
 from wicket import base64url
 
@@ -38,8 +38,8 @@ def of_the_header(algorithm: str, chance: random.Random) -> Made:
         yield f"alg {value!r}", signed({"alg": value}, _claims(), key_of(algorithm), algorithm)
     for name, values in _FORBIDDEN.items():
         for value in values:
-            head = {"alg": algorithm, "typ": "JWT", name: value}
-            yield f"{name} {value!r}", signed(head, _claims(), key_of(algorithm), algorithm)
+            members = {"alg": algorithm, "typ": "JWT", name: value}
+            yield f"{name} {value!r}", signed(members, _claims(), key_of(algorithm), algorithm)
     brought: dict[str, Any] = {"jku": "https://evil.example", "x5u": "https://evil.example", "x5c": ["AA"], "x5t": "AA"}
     if algorithm not in HASHES:
         brought["jwk"] = jwk(own)
@@ -114,10 +114,10 @@ def of_the_claims(algorithm: str, chance: random.Random) -> Made:
         *({"exp": NOW - ago} for ago in (30, 31, 600, NOW)),
         *({name: NOW + later} for name in ("nbf", "iat") for later in (31, 600, 10**9)),
         *({name: value} for name in ("exp", "nbf", "iat") for value in _NO_TIMES),
-        *({"sub": value} for value in ("", 7, True, [], {}, "a\n", "a\0", "a" * 257, ["ada"])),
+        *({"sub": value} for value in of_any_kind("", 7, True, [], {}, "a\n", "a\0", "a" * 257, ["ada"])),
         *({"iss": value} for value in _NO_ISSUERS),
-        *({"aud": value} for value in ("api", ["api"], [], 1, "", [""], {"api": 1})),
-        *({"jti": value} for value in (1, [], {}, True)),
+        *({"aud": value} for value in of_any_kind("api", ["api"], [], 1, "", [""], {"api": 1})),
+        *({"jti": value} for value in of_any_kind(1, [], {}, True)),
         {"exp": None},
         {"sub": None},
         {"iss": None},

@@ -1,6 +1,6 @@
 """Starlette behind the ASGI middleware and Flask behind the WSGI one, asked as a client would on the wire.
 
-Both answer every path with what a handler sees of the user, so that a 200 means that the gate let the request pass.
+Both answer every path with what a handler sees of the user, so that a 200 means that the gate let the request pass. The scopes in a header `X-Demand` are demanded by the handler.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class ASGIDoor(Door):
 
         async def handler(request: Request) -> JSONResponse:
             decision = request.scope.get("state", {}).get(gate.name)
+            if "x-demand" in request.headers:
+                decision.require(*request.headers["x-demand"].split())
             user = request.scope.get("user")
             return JSONResponse(seen(decision, getattr(user, "identity", user) or None))
 
@@ -161,10 +163,14 @@ class WSGIDoor(Door):
     def __init__(self, gate: Gate, paths: dict[str, Any]) -> None:
         super().__init__(gate)
         self.app = flask.Flask(__name__)
+        self.app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns what a handler raises into a 500 of its own
 
         def handler() -> flask.Response:
             environ = flask.request.environ
-            return flask.jsonify(seen(environ.get(f"{gate.name}.decision"), environ.get("REMOTE_USER")))
+            decision = environ.get(f"{gate.name}.decision")
+            if decision is not None and "X-Demand" in flask.request.headers:
+                decision.require(*flask.request.headers["X-Demand"].split())
+            return flask.jsonify(seen(decision, environ.get("REMOTE_USER")))
 
         self.app.before_request(handler)  # before Flask routes, so that it answers every path
         self.app.wsgi_app = wicket.wsgi.WicketMiddleware(  # type: ignore[method-assign]  # as Flask's own manual does

@@ -6,11 +6,25 @@ import base64
 import json
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from tests.attacks.forge import NOW, app, claims, credential, der, jwk, private_key, public_key, secret, signed, token
+from tests.attacks.forge import (
+    NOW,
+    app,
+    claims,
+    credential,
+    der,
+    jwk,
+    of_any_kind,
+    private_key,
+    public_key,
+    secret,
+    signed,
+    token,
+)
 from tests.attacks.site import Behind
 from wicket import ConfigError, Jwks, Secret, base64url
 from wicket.keys import Credential
@@ -21,7 +35,9 @@ TOO_LARGE = (401, "invalid_token", "too_large")
 BAD_SIGNATURE = (401, "invalid_token", "bad_signature")
 NOT_ALLOWED = (401, "invalid_token", "algorithm_not_allowed")
 
-CRITICAL = [["x"], [], None, "x", [1], ["alg"], ["b64", "b64"], ["b64"], ["absent"], [["b64"]], {}, True, ["exp"], [""]]
+CRITICAL = of_any_kind(
+    *(["x"], [], None, "x", [1], ["alg"], ["b64", "b64"], ["b64"], ["absent"], [["b64"]], {}, True, ["exp"], [""]),
+)
 
 
 def segment(value: object) -> str:
@@ -29,7 +45,7 @@ def segment(value: object) -> str:
     return base64url.encode(value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
-def encrypted(header: dict[str, object]) -> str:
+def encrypted(header: Mapping[str, object]) -> str:
     """Five parts, as a JWE has; its ciphertext decompresses to eight megabytes."""
     bomb = zlib.compress(bytes(8_000_000), 9)
     return ".".join([segment(header), segment(bytes(256)), segment(bytes(12)), segment(bomb), segment(bytes(16))])
@@ -50,7 +66,7 @@ def refuses_critical(behind: Behind, held: Credential, algorithm: str) -> None:
     door = behind(app("acme", held))
     assert door.ask(token(algorithm)).said == ADA
     for critical in CRITICAL:
-        members = {"crit": critical, "b64": True} if critical == ["b64"] else {"crit": critical, "x": 1}
+        members: dict[str, Any] = {"crit": critical, "b64": True} if critical == ["b64"] else {"crit": critical, "x": 1}
         assert door.ask(token(algorithm, header=members)).said == MALFORMED, critical
 
 
@@ -135,7 +151,7 @@ def test_pyjwt_2_15_0_deep_payloads_and_times_of_the_wrong_kind_are_answered(beh
     deep = '{"sub":"ada","exp":' + str(NOW + 60) + ',"a":' + "[" * 50_000 + "]" * 50_000 + "}"
     assert door.ask(signed({"alg": "HS256"}, deep, secret(), "HS256")).said == MALFORMED
     for name in ("exp", "nbf", "iat"):
-        for value in ([1], {}, "1", True, [[]], {"a": NOW}):
+        for value in of_any_kind([1], {}, "1", True, [[]], {"a": NOW}):
             assert door.ask(token(**{name: value})).said == (401, "invalid_token", "bad_claim"), (name, value)
         null = json.dumps({**claims(), name: None})
         assert door.ask(signed({"alg": "HS256"}, null, secret(), "HS256")).said == (401, "invalid_token", "bad_claim")
@@ -308,8 +324,11 @@ def test_cve_2019_12995_no_malformed_token_is_worse_than_a_401(behind: Behind) -
             f"{segment(text.encode())}.{body}.{signature}"
             for text in ("0", "1e999", "NaN", "-", '"\\ud800"', "{}", "[{}]")
         ),
-        *(f"{segment({'alg': value})}.{body}.{signature}" for value in (None, 1, [], {}, True, "", "\0", "💥")),
-        *(f"{segment({'alg': 'HS256', 'kid': value})}.{body}.{signature}" for value in (None, 1, [], {})),
+        *(
+            f"{segment({'alg': value})}.{body}.{signature}"
+            for value in of_any_kind(None, 1, [], {}, True, "", "\0", "💥")
+        ),
+        *(f"{segment({'alg': 'HS256', 'kid': value})}.{body}.{signature}" for value in of_any_kind(None, 1, [], {})),
         *(base64.b64encode(der(private_key("RS256"))).decode().replace("+", "-").replace("/", "_").rstrip("="),),
     ]
     for text in seeds:

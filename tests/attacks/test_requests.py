@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.attacks.forge import app, pem, private_key, public_key, secret, token
-from tests.attacks.site import Answered, Behind
+from tests.attacks.site import Answered, Behind, WSGIDoor
 from wicket import ConfigError, Header, Host, PathSegment, Query
 
 ADA = (200, "acme:ada", None)
@@ -132,8 +132,9 @@ def test_cve_2025_64484_what_a_client_says_of_itself_is_not_believed(behind: Beh
     assert anonymous.said == (200, None, None)
     assert anonymous.body["user"] is None
     mixed = door.ask(token(), ("X_App_Id", "mallory"))
-    assert mixed.said in (ADA, TWICE), "the name with an underscore is another header, or a repetition"
-    assert door.ask(None, ("X_App_Id", "mallory")).said in (MISSING, TWICE)
+    wsgi = isinstance(door, WSGIDoor)
+    assert mixed.said == (TWICE if wsgi else ADA), "the name with an underscore is a repetition, or another header"
+    assert door.ask(None, ("X_App_Id", "mallory")).said == (TWICE if wsgi else MISSING)
 
 
 @pytest.mark.parametrize("joined", [False, True], ids=["two headers", "one with a comma"])

@@ -12,7 +12,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.attacks.forge import app, claims, jwk, private_key, public_key, secret, signature_of, signed, token
+from tests.attacks.forge import (
+    app,
+    claims,
+    jwk,
+    of_any_kind,
+    private_key,
+    public_key,
+    secret,
+    signature_of,
+    signed,
+    token,
+)
 from tests.attacks.site import Behind
 from tests.attacks.test_reading import CRITICAL
 from tests.integration.keyed import answering
@@ -102,7 +113,7 @@ def _stray(part: str) -> int:
 def test_rfc7797_6_a_jwt_is_never_unencoded(behind: Behind) -> None:
     door = behind(app())
     assert door.ask(token()).said == ADA
-    for value in (False, True, 0, 1, "false", None, []):
+    for value in of_any_kind(False, True, 0, 1, "false", None, []):
         assert door.ask(token(header={"b64": value})).said == MALFORMED, value
         assert door.ask(token(header={"b64": value, "crit": ["b64"]})).said == MALFORMED, value
     head = base64url.encode(json.dumps({"alg": "HS256", "b64": False, "crit": ["b64"]}).encode())
@@ -157,7 +168,7 @@ def test_rfc7517_5_members_that_nobody_knows_leave_the_set_usable(behind: Behind
         assert door.ask(token("HS256", b"", header={"kid": name}, iss=issuer.issuer)).said == NOT_ALLOWED
     issuer.fault = answering(200, json.dumps({"keys": odd}).encode())
     door.gate.refresh("acme", purge=True)
-    assert door.ask(issuer.token("ada", now=1_800_000_000)).status in (401, 503)
+    assert door.ask(issuer.token("ada", now=1_800_000_000)).said == (401, "config_invalid", None)
 
 
 def test_rfc7518_3_2_keys_are_as_long_as_their_hash(behind: Behind) -> None:
@@ -185,7 +196,7 @@ def test_rfc7518_3_4_a_signature_of_a_curve_has_one_form(behind: Behind, algorit
     assert len(raw) == 2 * size
     assert door.ask(f"{message}.{spelled}").said == ADA
     r, s = raw[:size], raw[size:]
-    digest: Any = {"ES256": hashes.SHA256, "ES384": hashes.SHA384, "ES512": hashes.SHA512}[algorithm]()
+    digest = {"ES256": hashes.SHA256(), "ES384": hashes.SHA384(), "ES512": hashes.SHA512()}[algorithm]
     in_der = key.sign(message.encode(), ec.ECDSA(digest))
     assert decode_dss_signature(in_der)
     order = {

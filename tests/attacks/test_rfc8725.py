@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
@@ -16,6 +17,7 @@ from tests.attacks.forge import (
     claims,
     credential,
     jwk,
+    of_any_kind,
     private_key,
     public_key,
     secret,
@@ -178,8 +180,8 @@ def test_rfc8725_3_5_a_password_is_no_secret(behind: Behind) -> None:
         Secret.from_text("a-string-secret-at-least-256-bits-long", allow_short=True)
     door = behind(app())
     assert door.ask(token()).said == ADA
-    for password in (b"secret", b"your-256-bit-secret", b"", b"changeme"):
-        assert door.ask(token("HS256", password)).said == BAD_SIGNATURE
+    for guess in (b"secret", b"your-256-bit-secret", b"", b"changeme"):
+        assert door.ask(token("HS256", guess)).said == BAD_SIGNATURE
 
 
 def test_rfc8725_3_7_header_and_claims_are_utf_8(behind: Behind) -> None:
@@ -250,15 +252,15 @@ def test_rfc8725_3_11_typ_is_a_media_type(behind: Behind) -> None:
     for bad in ("JWT", "at-jwt", "text/at+jwt", "at+jwt;x=1", "at+jwt "):
         assert door.ask(token("HS256", own, header={"typ": bad}), app="api").said == WRONG_TYPE, bad
     assert door.ask(signed({"alg": "HS256"}, claims(), own, "HS256"), app="api").said == WRONG_TYPE
-    for bad in (["JWT"], None, 1, {"JWT": 1}):
-        assert door.ask(token(header={"typ": bad})).said == MALFORMED, bad
+    for wrong in of_any_kind(["JWT"], None, 1, {"JWT": 1}):
+        assert door.ask(token(header={"typ": wrong})).said == MALFORMED, wrong
 
 
 def test_rfc8725_3_12_kinds_of_tokens_exclude_each_other(behind: Behind) -> None:
     """An ID token is told from an access token by its type, its audience and claims that are fixed."""
     door = behind(app("acme", audience="api", types=["at+jwt"], required=["client_id"], fixed={"use": "access"}))
     head = {"typ": "at+jwt"}
-    access = {"aud": "api", "client_id": "web", "use": "access"}
+    access: dict[str, Any] = {"aud": "api", "client_id": "web", "use": "access"}
     assert door.ask(token(header=head, **access)).said == ADA
     assert door.ask(token(nonce="n", at_hash="h", **access)).said == WRONG_TYPE
     assert door.ask(token(header=head, **{**access, "aud": "web"})).said == (401, "invalid_token", "wrong_audience")
