@@ -1,6 +1,7 @@
 """Starlette behind the ASGI middleware and Flask behind the WSGI one, asked as a client would on the wire.
 
-Both answer every path with what a handler sees of the user, so that a 200 means that the gate let the request pass. The scopes in a header `X-Demand` are demanded by the handler.
+Both answer every path with what a handler sees of the user, so that a 200 means that the gate let the request pass. The
+scopes in a header `X-Demand` are demanded by the handler.
 """
 
 from __future__ import annotations

@@ -125,6 +125,7 @@ def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behin
         door = behind(gate=gate)
         good = token(jti="stolen")
         assert door.ask(good).said == ADA
+        assert door.ask(token(iat=None)).said == ADA
         for revocations in (
             Revocations(token_ids=frozenset({"stolen"})),
             Revocations(users={"ada": NOW}),
@@ -133,6 +134,9 @@ def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behin
             apps["acme"] = app("acme", revocations=revocations)
             gate.refresh("acme", purge=True)
             assert door.ask(good).said == (401, "invalid_token", "revoked")
+            if not revocations.token_ids:
+                undated = door.ask(token(iat=None))
+                assert undated.said == (401, "invalid_token", "revoked"), "nobody knows when it was issued"
         apps["acme"] = app("acme", revocations=Revocations(users={"eve": NOW}))
         gate.refresh("acme", purge=True)
         assert door.ask(good).said == ADA

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.attacks.forge import NOW, app
+from tests.attacks.forge import NOW, app, credential, token
 from tests.attacks.generator import ALGORITHMS, KINDS, Attack, attacks
-from tests.attacks.targets import Headers, Sent, apps, asked, gate_of, honest
+from tests.attacks.targets import Headers, Sent, apps, asked, gate_of, honest, key_of
 from tests.properties.doors import DOORS, Answered
 from wicket import Gate, Header, Mode
 from wicket.errors import Code
@@ -124,6 +124,24 @@ def test_a_gate_that_takes_any_signature_is_found_out(monkeypatch: pytest.Monkey
     assert passed.keys() == {"header", "claims", "encoding", "signature", "key", "app", "kid", "memory", "name"}
     assert passed["signature"] > 100
     assert passed["memory"] > 100
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_changed(algorithm: str) -> None:
+    """The registry gives the app another key under the same name; nothing is forgotten on purpose."""
+    ticks = Clock(1000.0)
+    own, other = (app("acme", credential(algorithm, owner)) for owner in ("acme", "mallory"))
+    registered = [own]
+    good, bad = (token(algorithm, key_of(algorithm, owner)) for owner in ("acme", "mallory"))
+    with Gate(
+        registry=lambda ref: registered[0], naming=[Header("X-App-Id")], clock=lambda: NOW, monotonic=ticks
+    ) as gate:
+        for held, wanted in ((own, True), (other, False), (own, True)):
+            registered[0] = held
+            ticks.advance(3600)
+            for _ in range(3):
+                assert gate.verify(good, app="acme").allowed is wanted
+                assert gate.verify(bad, app="acme").allowed is not wanted
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
