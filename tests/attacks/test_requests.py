@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.attacks.forge import app, pem, private_key, public_key, secret, token
-from tests.attacks.site import Answered, Behind, WSGIDoor
+from tests.attacks.site import FORGED, Answered, Behind, WSGIDoor
 from wicket import ConfigError, Header, Host, PathSegment, Query
 
 ADA = (200, "acme:ada", None)
@@ -122,8 +122,8 @@ def test_cve_2026_33495_forwarded_headers_are_not_believed(behind: Behind) -> No
 def test_cve_2025_64484_what_a_client_says_of_itself_is_not_believed(behind: Behind) -> None:
     """A WSGI server hands `X_App_Id` on as `X-App-Id`: beside the real one it is a repetition, and no second name."""
     door = behind(app(), app("mallory", anonymous=True))
-    forged = [(name, "acme:root") for name in ("Remote-User", "Remote_User", "X-Forwarded-User", "X_Forwarded_User")]
-    forged += [(name, "acme:root") for name in ("Wicket-Identity", "Wicket.Identity", "X-Remote-User")]
+    forged = [(name, FORGED) for name in ("Remote-User", "Remote_User", "X-Forwarded-User", "X_Forwarded_User")]
+    forged += [(name, FORGED) for name in ("Wicket-Identity", "Wicket.Identity", "X-Remote-User")]
     passed = door.ask(token(), *forged)
     assert passed.said == ADA
     assert passed.body["user"] == "acme:ada"
@@ -206,7 +206,12 @@ def test_cve_2026_44883_a_token_in_the_query_is_ignored_and_none_is_logged(
 
 
 def test_cve_2026_55438_a_host_whose_label_is_crafted_names_no_other_app(behind: Behind) -> None:
-    door = behind(app(), app("mallory", anonymous=True), naming=[Host("*.widgets.example"), PathSegment(1)])
+    door = behind(
+        app(),
+        app("mallory", anonymous=True),
+        app("mallory.acme", anonymous=True),
+        naming=[Host("*.widgets.example"), PathSegment(1)],
+    )
     for good in ("acme.widgets.example", "ACME.widgets.example", "acme.widgets.example:443"):
         assert door.ask(token(), ("Host", good), app=None).said == ADA
     for bad in (
