@@ -1,0 +1,43 @@
+"""The two doors, one after the other, and a local issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.attacks.forge import NOW
+from tests.attacks.site import DOORS, Behind, Door
+from wicket import App, Gate, Header
+from wicket.testing.issuer import LocalIssuer
+
+
+@pytest.fixture(params=DOORS)
+def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
+    """A function that puts a gate before Starlette, and in the test's second run before Flask."""
+    gates: list[Gate] = []
+
+    def build(*apps: App, gate: Gate | None = None, paths: Any = None, **settings: Any) -> Door:
+        if gate is None:
+            gate = Gate(apps, **{"naming": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
+        gates.append(gate)
+        return DOORS[request.param](gate, dict(paths or {}))
+
+    yield build
+    for each in gates:
+        each.close()
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    """A local issuer with one key."""
+    with LocalIssuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def other() -> Iterator[LocalIssuer]:
+    """Another, whose key has the same name."""
+    with LocalIssuer() as issuer:
+        yield issuer

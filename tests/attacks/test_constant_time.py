@@ -1,0 +1,167 @@
+"""Secrets are compared in constant time: by whom, shown by reading the source, and by a spy on the real way."""
+
+from __future__ import annotations
+
+import ast
+import hmac
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wicket
+from tests.attacks.forge import app, credential, public_key, secret, token
+from tests.attacks.site import Behind
+from wicket import base64url
+
+SOURCE = Path(wicket.__file__).parent
+SECRETS = re.compile(r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|\btoken\b")
+"""Words in the name of what may be a secret, or proves something. Where keys are read, `value` is a secret too."""
+IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
+
+REVIEWED = {
+    (
+        "decision/verifier.py",
+        "each.fingerprint == key.fingerprint",
+    ): "two of the app's own keys; nothing of the token's",
+    ("keys/credentials.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
+    ("keys/credentials.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, which opens any JSON",
+    ("keys/credentials.py", "name not in fits(material)"): "configuration; the names of algorithms",
+    ("keys/credentials.py", "b'\"kty\"' in value"): "configuration; whether a text is a JWK",
+}
+"""Comparisons of what has such a name that are none of a secret with a stranger's guess, each with the reason."""
+
+COMPARING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the source, parsed."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def compared(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """Each comparison of two things neither of which is a literal, with the names in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(isinstance(each, COMPARING[:4]) for each in node.ops):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(side, ast.Constant) and not isinstance(side.value, bytes) for side in sides):
+                continue  # a literal of the source is no secret
+            yield ast.unparse(node), [name for side in sides for name in names_in(side)]
+
+
+def names_in(node: ast.expr) -> Iterator[str]:
+    """The names that stand for a value, but for those that only say how long or of what kind it is."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("len", "type"):
+        return
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.expr):
+            yield from names_in(each)
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+
+
+def suspects() -> set[tuple[str, str]]:
+    """Comparisons of what may be a secret."""
+    return {
+        (path, text)
+        for path, tree in trees()
+        for text, names in compared(tree)
+        if any((IN_KEYS if path.startswith("keys/") else SECRETS).search(name.lower()) for name in names)
+    }
+
+
+def test_no_code_path_compares_secrets_with_equals() -> None:
+    assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or say above why that is not needed"
+    assert REVIEWED.keys() - suspects() == set(), "these are gone, and their reasons with them"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("if signature == expected: pass", True),
+        ("ok = self.secret != given", True),
+        ("return user_hash in hashes", True),
+        ("a = hmac.digest(k, m, 'sha256') == given", True),
+        ("a = len(signature) == len(other)", False),
+        ("a = hmac.compare_digest(signature, expected)", False),
+        ("a = reason == other", False),
+    ],
+)
+def test_a_comparison_of_a_secret_would_be_found(line: str, found: bool) -> None:
+    names = [name for _, names in compared(ast.parse(line)) for name in names]
+    assert any(SECRETS.search(name.lower()) for name in names) is found
+
+
+def test_only_one_place_verifies_and_it_leaves_comparing_to_hmac() -> None:
+    """`Key.verify` is the one place that verifies, by PyJWT; `hmac` is reached as a module, so that a spy is told."""
+    verifying: dict[str, int] = {}
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "_TABLE[algorithm].verify":
+                verifying[path] = verifying.get(path, 0) + 1
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "hmac", path
+    assert verifying == {"keys/algorithms.py": 1}
+
+
+@pytest.fixture
+def compares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
+    """Every comparison in constant time: both lengths, and how it ended."""
+    told: list[tuple[int, int, bool]] = []
+    real = hmac.compare_digest
+
+    def spy(first: Any, second: Any) -> bool:
+        result = real(first, second)
+        told.append((len(first), len(second), result))
+        return result
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    return told
+
+
+@pytest.mark.parametrize(("algorithm", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+def test_cve_2016_7036_every_hmac_is_compared_in_constant_time(
+    behind: Behind, compares: list[tuple[int, int, bool]], algorithm: str, size: int
+) -> None:
+    door = behind(app("acme", credential(algorithm)))
+    good = token(algorithm)
+    message = good.rpartition(".")[0]
+    assert door.ask(good).said == (200, "acme:ada", None)
+    assert compares == [(size, size, True)]
+    compares.clear()
+    bad = [token(algorithm, secret("mallory")), f"{message}.", f"{message}.{base64url.encode(bytes(size))}"]
+    raw = base64url.decode(good.rpartition(".")[2])
+    bad += [f"{message}.{base64url.encode(raw[:index] + bytes(size - index))}" for index in (1, size // 2, size - 1)]
+    for text in bad:
+        compares.clear()
+        assert door.ask(text).said == (401, "invalid_token", "bad_signature")
+        assert [result for *_, result in compares] == [False], "one whole comparison, wherever the first difference is"
+
+
+def test_cve_2024_42368_a_token_that_is_remembered_is_not_compared_byte_by_byte(
+    behind: Behind, compares: list[tuple[int, int, bool]]
+) -> None:
+    """What is looked up is a hash over the token and the key: nobody can approach it letter by letter."""
+    door = behind(app())
+    good = token()
+    assert door.ask(good).said == (200, "acme:ada", None)
+    compares.clear()
+    assert door.ask(good).said == (200, "acme:ada", None)
+    assert compares == [], "remembered by its hash"
+    near = good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]
+    assert door.ask(near).said == (401, "invalid_token", "bad_signature")
+    assert [result for *_, result in compares] == [False], "what is not remembered is verified anew"
+
+
+def test_a_public_key_is_verified_without_any_comparison_of_ours(
+    behind: Behind, compares: list[tuple[int, int, bool]]
+) -> None:
+    door = behind(app("acme", public_key("RS256")))
+    assert door.ask(token("RS256")).said == (200, "acme:ada", None)
+    assert door.ask(token("RS256", sub="eve")[:-4] + "AAAA").status == 401
+    assert compares == []

@@ -1,0 +1,169 @@
+"""Thousands of generated attacks: enforced, none passes; in log-only, none is anybody. Honest users pass all along."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from itertools import cycle
+from urllib.parse import unquote
+
+import pytest
+
+from tests.attacks.forge import NOW, app, credential, token
+from tests.attacks.generator import ALGORITHMS, KINDS, Attack, attacks
+from tests.attacks.targets import Headers, Sent, apps, asked, gate_of, honest, key_of
+from tests.properties.doors import DOORS, Answered
+from wicket import Gate, Header, Mode
+from wicket.errors import Code
+from wicket.keys.algorithms import Key
+from wicket.testing import Clock
+
+LEAST = 5_000
+CODES: dict[str, set[Code]] = {
+    **{kind: {"invalid_token"} for kind in KINDS},
+    "encoding": {"invalid_token", "invalid_request"},
+    "name": {"invalid_token", "invalid_request", "unknown_app"},
+}
+"""How an attack of each kind may be refused. Trouble of our own, a 503, is never among it."""
+
+
+@functools.cache
+def generated(algorithm: str) -> tuple[Attack, ...]:
+    """The attacks of one algorithm, made once."""
+    return tuple(attacks(algorithm))
+
+
+def sent_by(door: str, gate: Gate, sent: Sent) -> Answered:
+    """Send a request through one of the doors."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.headers]
+    return DOORS[door](gate, headers, path=_decoded(sent.path, door), query=sent.query.encode("latin-1"))
+
+
+def _decoded(path: str, door: str) -> str:
+    """The ASGI door takes the path as its server has decoded it."""
+    return unquote(path) if door == "asgi" else path
+
+
+def check_honest(door: str, gate: Gate, headers: Headers, who: str) -> None:
+    """An honest request passes as the user that it is from."""
+    answered = sent_by(door, gate, Sent(headers))
+    assert answered.passed
+    assert answered.decision is not None
+    assert answered.decision.identity.identity == who
+
+
+def who_of(headers: Headers) -> str:
+    """Whom an honest request is from."""
+    return f"{dict(headers)['X-App-Id']}:ada"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_generated_attack_passes(algorithm: str) -> None:
+    gate = gate_of(algorithm, None)
+    good = asked(honest(algorithm))
+    for door in DOORS:
+        check_honest(door, gate, good, "acme:ada")
+    for number, attack in enumerate(generated(algorithm)):
+        for door in DOORS:
+            for before in attack.sent.before:
+                check_honest(door, gate, before, who_of(before))
+            answered = sent_by(door, gate, attack.sent)
+            assert not answered.passed, attack
+            assert answered.status in (400, 401), attack
+            assert any(f'"error": "{code}"'.encode() in answered.body for code in CODES[attack.kind]), attack
+        if number % 100 == 0:
+            check_honest("asgi", gate, good, "acme:ada")
+    for door in DOORS:
+        check_honest(door, gate, good, "acme:ada")
+    assert {each.code for each in gate.outcomes()} <= {"allowed", "invalid_token", "invalid_request", "unknown_app"}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_generated_attack_is_anybody_in_log_only(algorithm: str) -> None:
+    gate = gate_of(algorithm, Mode.LOG_ONLY)
+    good = asked(honest(algorithm))
+    for attack, door in zip(generated(algorithm), cycle(DOORS), strict=False):
+        for before in attack.sent.before:
+            check_honest(door, gate, before, who_of(before))
+        answered = sent_by(door, gate, attack.sent)
+        assert answered.passed, attack
+        decision = answered.decision
+        assert decision is not None
+        assert not decision.enforced
+        assert decision.refusal is not None
+        assert decision.refusal.code in CODES[attack.kind], attack
+        identity = decision.identity
+        assert (identity.verified, identity.user_id, identity.claims, identity.identity) == (False, None, {}, ""), (
+            attack
+        )
+    for door in DOORS:
+        check_honest(door, gate, good, "acme:ada")
+
+
+def test_there_are_enough_attacks_of_every_kind_and_no_two_are_one() -> None:
+    every = [attack for algorithm in ALGORITHMS for attack in generated(algorithm)]
+    assert len({attack.sent for attack in every}) >= LEAST
+    met = Counter((attack.kind, attack.algorithm) for attack in every)
+    for kind in KINDS:
+        for algorithm in ALGORITHMS:
+            assert met[kind, algorithm] >= 20, (kind, algorithm)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA", "Ed25519"])
+def test_the_same_attacks_are_generated_each_time(algorithm: str) -> None:
+    """Of the other algorithms too, but for what signatures of ECDSA and PSS have of chance."""
+    again = [(each.kind, each.what) for each in attacks(algorithm)]
+    assert again == [(each.kind, each.what) for each in generated(algorithm)]
+
+
+def test_a_gate_that_takes_any_signature_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attacks would pass where they should not: what is refused above is refused for its signature."""
+    monkeypatch.setattr(Key, "verify", lambda *_: True)
+    gate = gate_of("ES256", None)
+    passed = Counter(each.kind for each in generated("ES256") if sent_by("asgi", gate, each.sent).passed)
+    assert passed.keys() == {"header", "claims", "encoding", "signature", "key", "app", "kid", "memory", "name"}
+    assert passed["signature"] > 100
+    assert passed["memory"] > 100
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_changed(algorithm: str) -> None:
+    """The registry gives the app another key under the same name; nothing is forgotten on purpose."""
+    ticks = Clock(1000.0)
+    own, other = (app("acme", credential(algorithm, owner)) for owner in ("acme", "mallory"))
+    registered = [own]
+    good, bad = (token(algorithm, key_of(algorithm, owner)) for owner in ("acme", "mallory"))
+    with Gate(
+        registry=lambda ref: registered[0], naming=[Header("X-App-Id")], clock=lambda: NOW, monotonic=ticks
+    ) as gate:
+        for held, wanted in ((own, True), (other, False), (own, True)):
+            registered[0] = held
+            ticks.advance(3600)
+            for _ in range(3):
+                assert gate.verify(good, app="acme").allowed is wanted
+                assert gate.verify(bad, app="acme").allowed is not wanted
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_was_remembered_ends_with_its_time_its_key_and_its_app(algorithm: str) -> None:
+    clock = Clock(float(NOW))
+    held = {each.id: each for each in apps(algorithm)}
+    registered = dict(held)
+    with Gate(registry=lambda ref: registered.get(ref.value), naming=[Header("X-App-Id")], clock=clock) as gate:
+        good = honest(algorithm, exp=NOW + 600)
+        assert gate.verify(good, app="acme").allowed
+        for wrong in ("mallory", "twins"):
+            registered["acme"] = app("acme", *held[wrong].credentials, issuer=held["acme"].issuer)
+            gate.refresh("acme", purge=True)
+            assert not gate.verify(good, app="acme").allowed
+        registered["acme"] = held["acme"]
+        gate.refresh("acme", purge=True)
+        assert gate.verify(good, app="acme").allowed
+        del registered["acme"]
+        gate.refresh("acme", purge=True)
+        assert not gate.verify(good, app="acme").allowed
+        registered["acme"] = held["acme"]
+        gate.refresh("acme", purge=True)
+        assert gate.verify(good, app="acme").allowed
+        clock.advance(631)
+        assert not gate.verify(good, app="acme").allowed

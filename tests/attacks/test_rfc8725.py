@@ -1,0 +1,314 @@
+"""The requirements of RFC 8725 and of its successor's draft, one test each, by section."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.attacks.forge import (
+    ASYMMETRIC,
+    HASHES,
+    NOW,
+    app,
+    claims,
+    credential,
+    jwk,
+    of_any_kind,
+    private_key,
+    public_key,
+    secret,
+    signed,
+    token,
+)
+from tests.attacks.site import Behind
+from tests.attacks.test_reading import encrypted, quickest
+from tests.integration.keyed import network_of
+from wicket import ConfigError, Jwks, PublicKey, Secret, base64url
+from wicket.testing.issuer import LocalIssuer
+
+ADA = (200, "acme:ada", None)
+MALFORMED = (401, "invalid_token", "malformed")
+BAD_SIGNATURE = (401, "invalid_token", "bad_signature")
+NOT_ALLOWED = (401, "invalid_token", "algorithm_not_allowed")
+WRONG_TYPE = (401, "invalid_token", "wrong_type")
+BAD_CLAIM = (401, "invalid_token", "bad_claim")
+
+
+@pytest.mark.parametrize("allowed", ["HS256", *ASYMMETRIC])
+def test_rfc8725_3_1_nothing_outside_the_allow_list_is_used(behind: Behind, allowed: str) -> None:
+    door = behind(app("acme", credential(allowed)))
+    assert door.ask(token(allowed)).said == ADA
+    twins = {"EdDSA": "Ed25519"}
+    for other in (*HASHES, *ASYMMETRIC, "RS384", "RS512", "PS384", "PS512", "ES256K", "Ed448", "none"):
+        if other in (allowed, twins.get(allowed)):
+            continue
+        named = signed({"alg": other, "typ": "JWT"}, claims(), _key(allowed), allowed)
+        assert door.ask(named).said == NOT_ALLOWED, other
+        if other in (*HASHES, *ASYMMETRIC):
+            assert door.ask(token(other)).said == NOT_ALLOWED, other
+
+
+def _key(algorithm: str) -> object:
+    return secret() if algorithm in HASHES else private_key(algorithm)
+
+
+def test_rfc8725_3_1_the_algorithm_is_the_one_bound_to_the_key_of_that_kid(behind: Behind) -> None:
+    one, two = private_key("RS256"), private_key("RS256", "two")
+    held = Jwks.static(
+        {"keys": [jwk(one, alg="RS512", kid="1"), jwk(two, alg="RS256", kid="2")]}, algorithms=["RS256", "RS512"]
+    )
+    door = behind(app("acme", held))
+    assert door.ask(token("RS512", one, header={"kid": "1"})).said == ADA
+    assert door.ask(token("RS256", two, header={"kid": "2"})).said == ADA
+    assert door.ask(token("RS256", one, header={"kid": "1"})).said == (401, "invalid_token", "key_not_found")
+    assert door.ask(token("RS512", two, header={"kid": "2"})).said == (401, "invalid_token", "key_not_found")
+    assert door.ask(token("RS256", one, header={"kid": "2"})).said == BAD_SIGNATURE
+
+
+def test_rfc8725_3_1_algorithms_are_allowed_per_app(behind: Behind) -> None:
+    wide, narrow = Secret(secret(), algorithms=["HS256", "HS512"]), Secret(secret("narrow"))
+    door = behind(app("acme", wide), app("narrow", narrow))
+    assert door.ask(token("HS512")).said == ADA
+    assert door.ask(token("HS256", secret("narrow")), app="narrow").said == (200, "narrow:ada", None)
+    assert door.ask(token("HS512", secret("narrow")), app="narrow").said == NOT_ALLOWED
+
+
+def test_rfc8725_3_1_a_key_that_names_no_algorithm_must_be_given_some(behind: Behind) -> None:
+    """The policy: the operator's list decides, and an RSA key without either is no configuration."""
+    members = jwk(private_key("RS256"))
+    with pytest.raises(ConfigError, match="algorithms"):
+        PublicKey.from_jwk(members)
+    door = behind(app("acme", PublicKey.from_jwk(members, algorithms=["RS256"])))
+    assert door.ask(token("RS256")).said == ADA
+    assert door.ask(token("PS256")).said == NOT_ALLOWED
+    both = behind(app("acme", PublicKey.from_jwk(members, algorithms=["RS256", "PS256"])))
+    assert [both.ask(token(name)).said for name in ("RS256", "PS256")] == [ADA, ADA]
+
+
+def test_rfc8725_3_1_the_name_of_an_algorithm_is_exact(behind: Behind) -> None:
+    door = behind(app())
+    assert door.ask(token()).said == ADA
+    names = [
+        "hs256",
+        "Hs256",
+        "HS256 ",
+        " HS256",
+        "HS256\0",
+        "HS256\n",
+        "HS-256",
+        "HS256,none",
+        "ＨＳ256",
+        "HS2\u200b56",
+    ]
+    for name in [*names, "None", "NONE", "nOnE", "none ", "none\0"]:
+        assert door.ask(signed({"alg": name}, claims(), secret(), "HS256")).said == NOT_ALLOWED, name
+    for value in (["HS256"], {"HS256": 1}, None, 256, True):
+        assert door.ask(signed({"alg": value}, claims(), secret(), "HS256")).said == NOT_ALLOWED, value
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", *ASYMMETRIC])
+def test_rfc8725_3_2_none_does_not_exist(behind: Behind, algorithm: str) -> None:
+    door = behind(app("acme", credential(algorithm)))
+    good = token(algorithm)
+    assert door.ask(good).said == ADA
+    for extra in ({}, {"kid": "1"}, {"typ": "JWT"}):
+        head = base64url.encode(json.dumps({"alg": "none", **extra}).encode())
+        body = good.split(".")[1]
+        for signature in ("", good.rpartition(".")[2], "AA"):
+            assert door.ask(f"{head}.{body}.{signature}").said == NOT_ALLOWED
+    with pytest.raises(ConfigError):
+        Secret(secret(), algorithms=["none"])
+    with pytest.raises(ConfigError):
+        Jwks.static({"keys": [jwk(private_key("ES256"))]}, algorithms=["none"])
+
+
+def test_rfc8725_3_2_the_fully_specified_names_of_edwards_curves_are_known(behind: Behind) -> None:
+    door = behind(app("acme", public_key("EdDSA")), app("full", public_key("Ed25519")))
+    assert door.ask(token("EdDSA")).said == ADA
+    assert door.ask(token("Ed25519")).said == ADA
+    assert door.ask(token("Ed25519"), app="full").said == (200, "full:ada", None)
+    assert door.ask(token("EdDSA"), app="full").said == NOT_ALLOWED
+    assert door.ask(signed({"alg": "Ed448"}, claims(), private_key("Ed25519"), "Ed25519")).said == NOT_ALLOWED
+    other = ed448.Ed448PrivateKey.generate()
+    text = other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(ConfigError):
+        PublicKey.from_pem(text, algorithms=["Ed25519"])
+
+
+def test_rfc8725_3_3_a_nested_token_is_refused_before_its_inner_one_counts(behind: Behind) -> None:
+    door = behind(app())
+    inner = token(sub="eve")
+    assert door.ask(token()).said == ADA
+    assert door.ask(signed({"alg": "HS256", "cty": "JWT"}, inner, secret(), "HS256")).said == MALFORMED
+    assert door.ask(signed({"alg": "HS256"}, inner, secret(), "HS256")).said == MALFORMED
+    assert door.ask(signed({"alg": "HS256"}, json.dumps(inner), secret(), "HS256")).said == MALFORMED
+    assert door.ask(token("HS256", secret("mallory"), header={"cty": "JWT"})).said == MALFORMED
+
+
+def test_rfc8725_3_3_an_encrypted_token_is_never_one_that_is_signed(behind: Behind) -> None:
+    door = behind(app("acme", public_key("RS256")))
+    assert door.ask(token("RS256")).said == ADA
+    for header in ({"alg": "RS256", "enc": "A128GCM"}, {"alg": "RSA-OAEP", "enc": "A128GCM"}, {"alg": "RS256"}):
+        head, key, nonce, _, tag = encrypted(header).split(".")
+        assert door.ask(f"{head}.{key}.{nonce}.AAAA.{tag}").said == MALFORMED
+    assert door.ask(token("RS256", header={"enc": "A128GCM"})).said == MALFORMED
+
+
+def test_rfc8725_3_4_points_that_are_not_on_the_curve_are_no_keys(behind: Behind) -> None:
+    good = jwk(private_key("ES256"))
+    off = base64url.encode(bytes([*base64url.decode(good["y"])[:-1], base64url.decode(good["y"])[-1] ^ 1]))
+    zero = base64url.encode(bytes(32))
+    wrong = [{**good, "y": off}, {**good, "x": zero, "y": zero}, {**good, "crv": "P-384"}, {**good, "y": good["x"]}]
+    wrong += [{**good, "x": base64url.encode(b"\xff" * 32)}, {**good, "x": good["x"] + "AAAA"}]
+    for members in wrong:
+        with pytest.raises(ConfigError):
+            PublicKey.from_jwk(members)
+    held = Jwks.static({"keys": [*wrong, good]})
+    assert len(held.skipped) == len(wrong)
+    assert behind(app("acme", held)).ask(token("ES256")).said == ADA
+
+
+def test_rfc8725_3_5_a_password_is_no_secret(behind: Behind) -> None:
+    for password in ("secret", "changeme", "your-256-bit-secret", "your-512-bit-secret", "password123", "x" * 64):
+        with pytest.raises(ConfigError):
+            Secret.from_text(password)
+    with pytest.raises(ConfigError, match="well-known"):
+        Secret.from_text("a-string-secret-at-least-256-bits-long", allow_short=True)
+    door = behind(app())
+    assert door.ask(token()).said == ADA
+    for guess in (b"secret", b"your-256-bit-secret", b"", b"changeme"):
+        assert door.ask(token("HS256", guess)).said == BAD_SIGNATURE
+
+
+def test_rfc8725_3_7_header_and_claims_are_utf_8(behind: Behind) -> None:
+    door = behind(app())
+    head, body = json.dumps({"alg": "HS256"}), json.dumps(claims(sub="ädä"), ensure_ascii=False)
+    assert door.ask(signed(head, body, secret(), "HS256")).said == (200, "acme:%C3%A4d%C3%A4", None)
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"):
+        assert door.ask(signed(head.encode(encoding), body, secret(), "HS256")).said == MALFORMED, encoding
+        assert door.ask(signed(head, body.encode(encoding), secret(), "HS256")).said == MALFORMED, encoding
+    assert door.ask(signed(head, body.encode("latin-1"), secret(), "HS256")).said == MALFORMED
+
+
+def test_rfc8725_3_8_a_key_proves_only_tokens_of_its_own_issuer(
+    behind: Behind, issuer: LocalIssuer, other: LocalIssuer
+) -> None:
+    sets = [Jwks(each.jwks_url, issuer=each.issuer) for each in (issuer, other)]
+    door = behind(app("acme", *sets), network=network_of(issuer, other))
+    for each in (issuer, other):
+        assert door.ask(each.token("ada", now=NOW)).said == ADA
+    for named, signer in ((issuer, other), (other, issuer)):
+        forged = signer.token("ada", now=NOW, iss=named.issuer)
+        assert door.ask(forged).said == (401, "invalid_token", "wrong_issuer")
+
+
+def test_rfc8725_3_8_the_subject_is_a_text_that_is_not_empty(behind: Behind) -> None:
+    door = behind(app())
+    assert door.ask(token()).said == ADA
+    assert door.ask(token(sub=None)).said == (401, "invalid_token", "missing_claim")
+    for subject in ("", 7, 0, True, ["ada"], {"ada": 1}, "a" * 257, "a\nb", "a\0"):
+        assert door.ask(token(sub=subject)).said == BAD_CLAIM, subject
+
+
+def test_rfc8725_3_9_the_audience_must_be_there_and_be_ours(behind: Behind) -> None:
+    wrong = (401, "invalid_token", "wrong_audience")
+    door = behind(app("acme", audience=["one", "two"]), app("none"))
+    for good in ("one", "two", ["x", "two"]):
+        assert door.ask(token(aud=good)).said == ADA
+    for bad in ("three", [], ["three"], "One", ""):
+        assert door.ask(token(aud=bad)).said == wrong, bad
+    assert door.ask(token()).said == (401, "invalid_token", "missing_claim")
+    own = secret("none")
+    assert door.ask(token("HS256", own), app="none").said == (200, "none:ada", None)
+    assert door.ask(token("HS256", own, aud="one"), app="none").said == wrong
+
+
+def test_rfc8725_3_10_no_url_of_a_token_is_followed(behind: Behind, issuer: LocalIssuer) -> None:
+    door = behind(app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer), network=issuer.network)
+    assert door.ask(issuer.token("ada", now=NOW)).said == ADA
+    own = ec.generate_private_key(ec.SECP256R1())
+    for member in ("jku", "x5u"):
+        for url in (f"{issuer.issuer}/evil", "https://127.0.0.1/", "file:///etc/passwd", "https://evil.example/jwks"):
+            forged = token("ES256", own, header={member: url, "kid": "key-1"}, iss=issuer.issuer)
+            assert door.ask(forged).said == BAD_SIGNATURE
+    for member, value in (("jwk", jwk(own)), ("x5c", ["AAAA"]), ("x5t", "AAAA"), ("x5t#S256", "AAAA")):
+        forged = token("ES256", own, header={member: value, "kid": "key-1"}, iss=issuer.issuer)
+        assert door.ask(forged).said == BAD_SIGNATURE
+    assert issuer.requests == ["/.well-known/jwks.json"]
+
+
+def test_rfc8725_3_11_typ_is_a_media_type(behind: Behind) -> None:
+    door = behind(app(), app("api", types=["at+jwt"]))
+    own = secret("api")
+    for good in ("JWT", "jwt", "application/jwt", "Application/JWT"):
+        assert door.ask(token(header={"typ": good})).said == ADA, good
+    assert door.ask(signed({"alg": "HS256"}, claims(), secret(), "HS256")).said == ADA
+    for good in ("at+jwt", "application/at+jwt", "AT+JWT"):
+        assert door.ask(token("HS256", own, header={"typ": good}), app="api").said == (200, "api:ada", None), good
+    for bad in ("JWT", "at-jwt", "text/at+jwt", "at+jwt;x=1", "at+jwt "):
+        assert door.ask(token("HS256", own, header={"typ": bad}), app="api").said == WRONG_TYPE, bad
+    assert door.ask(signed({"alg": "HS256"}, claims(), own, "HS256"), app="api").said == WRONG_TYPE
+    for wrong in of_any_kind(["JWT"], None, 1, {"JWT": 1}):
+        assert door.ask(token(header={"typ": wrong})).said == MALFORMED, wrong
+
+
+def test_rfc8725_3_12_kinds_of_tokens_exclude_each_other(behind: Behind) -> None:
+    """An ID token is told from an access token by its type, its audience and claims that are fixed."""
+    door = behind(app("acme", audience="api", types=["at+jwt"], required=["client_id"], fixed={"use": "access"}))
+    head = {"typ": "at+jwt"}
+    access: dict[str, Any] = {"aud": "api", "client_id": "web", "use": "access"}
+    assert door.ask(token(header=head, **access)).said == ADA
+    assert door.ask(token(nonce="n", at_hash="h", **access)).said == WRONG_TYPE
+    assert door.ask(token(header=head, **{**access, "aud": "web"})).said == (401, "invalid_token", "wrong_audience")
+    assert door.ask(token(header=head, **{**access, "use": "id"})).said == BAD_CLAIM
+    assert door.ask(token(header=head, aud="api", use="access")).said == (401, "invalid_token", "missing_claim")
+
+
+def test_rfc8725bis_3_13_no_work_is_done_for_an_encrypted_token(behind: Behind) -> None:
+    door = behind(app("acme", max_token_bytes=100_000))
+    assert door.ask(token()).said == ADA
+    for header in (
+        {"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31, "p2s": "AAAA"},
+        {"alg": "dir", "enc": "A128GCM", "zip": "DEF"},
+    ):
+        costly = encrypted(header)
+        assert door.ask(costly).said == MALFORMED
+        assert quickest(lambda costly=costly: door.gate.verify(costly, app="acme")) < 0.005  # type: ignore[misc]
+
+
+def test_rfc8725bis_3_14_a_token_has_no_other_characters(behind: Behind) -> None:
+    door = behind(app())
+    good = token()
+    assert door.ask(good).said == ADA
+    for stray in ("=", "+", "/", "{", '"', "%", "~", "\u00e9", "\x7f", "\x01", "'", ":"):
+        for text in (good + stray, stray + good, good.replace(".", f".{stray}", 1), good[:20] + stray + good[20:]):
+            assert door.ask(text).said == MALFORMED, stray
+    for blank in (" ", "\n", "\t", "\r", "\x0b", "\u00a0"):
+        assert door.ask(good[:20] + blank + good[20:]).said == (400, "invalid_request", None)
+        for text in (good + blank, blank + good, good[:20] + blank + good[20:]):
+            assert door.gate.verify(text, app="acme").allowed is False
+    assert door.ask(json.dumps({"token": good}, separators=(":", ":"))).said == MALFORMED
+    assert door.gate.verify(good.replace(".", "．"), app="acme").allowed is False
+
+
+def test_rfc8725_3_10_a_kid_is_only_ever_compared(behind: Behind) -> None:
+    door = behind(app("acme", public_key("ES256", id="1"), public_key("RS256", id="2")))
+    assert door.ask(token("ES256", header={"kid": "1"})).said == ADA
+    for kid in (
+        *("../../dev/null", "/dev/null", "' OR 1=1 --", "{{7*7}}", "${jndi:ldap://x}", "*", "%", "1\0", "1 ", "\n1"),
+        *("2", "1,2", "http://169.254.169.254/", "__class__", "é", "k" * 10_000),
+    ):
+        for algorithm in ("ES256", "RS256"):
+            forged = token(algorithm, private_key(algorithm, "mallory"), header={"kid": kid})
+            status, code, reason = door.ask(forged).said
+            assert (status, code) == (401, "invalid_token")
+            assert reason in ("key_not_found", "bad_signature"), kid
+    assert door.ask(token("ES256", header={"kid": "k" * 64_000})).said == (401, "invalid_token", "too_large")
+    for kid_of_another_type in (1, None, ["1"], {"1": 1}, True):
+        forged = token("ES256", header={"kid": kid_of_another_type})
+        assert door.ask(forged).said == (401, "invalid_token", "malformed")
+    assert door.ask(token("ES256", header={"kid": "1"}, exp=NOW + 9)).said == ADA

@@ -1,0 +1,10 @@
+"""What holds for every test of the suite: nothing that Wicket says carries a token or a secret."""
+
+from __future__ import annotations
+
+from tests import leakwatch
+from tests.leakwatch import leak_watch
+
+__all__ = ["leak_watch"]
+
+leakwatch.install()
