@@ -13,10 +13,10 @@ from wicket.http.cors import answer_preflight, cors_headers, missing_from, own_h
 EVIL = "https://evil.example"
 
 
-def told(app: App, origin: str | None, *, token: str | None = None, **settings: Any) -> dict[str, str]:
+def told(of: App, origin: str | None, *, token: str | None = None, **settings: Any) -> dict[str, str]:
     headers = [] if origin is None else [("Origin", origin)]
     request = asks(token, headers=headers, **settings)
-    return dict(cors_headers(request, gate_of(app).decide(request)))
+    return dict(cors_headers(request, gate_of(of).decide(request)))
 
 
 def test_an_answer_is_readable_for_the_page_that_asked() -> None:
