@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -273,12 +274,11 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
         gate = gate_at(clock)
         watch = Watch(gate)
         lines = [Line() for _ in range(5)]
-        with watch.over(Lasting(verified(gate), lines[0].receive, lines[0].send, websocket=True)):
-            lines[0].stuck = True
-            for line in lines[1:]:
-                decision = gate.decide(asks(token(claims(exp=NOW + 80))))
-                context = watch.over(Lasting(decision, line.receive, line.send, websocket=True))
-                context.__enter__()
+        lines[0].stuck = True
+        with contextlib.ExitStack() as all_open:
+            for line in lines:
+                decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
+                all_open.enter_context(watch.over(Lasting(decision, line.receive, line.send, websocket=True)))
             clock.now = NOW + 60
             await lines[0].closing()
             clock.now = NOW + 80
@@ -306,12 +306,13 @@ def test_a_watch_over_nothing_does_nothing() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         watch = Watch(gate)
+        before = len(asyncio.all_tasks())
         for _ in range(2):
             line = Line()
             with watch.over(Lasting(verified(gate), line.receive, line.send, websocket=True)):
-                assert len(asyncio.all_tasks()) == 2
+                assert len(asyncio.all_tasks()) == before + 1
             await asyncio.sleep(0)
-            assert len(asyncio.all_tasks()) == 1
+            assert len(asyncio.all_tasks()) == before
 
     run(main)
 
@@ -320,11 +321,12 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         line = Line()
+        before = asyncio.all_tasks()
         lasting = Lasting(verified(gate), line.receive, line.send, websocket=True)
         with pytest.raises(TimeoutError), Watch(gate).over(lasting):
             await asyncio.wait_for(lasting.receive(), 0.01)
         await asyncio.sleep(0)
-        assert len(asyncio.all_tasks()) == 1
+        assert asyncio.all_tasks() == before
 
     run(main)
 
