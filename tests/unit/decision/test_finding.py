@@ -51,7 +51,9 @@ def two(**settings: Any) -> Any:
     """Two apps that are named in the header or the body."""
     common: dict[str, Any] = {"naming": (*BY_HEADER, *IN_BODY), "tokens": TOKENS}
     first = acme(**{**common, **settings})
-    return gate_of(first, App("lax", credentials=[secret(OTHER_KEY)], anonymous=True, origins=["https://lax.example"], **common))
+    return gate_of(
+        first, App("lax", credentials=[secret(OTHER_KEY)], anonymous=True, origins=["https://lax.example"], **common)
+    )
 
 
 def code(decision: Decision) -> str | None:
@@ -229,5 +231,3 @@ def test_whether_a_token_was_sent_counts_the_body_too() -> None:
     gate_of(acme(tokens=[JsonBody("token")])).decide(request)
     assert token_was_sent(holders, request, Refusal("missing_token"))
     assert token_was_sent(holders, Request(), Refusal("invalid_token", "revoked"))
-
-

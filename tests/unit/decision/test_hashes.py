@@ -107,7 +107,9 @@ def test_an_identifier_that_is_no_users_id_is_refused(value: Any) -> None:
     assert refused(app_with(), {"userId": value, "userHash": proof}).reason == "bad_identity_hash"
 
 
-@pytest.mark.parametrize("half", [{"userId": "ada"}, {"userHash": hash_by_hand("ada")}, {"userId": "", "userHash": "x"}])
+@pytest.mark.parametrize(
+    "half", [{"userId": "ada"}, {"userHash": hash_by_hand("ada")}, {"userId": "", "userHash": "x"}]
+)
 def test_half_a_pair_is_refused(half: dict[str, str]) -> None:
     assert refused(app_with(), half).reason == "bad_identity_hash"
 

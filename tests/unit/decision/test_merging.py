@@ -70,9 +70,7 @@ def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
 
 
 def test_the_identifier_that_a_hash_proved_is_protected() -> None:
-    rule = IdentityHash(
-        secret=secret(OTHER_KEY), identifier="email", value=Header("X-Email"), proof=Header("X-Hash")
-    )
+    rule = IdentityHash(secret=secret(OTHER_KEY), identifier="email", value=Header("X-Email"), proof=Header("X-Hash"))
     proof = hmac.new(OTHER_KEY, b"ada@a.example", hashlib.sha256).hexdigest()
     request = asks(headers=[("X-Email", "ada@a.example"), ("X-Hash", proof)])
     identity = gate_of(acme(identity_hash=rule)).decide(request).require()
