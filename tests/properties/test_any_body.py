@@ -115,6 +115,7 @@ def test_the_app_is_the_one_that_any_parser_finds(pairs: list[tuple[str, Any]]) 
     proof=ANY_TEXT | st.binary(min_size=32, max_size=32).map(bytes.hex),
     change=st.sampled_from(["", "other", "upper", "cut", "space"]),
 )
+@example(user="\ud800", proof="", change="")
 def test_only_the_exact_hash_verifies(user: str, proof: str, change: str) -> None:
     spelled = user.encode("utf-8", "surrogatepass")
     block = HASH_SECRET.ljust(64, b"\0")
