@@ -98,7 +98,7 @@ async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     yield {"database": "connected"}
 
 
-def _site(**paths: list[str]) -> Starlette:
+def _site(**paths: Any) -> Starlette:
     inner = Starlette(
         routes=[Route("/whoami", whoami), Route("/open", opened), Route("/{path:path}", secret)],
     )

@@ -67,9 +67,9 @@ def gate_of(registry: Revoking) -> Gate:
     )
 
 
-def token_of(id: str, user: str = "ada", *, ttl: float = 600) -> str:
-    """A token of that app, that expires after `ttl` seconds."""
-    return mint(app_of(id), user, ttl=ttl, now=time.time())
+def token_of(id: str, user: str = "ada", *, ttl: float = 600, age: float = 0) -> str:
+    """A token of that app, made `age` seconds ago to expire after `ttl`."""
+    return mint(app_of(id), user, ttl=ttl, now=time.time() - age)
 
 
 def body_of(id: str, size: int, *, user: str = "ada") -> bytes:

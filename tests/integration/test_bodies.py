@@ -146,7 +146,9 @@ def test_a_client_that_hangs_up_midway_hurts_nobody(server: Server) -> None:
 def test_what_is_no_json_is_not_waited_for(server: Server, kind: str) -> None:
     """The answer to a refused request comes before its body does; with a body to be read it would come after it."""
     with contextlib.closing(server.socket()) as connection:
-        connection.sendall(f"POST /digest HTTP/1.1\r\nHost: test\r\nX-App-Id: acme\r\nContent-Type: {kind}\r\n".encode())
+        connection.sendall(
+            f"POST /digest HTTP/1.1\r\nHost: test\r\nX-App-Id: acme\r\nContent-Type: {kind}\r\n".encode()
+        )
         begun = time.monotonic()
         connection.sendall(b"Content-Length: 5000\r\n\r\n")
         assert b" 401 " in read_head(connection)

@@ -96,7 +96,7 @@ def test_every_message_passes_as_it_was_sent(gate: Gate) -> None:
         for message in messages:
             await send(message)
 
-    sent = run_asgi(asgi_door.WicketMiddleware(app, gate), http_scope(headers=headers_of("acme")))
+    sent = run_asgi(asgi_door.WicketMiddleware(app, gate, cors=False), http_scope(headers=headers_of("acme")))
     assert all(given is got for given, got in zip(messages, sent, strict=True))
 
 
@@ -294,7 +294,7 @@ def test_a_wsgi_application_answers_the_server_itself(gate: Gate) -> None:
         return body
 
     environ = environ_of(headers=headers_of("acme"))
-    assert wsgi_door.WicketMiddleware(app, gate)(environ, start_response) is body
+    assert wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, start_response) is body
     assert calls == ["200 Fine", [("X-Own", "yes")], None]
 
 
@@ -337,7 +337,7 @@ def test_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope)
 
-    run_asgi(asgi_door.WicketMiddleware(app, gate), scope)
+    run_asgi(asgi_door.WicketMiddleware(app, gate, cors=False), scope)
     assert seen[0] is scope
     assert scope == before
 
@@ -351,7 +351,7 @@ def test_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
         seen.append(environ)
         return []
 
-    wsgi_door.WicketMiddleware(app, gate)(environ, lambda *_: print)
+    wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, lambda *_: print)
     assert seen[0] is environ
     assert environ == before
 
@@ -644,7 +644,7 @@ def test_the_application_sees_the_same_answer_with_and_without_a_gate(gate: Gate
 
     bare = Starlette(routes=[Route("/", handler)])
     headers = dict(headers_of("acme"))
-    with_gate = TestClient(asgi_door.WicketMiddleware(bare, gate)).get("/", headers=headers)
+    with_gate = TestClient(asgi_door.WicketMiddleware(bare, gate, cors=False)).get("/", headers=headers)
     without = TestClient(bare).get("/", headers=headers)
     assert with_gate.status_code == without.status_code
     assert with_gate.headers.multi_items() == without.headers.multi_items()
@@ -661,5 +661,5 @@ def test_a_wsgi_application_gives_the_same_answer_with_and_without_a_gate(gate: 
         start_response("299 Own Words", [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Own", "yes")])
         return [b"own"]
 
-    with_gate = _answering(wsgi_door.WicketMiddleware(app, gate), environ_of(headers=headers_of("acme")))
+    with_gate = _answering(wsgi_door.WicketMiddleware(app, gate, cors=False), environ_of(headers=headers_of("acme")))
     assert with_gate == _answering(app, environ_of(headers=headers_of("acme")))

@@ -78,7 +78,7 @@ def secret(path: str = "") -> str:
     return "secret"
 
 
-def _site(**paths: list[str]) -> flask.Flask:
+def _site(**paths: Any) -> flask.Flask:
     site = flask.Flask(__name__)
     site.add_url_rule("/whoami", view_func=whoami, methods=["GET", "POST", "OPTIONS"])
     site.add_url_rule("/greet", "greet", whoami)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import io
+import itertools
 import json
 from typing import Any
 
@@ -147,7 +148,7 @@ KINDS = st.sampled_from(["application/json", "text/plain", ""])
 @given(body=BODIES, cuts=CUTS, declared=st.booleans(), kind=KINDS, gone=st.booleans())
 def test_an_asgi_body_arrives_whole(body: bytes, cuts: list[int], declared: bool, kind: str, gone: bool) -> None:
     edges = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
-    pieces = [body[one:other] for one, other in zip(edges, edges[1:], strict=False)] or [b""]
+    pieces = [body[one:other] for one, other in itertools.pairwise(edges)] or [b""]
     messages: list[Any] = [
         {"type": "http.request", "body": piece, "more_body": gone or index < len(pieces) - 1}
         for index, piece in enumerate(pieces)

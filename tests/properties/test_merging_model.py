@@ -83,7 +83,7 @@ def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
         best = [] if protected & {"*", "companies"} else said
     assert [company["id"] for company in merged.companies] == [company["id"] for company in best]
     for company in merged.companies:
-        sources = [
+        sources: list[dict[str, Any]] = [
             next((each for each in source or [] if each["id"] == company["id"]), {})
             for source in (proven, stored, said)
         ]

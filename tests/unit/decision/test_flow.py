@@ -108,6 +108,7 @@ def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
         fetch = next(flow)
         while True:
             assert town is not None
+            assert isinstance(fetch, Fetch)
             town.waits.append(fetch.patience)
             fetch.cache.start(fetch.key, fetch.seen)
             if load:

@@ -59,14 +59,14 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def all_of(receive: Callable[[], Awaitable[Message]]) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return body + b"|gone"
+            return bytes(body + b"|gone")
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:

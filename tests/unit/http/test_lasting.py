@@ -47,6 +47,7 @@ class Line:
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.sent: list[Message] = []
+        self.last = asyncio.Event()
         self.stuck = False
 
     async def receive(self) -> Message:
@@ -54,13 +55,14 @@ class Line:
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)
+        if message["type"].endswith((".close", ".body")):
+            self.last.set()
         if self.stuck:
             await asyncio.Event().wait()
 
     async def closing(self) -> Message:
         async with asyncio.timeout(10):
-            while not self.sent or not self.sent[-1]["type"].endswith((".close", ".body")):
-                await asyncio.sleep(0.005)
+            await self.last.wait()
         return self.sent[-1]
 
 
