@@ -1,4 +1,4 @@
-"""The apps whose tokens ride in bodies and handshakes: the same for both doors, and for the tests that sign for them."""
+"""The apps whose tokens ride in bodies and handshakes: the same for both doors and for the tests."""
 
 from __future__ import annotations
 

@@ -12,10 +12,8 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.support import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules, WicketError
-from wicket.asgi import WicketMiddleware as AsgiDoor
 from wicket.http import lasting as module
 from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message, Watch, until_refused
-from wicket.wsgi import WicketMiddleware as WsgiDoor
 
 SSE: Message = {
     "type": "http.response.start",
@@ -388,66 +386,3 @@ def test_a_server_that_closes_early_closes_the_applications_iterable(taken: int)
         next(stream)
     stream.close()
     assert chunks.closed == 1
-
-
-def through_wsgi(app: Any, gate: Gate) -> Any:
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/",
-        "HTTP_X_APP_ID": "acme",
-        "HTTP_AUTHORIZATION": f"Bearer {token(claims(exp=NOW + 60))}",
-    }
-    return WsgiDoor(app, gate, close_on_expiry=True)(environ, lambda *_: lambda _: None)
-
-
-@pytest.mark.parametrize("kind", ["list", "generator"])
-def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str) -> None:
-    clock = Hand.__new__(Hand)
-    clock.now, clock.broken = NOW, False
-
-    def at_once(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("content-type", "text/event-stream")])
-        return [b"a", b"b", b"c"]
-
-    def generator(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Type", "text/event-stream")])
-        yield from (b"a", b"b", b"c")
-
-    stream = iter(through_wsgi(at_once if kind == "list" else generator, gate_at(clock)))
-    assert next(stream) == b"a"
-    clock.now = NOW + 60
-    assert list(stream) == []
-
-
-def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:
-    clock = Hand.__new__(Hand)
-    clock.now, clock.broken = NOW, False
-    chunks = [b"a", b"b"]
-
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return chunks
-
-    stream = iter(through_wsgi(app, gate_at(clock)))
-    clock.now = NOW + 60
-    assert list(stream) == chunks
-
-
-def test_the_asgi_door_closes_what_outlives_its_token() -> None:
-    async def main() -> None:
-        clock = Hand()
-        line = Line()
-        heard: list[Message] = []
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "websocket.accept"})
-            clock.now = NOW + 60
-            heard.append(await receive())
-
-        headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode())]
-        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": headers}
-        await AsgiDoor(app, gate_at(clock), close_on_expiry=True)(scope, line.receive, line.send)
-        assert [message["type"] for message in line.sent] == ["websocket.accept", "websocket.close"]
-        assert heard == [{"type": "websocket.disconnect", "code": 4401, "reason": ""}]
-
-    run(main)
