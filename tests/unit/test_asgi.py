@@ -74,3 +74,59 @@ def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
     asyncio.run(WicketMiddleware(app, gate)(scope, receive, send))
     assert seen == [["chat"]]
     assert sent == [{"type": "websocket.accept", "subprotocol": answered}]
+
+
+def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
+    messages: list[Message] = [{"type": "http.request", "body": json.dumps({"token": token()}).encode()}]
+    waiting, seen = iter(messages), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["user"].identity, await receive()))
+
+    async def receive() -> Message:
+        return next(waiting)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(f"is not refused: {message}")
+
+    headers = [(b"x-app-id", b"acme"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    asyncio.run(WicketMiddleware(app, gate_of(acme(tokens=[JsonBody("token")])))(scope, receive, send))
+    assert seen == [("acme:user-1", messages[0])]
+
+
+@pytest.mark.parametrize("denial", [True, False])
+def test_a_refused_handshake_is_answered_as_the_server_can(denial: bool) -> None:
+    sent: list[Message] = []
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("is not reached")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "headers": [(b"x-app-id", b"acme")]}
+    scope["extensions"] = {"websocket.http.response": {}} if denial else None
+    asyncio.run(WicketMiddleware(never, gate_of(acme()))(scope, never, send))
+    if denial:
+        assert [message["type"] for message in sent] == [
+            "websocket.http.response.start",
+            "websocket.http.response.body",
+        ]
+        assert sent[0]["status"] == 401
+    else:
+        assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+def test_what_is_no_request_passes() -> None:
+    seen: list[Any] = []
+
+    async def app(*given: Any) -> None:
+        seen.append(given)
+
+    async def either(*_: Any) -> Any:
+        raise AssertionError("is not called")
+
+    scope = {"type": "lifespan"}
+    asyncio.run(WicketMiddleware(app, gate_of(acme()))(scope, either, either))
+    assert seen == [(scope, either, either)]

@@ -183,3 +183,10 @@ def test_values_as_deep_as_a_body_may_be_are_compared() -> None:
 
 def test_a_conflict_does_not_show_what_is_kept() -> None:
     assert "gold" not in repr(user(plan="gold").with_unsigned({"plan": "free"}).conflicts)
+
+
+def test_an_anonymous_user_signs_no_companies() -> None:
+    decision = gate_of(acme(anonymous=True, rules=COMPANIES)).decide(asks())
+    assert decision.identity.with_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
+    stored = decision.identity.with_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
+    assert stored.companies == [company("c2")]

@@ -94,3 +94,10 @@ def test_an_identity_hash_is_a_table(tmp_path: Path, table: str) -> None:
     found = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
     assert list(found) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
     assert "must be a table" in next(iter(found.values()))
+
+
+def test_companies_need_not_be_hashed(tmp_path: Path) -> None:
+    text = HASHED[: HASHED.index("[apps.identity_hash.companies]")]
+    (app,) = Gate.from_file(write(tmp_path, text)).apps
+    assert app.identity_hash is not None
+    assert app.identity_hash.companies is None
