@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from tests.unit.support import NOW, Clock, acme, claims, gate_of, token
-from wicket import Rules, Subprotocol
+from wicket import JsonBody, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
 from wicket.http import lasting
 
@@ -78,7 +79,8 @@ def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
 
 def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
     messages: list[Message] = [{"type": "http.request", "body": json.dumps({"token": token()}).encode()}]
-    waiting, seen = iter(messages), []
+    waiting = iter(messages)
+    seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append((scope["user"].identity, await receive()))
@@ -105,7 +107,7 @@ def test_a_refused_handshake_is_answered_as_the_server_can(denial: bool) -> None
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "websocket", "path": "/", "headers": [(b"x-app-id", b"acme")]}
+    scope: dict[str, Any] = {"type": "websocket", "path": "/", "headers": [(b"x-app-id", b"acme")]}
     scope["extensions"] = {"websocket.http.response": {}} if denial else None
     asyncio.run(WicketMiddleware(never, gate_of(acme()))(scope, never, send))
     if denial:

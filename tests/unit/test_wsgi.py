@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW, Clock, acme, claims, gate_of, token
-from wicket import Gate, Rules
+from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
+from wicket import Gate, JsonBody, Rules
 from wicket.wsgi import WicketMiddleware
 
 
