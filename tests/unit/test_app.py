@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
-from wicket import App, AppRef, Bearer, Cookie, Header, Jwks, Mode, Query, Revocations, Rules
+from wicket import App, AppRef, Bearer, Cookie, Header, JsonBody, Jwks, Mode, Query, Revocations, Rules
 from wicket.app import BrokenApp, media_type
+from wicket.identity_hash import CompanyHash, IdentityHash
 
 VISIBLE = "must be 1 to 128 visible characters"
 NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
@@ -298,3 +299,37 @@ def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
 )
 def test_a_setting_of_a_wild_kind_is_a_configuration_error(settings: dict[str, Any], message: str) -> None:
     assert list(problems_of(lambda: App("acme", **settings)).values()) == [message]
+
+
+def test_a_hash_secret_that_signs_tokens_too_is_refused() -> None:
+    rule = IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(OTHER_KEY)))
+    for key in (KEY, OTHER_KEY):
+        found = problems_of(lambda key=key: App("acme", credentials=[secret(key)], identity_hash=rule))  # type: ignore[misc]  # a default
+        assert list(found) == ["credentials[0]"]
+    assert App("acme", credentials=[secret(bytes(range(2, 34)))], identity_hash=rule).identity_hash is rule
+
+
+def test_an_identity_hash_is_one() -> None:
+    wrong: Any = "userHash"
+    assert list(problems_of(lambda: App("acme", identity_hash=wrong))) == ["identity_hash"]
+
+
+def test_what_an_app_takes_beside_its_token_counts_where_its_body_is_read() -> None:
+    rule = IdentityHash(secret=secret(), proof=JsonBody("hash", types=("text/plain",)))
+    app = App("acme", claimed=[JsonBody("id", types=("text/x",))], identity_hash=rule)
+    assert app.holders.body_types == {"application/json", "text/plain", "text/x"}
+    assert App("acme").holders.body_types == frozenset()
+
+
+def test_an_app_has_its_aliases_for_further_ids() -> None:
+    assert App("acme", aliases=["acme-inc"]).refs() == (AppRef("id", "acme"), AppRef("id", "acme-inc"))
+    wrong: Any = 7
+    assert list(problems_of(lambda: App("acme", aliases=["a b", wrong]))) == ["aliases[0]", "aliases[1]"]
+    assert list(problems_of(lambda: App("acme", claimed=[wrong]))) == ["claimed[0]"]
+
+
+def test_protected_attributes_are_names() -> None:
+    assert Rules(protected=frozenset({"plan"})).protected == {"plan"}
+    wrong: Any = "plan"
+    assert list(problems_of(lambda: Rules(protected=wrong))) == ["rules.protected"]
+    assert list(problems_of(lambda: Rules(protected_companies=wrong))) == ["rules.protected_companies"]

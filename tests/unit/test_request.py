@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.properties.doors import finished
 from tests.unit.support import refusal_of
-from wicket import Request
-from wicket.request import Answer
+from wicket import Request, WicketError
+from wicket.request import Answer, Body
 
 
 def scope(**changes: Any) -> dict[str, Any]:
@@ -142,3 +143,38 @@ def test_anything_less_is_no_preflight(request_: Request) -> None:
 
 def test_an_answer_is_a_value() -> None:
     assert Answer(401, (("a", "b"),), b"x") == Answer(401, (("a", "b"),), b"x")
+
+
+def test_a_body_is_held_or_read_by_somebody_else() -> None:
+    assert Request().body is None
+    held = Request(body=b"abc").body
+    assert held is not None
+    assert (held.read(3, 1.0), held.read(2, 1.0)) == (b"abc", None)
+    assert finished(held.aread(3, 1.0)) == b"abc"
+    own = Body()
+    assert Request(body=own).body is own
+    assert Request.from_asgi(scope(), own).body is own
+    assert Request.from_wsgi({"REQUEST_METHOD": "GET"}, own).body is own
+
+
+def test_a_body_of_neither_kind_says_so() -> None:
+    with pytest.raises(WicketError, match="adecide"):
+        Body().read(1, 1.0)
+    with pytest.raises(WicketError, match="use decide"):
+        finished(Body().aread(1, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "media"),
+    [
+        (None, ""),
+        ("", ""),
+        ("application/json", "application/json"),
+        (" Application/JSON ; charset=utf-8", "application/json"),
+        ("text/plain;", "text/plain"),
+    ],
+)
+def test_the_media_type_has_no_parameters_and_no_case(value: str | None, media: str) -> None:
+    assert Request(headers=[] if value is None else [("Content-Type", value)]).media_type == media
+    environ = {"REQUEST_METHOD": "POST"} if value is None else {"REQUEST_METHOD": "POST", "CONTENT_TYPE": value}
+    assert Request.from_wsgi({**environ, "HTTP_CONTENT_TYPE": "text/html"}).media_type == media

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 from flask.testing import FlaskClient
 
-from wicket import ConfigError, Gate, Refusal, Refused, Secret, profiles
+from wicket import Bearer, ConfigError, Gate, JsonBody, Refusal, Refused, Secret, mint, profiles
 from wicket.contrib.flask import Wicket, current_identity, decision_of, identity_of, requires_identity
 from wicket.testing import as_user
 
@@ -208,3 +210,104 @@ def test_a_refusal_of_an_accessor_survives_pickling() -> None:
     Wicket(make_gate(anonymous=True)).init_app(app)
     assert app.test_client().get("/").text == "ok"
     assert caught[0].refusal == Refusal("missing_token")
+
+
+# --- bodies, pages and streams
+
+
+ELSEWHERE = {"Origin": "https://page.example"}
+
+
+def blueprint_client(gate: Gate, **settings: Any) -> FlaskClient:
+    app, api = Flask("test"), Blueprint("api", "api", url_prefix="/api")
+
+    @app.before_request
+    def look() -> None:
+        if "X-Read-First" in request.headers:
+            request.get_data()
+
+    @api.post("/echo")
+    def echo() -> Response:
+        assert identity_of(request).user_id
+        return Response(request.get_data())
+
+    @api.get("/fail")
+    def fail() -> str:
+        raise RuntimeError("own")
+
+    @api.get("/manual")
+    def manual() -> Response:
+        return Response("own", headers={"Access-Control-Allow-Origin": "https://own.example", "Vary": "Cookie"})
+
+    @api.get("/events")
+    def events() -> Response:
+        return Response(iter(request.environ["test.chunks"]), mimetype="text/event-stream")
+
+    add_views(api)
+    Wicket(gate, **settings).init_app(api)
+    app.register_blueprint(api)
+    return app.test_client()
+
+
+def body_gate() -> tuple[Gate, bytes]:
+    gate = make_gate(tokens=[Bearer(), JsonBody("token")])
+    return gate, json.dumps({"token": mint(gate.apps[0], "ada"), "fill": "x" * 20_000}).encode()
+
+
+@pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read by somebody before"])
+def test_before_a_blueprint_a_body_carries_its_token_and_arrives_whole(first: dict[str, str]) -> None:
+    gate, body = body_gate()
+    answer = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
+    assert (answer.status_code, answer.data) == (200, body)
+
+
+def test_before_a_blueprint_every_answer_is_readable_for_the_page() -> None:
+    gate = make_gate()
+    client = as_user(blueprint_client(gate), "ada", app="acme", gate=gate)
+    for path, status in (("/api/me", 200), ("/api/fail", 500)):
+        answer = client.get(path, headers=ELSEWHERE)
+        assert answer.status_code == status
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
+    refused = blueprint_client(make_gate()).get("/api/me", headers=ELSEWHERE)
+    assert refused.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
+    manual = client.get("/api/manual", headers=ELSEWHERE)
+    assert manual.headers.getlist("Access-Control-Allow-Origin") == ["https://own.example"]
+    assert manual.headers.getlist("Vary") == ["Cookie"]
+
+
+def test_before_a_blueprint_the_question_is_answered() -> None:
+    client = blueprint_client(make_gate(origins=["https://page.example"]), origin_question="/api/maybe")
+    assert client.get("/api/maybe", headers=ELSEWHERE).get_json() == {"allowed": True}
+    assert client.get("/api/maybe", headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+def test_before_a_blueprint_without_cors_nothing_is_added() -> None:
+    gate = make_gate()
+    client = as_user(blueprint_client(gate, cors=False), "ada", app="acme", gate=gate)
+    assert "Access-Control-Allow-Origin" not in client.get("/api/me", headers=ELSEWHERE).headers
+    assert client.get("/api/me").headers.get("Vary") is None
+
+
+@pytest.mark.parametrize("place", ["application", "blueprint"])
+def test_an_event_stream_ends_with_its_token(place: str) -> None:
+    now = [1_800_000_000.0]
+    gate = make_gate(skew=0)
+    gate = Gate(gate.apps, clock=lambda: now[0])
+    token = mint(gate.apps[0], "ada", ttl=60, now=now[0])
+
+    def chunks() -> Iterator[bytes]:
+        yield b"a"
+        now[0] += 60
+        yield b"b"
+
+    if place == "blueprint":
+        client, path = blueprint_client(gate, close_on_expiry=True), "/api/events"
+    else:
+        app = Flask("test")
+        app.add_url_rule(
+            "/events", view_func=lambda: Response(request.environ["test.chunks"], mimetype="text/event-stream")
+        )
+        Wicket(gate, close_on_expiry=True).init_app(app)
+        client, path = app.test_client(), "/events"
+    answer = client.get(path, headers={"Authorization": f"Bearer {token}"}, environ_overrides={"test.chunks": chunks()})
+    assert (answer.status_code, answer.data) == (200, b"a")

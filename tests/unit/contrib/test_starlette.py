@@ -14,8 +14,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from wicket import ConfigError, Gate, Mode, Secret, profiles
-from wicket.contrib.starlette import WicketMiddleware, decision_of, identity_of, requires_identity
+from wicket import ConfigError, Gate, Mode, Refused, Secret, profiles
+from wicket.contrib.starlette import WicketMiddleware, decision_of, identity_of, refused_handler, requires_identity
 from wicket.testing import as_user
 
 
@@ -193,3 +193,51 @@ def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
     bare: Any = requires_identity
     with pytest.raises(ConfigError, match="with parentheses"):
         bare(endpoint)
+
+
+# --- the gate outside the whole application
+
+
+ELSEWHERE = {"Origin": "https://page.example"}
+
+
+def outside(gate: Gate) -> TestClient:
+    def crash(request: Request) -> PlainTextResponse:
+        raise ValueError("own")
+
+    site = Starlette(
+        routes=[Route("/read", read), Route("/crash", crash)],
+        exception_handlers={Refused: refused_handler(gate)},
+    )
+    return TestClient(WicketMiddleware(site, gate), raise_server_exceptions=False)
+
+
+def test_outside_the_application_the_gate_makes_its_crashes_readable() -> None:
+    gate = make_gate()
+    client = as_user(outside(gate), "user-1", app="acme")
+    answer = client.get("/crash", headers=ELSEWHERE)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, "https://page.example")
+    assert client.get("/nowhere", headers=ELSEWHERE).headers["access-control-allow-origin"] == "https://page.example"
+
+
+def test_a_handlers_own_refusal_is_answered_by_the_handler_of_refusals() -> None:
+    gate = make_gate()
+    answer = as_user(outside(gate), "user-1", app="acme").get("/read", headers=ELSEWHERE)
+    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers.get_list("access-control-allow-origin") == ["https://page.example"]
+    assert answer.headers.get_list("content-length") == [str(len(answer.content))]
+
+
+def test_the_handler_of_refusals_handles_nothing_else() -> None:
+    gate = make_gate()
+    with pytest.raises(ValueError, match="own"):
+        refused_handler(gate)(Request({"type": "http"}), ValueError("own"))
+
+
+def test_the_origin_question_and_preflights_are_answered_by_the_door() -> None:
+    gate = make_gate(origins=["https://page.example"])
+    client = TestClient(WicketMiddleware(Starlette(), gate, origin_question="/allowed"))
+    assert client.get("/allowed", headers=ELSEWHERE).json() == {"allowed": True}
+    assert client.get("/allowed", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.options("/x", headers={**ELSEWHERE, "Access-Control-Request-Method": "PUT"}).status_code == 204

@@ -1,0 +1,108 @@
+"""`with_unsigned` against a simple model of what may be written by whom."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.properties.strategies import JSON
+from tests.properties.tokens import NOW, app, good_claims, signed
+from wicket import Gate, Rules, VerifiedIdentity
+
+quick = settings(max_examples=200, deadline=None)
+
+NAMES = st.sampled_from(["plan", "city", "seats", "email", "sub", "exp", "*", "id", "x"])
+VALUES = st.dictionaries(NAMES, JSON, max_size=6)
+TEXTS = st.dictionaries(st.sampled_from(["plan", "city", "seats", "x"]), JSON, max_size=4)
+PROTECTED = st.frozensets(st.sampled_from(["plan", "city", "x", "*", "companies"]), max_size=3)
+IDS = st.sampled_from(["c1", "c2", "c3"])
+COMPANY = st.builds(
+    lambda id, more: {**more, "id": id, "name": id},
+    IDS,
+    st.dictionaries(st.sampled_from(["plan", "city"]), JSON, max_size=2),
+)
+COMPANIES = st.lists(COMPANY, max_size=3, unique_by=lambda company: company["id"])
+
+
+def identity(rules: Rules, claims: dict[str, Any]) -> VerifiedIdentity:
+    gate = Gate([app(rules=rules)], clock=lambda: NOW)
+    return gate.verify(signed(good_claims(**claims)), app="acme").require()
+
+
+def differs(one: Any, other: Any) -> bool:
+    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+
+
+@quick
+@given(said=VALUES, stored=VALUES, ctx=TEXTS, protected=PROTECTED)
+def test_each_attribute_is_what_its_best_source_says(
+    said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
+) -> None:
+    rules = Rules(attributes_claim="ctx", protected=protected, user_id=("sub", "email"))
+    merged = identity(rules, {"ctx": ctx}).with_unsigned(said, stored)
+
+    expected: dict[str, Any] = {}
+    told = set()
+    for name in {*said, *stored, *ctx}:
+        closed = "*" in protected or name in protected or name in ("sub", "exp", "email")
+        for source, values in (("signed", ctx), ("stored", stored), ("said", said)):
+            if name in values and not (source == "said" and closed):
+                expected[name] = values[name]
+                break
+        if name in said and (name not in expected or differs(expected[name], said[name])):
+            told.add(name)
+    assert not differs(merged.attributes, expected)
+    assert {conflict.attribute for conflict in merged.conflicts} == told
+    for conflict in merged.conflicts:
+        assert not differs(conflict.kept, expected.get(conflict.attribute))
+        wanted = "signed" if conflict.attribute in ctx else "stored" if conflict.attribute in stored else None
+        assert conflict.source == wanted
+
+
+@quick
+@given(
+    said=COMPANIES,
+    stored=st.none() | COMPANIES,
+    proven=st.none() | COMPANIES,
+    protected=PROTECTED,
+    closed=st.frozensets(st.sampled_from(["plan", "city"])),
+)
+def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
+    said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected: frozenset[str], closed: Any
+) -> None:
+    rules = Rules(companies_claim="companies", protected=protected, protected_companies=closed)
+    claims = {} if proven is None else {"companies": proven}
+    known = {} if stored is None else {"companies": stored}
+    merged = identity(rules, claims).with_unsigned({"companies": said}, known)
+
+    best = proven if proven is not None else stored
+    if best is None:
+        best = [] if protected & {"*", "companies"} else said
+    assert [company["id"] for company in merged.companies] == [company["id"] for company in best]
+    for company in merged.companies:
+        sources: list[dict[str, Any]] = [
+            next((each for each in source or [] if each["id"] == company["id"]), {})
+            for source in (proven, stored, said)
+        ]
+        for name in ("plan", "city"):
+            held = [each[name] for each in sources[: 2 if name in closed else 3] if name in each]
+            assert (name in company) is bool(held)
+            assert not held or not differs(company[name], held[0])
+    turned_away = {company["id"] for company in said} - {company["id"] for company in best}
+    assert {f"companies[{id}]" for id in turned_away} <= {conflict.attribute for conflict in merged.conflicts}
+
+
+@quick
+@given(said=JSON, stored=st.dictionaries(st.text(max_size=8), JSON, max_size=4), companies=JSON, protected=PROTECTED)
+def test_no_json_is_too_wild(said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]) -> None:
+    rules = Rules(companies_claim="companies", protected=protected, protected_companies=protected)
+    held = identity(rules, {})
+    for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):
+        merged = held.with_unsigned(values, {**stored, "companies": companies})
+        json.dumps([merged.attributes, merged.companies])
+        assert all(isinstance(company.get("id"), str) for company in merged.companies)
+        if "*" in protected:
+            assert merged.attributes == stored

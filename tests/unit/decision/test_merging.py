@@ -1,0 +1,192 @@
+"""What the client says, merged with what is signed and what is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.support import OTHER_KEY, acme, asks, claims, gate_of, secret, token
+from wicket import Conflict, Header, Identity, Rules, VerifiedIdentity
+from wicket.identity_hash import IdentityHash
+
+COMPANIES = Rules(companies_claim="companies")
+
+
+def user(rules: Rules | None = None, **changes: Any) -> VerifiedIdentity:
+    app = acme(rules=rules or Rules())
+    return gate_of(app).decide(asks(token(claims(**changes)))).require()
+
+
+def company(id: str, **more: Any) -> dict[str, Any]:
+    return {"id": id, "name": id.upper(), **more}
+
+
+def test_signed_goes_over_stored_and_stored_over_unsigned() -> None:
+    merged = user(plan="gold").with_unsigned(
+        {"plan": "free", "city": "Rome", "age": 7}, {"plan": "silver", "city": "Oslo"}
+    )
+    assert merged.attributes == {"plan": "gold", "city": "Oslo", "age": 7}
+    assert merged.conflicts == (Conflict("plan", "gold", "signed"), Conflict("city", "Oslo", "stored"))
+    assert merged.companies == []
+
+
+def test_what_agrees_is_no_conflict_and_another_type_is() -> None:
+    assert user(plan="gold").with_unsigned({"plan": "gold"}).conflicts == ()
+    for said in (True, 1.0, "1", [1]):
+        assert user(seats=1).with_unsigned({"seats": said}).conflicts == (Conflict("seats", 1, "signed"),)
+
+
+def test_a_difference_within_a_value_is_reported_too() -> None:
+    for said in ([True], [1.0], [[1]]):
+        assert user(seats=[1]).with_unsigned({"seats": said}).conflicts == (Conflict("seats", [1], "signed"),)
+
+
+def test_a_protected_attribute_is_never_written_unsigned() -> None:
+    rules = Rules(protected=frozenset({"plan"}))
+    merged = user(rules).with_unsigned({"plan": "gold", "city": "Rome"})
+    assert merged.attributes == {"city": "Rome"}
+    assert merged.conflicts == (Conflict("plan", None, None),)
+    assert user(rules, plan="free").with_unsigned({"plan": "gold"}).attributes == {"plan": "free"}
+    assert user(rules).with_unsigned({"plan": "gold"}, {"plan": "silver"}).attributes == {"plan": "silver"}
+
+
+def test_everything_may_be_protected() -> None:
+    merged = user(Rules(protected=frozenset({"*"})), plan="free").with_unsigned({"city": "Rome", "*": 1, "sub": "x"})
+    assert merged.attributes == {"plan": "free"}
+    assert {conflict.attribute for conflict in merged.conflicts} == {"city", "*", "sub"}
+
+
+def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
+    rules = Rules(user_id=("sub", "email"), fixed={"tier": "a"}, app_claim="app", scopes_claim="scope")
+    said = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email", "tier", "app", "scope")
+    identity = user(rules, tier="a", app="acme")
+    merged = identity.with_unsigned(dict.fromkeys(said, "mine"))
+    assert merged.attributes == {}
+    assert {conflict.attribute for conflict in merged.conflicts} == set(said)
+
+
+def test_the_identifier_that_a_hash_proved_is_protected() -> None:
+    rule = IdentityHash(secret=secret(OTHER_KEY), identifier="email", value=Header("X-Email"), proof=Header("X-Hash"))
+    proof = hmac.new(OTHER_KEY, b"ada@a.example", hashlib.sha256).hexdigest()
+    request = asks(headers=[("X-Email", "ada@a.example"), ("X-Hash", proof)])
+    identity = gate_of(acme(identity_hash=rule)).decide(request).require()
+    merged = identity.with_unsigned({"email": "victim@a.example"})
+    assert "email" not in merged.attributes
+    assert [conflict.attribute for conflict in merged.conflicts] == ["email"]
+
+
+@pytest.mark.parametrize("said", [None, [], "text", 7, [["a", "b"]]])
+def test_anything_but_a_mapping_is_nothing(said: Any) -> None:
+    assert user(plan="gold").with_unsigned(said).attributes == {"plan": "gold"}
+
+
+def test_an_anonymous_users_values_are_taken_under_the_apps_rules() -> None:
+    decision = gate_of(acme(anonymous=True, rules=Rules(protected=frozenset({"plan"})))).decide(asks())
+    assert decision.identity.with_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
+    assert Identity(None).with_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
+
+
+def test_the_attributes_may_have_a_claim_of_their_own() -> None:
+    rules = Rules(attributes_claim="ctx")
+    assert user(rules, ctx={"plan": "gold"}).with_unsigned({"plan": "free"}).attributes == {"plan": "gold"}
+
+
+def test_what_is_merged_belongs_to_nobody_else() -> None:
+    stored, said = {"a": 1}, {"b": 2}
+    identity = user(plan="gold")
+    identity.with_unsigned(said, stored).attributes["own"] = True
+    assert (stored, said, identity.attributes) == ({"a": 1}, {"b": 2}, {"plan": "gold"})
+
+
+# --- companies
+
+
+def test_companies_are_no_attribute() -> None:
+    merged = user(COMPANIES, companies=[company("c1")]).with_unsigned({"companies": [company("c1")]}, {"companies": []})
+    assert merged.attributes == {}
+    assert merged.companies == [company("c1")]
+    assert merged.conflicts == ()
+    assert user().with_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: as any other
+
+
+def test_who_belongs_to_which_company_comes_whole_from_the_best_source() -> None:
+    signed = user(COMPANIES, companies=[company("c1")])
+    merged = signed.with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    assert merged.companies == [company("c1")]
+    assert merged.conflicts == (Conflict("companies[c2]", ["c1"], "signed"),)
+    stored = user(COMPANIES).with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    assert stored.companies == [company("c3")]
+    assert stored.conflicts == (Conflict("companies[c2]", ["c3"], "stored"),)
+    assert user(COMPANIES).with_unsigned({"companies": [company("c2")]}).companies == [company("c2")]
+
+
+def test_a_signed_empty_list_says_that_there_is_none() -> None:
+    merged = user(COMPANIES, companies=[]).with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    assert merged.companies == []
+
+
+def test_what_a_company_is_is_merged_from_all() -> None:
+    identity = user(COMPANIES, companies=[company("c1", plan="gold")])
+    merged = identity.with_unsigned(
+        {"companies": [company("c1", plan="free", city="Rome", age=7)]}, {"companies": [company("c1", city="Oslo")]}
+    )
+    assert merged.companies == [company("c1", plan="gold", city="Oslo", age=7)]
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies[c1].plan", "companies[c1].city"]
+
+
+@pytest.mark.parametrize("protected", ["companies", "*"])
+def test_protected_companies_are_never_written_unsigned(protected: str) -> None:
+    rules = Rules(companies_claim="companies", protected=frozenset({protected}))
+    merged = user(rules).with_unsigned({"companies": [company("c1")]})
+    assert merged.companies == []
+    assert merged.conflicts == (Conflict("companies[c1]", [], None),)
+
+
+def test_an_attribute_of_companies_may_be_protected() -> None:
+    rules = Rules(companies_claim="companies", protected_companies=frozenset({"plan"}))
+    merged = user(rules, companies=[company("c1")]).with_unsigned(
+        {"companies": [{"id": "c1", "plan": "gold", "age": 7}]}
+    )
+    assert merged.companies == [company("c1", age=7)]
+    assert merged.conflicts == (Conflict("companies[c1].plan", None, None),)
+
+
+@pytest.mark.parametrize("protected", ["*", "id"])
+def test_a_company_that_is_taken_always_has_its_id(protected: str) -> None:
+    rules = Rules(companies_claim="companies", protected_companies=frozenset({protected}))
+    merged = user(rules).with_unsigned({"companies": [{"id": "c1", "plan": "gold"}]})
+    assert [each.get("id") for each in merged.companies] == ["c1"]
+
+
+@pytest.mark.parametrize("bad", [7, None, "c1", [], {}, {"id": 7}, {"name": "C"}])
+def test_a_company_that_is_none_is_reported(bad: Any) -> None:
+    merged = user(COMPANIES).with_unsigned({"companies": [bad, company("c1")]})
+    assert merged.companies == [company("c1")]
+    assert merged.conflicts == (Conflict("companies", None, None),)
+
+
+@pytest.mark.parametrize("stored", [None, "c1", {"id": "c1"}])
+def test_stored_companies_that_are_no_list_count_as_unknown(stored: Any) -> None:
+    merged = user(COMPANIES).with_unsigned({"companies": [company("c1")]}, {"companies": stored})
+    assert merged.companies == [company("c1")]
+
+
+def test_values_as_deep_as_a_body_may_be_are_compared() -> None:
+    text = '{"a":' * 900 + "1" + "}" * 900
+    merged = user().with_unsigned({"deep": json.loads(text)}, {"deep": json.loads(text)})
+    assert merged.conflicts == ()
+
+
+def test_a_conflict_does_not_show_what_is_kept() -> None:
+    assert "gold" not in repr(user(plan="gold").with_unsigned({"plan": "free"}).conflicts)
+
+
+def test_an_anonymous_user_signs_no_companies() -> None:
+    decision = gate_of(acme(anonymous=True, rules=COMPANIES)).decide(asks())
+    assert decision.identity.with_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
+    stored = decision.identity.with_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
+    assert stored.companies == [company("c2")]

@@ -1,0 +1,302 @@
+"""Bodies read ahead of the application, and how they reach it whole."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from tests.properties.doors import finished
+from wicket import WicketError
+from wicket.http.bodies import Message, ReceivedBody, StreamBody, declared_length
+
+LONG = 60.0
+"""More seconds than any test takes."""
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("0", 0), ("17", 17), ("9" * 18, 10**18 - 1), (None, None), ("", None), ("-1", None), ("+1", None), ("1.0", None)],
+)
+def test_a_declared_length_is_digits(text: str | None, length: int | None) -> None:
+    assert declared_length(text) == length
+
+
+@pytest.mark.parametrize("text", ["1_0", " 1", "1,1", "５", "²", "9" * 19, "9" * 5000, "0x10"])
+def test_anything_else_is_no_length(text: str) -> None:
+    assert declared_length(text) is None
+
+
+# --- ASGI
+
+
+def part(body: bytes, more: bool = False) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+class Client:
+    """The server's side of `receive`: what was put in comes out, and nothing until then."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.queue: asyncio.Queue[Message] = asyncio.Queue()
+        self.cancelled = 0
+        for message in messages:
+            self.queue.put_nowait(message)
+
+    async def receive(self) -> Message:
+        try:
+            return await self.queue.get()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+async def all_of(receive: Callable[[], Awaitable[Message]]) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body + b"|gone")
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
+    async def main() -> None:
+        messages = [part(b"ab", True), part(b"", True), {"type": "http.request", "more_body": True}, part(b"c")]
+        client = Client(*messages, {"type": "http.disconnect"})
+        body = ReceivedBody(client.receive, None)
+        assert not body.begun
+        assert await body.aread(3, LONG) == b"abc"
+        assert body.begun
+        assert [await body.receive() for _ in messages] == messages
+        assert (await body.receive())["type"] == "http.disconnect"
+        body.close()
+
+    run(main)
+
+
+def test_the_last_message_need_not_say_that_it_is_the_last() -> None:
+    async def main() -> None:
+        assert await ReceivedBody(Client({"type": "http.request", "body": b"x"}).receive, 1).aread(1, LONG) == b"x"
+        assert await ReceivedBody(Client({"type": "http.request"}).receive, None).aread(1, LONG) == b""
+
+    run(main)
+
+
+def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
+    async def never() -> Message:
+        raise AssertionError("nothing may be read")
+
+    body = ReceivedBody(never, 4)
+    assert finished(body.aread(3, LONG)) is None
+    assert not body.begun
+
+
+def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
+    async def main() -> None:
+        client = Client(part(b"ab", True), part(b"cd", True), part(b"ef"))
+        body = ReceivedBody(client.receive, None)
+        assert await body.aread(3, LONG) is None
+        assert client.queue.qsize() == 1, "what follows is not buffered"
+        assert await all_of(body.receive) == b"abcdef"
+
+    run(main)
+
+
+def test_a_body_that_comes_too_late_is_not_lost() -> None:
+    async def main() -> None:
+        client = Client(part(b"ab", True))
+        body = ReceivedBody(client.receive, 4)
+        assert await body.aread(10, 0.01) is None
+        assert body.begun
+        rest = asyncio.ensure_future(all_of(body.receive))
+        await client.queue.put(part(b"cd", True))
+        await client.queue.put(part(b"ef"))
+        assert await rest == b"abcdef"
+        assert client.cancelled == 0
+        body.close()
+
+    run(main)
+
+
+def test_a_client_that_hangs_up_is_told_on() -> None:
+    async def main() -> None:
+        body = ReceivedBody(Client(part(b"ab", True), {"type": "http.disconnect"}).receive, None)
+        assert await body.aread(10, LONG) is None
+        assert await all_of(body.receive) == b"ab|gone"
+
+    run(main)
+
+
+def test_nobody_waits_once_it_is_over() -> None:
+    async def main() -> None:
+        client = Client()
+        body = ReceivedBody(client.receive, None)
+        assert await body.aread(10, 0) is None
+        body.close()
+        await asyncio.sleep(0)
+        assert client.cancelled == 1
+
+    run(main)
+
+
+def test_a_request_that_is_cancelled_waits_no_more() -> None:
+    async def main() -> None:
+        client = Client()
+        body = ReceivedBody(client.receive, None)
+        reading = asyncio.ensure_future(body.aread(10, LONG))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await asyncio.sleep(0)
+        assert client.cancelled == 1
+
+    run(main)
+
+
+def test_a_failure_to_receive_is_the_applications_to_hear_of() -> None:
+    """What cannot be read carries no token; whether that is an error is for whoever wants the body."""
+
+    async def main() -> None:
+        async def broken() -> Message:
+            raise OSError("the client is gone")
+
+        body = ReceivedBody(broken, None)
+        assert await body.aread(10, LONG) is None
+        with pytest.raises(OSError, match="the client is gone"):
+            await body.receive()
+
+    run(main)
+
+
+def test_only_asyncio_can_wait_for_a_body() -> None:
+    body = ReceivedBody(Client().receive, None)
+    with pytest.raises(WicketError, match="asyncio"):
+        finished(body.aread(10, 1))
+    with pytest.raises(WicketError, match="adecide"):
+        body.read(10, 1)
+
+
+# --- WSGI
+
+
+class Wire(io.RawIOBase):
+    """A socket with so many bytes: to read beyond them would wait for ever, which no test shall."""
+
+    def __init__(self, data: bytes, *, most: int = 1 << 20, ends: bool = False) -> None:
+        self.data = data
+        self.most = most
+        self.ends = ends
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        if not self.ends and (size < 0 or size > len(self.data)):
+            raise AssertionError(f"waits for {size} bytes, and {len(self.data)} are to come")
+        size = min(size, self.most)
+        piece, self.data = self.data[:size], self.data[size:]
+        return piece
+
+
+@pytest.mark.parametrize("most", [1, 7, 8192, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 65_536])
+def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) -> None:
+    data = bytes(index % 251 for index in range(size))
+    body = StreamBody(Wire(data, most=most), size, terminated=False)
+    assert not body.begun
+    assert body.read(65_536, LONG) == data
+    assert body.begun
+    assert body.replayed().read() == data
+
+
+def test_a_declared_body_that_is_too_large_is_left_alone() -> None:
+    body = StreamBody(Wire(b""), 11, terminated=True)
+    assert body.read(10, LONG) is None
+    assert not body.begun
+
+
+@pytest.mark.parametrize("size", [0, 9, 10])
+def test_a_body_without_a_length_is_read_to_its_end(size: int) -> None:
+    body = StreamBody(Wire(b"x" * size, ends=True), None, terminated=True)
+    assert body.read(10, LONG) == b"x" * size
+    assert body.replayed().read() == b"x" * size
+
+
+@pytest.mark.parametrize("size", [11, 12, 50_000])
+def test_a_body_without_a_length_that_is_too_large_goes_on_from_there(size: int) -> None:
+    data = bytes(index % 251 for index in range(size))
+    wire = Wire(data, ends=True)
+    body = StreamBody(wire, None, terminated=True)
+    assert body.read(10, LONG) is None
+    assert len(wire.data) == size - 11, "what follows is not buffered"
+    assert body.replayed().read() == data
+
+
+def test_what_is_replayed_reads_like_any_file() -> None:
+    body = StreamBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
+    assert body.read(5, LONG) is None
+    stream = body.replayed()
+    assert stream.readable()
+    assert stream.readline() == b"one\n"
+    assert list(stream) == [b"two\n", b"three"]
+    assert stream.read() == b""
+
+
+@pytest.mark.parametrize("size", [20_000, 16_384, 8_193])
+def test_a_declared_body_that_comes_too_late_goes_on_and_no_byte_beyond(size: int) -> None:
+    """Where the server does not end the stream at the length, one byte too many waits until the client hangs up."""
+    data = bytes(index % 251 for index in range(size))
+    body = StreamBody(Wire(data), size, terminated=False)
+    assert body.read(65_536, -1) is None
+    stream = body.replayed()
+    assert stream.read(100) + stream.read(size - 100) == data
+
+
+def test_a_body_that_came_late_but_whole_is_not_looked_into() -> None:
+    body = StreamBody(Wire(b"abc"), 3, terminated=False)
+    assert body.read(10, -1) is None
+    assert body.replayed().read() == b"abc"
+    endless = StreamBody(Wire(b"abc", ends=True), None, terminated=True)
+    assert endless.read(10, -1) is None
+    assert endless.replayed().read() == b"abc"
+
+
+def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
+    body = StreamBody(Wire(b"ab", ends=True), 4, terminated=False)
+    assert body.read(10, LONG) == b"ab"
+    assert body.replayed().read() == b"ab"
+
+
+def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application() -> None:
+    """Without a length, and where the server does not end the stream, only the application may know how to read it."""
+    wire = Wire(b"chunks that only the application can read")
+    body = StreamBody(wire, None, terminated=False)
+    assert not body.read(100, LONG)
+    assert not body.begun
+    assert len(wire.data) == 41
+
+
+def test_a_stream_that_fails_fails_for_the_application() -> None:
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise OSError("the client is gone")
+
+    body = StreamBody(Broken(), 10, terminated=False)
+    assert body.read(100, LONG) is None
+    with pytest.raises(OSError, match="the client is gone"):
+        body.replayed().read()
+
+
+def test_a_stream_can_only_be_read_by_blocking() -> None:
+    with pytest.raises(WicketError, match="use decide"):
+        finished(StreamBody(Wire(b""), 0, terminated=False).aread(10, 1))

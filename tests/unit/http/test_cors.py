@@ -1,0 +1,142 @@
+"""What a browser is told: whom an answer is readable for, and what a preflight admits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.support import ORIGIN, acme, asks, gate_of, segment
+from wicket import App, Cookie, Decision, Gate, Header, Mode, Query, Request
+from wicket.http.cors import answer_preflight, cors_headers, missing_from, own_headers
+
+EVIL = "https://evil.example"
+
+
+def told(of: App, origin: str | None, *, token: str | None = None, **settings: Any) -> dict[str, str]:
+    headers = [] if origin is None else [("Origin", origin)]
+    request = asks(token, headers=headers, **settings)
+    return dict(cors_headers(request, gate_of(of).decide(request)))
+
+
+def test_an_answer_is_readable_for_the_page_that_asked() -> None:
+    for origin, app in ((ORIGIN, acme()), (EVIL, acme(origins=["*"])), ("null", acme(origins=[]))):
+        assert told(app, origin) == {
+            "access-control-allow-origin": origin,
+            "vary": "Origin",
+            "access-control-expose-headers": "WWW-Authenticate, Retry-After",
+        }
+
+
+def test_without_an_origin_only_caches_are_told() -> None:
+    assert told(acme(), None) == {"vary": "Origin"}
+
+
+def test_an_origin_that_is_not_allowed_is_told_nothing() -> None:
+    assert told(acme(), EVIL) == {"vary": "Origin"}
+    assert told(acme(mode=Mode.LOG_ONLY), ORIGIN)["access-control-allow-origin"] == ORIGIN
+
+
+def test_a_refusal_of_no_known_app_is_readable() -> None:
+    assert told(acme(), EVIL, app="nobody")["access-control-allow-origin"] == EVIL
+    assert dict(cors_headers(Request(headers=[("Origin", EVIL)]), None))["access-control-allow-origin"] == EVIL
+
+
+@pytest.mark.parametrize("origin", ["", "https://a.example,", "https://a.example\r\nX: y", "ä", "a b", "x" * 513])
+def test_what_is_no_origin_is_never_echoed(origin: str) -> None:
+    assert told(acme(origins=["*"]), origin) == {"vary": "Origin"}
+
+
+def test_two_origins_are_never_echoed() -> None:
+    request = asks(headers=[("Origin", ORIGIN), ("Origin", EVIL)])
+    decision = gate_of(acme()).decide(request)
+    assert decision.refusal is not None
+    assert dict(cors_headers(request, decision)) == {"vary": "Origin"}
+
+
+def test_credentials_need_a_cookie_and_an_origin_that_is_named() -> None:
+    with_cookie = acme(tokens=[Cookie("session")])
+    assert told(with_cookie, ORIGIN)["access-control-allow-credentials"] == "true"
+    assert "access-control-allow-credentials" not in told(acme(), ORIGIN)
+    for mode in (acme(tokens=[Cookie("session")], mode=Mode.LOG_ONLY), with_cookie):
+        assert "access-control-allow-credentials" not in told(mode, EVIL)
+
+
+ADDITIONS = (
+    ("access-control-allow-origin", EVIL),
+    ("vary", "Origin"),
+    ("access-control-expose-headers", "WWW-Authenticate, Retry-After"),
+)
+
+
+def additions() -> Any:
+    return cors_headers(Request(headers=[("Origin", EVIL)]), None)
+
+
+def test_what_the_application_said_itself_stays() -> None:
+    given = additions()
+    assert missing_from([], given) == given == ADDITIONS
+    assert missing_from([("Access-Control-Allow-Origin", "https://own.example")], given) == ()
+    for vary in ("Origin", "accept, ORIGIN", "*"):
+        assert missing_from([("Vary", vary)], given) == (ADDITIONS[0], ADDITIONS[2])
+    assert missing_from([("Vary", "Accept-Encoding")], given) == given
+    assert missing_from([("X-Own", "Origin")], given) == given
+
+
+def test_an_application_that_answers_cors_and_withheld_the_origin_is_not_overruled() -> None:
+    """CORS middlewares put Allow-Credentials on every answer and withhold Allow-Origin from a page they do not admit.
+
+    With an Allow-Origin of ours beside it that page could read what the user's cookies open.
+    """
+    own = [("access-control-allow-credentials", "true"), ("access-control-expose-headers", "X-Own")]
+    assert "access-control-allow-origin" not in dict(missing_from(own, additions()))
+
+
+def test_a_gate_knows_the_headers_of_its_own_requests() -> None:
+    app = acme(tokens=[Header("X-Token"), Query("jwt")])
+    assert own_headers(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
+
+
+def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[Decision, dict[str, str]]:
+    request = Request("OPTIONS", query=query, headers=[("Origin", EVIL), *headers])
+    decision = gate.admit(request)
+    answer = answer_preflight(request, decision, own_headers(gate))
+    assert (answer.status, answer.body) == (204, b"")
+    assert len({name for name, _ in answer.headers}) == len(answer.headers)
+    return decision, dict(answer.headers)
+
+
+def by_query(**settings: Any) -> Gate:
+    return gate_of(acme(naming=[Query("app")], **settings), acme_two())
+
+
+def acme_two() -> App:
+    return App("other", naming=[Query("app")])
+
+
+def test_a_preflight_of_no_known_app_admits_any_origin_without_credentials() -> None:
+    decision, headers = preflight(by_query(tokens=[Cookie("session")]), ("Access-Control-Request-Method", "PUT"))
+    assert decision.refusal is not None
+    assert headers["access-control-allow-origin"] == EVIL
+    assert "access-control-allow-credentials" not in headers
+    assert headers["vary"] == "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+    assert headers["access-control-max-age"] == "600"
+
+
+def test_a_preflight_says_which_methods_and_headers_may_be_sent() -> None:
+    asked = ("Access-Control-Request-Headers", "X-Custom, authorization ,b@d,, X-\u00e4")
+    _, headers = preflight(by_query(), ("Access-Control-Request-Method", "PURGE"), asked, query="app=other")
+    assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE, PURGE"
+    assert headers["access-control-allow-headers"] == "authorization, content-type, x-custom"
+    _, headers = preflight(by_query(), ("Access-Control-Request-Method", "P\r\nX: y"))
+    assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
+
+
+def test_a_preflight_with_very_many_headers_costs_little() -> None:
+    many = ",".join(f"x-{index}" for index in range(1000))
+    _, headers = preflight(by_query(), ("Access-Control-Request-Headers", many))
+    assert headers["access-control-allow-headers"].count(",") == 65
+
+
+def test_an_answer_with_a_bad_token_is_readable() -> None:
+    assert told(acme(), ORIGIN, token=f"{segment({})}.{segment({})}.x")["access-control-allow-origin"] == ORIGIN

@@ -1,0 +1,110 @@
+"""Whose turn it is, and what a door answers itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.support import ORIGIN, acme, asks, gate_of, problems_of
+from wicket import App, Gate, Header, Refusal, Refused, Request
+from wicket.http.door import Door, Turn
+
+PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
+
+
+def door(gate: Gate | None = None, **settings: Any) -> Door:
+    given: dict[str, Any] = {"only": (), "exempt": (), "optional": (), "cors": True, "origin_question": None}
+    return Door(gate or gate_of(acme()), **{**given, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"gate": "gate"}, "gate"),
+        ({"cors": 1}, "cors"),
+        ({"cors": None}, "cors"),
+        ({"close_on_expiry": "yes"}, "close_on_expiry"),
+        ({"origin_question": "allowed"}, "origin_question"),
+        ({"origin_question": 7}, "origin_question"),
+        ({"origin_question": ""}, "origin_question"),
+        ({"only": "/x"}, "only"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: door(**settings))) == [path]
+
+
+def test_whose_turn_it_is() -> None:
+    held = door(exempt=["/open"], optional=["/greet"], origin_question="/allowed")
+    assert held.turn(Request("GET", "/open")) is Turn.OPEN
+    assert held.turn(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Turn.OPEN
+    assert held.turn(Request("GET", "/greet")) is Turn.OPTIONAL
+    assert held.turn(Request("GET", "/x")) is Turn.GATED
+    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Turn.PREFLIGHT
+    assert held.turn(Request("OPTIONS", "/allowed", headers=PREFLIGHT)) is Turn.PREFLIGHT
+    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT[:1])) is Turn.GATED
+    assert held.turn(Request("POST", "/x", headers=PREFLIGHT)) is Turn.GATED
+    for method, turn in (("GET", Turn.QUESTION), ("HEAD", Turn.QUESTION), ("POST", Turn.GATED)):
+        assert held.turn(Request(method, "/allowed")) is turn
+    assert held.turn(Request("GET", "/allowed/x")) is Turn.GATED
+
+
+def test_without_cors_preflights_are_the_applications() -> None:
+    assert door(cors=False).turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Turn.OPEN
+
+
+@pytest.mark.parametrize("paths", [{"only": ["/api/*"]}, {"exempt": ["/widget/*"]}, {"optional": ["/widget/*"]}])
+def test_the_question_is_answered_wherever_it_stands(paths: Any) -> None:
+    assert door(origin_question="/widget/allowed", **paths).turn(Request("GET", "/widget/allowed")) is Turn.QUESTION
+
+
+def test_a_refusal_is_readable_for_the_page_unless_its_origin_is_the_reason() -> None:
+    gate = gate_of(acme())
+    for origin, cors, readable in ((ORIGIN, True, True), (ORIGIN, False, False), ("https://evil.example", True, False)):
+        request = asks(headers=[("Origin", origin)])
+        answer = door(gate, cors=cors).refusal(request, gate.decide(request))
+        assert ("access-control-allow-origin" in dict(answer.headers)) is readable
+        assert ("vary" in dict(answer.headers)) is cors
+
+
+def test_what_the_application_demands_is_readable_too() -> None:
+    gate = gate_of(acme(anonymous=True))
+    request = asks(headers=[("Origin", ORIGIN)])
+    answer = door(gate).refused(request, gate.decide(request), Refused(Refusal("insufficient_scope")))
+    assert (answer.status, dict(answer.headers)["access-control-allow-origin"]) == (403, ORIGIN)
+
+
+def test_a_preflight_is_refused_only_where_the_origin_is_known_not_to_be_admitted() -> None:
+    gate = gate_of(acme())
+    for origin, status in ((ORIGIN, 204), ("https://evil.example", 403)):
+        request = asks(method="OPTIONS", headers=[("Origin", origin), PREFLIGHT[1]])
+        assert door(gate).preflight(request, gate.admit(request)).status == status
+    several = gate_of(acme(), acme_named("other"))
+    request = asks(app=None, method="OPTIONS", headers=[("Origin", "https://evil.example"), PREFLIGHT[1]])
+    assert door(several).preflight(request, several.admit(request)).status == 204
+
+
+def acme_named(id: str) -> App:
+    return App(id, naming=[Header("X-App-Id")])
+
+
+def test_the_question_is_answered_without_a_token() -> None:
+    gate = gate_of(acme())
+    request = asks(headers=[("Origin", ORIGIN)])
+    answer = door(gate).question(request, gate.admit(request))
+    headers = dict(answer.headers)
+    assert (answer.status, json.loads(answer.body)) == (200, {"allowed": True})
+    assert headers["content-length"] == str(len(answer.body))
+    assert (headers["cache-control"], headers["access-control-allow-origin"]) == ("no-store", ORIGIN)
+    elsewhere = asks(headers=[("Origin", "https://evil.example")])
+    refused = door(gate).question(elsewhere, gate.admit(elsewhere))
+    assert (refused.status, json.loads(refused.body)["error"]) == (403, "origin_not_allowed")
+
+
+def test_without_cors_nothing_is_added() -> None:
+    gate = gate_of(acme())
+    request = asks(headers=[("Origin", ORIGIN)])
+    assert door(gate, cors=False).additions(request, gate.decide(request)) == ()
+    assert door(gate).additions(request, gate.decide(request)) != ()

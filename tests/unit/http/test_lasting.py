@@ -1,0 +1,388 @@
+"""Connections that outlive their decision: how they are closed, and what they are spared."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from tests.properties.doors import finished
+from tests.unit.support import NOW, acme, asks, claims, gate_of, token
+from wicket import Decision, Gate, Rules, WicketError
+from wicket.http import lasting as module
+from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message, Watch, until_refused
+
+SSE: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"x-own", b"1"), (b"Content-Type", b"Text/Event-Stream; charset=utf-8")],
+}
+PLAIN: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+
+
+class Hand:
+    """A clock turned by hand; `broken` makes it fail once."""
+
+    def __init__(self) -> None:
+        self.now: float = NOW
+        self.broken = False
+        self.failed = asyncio.Event()
+
+    def __call__(self) -> float:
+        if self.broken:
+            self.broken = False
+            self.failed.set()
+            raise RuntimeError("no time")
+        return self.now
+
+
+class Line:
+    """The server's side of one connection."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self.sent: list[Message] = []
+        self.last = asyncio.Event()
+        self.stuck = False
+
+    async def receive(self) -> Message:
+        return await self.incoming.get()
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+        if message["type"].endswith((".close", ".body")):
+            self.last.set()
+        if self.stuck:
+            await asyncio.Event().wait()
+
+    async def closing(self) -> Message:
+        async with asyncio.timeout(10):
+            await self.last.wait()
+        return self.sent[-1]
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 20))
+
+
+def gate_at(clock: Hand) -> Gate:
+    return gate_of(acme(rules=Rules(skew=0)), clock=clock)
+
+
+def verified(gate: Gate) -> Decision:
+    return gate.decide(asks(token(claims(exp=NOW + 60))))
+
+
+def connection(*, websocket: bool = True) -> tuple[Lasting, Line]:
+    line = Line()
+    return Lasting(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PERIOD", 0.01)
+
+
+def test_messages_pass_as_they_are() -> None:
+    async def main() -> None:
+        lasting, line = connection()
+        for message in ({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"}):
+            line.incoming.put_nowait(message)
+            assert await lasting.receive() is message
+        accept = {"type": "websocket.accept"}
+        await lasting.send(accept)
+        assert line.sent == [accept]
+        assert line.sent[0] is accept
+
+    run(main)
+
+
+def test_a_socket_is_closed_with_its_reason_and_its_application_hears_of_it() -> None:
+    async def main() -> None:
+        lasting, line = connection()
+        waiting = asyncio.ensure_future(lasting.receive())
+        await asyncio.sleep(0)
+        await lasting.close("expired")
+        assert line.sent == [{"type": "websocket.close", "code": CLOSED, "reason": "expired"}]
+        assert await waiting == {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
+        assert (await lasting.receive())["type"] == "websocket.disconnect"
+        with pytest.raises(ConnectionEnded):
+            await lasting.send({"type": "websocket.send", "text": "late"})
+        await lasting.close("expired")
+        assert len(line.sent) == 1, "it is closed once"
+        lasting.end()
+
+    run(main)
+
+
+def test_an_event_stream_ends_and_its_application_hears_of_it() -> None:
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        await lasting.send(SSE)
+        await lasting.close("revoked")
+        assert line.sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
+        assert await lasting.receive() == {"type": "http.disconnect"}
+
+    run(main)
+
+
+def test_an_application_that_only_sends_is_told_that_its_event_stream_ended() -> None:
+    """Since version 2.4 of ASGI applications need not receive: what they send raises OSError once nobody is there."""
+
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        await lasting.send(SSE)
+        await lasting.close("expired")
+        with pytest.raises(OSError, match="no longer holds"):
+            await lasting.send({"type": "http.response.body", "body": b"data: late\n\n", "more_body": True})
+        assert len(line.sent) == 2
+
+    run(main)
+
+
+def test_an_answer_that_does_not_last_is_left_alone() -> None:
+    async def main() -> None:
+        for start in (None, PLAIN):
+            lasting, line = connection(websocket=False)
+            if start is not None:
+                await lasting.send(start)
+            await lasting.close("expired")
+            assert line.sent == ([] if start is None else [start])
+
+    run(main)
+
+
+def test_an_answer_without_headers_passes() -> None:
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        start = {"type": "http.response.start", "status": 204}
+        await lasting.send(start)
+        assert line.sent == [start]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("websocket", "last"),
+    [
+        (True, {"type": "websocket.close", "code": 1000}),
+        (False, {"type": "http.response.body", "body": b"x"}),
+        (False, {"type": "http.response.body", "body": b"x", "more_body": False}),
+    ],
+)
+def test_what_ended_by_itself_is_not_closed_again(websocket: bool, last: Message) -> None:
+    async def main() -> None:
+        lasting, line = connection(websocket=websocket)
+        if not websocket:
+            await lasting.send(SSE)
+        await lasting.send(last)
+        await lasting.close("expired")
+        assert line.sent[-1] is last
+
+    run(main)
+
+
+def test_a_client_that_hung_up_is_not_closed_again() -> None:
+    async def main() -> None:
+        lasting, line = connection()
+        line.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        assert (await lasting.receive())["code"] == 1001
+        await lasting.close("expired")
+        assert line.sent == []
+
+    run(main)
+
+
+def test_a_server_that_fails_to_close_is_not_our_trouble() -> None:
+    async def main() -> None:
+        async def send(message: Message) -> None:
+            raise OSError("gone just now")
+
+        lasting = Lasting(verified(gate_at(Hand())), Line().receive, send, websocket=True)
+        await lasting.close("expired")
+        assert (await lasting.receive())["code"] == CLOSED
+
+    run(main)
+
+
+def test_a_message_is_not_lost_to_an_application_that_stopped_waiting_for_it() -> None:
+    async def main() -> None:
+        lasting, line = connection()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(lasting.receive(), 0.01)
+        line.incoming.put_nowait({"type": "websocket.receive", "text": "a"})
+        assert (await lasting.receive())["text"] == "a"
+
+    run(main)
+
+
+def test_two_tasks_may_wait_at_once() -> None:
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        waiting = [asyncio.ensure_future(lasting.receive()) for _ in range(2)]
+        await asyncio.sleep(0)
+        line.incoming.put_nowait({"type": "http.request", "body": b"x"})
+        line.incoming.put_nowait({"type": "http.disconnect"})
+        assert {(await each)["type"] for each in waiting} == {"http.request", "http.disconnect"}
+
+    run(main)
+
+
+def test_what_is_there_already_is_given_at_once() -> None:
+    """Frameworks ask whether the client is still there with a `receive` that they cancel at its first wait."""
+
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        line.incoming.put_nowait({"type": "http.disconnect"})
+        assert finished(lasting.receive())["type"] == "http.disconnect"
+        closed, _ = connection(websocket=False)
+        await closed.send(SSE)
+        await closed.close("expired")
+        assert finished(closed.receive())["type"] == "http.disconnect"
+
+    run(main)
+
+
+# --- the watch
+
+
+def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        watch = Watch(gate)
+        early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
+        with (
+            watch.over(Lasting(early, line.receive, line.send, websocket=True)),
+            watch.over(Lasting(late, other.receive, other.send, websocket=True)),
+        ):
+            clock.now = NOW + 60
+            assert await line.closing() == {"type": "websocket.close", "code": 4401, "reason": "expired"}
+            assert other.sent == []
+            clock.now = NOW + 90
+            assert (await other.closing())["reason"] == "expired"
+
+    run(main)
+
+
+def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        watch = Watch(gate)
+        lines = [Line() for _ in range(5)]
+        lines[0].stuck = True
+        with contextlib.ExitStack() as all_open:
+            for line in lines:
+                decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
+                all_open.enter_context(watch.over(Lasting(decision, line.receive, line.send, websocket=True)))
+            clock.now = NOW + 60
+            await lines[0].closing()
+            clock.now = NOW + 80
+            for line in lines[1:]:
+                assert (await line.closing())["code"] == 4401
+
+    run(main)
+
+
+def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        line = Line()
+        with Watch(gate).over(Lasting(verified(gate), line.receive, line.send, websocket=True)):
+            clock.broken = True
+            await asyncio.wait_for(clock.failed.wait(), 10)
+            clock.now = NOW + 60
+            assert (await line.closing())["code"] == 4401
+
+    run(main)
+
+
+def test_a_watch_over_nothing_does_nothing() -> None:
+    async def main() -> None:
+        gate = gate_at(Hand())
+        watch = Watch(gate)
+        before = len(asyncio.all_tasks())
+        for _ in range(2):
+            line = Line()
+            with watch.over(Lasting(verified(gate), line.receive, line.send, websocket=True)):
+                assert len(asyncio.all_tasks()) == before + 1
+            await asyncio.sleep(0)
+            assert len(asyncio.all_tasks()) == before
+
+    run(main)
+
+
+def test_what_the_application_leaves_is_waited_for_no_more() -> None:
+    async def main() -> None:
+        gate = gate_at(Hand())
+        line = Line()
+        before = asyncio.all_tasks()
+        lasting = Lasting(verified(gate), line.receive, line.send, websocket=True)
+        with pytest.raises(TimeoutError), Watch(gate).over(lasting):
+            await asyncio.wait_for(lasting.receive(), 0.01)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+
+    run(main)
+
+
+def test_only_asyncio_can_watch() -> None:
+    async def main() -> None:
+        with Watch(gate_at(Hand())).over(connection()[0]):
+            raise AssertionError("is not reached")
+
+    with pytest.raises(WicketError, match="asyncio"):
+        finished(main())
+
+
+# --- WSGI
+
+
+class Chunks:
+    """An application's iterable that knows whether it was closed."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = chunks
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.chunks)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
+    clock = Hand.__new__(Hand)
+    clock.now, clock.broken = NOW, False
+    gate = gate_at(clock)
+    chunks = Chunks(b"a", b"b", b"c")
+    stream = until_refused(gate, verified(gate), chunks)
+    assert next(stream) == b"a"
+    clock.now = NOW + 60
+    assert list(stream) == []
+    assert chunks.closed == 1
+
+
+def test_a_wsgi_event_stream_that_holds_is_given_whole() -> None:
+    gate = gate_of(acme())
+    assert list(until_refused(gate, verified(gate), [b"a", b"b"])) == [b"a", b"b"]
+    chunks = Chunks(b"a", b"b")
+    assert list(until_refused(gate, verified(gate), chunks)) == [b"a", b"b"]
+    assert chunks.closed == 1
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_server_that_closes_early_closes_the_applications_iterable(taken: int) -> None:
+    gate = gate_of(acme())
+    chunks = Chunks(b"a", b"b")
+    stream: Any = until_refused(gate, verified(gate), chunks)
+    for _ in range(taken):
+        next(stream)
+    stream.close()
+    assert chunks.closed == 1

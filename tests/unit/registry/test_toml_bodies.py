@@ -1,0 +1,103 @@
+"""What a file says of identity hashes and of places in the body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.registry.test_toml import problems_of, write
+from wicket import Gate, Header, Query
+from wicket.sources import Bearer, BodyField, JsonBody, Subprotocol
+
+SECRET = bytes(range(32)).hex()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_SECRET", SECRET)
+    monkeypatch.setenv("OTHER_SECRET", bytes(range(7, 39)).hex())
+
+
+HASHED = """
+[gate]
+naming = ["body_field:appId", "body_field:org text/plain,application/json"]
+
+[[apps]]
+id = "acme"
+aliases = ["acme-inc"]
+origins = ["https://acme.com"]
+tokens = ["bearer", "json_body:auth.token", "subprotocol", "subprotocol:jwt"]
+claimed = ["json_body:userId", "query:userId"]
+
+[apps.identity_hash]
+secret = { env = "ACME_SECRET", encoding = "hex" }
+identifier = "email"
+value = "header:X-Email"
+proof = "json_body:hash text/plain"
+encoding = "base64"
+normalize = ["strip", "lower"]
+until = 1900000000
+
+[apps.identity_hash.companies]
+secret = { env = "OTHER_SECRET", encoding = "hex" }
+place = "json_body:orgs"
+id_member = "orgId"
+hash_member = "orgHash"
+"""
+
+
+def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None:
+    gate = Gate.from_file(write(tmp_path, HASHED))
+    assert gate.naming == (BodyField("appId"), BodyField("org", types=("text/plain", "application/json")))
+    (app,) = gate.apps
+    assert app.aliases == ("acme-inc",)
+    assert app.tokens == (Bearer(), JsonBody("auth.token"), Subprotocol(), Subprotocol("jwt"))
+    assert app.claimed == (JsonBody("userId"), Query("userId"))
+    rule = app.identity_hash
+    assert rule is not None
+    assert rule.secret.keys[0].material == bytes.fromhex(SECRET)
+    assert (rule.identifier, rule.value, rule.encoding) == ("email", Header("X-Email"), "base64")
+    assert (rule.proof, rule.normalize) == (JsonBody("hash", types=("text/plain",)), ("strip", "lower"))
+    assert rule.until == 1900000000
+    assert rule.companies is not None
+    assert rule.companies.place == JsonBody("orgs")
+    assert (rule.companies.id_member, rule.companies.hash_member) == ("orgId", "orgHash")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ('secret = { env = "ACME_SECRET", encoding = "hex" }\n', "", "identity_hash"),
+        ('env = "ACME_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.secret.env"),
+        ('secret = { env = "ACME_SECRET", encoding = "hex" }', 'secret = "text"', "identity_hash.secret"),
+        ('identifier = "email"', 'colour = "blue"', "identity_hash"),
+        ('"header:X-Email"', '"X-Email"', "identity_hash.value[0]"),
+        ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.proof[0]"),
+        ('encoding = "base64"', 'encoding = "base32"', "identity_hash.encoding"),
+        ("until = 1900000000", 'until = "2030-01-01"', "identity_hash.until"),
+        ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
+        ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
+        ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
+        ('"json_body:orgs"', '"header:X-Orgs"', "identity_hash.companies.place"),
+        ('id_member = "orgId"', "id_member = 7", "identity_hash.companies.id_member"),
+        ('id_member = "orgId"', "colour = 7", "identity_hash.companies"),
+    ],
+)
+def test_a_wrong_identity_hash_is_named_by_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
+    assert old in HASHED
+    assert list(problems_of(tmp_path, HASHED.replace(old, new), strict=True)) == [f"apps[0].{path}"]
+
+
+@pytest.mark.parametrize("table", ['identity_hash = "x"', "identity_hash = { secret = 1, companies = 2 }"])
+def test_an_identity_hash_is_a_table(tmp_path: Path, table: str) -> None:
+    found = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
+    assert list(found) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
+    assert "must be a table" in next(iter(found.values()))
+
+
+def test_companies_need_not_be_hashed(tmp_path: Path) -> None:
+    text = HASHED[: HASHED.index("[apps.identity_hash.companies]")]
+    (app,) = Gate.from_file(write(tmp_path, text)).apps
+    assert app.identity_hash is not None
+    assert app.identity_hash.companies is None

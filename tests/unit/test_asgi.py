@@ -1,0 +1,134 @@
+"""The ASGI door and sockets that outlive their token. What it does with requests is in the table of scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.support import NOW, Clock, acme, claims, gate_of, token
+from wicket import JsonBody, Rules, Subprotocol
+from wicket.asgi import Message, WicketMiddleware
+from wicket.http import lasting
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lasting, "_PERIOD", 0.01)
+
+
+def test_the_asgi_door_closes_what_outlives_its_token() -> None:
+    async def main() -> None:
+        clock = Clock()
+        clock.now = NOW
+        sent: list[Message] = []
+        heard: list[Message] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "websocket.accept"})
+            clock.now = NOW + 60
+            heard.append(await receive())
+
+        async def never() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError("nothing comes")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode())]
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": headers}
+        await WicketMiddleware(app, gate_of(acme(rules=Rules(skew=0)), clock=clock), close_on_expiry=True)(
+            scope, never, send
+        )
+        assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+        assert heard == [{"type": "websocket.disconnect", "code": 4401, "reason": ""}]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "answered"), [({}, "bearer"), ({"subprotocol": None}, "bearer"), ({"subprotocol": "chat"}, "chat")]
+)
+def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
+    chosen: dict[str, Any], answered: str
+) -> None:
+    seen: list[Any] = []
+    sent: list[Message] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["subprotocols"])
+        await send({"type": "websocket.accept", **chosen})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    offered = ["chat", "bearer", token()]
+    headers = [(b"x-app-id", b"acme"), (b"sec-websocket-protocol", ", ".join(offered).encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "subprotocols": offered}
+    gate = gate_of(acme(tokens=[Subprotocol()]))
+    asyncio.run(WicketMiddleware(app, gate)(scope, receive, send))
+    assert seen == [["chat"]]
+    assert sent == [{"type": "websocket.accept", "subprotocol": answered}]
+
+
+def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
+    messages: list[Message] = [{"type": "http.request", "body": json.dumps({"token": token()}).encode()}]
+    waiting = iter(messages)
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["user"].identity, await receive()))
+
+    async def receive() -> Message:
+        return next(waiting)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(f"is not refused: {message}")
+
+    headers = [(b"x-app-id", b"acme"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    asyncio.run(WicketMiddleware(app, gate_of(acme(tokens=[JsonBody("token")])))(scope, receive, send))
+    assert seen == [("acme:user-1", messages[0])]
+
+
+@pytest.mark.parametrize("denial", [True, False])
+def test_a_refused_handshake_is_answered_as_the_server_can(denial: bool) -> None:
+    sent: list[Message] = []
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("is not reached")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "websocket", "path": "/", "headers": [(b"x-app-id", b"acme")]}
+    scope["extensions"] = {"websocket.http.response": {}} if denial else None
+    asyncio.run(WicketMiddleware(never, gate_of(acme()))(scope, never, send))
+    if denial:
+        assert [message["type"] for message in sent] == [
+            "websocket.http.response.start",
+            "websocket.http.response.body",
+        ]
+        assert sent[0]["status"] == 401
+    else:
+        assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+def test_what_is_no_request_passes() -> None:
+    seen: list[Any] = []
+
+    async def app(*given: Any) -> None:
+        seen.append(given)
+
+    async def either(*_: Any) -> Any:
+        raise AssertionError("is not called")
+
+    scope = {"type": "lifespan"}
+    asyncio.run(WicketMiddleware(app, gate_of(acme()))(scope, either, either))
+    assert seen == [(scope, either, either)]

@@ -1,0 +1,92 @@
+"""The settings of identity hashes, checked when they are made."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
+from wicket import Bearer, Header, JsonBody
+from wicket.identity_hash import CompanyHash, IdentityHash
+
+
+def test_the_identifier_rides_in_the_body_by_its_own_name() -> None:
+    rule = IdentityHash(secret=secret())
+    assert (rule.identifier, rule.value, rule.proof) == ("userId", JsonBody("userId"), JsonBody("userHash"))
+    other = IdentityHash(secret=secret(), identifier="email", value=Header("X-Email"), proof=Header("X-Hash"))
+    assert tuple(other.places) == (Header("X-Email"), Header("X-Hash"))
+
+
+def test_the_secrets_and_places_of_companies_count_too() -> None:
+    companies = CompanyHash(secret=secret(OTHER_KEY))
+    rule = IdentityHash(secret=secret(), companies=companies)
+    assert rule.secrets == (rule.secret, companies.secret)
+    assert tuple(rule.places) == (rule.value, rule.proof, JsonBody("companies"))
+    assert len(IdentityHash(secret=secret()).secrets) == 1
+
+
+def test_an_identifier_is_normalized_as_configured_and_not_otherwise() -> None:
+    assert IdentityHash(secret=secret()).normalized(" Ada ") == " Ada "
+    assert IdentityHash(secret=secret(), normalize=("strip",)).normalized(" Ada ") == "Ada"
+    assert IdentityHash(secret=secret(), normalize=("lower", "strip")).normalized(" Ada ") == "ada"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"secret": KEY}, "identity_hash.secret"),
+        ({"identifier": ""}, "identity_hash.identifier"),
+        ({"identifier": 7}, "identity_hash.identifier"),
+        ({"value": "body"}, "identity_hash.value"),
+        ({"proof": Bearer}, "identity_hash.proof"),
+        ({"encoding": "HEX"}, "identity_hash.encoding"),
+        ({"normalize": "lower"}, "identity_hash.normalize"),
+        ({"normalize": ("upper",)}, "identity_hash.normalize"),
+        ({"normalize": 7}, "identity_hash.normalize"),
+        ({"until": True}, "identity_hash.until"),
+        ({"until": "2027-01-01"}, "identity_hash.until"),
+        ({"until": -1}, "identity_hash.until"),
+        ({"until": float("nan")}, "identity_hash.until"),
+        ({"until": 253402300800}, "identity_hash.until"),
+        ({"companies": "companies"}, "identity_hash.companies"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_its_path(changes: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: IdentityHash(**{"secret": secret(), **changes}))) == [path]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    wrong: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "until": "x"}
+    assert len(problems_of(lambda: IdentityHash(**wrong))) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"secret": KEY}, "secret"),
+        ({"place": Header("X-Companies")}, "place"),
+        ({"id_member": ""}, "id_member"),
+        ({"hash_member": 7}, "hash_member"),
+        ({"same_secret": 1}, "same_secret"),
+    ],
+)
+def test_a_wrong_setting_of_companies_is_named_too(changes: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: CompanyHash(**{"secret": secret(), **changes}))) == [path]
+
+
+def test_one_secret_for_users_and_companies_must_be_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
+    assert list(found) == ["identity_hash.companies.secret"]
+    with caplog.at_level(logging.WARNING, "wicket"):
+        IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), same_secret=True))
+    assert "same_secret" in caplog.text
+
+
+def test_no_secret_is_shown() -> None:
+    rule = IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(OTHER_KEY)))
+    for key in (KEY, OTHER_KEY):
+        assert key.hex() not in repr(rule)
+        assert repr(key)[2:-1] not in repr(rule)
+    assert "secret" not in repr(rule).replace("same_secret", "")

@@ -1,0 +1,102 @@
+"""The WSGI door and event streams that outlive their token. What it does with requests is in the table of scenarios."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
+from wicket import Gate, JsonBody, Rules
+from wicket.wsgi import WicketMiddleware
+
+
+def through_wsgi(app: Any, gate: Gate) -> Any:
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/",
+        "HTTP_X_APP_ID": "acme",
+        "HTTP_AUTHORIZATION": f"Bearer {token(claims(exp=NOW + 60))}",
+    }
+    return WicketMiddleware(app, gate, close_on_expiry=True)(environ, lambda *_: lambda _: None)
+
+
+@pytest.mark.parametrize("kind", ["list", "generator"])
+def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str) -> None:
+    clock = Clock()
+    clock.now = NOW
+
+    def at_once(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("content-type", "text/event-stream")])
+        return [b"a", b"b", b"c"]
+
+    def generator(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        yield from (b"a", b"b", b"c")
+
+    stream = iter(
+        through_wsgi(at_once if kind == "list" else generator, gate_of(acme(rules=Rules(skew=0)), clock=clock))
+    )
+    assert next(stream) == b"a"
+    clock.now = NOW + 60
+    assert list(stream) == []
+
+
+def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:
+    clock = Clock()
+    clock.now = NOW
+    chunks = [b"a", b"b"]
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return chunks
+
+    stream = iter(through_wsgi(app, gate_of(acme(rules=Rules(skew=0)), clock=clock)))
+    clock.now = NOW + 60
+    assert list(stream) == chunks
+
+
+def answer_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[str, str], bytes]:
+    """What a client of the door gets; without an application behind it, none may be reached."""
+    started: list[Any] = []
+
+    def never(environ: Any, start_response: Any) -> Any:
+        raise AssertionError("is not reached")
+
+    def start_response(*given: Any) -> Any:
+        started.append(given)
+
+    given = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_X_APP_ID": "acme", **environ}
+    body = b"".join(WicketMiddleware(app or never, gate, origin_question="/allowed")(given, start_response))
+    ((status, headers, *_),) = started
+    return status, dict(headers), body
+
+
+@pytest.mark.parametrize(("origin", "status"), [(ORIGIN, "204 No Content"), ("https://evil.example", "403 Forbidden")])
+def test_preflights_and_the_origin_question_are_the_doors(origin: str, status: str) -> None:
+    gate = gate_of(acme())
+    preflight = {"REQUEST_METHOD": "OPTIONS", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT", "HTTP_ORIGIN": origin}
+    assert answer_of(gate, **preflight)[0] == status
+    asked = answer_of(gate, PATH_INFO="/allowed", HTTP_ORIGIN=origin)
+    assert (asked[0] == "200 OK") is (status != "403 Forbidden")
+    assert answer_of(gate, PATH_INFO="/allowed", REQUEST_METHOD="HEAD", HTTP_ORIGIN=origin)[2] == b""
+
+
+def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
+    body = json.dumps({"token": token()}).encode()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return [environ["REMOTE_USER"].encode(), environ["wsgi.input"].read()]
+
+    found = answer_of(
+        gate_of(acme(tokens=[JsonBody("token")])),
+        app,
+        REQUEST_METHOD="POST",
+        CONTENT_TYPE="application/json",
+        CONTENT_LENGTH=str(len(body)),
+        **{"wsgi.input": BytesIO(body)},
+    )
+    assert (found[0], found[2]) == ("200 OK", b"acme:user-1" + body)
