@@ -12,7 +12,7 @@ from wicket.gate import Gate
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import Lasting, Watch
+from wicket.http.lasting import ConnectionEnded, Lasting, Watch
 from wicket.request import Answer, Request
 from wicket.sources import Subprotocol
 
@@ -95,9 +95,7 @@ class WicketMiddleware:
             if body is not None and body.begun:
                 receive = body.receive
             if door.close_on_expiry and decision.identity.verified:
-                socket = request.websocket
-                raises = socket or _raises(scope)
-                lasting = self._watch.over(decision, receive, send, websocket=socket, raises=raises)
+                lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
                 receive, send = lasting.receive, lasting.send
             additions = cors_headers(request, decision) if door.cors else NOTHING
             subprotocol = _hide_token(scope, decision) if request.websocket else None
@@ -120,6 +118,9 @@ class WicketMiddleware:
                 if begun:
                     raise
                 await _answer(door.refused(request, decision, refused), scope, send)
+            except ConnectionEnded:
+                if lasting is None:
+                    raise
         finally:
             if body is not None:
                 body.close()
@@ -138,12 +139,6 @@ class WicketMiddleware:
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-def _raises(scope: Scope) -> bool:
-    """Whether the server speaks a version of ASGI in which sending to a client that is gone raises OSError."""
-    version = scope.get("asgi", {}).get("spec_version", "2.0").split(".")
-    return [int(part) for part in version if part.isdigit()] >= [2, 4]
 
 
 def _hide_token(scope: Scope, decision: Decision) -> str | None:

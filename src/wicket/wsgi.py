@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from wicket.http.answers import reason_phrase
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import until_refused
+from wicket.http.lasting import Ending, is_event_stream
 from wicket.request import Answer, Request
 
 if TYPE_CHECKING:
@@ -77,21 +78,20 @@ class WicketMiddleware:
             return send(door.refusal(request, decision), environ, start_response)
         attach(environ, self.gate, decision)
         additions = cors_headers(request, decision) if door.cors else NOTHING
-        watching, lasting = door.close_on_expiry and decision.identity.verified, False
+        watching, lasting, begun = door.close_on_expiry and decision.identity.verified, False, False
 
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
-            nonlocal lasting
-            lasting = watching and any(
-                name.lower() == "content-type" and value.lower().startswith("text/event-stream")
-                for name, value in headers
-            )
+            nonlocal lasting, begun
+            begun = True
+            lasting = watching and is_event_stream(headers)
             return start_response(status, additions.to_text(headers), *error)
 
         try:
             chunks = self.app(environ, starting if door.cors or watching else start_response)
         except Refused as refused:
-            return send(door.refused(request, decision, refused), environ, start_response)
-        return until_refused(self.gate, decision, chunks) if lasting else chunks
+            error = (sys.exc_info(),) if begun else ()
+            return send(door.refused(request, decision, refused), environ, start_response, *error)
+        return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 
     def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
@@ -125,11 +125,10 @@ def attach(environ: Environ, gate: Gate, decision: Decision) -> None:
         environ.pop("REMOTE_USER", None)
 
 
-def send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-    """Give a refusal's answer in place of the application's."""
-    start_response(
-        f"{answer.status} {reason_phrase(answer.status)}", [(_title(name), value) for name, value in answer.headers]
-    )
+def send(answer: Answer, environ: Environ, start_response: Callable[..., Any], *error: Any) -> list[bytes]:
+    """Give a refusal's answer in place of the application's; with `error`, though that may have begun (PEP 3333)."""
+    headers = [(_title(name), value) for name, value in answer.headers]
+    start_response(f"{answer.status} {reason_phrase(answer.status)}", headers, *error)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
 

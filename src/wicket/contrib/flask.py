@@ -19,15 +19,25 @@ from wicket.http.answers import answer_refusal, answer_refused
 from wicket.http.cors import NOTHING
 from wicket.http.demands import demand, name_of
 from wicket.http.door import Door, Turn
-from wicket.request import Answer
+from wicket.http.lasting import Ending, is_event_stream
+from wicket.request import Answer, Body
 from wicket.request import Request as WicketRequest
-from wicket.wsgi import WicketMiddleware, attach, body_of
+from wicket.wsgi import WicketMiddleware, attach
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ADDITIONS = "wicket.additions"
+_ADDITIONS, _WATCHED = "wicket.additions", "wicket.watched"
+
+
+class _FlaskBody(Body):
+    """The body of Flask's current request, which Flask keeps for the view."""
+
+    def read(self, limit: int, seconds: float) -> bytes | None:
+        """All of it; None where it is larger, or does not say how large it is."""
+        length = request.content_length
+        return None if length is None or length > limit else request.get_data(cache=True)
 
 
 class RefusedResponse(Refused, HTTPException):
@@ -98,19 +108,22 @@ class Wicket:
             return _response(self._door.preflight(asked, self.gate.admit(asked)))
         if turn is Turn.QUESTION:
             return _response(self._door.question(asked, self.gate.admit(asked, report=True)))
-        body = body_of(asked, request.environ)
+        asked.body = _FlaskBody()
         decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
-        if body is not None and body.begun:
-            request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return _response(self._door.refusal(asked, decision))
         attach(request.environ, self.gate, decision)
         request.environ[_ADDITIONS] = self._door.additions(asked, decision)
+        if self._door.close_on_expiry and decision.identity.verified:
+            request.environ[_WATCHED] = decision
         return None
 
     def _after_view(self, response: Response) -> Response:
         headers = request.environ.get(_ADDITIONS, NOTHING).to_text(list(response.headers))
         response.headers = Headers(headers)
+        watched = request.environ.get(_WATCHED)
+        if watched is not None and is_event_stream(headers):
+            response.response = Ending(self.gate, watched, response.iter_encoded(), lambda: True)
         return response
 
 

@@ -56,7 +56,7 @@ class Decision:
     refusal: Refusal | None
     enforced: bool
     app_id: str | None
-    claimed: str | None = None
+    claimed: str | None = field(default=None, repr=False)
     way: Progress | None = field(default=None, repr=False, compare=False)
 
     @property

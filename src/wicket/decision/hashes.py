@@ -36,15 +36,15 @@ def identify_by_hash(app: App, request: Request, now: float) -> HashedIdentity |
     if rule is None:
         return None
     proof = _text(rule.proof, request)
+    if rule.until is not None and now >= rule.until:
+        if proof is None or app.anonymous:
+            return None
+        raise Refused(Refusal("missing_token", detail="This app takes no identity hashes any more: it needs a token."))
     value = _text(rule.value, request)
     if proof is None:
         if value is None or app.anonymous:
             return None  # an anonymous user may say who it is: that is claimed, and no proof
         raise _bad(f"The request names a user by {rule.identifier} and carries no hash of it.")
-    if rule.until is not None and now >= rule.until:
-        if app.anonymous:
-            return None
-        raise Refused(Refusal("missing_token", detail="This app takes no identity hashes any more: it needs a token."))
     if value is None:
         raise _bad(f"The request carries a hash and no {rule.identifier} that it is of.")
     user_id = _verified(rule, value, proof)

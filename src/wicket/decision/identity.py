@@ -15,6 +15,7 @@ from wicket.app import App, Rules
 from wicket.decision.claims import Claims, is_revoked, numeric_date, read_scopes
 from wicket.decision.merging import Merged, merge
 from wicket.decision.tokens import read_object
+from wicket.sources import BodyField, JsonBody
 
 Method = Literal["jwt", "identity_hash"]
 
@@ -25,6 +26,27 @@ _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 @functools.lru_cache(maxsize=4096)
 def _spelled(app_id: str, user_id: str) -> str:
     return f"{quote(app_id, safe='')}:{quote(user_id, safe='')}"
+
+
+def _said(values: object, app: App | None) -> dict[str, Any]:
+    """What the client says about the user: what its body holds besides the proofs and the app's name."""
+    if not isinstance(values, Mapping):
+        return {}
+    said = dict(values)
+    if app is None:
+        return said
+    rule = app.identity_hash
+    for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
+        if isinstance(place, (JsonBody, BodyField)) and "." not in place.path:
+            said.pop(place.path, None)
+    companies = said.get(app.rules.companies_claim or "")
+    if rule is not None and rule.companies is not None and isinstance(companies, list):
+        proof = rule.companies.hash_member
+        said[app.rules.companies_claim or ""] = [
+            {name: value for name, value in company.items() if name != proof} if isinstance(company, dict) else company
+            for company in companies
+        ]
+    return said
 
 
 class Identity:
@@ -105,15 +127,18 @@ class Identity:
         claim = rules.companies_claim
         signed = self.companies if claim is not None and self._signs_companies() else None
         held = {name: value for name, value in self.attributes.items() if name != claim}
-        unsigned: object = values
+        said = _said(values, self._app)
+        if self.user_id_claim in said and str(said[self.user_id_claim]) == self.user_id:
+            del said[self.user_id_claim]  # who the user is, in agreement with the proof
         rule = self._app.identity_hash if self._app is not None else None
+        proven = (self.user_id_claim, rule.identifier if rule is not None else None)
         return merge(
             rules,
             held,
             signed,
             stored or {},
-            values if isinstance(unsigned, Mapping) else {},
-            identifier=rule.identifier if rule is not None else None,
+            said,
+            proven=[name for name in proven if name is not None],
         )
 
     def _signs_companies(self) -> bool:
@@ -270,7 +295,8 @@ class HashedIdentity(VerifiedIdentity):
         return self._until
 
     def _signs_companies(self) -> bool:
-        return bool(self._companies)
+        rule = self._app.identity_hash
+        return rule is not None and rule.companies is not None
 
 
 class Permissions:

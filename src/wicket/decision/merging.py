@@ -5,6 +5,7 @@ A protected attribute is never written by what is not signed. Each attempt is re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -44,18 +45,18 @@ def merge(
     stored: Mapping[str, Any],
     unsigned: Mapping[str, Any],
     *,
-    identifier: str | None = None,
+    proven: Collection[str] = (),
 ) -> Merged:
     """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them.
 
-    `identifier` is the name of what the app's identity hash proves: no attribute that the client may write.
+    `proven` are the names of what identifies the user: no attributes that the client may write.
 
     Never raises, whatever the client sent: a company that is no object with an id is a conflict.
     """
     conflicts: list[Conflict] = []
     apart = rules.companies_claim
     own = {*_ALWAYS, *rules.user_id, *rules.fixed}
-    own.update(name for name in (rules.app_claim, rules.scopes_claim, identifier) if name is not None)
+    own.update(name for name in (rules.app_claim, rules.scopes_claim, *proven) if name is not None)
     protected = rules.protected if "*" in rules.protected else rules.protected | own
     attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
     merged: list[dict[str, Any]] = []
@@ -89,7 +90,11 @@ def _merge(
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+    """Whether two values are one in JSON, where 1, 1.0 and true are three."""
+    try:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return type(one) is type(other) and bool(one == other)
 
 
 def _by_id(companies: Any) -> dict[str, dict[str, Any]] | None:
@@ -126,7 +131,7 @@ def _merge_companies(
             )
     return [
         _merge(
-            (by_signature or {}).get(identifier, {}),
+            {"id": identifier, **(by_signature or {}).get(identifier, {})},
             (stored or {}).get(identifier, {}),
             said.get(identifier, {}),
             rules.protected_companies,

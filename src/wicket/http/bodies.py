@@ -75,9 +75,9 @@ class ReceivedBody(Body):
         except asyncio.CancelledError:
             task.cancel()
             raise
-        if task.done():
+        if task.done() and task.exception() is None:
             return task.result()
-        self._pending = task
+        self._pending = task  # the application waits for it, or hears what went wrong
         return None
 
     async def receive(self) -> Message:
@@ -99,27 +99,34 @@ class StreamBody(Body):
     """A WSGI body. Give the application `replayed()` in place of `wsgi.input` where `begun`.
 
     A read cannot be interrupted, and reading on another thread would leave two readers at one socket. So what drips
-    holds its own thread, as it would hold the application's, and what came too late is not looked into.
+    holds its own thread, as it would hold the application's, and what came too late is not looked into. A body of
+    which neither the length nor an end is known is left alone.
     """
 
-    __slots__ = ("_ended", "_length", "_stream", "_taken", "begun")
+    __slots__ = ("_ended", "_error", "_length", "_stream", "_taken", "_terminated", "begun")
 
     def __init__(self, stream: Any, length: int | None, *, terminated: bool) -> None:
         self._stream = stream
-        self._length = length if length is not None or terminated else 0
+        self._length = length
+        self._terminated = terminated
         self._taken: list[bytes] = []
         self._ended = False
+        self._error: Exception | None = None
         self.begun = False
 
     def read(self, limit: int, seconds: float) -> bytes | None:
-        """All of it; None where it is larger or slower."""
-        if self._length is not None and self._length > limit:
+        """All of it; None where it is larger or slower, or cannot be read."""
+        if (self._length is None and not self._terminated) or (self._length is not None and self._length > limit):
             return None
         self.begun = True
         wanted = self._length if self._length is not None else limit + 1
         until = time.monotonic() + seconds
         while wanted:
-            piece = self._stream.read(min(_PIECE, wanted))
+            try:
+                piece = self._stream.read(min(_PIECE, wanted))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the application's to hear
+                self._error = error
+                return None
             if not piece:
                 break
             self._taken.append(piece)
@@ -133,15 +140,20 @@ class StreamBody(Body):
     def replayed(self) -> Any:
         """A stream that gives the body from the beginning."""
         start = b"".join(self._taken)
-        return io.BytesIO(start) if self._ended else io.BufferedReader(_Resumed(start, self._stream))
+        if self._ended:
+            return io.BytesIO(start)
+        left = None if self._length is None else self._length - len(start)
+        return io.BufferedReader(_Resumed(start, self._stream, left, self._error))
 
 
 class _Resumed(io.RawIOBase):
-    """What was taken already, and then what is still to come."""
+    """What was taken already, and then what is still to come, `left` bytes at the most."""
 
-    def __init__(self, start: bytes, stream: Any) -> None:
+    def __init__(self, start: bytes, stream: Any, left: int | None, error: Exception | None) -> None:
         self._start = memoryview(start)
         self._stream = stream
+        self._left = left
+        self._error = error
 
     def readable(self) -> bool:
         return True
@@ -149,7 +161,14 @@ class _Resumed(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Fill `buffer` from what was taken, or with one read of what is to come."""
         target = memoryview(buffer).cast("B")
-        piece: Any = self._start[: len(target)] if self._start else self._stream.read(len(target))
-        self._start = self._start[len(piece) :]
+        if self._start:
+            piece: Any = self._start[: len(target)]
+            self._start = self._start[len(piece) :]
+        elif self._error is not None:
+            raise self._error
+        else:
+            # Not a byte past the declared length: a server need not end its input there, and would wait for more.
+            piece = self._stream.read(len(target) if self._left is None else min(len(target), self._left))
+            self._left = None if self._left is None else self._left - len(piece)
         target[: len(piece)] = piece
         return len(piece)

@@ -20,16 +20,20 @@ _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
-_ALLOW_ORIGIN: Final = "access-control-allow-origin"
+_ALLOW: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
-_WATCHED: Final = frozenset({_ALLOW_ORIGIN, "vary"})
+_WATCHED: Final = frozenset({f"{_ALLOW}-", "vary"})
 _WATCHED_WIRE: Final = frozenset(name.encode() for name in _WATCHED)
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
 
 
 class Additions:
-    """Headers that an answer shall have besides its own, as WSGI and as ASGI spell them. Made once for each origin."""
+    """Headers that an answer shall have besides its own, as WSGI and as ASGI spell them. Made once for each origin.
+
+    An answer that says anything about whom it admits itself gets nothing added: a CORS middleware that withholds an
+    origin from a page, with credentials on every answer, must not be overruled.
+    """
 
     __slots__ = ("text", "wire")
 
@@ -38,25 +42,25 @@ class Additions:
         self.wire = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
 
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """`headers`, with those that they lack. What the application said about CORS stays as it is."""
+        """`headers`, with those that they lack."""
         for name, _ in headers:
-            if name.lower() in _WATCHED:
+            if name[:21].lower() in _WATCHED:
                 return [*headers, *self._lacking(headers)]
         return [*headers, *self.text]
 
     def to_wire(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
         for name, _ in headers:
-            if name in _WATCHED_WIRE:  # ASGI has names in lower case
+            if name[:21].lower() in _WATCHED_WIRE:
                 texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
                 return [*headers, *Additions(*self._lacking(texts)).wire]
         return [*headers, *self.wire]
 
     def _lacking(self, headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        lower = {(name.lower(), value) for name, value in headers}
-        if any(name == _ALLOW_ORIGIN for name, _ in lower):
-            return ()
+        lower = [(name.lower(), value) for name, value in headers]
         varies = {each.strip().lower() for name, value in lower if name == "vary" for each in value.split(",")}
+        if any(name.startswith(_ALLOW) for name, _ in lower):
+            return ()
         return tuple(pair for pair in self.text if pair is not _VARY or not varies & {"origin", "*"})
 
 

@@ -58,13 +58,13 @@ class Door:
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
+        if self._question is not None and request.path == self._question and request.method in ("GET", "HEAD"):
+            return Turn.QUESTION
         access = self._paths.access(request.path)
         if access is Access.OPEN:
             return Turn.OPEN
         if request.preflight:
             return Turn.PREFLIGHT if self.cors else Turn.OPEN
-        if self._question is not None and request.path == self._question and request.method in ("GET", "HEAD"):
-            return Turn.QUESTION
         return Turn.OPTIONAL if access is Access.OPTIONAL else Turn.GATED
 
     def refusal(self, request: Request, decision: Decision) -> Answer:

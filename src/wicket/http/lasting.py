@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
 
-from wicket.decision.flow import Decision
+from wicket.decision.flow import Decision, log_fault
 from wicket.errors import WicketError
 from wicket.gate import Gate
 
@@ -22,6 +22,8 @@ CLOSED: Final = 4401
 """The code with which a socket is closed: the 4000s are the application's (RFC 6455 section 7.4.2), 401 is HTTP's."""
 
 _PERIOD: Final = 0.4
+_AT_ONCE: Final = 256
+_STREAM: Final = "text/event-stream"
 
 
 class ConnectionEnded(OSError):
@@ -29,11 +31,7 @@ class ConnectionEnded(OSError):
 
 
 class Lasting:
-    """One connection: what the application receives and sends passes through here until it is closed.
-
-    `raises` says whether what is sent after that raises, which ASGI has since the version 2.4 of its HTTP part; an
-    application of an older server does not expect it.
-    """
+    """One connection: what the application receives and sends passes through here until it is closed."""
 
     def __init__(
         self,
@@ -42,50 +40,48 @@ class Lasting:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
-        raises: bool = True,
     ) -> None:
         self.decision = decision
         self._receive = receive
         self._send = send
         self._websocket = websocket
-        self._raises = raises
         self._closed: asyncio.Event = asyncio.Event()
         self._pending: asyncio.Future[Message] | None = None
         self._open = websocket  # an HTTP answer lasts only where it is an event stream
         self._over = False
 
     async def receive(self) -> Message:
-        """The next message; a disconnection once the connection is closed."""
-        if self._pending is None:
-            self._pending = asyncio.ensure_future(self._receive())
-        closed = asyncio.ensure_future(self._closed.wait())
-        waiting: set[asyncio.Future[Any]] = {self._pending, closed}
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            closed.cancel()
-        if self._closed.is_set():
-            return (
-                {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
-                if self._websocket
-                else {"type": "http.disconnect"}
-            )
-        task, self._pending = self._pending, None
-        message = task.result()
-        self._over = self._over or message["type"].endswith(".disconnect")
-        return message
+        """The next message; a disconnection once the connection is closed. Never suspends for what is there already."""
+        while not self._closed.is_set():
+            pending = self._pending
+            if pending is None:
+                pending = self._pending = asyncio.ensure_future(self._receive())
+            if pending.done():
+                if self._pending is pending:
+                    self._pending = None
+                    message = pending.result()
+                    self._over = self._over or message["type"].endswith(".disconnect")
+                    return message
+                continue
+            closed = asyncio.ensure_future(self._closed.wait())
+            waiting: set[asyncio.Future[Any]] = {pending, closed}
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                closed.cancel()
+        if self._websocket:
+            return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
+        return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
         """Send, unless the connection is closed."""
         if self._closed.is_set():
-            if self._raises:
-                raise ConnectionEnded("the token of this connection no longer holds")
-            return
+            raise ConnectionEnded("the token of this connection no longer holds")
         kind = message["type"]
         if kind == "http.response.start":
             self._open = any(
-                name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-                for name, value in message["headers"]
+                name.lower() == b"content-type" and value.lower().startswith(_STREAM.encode())
+                for name, value in message.get("headers", ())
             )
         elif kind == "websocket.close" or (kind == "http.response.body" and not message.get("more_body", False)):
             self._over = True
@@ -125,14 +121,13 @@ class Watch:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
-        raises: bool = True,
     ) -> Lasting:
         """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
-        lasting = Lasting(decision, receive, send, websocket=websocket, raises=raises)
+        lasting = Lasting(decision, receive, send, websocket=websocket)
         self._loops.setdefault(loop, _Round(self._gate)).add(lasting)
         return lasting
 
@@ -163,22 +158,45 @@ class _Round:
     async def _go(self) -> None:
         while True:
             await asyncio.sleep(_PERIOD)
-            for lasting in tuple(self._held):
-                refusal = await self._gate.arevisit(lasting.decision)
+            for number, lasting in enumerate(tuple(self._held)):
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # nobody else waits for a round over very many
+                try:
+                    refusal = await self._gate.arevisit(lasting.decision)
+                except Exception as error:  # noqa: BLE001 - a fault of one look must not end all that follow
+                    log_fault("a lasting connection could not be looked at", error)
+                    continue
                 if refusal is not None:
                     task = asyncio.create_task(lasting.close(refusal.reason or refusal.code))
                     self._closing.add(task)  # a loop keeps no task alive by itself
                     task.add_done_callback(self._closing.discard)
 
 
-def until_refused(gate: Gate, decision: Decision, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """A WSGI event stream that ends at the first chunk after its token has expired or was revoked."""
-    try:
-        for chunk in chunks:
-            if gate.revisit(decision) is not None:
+class Ending:
+    """What a WSGI application answers, ended at the first chunk after its token has expired or was revoked.
+
+    `lasts` says, once the application has begun to answer, whether that is an event stream.
+    """
+
+    def __init__(self, gate: Gate, decision: Decision, chunks: Iterable[bytes], lasts: Callable[[], bool]) -> None:
+        self._gate = gate
+        self._decision = decision
+        self._chunks = chunks
+        self._lasts = lasts
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if self._lasts() and self._gate.revisit(self._decision) is not None:
                 return
             yield chunk
-    finally:
-        close = getattr(chunks, "close", None)
+
+    def close(self) -> None:
+        """Tell the application that nobody reads on (PEP 3333)."""
+        close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+
+
+def is_event_stream(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether an answer with these headers is one that lasts."""
+    return any(name.lower() == "content-type" and value.lower().startswith(_STREAM) for name, value in headers)

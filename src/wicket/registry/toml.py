@@ -255,8 +255,13 @@ def _identity_hash(table: Any, folder: Path) -> IdentityHash:
     options = _hash_options("identity_hash", table, folder, ("value", "proof"))
     if "companies" in options:
         where = "identity_hash.companies"
+        given = _hash_options(where, options["companies"], folder, ("place",))
         try:
-            options["companies"] = CompanyHash(**_hash_options(where, options["companies"], folder, ("place",)))
+            options["companies"] = CompanyHash(**given)
+        except ConfigError as error:
+            problems = Problems()
+            problems.absorb(where, error)
+            raise ConfigError(problems.found) from None
         except TypeError:
             raise config_error(where, "has a name that is not known, or no secret", _known(CompanyHash)) from None
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.support import ORIGIN, acme, asks, gate_of, problems_of
 from wicket import App, Gate, Header, Refusal, Refused, Request
+from wicket.http.cors import NOTHING
 from wicket.http.door import Door, Turn
 
 PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
@@ -106,5 +107,5 @@ def test_the_question_is_answered_without_a_token() -> None:
 def test_without_cors_nothing_is_added() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
-    assert door(gate, cors=False).additions(request, gate.decide(request)) == ()
-    assert door(gate).additions(request, gate.decide(request)) != ()
+    assert door(gate, cors=False).additions(request, gate.decide(request)) is NOTHING
+    assert door(gate).additions(request, gate.decide(request)) is not NOTHING

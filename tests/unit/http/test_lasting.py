@@ -13,7 +13,7 @@ from tests.properties.doors import finished
 from tests.unit.support import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules, WicketError
 from wicket.http import lasting as module
-from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message, Watch, until_refused
+from wicket.http.lasting import CLOSED, ConnectionEnded, Ending, Lasting, Message, Watch
 
 SSE: Message = {
     "type": "http.response.start",
@@ -79,6 +79,16 @@ def verified(gate: Gate) -> Decision:
 def connection(*, websocket: bool = True) -> tuple[Lasting, Line]:
     line = Line()
     return Lasting(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
+
+
+@contextlib.contextmanager
+def over(watch: Watch, decision: Decision, line: Line) -> Iterator[Lasting]:
+    """Look after a socket meanwhile, as the door does."""
+    lasting = watch.over(decision, line.receive, line.send, websocket=True)
+    try:
+        yield lasting
+    finally:
+        watch.leave(lasting)
 
 
 @pytest.fixture(autouse=True)
@@ -237,6 +247,11 @@ def test_what_is_there_already_is_given_at_once() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)
         line.incoming.put_nowait({"type": "http.disconnect"})
+        asked = asyncio.ensure_future(lasting.receive())
+        await asyncio.sleep(0)
+        asked.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
         assert finished(lasting.receive())["type"] == "http.disconnect"
         closed, _ = connection(websocket=False)
         await closed.send(SSE)
@@ -256,8 +271,8 @@ def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
         watch = Watch(gate)
         early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
         with (
-            watch.over(Lasting(early, line.receive, line.send, websocket=True)),
-            watch.over(Lasting(late, other.receive, other.send, websocket=True)),
+            over(watch, early, line),
+            over(watch, late, other),
         ):
             clock.now = NOW + 60
             assert await line.closing() == {"type": "websocket.close", "code": 4401, "reason": "expired"}
@@ -278,7 +293,7 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
         with contextlib.ExitStack() as all_open:
             for line in lines:
                 decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
-                all_open.enter_context(watch.over(Lasting(decision, line.receive, line.send, websocket=True)))
+                all_open.enter_context(over(watch, decision, line))
             clock.now = NOW + 60
             await lines[0].closing()
             clock.now = NOW + 80
@@ -293,7 +308,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
         clock = Hand()
         gate = gate_at(clock)
         line = Line()
-        with Watch(gate).over(Lasting(verified(gate), line.receive, line.send, websocket=True)):
+        with over(Watch(gate), verified(gate), line):
             clock.broken = True
             await asyncio.wait_for(clock.failed.wait(), 10)
             clock.now = NOW + 60
@@ -309,7 +324,7 @@ def test_a_watch_over_nothing_does_nothing() -> None:
         before = len(asyncio.all_tasks())
         for _ in range(2):
             line = Line()
-            with watch.over(Lasting(verified(gate), line.receive, line.send, websocket=True)):
+            with over(watch, verified(gate), line):
                 assert len(asyncio.all_tasks()) == before + 1
             await asyncio.sleep(0)
             assert len(asyncio.all_tasks()) == before
@@ -322,8 +337,7 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
         gate = gate_at(Hand())
         line = Line()
         before = asyncio.all_tasks()
-        lasting = Lasting(verified(gate), line.receive, line.send, websocket=True)
-        with pytest.raises(TimeoutError), Watch(gate).over(lasting):
+        with pytest.raises(TimeoutError), over(Watch(gate), verified(gate), line) as lasting:
             await asyncio.wait_for(lasting.receive(), 0.01)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
@@ -333,7 +347,8 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
 
 def test_only_asyncio_can_watch() -> None:
     async def main() -> None:
-        with Watch(gate_at(Hand())).over(connection()[0]):
+        gate, line = gate_at(Hand()), Line()
+        with over(Watch(gate), verified(gate), line):
             raise AssertionError("is not reached")
 
     with pytest.raises(WicketError, match="asyncio"):
@@ -362,27 +377,36 @@ def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
     clock.now, clock.broken = NOW, False
     gate = gate_at(clock)
     chunks = Chunks(b"a", b"b", b"c")
-    stream = until_refused(gate, verified(gate), chunks)
+    answer = Ending(gate, verified(gate), chunks, lambda: True)
+    stream = iter(answer)
     assert next(stream) == b"a"
     clock.now = NOW + 60
     assert list(stream) == []
+    answer.close()
     assert chunks.closed == 1
+
+
+def test_a_wsgi_answer_that_is_no_event_stream_is_given_whole() -> None:
+    clock = Hand()
+    gate = gate_at(clock)
+    answer = Ending(gate, verified(gate), [b"a", b"b"], lambda: False)
+    clock.now = NOW + 60
+    assert list(answer) == [b"a", b"b"]
+    answer.close()
 
 
 def test_a_wsgi_event_stream_that_holds_is_given_whole() -> None:
     gate = gate_of(acme())
-    assert list(until_refused(gate, verified(gate), [b"a", b"b"])) == [b"a", b"b"]
-    chunks = Chunks(b"a", b"b")
-    assert list(until_refused(gate, verified(gate), chunks)) == [b"a", b"b"]
-    assert chunks.closed == 1
+    assert list(Ending(gate, verified(gate), [b"a", b"b"], lambda: True)) == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("taken", [0, 1])
 def test_a_server_that_closes_early_closes_the_applications_iterable(taken: int) -> None:
     gate = gate_of(acme())
     chunks = Chunks(b"a", b"b")
-    stream: Any = until_refused(gate, verified(gate), chunks)
+    answer = Ending(gate, verified(gate), chunks, lambda: True)
+    stream = iter(answer)
     for _ in range(taken):
         next(stream)
-    stream.close()
+    answer.close()
     assert chunks.closed == 1
