@@ -67,9 +67,7 @@ def flasks(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
     def untouched(inner: Any) -> Any:
         return inner
 
-    def door(
-        guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True
-    ) -> Door:
+    def door(guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True) -> Door:
         app = flask.Flask("benchmark")
         app.add_url_rule("/", "home", guard(app, lambda: "ok", algorithm))
         if cors:
