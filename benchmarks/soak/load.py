@@ -96,8 +96,10 @@ class Client:
         self._admitted("a known token", id, f"user-{number}", self._usual[id][number])
 
     def _fresh(self) -> None:
-        user = secrets.token_hex(8)
-        self._admitted("a new token", "alpha", user, mint(self._app("alpha"), user))
+        user = f"fresh-{self._choice.randrange(500)}"
+        self._admitted(
+            "a new token", "alpha", user, mint(self._app("alpha"), user, claims={"jti": secrets.token_hex(8)})
+        )
 
     def _stored(self) -> None:
         id = f"stored-{self._choice.randrange(STORED)}"
