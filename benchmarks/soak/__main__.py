@@ -41,6 +41,7 @@ OBJECTS: Final = 6000.0
 """How fast the memory of Python's objects may grow in the second half, in blocks a minute: each kind of request comes
 some 2,500 times, so one that leaves a small object with its members behind every time is seen."""
 LONG: Final = 300.0
+SHORTEST: Final = 20.0
 FILES: Final = 4
 """How many more file descriptors a server may hold at rest than it did at rest before the load."""
 THREADS: Final = 4
@@ -64,6 +65,8 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.soak")
     arguments.add_argument("--seconds", type=float, default=60)
     seconds = arguments.parse_args().seconds
+    if seconds < SHORTEST:
+        raise SystemExit(f"--seconds must be at least {SHORTEST:g}: there are no slopes of fewer samples")
     if not Path("/proc/self/status").exists():
         raise SystemExit("the soak reads /proc, which only Linux has")
     with contextlib.ExitStack() as stack:
@@ -149,7 +152,8 @@ def _print(processes: list[Watched], rotating: Rotating, book: Book) -> None:
         before, after = process.before, process.after
         print(
             f"{process.name}: memory {before.resident:,} KiB at rest, by quarters of the load "
-            f"{_quarters([each.resident for each in process.samples])}; in the second half {process.growth():+.0f} KiB a minute"
+            f"{_quarters([each.resident for each in process.samples])}; "
+            f"in the second half {process.growth():+.0f} KiB a minute"
         )
         print(
             f"{process.name}: blocks of objects by quarters {_quarters([held for _, held in process.objects])}; "
