@@ -5,7 +5,7 @@
 uvicorn and gunicorn (gthread) serve the same apps, in processes of their own, while an issuer changes its keys every
 five seconds. Clients send good tokens, bad ones of every kind, bodies, sockets and streams that outlive their token,
 and hang up. Prints how everything ended, and what each server took; ends with 1 where an answer was wrong, or where
-memory, file descriptors or threads grow beyond the bounds below. Needs Linux.
+memory, file descriptors or threads grow beyond the bounds below. Needs Linux and the extra `test`.
 """
 
 from __future__ import annotations
