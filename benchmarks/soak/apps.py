@@ -1,0 +1,68 @@
+"""The apps of the soak, as the servers and their clients build them alike, and the gate before them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Final
+
+from wicket import App, AppRef, BodyField, Gate, Header, Jwks, Limits, Network, Query, Secret, profiles
+
+ISSUER: Final = "WICKET_SOAK_ISSUER"
+SEED: Final = "WICKET_SOAK_SEED"
+ORIGIN: Final = "https://gamma.example"
+SET_LIFETIME: Final = 2
+"""For how many seconds a key set is fresh: withdrawn keys may serve that much longer, new ones come that much later."""
+STORED: Final = 50
+"""How many apps the registry knows; more than the gate keeps, so that they come and go."""
+
+LIMITS: Final = Limits(
+    app_lifetime=2,
+    absent_lifetime=1,
+    max_apps=20,
+    max_absent=200,
+    key_set_shortest=1,
+    unknown_kid_every=1,
+    unknown_kid_remembered=5,
+    remembered_tokens=500,
+    remembered_per_app=100,
+)
+"""All that is remembered is full within seconds, so that what grows after that grows without end."""
+
+
+def secret_of(seed: str, id: str) -> Secret:
+    """The secret of an app, the same in every process of one run."""
+    return Secret(hashlib.sha256(f"{seed} {id}".encode()).digest())
+
+
+def app_of(seed: str, id: str) -> App:
+    """An app with a secret: `brief` without skew, `gamma` with origins, `body` with its token in the body."""
+    credentials = [secret_of(seed, id)]
+    if id == "body":
+        return profiles.hissuno(id, credentials=credentials)
+    return profiles.generic(
+        id, credentials=credentials, skew=0 if id == "brief" else 30, origins=[ORIGIN] if id == "gamma" else []
+    )
+
+
+def gate_of(issuer: str, seed: str) -> Gate:
+    """The gate of a server, with the local issuer's app among those in code."""
+
+    def stored(ref: AppRef) -> App | None:
+        name, _, number = ref.value.partition("-")
+        known = name == "stored" and number.isdecimal() and int(number) < STORED
+        return app_of(seed, ref.value) if known else None
+
+    keyed = profiles.generic("keyed", issuer=issuer, credentials=[Jwks(f"{issuer}/.well-known/jwks.json")])
+    return Gate(
+        [*(app_of(seed, id) for id in ("alpha", "beta", "gamma", "body", "brief")), keyed],
+        registry=stored,
+        naming=[Header("X-App-Id"), Query("projectId"), BodyField("projectId")],
+        limits=LIMITS,
+        network=Network(["127.0.0.0/8"], [int(issuer.rpartition(":")[2])], resolve=lambda *_: ["127.0.0.1"]),
+    )
+
+
+def gate_from_environment() -> Gate:
+    """The gate as the soak tells a server by its environment."""
+    return gate_of(os.environ[ISSUER], os.environ[SEED])

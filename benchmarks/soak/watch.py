@@ -1,0 +1,107 @@
+"""What a process takes, second by second: resident memory, file descriptors, threads. By /proc, so on Linux."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_OBJECTS_EVERY: Final = 3
+
+
+class Sample(NamedTuple):
+    """What a process took at one moment: seconds, KiB, counts."""
+
+    at: float
+    resident: int
+    files: int
+    threads: int
+
+
+def sample(pid: int) -> Sample:
+    """What the process takes now."""
+    process = Path(f"/proc/{pid}")
+    status = dict(line.partition(":")[::2] for line in (process / "status").read_text().splitlines())
+    return Sample(
+        time.monotonic(),
+        int(status["VmRSS"].split()[0]),
+        len(list((process / "fd").iterdir())),
+        int(status["Threads"]),
+    )
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@dataclass(slots=True)
+class Watched:
+    """One process and its samples; `before` and `after` are of when nobody asked it anything."""
+
+    name: str
+    port: int
+    pid: int
+    before: Sample
+    after: Sample
+    samples: list[Sample] = field(default_factory=list)
+    objects: list[tuple[float, int]] = field(default_factory=list)
+
+    def halves(self) -> tuple[list[Sample], list[Sample]]:
+        """The samples of the first half of the load, and of the second."""
+        middle = len(self.samples) // 2
+        return self.samples[:middle], self.samples[middle:]
+
+    def growth(self) -> float:
+        """How fast its resident memory grows in the second half, in KiB a minute."""
+        return _slope([(each.at, each.resident) for each in self.halves()[1]])
+
+    def growth_of_objects(self) -> float:
+        """How fast the memory of Python's objects grows in the second half, in blocks a minute."""
+        return _slope(self.objects[len(self.objects) // 2 :])
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> float:
+    """How much it grows a minute, by least squares."""
+    minutes, values = [at / 60 for at, _ in points], [value for _, value in points]
+    middle, mean = sum(minutes) / len(minutes), sum(values) / len(values)
+    above = sum((at - middle) * (value - mean) for at, value in zip(minutes, values, strict=True))
+    return above / sum((at - middle) ** 2 for at in minutes)
+
+
+def watch(processes: list[Watched], stopped: threading.Event) -> None:
+    """Sample all of them every second until stopped, and their objects every three."""
+    second = 0
+    while not stopped.wait(1):
+        second += 1
+        for process in processes:
+            process.samples.append(sample(process.pid))
+            if second % _OBJECTS_EVERY == 0:
+                process.objects.append((time.monotonic(), _objects(process.port)))
+
+
+def _objects(port: int) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/objects")
+        told: int = json.loads(connection.getresponse().read())
+        return told
+
+
+def at_rest(pid: int, most: Sample | None = None, seconds: float = 10) -> Sample:
+    """A sample once its file descriptors no longer change (or are no more than in `most`), at the latest in time."""
+    until = time.monotonic() + seconds
+    last, same = sample(pid), 0
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        now = sample(pid)
+        same = same + 1 if now.files == last.files else 0
+        last = now
+        if same >= 10 and (most is None or now.files <= most.files):
+            break
+    return last
