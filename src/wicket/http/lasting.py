@@ -51,7 +51,13 @@ class Lasting:
         self._over = False
 
     async def receive(self) -> Message:
-        """The next message; a disconnection once the connection is closed. Never suspends for what is there already."""
+        """The next message; a disconnection once the connection is closed."""
+        if not self._websocket:
+            # In the caller's own task: frameworks ask whether a client is still there with a `receive` that they cancel
+            # at its first wait. An event stream's end wakes the server's own `receive`.
+            message: Message = {"type": "http.disconnect"} if self._closed.is_set() else await self._receive()
+            self._over = self._over or message["type"] == "http.disconnect"
+            return message
         while not self._closed.is_set():
             pending = self._pending
             if pending is None:
@@ -69,9 +75,7 @@ class Lasting:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 closed.cancel()
-        if self._websocket:
-            return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
-        return {"type": "http.disconnect"}
+        return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
 
     async def send(self, message: Message) -> None:
         """Send, unless the connection is closed."""

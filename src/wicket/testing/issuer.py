@@ -57,6 +57,7 @@ class LocalIssuer:
         self.requests: list[str] = []
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self._etag = 0
+        self._changing = threading.Lock()  # a document and its ETag are of one moment
         self._authority = trustme.CA()
         self._closing = threading.Event()
         issuer = self
@@ -103,15 +104,18 @@ class LocalIssuer:
 
     def rotate(self) -> str:
         """Make another key, which signs from now on; the older ones stay in the set. Returns its kid."""
-        self._etag += 1
-        kid = f"key-{self._etag}"
-        self.keys[kid] = ec.generate_private_key(ec.SECP256R1())
+        kid = f"key-{self._etag + 1}"
+        key = ec.generate_private_key(ec.SECP256R1())
+        with self._changing:
+            self.keys[kid] = key
+            self._etag += 1
         return kid
 
     def remove(self, kid: str) -> None:
         """Withdraw a key from the set."""
-        self._etag += 1
-        del self.keys[kid]
+        with self._changing:
+            del self.keys[kid]
+            self._etag += 1
 
     def token(
         self, subject: str, *, kid: str | None = None, ttl: float = 600, now: float | None = None, **claims: Any
@@ -134,7 +138,8 @@ class LocalIssuer:
         return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "ES256"}
 
     def _serve(self, exchange: Exchange) -> None:
-        etag = f'"{self._etag}"'
+        with self._changing:
+            etag, document = f'"{self._etag}"', self.document()
         headers = {"Content-Type": "application/json", "ETag": etag}
         if self.max_age is not None:
             headers["Cache-Control"] = f"public, max-age={self.max_age}"
@@ -145,7 +150,7 @@ class LocalIssuer:
         elif exchange.headers.get("If-None-Match") == etag:
             exchange.answer(304, headers=headers)
         else:
-            exchange.answer(200, json.dumps(self.document()).encode(), headers)
+            exchange.answer(200, json.dumps(document).encode(), headers)
 
 
 class _Server(ThreadingHTTPServer):

@@ -247,11 +247,6 @@ def test_what_is_there_already_is_given_at_once() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)
         line.incoming.put_nowait({"type": "http.disconnect"})
-        asked = asyncio.ensure_future(lasting.receive())
-        await asyncio.sleep(0)
-        asked.cancel()
-        for _ in range(3):
-            await asyncio.sleep(0)
         assert finished(lasting.receive())["type"] == "http.disconnect"
         closed, _ = connection(websocket=False)
         await closed.send(SSE)
