@@ -82,7 +82,8 @@ class WicketMiddleware:
         if not reading and request.unsafe and not request.websocket:
             body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            decision = gate.at_once(request) or await gate.adecide(request, optional=turn is not _GATED)
+            optional = turn is not _GATED
+            decision = gate.at_once(request) or await gate.adecide(request, optional=optional, tried=True)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return

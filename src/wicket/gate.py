@@ -155,9 +155,9 @@ class Gate:
         found = self.at_once(request)
         return self._report(run(decide(self._house, request, optional=optional))) if found is None else found
 
-    async def adecide(self, request: Request, *, optional: bool = False) -> Decision:
-        """As `decide`, without blocking the event loop."""
-        found = self.at_once(request)
+    async def adecide(self, request: Request, *, optional: bool = False, tried: bool = False) -> Decision:
+        """As `decide`, without blocking the event loop; `tried` says that `at_once` could not tell."""
+        found = None if tried else self.at_once(request)
         return self._report(await arun(decide(self._house, request, optional=optional))) if found is None else found
 
     def at_once(self, request: Request) -> Decision | None:

@@ -182,6 +182,10 @@ class Request:
         value = self._held.get(self._names[name])
         return value.decode("latin-1") if value.__class__ is bytes else value
 
+    def size(self, name: str) -> int:
+        """How many characters the header `name` has, 0 without one, for what must not be copied to be measured."""
+        return len(self._held.get(self._names[name]) or "")
+
     def single(self, name: str) -> str | None:
         """The value of a header that may stand only once, without outer blanks.
 
