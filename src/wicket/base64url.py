@@ -21,6 +21,11 @@ def decode(text: str) -> bytes:
     """The bytes that `text` spells. Raises `ValueError` for anything but their one canonical spelling."""
     if not _SHAPE.fullmatch(text) or not is_canonical(text):
         raise ValueError("not canonical base64url")
+    return decode_proven(text)
+
+
+def decode_proven(text: str) -> bytes:
+    """The bytes that `text` spells, which is known to be a canonical spelling."""
     return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==="[: -len(text) % 4])
 
 

@@ -51,9 +51,17 @@ def _environ_name(name: str) -> str:
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
 
 
+_BLANK: Final = (" ", "\t")
+_LONG: Final = 65_536
 _PLAIN: Final = _Names(str)
 _WIRE: Final = _Names(lambda name: name.encode("latin-1"))
 _ENVIRON: Final = _Names(_environ_name)
+
+
+def _stripped(name: str, text: str) -> str:
+    if len(text) > _LONG:  # nobody pads what is as long, and looking at every blank takes its time
+        raise invalid_request(f"The header {name} is too long.")
+    return text.strip(" \t")
 
 
 class Body:
@@ -198,7 +206,7 @@ class Request:
         text: str = value.decode("latin-1") if value.__class__ is bytes else value
         if "," in text:
             raise invalid_request(f"The header {name} may be sent once, with one value.")
-        return text.strip(" \t")
+        return text if text[:1] not in _BLANK and text[-1:] not in _BLANK else _stripped(name, text)
 
     @property
     def media_type(self) -> str:

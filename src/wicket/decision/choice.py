@@ -20,6 +20,7 @@ from wicket.keys.keyset import Generation, SourceRef
 from wicket.keys.unknown import UnknownKids
 
 MAX_KEYS: Final = 10
+_NO_KID: Final = "The token does not say by a kid which key signed it."
 
 SignedBy = Callable[[tuple[Key, ...]], bool]
 
@@ -32,7 +33,7 @@ class KeySets:
     unknown: UnknownKids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """The keys to try, and what stands in the way of knowing all of them."""
 
@@ -52,6 +53,18 @@ class Patience:
         return Patience(max(0.0, self.first - seconds), max(0.0, self.stale - seconds))
 
 
+def local_keys(app: App, header: Header) -> Choice:
+    """The keys of an app without remote sets that may have signed a token with this header. Raises `Refused`."""
+    if not app.keyring.keys:
+        raise Refused(Refusal("config_missing"))
+    if app.rules.key_id_required and header.kid is None:
+        raise invalid_token("key_not_found", _NO_KID)
+    keys = app.keyring.select(header.algorithm, header.kid)
+    if keys:
+        return Choice(keys)
+    raise invalid_token("key_not_found" if header.algorithm in app.keyring.algorithms else "algorithm_not_allowed")
+
+
 def choose_keys(
     sets: KeySets, app: App, header: Header, patience: Patience, signed_by: SignedBy = lambda keys: False
 ) -> Generator[Effect, None, Choice]:
@@ -59,12 +72,12 @@ def choose_keys(
 
     `signed_by` tells whether one of some keys did sign it.
     """
-    if not app.keyring.keys and not app.sources:
-        raise Refused(Refusal("config_missing"))
+    if not app.sources:
+        return local_keys(app, header)
     if app.rules.key_id_required and header.kid is None:
-        raise invalid_token("key_not_found", "The token does not say by a kid which key signed it.")
+        raise invalid_token("key_not_found", _NO_KID)
     keys = list(app.keyring.select(header.algorithm, header.kid))
-    if keys and app.sources and signed_by(tuple(keys)):
+    if keys and signed_by(tuple(keys)):
         return Choice(tuple(keys))  # a key at hand proves the token: no set is waited for
     begun = sets.cache.now()
     trouble: Refusal | None = None

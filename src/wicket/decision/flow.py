@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wicket.app import App, Mode
-from wicket.decision.choice import Choice, Patience, choose_keys
+from wicket.decision.choice import Choice, Patience, choose_keys, local_keys
 from wicket.decision.effects import Effect
 from wicket.decision.finding import (
     House,
@@ -172,7 +172,11 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
     way.refs = (ref,)
     way.token_sent = bool(token)
     try:
-        app = yield from find_app(house, way.refs, way)
+        found = house.apps.get(ref)
+        if isinstance(found, App):
+            way.app = app = found
+        else:
+            app = yield from find_app(house, way.refs, way)
         if origin is not None and not app.origin_policy.allows(origin):
             raise Refused(Refusal("origin_not_allowed"))
         if token is None or token == "":
@@ -229,17 +233,20 @@ def _verify_token(
     house: House, app: App, text: str, way: Progress, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
     token = read_token(text, app.rules.max_token_bytes)
-    first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
-    patience = Patience(first, min(first, house.limits.stale_timeout))
+    if not app.sources:  # as mostly: all keys are at hand
+        choice = local_keys(app, token.header)
+    else:
+        first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
+        patience = Patience(first, min(first, house.limits.stale_timeout))
 
-    def signed_by(keys: tuple[Key, ...]) -> bool:
-        try:
-            verify_signature(app, token, Choice(keys), house.memory)
-        except Refused:
-            return False
-        return True
+        def signed_by(keys: tuple[Key, ...]) -> bool:
+            try:
+                verify_signature(app, token, Choice(keys), house.memory)
+            except Refused:
+                return False
+            return True
 
-    choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
+        choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
     signed, key = verify_signature(app, token, choice, house.memory)
     return identify(app, token.header.typ, signed, key, house.clock())
 

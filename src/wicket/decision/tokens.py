@@ -115,7 +115,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
         text = raw.decode("utf-8")
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(text)
-        value = _DECODER.decode(text)
+        value = (_DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER).decode(text)
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
@@ -164,3 +164,5 @@ def _constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
 )
+_SHORT_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_fraction, parse_constant=_constant)
+"""For a text that is too short to hold a number with too many digits."""

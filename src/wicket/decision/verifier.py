@@ -5,11 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 
 from wicket.app import App
+from wicket.base64url import decode_proven
 from wicket.decision.choice import Choice
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
-from wicket.decision.tokens import UnverifiedToken, decode, read_object
+from wicket.decision.tokens import UnverifiedToken, read_object
 from wicket.errors import Refused, invalid_token
 from wicket.keys.algorithms import Key
 
@@ -22,16 +23,17 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
     """
     algorithm = token.header.algorithm
     keys = choice.keys
-    digest = sha256(token.text.encode("ascii")).digest()
+    text = token.text.encode("ascii")
+    digest = sha256(text).digest()
     for key in keys:
         known = memory.recall(app.id, algorithm, key.fingerprint, digest)
         if known is not None:
             return known, _owner(app, keys, key, known)
-    signature = decode(token.signature)
-    message = token.signed
+    signature = decode_proven(token.signature)
+    message = text[: len(text) - len(token.signature) - 1]
     for key in keys:
         if key.verify(algorithm, message, signature):
-            payload = decode(token.payload)
+            payload = decode_proven(token.payload)
             signed = Signed(payload, read_object(payload))
             memory.remember(app.id, (algorithm, key.fingerprint, digest), token.text, signed)
             return signed, _owner(app, keys, key, signed)

@@ -1,37 +1,76 @@
 """Which algorithms there are, which key may serve which of them, and the verification by one prepared key.
 
 An algorithm is an exact, case-sensitive name (RFC 8725 section 3.1). `none` and everything else that is not in the
-table does not exist here. The cryptography is PyJWT's algorithm objects over `cryptography`.
+table does not exist here. The cryptography is OpenSSL's, by way of the standard library and `cryptography`, and of
+PyJWT's algorithm objects where those cost nothing more.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import Algorithm, ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 
 AsymmetricKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
+
+class _Verifier(Protocol):
+    def verify(self, message: bytes, key: Any, signature: bytes, /) -> bool: ...
+
+
+class _HMAC:
+    """HMAC in one call. PyJWT makes an object for each; the comparison is in constant time here as there."""
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+
+    def verify(self, message: bytes, key: bytes, signature: bytes, /) -> bool:
+        return hmac.compare_digest(hmac.digest(key, message, self._digest), signature)
+
+
+class _ECDSA:
+    """ECDSA with what can be prepared once; the signature is `r || s`, each as long as the order (RFC 7518 3.4)."""
+
+    def __init__(self, digest: hashes.HashAlgorithm, length: int) -> None:
+        self._scheme = ec.ECDSA(digest)
+        self._length = length
+
+    def verify(self, message: bytes, key: ec.EllipticCurvePublicKey, signature: bytes, /) -> bool:
+        length = self._length
+        if len(signature) != 2 * length:
+            return False
+        r, s = int.from_bytes(signature[:length], "big"), int.from_bytes(signature[length:], "big")
+        try:
+            key.verify(encode_dss_signature(r, s), message, self._scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+
 _OKP: Final = OKPAlgorithm()
-_TABLE: Final[dict[str, Algorithm]] = {
-    "HS256": HMACAlgorithm(HMACAlgorithm.SHA256),
-    "HS384": HMACAlgorithm(HMACAlgorithm.SHA384),
-    "HS512": HMACAlgorithm(HMACAlgorithm.SHA512),
+_TABLE: Final[dict[str, _Verifier]] = {
+    "HS256": _HMAC("sha256"),
+    "HS384": _HMAC("sha384"),
+    "HS512": _HMAC("sha512"),
     "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
     "RS384": RSAAlgorithm(RSAAlgorithm.SHA384),
     "RS512": RSAAlgorithm(RSAAlgorithm.SHA512),
     "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
     "PS384": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA384),
     "PS512": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA512),
-    "ES256": ECAlgorithm(ECAlgorithm.SHA256),
-    "ES384": ECAlgorithm(ECAlgorithm.SHA384),
-    "ES512": ECAlgorithm(ECAlgorithm.SHA512),
-    "ES256K": ECAlgorithm(ECAlgorithm.SHA256),
+    "ES256": _ECDSA(hashes.SHA256(), 32),
+    "ES384": _ECDSA(hashes.SHA384(), 48),
+    "ES512": _ECDSA(hashes.SHA512(), 66),
+    "ES256K": _ECDSA(hashes.SHA256(), 32),
     "EdDSA": _OKP,
     "Ed25519": _OKP,
     "Ed448": _OKP,
