@@ -132,3 +132,55 @@ def test_what_is_no_request_passes() -> None:
     scope = {"type": "lifespan"}
     asyncio.run(WicketMiddleware(app, gate_of(acme()))(scope, either, either))
     assert seen == [(scope, either, either)]
+
+
+def served(app: Any, *, close_on_expiry: bool, now: list[float], more: Any = ()) -> list[Message]:
+    """One GET through the door, over a server whose client never hangs up."""
+    sent: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing comes")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    gate = gate_of(acme(rules=Rules(skew=0)), clock=lambda: now[0])
+    headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode()), *more]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    door = WicketMiddleware(app, gate, close_on_expiry=close_on_expiry)
+    asyncio.run(asyncio.wait_for(door(scope, never, send), 20))
+    return sent
+
+
+def test_an_application_that_sends_on_after_its_stream_was_ended_ends_quietly() -> None:
+    now: list[float] = [NOW]
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        now[0] = NOW + 60
+        assert (await asyncio.wait_for(_ended(send), 10)) == "ended"
+        told.append("ended")
+        await send({"type": "http.response.body", "body": b"late", "more_body": True})
+
+    async def _ended(send: Any) -> str:
+        while True:
+            try:
+                await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+            except lasting.ConnectionEnded:
+                return "ended"
+            await asyncio.sleep(0.005)
+
+    sent = served(app, close_on_expiry=True, now=now)
+    assert told == ["ended"]
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def test_the_same_error_of_another_door_is_not_swallowed() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise lasting.ConnectionEnded("of an inner door")
+
+    with pytest.raises(lasting.ConnectionEnded, match="inner"):
+        served(app, close_on_expiry=False, now=[NOW])

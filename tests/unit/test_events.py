@@ -282,3 +282,10 @@ def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(
     assert [record.getMessage().splitlines()[0] for record in log.records] == [
         f"it failed: {kind}" for kind in ("OSError", "KeyError", "OSError")
     ]
+
+
+def test_admitted_requests_are_counted_however_many_they_are() -> None:
+    report = reporter()
+    for _ in range(2_500):
+        report.decided(passed())
+    assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2_500),)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.properties.doors import finished
 from tests.unit.support import refusal_of
-from wicket import Request, WicketError
+from wicket import Refused, Request, WicketError
 from wicket.request import Answer, Body
 
 
@@ -178,3 +178,15 @@ def test_the_media_type_has_no_parameters_and_no_case(value: str | None, media: 
     assert Request(headers=[] if value is None else [("Content-Type", value)]).media_type == media
     environ = {"REQUEST_METHOD": "POST"} if value is None else {"REQUEST_METHOD": "POST", "CONTENT_TYPE": value}
     assert Request.from_wsgi({**environ, "HTTP_CONTENT_TYPE": "text/html"}).media_type == media
+
+
+def test_headers_may_be_any_iterable() -> None:
+    pairs = [(b"x-app-id", b"acme")]
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": iter(pairs)}
+    assert Request.from_asgi(scope).header("x-app-id") == "acme"
+
+
+def test_a_huge_header_is_not_looked_through_for_its_padding() -> None:
+    with pytest.raises(Refused) as refused:
+        Request(headers=[("Origin", "https://a.example" + " " * 70_000)]).single("origin")
+    assert refused.value.refusal.code == "invalid_request"

@@ -52,29 +52,29 @@ class Lasting:
 
     async def receive(self) -> Message:
         """The next message; a disconnection once the connection is closed."""
+        message: Message
         if not self._websocket:
             # In the caller's own task: frameworks ask whether a client is still there with a `receive` that they cancel
             # at its first wait. An event stream's end wakes the server's own `receive`.
-            message: Message = {"type": "http.disconnect"} if self._closed.is_set() else await self._receive()
+            message = {"type": "http.disconnect"} if self._closed.is_set() else await self._receive()
             self._over = self._over or message["type"] == "http.disconnect"
             return message
         while not self._closed.is_set():
             pending = self._pending
             if pending is None:
                 pending = self._pending = asyncio.ensure_future(self._receive())
-            if pending.done():
-                if self._pending is pending:
-                    self._pending = None
-                    message = pending.result()
-                    self._over = self._over or message["type"].endswith(".disconnect")
-                    return message
-                continue
-            closed = asyncio.ensure_future(self._closed.wait())
-            waiting: set[asyncio.Future[Any]] = {pending, closed}
-            try:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                closed.cancel()
+            if not pending.done():
+                closed = asyncio.ensure_future(self._closed.wait())
+                waiting: set[asyncio.Future[Any]] = {pending, closed}
+                try:
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    closed.cancel()
+            if pending.done() and self._pending is pending:  # or another task, which waited too, has it
+                self._pending = None
+                message = pending.result()
+                self._over = self._over or message["type"].endswith(".disconnect")
+                return message
         return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
 
     async def send(self, message: Message) -> None:

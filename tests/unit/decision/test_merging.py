@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.unit.support import OTHER_KEY, acme, asks, claims, gate_of, secret, token
 from wicket import Conflict, Header, Identity, Rules, VerifiedIdentity
+from wicket.decision.merging import merge
 from wicket.identity_hash import IdentityHash
 
 COMPANIES = Rules(companies_claim="companies")
@@ -190,3 +192,10 @@ def test_an_anonymous_user_signs_no_companies() -> None:
     assert decision.identity.with_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
     stored = decision.identity.with_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
     assert stored.companies == [company("c2")]
+
+
+def test_stored_values_may_be_of_any_kind() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    merged = merge(Rules(), {}, None, {"since": moment, "seen": moment}, {"since": "2026-01-01", "seen": moment})
+    assert merged.attributes == {"since": moment, "seen": moment}
+    assert [conflict.attribute for conflict in merged.conflicts] == ["since"]

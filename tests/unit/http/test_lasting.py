@@ -229,9 +229,10 @@ def test_a_message_is_not_lost_to_an_application_that_stopped_waiting_for_it() -
     run(main)
 
 
-def test_two_tasks_may_wait_at_once() -> None:
+@pytest.mark.parametrize("websocket", [True, False])
+def test_two_tasks_may_wait_at_once(websocket: bool) -> None:
     async def main() -> None:
-        lasting, line = connection(websocket=False)
+        lasting, line = connection(websocket=websocket)
         waiting = [asyncio.ensure_future(lasting.receive()) for _ in range(2)]
         await asyncio.sleep(0)
         line.incoming.put_nowait({"type": "http.request", "body": b"x"})
