@@ -1,8 +1,8 @@
 """Bodies read ahead: five bytes say how the body is sent, the rest is the body. The application must get it whole.
 
-    1   under which media type           2   the size of the pieces in which it comes
-    3   what Content-Length says         4   after how many pieces the client hangs up (ASGI; 0: never)
-    5   how the application reads it (WSGI), and whether the server marks its end itself
+1   under which media type           2   the size of the pieces in which it comes
+3   what Content-Length says         4   after how many pieces the client hangs up (ASGI; 0: never)
+5   how the application reads it (WSGI), and whether the server marks its end itself
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ WORDS: Final = (
 )  # fmt: skip
 
 LIMIT: Final = 512
-_MEDIA: Final = ("application/json", "application/json; charset=utf-8", "TEXT/PLAIN", "text/html", "", "application/json,")
+_MEDIA: Final = (
+    "application/json",
+    "application/json; charset=utf-8",
+    "TEXT/PLAIN",
+    "text/html",
+    "",
+    "application/json,",
+)
 _TYPES: Final = ("application/json", "text/plain")
 _TOKEN: Final = JsonBody("auth.token", types=_TYPES)
 _NAME: Final = BodyField("appId", types=_TYPES)
@@ -59,7 +66,9 @@ def check(data: bytes) -> None:
 
 
 def _declared(kind: int, size: int) -> str | None:
-    return (str(size), None, "0", str(max(size - 1, 0)), str(size + 5), "-1", "\u00b2", "1e3", "9" * 18)[kind % 9]
+    return (str(size), None, "0", str(max(size - 1, 0)), str(size + 5), "-1", "\u00b2", "1e3", "9" * 30, f"{size:030}")[
+        kind % 10
+    ]
 
 
 def _said(decision: Decision) -> tuple[Any, ...]:

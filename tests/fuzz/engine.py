@@ -101,7 +101,13 @@ def mutated(data: bytes, others: list[bytes], words: tuple[str, ...], chance: ra
         other = chance.choice(others)
         start = chance.randrange(len(other) + 1)
         held[at:until] = chance.choice(
-            (b"", chance.randbytes(1), chance.choice(words).encode(), other[start : start + 32], bytes(held[at:until]) * 2)
+            (
+                b"",
+                chance.randbytes(1),
+                chance.choice(words).encode(),
+                other[start : start + 32],
+                bytes(held[at:until]) * 2,
+            )
         )
     return bytes(held)
 

@@ -111,9 +111,10 @@ def _fetched(document: Any, keys: list[Key]) -> None:
     try:
         loaded = loader(SourceRef("a", source), None)
     except FetchFailed:
-        assert not (isinstance(document, dict) and isinstance(document.get("keys"), list) and keys) or len(
-            document["keys"]
-        ) > MAX_KEYS
+        assert (
+            not (isinstance(document, dict) and isinstance(document.get("keys"), list) and keys)
+            or len(document["keys"]) > MAX_KEYS
+        )
         return
     finally:
         _quotes_nothing(repr(told), document)

@@ -62,5 +62,4 @@ def _as_the_model_has_it(policy: OriginPolicy, patterns: list[str], origin: str)
         admitted_by_address = any("[" in each for each in patterns)
         assert not (allowed and policy.explicit and "[" in origin and not admitted_by_address)
         return
-    assert allowed is (len(origin) <= _LONGEST and model(patterns, origin) or not policy.explicit)
-
+    assert allowed is ((len(origin) <= _LONGEST and model(patterns, origin)) or not policy.explicit)

@@ -1,7 +1,7 @@
 """Reading and verifying tokens: the first byte says what the rest is, the second by which app's rules it is judged.
 
-    0   the rest is the token itself          1   the rest is a payload, properly signed
-    2   the rest is a header, properly signed 3   header and payload with a line break between, properly signed
+0   the rest is the token itself          1   the rest is a payload, properly signed
+2   the rest is a header, properly signed 3   header and payload with a line break between, properly signed
 """
 
 from __future__ import annotations
@@ -133,5 +133,7 @@ def _peers_agree(token: str, app: App, claims: dict[str, Any], which: int) -> No
         # DESIGN section 6, an exception by name: PyJWT cuts the fraction of an exp off.
         fractional = isinstance(exp, float) and not exp.is_integer()
         assert pyjwt(mine, token, app, verify_exp=not fractional) == claims
-    if "iss" not in claims or isinstance(claims["iss"], str):  # joserfc wants a string even where no issuer is asked for
+    if "iss" not in claims or isinstance(
+        claims["iss"], str
+    ):  # joserfc wants a string even where no issuer is asked for
         assert joserfc_claims(mine, token, app) == claims
