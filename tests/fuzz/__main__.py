@@ -50,9 +50,7 @@ def run(target: str, seconds: int, folder: Path) -> Outcome:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument(
-        "targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; all of them without one"
-    )
+    parser.add_argument("targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; all without one")
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder for what is found")
@@ -65,9 +63,7 @@ def main() -> int:
         load(targets[0])[0](given.replay.read_bytes())
         return 0
     guided = importlib.util.find_spec("atheris") is not None
-    how = (
-        "atheris, guided by coverage" if guided else "no atheris here: hypothesis' hook and mutations, by chance alone"
-    )
+    how = "atheris, guided by coverage" if guided else "no atheris here: hypothesis' hook and mutations, by chance"
     folder = given.keep or Path(tempfile.mkdtemp(prefix="wicket-fuzz-"))
     print(f"{how}; {given.seconds} s each; {folder}", flush=True)  # noqa: T201 - the command's output
     with ThreadPoolExecutor(given.jobs) as pool:

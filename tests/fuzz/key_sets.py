@@ -20,7 +20,7 @@ from wicket.keys.urls import KeySetUrl
 WORDS: Final = (
     *('"keys":[', '"kty":"RSA"', '"kty":"EC"', '"kty":"OKP"', '"kty":"oct"', '"crv":"P-256"', '"crv":"P-384"'),
     *('"crv":"P-521"', '"crv":"secp256k1"', '"crv":"Ed25519"', '"crv":"Ed448"', '"crv":"X25519"', '"alg":"ES256"'),
-    *('"alg":"RS256"', '"alg":"PS256"', '"alg":"EdDSA"', '"alg":"Ed25519"', '"alg":"none"', '"use":"sig"', '"use":"enc"'),
+    *('"alg":"RS256"', '"alg":"PS256"', '"alg":"EdDSA"', '"alg":"Ed25519"', '"alg":"none"', '"use":"sig"', '"use":"x"'),
     *('"key_ops":["verify"]', '"key_ops":["sign"]', '"kid":"a"', '"e":"AQAB"', '"e":"Aw"', '"d":"AA"', '"k":"AA"'),
     *('"x":"', '"y":"', '"n":"', "null", "[]", "{}", "},{"),
 )  # fmt: skip

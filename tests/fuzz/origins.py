@@ -9,7 +9,7 @@ from wicket import ConfigError, OriginPolicy
 
 WORDS: Final = (
     *("https://", "http://", "capacitor://", "*.", "https://*.", ":*", ":443", ":80", ":8443", ":0", "localhost"),
-    *("a.com", "b.a.com", "a.com.evil.com", "null", "*", "[::1]", "@", "/", "_", "-", "xn--", "\u212a", "\u017f", "%2e"),
+    *("a.com", "b.a.com", "a.com.evil.com", "null", "*", "[::1]", "@", "/", "_", "-", "xn--", "\u212a", "\u017f"),
 )  # fmt: skip
 _LONGEST: Final = 512
 

@@ -22,7 +22,7 @@ WORDS: Final = (
     *('"alg":"HS256"', '"typ":"JWT"', '"kid":"k"', '"crit":[]', '"b64":false', '"zip":"DEF"', '"cty":"JWT"'),
     *('"sub":"user-1"', f'"exp":{NOW + 60}', f'"iat":{NOW}', f'"nbf":{NOW}', '"iss":"https://id.example"'),
     *('"aud":"https://api.example"', '"jti":"1"', '"app":"a3"', '"ctx":{}', '"companies":[]', '"scope":"read"'),
-    *('{"id":"1","name":"n"}', "\\ud800", "\\u0000", "1e400", "NaN", "-0.0", "[[[[[[[[", "]]]]]]]]", "eyJhbGciOiJIUzI1NiJ9."),
+    *('{"id":"1","name":"n"}', "\\ud800", "\\u0000", "1e400", "NaN", "[[[[[[[[", "]]]]]]", "eyJhbGciOiJIUzI1NiJ9."),
 )  # fmt: skip
 
 HEADER: Final = b'{"alg":"HS256","typ":"JWT"}'
@@ -80,7 +80,11 @@ def _any_text(raw: bytes, which: int) -> None:
     try:
         token = read_token(text, MAX_TOKEN_BYTES)
     except Refused as refused:
-        assert refused.refusal.reason in ("malformed", "too_large", "algorithm_not_allowed")
+        reason = refused.refusal.reason
+    else:
+        reason = None
+    if reason is not None:
+        assert reason in ("malformed", "too_large", "algorithm_not_allowed")
         return
     parts = text.split(".")
     assert len(parts) == 3
@@ -133,7 +137,5 @@ def _peers_agree(token: str, app: App, claims: dict[str, Any], which: int) -> No
         # DESIGN section 6, an exception by name: PyJWT cuts the fraction of an exp off.
         fractional = isinstance(exp, float) and not exp.is_integer()
         assert pyjwt(mine, token, app, verify_exp=not fractional) == claims
-    if "iss" not in claims or isinstance(
-        claims["iss"], str
-    ):  # joserfc wants a string even where no issuer is asked for
+    if "iss" not in claims or isinstance(claims["iss"], str):  # joserfc wants a string, asked for or not
         assert joserfc_claims(mine, token, app) == claims

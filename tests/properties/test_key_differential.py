@@ -97,6 +97,10 @@ STRICTER: Final[dict[str, tuple[str, str, Callable[[dict[str, Any]], bool]]]] = 
         "its alg|can serve", "RFC 7517 section 4.4; DESIGN 6",
         lambda jwk: not isinstance(jwk.get("alg"), str) or jwk["alg"] not in fitting(jwk),
     ),
+    "a curve that signs": (
+        "no kind of key that signs", "RFC 8037 section 3.1; DESIGN 6",
+        lambda jwk: jwk.get("kty") == "OKP" and jwk.get("crv") in ("X25519", "X448"),
+    ),
     "RSA from 2048 to 8192 bits": (
         "2048", "RFC 7518 section 3.3; DESIGN 6",
         lambda jwk: spelled(jwk.get("n")) and not 2048 <= integer(jwk["n"]).bit_length() <= 8192,
@@ -238,6 +242,7 @@ def examples() -> dict[str, dict[str, Any]]:
         "key_ops bind": {**held, "key_ops": ["sign"]},
         "kid is a text of at most 256 characters": {**held, "kid": 7},
         "alg binds": {**held, "alg": "ES384"},
+        "a curve that signs": {**jwk_of(private_keys()["Ed25519"]), "crv": "X25519"},
         "RSA from 2048 to 8192 bits": jwk_of(small_rsa()),
         "an odd RSA exponent from 3 to 2**32": {**one, "e": base64url.encode((2**32 + 1).to_bytes(5, "big"))},
         "canonical base64url": {**held, "x": held["x"] + "="},
