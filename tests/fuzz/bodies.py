@@ -66,7 +66,7 @@ def check(data: bytes) -> None:
 
 
 def _declared(kind: int, size: int) -> str | None:
-    odd = ("-1", "\u00b2", "1e3", "9" * 30, f"{size:030}")
+    odd = ("-1", "\u00b2", "1e3", "9" * 18, f"{size:018}")
     return (str(size), None, "0", str(max(size - 1, 0)), str(size + 5), *odd)[kind % 10]
 
 
