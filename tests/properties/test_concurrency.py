@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, ABSENT, LIFETIME * 0.75, LIFETIME, LIFETIME + STALE]))
     def time_passes(self, seconds: float) -> None:
-        self.world.clock.advance(seconds)
+        self.world.advance(seconds)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -149,7 +149,7 @@ def test_threads_that_hammer_while_everything_changes(tight: bool) -> None:
         ]
         seen = world.burst(asks, (bound(world, change) for change in changes), threads=4)
         outcomes.update(each.said[0] for each in seen)
-        world.clock.advance((0.5, LIFETIME, ABSENT)[turn % 3])
+        world.advance((0.5, LIFETIME, ABSENT)[turn % 3])
     world.gate.close()
 
     assert world.checked == 6 * 150 * 5
@@ -173,10 +173,10 @@ def rotated() -> World:
 def test_a_key_that_is_gone_serves_for_the_lifetime_and_no_longer() -> None:
     world = rotated()
     assert world.asked(GOOD).said == ("accepted", True)
-    world.clock.advance(LIFETIME - 1)
+    world.advance(LIFETIME - 1)
     late = world.asked(GOOD)
     world.check(late)
-    world.clock.advance(1)
+    world.advance(1)
     assert world.asked(GOOD).said == ("bad_signature", True)
     assert world.possible(world.asked(GOOD)) == {("bad_signature", True)}
     with pytest.raises(AssertionError, match="is none of"):
@@ -186,11 +186,11 @@ def test_a_key_that_is_gone_serves_for_the_lifetime_and_no_longer() -> None:
 def test_while_the_registry_is_down_it_serves_for_the_stale_time_and_no_longer() -> None:
     world = rotated()
     make(world, "break", "s0", {0})
-    world.clock.advance(LIFETIME + STALE - 1)
+    world.advance(LIFETIME + STALE - 1)
     seen = world.asked(GOOD)
     world.check(seen)
     assert seen.said == ("accepted", True)
-    world.clock.advance(1)
+    world.advance(1)
     seen = world.asked(GOOD)
     world.check(seen)
     assert seen.said == ("apps_unavailable", True)
@@ -213,7 +213,7 @@ def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pyte
 
     monkeypatch.setattr(SignatureMemory, "key", staticmethod(careless))
     world = rotated()
-    world.clock.advance(LIFETIME)
+    world.advance(LIFETIME)
 
     with pytest.raises(AssertionError, match="'accepted', True"):
         world.check(world.asked(GOOD))

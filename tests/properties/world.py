@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -231,6 +232,13 @@ class World:
                 source.failures[-1][1] = self.clock.now
             source.failing = failing
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass, once the loads behind the requests have ended: none of them lasts for a minute."""
+        caches: list[Any] = [self.gate._registry, self.gate._key_sets.cache]
+        wait([flight.done for each in caches for flight in list(each._flights.values())], LONG)
+        assert not any(each._flights for each in caches), "a load hangs"
+        self.clock.advance(seconds)
+
     def hold(self, *, holding: bool) -> None:
         """Keep the sources' answers on their way, so that they are old when they arrive; or let them through."""
         if holding:
@@ -298,7 +306,13 @@ class World:
         """Fails where no state of the world that may still count gives this answer."""
         self.checked += 1
         possible = self.possible(seen)
-        assert seen.said in possible, f"{seen} is none of {sorted(possible)}"
+        assert seen.said in possible, f"{seen} is none of {sorted(possible)}: {self.story(seen.ask.app)}"
+
+    def story(self, id: str) -> str:
+        """What happened to an app."""
+        sources = (self.registry, self.endpoint)
+        told = [(each.versions.get(id), each.failures) for each in sources]
+        return f"{told} {[each for each in self.barriers if each.app == id]}"
 
     def possible(self, seen: Seen) -> set[tuple[str, bool]]:
         """All that the gate may say: the outcome, and whether it is enforced."""
