@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final
 
+import jwt
 import jwt.algorithms
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -26,6 +27,11 @@ from tests.properties.tokens import NOW, good_claims
 from wicket import App, Gate, Jwks, base64url
 from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable
 from wicket.keys.jwk import import_jwk
+
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, jwt.__version__.split(".")[:2])) < (2, 14),
+    reason="the list is about peers of today: an older PyJWT is laxer in ways that nobody has to list",
+)
 
 ALLOWED: Final = tuple(sorted(ASYMMETRIC))
 CURVES: Final = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1(), "ES256K": ec.SECP256K1()}
