@@ -169,6 +169,8 @@ class World:
     """The sources, the gate over them, and all that happened."""
 
     def __init__(self, *, tight: bool) -> None:
+        for id, key in itertools.product(WITH_KEY_SET, KEYS):
+            private_key(id, key)  # before there are threads: two that ask at once would each have one made
         self.clock = Clock(1000.0)
         self.tight = tight
         self.barriers: list[Barrier] = []
