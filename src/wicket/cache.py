@@ -137,8 +137,8 @@ class Cache(Generic[K, V]):
         """What is known of `key`, without starting anything."""
         slot = self._slots.get(key)
         if slot is None:
-            with self._lock:
-                slot = self._without.get(key)
+            with self._lock:  # again: a load that is being published takes the old entry out first
+                slot = self._slots.get(key) or self._without.get(key)
         return slot
 
     def patience(self, slot: Slot[V] | None, timeout: float, stale_timeout: float) -> float | None:
@@ -217,7 +217,8 @@ class Cache(Generic[K, V]):
                     if purge:
                         del self._slots[key]
                     else:
-                        self._slots[key] = Slot(next(self._versions), slot.value, 0.0, 0.0, slot.usable_until)
+                        # The version stays: a request that saw the entry before must not take this for a newer one.
+                        self._slots[key] = Slot(slot.version, slot.value, 0.0, 0.0, slot.usable_until)
             for key in list(self._without):
                 if concerns is None or concerns(key):
                     self._without.pop(key, None)

@@ -8,95 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
-from functools import cache
 from typing import Any
 
 import jwt
-import jwt.api_jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from jwt.algorithms import get_default_algorithms
 
+from tests.properties.peers import Pair, pairs, pem_of, pyjwt, same_time
 from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
-from tests.properties.tokens import NOW, SECRET, app, good_claims
-from wicket import App, Gate, PublicKey, Rules, Secret, base64url
-from wicket.keys import Credential
+from tests.properties.tokens import NOW, app, good_claims
+from wicket import App, Gate, PublicKey, Rules, base64url
 
 quick = settings(max_examples=120, deadline=None)
 
 
-class _Frozen(datetime):
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> _Frozen:
-        return cls.fromtimestamp(NOW, tz)
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _same_time_for_both() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jwt.api_jwt, "datetime", _Frozen)
+    with same_time():
         yield
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What signs, what PyJWT is pinned to, and what Wicket is configured with."""
-
-    algorithm: str
-    signer: Any
-    verifier: Any
-    credential: Credential
-
-    def sign(self, claims: dict[str, Any], header: dict[str, Any] | None = None) -> str:
-        """A token that says this algorithm, properly signed."""
-        head = {"alg": self.algorithm, "typ": "JWT", **(header or {})}
-        text = ".".join(base64url.encode(json.dumps(part).encode()) for part in (head, claims))
-        algorithms = get_default_algorithms()
-        signature = algorithms[self.algorithm].sign(text.encode(), self.signer)
-        return f"{text}.{base64url.encode(signature)}"
-
-
-@cache
-def pairs() -> dict[str, Pair]:
-    found: dict[str, Pair] = {}
-    for name, secret in (("HS256", SECRET), ("HS384", SECRET * 2), ("HS512", SECRET * 2)):
-        found[name] = Pair(name, secret, secret, Secret(secret, algorithms=[name]))
-    rsa_key = rsa.generate_private_key(65537, 2048)
-    private: dict[str, Any] = {
-        **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), rsa_key),
-        "ES256": ec.generate_private_key(ec.SECP256R1()),
-        "ES384": ec.generate_private_key(ec.SECP384R1()),
-        "ES512": ec.generate_private_key(ec.SECP521R1()),
-        "ES256K": ec.generate_private_key(ec.SECP256K1()),
-        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-    }
-    for name, key in private.items():
-        found[name] = Pair(name, key, key.public_key(), PublicKey.from_pem(pem_of(key), algorithms=[name]))
-    return found
-
-
-def pem_of(key: Any) -> bytes:
-    pem: bytes = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return pem
-
-
-def pyjwt(pair: Pair, token: str, held: App, *, verify_exp: bool = True) -> dict[str, Any]:
-    """PyJWT's claims of the token, by the rules of the same app. Raises where PyJWT refuses it."""
-    claims: dict[str, Any] = jwt.decode(
-        token,
-        pair.verifier,
-        algorithms=[pair.algorithm],
-        audience=held.audience or None,
-        issuer=held.issuer,
-        leeway=held.rules.skew,
-        options={"require": sorted(held.rules.required), "verify_exp": verify_exp},
-    )
-    return claims
 
 
 def agree(pair: Pair, token: str, held: App) -> bool:

@@ -26,7 +26,10 @@ _PIECE: Final = 8_192
 
 def declared_length(text: str | None) -> int | None:
     """The Content-Length, if it is one (RFC 9110 section 8.6)."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
+    if text is None or not text.isascii() or not text.isdigit():
+        return None
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) < 19 else 10**18
 
 
 class ReceivedBody(Body):

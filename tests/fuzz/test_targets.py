@@ -1,0 +1,146 @@
+"""The targets over their corpus, and that each would see a fault; the fuzzing itself is `python -m tests.fuzz`."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wicket.asgi
+import wicket.document
+from tests.fuzz import TARGETS, bodies, key_sets, origins, tokens, toml
+from tests.fuzz.__main__ import run
+from tests.fuzz.engine import CORPUS, load, mutated, seeds, unguided
+from tests.fuzz.models import strict_object
+from wicket import Gate, OriginPolicy
+from wicket.http.bodies import ReceivedBody, StreamBody
+from wicket.keys.jwk import import_jwk
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_corpus_is_small_and_passes(target: str) -> None:
+    check, words = load(target)
+    held = seeds(target)
+
+    assert 10 <= len(held) <= 40
+    assert max(map(len, held)) <= 2048
+    assert words
+    for data in held:
+        check(data)
+
+
+def test_every_folder_of_the_corpus_has_a_target() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_few_mutations_pass(target: str) -> None:
+    (check, words), held, chance = load(target), seeds(target), random.Random(target)
+    for _ in range(150):
+        check(mutated(chance.choice(held), held, words, chance))
+
+
+def test_without_coverage_the_targets_run_by_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unguided("origins", 1, tmp_path)
+
+    assert "unguided: " in capsys.readouterr().err
+
+
+def test_the_runner_counts_and_keeps_what_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = run("origins", 1, tmp_path / "good")
+    assert (good.failed, good.executions > 0) == (False, True), good.log
+
+    bad = run("nothing", 1, tmp_path / "bad")
+    assert bad.failed
+    assert "ModuleNotFoundError" in bad.log
+
+
+def test_the_command_refuses_a_target_that_is_none() -> None:
+    done = subprocess.run([sys.executable, "-m", "tests.fuzz", "nothing"], capture_output=True, check=False)
+
+    assert done.returncode == 2
+
+
+# --- the targets see what would be wrong
+
+
+def test_a_token_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lenient(raw: bytes) -> Any:
+        return json.loads(raw)
+
+    for room in ("verifier", "identity"):
+        monkeypatch.setattr(f"wicket.decision.{room}.read_object", lenient)
+    with pytest.raises(AssertionError, match="the payload is malformed"):
+        tokens.check((CORPUS / "tokens" / "duplicate").read_bytes())
+
+
+def test_an_origin_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(policy: OriginPolicy, origin: str | None) -> bool:
+        return origin is None or any(origin.startswith(pattern) for pattern in policy.patterns)
+
+    monkeypatch.setattr(OriginPolicy, "allows", careless)
+    with pytest.raises(AssertionError):
+        origins.check(b"https://a.com\nhttps://a.com")
+
+
+def test_a_key_that_must_not_serve_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.loads((CORPUS / "key_sets" / "es256").read_bytes())
+    data["keys"][0]["x"] = "AAAA"
+    good = import_jwk(json.loads((CORPUS / "key_sets" / "es256").read_bytes())["keys"][0], ["ES256"])
+    monkeypatch.setattr(key_sets, "import_jwk", lambda *_: good)
+    monkeypatch.setattr(key_sets, "_agrees", lambda *_: None)
+    with pytest.raises(AssertionError, match="both refuse"):
+        key_sets.check(json.dumps(data).encode())
+
+
+def test_a_file_that_raises_something_else_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> Gate:
+        raise KeyError("apps")
+
+    monkeypatch.setattr(Gate, "from_file", broken)
+    with pytest.raises(KeyError):
+        toml.check(b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "careless"),
+    [
+        (ReceivedBody, "begun", property(lambda _: False)),
+        (StreamBody, "replayed", lambda _: io.BytesIO()),
+    ],
+)
+def test_a_body_that_gets_lost_is_seen(
+    kind: type, member: str, careless: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, member, careless)
+    with pytest.raises(AssertionError, match="something else"):
+        bodies.check((CORPUS / "bodies" / "anonymous").read_bytes())
+
+
+def test_a_document_that_is_read_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "read_document", lambda raw: wicket.document.Members(list(json.loads(raw).items())))
+    with pytest.raises(AssertionError):
+        bodies.check((CORPUS / "bodies" / "name-twice").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b'{"a":{"b":1,"b":1}}', None),
+        (b'{"a":"\\ud800"}', None),
+        (b'{"a":NaN}', None),
+        (b"[]", None),
+        (b'\xef\xbb\xbf{"a":1}', None),
+        (b'{"a":' + b"[" * 31 + b"]" * 31 + b"}", {"a": json.loads("[" * 31 + "]" * 31)}),
+        (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", None),
+    ],
+)
+def test_the_model_is_strict_where_the_design_says_so(raw: bytes, read: dict[str, Any] | None) -> None:
+    assert strict_object(raw) == read
