@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,13 @@ def test_the_readmes_configuration_file_is_one(tmp_path: Path, monkeypatch: pyte
     from wicket import Gate
 
     monkeypatch.setenv("ACME_SECRET", "5f" * 31 + "01")
-    (text,) = blocks("toml")
-    (tmp_path / "wicket.toml").write_text(text, "utf-8")
-    assert [app.profile for app in Gate.from_file(tmp_path / "wicket.toml", strict=True).apps] == ["userz"]
+    for name in ("UMBRELLA_JWT_SECRET", "UMBRELLA_HASH_SECRET"):
+        monkeypatch.setenv(name, f"{name}-0123456789abcdef0123456789abcdef")
+    (tmp_path / "wicket.toml").write_text("\n".join(blocks("toml")), "utf-8")
+    apps = Gate.from_file(tmp_path / "wicket.toml", strict=True).apps
+    assert [app.profile for app in apps] == ["userz", "featurebase"]
+    assert apps[1].identity_hash is not None
+    assert apps[1].identity_hash.until == datetime(2027, 12, 28, 13, 20, tzinfo=UTC).timestamp()
 
 
 def test_the_readme_tells_every_code_and_reason() -> None:

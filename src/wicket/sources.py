@@ -78,10 +78,8 @@ def _bearer(request: Request) -> str | None:
             return None  # another scheme whose name begins alike
         raise invalid_request("Authorization: Bearer must be followed by a blank and one token.")
     rest = value[7:]
-    if rest[:1] in ("", " "):
+    if rest[0] == " ":  # there is more than blanks behind the scheme: outer ones were stripped
         rest = rest.lstrip(" ")
-        if not rest:
-            raise invalid_request("Authorization: Bearer must be followed by a blank and one token.")
     if any(blank in rest for blank in _BLANKS):  # seven searches for one character are faster than one for seven
         raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest

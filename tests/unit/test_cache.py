@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
@@ -284,6 +285,58 @@ def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) ->
     assert bench.patience("b") is None
     bench.load("a", "newer")
     assert bench.value("a") == "newer"
+
+
+def test_a_second_demand_does_not_stand_for_the_load_that_the_first_asked_for(bench: Bench) -> None:
+    bench.load("a", "old")
+    bench.cache.outdate(lambda key, value: False)
+    seen = bench.cache.read("a")
+    assert seen is not None
+    bench.cache.outdate(lambda key, value: False)
+    bench.source.values["a"] = "new"
+    assert bench.cache.start("a", seen.version) is not None, "whoever saw the outdated entry must have it loaded"
+    bench.pool.run()
+    assert bench.value("a") == "new"
+
+
+class _Published(dict[str, Any]):
+    """Slots that let a reader look in between, while a load replaces an entry."""
+
+    def __init__(self, slots: dict[str, Any]) -> None:
+        super().__init__(slots)
+        self.taken_out, self.looked = threading.Event(), threading.Event()
+
+    def pop(self, key: str, *default: Any) -> Any:
+        held = super().pop(key, *default)
+        self.taken_out.set()
+        assert self.looked.wait(10)
+        return held
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = super().get(key, default)
+        if threading.current_thread().name == "reader":
+            self.looked.set()
+        return found
+
+
+def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
+    bench.load("a", "old")
+    bench.clock.now += 70
+    slots = bench.cache._slots = _Published(bench.cache._slots)
+    seen: list[Slot[Any] | None] = []
+    reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
+
+    def read_in_between() -> None:
+        assert slots.taken_out.wait(10)
+        reader.start()
+
+    helper = threading.Thread(target=read_in_between)
+    helper.start()
+    bench.load("a", "new")
+    for thread in (helper, reader):
+        thread.join(10)
+    assert seen[0] is not None
+    assert seen[0].value == "new"
 
 
 def test_a_purged_value_serves_no_more(bench: Bench) -> None:

@@ -95,6 +95,10 @@ class Profile:
     check_credential: CredentialCheck | None = field(default=None, repr=False)
     errors: ErrorBody | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.rules, Rules):
+            raise config_error("rules", "must be Rules", "Rules(required=frozenset({'sub', 'exp'}))")
+
     def __call__(self, id: str, *, credentials: Iterable[Credential] = (), **settings: Unpack[AppSettings]) -> App:
         """Build an app of this vendor. Raises `ConfigError` with every problem, each with the path to its field."""
         problems = Problems()

@@ -13,7 +13,7 @@ from wicket.app import App
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.minting import mint
-from wicket.sources import Bearer, Cookie, Header, Host, PublicKeyBearer, Query
+from wicket.sources import Bearer, Cookie, Header, Host, JsonBody, PublicKeyBearer, Query, Subprotocol
 
 C = TypeVar("C")
 
@@ -37,7 +37,8 @@ def as_user(
     `ttl` seconds from the gate's clock, with `attributes` where the app's rules have them and `claims` besides. An app
     whose tokens are signed elsewhere (by a private key) needs a `token`.
 
-    Raises `ConfigError` where the gate or the app is not found, or nothing can be signed for the app.
+    Raises `ConfigError` where the gate or the app is not found, where nothing can be signed for the app, and where its
+    tokens ride only in bodies or subprotocols, which belong to single requests.
     """
     gate = gate or _find_gate(client)
     found = app if isinstance(app, App) else _find_app(gate, app)
@@ -67,7 +68,12 @@ def as_user(
             query[holder.name] = text
         elif isinstance(holder, Cookie):
             cookies[holder.name] = text
+        else:
+            continue  # a body or a subprotocol, which belongs to one request
         break
+    else:
+        if any(isinstance(holder, (JsonBody, Subprotocol)) for holder in found.tokens):
+            raise config_error("app", "has its tokens in bodies or subprotocols only", "send mint(app, user_id) there")
     _apply(client, headers, query, cookies)
     return client
 

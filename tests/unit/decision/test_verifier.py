@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.choosing import choice_of
+from tests.choosing import choice_of, no_key_sets
 from tests.unit.support import (
     KEY,
     NOW,
@@ -22,8 +22,9 @@ from tests.unit.support import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
+from wicket.decision.choice import Patience, choose_keys
 from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import read_token
+from wicket.decision.tokens import Header, read_token
 from wicket.decision.verifier import identify, verify_signature
 from wicket.keys.algorithms import Key
 
@@ -189,3 +190,11 @@ def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
 def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
     app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(key_id_required=True))
     assert verify(app, token(kid="k2")).key_id is None
+
+
+def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> None:
+    app = acme(
+        credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(key_id_required=True)
+    )
+    flow = choose_keys(no_key_sets(), app, Header("RS256", None, "JWT"), Patience(1, 1))
+    assert refusal_of(lambda: next(flow)).reason == "key_not_found"

@@ -257,6 +257,21 @@ def test_what_is_there_already_is_given_at_once() -> None:
     run(main)
 
 
+def test_what_came_after_a_wait_was_given_up_is_not_lost() -> None:
+    async def main() -> None:
+        lasting, line = connection()
+        asked = asyncio.ensure_future(lasting.receive())
+        await asyncio.sleep(0)
+        asked.cancel()
+        message = {"type": "websocket.receive", "text": "a"}
+        line.incoming.put_nowait(message)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert finished(lasting.receive()) is message
+
+    run(main)
+
+
 # --- the watch
 
 

@@ -24,11 +24,14 @@ from wicket import (
     ConfigError,
     Cookie,
     Gate,
+    Header,
     Host,
+    JsonBody,
     PathSegment,
     PublicKey,
     Query,
     Secret,
+    Subprotocol,
     TokenIssuer,
     profiles,
 )
@@ -170,3 +173,12 @@ def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> No
     assert as_user(client, "user-1", app="acme") is client
     assert dict(client.headers) == before
     assert client.get("/").json()["error"] == "missing_token"
+
+
+def test_a_token_that_rides_in_a_body_goes_elsewhere_or_nowhere() -> None:
+    beside = profiles.generic("acme", credentials=[secret("acme")], tokens=[JsonBody("t"), Header("X-T")])
+    client = as_user(starlette_client(Gate([beside])), "user-1", app="acme")
+    assert client.headers["x-t"]
+    only = profiles.generic("acme", credentials=[secret("acme")], tokens=[JsonBody("t"), Subprotocol("bearer")])
+    with pytest.raises(ConfigError, match="send mint"):
+        as_user(starlette_client(Gate([only])), "user-1", app="acme")
