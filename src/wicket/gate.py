@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-import ssl
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -27,11 +26,10 @@ from wicket.errors import Problems, Refusal
 from wicket.events import Fetched, OnEvent, Outcome, Reporter
 from wicket.jwks.guard import Network
 from wicket.jwks.loader import KeySetLoader
-from wicket.jwks.outcome import Fetched as FetchedDocument
 from wicket.jwks.outcome import Fetcher
+from wicket.jwks.own import OwnFetcher
 from wicket.keys.keyset import Generation, KeySource, SourceRef
 from wicket.keys.unknown import UnknownKids
-from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 from wicket.pool import Pool
 from wicket.request import Request
@@ -127,9 +125,9 @@ class Gate:
             f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_lane=limits.fetch_per_host
         )
         self._monotonic = monotonic
-        self._built: list[Fetcher] = []
         self._registry = None if registry is None else self._cache_of(registry, index_of)
-        self._key_sets = self._key_sets_of(fetcher or self._own_fetcher(network or Network()))
+        self._fetcher = OwnFetcher(network or Network(), limits, lambda: self._fetches.crowded)
+        self._key_sets = self._key_sets_of(fetcher or self._fetcher)
         self._house = House(
             apps=index_of,
             only_app=held[0] if len(held) == 1 and registry is None else None,
@@ -353,33 +351,9 @@ class Gate:
             timeout=timeout,
         )
 
-    def _own_fetcher(self, network: Network) -> Fetcher:
-        """The guarded fetcher, built at the first fetch: most gates never need an HTTP client."""
-        limits, fetches = self.limits, self._fetches
-        built = self._built
-
-        def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> FetchedDocument:
-            if not built:
-                from wicket.jwks.fetch import GuardedFetcher
-
-                built.append(
-                    GuardedFetcher(
-                        network,
-                        network.ssl_context or ssl.create_default_context(),
-                        connect_seconds=limits.fetch_connect,
-                        total_seconds=limits.fetch_total,
-                        max_bytes=limits.key_set_bytes,
-                        crowded=lambda: fetches.crowded,
-                    )
-                )
-            return built[0](url, etag=etag, modified=modified)
-
-        return fetch
-
     def _after_fork(self) -> None:
-        self._built.clear()  # its TLS context is from before the fork, and so from before gevent's patches
         for part in (
-            *(self._pool, self._fetches, self._memory, self._reporter, self._registry),
+            *(self._pool, self._fetches, self._fetcher, self._memory, self._reporter, self._registry),
             *(self._key_sets.cache, self._key_sets.unknown),
         ):
             if part is not None:
