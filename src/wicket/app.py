@@ -12,10 +12,23 @@ from wicket.errors import ConfigError, Problem, Problems, Refusal
 from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential, Jwks, Keyring, KeySource
 from wicket.origins import OriginPolicy
-from wicket.sources import MAX_NAME, AppRef, Bearer, Cookie, Header, Holders, NamingPlace, TokenPlace, is_place, shaped
+from wicket.sources import (
+    MAX_NAME,
+    AppRef,
+    Bearer,
+    Cookie,
+    Header,
+    Holders,
+    NamingPlace,
+    TokenPlace,
+    holders_of,
+    is_place,
+    shaped,
+)
 
 MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Mode(enum.Enum):
@@ -144,7 +157,7 @@ ErrorBody = Callable[[Refusal], tuple[int, Mapping[str, Any]]]
 """A vendor's own status and JSON body for a refusal."""
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False, eq=False, slots=True)
 class App:
     """One tenant. Raises `ConfigError` with every problem at once, each with the path to its field.
 
@@ -236,7 +249,7 @@ class App:
             "audience": _items(
                 problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "text"
             ),
-            "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))),
+            "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))) or _NOTHING,
             "tokens": _items(problems, "tokens", tokens, lambda each: is_place(each, TokenPlace), "place"),
             "naming": _items(problems, "naming", naming, lambda each: is_place(each, NamingPlace), "place"),
             "claimed": _items(problems, "claimed", claimed, lambda each: is_place(each, TokenPlace), "place"),
@@ -281,7 +294,7 @@ class App:
             values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
         also = identity_hash.places if identity_hash is not None else ()
-        values["holders"] = Holders(values["tokens"], (*values["claimed"], *also))
+        values["holders"] = holders_of(values["tokens"], (*values["claimed"], *also))
         values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():

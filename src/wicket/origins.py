@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import Final, NamedTuple, TypeVar
 
 from wicket.errors import Problems
 
@@ -26,6 +26,10 @@ _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORT: Final = {"https": "443", "http": "80"}
 _MAX_LENGTH: Final = 512
 _ANY_PORT: Final = "*"
+_FEW: Final = 4
+
+
+V = TypeVar("V")
 
 
 class _Origin(NamedTuple):
@@ -60,15 +64,18 @@ class OriginPolicy:
         problems = Problems()
         self.patterns: tuple[str, ...] = problems.listed("", patterns, "patterns")
         self._any = not self.patterns or "*" in self.patterns
-        self._exact: set[_Origin] = set()
-        self._ports: set[tuple[str, str]] = set()
-        self._suffixes: set[_Origin] = set()
+        exact: set[_Origin] = set()
+        ports: set[tuple[str, str]] = set()
+        suffixes: set[_Origin] = set()
         for index, pattern in enumerate(self.patterns):
-            wrong = self._add(pattern) if isinstance(pattern, str) else "must be a string"
+            wrong = _add(pattern, exact, ports, suffixes) if isinstance(pattern, str) else "must be a string"
             if wrong:
                 problems.add(f"[{index}]", wrong, "https://app.example.com or *.example.com")
         problems.raise_if_any()
-        self._spelled = frozenset(pattern for pattern in self.patterns if "*" not in pattern)
+        self._spelled = _compact(pattern for pattern in self.patterns if "*" not in pattern)
+        self._exact = _compact(exact)
+        self._ports = _compact(ports)
+        self._suffixes = _compact(suffixes)
 
     @property
     def explicit(self) -> bool:
@@ -100,30 +107,37 @@ class OriginPolicy:
                 return True
         return False
 
-    def _add(self, pattern: str) -> str | None:
-        """Take one pattern in; what is wrong with it, if anything is."""
-        if pattern == "*":
-            return None
-        if pattern == "null":
-            return "null is the origin of every sandboxed page and cannot be admitted"
-        origin = _split(f"https://{pattern}" if pattern.startswith("*.") else pattern)
-        if origin is None:
-            return "is not an origin: a scheme, a host, at most a port, and nothing else"
-        scheme, host, port = origin
-        if host.startswith("["):
-            try:
-                host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
-            except ValueError:
-                return "the address in brackets is not an IPv6 address"
-        elif not all(_LABEL.fullmatch(label) for label in host.removeprefix("*.").split(".")):
-            return "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
-        if host.startswith("*."):
-            suffix = host[2:]
-            if "." not in suffix and suffix != "localhost":
-                return "would admit a whole top-level domain"
-            self._suffixes.add(_Origin(scheme, suffix, port))
-        elif port == _ANY_PORT:
-            self._ports.add((scheme, host))
-        else:
-            self._exact.add(_Origin(scheme, host, port))
+
+def _compact(values: Iterable[V]) -> Collection[V]:
+    """A tuple of a few, a set of many: a set takes as much room as a few dozen names, and apps are many."""
+    held = tuple(values)
+    return held if len(held) <= _FEW else frozenset(held)
+
+
+def _add(pattern: str, exact: set[_Origin], ports: set[tuple[str, str]], suffixes: set[_Origin]) -> str | None:
+    """Take one pattern in; what is wrong with it, if anything is."""
+    if pattern == "*":
         return None
+    if pattern == "null":
+        return "null is the origin of every sandboxed page and cannot be admitted"
+    origin = _split(f"https://{pattern}" if pattern.startswith("*.") else pattern)
+    if origin is None:
+        return "is not an origin: a scheme, a host, at most a port, and nothing else"
+    scheme, host, port = origin
+    if host.startswith("["):
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+        except ValueError:
+            return "the address in brackets is not an IPv6 address"
+    elif not all(_LABEL.fullmatch(label) for label in host.removeprefix("*.").split(".")):
+        return "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
+    if host.startswith("*."):
+        suffix = host[2:]
+        if "." not in suffix and suffix != "localhost":
+            return "would admit a whole top-level domain"
+        suffixes.add(_Origin(scheme, suffix, port))
+    elif port == _ANY_PORT:
+        ports.add((scheme, host))
+    else:
+        exact.add(_Origin(scheme, host, port))
+    return None

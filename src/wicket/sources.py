@@ -8,6 +8,7 @@ A value that stands twice in one place is `invalid_request`, whichever of the tw
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -350,6 +351,19 @@ class Holders:
         self.in_body = tuple(each for each in held if isinstance(each, JsonBody))
         self.first = tuple(each for each in held if not isinstance(each, (Cookie, JsonBody)))
         self.body_types = body_types((*held, *also_in_body))
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(places: tuple[TokenPlace, ...], also_in_body: tuple[object, ...]) -> Holders:
+    return Holders(places, also_in_body)
+
+
+def holders_of(places: tuple[TokenPlace, ...], also_in_body: tuple[object, ...]) -> Holders:
+    """The places of one app, of which the apps of a vendor share one: they may be a hundred thousand."""
+    try:
+        return _shared(places, also_in_body)
+    except TypeError:  # a place of somebody's own that has no hash
+        return Holders(places, also_in_body)
 
 
 def body_types(places: Iterable[object]) -> frozenset[str]:

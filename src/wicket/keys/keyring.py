@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,6 +12,12 @@ MAX_WITHOUT_KID: Final = 10
 """How many keys are tried for a token that names none (rotation with overlap needs more than one)."""
 MAX_SAME_KID: Final = 4
 """How many keys with the same `kid` are tried."""
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """One object for one set of names: the apps that have it may be a hundred thousand."""
+    return names
 
 
 class Keyring:
@@ -23,7 +30,7 @@ class Keyring:
         self._any: dict[str, tuple[Key, ...]] = {}
         self._without_kid: dict[str, tuple[Key, ...]] = {}
         self._by_kid: dict[tuple[str, str], tuple[Key, ...]] = {}
-        self.algorithms = frozenset(name for key in self.keys for name in key.algorithms)
+        self.algorithms = _shared(frozenset(name for key in self.keys for name in key.algorithms))
         for name in self.algorithms:
             fitting = [key for key in self.keys if name in key.algorithms]
             unnamed = tuple(key for key in fitting if key.kid is None)
@@ -32,6 +39,8 @@ class Keyring:
             for kid in {key.kid for key in fitting if key.kid is not None}:
                 named = [key for key in fitting if key.kid == kid][:MAX_SAME_KID]
                 self._by_kid[name, kid] = (*named, *unnamed)[:MAX_WITHOUT_KID]
+        if not self._by_kid:
+            self._without_kid = self._any  # the same keys, for a hundred thousand apps
 
     def select(self, algorithm: str, kid: str | None) -> tuple[Key, ...]:
         """The keys to try, in order.

@@ -151,6 +151,8 @@ class Profile:
         return dataclasses.replace(self, name=name or self.name, rules=rules, **given)
 
     def _rules(self, problems: Problems, changes: Mapping[str, Any]) -> Rules:
+        if not changes:
+            return self.rules
         values = dict(changes)
         dropped = _names(problems, "optional", values.pop("optional", ()))
         unknown = dropped - self.rules.required
