@@ -108,21 +108,18 @@ class Reporter:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
         refusal = decision.refusal
         verified = decision.identity.verified
-        if refusal is None and self._on_event is None and not _log.isEnabledFor(logging.DEBUG):  # as nearly always
-            self._pending.append((decision.app_id, "allowed" if verified else "anonymous", None, decision.enforced))
-            if len(self._pending) >= _FOLD_AT:
-                self._fold()
-            return
-        code = refusal.code if refusal is not None else None
-        key = (
-            decision.app_id,
-            code or ("allowed" if verified else "anonymous"),
-            refusal.reason if refusal is not None else None,
-            decision.enforced,
-        )
+        if refusal is None:
+            level = logging.DEBUG
+            key: _Key = (decision.app_id, "allowed" if verified else "anonymous", None, decision.enforced)
+        else:
+            level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
+            key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
         self._pending.append(key)
         if len(self._pending) >= _FOLD_AT:
             self._fold()
+        if self._on_event is None and not _log.isEnabledFor(level):  # as nearly always: nobody listens
+            return
+        code = None if refusal is None else refusal.code
         event = Decided(
             self._gate,
             decision.app_id,
@@ -130,12 +127,12 @@ class Reporter:
             verified,
             decision.enforced,
             code,
-            key[2],
+            None if refusal is None else refusal.reason,
             decision.identity.key_id,
             short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
         )
         self.emit(event)
-        self._write(event, key)
+        self._write(event, key, level)
 
     def emit(self, event: Event) -> None:
         """Hand one event to the hook."""
@@ -191,13 +188,7 @@ class Reporter:
                     key = ("…", *key[1:])
                 self._counts[key] += 1
 
-    def _write(self, event: Decided, key: _Key) -> None:
-        if event.code is None:
-            level = logging.DEBUG
-        elif event.enforced or event.code == "missing_token":
-            level = logging.INFO
-        else:
-            level = logging.WARNING
+    def _write(self, event: Decided, key: _Key, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
         suppressed = 0 if event.code is None else self._limited(key)

@@ -17,7 +17,7 @@ from wicket.cache import Cache, Loaded, LoadFailed, Times
 from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
 from wicket.decision.effects import Effect
 from wicket.decision.finding import House
-from wicket.decision.flow import Decision, admit, decide, revisit, verify
+from wicket.decision.flow import Decision, admit, decide, revisit, verify, verify_at_once
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.straight import straight
 from wicket.decision.tokens import Header
@@ -175,12 +175,14 @@ class Gate:
         given is checked, whether one is required or not.
         """
         ref = app if isinstance(app, AppRef) else AppRef("id", app)
-        return self._report(run(verify(self._house, token, ref, origin)))
+        found = verify_at_once(self._house, token, ref, origin)
+        return self._report(run(verify(self._house, token, ref, origin)) if found is None else found)
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """As `verify`, without blocking the event loop."""
         ref = app if isinstance(app, AppRef) else AppRef("id", app)
-        return self._report(await arun(verify(self._house, token, ref, origin)))
+        found = verify_at_once(self._house, token, ref, origin)
+        return self._report(await arun(verify(self._house, token, ref, origin)) if found is None else found)
 
     def admit(self, request: Request, *, report: bool = False) -> Decision:
         """Decide only whether the page that asks may use the app that it names: no token is looked at."""

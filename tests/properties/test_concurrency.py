@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
 from wicket import Gate, Mode
 from wicket.decision.memory import SignatureMemory
-from wicket.keys.algorithms import Key
 
 KIND = st.sampled_from(
     [
@@ -208,10 +208,10 @@ def test_the_model_sees_a_refresh_that_does_nothing(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(app_id: str, algorithm: str, key: Key, token: str) -> bytes:
-        return token.encode()
+    def careless(self: SignatureMemory, app_id: str, algorithm: str, fingerprint: bytes, digest: bytes) -> Any:
+        return next((held for name, held in self._entries.get(app_id, {}).items() if name[2] == digest), None)
 
-    monkeypatch.setattr(SignatureMemory, "key", staticmethod(careless))
+    monkeypatch.setattr(SignatureMemory, "recall", careless)
     world = rotated()
     world.advance(LIFETIME)
 

@@ -285,8 +285,8 @@ def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(
 
 
 def test_admitted_requests_are_counted_however_many_they_are(log: pytest.LogCaptureFixture) -> None:
-    log.set_level(logging.INFO, "wicket")
     report = reporter()
-    for _ in range(2_500):
-        report.decided(passed())
+    with log.at_level(logging.INFO, "wicket"):
+        for _ in range(2_500):
+            report.decided(passed())
     assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2_500),)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from wicket import base64url
-from wicket.errors import Refused, invalid_token
+from wicket.errors import Refusal, Refused, invalid_token
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 # Possessive, and an unfinished string ends where it ends: no character is looked at twice.
@@ -48,13 +48,17 @@ class UnverifiedToken:
         return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
 
 
+_BAD_HEADERS: Final[set[str]] = set()
 HEADERS: Final[dict[str, Header]] = {}
 """The headers that were read before, by their segment: issuers send one header for years."""
 
 
+_MALFORMED: Final = Refusal("invalid_token", "malformed")
+
+
 def malformed(detail: str = "") -> Refused:
     """The token is not a well-formed JWT; `detail` never quotes it."""
-    return invalid_token("malformed", detail)
+    return invalid_token("malformed", detail) if detail else Refused(_MALFORMED)
 
 
 def read_token(text: str, max_bytes: int) -> UnverifiedToken:
@@ -73,7 +77,16 @@ def read_token(text: str, max_bytes: int) -> UnverifiedToken:
 
 def _read_and_keep(segment: str) -> Header:
     """What is kept is text that anybody may send, and is bounded."""
-    header = read_header(segment)
+    if segment in _BAD_HEADERS:
+        raise malformed()
+    try:
+        header = read_header(segment)
+    except Refused as refused:
+        if refused.refusal is _MALFORMED and len(segment) <= _KEPT_LENGTH:
+            if len(_BAD_HEADERS) >= _KEPT_HEADERS:
+                _BAD_HEADERS.clear()
+            _BAD_HEADERS.add(segment)
+        raise
     if len(segment) <= _KEPT_LENGTH:
         if len(HEADERS) >= _KEPT_HEADERS:
             HEADERS.clear()
@@ -111,6 +124,16 @@ def read_object(raw: bytes) -> dict[str, Any]:
     Refused: other than UTF-8, a byte order mark, anything but an object, duplicate members at any depth, NaN and
     numbers beyond the finite doubles, lone surrogates, and a depth of more than 32.
     """
+    value = _parsed(raw)
+    if value is None:
+        raise malformed()  # outside of the handler: what was caught there may hold the text, and would go along
+    if not isinstance(value, dict):
+        raise malformed("The token's parts are not JSON objects.")
+    return value
+
+
+def _parsed(raw: bytes) -> Any:
+    """The JSON value that `raw` spells; None where it spells none."""
     try:
         text = raw.decode("utf-8")
         if text.count("[") + text.count("{") > _MAX_DEPTH:
@@ -119,9 +142,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise malformed() from None
-    if not isinstance(value, dict):
-        raise malformed("The token's parts are not JSON objects.")
+        return None
     return value
 
 
