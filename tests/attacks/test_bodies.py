@@ -47,6 +47,14 @@ def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind
     raw = json.dumps({"token": good}).encode()
     for method in ("GET", "HEAD", "OPTIONS"):
         assert door.ask(None, *described, method=method, body=raw).status == 401, method
+    beacons = JsonBody("beacon", types=("text/plain",))
+    mixed = behind(app("acme", tokens=[JsonBody("token"), beacons]), app("other"))
+    for name, media, other in (
+        ("token", "application/json", "text/plain"),
+        ("beacon", "text/plain", "application/json"),
+    ):
+        assert mixed.post({name: good}, app="acme", media=media).said == ADA
+        assert mixed.post({name: good}, app="acme", media=other).said == MISSING, "each place under its own type"
 
 
 def test_rfc6750_2_2_two_tokens_of_which_one_rides_in_a_body_are_never_two_users(behind: Behind) -> None:
