@@ -67,6 +67,7 @@ class Door:
         path: str = "/whoami",
         query: str = "",
         method: str = "GET",
+        body: bytes = b"",
     ) -> Answered:
         """Send one request, with `token` as its bearer and `app` as the name in its header `X-App-Id`.
 
@@ -77,9 +78,19 @@ class Door:
             sent.append(("X-App-Id", app))
         if token is not None:
             sent.append(("Authorization", f"Bearer {token}"))
-        return self.send(method, path, query, sent)
+        return self.send(method, path, query, sent, body)
 
-    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]]) -> Answered:
+    def post(
+        self, document: object, *headers: tuple[str, str], app: str | None = None, media: str = "application/json"
+    ) -> Answered:
+        """Send a body: text and bytes as they are, anything else as JSON."""
+        raw = document if isinstance(document, bytes) else None
+        if raw is None:
+            raw = (document if isinstance(document, str) else json.dumps(document)).encode()
+        described = [("Content-Type", media), ("Content-Length", str(len(raw)))]
+        return self.ask(None, *described, *headers, app=app, method="POST", body=raw)
+
+    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes = b"") -> Answered:
         """Send exactly this."""
         raise NotImplementedError
 
@@ -102,6 +113,10 @@ def seen(decision: Decision | None, user: str | None) -> dict[str, Any]:
         "identity": identity.identity or None,
         "user": user,
         "verified": identity.verified,
+        "claimed": decision.claimed,
+        "method": identity.method,
+        "attributes": identity.attributes,
+        "companies": identity.companies,
         "user_id": identity.user_id,
         "claims": identity.claims,
         "scopes": sorted(identity.scopes),
@@ -131,12 +146,12 @@ class ASGIDoor(Door):
             middleware=[Middleware(wicket.asgi.WicketMiddleware, gate=gate, **paths)],
         )
 
-    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]]) -> Answered:
+    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes = b"") -> Answered:
         """Send exactly this, as an ASGI server hands it on."""
         sent: list[MutableMapping[str, Any]] = []
 
         async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
@@ -181,7 +196,7 @@ class WSGIDoor(Door):
             self.app.wsgi_app, gate=gate, **paths
         )
 
-    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]]) -> Answered:
+    def send(self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes = b"") -> Answered:
         """Send exactly this, as a WSGI server hands it on: repeated headers joined, `-` and `_` alike."""
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
@@ -193,7 +208,7 @@ class WSGIDoor(Door):
             "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https",
-            "wsgi.input": BytesIO(),
+            "wsgi.input": BytesIO(body),
             "wsgi.errors": BytesIO(),
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
@@ -201,7 +216,9 @@ class WSGIDoor(Door):
             "REMOTE_USER": FORGED,
         }
         for name, value in headers:
-            variable = "HTTP_" + name.upper().replace("-", "_")
+            variable = name.upper().replace("-", "_")
+            if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                variable = f"HTTP_{variable}"
             environ[variable] = f"{environ[variable]},{value}" if variable in environ else value
         return _called(self.app, environ)
 
