@@ -867,7 +867,13 @@ def _body_rows() -> list[Scenario]:
         ),
         _posted("a body names the app, a header holds the token", ada, project, _bearer(hiss)),
         _posted("a body of other things beside the token", ada, {**good, "text": "é" * 999, "n": [1, {"a": None}]}),
-        _posted("a header goes before a body", ada, {**project, "widgetToken": eve}, _bearer(hiss)),
+        _posted(
+            "one token in a header and another in a body that is read",
+            twice,
+            {**good, "widgetToken": eve},
+            _bearer(hiss),
+        ),
+        _posted("the same token in a header and a body", ada, good, _bearer(hiss)),
         _posted(
             "a body is not looked into where all else is known",
             ada,

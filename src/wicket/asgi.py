@@ -148,13 +148,14 @@ def _hide_token(scope: Scope, decision: Decision) -> str | None:
     Returns the marker before it, for an application that chooses none: a browser ends a socket whose server answers
     none of those that it offered.
     """
-    offered = scope.get("subprotocols") or []
+    first: str | None = None
     for place in decision.app.holders.first if decision.app is not None else ():
+        offered = scope.get("subprotocols") or []
         if isinstance(place, Subprotocol) and place.marker in offered:
             index = offered.index(place.marker)
             scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
-            return place.marker
-    return None
+            first = first or place.marker
+    return first
 
 
 async def _answer(answer: Answer, scope: Scope, send: Send) -> None:

@@ -24,18 +24,8 @@ class Members(dict[str, Any]):
         super().__init__(pairs)
         self.repeated: frozenset[str] = frozenset()
         if len(self) != len(pairs):
-            names = [name for name, _ in pairs]
-            self.repeated = frozenset(name for name in names if names.count(name) > 1) if len(names) < 256 else _ALL
-
-
-class _Everything(frozenset[str]):
-    """What stands in for the repeated names of an object with very many members: counting them would be quadratic."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-_ALL: Final = _Everything()
+            seen: set[str] = set()
+            self.repeated = frozenset(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add returns None
 
 
 def read_document(raw: bytes | None) -> Members | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
-from wicket.sources import JsonBody, TokenPlace, is_place
+from wicket.sources import Cookie, JsonBody, TokenPlace, is_place
 
 _log: Final = logging.getLogger("wicket")
 
@@ -76,7 +76,10 @@ class IdentityHash:
         elif self.value is None:
             object.__setattr__(self, "value", JsonBody(self.identifier))
         for name in ("value", "proof"):
-            if getattr(self, name) is not None and not is_place(getattr(self, name), TokenPlace):
+            given = getattr(self, name)
+            if isinstance(given, Cookie):  # it comes with requests that another site caused, and never expires
+                problems.add(f"identity_hash.{name}", "must not be a cookie", "send a token in it")
+            elif given is not None and not is_place(given, TokenPlace):
                 problems.add(f"identity_hash.{name}", "is not a place", 'JsonBody("userHash")')
         if self.encoding not in ("hex", "base64"):
             problems.add("identity_hash.encoding", "must be hex or base64")

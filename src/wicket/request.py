@@ -187,7 +187,7 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
-        value = self._held.get(self._names[name])
+        value: Any = self._held.get(self._names[name])
         return value.decode("latin-1") if value.__class__ is bytes else value
 
     def size(self, name: str) -> int:
@@ -200,7 +200,7 @@ class Request:
         WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
         `invalid_request`.
         """
-        value = self._held.get(self._names[name])
+        value: Any = self._held.get(self._names[name])
         if value is None:
             return None
         text: str = value.decode("latin-1") if value.__class__ is bytes else value

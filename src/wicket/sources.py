@@ -92,6 +92,26 @@ def _once(values: list[str], where: str) -> str | None:
     return values[0] if values else None
 
 
+@functools.lru_cache(maxsize=256)
+def _spelled(name: str) -> re.Pattern[str]:
+    """Finds a query parameter by every spelling that decodes to its name, with its value behind it."""
+    return re.compile(f"(?:^|&){''.join(map(_spellings, name))}(?:=([^&]*))?(?=&|$)")
+
+
+def _spellings(char: str) -> str:
+    encoded = "".join(
+        "%" + "".join(f"[{digit}{digit.lower()}]" if digit.isalpha() else digit for digit in f"{byte:02X}")
+        for byte in char.encode("utf-8", "replace")
+    )
+    bare = r"\+" if char == " " else "" if char in "&=%+#" else re.escape(char)
+    return f"(?:{bare}|{encoded})" if bare else encoded
+
+
+@functools.lru_cache(maxsize=256)
+def _cookie(name: str) -> re.Pattern[str]:
+    return re.compile(f"(?:^|;)[ \\t]*{re.escape(name)}[ \\t]*(?:=([^;]*))?(?=;|$)")
+
+
 def _check_kind(kind: object) -> None:
     if kind not in get_args(NameKind):
         raise config_error("kind", "is not a kind of name", f"one of {', '.join(get_args(NameKind))}")
@@ -170,13 +190,10 @@ class Query:
     def read(self, request: Request) -> str | None:
         """The parameter's value, if it was sent and is not empty."""
         query = request.query
-        if self.name not in query and "%" not in query and "+" not in query:
+        if not query:
             return None
-        pairs = (part.partition("=") for part in query.split("&"))
-        return (
-            _once([unquote_plus(value) for name, _, value in pairs if unquote_plus(name) == self.name], self.name)
-            or None
-        )
+        found = _spelled(self.name).finditer(query)  # only what spells the name is decoded, however much else there is
+        return _once([unquote_plus(match[1] or "") for match in found], self.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +211,8 @@ class Cookie:
         header = request.header("cookie")
         if header is None or self.name not in header:
             return None
-        pairs = (part.partition("=") for part in header.split(";"))
-        return (
-            _once([value.strip(" \t") for name, _, value in pairs if name.strip(" \t") == self.name], self.name) or None
-        )
+        pattern = _cookie(self.name)
+        return _once([(match[1] or "").strip(" \t") for match in pattern.finditer(header)], self.name) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ REVIEWED = {
         "decision/verifier.py",
         "each.fingerprint == key.fingerprint",
     ): "two of the app's own keys; nothing of the token's",
+    (
+        "decision/flow.py",
+        "token_in(app.holders.in_body, request)[0] not in (None, token)",
+    ): "two tokens of one request, both the client's own",
     ("app.py", "key.fingerprint in hashed"): "configuration; two secrets of one app, by their SHA-256",
     (
         "identity_hash.py",

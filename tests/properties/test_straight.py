@@ -219,3 +219,18 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
         assert same(found, walked)
         assert gate.at_once(request) is not None
         assert gate.outcomes()[0].count == 2, "both were counted"
+
+
+class _Choosy(Bearer):
+    """A place of somebody's own, which reads less than the one it is made from."""
+
+    def read(self, request: Request) -> str | None:
+        return super().read(request) if request.method == "POST" else None
+
+
+def test_a_place_of_somebodys_own_is_read_its_own_way() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], tokens=[_Choosy()])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")]
+        assert gate.decide(Request("POST", headers=headers)).allowed
+        assert not gate.decide(Request("GET", headers=headers)).allowed

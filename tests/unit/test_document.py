@@ -72,11 +72,12 @@ def test_a_name_that_stands_twice_elsewhere_is_the_applications_business() -> No
     assert find(document, ["auth", "token"]) == "t"
 
 
-def test_a_repetition_among_very_many_members_is_found_without_counting_them() -> None:
+def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
     many = ", ".join(f'"m{index}": {index}' for index in range(300))
     assert find(read_document(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
     repeated = read_document(f'{{{many}, "m1": 0, "token": "t"}}'.encode())
-    assert refusal_of(lambda: find(repeated, ["token"])).code == "invalid_request"
+    assert find(repeated, ["token"]) == "t"
+    assert refusal_of(lambda: find(repeated, ["m1"])).code == "invalid_request"
 
 
 def test_what_is_read_is_what_any_other_parser_reads() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
-from wicket import Bearer, Header, JsonBody
+from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret
 from wicket.identity_hash import CompanyHash, IdentityHash
 
 
@@ -90,3 +90,11 @@ def test_no_secret_is_shown() -> None:
         assert key.hex() not in repr(rule)
         assert repr(key)[2:-1] not in repr(rule)
     assert "secret" not in repr(rule).replace("same_secret", "")
+
+
+@pytest.mark.parametrize("name", ["value", "proof"])
+def test_a_hash_rides_in_no_cookie(name: str) -> None:
+    """A cookie comes with requests that other sites cause, and a hash never expires."""
+    places: dict[str, Any] = {name: Cookie("hash")}
+    with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):
+        IdentityHash(secret=Secret(b"0123456789abcdefghijklmnopqrstuv"), **places)

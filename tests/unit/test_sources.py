@@ -398,3 +398,31 @@ def test_only_a_handshake_has_subprotocols() -> None:
 @pytest.mark.parametrize("marker", ["", "a b", "a,b", ANYTHING[5]])
 def test_a_marker_is_the_name_of_a_subprotocol(marker: str) -> None:
     assert set(problems_of(lambda: Subprotocol(marker))) == {"marker"}
+
+
+SPELLED = ["appId", "%61ppId", "a%70%70%49d", "%61%70%70%49%64", "%61%70%70%49%64".lower()]
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_a_query_parameter_is_found_by_every_spelling_of_its_name(name: str) -> None:
+    assert Query("appId").read(Request(query=f"x=1&{name}=ac%6De&appIdx=2&xappId=3")) == "acme"
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"), [("a b", "a+b"), ("a b", "a%20b"), ("é", "%C3%a9"), ("a+b", "a%2Bb"), ("a=b", "a%3db")]
+)
+def test_a_name_of_unusual_characters_is_found_as_it_is_encoded(name: str, spelled: str) -> None:
+    assert Query(name).read(Request(query=f"{spelled}=1")) == "1"
+    assert Query(name).read(Request(query="ab=1&b=2")) is None
+
+
+def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+
+    def decode(text: str) -> str:
+        decoded.append(text)
+        return text
+
+    monkeypatch.setattr("wicket.sources.unquote_plus", decode)
+    assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 4_000) + "&appId=acme")) == "acme"
+    assert decoded == ["acme"]

@@ -28,7 +28,9 @@ def check_claims(claims: Claims, typ: str | None, app: App, now: float, issuer: 
     rules = app.rules
     if typ != "JWT" or rules.types:
         _check_type(typ, rules)
-    expires, issued, skew = claims.get("exp"), claims.get("iat"), rules.skew
+    expires: Any = claims.get("exp")
+    issued: Any = claims.get("iat")
+    skew = rules.skew
     if expires.__class__ is not int or not 0 <= expires <= LATEST:
         expires = numeric_date(claims, "exp")
     starts = numeric_date(claims, "nbf") if "nbf" in claims else None

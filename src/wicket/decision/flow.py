@@ -32,7 +32,7 @@ from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
-from wicket.errors import Refusal, Refused, WicketError
+from wicket.errors import Refusal, Refused, WicketError, invalid_request
 from wicket.keys.algorithms import Key
 from wicket.request import Request
 from wicket.sources import AppRef, Cookie
@@ -128,6 +128,8 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
                 return _allow(request, way, Identity(app.id, app))
             raise Refused(_MISSING_TOKEN)
         way.token_sent = True
+        if request.document is not None and token_in(app.holders.in_body, request)[0] not in (None, token):
+            raise invalid_request("The request carries two different tokens.")
         if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
             # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
             detail = "A token in a cookie needs an Origin that this app admits."

@@ -13,6 +13,7 @@ from typing import Any
 from wicket.app import App
 from wicket.decision.claims import bad_user_id
 from wicket.decision.identity import HashedIdentity, VerifiedIdentity
+from wicket.document import Members
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.identity_hash import CompanyHash, IdentityHash
 from wicket.keys import Secret
@@ -94,7 +95,11 @@ def _companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str,
     given = rule.place.value(request)
     ids: list[str] = []
     for company in given if isinstance(given, list) else ():
-        proof = company.get(rule.hash_member) if isinstance(company, dict) else None
+        if not isinstance(company, Members):
+            continue
+        if {rule.id_member, rule.hash_member} & company.repeated:
+            raise _bad("A company's id or hash is given twice.")
+        proof = company.get(rule.hash_member)
         if proof is None:
             continue
         identifier = company.get(rule.id_member)

@@ -20,6 +20,7 @@ from wicket.sources import BodyField, JsonBody
 Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
+_LARGEST: Final = 10**18
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 
 
@@ -28,7 +29,7 @@ def _spelled(app_id: str, user_id: str) -> str:
     return f"{quote(app_id, safe='')}:{quote(user_id, safe='')}"
 
 
-def _said(values: object, app: App | None) -> dict[str, Any]:
+def _said(values: object, app: App | None) -> Any:
     """What the client says about the user: what its body holds besides the proofs and the app's name."""
     if not isinstance(values, Mapping):
         return {}
@@ -37,16 +38,25 @@ def _said(values: object, app: App | None) -> dict[str, Any]:
         return said
     rule = app.identity_hash
     for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
-        if isinstance(place, (JsonBody, BodyField)) and "." not in place.path:
-            said.pop(place.path, None)
-    companies = said.get(app.rules.companies_claim or "")
-    if rule is not None and rule.companies is not None and isinstance(companies, list):
-        proof = rule.companies.hash_member
-        said[app.rules.companies_claim or ""] = [
-            {name: value for name, value in company.items() if name != proof} if isinstance(company, dict) else company
-            for company in companies
-        ]
+        if isinstance(place, (JsonBody, BodyField)):
+            said = _less(said, place.path.split("."))
+    if rule is not None and rule.companies is not None:
+        said = _less(said, [*rule.companies.place.path.split("."), rule.companies.hash_member])
     return said
+
+
+def _less(value: Any, path: list[str]) -> Any:
+    """A copy of a JSON value without what stands at `path`, which goes into every item of a list."""
+    if isinstance(value, list):
+        return [_less(each, path) for each in value]
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    held = dict(value)
+    if len(path) == 1:
+        del held[path[0]]
+    else:
+        held[path[0]] = _less(held[path[0]], path[1:])
+    return held
 
 
 class Identity:
@@ -128,8 +138,9 @@ class Identity:
         signed = self.companies if claim is not None and self._signs_companies() else None
         held = {name: value for name, value in self.attributes.items() if name != claim}
         said = _said(values, self._app)
-        if self.user_id_claim in said and str(said[self.user_id_claim]) == self.user_id:
-            del said[self.user_id_claim]  # who the user is, in agreement with the proof
+        own = said.get(self.user_id_claim or "")
+        if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
+            said.pop(self.user_id_claim or "", None)  # who the user is, in agreement with the proof
         rule = self._app.identity_hash if self._app is not None else None
         proven = (self.user_id_claim, rule.identifier if rule is not None else None)
         return merge(

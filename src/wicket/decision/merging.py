@@ -56,7 +56,9 @@ def merge(
     conflicts: list[Conflict] = []
     apart = rules.companies_claim
     own = {*_ALWAYS, *rules.user_id, *rules.fixed}
-    own.update(name for name in (rules.app_claim, rules.scopes_claim, *proven) if name is not None)
+    own.update(
+        name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *proven) if name is not None
+    )
     protected = rules.protected if "*" in rules.protected else rules.protected | own
     attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
     merged: list[dict[str, Any]] = []

@@ -20,6 +20,7 @@ _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.D
 _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 308
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
+_BROKEN: Final = object()
 _KEPT_LENGTH: Final = 512
 _KEPT_HEADERS: Final = 1024
 
@@ -125,7 +126,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     numbers beyond the finite doubles, lone surrogates, and a depth of more than 32.
     """
     value = _parsed(raw)
-    if value is None:
+    if value is _BROKEN:
         raise malformed()  # outside of the handler: what was caught there may hold the text, and would go along
     if not isinstance(value, dict):
         raise malformed("The token's parts are not JSON objects.")
@@ -133,7 +134,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 
 def _parsed(raw: bytes) -> Any:
-    """The JSON value that `raw` spells; None where it spells none."""
+    """The JSON value that `raw` spells; `_BROKEN` where it spells none."""
     try:
         text = raw.decode("utf-8")
         if text.count("[") + text.count("{") > _MAX_DEPTH:
@@ -142,7 +143,7 @@ def _parsed(raw: bytes) -> Any:
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        return None
+        return _BROKEN
     return value
 
 

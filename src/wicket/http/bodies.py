@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Message = MutableMapping[str, Any]
 
 _PIECE: Final = 8_192
+_MESSAGES: Final = 4_096
 
 
 def declared_length(text: str | None) -> int | None:
@@ -60,7 +61,8 @@ class ReceivedBody(Body):
         size = 0
         while (message := await self._next(until)) is not None:
             self._ahead.append(message)
-            if message["type"] != "http.request":
+            late = asyncio.get_running_loop().time() > until or len(self._ahead) > _MESSAGES
+            if message["type"] != "http.request" or late:
                 return None
             parts.append(message.get("body", b""))
             size += len(parts[-1])

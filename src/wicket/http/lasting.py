@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
@@ -150,8 +151,8 @@ class _Round:
 
     def add(self, lasting: Lasting) -> None:
         self._held.add(lasting)
-        if self._task is None:
-            self._task = asyncio.create_task(self._go())
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._go(), context=contextvars.Context())  # nobody's request is its own
 
     def remove(self, lasting: Lasting) -> None:
         self._held.discard(lasting)

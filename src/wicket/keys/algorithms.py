@@ -112,7 +112,7 @@ class Key:
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
     """Prepare a shared secret. Two spellings that HMAC takes for the same key have the same fingerprint (RFC 2104)."""
     names = tuple(algorithms)
-    digest, block_bytes = _BLOCK[names[0]]
+    digest, block_bytes = _BLOCK[min(names)]  # HS256 before the others: two secrets that share it must look alike
     block = digest(value).digest() if len(value) > block_bytes else value
     return Key(kid, names, hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 

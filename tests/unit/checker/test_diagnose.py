@@ -213,8 +213,6 @@ def test_a_hash_may_ride_in_headers_and_the_query() -> None:
     assert words(ask(app, sent={"uid": "user-1"})) == ["half_a_pair"]
     assert words(ask(app, sent={"uid": "user-1", "x-hash": proof.upper()})) == ["hash_encoding"]
     assert words(ask(app, sent={"uid": "USER-1", "x-hash": proof})) == ["altered_identifier"]
-    cookies = IdentityHash(secret=HASHING, identifier="userId", proof=Cookie("hash"))
-    assert words(ask(acme(identity_hash=cookies), sent={"userId": "u", "hash": proof})) == ["half_a_pair"]
 
 
 def test_hashes_that_no_longer_count_are_not_judged() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import OTHER_KEY, acme, asks, claims, gate_of, secret, token
-from wicket import Conflict, Header, Identity, Rules, VerifiedIdentity
+from wicket import CompanyHash, Conflict, Header, Identity, JsonBody, Rules, Secret, VerifiedIdentity
 from wicket.decision.merging import merge
 from wicket.identity_hash import IdentityHash
 
@@ -199,3 +199,21 @@ def test_stored_values_may_be_of_any_kind() -> None:
     merged = merge(Rules(), {}, None, {"since": moment, "seen": moment}, {"since": "2026-01-01", "seen": moment})
     assert merged.attributes == {"since": moment, "seen": moment}
     assert [conflict.attribute for conflict in merged.conflicts] == ["since"]
+
+
+def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
+    rule = IdentityHash(
+        secret=secret(), proof=JsonBody("user.hash"), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1]))
+    )
+    app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")], rules=Rules(attributes_claim="ctx"))
+    said = {
+        "auth": {"token": "a.b.c", "via": "widget"},
+        "user": {"hash": "00"},
+        "companies": [{"id": "1", "companyHash": "00"}, 7],
+        "ctx": {"plan": "pro"},
+        "plan": "free",
+    }
+    merged = Identity("acme", app).with_unsigned(said)
+    assert merged.attributes == {"auth": {"via": "widget"}, "user": {}, "companies": [{"id": "1"}, 7], "plan": "free"}
+    assert [conflict.attribute for conflict in merged.conflicts] == ["ctx"]
+    assert said["user"] == {"hash": "00"}, "what the client sent stays as it was"
