@@ -203,7 +203,7 @@ def test_stored_values_may_be_of_any_kind() -> None:
 
 def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
     rule = IdentityHash(
-        secret=secret(), proof=JsonBody("user.hash"), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1]))
+        secret=Secret(OTHER_KEY), proof=JsonBody("user.hash"), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1]))
     )
     app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")], rules=Rules(attributes_claim="ctx"))
     said = {
