@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import problems_of, refusal_of
+from tests.unit.support import acme, problems_of, refusal_of
 from wicket import (
     AppRef,
     Bearer,
@@ -426,3 +426,17 @@ def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytes
     monkeypatch.setattr("wicket.sources.unquote_plus", decode)
     assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 4_000) + "&appId=acme")) == "acme"
     assert decoded == ["acme"]
+
+
+class _WithoutHash:
+    """A place of somebody's own that compares, and so has no hash."""
+
+    __hash__ = None  # type: ignore[assignment]  # what a class with __eq__ alone has
+
+    def read(self, request: Request) -> str | None:
+        return request.header("x-own")
+
+
+def test_a_place_without_a_hash_serves_too() -> None:
+    app = acme(tokens=[_WithoutHash()])
+    assert [type(place) for place in app.holders.first] == [_WithoutHash]

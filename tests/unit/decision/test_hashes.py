@@ -252,3 +252,15 @@ def test_a_refused_hash_says_no_word_of_what_would_have_been_right() -> None:
     refusal = refusal_of(lambda: decide(app_with(), {"userId": "ada", "userHash": "x"}).require())
     assert hash_by_hand("ada") not in repr(refusal)
     assert "ada" not in refusal.detail
+
+
+@pytest.mark.parametrize("again", ["id", "companyHash"])
+def test_a_company_that_says_a_thing_twice_is_refused(again: str) -> None:
+    app, _ = with_companies([])
+    proof = hash_by_hand("c1", COMPANY_KEY)
+    company = f'{{"{again}": "other", "id": "c1", "companyHash": "{proof}"}}'
+    body = f'{{"userId": "user-1", "userHash": "{hash_by_hand("user-1")}", "companies": [{company}]}}'
+    headers = [("X-App-Id", "acme"), ("Content-Type", "application/json")]
+    decision = gate_of(app, clock=lambda: NOW).decide(Request("POST", headers=headers, body=body.encode()))
+    assert decision.refusal is not None
+    assert decision.refusal.reason == "bad_identity_hash"

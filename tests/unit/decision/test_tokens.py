@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
 from tests.unit.support import claims, refusal_of, segment, token
+from wicket import Refused, base64url
+from wicket.decision import tokens
 from wicket.decision.tokens import Header, UnverifiedToken, read_header, read_object, read_token
 
 MAX = 16_384
@@ -219,3 +222,16 @@ def test_no_refusal_quotes_the_token() -> None:
     for text in ("SECRETTOKEN", with_header({"alg": ["SECRETTOKEN"]}), with_header('{"SECRETTOKEN": NaN}')):
         refusal = refusal_of(lambda text=text: read_token(text, MAX))  # type: ignore[misc]
         assert "SECRETTOKEN" not in repr(refusal)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_is_kept_of_headers_is_bounded(good: bool) -> None:
+    kept: Any = tokens.HEADERS if good else tokens._BAD_HEADERS
+    for number in range(1_100):
+        text = json.dumps({"alg": "HS256", "kid": f"k{number}"}) if good else f'{{"alg": "HS256", {number}'
+        segment = base64url.encode(text.encode())
+        for _ in range(2):
+            with contextlib.suppress(Refused):
+                assert read_token(f"{segment}.e30.AA", 4_096).header.kid == f"k{number}"
+        assert segment in kept
+    assert len(kept) <= 1_024

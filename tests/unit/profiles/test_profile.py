@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import problems_of, secret
-from wicket import Bearer, Header, Mode, Profile, Query, Refusal, Revocations, Rules, profiles
+from wicket import Bearer, ConfigError, Header, Mode, Profile, Query, Refusal, Revocations, Rules, profiles
 from wicket.keys import Credential
 
 
@@ -199,3 +199,9 @@ def test_lists_of_names_hold_only_names(name: str) -> None:
     changes: Any = {name: ["jti", 5]}
     assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}
     assert problems_of(lambda: Profile("bare")("acme", **changes)) == {name: "must be a list of names"}
+
+
+def test_the_rules_of_a_profile_are_rules() -> None:
+    rules: Any = {"required": ["sub"]}
+    with pytest.raises(ConfigError, match="rules: must be Rules"):
+        Profile("own", rules=rules)
