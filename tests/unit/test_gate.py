@@ -847,10 +847,11 @@ def test_a_fetcher_that_fails_in_its_own_way_is_an_outage_and_is_logged(caplog: 
     assert KEY.hex() not in caplog.text
 
 
-def test_a_bug_while_a_token_of_a_loaded_app_is_verified_is_not_the_users_fault() -> None:
+def test_a_bug_while_a_token_alone_is_verified_is_not_the_users_fault() -> None:
     def broken() -> float:
         raise ZeroDivisionError
 
-    with over(Registry(acme=acme()), clock=broken) as gate:
-        decision = gate.verify(token(), app="acme")
-    assert (decision.allowed, code(decision)) == (False, "internal_error")
+    for gate in (over(Registry(acme=acme()), clock=broken), gate_of(acme(), clock=broken)):
+        with gate:
+            decision = gate.verify(token(), app="acme")
+        assert (decision.allowed, code(decision)) == (False, "internal_error")
