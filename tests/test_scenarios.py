@@ -101,7 +101,9 @@ class _Forger:
         await self.app(scope, receive, send)
 
 
-def _starlette(gate: Gate) -> Door:
+def starlette_site(gate: Gate) -> Starlette:
+    """The application of the table behind the ASGI door."""
+
     async def handler(request: Request) -> JSONResponse:
         decision: Decision = request.state.wicket
         _demand(request.url.path, decision)
@@ -110,11 +112,14 @@ def _starlette(gate: Gate) -> Door:
         assert ("authenticated" in request.auth.scopes) is decision.identity.verified
         return JSONResponse(_seen(decision, request.user.identity or None, await request.body()))
 
-    app = Starlette(
+    return Starlette(
         routes=[Route(path, handler, methods=_METHODS) for path in (*_PATHS, "/in/{app}")],
         middleware=[Middleware(_Forger), Middleware(asgi_door.WicketMiddleware, gate=gate)],
     )
-    client = TestClient(app)
+
+
+def _starlette(gate: Gate) -> Door:
+    client = TestClient(starlette_site(gate))
 
     def ask(asked: Ask) -> Answered:
         target = f"{asked.path}?{asked.query}" if asked.query else asked.path
@@ -124,7 +129,8 @@ def _starlette(gate: Gate) -> Door:
     return ask
 
 
-def _flask(gate: Gate) -> Door:
+def flask_site(gate: Gate) -> flask.Flask:
+    """The application of the table behind the WSGI door."""
     app = flask.Flask(__name__)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns what a handler raises into a 500 of its own
 
@@ -138,7 +144,11 @@ def _flask(gate: Gate) -> Door:
     for path in (*_PATHS, "/in/<app>"):
         app.add_url_rule(path, view_func=handler, methods=_METHODS, provide_automatic_options=False)
     app.wsgi_app = _forging(wsgi_door.WicketMiddleware(app.wsgi_app, gate=gate))  # type: ignore[method-assign, assignment]
-    client = Client(app, use_cookies=False)
+    return app
+
+
+def _flask(gate: Gate) -> Door:
+    client = Client(flask_site(gate), use_cookies=False)
 
     def ask(asked: Ask) -> Answered:
         answer = client.open(
@@ -178,13 +188,7 @@ def test_a_request_is_answered_as_the_table_says(
 ) -> None:
     caplog.set_level(logging.DEBUG, "wicket")
     answer = door(scenario.ask)
-    expected = scenario.expected
-
-    assert answer.status == expected.status
-    if expected.status == 200:
-        _check_passed(answer, expected, scenario.ask)
-    else:
-        _check_refused(answer, expected, scenario.ask)
+    check(scenario, answer)
 
     said = f"{answer.headers} {answer.body.decode()} {caplog.text}"
     for secret in (*scenario.secrets, *(text for scheme in _SECRETS for text in scheme)):
@@ -194,6 +198,16 @@ def test_a_request_is_answered_as_the_table_says(
 _SECRETS: Final = [
     (key(app).hex(), repr(key(app))[2:-1]) for app in ("acme", "strict", "observed", "hissuno", USERZ_ID)
 ]
+
+
+def check(scenario: Scenario, answer: Answered) -> None:
+    """Hold an answer against its row."""
+    expected = scenario.expected
+    assert answer.status == expected.status
+    if expected.status == 200:
+        _check_passed(answer, expected, scenario.ask)
+    else:
+        _check_refused(answer, expected, scenario.ask)
 
 
 def _check_passed(answer: Answered, expected: Expected, ask: Ask) -> None:
