@@ -24,7 +24,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 _KINDS = frozenset({"http", "websocket"})
-_GATED = Turn.GATED
 
 
 class WicketMiddleware:
@@ -72,17 +71,19 @@ class WicketMiddleware:
             return
         request = Request.from_asgi(scope)
         door, gate = self._door, self.gate
-        reading = scope.get("method") == "GET"  # as nearly always: no preflight, and no body
-        turn = _GATED if reading and door.plain else door.turn(request)
-        if turn is not _GATED and turn is not Turn.OPTIONAL:
-            await self._aside(turn, request, scope, receive, send)
-            return
+        optional = False
+        subprotocol: str | None = None
         body: ReceivedBody | None = None
         lasting: Lasting | None = None
-        if not reading and request.unsafe and not request.websocket:
-            body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
+        if not door.plain or scope.get("method") != "GET":  # nearly always it is: no preflight, no body, no socket
+            turn = door.turn(request)
+            if turn is not Turn.GATED and turn is not Turn.OPTIONAL:
+                await self._aside(turn, request, scope, receive, send)
+                return
+            optional = turn is Turn.OPTIONAL
+            if request.unsafe and not request.websocket:
+                body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            optional = turn is not _GATED
             decision = gate.at_once(request) or await gate.adecide(request, optional=optional, tried=True)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
@@ -91,27 +92,28 @@ class WicketMiddleware:
             if state is None:
                 state = scope["state"] = {}
             state[gate.name] = decision
-            scope["user"] = decision.identity
-            scope["auth"] = Permissions(decision.identity)
+            scope["user"] = identity = decision.identity
+            scope["auth"] = Permissions(identity)
             if body is not None and body.begun:
                 receive = body.receive
-            if door.close_on_expiry and decision.identity.verified:
+            if door.close_on_expiry and identity.verified:
                 lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
                 receive, send = lasting.receive, lasting.send
+            if request.websocket:
+                subprotocol = _hide_token(scope, decision)
             additions = cors_headers(request, decision) if door.cors else NOTHING
-            subprotocol = _hide_token(scope, decision) if request.websocket else None
             begun = False
 
-            async def sending(message: Message) -> None:
+            def sending(message: Message) -> Awaitable[None]:  # no coroutine of its own: it has nothing to wait for
                 nonlocal begun
                 if not begun:
                     begun = True
                     kind = message["type"]
                     if kind == "http.response.start":
-                        message = {**message, "headers": additions.to_wire(list(message.get("headers", ())))}
+                        message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
                         message = {**message, "subprotocol": subprotocol}
-                await send(message)
+                return send(message)
 
             try:
                 await self.app(scope, receive, sending)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wicket.decision.flow import Decision, log_fault
+from wicket.decision.house import Counted
 from wicket.errors import Code, Reason
 from wicket.jwks.loader import LoadReport
 from wicket.keys.keyset import SourceRef
@@ -85,7 +86,14 @@ class Outcome:
     count: int
 
 
-_Key = tuple[str | None, str, str | None, bool]
+def _outcome_of(decision: Decision) -> tuple[Counted, int]:
+    """What is counted of a decision, and the level at which it is logged."""
+    refusal = decision.refusal
+    if refusal is None:
+        code = "allowed" if decision.identity.verified else "anonymous"
+        return (decision.app_id, code, None, decision.enforced), logging.DEBUG
+    level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
+    return (decision.app_id, refusal.code, refusal.reason, decision.enforced), level
 
 
 class Reporter:
@@ -95,9 +103,9 @@ class Reporter:
         self._gate = gate
         self._on_event = on_event
         self._max = max_outcomes
-        self._counts: Counter[_Key] = Counter()
-        self._pending: deque[_Key] = deque()  # appending is atomic: no lock on the way of a request
-        self._spoken: dict[_Key, tuple[float | None, int]] = {}
+        self._counts: Counter[Counted] = Counter()
+        self._pending: deque[Counted] = deque()  # appending is atomic: no lock on the way of a request
+        self._spoken: dict[Counted, tuple[float | None, int]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -106,19 +114,18 @@ class Reporter:
 
     def decided(self, decision: Decision) -> None:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
-        refusal = decision.refusal
-        verified = decision.identity.verified
-        if refusal is None:
-            level = logging.DEBUG
-            key: _Key = (decision.app_id, "allowed" if verified else "anonymous", None, decision.enforced)
-        else:
-            level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
-            key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
-        self._pending.append(key)
-        if len(self._pending) >= _FOLD_AT:
+        way = decision.way
+        key = way.outcome if way is not None else None
+        level = logging.DEBUG
+        if key is None:
+            key, level = _outcome_of(decision)
+        pending = self._pending
+        pending.append(key)
+        if len(pending) >= _FOLD_AT:
             self._fold()
         if self._on_event is None and not _log.isEnabledFor(level):  # as nearly always: nobody listens
             return
+        refusal, verified = decision.refusal, decision.identity.verified
         code = None if refusal is None else refusal.code
         event = Decided(
             self._gate,
@@ -188,7 +195,7 @@ class Reporter:
                     key = ("…", *key[1:])
                 self._counts[key] += 1
 
-    def _write(self, event: Decided, key: _Key, level: int) -> None:
+    def _write(self, event: Decided, key: Counted, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
         suppressed = 0 if event.code is None else self._limited(key)
@@ -215,7 +222,7 @@ class Reporter:
             },
         )
 
-    def _limited(self, key: _Key) -> int | None:
+    def _limited(self, key: Counted) -> int | None:
         """How many records like this were left out since the last; None where this one is left out too."""
         now = time.monotonic()
         with self._lock:

@@ -35,8 +35,10 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-class _Names(dict[str, Any]):
+class Spelling(dict[str, Any]):
     """How a header's name is spelled where it is looked up. Only names of the configuration are asked for."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # each is itself, whatever names it has come to hold
 
     def __init__(self, spell: Callable[[str], Any]) -> None:
         self._spell = spell
@@ -53,9 +55,9 @@ def _environ_name(name: str) -> str:
 
 _BLANK: Final = (" ", "\t")
 _LONG: Final = 65_536
-_PLAIN: Final = _Names(str)
-_WIRE: Final = _Names(lambda name: name.encode("latin-1"))
-_ENVIRON: Final = _Names(_environ_name)
+_PLAIN: Final = Spelling(str)
+_WIRE: Final = Spelling(lambda name: name.encode("latin-1"))
+_ENVIRON: Final = Spelling(_environ_name)
 
 
 def _stripped(name: str, text: str) -> str:
@@ -100,12 +102,14 @@ class Request:
     """
 
     # Every request makes one of these, and few are asked for more than some headers: all else is read when asked for.
+    # `held` and `spelled` are the headers as the server gave them and how their names are spelled there: what they are
+    # called elsewhere, `header` knows.
     websocket: bool = False
     body: Body | None = None
     document: Members | None = None
+    held: Mapping[Any, Any]
+    spelled: Spelling
     _scope: Mapping[str, Any]
-    _held: Mapping[Any, Any]
-    _names: _Names
 
     def __init__(
         self,
@@ -118,8 +122,8 @@ class Request:
         body: bytes | Body | None = None,
     ) -> None:
         self._scope = {"method": method, "path": path, "query_string": query.encode("latin-1", "replace")}
-        self._names = _PLAIN
-        self._held = _collect((name.lower(), value) for name, value in headers)
+        self.spelled = _PLAIN
+        self.held = _collect((name.lower(), value) for name, value in headers)
         self.websocket = websocket
         self.body = HeldBody(body) if isinstance(body, bytes) else body
 
@@ -133,24 +137,24 @@ class Request:
         if body is not None:
             self.body = body
         pairs = scope["headers"]
-        if not isinstance(pairs, (list, tuple)):
-            pairs = tuple(pairs)
-        raw: dict[bytes, bytes] = dict(pairs)
-        if len(raw) == len(pairs) and b"".join(raw).islower():
+        if pairs.__class__ is not list:
+            pairs = list(pairs)
+        held: dict[bytes, bytes] = dict(pairs)
+        if len(held) == len(pairs) and b"".join(held).islower():
             # As nearly always: each name stands once, in lower case. Then only what is asked for is decoded.
-            self._names = _WIRE
-            self._held = raw
+            self.spelled = _WIRE
+            self.held = held
         else:
-            self._names = _PLAIN
-            self._held = _collect((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
+            self.spelled = _PLAIN
+            self.held = _collect((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
         return self
 
     @classmethod
     def from_wsgi(cls, environ: Mapping[str, Any], body: Body | None = None) -> Request:
         """View a WSGI environ (PEP 3333)."""
         self = cls.__new__(cls)
-        self._scope = self._held = environ
-        self._names = _ENVIRON
+        self._scope = self.held = environ
+        self.spelled = _ENVIRON
         if body is not None:
             self.body = body
         return self
@@ -160,14 +164,14 @@ class Request:
         """The method; `GET` for a handshake."""
         if self.websocket:
             return "GET"
-        method: str = self._scope["REQUEST_METHOD" if self._names is _ENVIRON else "method"]
+        method: str = self._scope["REQUEST_METHOD" if self.spelled is _ENVIRON else "method"]
         return method
 
     @property
     def path(self) -> str:
         """The path as the application routes on it, decoded, without the prefix under which that is mounted."""
         scope = self._scope
-        if self._names is _ENVIRON:
+        if self.spelled is _ENVIRON:
             raw: str = scope.get("PATH_INFO", "")
             return raw if raw.isascii() else raw.encode("latin-1", "replace").decode("utf-8", "replace")
         path: str = scope["path"]
@@ -179,7 +183,7 @@ class Request:
     @property
     def query(self) -> str:
         """The query as it was sent, without the question mark."""
-        if self._names is _ENVIRON:
+        if self.spelled is _ENVIRON:
             text: str = self._scope.get("QUERY_STRING", "")
             return text
         raw: bytes = self._scope.get("query_string") or b""
@@ -187,12 +191,12 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
-        value: Any = self._held.get(self._names[name])
+        value: Any = self.held.get(self.spelled[name])
         return value.decode("latin-1") if value.__class__ is bytes else value
 
     def size(self, name: str) -> int:
         """How many characters the header `name` has, 0 without one, for what must not be copied to be measured."""
-        return len(self._held.get(self._names[name]) or "")
+        return len(self.held.get(self.spelled[name]) or "")
 
     def single(self, name: str) -> str | None:
         """The value of a header that may stand only once, without outer blanks.
@@ -200,7 +204,7 @@ class Request:
         WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
         `invalid_request`.
         """
-        value: Any = self._held.get(self._names[name])
+        value: Any = self.held.get(self.spelled[name])
         if value is None:
             return None
         text: str = value.decode("latin-1") if value.__class__ is bytes else value

@@ -121,11 +121,6 @@ def _check_kind(kind: object) -> None:
 class Bearer:
     """The token rides in `Authorization: Bearer`."""
 
-    def glance(self, request: Request) -> str | None:
-        """What seems to stand there, unchecked: good only to be compared with what was checked before."""
-        value = request.header("authorization") if request.size("authorization") < _LONG else None
-        return value[7:] if value is not None and value[:7] == "Bearer " else None
-
     def read(self, request: Request) -> str | None:
         """The bearer token, if one was sent."""
         return _bearer(request)
@@ -165,10 +160,6 @@ class Header:
             )
         object.__setattr__(self, "name", self.name.lower())
         _check_kind(self.kind)
-
-    def glance(self, request: Request) -> str | None:
-        """What stands there, unchecked: good only to be compared with what was checked before."""
-        return request.header(self.name) if request.size(self.name) < _LONG else None
 
     def read(self, request: Request) -> str | None:
         """The header's value, if it was sent and is not empty."""

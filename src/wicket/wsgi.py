@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 
 
-_GATED = Turn.GATED
-
-
 class WicketMiddleware:
     """Puts `gate` before a WSGI application.
 
@@ -65,18 +62,20 @@ class WicketMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Decide about one request, and pass it on or answer it."""
         request = Request.from_wsgi(environ)
-        door = self._door
-        reading = environ["REQUEST_METHOD"] == "GET"  # as nearly always: no preflight, and no body
-        turn = _GATED if reading and door.plain else door.turn(request)
-        if turn is not _GATED and turn is not Turn.OPTIONAL:
-            return self._aside(turn, request, environ, start_response)
-        body = None if reading else body_of(request, environ)
-        decision = self.gate.decide(request, optional=turn is not _GATED)
-        if body is not None and body.begun:
-            environ["wsgi.input"] = body.replayed()
+        door, gate = self._door, self.gate
+        if door.plain and environ["REQUEST_METHOD"] == "GET":  # as nearly always: no preflight, and no body
+            decision = gate.decide(request)
+        else:
+            turn = door.turn(request)
+            if turn is not Turn.GATED and turn is not Turn.OPTIONAL:
+                return self._aside(turn, request, environ, start_response)
+            body = body_of(request, environ)
+            decision = gate.decide(request, optional=turn is Turn.OPTIONAL)
+            if body is not None and body.begun:
+                environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return send(door.refusal(request, decision), environ, start_response)
-        attach(environ, self.gate, decision)
+        attach(environ, gate, decision)
         additions = cors_headers(request, decision) if door.cors else NOTHING
         watching, lasting, begun = door.close_on_expiry and decision.identity.verified, False, False
 

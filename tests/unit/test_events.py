@@ -12,7 +12,7 @@ import pytest
 from tests.unit.support import acme
 from wicket import AppRef, Decided, Decision, Gate, Identity, Outcome, Refusal, VerifiedIdentity
 from wicket import events as module
-from wicket.decision.finding import Progress
+from wicket.decision.house import Progress
 from wicket.events import Reporter, short_hash
 
 ALLOWED_BY = acme()

@@ -45,8 +45,10 @@ DECISION = {
     "choice": 1,
     "verifier": 2,
     "hashes": 2,
-    "finding": 2,
-    "flow": 3,
+    "house": 2,
+    "finding": 3,
+    "flow": 4,
+    "straight": 5,
 }
 """The order within the decision: the leaves, the identity that they make up, the verifier, and the flow above all."""
 
@@ -123,6 +125,10 @@ def test_within_the_decision_imports_go_downwards_too(name: str) -> None:
         module.split(".")[2] for module in ours(Path(f"decision/{name}.py")) if module.startswith("wicket.decision.")
     }
     assert {each for each in siblings if DECISION[each] > DECISION[name]} == set()
+
+
+def test_every_part_of_the_decision_has_its_place_in_that_order() -> None:
+    assert {path.stem for path in FILES if path.parts[0] == "decision"} - {"__init__"} == set(DECISION)
 
 
 def test_the_core_does_no_input_or_output() -> None:

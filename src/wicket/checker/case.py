@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 from wicket.app import App, Mode
 from wicket.checker.key_sets import Brought, bring
 from wicket.decision.choice import Choice
-from wicket.decision.finding import House, Progress, find_app, token_in
+from wicket.decision.finding import find_app, token_in
 from wicket.decision.flow import Decision, decide
+from wicket.decision.house import House, Progress
 from wicket.decision.tokens import UnverifiedToken, decode, read_object, read_token
 from wicket.document import read_document
 from wicket.drivers import run

@@ -13,8 +13,8 @@ from wicket.checker.hashes import hash_findings, pairs_of
 from wicket.checker.keys import bare_token, key_findings
 from wicket.checker.origins import origin_findings
 from wicket.checker.steps import steps_of, steps_without_app
-from wicket.decision.finding import House
 from wicket.decision.hashes import hash_of
+from wicket.decision.house import House
 from wicket.errors import Problems, Refusal, Refused, config_error
 from wicket.gate import Gate
 

@@ -17,34 +17,46 @@ LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 MAX_USER_ID: Final = 256
 
 Claims = Mapping[str, Any]
+Times = tuple[float | None, float | None, float | None]
+"""`exp`, `nbf` and `iat`; None for what is absent."""
 
 
-def check_claims(claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None) -> None:
-    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`.
-
-    `issuer` is that of the key that signed them, where it has one of its own; otherwise the app's counts. Every
-    token of every request comes through here, so what most apps have no rule for is asked about once.
-    """
-    rules = app.rules
-    if typ != "JWT" or rules.types:
-        _check_type(typ, rules)
+def read_times(claims: Claims) -> Times:
+    """The dates among `claims`. Raises `Refused` where one does not have its form."""
     expires: Any = claims.get("exp")
     issued: Any = claims.get("iat")
-    skew = rules.skew
     if expires.__class__ is not int or not 0 <= expires <= LATEST:
         expires = numeric_date(claims, "exp")
     starts = numeric_date(claims, "nbf") if "nbf" in claims else None
     if issued.__class__ is not int or not 0 <= issued <= LATEST:
         issued = numeric_date(claims, "iat")
-    if expires is None and rules.bounded:
-        raise _missing("exp")
-    if expires is not None and now >= expires + skew:
+    return expires, starts, issued
+
+
+def check_claims(
+    claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None, times: Times | None = None
+) -> None:
+    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`.
+
+    `issuer` is that of the key that signed them, where it has one of its own; otherwise the app's counts. `times` are
+    the dates among the claims, where they were read before. Every token of every request comes through here, so what
+    most apps have no rule for is asked about once.
+    """
+    rules = app.rules
+    if typ != "JWT" or rules.types:
+        _check_type(typ, rules)
+    expires, starts, issued = read_times(claims) if times is None else times
+    skew = rules.skew
+    if expires is None:
+        if rules.bounded:
+            raise _missing("exp")
+    elif now >= expires + skew:
         raise invalid_token("expired", claim="exp")
     if starts is not None and starts > now + skew:
         raise invalid_token("not_yet_valid", claim="nbf")
     if issued is not None and issued > now + skew:
         raise invalid_token("issued_in_future", claim="iat")
-    if expires is not None and rules.bounded:
+    if rules.bounded and expires is not None:
         _check_lifetime(expires - (now if issued is None else issued), rules)
     wanted = app.issuer if issuer is None else issuer
     if wanted is not None:
@@ -210,14 +222,14 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     """
     for name in rules.user_id:
         value = claims.get(name)
+        if value.__class__ is str and 0 < len(value) <= MAX_USER_ID and value.isprintable():  # as nearly always
+            return value, name
         if value is None:
             continue
         if type(value) is int and rules.integer_user_id:
             value = str(value)
         if not isinstance(value, str) or not value:
             raise bad_claim(name, "must be a string that is not empty")
-        if len(value) <= MAX_USER_ID and value.isprintable():
-            return value, name
         wrong = bad_user_id(value)
         if wrong is not None:
             raise bad_claim(name, wrong)

@@ -6,84 +6,20 @@ read only where nothing else names the app or carries the token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable
 from typing import Final
 
-from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp, Mode
-from wicket.cache import Cache
-from wicket.decision.choice import KeySets
+from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.decision.claims import bad_user_id
 from wicket.decision.effects import Effect, Fetch, ReadBody
-from wicket.decision.memory import SignatureMemory
+from wicket.decision.house import House, Progress
 from wicket.decision.tokens import decode, read_object, read_token
 from wicket.document import read_document
 from wicket.errors import Refusal, Refused, invalid_request
-from wicket.limits import Limits
 from wicket.request import Request
-from wicket.sources import AppRef, BodyField, Holders, NamingPlace, TokenIssuer, TokenPlace, body_types, shaped
+from wicket.sources import AppRef, Holders, NamingPlace, TokenPlace, shaped
 
 _new_ref: Final = tuple.__new__  # every request makes one, and the constructor of a named tuple costs twice as much
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time."""
-
-    apps: Mapping[AppRef, App | BrokenApp]
-    only_app: App | BrokenApp | None
-    registry: Cache[AppRef, App | BrokenApp] | None
-    naming: tuple[NamingPlace, ...]
-    holders: Holders
-    memory: SignatureMemory
-    key_sets: KeySets
-    mode: Mode | None
-    clock: Callable[[], float]
-    limits: Limits
-    by_issuer: bool = field(init=False)
-    in_body: tuple[NamingPlace, ...] = field(init=False)
-    name_types: frozenset[str] = field(init=False)
-    patience: float = field(init=False)
-    ways: dict[str, Progress] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
-        object.__setattr__(self, "patience", waiting)
-        object.__setattr__(self, "ways", {})
-        object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
-        object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
-        object.__setattr__(self, "name_types", body_types(self.naming))
-
-    def straight_way(self, app: App) -> Progress:
-        """How far a request of this app has come that went straight to its end; nobody changes it."""
-        way = self.ways.get(app.id)
-        if way is None or way.app is not app:
-            way = self.ways[app.id] = Progress(self, self.patience)
-            way.app, way.token_sent = app, True
-        return way
-
-    def mode_of(self, app: App | BrokenApp | None) -> Mode:
-        """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
-        return self.mode or (app.mode if app is not None else Mode.ENFORCE)
-
-
-class Progress:
-    """How far a request has come, for the one place where its end is decided.
-
-    `refs` are the names by which it calls its app; `mode` is the mode of
-    the origin alone where it was that which failed, `reported` what log-only let pass of it.
-    """
-
-    app: App | BrokenApp | None = None
-    refs: list[AppRef] | tuple[AppRef, ...] = ()
-    mode: Mode | None = None
-    reported: Refusal | None = None
-    token_sent: bool = False
-    origin: str | None = None
-
-    def __init__(self, house: House, patience: float) -> None:
-        self.house = house
-        self.patience = patience
 
 
 # --- the app

@@ -16,8 +16,6 @@ from wicket.app import App, Mode
 from wicket.decision.choice import Choice, Patience, choose_keys, local_keys
 from wicket.decision.effects import Effect
 from wicket.decision.finding import (
-    House,
-    Progress,
     app_at_hand,
     check_names_in_body,
     claimed_by,
@@ -29,6 +27,7 @@ from wicket.decision.finding import (
     token_was_sent,
 )
 from wicket.decision.hashes import check_agreement, identify_by_hash
+from wicket.decision.house import House, Progress
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
@@ -193,7 +192,7 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
     try:
         read = read_token(_text_of(app, token, origin), app.rules.max_token_bytes)
         signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
-        identity = identify(app, read.header.typ, signed, key, house.clock())
+        identity = identify(app, signed, key, house.clock())
     except Refused as refused:
         return _without_proof(way, refused.refusal, enforced=True)
     except Exception as error:  # noqa: BLE001 - as in decide
@@ -274,7 +273,7 @@ def _verify_token(
 
         choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
     signed, key = verify_signature(app, token, choice, house.memory)
-    return identify(app, token.header.typ, signed, key, house.clock())
+    return identify(app, signed, key, house.clock())
 
 
 def _allow(request: Request, way: Progress, identity: Identity) -> Decision:

@@ -209,6 +209,11 @@ class VerifiedIdentity(Identity):
         return self._user_id_claim
 
     @property
+    def identity(self) -> str:
+        """`app_id:user_id`, both percent-encoded."""
+        return _spelled(self._app.id, self._user_id)
+
+    @property
     def verified(self) -> bool:
         """True."""
         return True

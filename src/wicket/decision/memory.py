@@ -1,8 +1,9 @@
 """The signature memory: it remembers that these exact bytes were signed by this exact key, and never a decision.
 
-Origin, times, claims, revocation and mode are evaluated on every request. An entry is found by the app, the algorithm,
-the key's material and the SHA-256 of the whole token, so a key that is gone takes what it signed along. Reads take no
-lock; entries are immutable and never handed out.
+Origin, times, claims, revocation and mode are evaluated on every request. An entry is found by the app and the SHA-256
+of the whole token, its algorithm and `kid` among it, and proves something only for a key of the very material that
+signed it: the key is chosen anew for each request, and one that is gone takes what it signed along. Reads take no lock;
+entries are immutable and never handed out.
 """
 
 from __future__ import annotations
@@ -10,33 +11,38 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from wicket.decision.claims import Claims
-from wicket.decision.tokens import read_object
+from wicket.decision.claims import Claims, Times, read_times
+from wicket.decision.tokens import Header, read_object
+from wicket.errors import Refused
 
 _KEPT_MEMBERS: Final = 64
 
 
 class Signed:
-    """A payload whose signature was verified, and its claims, which are only read.
+    """A payload whose signature was verified by a key with this `fingerprint`, its header, and its claims.
 
-    The claims of a payload with many members are not kept: parsed, they can take twenty times its size.
+    The claims are only read. Those of a payload with many members are not kept: parsed, they can take twenty times its
+    size. `times` are its dates; None where they do not have their form, which whoever checks the claims will say.
     """
 
-    __slots__ = ("kept", "payload")
+    __slots__ = ("fingerprint", "header", "kept", "payload", "times")
 
-    def __init__(self, payload: bytes, claims: Claims) -> None:
+    def __init__(self, header: Header, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
         members = payload.count(b",") + payload.count(b"{") + payload.count(b"[")
+        self.header = header
+        self.fingerprint = fingerprint
         self.payload = payload
         self.kept = claims if members <= _KEPT_MEMBERS else None
+        self.times: Times | None
+        try:
+            self.times = read_times(claims)
+        except Refused:
+            self.times = None
 
     @property
     def claims(self) -> Claims:
         """The claims, parsed anew where they were not kept."""
         return read_object(self.payload) if self.kept is None else self.kept
-
-
-Name = tuple[str, bytes, bytes]
-"""What was signed by what: the algorithm, the fingerprint of the key's material, SHA-256 of the token."""
 
 
 class SignatureMemory:
@@ -46,7 +52,7 @@ class SignatureMemory:
         self._total = total
         self._per_app = per_app
         self._max_bytes = max_bytes
-        self._entries: dict[str, dict[Name, Signed]] = {}
+        self._entries: dict[str, dict[bytes, Signed]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -57,25 +63,26 @@ class SignatureMemory:
     def __len__(self) -> int:
         return self._count
 
-    def recall(self, app_id: str, algorithm: str, fingerprint: bytes, digest: bytes) -> Signed | None:
-        """What is remembered of the token with this SHA-256, if anything is."""
+    def recall(self, app_id: str, digest: bytes) -> Signed | None:
+        """What is remembered of the token with this SHA-256. It proves nothing but for a key of its fingerprint."""
         entries = self._entries.get(app_id)
-        return entries.get((algorithm, fingerprint, digest)) if entries is not None else None
+        return entries.get(digest) if entries is not None else None
 
-    def remember(self, app_id: str, name: Name, token: str, signed: Signed) -> None:
+    def remember(self, app_id: str, digest: bytes, token: str, signed: Signed) -> None:
         """Remember a verified signature, unless the token is too long to be worth it."""
         if len(token) > self._max_bytes:
             return
         with self._lock:
             entries = self._entries.setdefault(app_id, {})
-            if name in entries:
+            if digest in entries:
+                entries[digest] = signed  # another key signed it as well, and is the one in use
                 return
             full = self._count >= self._total
             if len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total):
                 self._forget_oldest(app_id)  # an app with more than its share makes room out of its own
             elif full:
                 self._forget_oldest(next(iter(self._entries)))
-            self._entries.setdefault(app_id, entries)[name] = signed
+            self._entries.setdefault(app_id, entries)[digest] = signed
             self._count += 1
 
     def forget(self, app_id: str) -> None:

@@ -8,18 +8,17 @@ together. It exists for its speed alone: the same steps, less what a generator a
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
-from wicket.app import App, Mode
+from wicket.app import App
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
-from wicket.decision.finding import House
 from wicket.decision.flow import Decision
+from wicket.decision.house import House, Road
 from wicket.decision.identity import VerifiedIdentity
-from wicket.decision.tokens import HEADERS
-from wicket.request import Request
-from wicket.sources import Header
+from wicket.request import Request, Spelling
 
-_ENFORCE: Final = Mode.ENFORCE
+_MOST_ROADS: Final = 4_096
+_LONGEST: Final = 512
 
 
 def straight(house: House, request: Request) -> Decision | None:
@@ -27,32 +26,31 @@ def straight(house: House, request: Request) -> Decision | None:
 
     None for any other, and for one that the flow would refuse; whatever is raised on the way means the same.
     """
-    # 1. Which app? Where several places may name one, they are held against each other by the flow.
-    place = house.naming[0] if len(house.naming) == 1 else None
-    if type(place) is not Header:  # a class of somebody's own may read otherwise
-        return None
-    name = place.glance(request)
-    if name is None or "," in name:
-        return None
-    app = house.apps.get((place.kind, name))  # type: ignore[call-overload]  # a plain pair is found like an AppRef
-    if not isinstance(app, App) or app.straight is None:
+    place = house.app_header  # where several places may name an app, they are held against each other by the flow
+    if place is None:
         return None
 
-    # 2. From where?
-    origin = request.header("origin")
-    if origin is None:
-        if app.require_origin:
+    # 1. Which app? 2. From where? What these two headers mean is found out once for all requests that bear both.
+    held, spelled = request.held, request.spelled
+    asked = (spelled, held.get(spelled[place.name]), held.get(spelled["origin"]))
+    road = known = house.roads.get(asked)
+    if road is None:
+        road = _pave(house, request, spelled)
+        if road is None:
             return None
-    elif "," in origin or not app.origin_policy.allows(origin):
-        return None
 
     # 3. and 4. Which token? Its very bytes were read before, if its signature is remembered.
-    token = app.straight.glance(request)
-    rules = app.rules
-    if token is None or len(token) > rules.max_token_bytes:
+    sent: Any = held.get(road.token_header)
+    if sent is None or len(sent) > road.longest or sent[: road.skip] != road.scheme:
         return None
-    header = HEADERS.get(token.partition(".")[0])
-    if header is None or (header.kid is None and rules.key_id_required):
+    token = sent[road.skip :]
+    app = road.app
+    digest = sha256(token if token.__class__ is bytes else token.encode()).digest()
+    signed = house.memory.recall(app.id, digest)
+    if signed is None or signed.kept is None:
+        return None
+    header, claims, rules = signed.header, signed.kept, app.rules
+    if header.kid is None and rules.key_id_required:
         return None
 
     # 5. and 6. Which key, and did it sign? Several keys are told apart by the flow.
@@ -60,17 +58,42 @@ def straight(house: House, request: Request) -> Decision | None:
     if len(keys) != 1:
         return None
     key = keys[0]
-    signed = house.memory.recall(app.id, header.algorithm, key.fingerprint, sha256(token.encode()).digest())
-    if signed is None or signed.kept is None:
+    if key.fingerprint != signed.fingerprint:
         return None
 
     # 7. and 8. Do the claims hold, now, and is it not revoked?
-    claims = signed.kept
-    check_claims(claims, header.typ, app, house.clock(), key.issuer)
+    check_claims(claims, header.typ, app, house.clock(), key.issuer, signed.times)
     user_id, claim = read_user_id(claims, rules)
     if app.revocations.any and is_revoked(claims, user_id, app):
         return None
 
     # 9. Decide.
+    if known is None:
+        _keep(house, asked, road)
     identity = VerifiedIdentity(app, user_id, claim, signed.payload, claims, key.kid)
-    return Decision(True, identity, None, (house.mode or app.mode) is _ENFORCE, app.id, None, house.straight_way(app))
+    return Decision(True, identity, None, road.enforced, app.id, None, road)
+
+
+def _pave(house: House, request: Request, spelled: Spelling) -> Road | None:
+    """The road of an app in code that this request names, from an origin that it admits; else None."""
+    place = house.app_header
+    name = request.header(place.name) if place is not None and request.size(place.name) < _LONGEST else None
+    if place is None or name is None or "," in name:
+        return None
+    app = house.apps.get((place.kind, name))  # type: ignore[call-overload]  # a plain pair is found like an AppRef
+    if not isinstance(app, App) or app.straight is None:
+        return None
+    origin = request.header("origin") if request.size("origin") < _LONGEST else ","
+    if origin is None:
+        if app.require_origin:
+            return None
+    elif "," in origin or origin != origin.strip(" \t") or not app.origin_policy.allows(origin):
+        return None
+    return Road(house, app, origin, app.straight, spelled)
+
+
+def _keep(house: House, asked: Any, road: Road) -> None:
+    """Only a request that was admitted leaves its road behind, and there is room for so many."""
+    if len(house.roads) >= _MOST_ROADS:
+        house.roads.clear()
+    house.roads[asked] = road

@@ -21,21 +21,22 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
     Raises `Refused`: `bad_signature`, or what stands in the way of knowing all keys; `malformed` for the payload,
     which is decoded and parsed only after its signature has been verified.
     """
-    algorithm = token.header.algorithm
     keys = choice.keys
     text = token.text.encode("ascii")
     digest = sha256(text).digest()
-    for key in keys:
-        known = memory.recall(app.id, algorithm, key.fingerprint, digest)
-        if known is not None:
-            return known, _owner(app, keys, key, known)
+    known = memory.recall(app.id, digest)
+    if known is not None:
+        for key in keys:
+            if key.fingerprint == known.fingerprint:
+                return known, _owner(app, keys, key, known)
+    algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
     for key in keys:
         if key.verify(algorithm, message, signature):
             payload = decode_proven(token.payload)
-            signed = Signed(payload, read_object(payload))
-            memory.remember(app.id, (algorithm, key.fingerprint, digest), token.text, signed)
+            signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
+            memory.remember(app.id, digest, token.text, signed)
             return signed, _owner(app, keys, key, signed)
     raise Refused(choice.trouble) if choice.trouble is not None else invalid_token("bad_signature")
 
@@ -49,10 +50,10 @@ def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
     return next((each for each in twins if (each.issuer or app.issuer) == issuer), key)
 
 
-def identify(app: App, typ: str | None, signed: Signed, key: Key, now: float) -> VerifiedIdentity:
+def identify(app: App, signed: Signed, key: Key, now: float) -> VerifiedIdentity:
     """The user that a signed token names, if its claims hold now and it is not revoked. Raises `Refused`."""
     claims = signed.kept if signed.kept is not None else signed.claims
-    check_claims(claims, typ, app, now, key.issuer)
+    check_claims(claims, signed.header.typ, app, now, key.issuer, signed.times)
     user_id, claim = read_user_id(claims, app.rules)
     if app.revocations.any and is_revoked(claims, user_id, app):
         raise invalid_token("revoked")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from wicket.app import App
 from wicket.decision.flow import Decision
+from wicket.decision.house import Progress
 from wicket.gate import Gate
 from wicket.request import Answer, Request
 from wicket.sources import Header
@@ -22,8 +24,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
 _ALLOW: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
-_WATCHED: Final = frozenset({f"{_ALLOW}-", "vary"})
-_WATCHED_WIRE: Final = frozenset(name.encode() for name in _WATCHED)
+_ALLOW_WIRE: Final = _ALLOW.encode()
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
 
@@ -43,18 +44,20 @@ class Additions:
 
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
-        for name, _ in headers:
-            if name[:21].lower() in _WATCHED:
-                return [*headers, *self._lacking(headers)]
+        names = " ".join(dict(headers)).lower()
+        if "vary" in names or _ALLOW in names:
+            return [*headers, *self._lacking(headers)]
         return [*headers, *self.text]
 
-    def to_wire(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def to_wire(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
-        for name, _ in headers:
-            if name[:21].lower() in _WATCHED_WIRE:
-                texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-                return [*headers, *Additions(*self._lacking(texts)).wire]
-        return [*headers, *self.wire]
+        headers = list(given)
+        names = b" ".join(dict(headers)).lower()
+        if b"vary" in names or _ALLOW_WIRE in names:
+            texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+            return [*headers, *Additions(*self._lacking(texts)).wire]
+        headers += self.wire
+        return headers
 
     def _lacking(self, headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         lower = [(name.lower(), value) for name, value in headers]
@@ -74,6 +77,15 @@ def cors_headers(request: Request, decision: Decision) -> Additions:
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
     way = decision.way
+    if way is None:
+        return _made(request, decision, None)
+    if way.additions is None:
+        way.additions = _made(request, decision, way)
+    made: Additions = way.additions
+    return made
+
+
+def _made(request: Request, decision: Decision, way: Progress | None) -> Additions:
     origin = (way.origin if way is not None else None) or request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):

@@ -49,8 +49,8 @@ from wicket import (
 from wicket.app import BrokenApp
 from wicket.cache import Cache, Times
 from wicket.decision.effects import Fetch
-from wicket.decision.finding import House
 from wicket.decision.flow import Flow, decide, log_fault, verify
+from wicket.decision.house import House
 from wicket.decision.memory import SignatureMemory
 from wicket.errors import config_error
 from wicket.sources import Holders

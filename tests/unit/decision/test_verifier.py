@@ -38,7 +38,7 @@ def fresh() -> SignatureMemory:
 def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
     read = read_token(text, 16_384)
     signed, key = verify_signature(app, read, choice_of(app, read), fresh() if memory is None else memory)
-    return identify(app, read.header.typ, signed, key, now)
+    return identify(app, signed, key, now)
 
 
 def refused(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> Refusal:

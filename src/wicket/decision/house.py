@@ -1,0 +1,105 @@
+"""What a decision is made in: the house that every request of a gate comes to, and how far one of them has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wicket.app import App, BrokenApp, Mode
+from wicket.cache import Cache
+from wicket.decision.choice import KeySets
+from wicket.decision.memory import SignatureMemory
+from wicket.errors import Refusal
+from wicket.limits import Limits
+from wicket.request import Spelling
+from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPlace, TokenIssuer, body_types
+
+Counted = tuple[str | None, str, str | None, bool]
+"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time."""
+
+    apps: Mapping[AppRef, App | BrokenApp]
+    only_app: App | BrokenApp | None
+    registry: Cache[AppRef, App | BrokenApp] | None
+    naming: tuple[NamingPlace, ...]
+    holders: Holders
+    memory: SignatureMemory
+    key_sets: KeySets
+    mode: Mode | None
+    clock: Callable[[], float]
+    limits: Limits
+    by_issuer: bool = field(init=False)
+    in_body: tuple[NamingPlace, ...] = field(init=False)
+    name_types: frozenset[str] = field(init=False)
+    patience: float = field(init=False)
+    app_header: Header | None = field(init=False)
+    roads: dict[Asked, Road] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
+        object.__setattr__(self, "patience", waiting)
+        object.__setattr__(self, "roads", {})
+        place = self.naming[0] if len(self.naming) == 1 else None  # a class of somebody's own may read otherwise
+        object.__setattr__(self, "app_header", place if type(place) is Header else None)
+        object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
+        object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
+        object.__setattr__(self, "name_types", body_types(self.naming))
+
+    def mode_of(self, app: App | BrokenApp | None) -> Mode:
+        """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
+        return self.mode or (app.mode if app is not None else Mode.ENFORCE)
+
+
+class Progress:
+    """How far a request has come, for the one place where its end is decided.
+
+    `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
+    failed, `reported` what log-only let pass of it; `outcome` is what is counted of its decision, where that is known
+    before, and `additions` are the headers that the door adds to its answer, once they have been made.
+    """
+
+    app: App | BrokenApp | None = None
+    refs: list[AppRef] | tuple[AppRef, ...] = ()
+    mode: Mode | None = None
+    reported: Refusal | None = None
+    token_sent: bool = False
+    origin: str | None = None
+    outcome: Counted | None = None
+    additions: Any = None
+
+    def __init__(self, house: House, patience: float) -> None:
+        self.house = house
+        self.patience = patience
+
+
+Asked = tuple[Spelling, Any, Any]
+"""The header that names the app and the Origin as they were sent, and in which spelling of headers."""
+
+
+class Road(Progress):
+    """How far all requests have come that name one app by the same header from the same origin, with a token.
+
+    The ordinary request finds steps 1 and 2 done here: their outcome is a matter of these two headers and of an app in
+    code, which never changes. It is made when such a request has been admitted, and nobody changes it. `token_header`
+    is where the app's token stands behind `scheme`, and `longest` how long both may be.
+    """
+
+    app: App
+
+    def __init__(self, house: House, app: App, origin: str | None, place: Bearer | Header, spelled: Spelling) -> None:
+        super().__init__(house, house.patience)
+        self.app = app
+        self.origin = origin
+        self.token_sent = True
+        self.enforced = house.mode_of(app) is Mode.ENFORCE
+        self.outcome = (app.id, "allowed", None, self.enforced)
+        name, scheme = ("authorization", "Bearer ") if isinstance(place, Bearer) else (place.name, "")
+        self.token_header = spelled[name]
+        self.scheme: str | bytes = scheme.encode() if isinstance(self.token_header, bytes) else scheme
+        self.skip = len(scheme)
+        self.longest = app.rules.max_token_bytes + len(scheme)
