@@ -7,14 +7,16 @@ import re
 from typing import Final
 
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]*")
-_LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
+_ALL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_LAST: Final = (_ALL | {""}, frozenset[str](), frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
+"""By the length modulo 4: which characters may stand last. Others would leave stray bits, or spell no whole byte."""
+
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def is_canonical(text: str) -> bool:
     """Whether `text`, of the right characters, has a length that spells bytes and no stray bits at its end."""
-    rest = len(text) % 4
-    return rest == 0 or (rest != 1 and text[-1] in _LAST[rest])
+    return text[-1:] in _LAST[len(text) % 4]
 
 
 def decode(text: str) -> bytes:
@@ -26,7 +28,7 @@ def decode(text: str) -> bytes:
 
 def decode_proven(text: str) -> bytes:
     """The bytes that `text` spells, which is known to be a canonical spelling."""
-    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==="[: -len(text) % 4])
+    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==")  # what is too much is not read
 
 
 def encode(value: bytes) -> str:

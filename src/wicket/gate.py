@@ -34,7 +34,7 @@ from wicket.limits import Limits
 from wicket.pool import Pool
 from wicket.request import Request
 from wicket.roster import Registry, check_registry, check_secrets, checked_apps, index_apps, loader_of, places_of, union
-from wicket.sources import AppRef, Bearer, Holders, NamingPlace, TokenIssuer, TokenPlace
+from wicket.sources import AppRef, Bearer, Holders, NamingPlace, TokenIssuer, TokenPlace, new_ref
 
 _log: Final = logging.getLogger("wicket")
 
@@ -174,13 +174,16 @@ class Gate:
         Knows no mode and no anonymity: the decision is allowed only with a verified identity. An `origin` that is
         given is checked, whether one is required or not.
         """
-        ref = app if isinstance(app, AppRef) else AppRef("id", app)
+        ref = app if isinstance(app, AppRef) else new_ref(AppRef, ("id", app))
         found = verify_at_once(self._house, token, ref, origin)
-        return self._report(run(verify(self._house, token, ref, origin)) if found is None else found)
+        if found is None:
+            found = run(verify(self._house, token, ref, origin))
+        self._reporter.decided(found)
+        return found
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """As `verify`, without blocking the event loop."""
-        ref = app if isinstance(app, AppRef) else AppRef("id", app)
+        ref = app if isinstance(app, AppRef) else new_ref(AppRef, ("id", app))
         found = verify_at_once(self._house, token, ref, origin)
         return self._report(await arun(verify(self._house, token, ref, origin)) if found is None else found)
 

@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jwt.algorithms import get_default_algorithms
-
 from wicket import base64url
 from wicket.app import App
 from wicket.errors import ConfigError, Problem, config_error
 from wicket.keys import Secret
+from wicket.keys.algorithms import sign
 
 LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 
@@ -69,8 +68,7 @@ def mint(
     if credential.id is not None:
         header["kid"] = credential.id
     signed = f"{_segment(header)}.{_segment(payload)}"
-    signature = get_default_algorithms()[algorithm].sign(signed.encode("ascii"), credential.keys[0].material)
-    return f"{signed}.{base64url.encode(signature)}"
+    return f"{signed}.{base64url.encode(sign(algorithm, credential.keys[0], signed.encode('ascii')))}"
 
 
 def _segment(value: Mapping[str, Any]) -> str:

@@ -36,6 +36,10 @@ class AppRef(NamedTuple):
     value: str
 
 
+new_ref: Final = tuple.__new__
+"""Makes an `AppRef` of a pair: every request makes one, and the constructor of a named tuple costs twice as much."""
+
+
 @runtime_checkable
 class NamingPlace(Protocol):
     """A place where a request may name its app."""

@@ -21,7 +21,16 @@ SECRETS = re.compile(r"secret|signature|digest|hmac|\bmac\b|password|fingerprint
 """Words in the name of what may be a secret, or proves something. Where keys are read, `value` is a secret too."""
 IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 
+_SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed what is remembered; nothing of the token's"
+
 REVIEWED = {
+    ("decision/verifier.py", "key.fingerprint == known.fingerprint"): _SHA_256_OF_A_KEY,
+    ("decision/straight.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/memory.py",
+        "digest not in entries",
+    ): "SHA-256 of a token whose signature was verified; nobody can approach one",
+    ("keys/credentials.py", "mark in value"): "configuration; the words that open a public key's text",
     (
         "decision/verifier.py",
         "each.fingerprint == key.fingerprint",

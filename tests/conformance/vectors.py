@@ -90,7 +90,7 @@ def stage_of_refusal(app: App, text: str) -> Stage:
         return "reading"
     verified = any(key.verify(token.header.algorithm, token.signed, signature) for key in choice.keys)
     try:
-        verify_signature(app, token, choice, SignatureMemory(total=1, per_app=1, max_bytes=0))
+        verify_signature(app, token, choice.keys, SignatureMemory(total=1, per_app=1, max_bytes=0))
     except Refused as refused:
         if refused.refusal.reason != ("malformed" if verified else "bad_signature"):
             raise

@@ -190,7 +190,7 @@ def test_nothing_leaks_from_what_stands_between_a_request_and_its_decision() -> 
     held = app()
     token = read_token(TOKENS["good"], 10_000)
     choice = choice_of(held, token)
-    signed_ = verify_signature(held, token, choice, SignatureMemory(total=9, per_app=9, max_bytes=9999))
+    signed_ = verify_signature(held, token, choice.keys, SignatureMemory(total=9, per_app=9, max_bytes=9999))
     for each in (token, token.header, choice, *signed_):
         assert_nothing_of_it(repr(each), f"the repr of a {type(each).__name__}")
 

@@ -53,7 +53,7 @@ class Patience:
         return Patience(max(0.0, self.first - seconds), max(0.0, self.stale - seconds))
 
 
-def local_keys(app: App, header: Header) -> Choice:
+def local_keys(app: App, header: Header) -> tuple[Key, ...]:
     """The keys of an app without remote sets that may have signed a token with this header. Raises `Refused`."""
     if not app.keyring.keys:
         raise Refused(Refusal("config_missing"))
@@ -61,7 +61,7 @@ def local_keys(app: App, header: Header) -> Choice:
         raise invalid_token("key_not_found", _NO_KID)
     keys = app.keyring.select(header.algorithm, header.kid)
     if keys:
-        return Choice(keys)
+        return keys
     raise invalid_token("key_not_found" if header.algorithm in app.keyring.algorithms else "algorithm_not_allowed")
 
 
@@ -73,7 +73,7 @@ def choose_keys(
     `signed_by` tells whether one of some keys did sign it.
     """
     if not app.sources:
-        return local_keys(app, header)
+        return Choice(local_keys(app, header))
     if app.rules.key_id_required and header.kid is None:
         raise invalid_token("key_not_found", _NO_KID)
     keys = list(app.keyring.select(header.algorithm, header.kid))

@@ -7,7 +7,6 @@ read only where nothing else names the app or carries the token.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.decision.claims import bad_user_id
@@ -17,10 +16,7 @@ from wicket.decision.tokens import decode, read_object, read_token
 from wicket.document import read_document
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.request import Request
-from wicket.sources import AppRef, Holders, NamingPlace, TokenPlace, shaped
-
-_new_ref: Final = tuple.__new__  # every request makes one, and the constructor of a named tuple costs twice as much
-
+from wicket.sources import AppRef, Holders, NamingPlace, TokenPlace, new_ref, shaped
 
 # --- the app
 
@@ -66,7 +62,7 @@ def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
     for place in naming:
         value = place.read(request)
         if value is not None:
-            ref = _new_ref(AppRef, (place.kind, value))
+            ref = new_ref(AppRef, (place.kind, value))
             if not refs or ref not in refs:
                 refs.append(ref)
     return refs

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wicket.app import App, Mode
-from wicket.decision.choice import Choice, Patience, choose_keys, local_keys
+from wicket.decision.choice import Patience, choose_keys, local_keys
 from wicket.decision.effects import Effect
 from wicket.decision.finding import (
     app_at_hand,
@@ -29,7 +29,7 @@ from wicket.decision.finding import (
 from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.house import House, Progress
 from wicket.decision.identity import Identity, VerifiedIdentity
-from wicket.decision.tokens import malformed, read_token
+from wicket.decision.tokens import look_at, malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
 from wicket.errors import Refusal, Refused, WicketError, invalid_request
 from wicket.keys.algorithms import Key
@@ -169,7 +169,7 @@ def admit(house: House, request: Request) -> Flow:
 
 def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
     """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = _alone(house, token, ref)
+    way = Progress(house, house.limits.load_timeout, (ref,), token_sent=bool(token))
     try:
         app = yield from find_app(house, way.refs, way)
         text = _text_of(app, token, origin)
@@ -187,10 +187,11 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
     app = house.apps.get(ref)
     if not isinstance(app, App) or app.sources:
         return None
-    way = _alone(house, token, ref)
-    way.app = app
+    way = Progress(house, house.limits.load_timeout, (ref,), app, token_sent=bool(token))
     try:
-        read = read_token(_text_of(app, token, origin), app.rules.max_token_bytes)
+        read = look_at(_text_of(app, token, origin), app.rules.max_token_bytes)
+        if isinstance(read, Refusal):
+            return _without_proof(way, read, enforced=True)
         signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
         identity = identify(app, signed, key, house.clock())
     except Refused as refused:
@@ -199,13 +200,6 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
         log_fault("the verification of a token failed", error)
         return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)
     return Decision(True, identity, None, True, app.id, None, way)
-
-
-def _alone(house: House, token: str | None, ref: AppRef) -> Progress:
-    way = Progress(house, house.limits.load_timeout)
-    way.refs = (ref,)
-    way.token_sent = bool(token)
-    return way
 
 
 def _text_of(app: App, token: object, origin: str | None) -> str:
@@ -259,20 +253,21 @@ def _verify_token(
 ) -> Generator[Effect, None, VerifiedIdentity]:
     token = read_token(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
-        choice = local_keys(app, token.header)
+        keys, trouble = local_keys(app, token.header), None
     else:
         first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
         patience = Patience(first, min(first, house.limits.stale_timeout))
 
         def signed_by(keys: tuple[Key, ...]) -> bool:
             try:
-                verify_signature(app, token, Choice(keys), house.memory)
+                verify_signature(app, token, keys, house.memory)
             except Refused:
                 return False
             return True
 
         choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
-    signed, key = verify_signature(app, token, choice, house.memory)
+        keys, trouble = choice.keys, choice.trouble
+    signed, key = verify_signature(app, token, keys, house.memory, trouble)
     return identify(app, signed, key, house.clock())
 
 

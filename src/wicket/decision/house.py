@@ -63,18 +63,26 @@ class Progress:
     before, and `additions` are the headers that the door adds to its answer, once they have been made.
     """
 
-    app: App | BrokenApp | None = None
-    refs: list[AppRef] | tuple[AppRef, ...] = ()
     mode: Mode | None = None
     reported: Refusal | None = None
-    token_sent: bool = False
     origin: str | None = None
     outcome: Counted | None = None
     additions: Any = None
 
-    def __init__(self, house: House, patience: float) -> None:
+    def __init__(
+        self,
+        house: House,
+        patience: float,
+        refs: list[AppRef] | tuple[AppRef, ...] = (),
+        app: App | BrokenApp | None = None,
+        *,
+        token_sent: bool = False,
+    ) -> None:
         self.house = house
         self.patience = patience
+        self.refs = refs
+        self.app = app
+        self.token_sent = token_sent
 
 
 Asked = tuple[Spelling, Any, Any]
@@ -92,10 +100,8 @@ class Road(Progress):
     app: App
 
     def __init__(self, house: House, app: App, origin: str | None, place: Bearer | Header, spelled: Spelling) -> None:
-        super().__init__(house, house.patience)
-        self.app = app
+        super().__init__(house, house.patience, app=app, token_sent=True)
         self.origin = origin
-        self.token_sent = True
         self.enforced = house.mode_of(app) is Mode.ENFORCE
         self.outcome = (app.id, "allowed", None, self.enforced)
         name, scheme = ("authorization", "Bearer ") if isinstance(place, Bearer) else (place.name, "")

@@ -73,22 +73,26 @@ class SignatureMemory:
         if len(token) > self._max_bytes:
             return
         with self._lock:
-            entries = self._entries.setdefault(app_id, {})
-            if digest in entries:
-                entries[digest] = signed  # another key signed it as well, and is the one in use
-                return
-            full = self._count >= self._total
-            if len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total):
-                self._forget_oldest(app_id)  # an app with more than its share makes room out of its own
-            elif full:
-                self._forget_oldest(next(iter(self._entries)))
-            self._entries.setdefault(app_id, entries)[digest] = signed
-            self._count += 1
+            entries = self._entries.get(app_id)
+            if entries is None:
+                entries = self._entries[app_id] = {}
+            if digest not in entries:
+                if self._count >= self._total or len(entries) >= self._per_app:
+                    self._make_room(app_id, entries)
+                self._count += 1
+            entries[digest] = signed  # where it was known, another key has signed it as well, and is the one in use
 
     def forget(self, app_id: str) -> None:
         """Forget all that one app's keys signed."""
         with self._lock:
             self._count -= len(self._entries.pop(app_id, {}))
+
+    def _make_room(self, app_id: str, entries: dict[bytes, Signed]) -> None:
+        """For one more: out of the app's own if it has more than its share, else of the app whose turn it is."""
+        full = self._count >= self._total
+        own = len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total)
+        self._forget_oldest(app_id if own else next(iter(self._entries)))
+        self._entries.setdefault(app_id, entries)
 
     def _forget_oldest(self, app_id: str) -> None:
         """Drop an app's oldest entry, and put the app behind all others, so that they give way in turn."""

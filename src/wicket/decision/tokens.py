@@ -55,6 +55,7 @@ HEADERS: Final[dict[str, Header]] = {}
 
 
 _MALFORMED: Final = Refusal("invalid_token", "malformed")
+_TOO_LARGE: Final = Refusal("invalid_token", "too_large")
 
 
 def malformed(detail: str = "") -> Refused:
@@ -64,22 +65,27 @@ def malformed(detail: str = "") -> Refused:
 
 def read_token(text: str, max_bytes: int) -> UnverifiedToken:
     """Read `text` as a compact JWS of at most `max_bytes` characters. Raises `Refused`: `too_large` or `malformed`."""
+    read = look_at(text, max_bytes)
+    if isinstance(read, Refusal):
+        raise Refused(read)
+    return read
+
+
+def look_at(text: str, max_bytes: int) -> UnverifiedToken | Refusal:
+    """As `read_token`, with the usual refusals as values, for garbage is cheap to send. Raises `Refused` for others."""
     if len(text) > max_bytes:
-        raise invalid_token("too_large")
+        return _TOO_LARGE
     match = _COMPACT.fullmatch(text)
     if match is None:
-        raise malformed()
+        return _MALFORMED
     segment, payload, signature = match.groups()
-    if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
-        raise malformed()
-    header = HEADERS.get(segment) or _read_and_keep(segment)
-    return UnverifiedToken(text, header, payload, signature)
+    if segment in _BAD_HEADERS or not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
+        return _MALFORMED
+    return UnverifiedToken(text, HEADERS.get(segment) or _read_and_keep(segment), payload, signature)
 
 
 def _read_and_keep(segment: str) -> Header:
     """What is kept is text that anybody may send, and is bounded."""
-    if segment in _BAD_HEADERS:
-        raise malformed()
     try:
         header = read_header(segment)
     except Refused as refused:
@@ -139,7 +145,10 @@ def _parsed(raw: bytes) -> Any:
         text = raw.decode("utf-8")
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(text)
-        value = (_DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER).decode(text)
+        decoder = _DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER
+        value, end = decoder.raw_decode(text) if text[:1] == "{" else (_BROKEN, 0)
+        if end != len(text):  # blanks around it, or no object
+            value = decoder.decode(text)
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):

@@ -6,29 +6,29 @@ from hashlib import sha256
 
 from wicket.app import App
 from wicket.base64url import decode_proven
-from wicket.decision.choice import Choice
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
 from wicket.decision.tokens import UnverifiedToken, read_object
-from wicket.errors import Refused, invalid_token
+from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key
 
 
-def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: SignatureMemory) -> tuple[Signed, Key]:
-    """The payload and the key that is shown to have signed it.
+def verify_signature(
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureMemory, trouble: Refusal | None = None
+) -> tuple[Signed, Key]:
+    """The payload and the one of `keys` that is shown to have signed it.
 
-    Raises `Refused`: `bad_signature`, or what stands in the way of knowing all keys; `malformed` for the payload,
-    which is decoded and parsed only after its signature has been verified.
+    Raises `Refused`: `bad_signature`, or the `trouble` that stands in the way of knowing all keys; `malformed` for the
+    payload, which is decoded and parsed only after its signature has been verified.
     """
-    keys = choice.keys
     text = token.text.encode("ascii")
     digest = sha256(text).digest()
     known = memory.recall(app.id, digest)
     if known is not None:
         for key in keys:
             if key.fingerprint == known.fingerprint:
-                return known, _owner(app, keys, key, known)
+                return known, key if len(keys) == 1 else _owner(app, keys, key, known)
     algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
@@ -37,14 +37,12 @@ def verify_signature(app: App, token: UnverifiedToken, choice: Choice, memory: S
             payload = decode_proven(token.payload)
             signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
             memory.remember(app.id, digest, token.text, signed)
-            return signed, _owner(app, keys, key, signed)
-    raise Refused(choice.trouble) if choice.trouble is not None else invalid_token("bad_signature")
+            return signed, key if len(keys) == 1 else _owner(app, keys, key, signed)
+    raise Refused(trouble) if trouble is not None else invalid_token("bad_signature")
 
 
 def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
     """Of keys with one material that several issuers publish, the one whose issuer the token names."""
-    if len(keys) == 1:
-        return key
     issuer = signed.claims.get("iss")
     twins = [each for each in keys if each.fingerprint == key.fingerprint]
     return next((each for each in twins if (each.issuer or app.issuer) == issuer), key)

@@ -1,8 +1,7 @@
 """Which algorithms there are, which key may serve which of them, and the verification by one prepared key.
 
 An algorithm is an exact, case-sensitive name (RFC 8725 section 3.1). `none` and everything else that is not in the
-table does not exist here. The cryptography is OpenSSL's, by way of the standard library and `cryptography`, and of
-PyJWT's algorithm objects where those cost nothing more.
+table does not exist here. The cryptography is OpenSSL's, by way of the standard library and of `cryptography`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 
 AsymmetricKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
@@ -28,13 +26,31 @@ class _Verifier(Protocol):
 
 
 class _HMAC:
-    """HMAC in one call. PyJWT makes an object for each; the comparison is in constant time here as there."""
+    """HMAC in one call (RFC 7518 section 3.2), compared in constant time."""
 
     def __init__(self, digest: str) -> None:
         self._digest = digest
 
     def verify(self, message: bytes, key: bytes, signature: bytes, /) -> bool:
         return hmac.compare_digest(hmac.digest(key, message, self._digest), signature)
+
+    def sign(self, message: bytes, key: bytes) -> bytes:
+        return hmac.digest(key, message, self._digest)
+
+
+class _RSA:
+    """RSASSA-PKCS1-v1_5 (RFC 7518 section 3.3), or RSASSA-PSS with a salt as long as the digest (section 3.5)."""
+
+    def __init__(self, digest: hashes.HashAlgorithm, *, pss: bool = False) -> None:
+        self._digest = digest
+        self._padding = padding.PSS(padding.MGF1(digest), digest.digest_size) if pss else padding.PKCS1v15()
+
+    def verify(self, message: bytes, key: rsa.RSAPublicKey, signature: bytes, /) -> bool:
+        try:
+            key.verify(signature, message, self._padding, self._digest)
+        except InvalidSignature:
+            return False
+        return True
 
 
 class _ECDSA:
@@ -56,24 +72,34 @@ class _ECDSA:
         return True
 
 
-_OKP: Final = OKPAlgorithm()
+class _EdDSA:
+    """EdDSA, by whichever curve the key has (RFC 8037 section 3.1)."""
+
+    def verify(self, message: bytes, key: ed25519.Ed25519PublicKey | ed448.Ed448PublicKey, signature: bytes, /) -> bool:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+_HMACS: Final = {"HS256": _HMAC("sha256"), "HS384": _HMAC("sha384"), "HS512": _HMAC("sha512")}
+_EDDSA: Final = _EdDSA()
 _TABLE: Final[dict[str, _Verifier]] = {
-    "HS256": _HMAC("sha256"),
-    "HS384": _HMAC("sha384"),
-    "HS512": _HMAC("sha512"),
-    "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
-    "RS384": RSAAlgorithm(RSAAlgorithm.SHA384),
-    "RS512": RSAAlgorithm(RSAAlgorithm.SHA512),
-    "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
-    "PS384": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA384),
-    "PS512": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA512),
+    **_HMACS,
+    "RS256": _RSA(hashes.SHA256()),
+    "RS384": _RSA(hashes.SHA384()),
+    "RS512": _RSA(hashes.SHA512()),
+    "PS256": _RSA(hashes.SHA256(), pss=True),
+    "PS384": _RSA(hashes.SHA384(), pss=True),
+    "PS512": _RSA(hashes.SHA512(), pss=True),
     "ES256": _ECDSA(hashes.SHA256(), 32),
     "ES384": _ECDSA(hashes.SHA384(), 48),
     "ES512": _ECDSA(hashes.SHA512(), 66),
     "ES256K": _ECDSA(hashes.SHA256(), 32),
-    "EdDSA": _OKP,
-    "Ed25519": _OKP,
-    "Ed448": _OKP,
+    "EdDSA": _EDDSA,
+    "Ed25519": _EDDSA,
+    "Ed448": _EDDSA,
 }
 
 HASH_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -83,7 +109,7 @@ _BLOCK: Final = {"HS256": (hashlib.sha256, 64), "HS384": (hashlib.sha384, 128), 
 
 ASYMMETRIC: Final = frozenset(_TABLE) - HASH_BYTES.keys()
 
-_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_FOR_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}
 
 
@@ -107,6 +133,11 @@ class Key:
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `message`. The caller has chosen an algorithm that the key allows."""
         return _TABLE[algorithm].verify(message, self.material, signature)
+
+
+def sign(algorithm: str, key: Key, message: bytes) -> bytes:
+    """The HMAC of `message` by a shared secret, for what mints tokens."""
+    return _HMACS[algorithm].sign(message, key.material)
 
 
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
@@ -140,7 +171,7 @@ def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey,
 def fits(material: AsymmetricKey) -> tuple[str, ...]:
     """The algorithms that a public key can serve by its type and curve; raises `Unusable` for other curves."""
     if isinstance(material, rsa.RSAPublicKey):
-        return _RSA
+        return _FOR_RSA
     if isinstance(material, ed25519.Ed25519PublicKey):
         return ("EdDSA", "Ed25519")
     if isinstance(material, ed448.Ed448PublicKey):

@@ -16,8 +16,6 @@ from typing import Any, Final, Literal, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidKeyError
 
 from wicket import base64url
 from wicket.errors import Problems, config_error
@@ -28,6 +26,10 @@ Encoding = Literal["bytes", "text", "hex", "base64"]
 
 _log = logging.getLogger("wicket")
 
+_KEY_MARKS: Final = (
+    *(b"-----BEGIN ", b"---- BEGIN "),  # PEM (RFC 7468), and the public keys of SSH (RFC 4716)
+    *(b"ssh-rsa", b"ssh-dss", b"ssh-ed25519", b"ssh-ed448", b"ecdsa-sha2-nistp", b"sk-ssh-", b"sk-ecdsa-"),  # OpenSSH
+)
 _EXAMPLES: Final = frozenset(
     {
         b"secret",
@@ -265,11 +267,10 @@ def _spellings(value: bytes) -> Iterator[bytes]:
 def _is_public_key(value: bytes) -> bool:
     if value[:1] in (b"{", b"[") and b'"kty"' in value:
         return True  # a JWK, or a set of them
+    if any(mark in value for mark in _KEY_MARKS):
+        return True
     try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(value)
         load_der_public_key(value)
-    except InvalidKeyError:
-        return True  # a text that PyJWT knows as a key's
     except (ValueError, UnsupportedAlgorithm):
         return False
     return True

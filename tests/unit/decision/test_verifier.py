@@ -37,7 +37,8 @@ def fresh() -> SignatureMemory:
 
 def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
     read = read_token(text, 16_384)
-    signed, key = verify_signature(app, read, choice_of(app, read), fresh() if memory is None else memory)
+    choice = choice_of(app, read)
+    signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory, choice.trouble)
     return identify(app, signed, key, now)
 
 
