@@ -86,16 +86,6 @@ class Outcome:
     count: int
 
 
-def _outcome_of(decision: Decision) -> tuple[Counted, int]:
-    """What is counted of a decision, and the level at which it is logged."""
-    refusal = decision.refusal
-    if refusal is None:
-        code = "allowed" if decision.identity.verified else "anonymous"
-        return (decision.app_id, code, None, decision.enforced), logging.DEBUG
-    level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
-    return (decision.app_id, refusal.code, refusal.reason, decision.enforced), level
-
-
 class Reporter:
     """Tells the hook, the log and the counters about each decision of one gate."""
 
@@ -114,18 +104,21 @@ class Reporter:
 
     def decided(self, decision: Decision) -> None:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
-        way = decision.way
+        way, refusal = decision.way, decision.refusal
         key = way.outcome if way is not None else None
         level = logging.DEBUG
-        if key is None:
-            key, level = _outcome_of(decision)
+        if refusal is not None:
+            level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
+            key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
+        elif key is None:
+            key = (decision.app_id, "allowed" if decision.identity.verified else "anonymous", None, decision.enforced)
         pending = self._pending
         pending.append(key)
         if len(pending) >= _FOLD_AT:
             self._fold()
         if self._on_event is None and not _log.isEnabledFor(level):  # as nearly always: nobody listens
             return
-        refusal, verified = decision.refusal, decision.identity.verified
+        verified = decision.identity.verified
         code = None if refusal is None else refusal.code
         event = Decided(
             self._gate,

@@ -189,9 +189,10 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
         return None
     way = Progress(house, house.limits.load_timeout, (ref,), app, token_sent=bool(token))
     try:
-        read = look_at(_text_of(app, token, origin), app.rules.max_token_bytes)
+        text = token if origin is None and isinstance(token, str) and token else _text_of(app, token, origin)
+        read = look_at(text, app.rules.max_token_bytes)
         if isinstance(read, Refusal):
-            return _without_proof(way, read, enforced=True)
+            return Decision(False, Identity(app.id, app), read, True, app.id, None, way)
         signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
         identity = identify(app, signed, key, house.clock())
     except Refused as refused:

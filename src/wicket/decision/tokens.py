@@ -14,8 +14,8 @@ from typing import Any, Final, NoReturn
 from wicket import base64url
 from wicket.errors import Refusal, Refused, invalid_token
 
-_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 # Possessive, and an unfinished string ends where it ends: no character is looked at twice.
+_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]*+)")
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 308
@@ -132,11 +132,11 @@ def read_object(raw: bytes) -> dict[str, Any]:
     numbers beyond the finite doubles, lone surrogates, and a depth of more than 32.
     """
     value = _parsed(raw)
+    if isinstance(value, dict):
+        return value
     if value is _BROKEN:
         raise malformed()  # outside of the handler: what was caught there may hold the text, and would go along
-    if not isinstance(value, dict):
-        raise malformed("The token's parts are not JSON objects.")
-    return value
+    raise malformed("The token's parts are not JSON objects.")
 
 
 def _parsed(raw: bytes) -> Any:
@@ -145,10 +145,15 @@ def _parsed(raw: bytes) -> Any:
         text = raw.decode("utf-8")
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(text)
-        decoder = _DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER
-        value, end = decoder.raw_decode(text) if text[:1] == "{" else (_BROKEN, 0)
-        if end != len(text):  # blanks around it, or no object
-            value = decoder.decode(text)
+        if len(text) <= _MAX_DIGITS:
+            colons = text.count(":")
+            if colons == text.count(",") + 1 and text[:1] == "{" and "\\" not in text:
+                # As nearly always: an object that holds no other. Each member has a colon of its own: where there are
+                # no more colons than members, none stood there twice.
+                value, end = _FLAT_DECODER.raw_decode(text)
+                if end == len(text) and len(value) == colons:
+                    return value
+        value = (_DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER).decode(text)
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
@@ -197,3 +202,5 @@ _DECODER: Final = json.JSONDecoder(
 )
 _SHORT_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_fraction, parse_constant=_constant)
 """For a text that is too short to hold a number with too many digits."""
+_FLAT_DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant)
+"""As that, for objects whose members are counted otherwise."""

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.unit.support import claims, refusal_of, segment, token
 from wicket import Refused, base64url
@@ -178,6 +180,52 @@ def test_blanks_between_are_json() -> None:
 )
 def test_what_is_not_plain_json_is_malformed(raw: bytes) -> None:
     assert refusal_of(lambda: read_object(raw)).reason == "malformed"
+
+
+NAMES = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"a:"', '"a,b"', '""', '"\\""', '"{"'])
+VALUES = st.recursive(
+    st.sampled_from(["1", '"x"', '":"', '","', "true", "null", "1.5", "NaN", "1e999", '"\\ud800"', "", "{}", "[]"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda held: f"[{','.join(held)}]"),
+        st.lists(st.builds("{}:{}".format, NAMES, inner), max_size=3).map(lambda held: f"{{{','.join(held)}}}"),
+    ),
+    max_leaves=5,
+)
+OBJECTS = st.lists(st.builds("{}{}:{}".format, NAMES, st.sampled_from(["", " ", "\n"]), VALUES), max_size=4).map(
+    ",".join
+)
+
+
+def as_the_standard_library_reads(text: str) -> dict[str, Any] | None:
+    """A second reader: the pairs of every object are looked at, one by one."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise ValueError("twice")
+        return dict(pairs)
+
+    def never(name: str) -> Any:
+        raise ValueError(name)
+
+    with contextlib.suppress(ValueError):
+        value = json.loads(text, object_pairs_hook=once, parse_constant=never)
+        spelled = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        spelled.encode()
+        return value if isinstance(value, dict) else None
+    return None
+
+
+@given(st.builds("{}{{{}}}{}".format, st.sampled_from(["", " "]), OBJECTS, st.sampled_from(["", "\t", "}"])))
+@example('{"a":1,"a" :2}')
+@example('{"a":":","b":1,"b":2}')
+@example('{"a":"x,y","a":1}')
+def test_an_object_is_read_as_a_second_reader_reads_it(text: str) -> None:
+    try:
+        found: dict[str, Any] | None = read_object(text.encode())
+    except Refused as refused:
+        assert refused.refusal.reason == "malformed"
+        found = None
+    assert found == as_the_standard_library_reads(text)
 
 
 def test_a_pair_of_surrogates_is_a_character() -> None:
