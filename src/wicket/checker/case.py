@@ -153,7 +153,18 @@ class _Given:
 def _decide(house: House, app: App, token: str | None, sent: Mapping[str, Any] | None, origin: str | None) -> Decision:
     places: tuple[TokenPlace, ...] = app.tokens if token is None else (_Given(token),)
     only = replace(app, tokens=places, anonymous=False, require_origin=app.require_origin and origin is not None)
-    alone = replace(house, apps={}, only_app=only, registry=None, naming=(), mode=Mode.ENFORCE)
+    alone = House(
+        apps={},
+        only_app=only,
+        registry=None,
+        naming=(),
+        holders=house.holders,
+        memory=house.memory,
+        key_sets=house.key_sets,
+        mode=Mode.ENFORCE,
+        clock=house.clock,
+        limits=house.limits,
+    )
     request = _request_of(app, sent, origin)
     if token is not None and (app.holders.in_body or any(isinstance(place, BodyField) for place in app.naming)):
         request.document = read_document(body_of(sent))  # the gate would have read it, for the token or the app's name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from wicket.app import App, BrokenApp, Mode
@@ -19,36 +18,43 @@ Counted = tuple[str | None, str, str | None, bool]
 """What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`."""
 
 
-@dataclass(frozen=True, slots=True)
 class House:
-    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time."""
+    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time.
 
-    apps: Mapping[AppRef, App | BrokenApp]
-    only_app: App | BrokenApp | None
-    registry: Cache[AppRef, App | BrokenApp] | None
-    naming: tuple[NamingPlace, ...]
-    holders: Holders
-    memory: SignatureMemory
-    key_sets: KeySets
-    mode: Mode | None
-    clock: Callable[[], float]
-    limits: Limits
-    by_issuer: bool = field(init=False)
-    in_body: tuple[NamingPlace, ...] = field(init=False)
-    name_types: frozenset[str] = field(init=False)
-    patience: float = field(init=False)
-    app_header: Header | None = field(init=False)
-    roads: dict[Asked, Road] = field(init=False, repr=False)
+    Nobody changes it, but for the roads that requests leave behind.
+    """
 
-    def __post_init__(self) -> None:
-        waiting = self.limits.log_only_timeout if self.mode is Mode.LOG_ONLY else self.limits.load_timeout
-        object.__setattr__(self, "patience", waiting)
-        object.__setattr__(self, "roads", {})
-        place = self.naming[0] if len(self.naming) == 1 else None  # a class of somebody's own may read otherwise
-        object.__setattr__(self, "app_header", place if type(place) is Header else None)
-        object.__setattr__(self, "by_issuer", any(isinstance(place, TokenIssuer) for place in self.naming))
-        object.__setattr__(self, "in_body", tuple(place for place in self.naming if isinstance(place, BodyField)))
-        object.__setattr__(self, "name_types", body_types(self.naming))
+    def __init__(
+        self,
+        *,
+        apps: Mapping[AppRef, App | BrokenApp],
+        only_app: App | BrokenApp | None,
+        registry: Cache[AppRef, App | BrokenApp] | None,
+        naming: tuple[NamingPlace, ...],
+        holders: Holders,
+        memory: SignatureMemory,
+        key_sets: KeySets,
+        mode: Mode | None,
+        clock: Callable[[], float],
+        limits: Limits,
+    ) -> None:
+        self.apps = apps
+        self.only_app = only_app
+        self.registry = registry
+        self.naming = naming
+        self.holders = holders
+        self.memory = memory
+        self.key_sets = key_sets
+        self.mode = mode
+        self.clock = clock
+        self.limits = limits
+        self.patience = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
+        self.by_issuer = any(isinstance(place, TokenIssuer) for place in naming)
+        self.in_body = tuple(place for place in naming if isinstance(place, BodyField))
+        self.name_types = body_types(naming)
+        place = naming[0] if len(naming) == 1 else None
+        self.app_header = place if type(place) is Header else None  # a class of somebody's own may read otherwise
+        self.roads: dict[Asked, Road] = {}
 
     def mode_of(self, app: App | BrokenApp | None) -> Mode:
         """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
