@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +127,12 @@ def test_within_the_decision_imports_go_downwards_too(name: str) -> None:
         module.split(".")[2] for module in ours(Path(f"decision/{name}.py")) if module.startswith("wicket.decision.")
     }
     assert {each for each in siblings if DECISION[each] > DECISION[name]} == set()
+
+
+def test_wicket_imports_nothing_that_waits_and_no_second_reader_of_tokens() -> None:
+    told = "import sys, wicket; print(sorted({'asyncio', 'httpcore', 'jwt'} & sys.modules.keys()))"
+    ran = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_every_part_of_the_decision_has_its_place_in_that_order() -> None:
