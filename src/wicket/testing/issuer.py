@@ -1,4 +1,4 @@
-"""A local issuer for tests: HTTPS with its own authority, keys that rotate, and faults on demand. Needs `trustme` and `pyjwt`."""
+"""A local issuer for tests: HTTPS with its own authority, rotating keys, faults on demand. Needs `trustme`, `pyjwt`."""
 
 from __future__ import annotations
 
