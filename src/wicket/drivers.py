@@ -25,6 +25,7 @@ def run(flow: Generator[Effect, None, R]) -> R:
                     done, seconds = _begin(effect)
                     if seconds:
                         concurrent.futures.wait([done], seconds)
+                    effect.arrived = done.done()
             except WicketError as error:
                 effect = flow.throw(error)
             else:
@@ -45,6 +46,7 @@ async def arun(flow: Generator[Effect, None, R]) -> R:
                     done, seconds = _begin(effect)
                     if seconds:
                         await _wait(done, seconds)
+                    effect.arrived = done.done()
             except WicketError as error:
                 effect = flow.throw(error)
             else:

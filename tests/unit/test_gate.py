@@ -58,6 +58,7 @@ from wicket import (
     TokenIssuer,
 )
 from wicket.app import BrokenApp
+from wicket.cache import Cache
 from wicket.errors import config_error
 from wicket.jwks.outcome import Fetched
 from wicket.keys.urls import KeySetUrl
@@ -250,6 +251,45 @@ def test_a_slow_registry_is_waited_for_only_so_long(ask: Ask) -> None:
     with over(slow, limits=QUICK) as gate:
         assert code(ask(gate, asks(token()))) == "apps_unavailable"
         go.set()
+
+
+class Purging:
+    """Purges an app just before what was loaded of it is read, for the first so many times; it takes `seconds` each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int, seconds: float = 0) -> None:
+        self.now, self.left = 0.0, times
+        self.gate: Gate
+        read = Cache.read
+
+        def purging(cache: Cache[Any, Any], key: Any) -> Any:
+            slot = read(cache, key)
+            if slot is None or self.left == 0:
+                return slot
+            self.left -= 1
+            self.now += seconds
+            self.gate.refresh("acme", purge=True)
+            return read(cache, key)
+
+        monkeypatch.setattr(Cache, "read", purging)
+
+    def over(self, registry: Registry) -> Gate:
+        self.gate = over(registry, monotonic=lambda: self.now, limits=Limits(load_timeout=2.0))
+        return self.gate
+
+
+@both
+@pytest.mark.parametrize(
+    ("times", "seconds", "loads", "refused"),
+    [(1, 0, 2, None), (2, 0, 2, "apps_unavailable"), (1, 2.5, 1, "apps_unavailable")],
+)
+def test_an_app_that_is_purged_as_it_arrives_is_loaded_once_more_in_what_is_left_of_the_time(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, times: int, seconds: float, loads: int, refused: str | None
+) -> None:
+    registry = Registry(acme=acme())
+    with Purging(monkeypatch, times, seconds).over(registry) as gate:
+        assert code(ask(gate, asks(token()))) == refused
+        assert len(registry.asked) == loads
+        assert ask(gate, asks(token())).allowed
 
 
 def test_many_requests_for_one_app_load_it_once() -> None:

@@ -12,10 +12,12 @@ from wicket.request import Body
 class Fetch:
     """Bring the entry of `key` up to date, unless it moved on from `seen`; wait for it at most `patience` seconds.
 
-    `slot = yield from Fetch(...)` gives what is known afterwards, newer or not.
+    `slot = yield from Fetch(...)` gives what is known afterwards, newer or not. `arrived` says that a load has ended
+    meanwhile: if nothing is known all the same, it was purged or pushed out before this request came to read it, which
+    is no reason to turn a user away. Then it is fetched once more, in what is left of the time.
     """
 
-    __slots__ = ("cache", "key", "patience", "seen", "slot")
+    __slots__ = ("arrived", "cache", "key", "patience", "seen", "slot")
 
     def __init__(self, cache: Cache[Any, Any], key: Any, seen: Slot[Any] | None, patience: float) -> None:
         self.cache = cache
@@ -23,9 +25,15 @@ class Fetch:
         self.seen = seen.version if seen is not None else 0
         self.patience = patience
         self.slot: Slot[Any] | None = seen
+        self.arrived = False
 
     def __iter__(self) -> Generator[Fetch, None, Slot[Any] | None]:
+        begun = self.cache.now()
         yield self
+        left = self.patience - (self.cache.now() - begun)
+        if self.slot is None and self.arrived and left > 0:
+            self.seen, self.patience = 0, left
+            yield self
         return self.slot
 
 
