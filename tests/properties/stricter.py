@@ -139,6 +139,11 @@ STRICTER: Final[dict[str, Rule]] = {
     "the user id is a text of 1 to 256 characters without controls": _rule(
         "bad_claim missing_claim", "DESIGN 4; " + CLAIMS, _no_user_id
     ),
+    "iss is a string": _rule(
+        "bad_claim",
+        "RFC 7519 section 4.1.1; " + CLAIMS,
+        lambda case: "iss" in case.claims and not isinstance(case.claims["iss"], str),
+    ),
     "an audience is not for an app without one": _rule(
         "wrong_audience bad_claim",
         "RFC 7519 section 4.1.3; " + CLAIMS,
@@ -160,10 +165,6 @@ LOOSER: Final[dict[str, dict[str, Callable[[Case], bool]]]] = {
     },
     "joserfc": {
         "integer user ids": lambda case: case.app.rules.integer_user_id and type(case.user_id) is int,
-        # Not in DESIGN: RFC 7519 section 4.1.1 leaves the use of iss to the application, and this app names no issuer.
-        "iss is nobody's business": lambda case: (
-            case.app.issuer is None and "iss" in case.claims and not isinstance(case.claims["iss"], str)
-        ),
     },
 }
 """What Wicket accepts though a peer refuses it: DESIGN section 6, "but for a short list by name"."""

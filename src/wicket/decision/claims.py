@@ -61,6 +61,8 @@ def check_claims(
     wanted = app.issuer if issuer is None else issuer
     if wanted is not None:
         _check_issuer(claims, wanted)
+    elif "iss" in claims and not isinstance(claims["iss"], str):
+        raise bad_claim("iss", "must be a string")  # RFC 7519 section 4.1.1, whoever looks at it
     if app.audience or "aud" in claims:
         _check_audience(claims, app)
     for name in rules.required:
