@@ -221,6 +221,18 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
         assert gate.outcomes()[0].count == 2, "both were counted"
 
 
+def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
+        assert gate.decide(request).allowed
+        assert straight(gate.house, request) is not None
+        (held,) = gate.house.memory._entries["acme"].values()
+        held.fingerprint = held.fingerprint[::-1]
+        assert straight(gate.house, request) is None
+        assert gate.decide(request).allowed, "the flow verifies it anew"
+
+
 class _Choosy(Bearer):
     """A place of somebody's own, which reads less than the one it is made from."""
 
