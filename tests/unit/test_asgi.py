@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from typing import Any
 
@@ -184,3 +185,25 @@ def test_the_same_error_of_another_door_is_not_swallowed() -> None:
 
     with pytest.raises(lasting.ConnectionEnded, match="inner"):
         served(app, close_on_expiry=False, now=[NOW])
+
+
+def test_the_application_is_given_a_send_that_is_known_as_a_coroutine_function() -> None:
+    # Adapters from WSGI to ASGI look: asgiref warns, once a request, about a send that is marked otherwise.
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(inspect.iscoroutinefunction(send))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    served(app, close_on_expiry=False, now=[NOW])
+    assert seen == [True]
+
+
+def test_names_of_headers_that_are_text_are_left_to_the_server() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [("content-type", "text/plain")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent = served(app, close_on_expiry=False, now=[NOW])
+    assert ("content-type", "text/plain") in sent[0]["headers"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -125,6 +128,56 @@ def rsa_jwk() -> dict[str, Any]:
 def test_the_text_of_a_public_key_is_no_secret(text: Callable[[], str]) -> None:
     value = text().strip().encode()
     assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
+
+
+def certificate() -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
+    begins = datetime.datetime(2025, 1, 1)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(5)
+    builder = builder.not_valid_before(begins).not_valid_after(begins + datetime.timedelta(days=3650))
+    key = rsa_key()
+    return builder.public_key(key.public_key()).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        Secret,
+        lambda der: Secret.from_text(base64.b64encode(der).decode()),
+        lambda der: Secret.from_base64(base64.b64encode(der).decode()),
+        lambda der: Secret.from_text(der.hex()),
+        lambda der: Secret.from_hex(der.hex()),
+        lambda der: Secret(base64.encodebytes(der)),
+    ],
+    ids=["der", "base64 as text", "base64", "hex as text", "hex", "in lines"],
+)
+def test_a_certificate_without_its_frame_is_no_secret(build: Callable[[bytes], Secret]) -> None:
+    assert problems_of(lambda: build(certificate())) == {"value": "is the text of a public key, not a secret"}
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace('"kty"', '"\\u006bty"').encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-32"),
+        lambda text: b" \xef\xbb\xbf " + text.encode(),
+        lambda text: base64.b64encode(text.encode("utf-8-sig")),
+        lambda text: base64.b64encode(b"\n" + text.encode()),
+    ],
+    ids=["escaped", "utf-16", "utf-16-le", "utf-32", "mark between blanks", "mark in base64", "blank in base64"],
+)
+def test_a_jwk_in_any_spelling_that_json_has_is_no_secret(spell: Callable[[str], bytes]) -> None:
+    value = spell(json.dumps(rsa_jwk()))
+    assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
+
+
+@pytest.mark.parametrize(
+    "text", ["disk-ssh-0f7c1b7a9d8e4c5fa6b7c8d9e0f1a2b3", "not an ssh-rsa key: 0f7c1b7a9d8e4c5fa6b7c8d9e0f1a2b3"]
+)
+def test_a_secret_in_which_a_mark_of_keys_merely_occurs_is_one(text: str) -> None:
+    assert Secret.from_text(text).keys[0].material == text.encode()
 
 
 def test_the_inner_text_of_a_public_key_is_no_secret() -> None:
