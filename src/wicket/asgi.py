@@ -104,7 +104,7 @@ class WicketMiddleware:
             additions = cors_headers(request, decision) if door.cors else NOTHING
             begun = False
 
-            def sending(message: Message) -> Awaitable[None]:  # no coroutine of its own: it has nothing to wait for
+            async def sending(message: Message) -> None:  # adapters look whether it is a coroutine function
                 nonlocal begun
                 if not begun:
                     begun = True
@@ -113,7 +113,7 @@ class WicketMiddleware:
                         message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
                         message = {**message, "subprotocol": subprotocol}
-                return send(message)
+                await send(message)
 
             try:
                 await self.app(scope, receive, sending)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from wicket.app import App
 from wicket.decision.flow import Decision
@@ -44,7 +44,10 @@ class Additions:
 
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
-        names = " ".join(dict(headers)).lower()
+        try:
+            names = " ".join(dict(headers)).lower()
+        except TypeError:  # not as PEP 3333 has them, but servers take them all the same
+            names = _joined(headers)
         if "vary" in names or _ALLOW in names:
             return [*headers, *self._lacking(headers)]
         return [*headers, *self.text]
@@ -52,19 +55,29 @@ class Additions:
     def to_wire(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
         headers = list(given)
-        names = b" ".join(dict(headers)).lower()
+        try:
+            names = b" ".join(dict(headers)).lower()
+        except TypeError:  # not as ASGI has them, but servers take them all the same
+            names = _joined(headers).encode("latin-1", "replace")
         if b"vary" in names or _ALLOW_WIRE in names:
-            texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-            return [*headers, *Additions(*self._lacking(texts)).wire]
+            return [*headers, *Additions(*self._lacking(headers)).wire]
         headers += self.wire
         return headers
 
-    def _lacking(self, headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        lower = [(name.lower(), value) for name, value in headers]
+    def _lacking(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
+        lower = [(_text(name).lower(), _text(value)) for name, value in headers]
         varies = {each.strip().lower() for name, value in lower if name == "vary" for each in value.split(",")}
         if any(name.startswith(_ALLOW) for name, _ in lower):
             return ()
         return tuple(pair for pair in self.text if pair is not _VARY or not varies & {"origin", "*"})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else bytes(value).decode("latin-1")
+
+
+def _joined(headers: Iterable[tuple[Any, Any]]) -> str:
+    return " ".join(_text(name) for name, _ in headers).lower()
 
 
 NOTHING: Final = Additions()

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from wicket import base64url
 from wicket.errors import Problems, config_error
 from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, AsymmetricKey, Key, Unusable, fits, hmac_key, public_key
 from wicket.keys.jwk import import_jwk
+from wicket.keys.public_text import is_public_text
 
 Encoding = Literal["bytes", "text", "hex", "base64"]
 
 _log = logging.getLogger("wicket")
 
-_KEY_MARKS: Final = (
-    *(b"-----BEGIN ", b"---- BEGIN "),  # PEM (RFC 7468), and the public keys of SSH (RFC 4716)
-    *(b"ssh-rsa", b"ssh-dss", b"ssh-ed25519", b"ssh-ed448", b"ecdsa-sha2-nistp", b"sk-ssh-", b"sk-ecdsa-"),  # OpenSSH
-)
 _EXAMPLES: Final = frozenset(
     {
         b"secret",
@@ -106,7 +102,9 @@ class Secret:
             if not allow_short:
                 raise config_error("value", f"has {len(value)} bytes, and needs at least {least}", hint)
             _log.warning("a secret of %d bytes is in use where %d are the least (allow_short)", len(value), least)
-        _refuse_public_text(value)
+        if is_public_text(value):
+            hint = "use PublicKey.from_pem or PublicKey.from_jwk"
+            raise config_error("value", "is the text of a public key, not a secret", hint)
         self.keys = (hmac_key(self.id, self.algorithms, value),)
 
     @classmethod
@@ -244,33 +242,3 @@ def _checked_id(id: str | None) -> str | None:
     if id is not None and (not isinstance(id, str) or not id or len(id) > 256):
         raise config_error("id", "must be a string of 1 to 256 characters")
     return id
-
-
-def _refuse_public_text(value: bytes) -> None:
-    """Public keys are public: their text must never serve as a secret, in any of the usual shapes (CVE-2022-29217)."""
-    if any(each and _is_public_key(each) for each in _spellings(value)):
-        hint = "use PublicKey.from_pem or PublicKey.from_jwk"
-        raise config_error("value", "is the text of a public key, not a secret", hint)
-
-
-def _spellings(value: bytes) -> Iterator[bytes]:
-    """`value` as it is, without blanks around it, and what it may spell in base64 or hexadecimal."""
-    bare = value.strip().removeprefix(b"\xef\xbb\xbf")
-    yield value
-    yield bare
-    compact = b"".join(bare.split())
-    for read in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True), base64.urlsafe_b64decode):
-        with contextlib.suppress(ValueError):
-            yield read(compact.decode("ascii"))
-
-
-def _is_public_key(value: bytes) -> bool:
-    if value[:1] in (b"{", b"[") and b'"kty"' in value:
-        return True  # a JWK, or a set of them
-    if any(mark in value for mark in _KEY_MARKS):
-        return True
-    try:
-        load_der_public_key(value)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
