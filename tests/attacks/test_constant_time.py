@@ -30,7 +30,6 @@ REVIEWED = {
         "decision/memory.py",
         "digest not in entries",
     ): "SHA-256 of a token whose signature was verified; nobody can approach one",
-    ("keys/credentials.py", "mark in value"): "configuration; the words that open a public key's text",
     (
         "decision/verifier.py",
         "each.fingerprint == key.fingerprint",
@@ -48,9 +47,11 @@ REVIEWED = {
     ("checker/keys.py", "token.header.algorithm not in case.algorithms"): "the names of algorithms",
     ("checker/keys.py", "algorithm in HASH_BYTES"): "the names of algorithms",
     ("keys/credentials.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
-    ("keys/credentials.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, which opens any JSON",
+    ("keys/public_text.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, which opens any JSON",
+    ("keys/public_text.py", "value[:1] != b'0'"): "configuration; one byte, which opens any DER",
+    ("keys/public_text.py", "b'\\x00' in value"): "configuration; whether a text may be UTF-16",
     ("keys/credentials.py", "name not in fits(material)"): "configuration; the names of algorithms",
-    ("keys/credentials.py", "b'\"kty\"' in value"): "configuration; whether a text is a JWK",
+    ("keys/public_text.py", "b'\"kty\"' in value"): "configuration; whether a text is a JWK",
 }
 """Comparisons of what has such a name that are none of a secret with a stranger's guess, each with the reason."""
 

@@ -78,6 +78,8 @@ ORIGINS: Final = [
     b"https://evil.example",
     b"HTTPS://A.example",
     b"null",
+    b" https://a.example",
+    b"https://a.example,https://x.b.example",
     b"",
 ]
 
@@ -143,7 +145,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("room", [4096, 2])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(naming=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(naming) as old:
