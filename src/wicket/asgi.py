@@ -24,6 +24,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 _KINDS = frozenset({"http", "websocket"})
+_BEGINNINGS = frozenset({"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"})
 
 
 class WicketMiddleware:
@@ -106,9 +107,9 @@ class WicketMiddleware:
 
             async def sending(message: Message) -> None:  # adapters look whether it is a coroutine function
                 nonlocal begun
-                if not begun:
-                    begun = True
+                if not begun:  # hints may come before the answer begins
                     kind = message["type"]
+                    begun = kind in _BEGINNINGS
                     if kind == "http.response.start":
                         message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW, Clock, acme, claims, gate_of, token
-from wicket import JsonBody, Rules, Subprotocol
+from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
+from wicket import JsonBody, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
 from wicket.http import lasting
 
@@ -198,6 +198,29 @@ def test_the_application_is_given_a_send_that_is_known_as_a_coroutine_function()
 
     served(app, close_on_expiry=False, now=[NOW])
     assert seen == [True]
+
+
+HINT = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}
+
+
+def test_an_answer_after_an_early_hint_says_what_pages_may_read() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(HINT)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent = served(app, close_on_expiry=False, now=[NOW], more=[(b"origin", ORIGIN.encode())])
+    assert sent[0] == HINT
+    assert dict(sent[1]["headers"])[b"access-control-allow-origin"] == ORIGIN.encode()
+
+
+def test_what_is_refused_after_an_early_hint_is_answered_as_a_refusal() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(HINT)
+        raise Refused(Refusal("insufficient_scope"))
+
+    sent = served(app, close_on_expiry=False, now=[NOW])
+    assert [message.get("status") for message in sent] == [None, 403, None]
 
 
 def test_names_of_headers_that_are_text_are_left_to_the_server() -> None:

@@ -44,6 +44,8 @@ class Additions:
 
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
+        if not self.text:
+            return headers
         try:
             names = " ".join(dict(headers)).lower()
         except TypeError:  # not as PEP 3333 has them, but servers take them all the same
@@ -55,6 +57,8 @@ class Additions:
     def to_wire(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
         headers = list(given)
+        if not self.wire:
+            return headers
         try:
             names = b" ".join(dict(headers)).lower()
         except TypeError:  # not as ASGI has them, but servers take them all the same

@@ -32,6 +32,8 @@ def _spellings(value: bytes) -> Iterator[bytes]:
     bare = value.strip().removeprefix(_MARK)
     yield value
     yield bare
+    if b"\0" in value:
+        yield value.replace(b"\0", b"")  # UTF-16 and UTF-32
     compact = b"".join(bare.split())
     for read in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True), base64.urlsafe_b64decode):
         with contextlib.suppress(ValueError):
@@ -58,7 +60,7 @@ def _is_jwk(value: bytes) -> bool:
     if value[:1] in (b"{", b"[") and b'"kty"' in value:
         return True
     try:  # the standard library finds out about UTF-16 and UTF-32 by itself
-        found: list[Any] = [json.loads(value if b"\0" in value else value.strip(_BLANKS).removeprefix(_MARK))]
+        found: list[Any] = [json.loads(value.strip(_BLANKS).removeprefix(_MARK))]
     except (ValueError, RecursionError):
         return False
     while found:

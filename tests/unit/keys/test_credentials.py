@@ -197,6 +197,12 @@ def test_a_secret_in_which_a_mark_of_keys_merely_occurs_is_one(text: str) -> Non
     assert Secret.from_text(text).keys[0].material == text.encode()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_pem_of_more_bytes_to_a_character_is_no_secret(encoding: str) -> None:
+    value = pem(rsa_key()).encode(encoding)
+    assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
+
+
 def test_the_inner_text_of_a_public_key_is_no_secret() -> None:
     body = "".join(pem(rsa_key()).splitlines()[1:-1])
     assert problems_of(lambda: Secret.from_text(body)) == {"value": "is the text of a public key, not a secret"}
