@@ -221,6 +221,42 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
         assert gate.outcomes()[0].count == 2, "both were counted"
 
 
+@pytest.mark.parametrize("origins", [["*"], ["https://a.example"]])
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("acme", None),
+        ("acme", "https://a.example,https://a.example"),
+        ("acme", "https://a.example,"),
+        ("acme", " https://a.example"),
+        ("acme", "https://a.example\t"),
+        ("acme", f"https://{'a' * 600}.example"),
+        ("acme,acme", "https://a.example"),
+        ("acme,2", "https://a.example"),  # an alias, which no header can say: a comma stands for a repetition
+        ("acme,", "https://a.example"),
+        ("nobody", "https://a.example"),
+        ("a" * 600, "https://a.example"),
+    ],
+)
+def test_only_one_plain_name_and_one_plain_origin_go_straight(
+    origins: list[str], name: str, origin: str | None
+) -> None:
+    app = profiles.generic(
+        "acme", credentials=[Secret(KEYS["acme"])], origins=origins, require_origin=True, aliases=["acme,2"]
+    )
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+
+        def asks(name: str, origin: str | None) -> Request:
+            headers = [("X-App-Id", name), ("Authorization", f"Bearer {signed()}")]
+            return Request(headers=[*headers, *([("Origin", origin)] if origin is not None else [])])
+
+        assert gate.decide(asks("acme", "https://a.example")).allowed
+        assert straight(gate.house, asks("acme", "https://a.example")) is not None
+        for _ in range(2):
+            assert straight(gate.house, asks(name, origin)) is None
+            gate.decide(asks(name, origin))
+
+
 def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
