@@ -21,7 +21,7 @@ from jwt import api_jws
 
 from tests.properties.doors import Answered, Headers, through_asgi, through_wsgi
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
-from wicket.decision import straight
+from wicket.decision import house
 
 NOW: Final = 1_761_000_000
 KEY, OTHER = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -149,7 +149,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @given(naming=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(naming) as old:
-        patch.setattr(straight, "_MOST_ROADS", room)
+        patch.setattr(house, "MOST_ROADS", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
             with gate(naming) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))

@@ -13,13 +13,17 @@ from tests.unit.support import acme
 from wicket import AppRef, Decided, Decision, Gate, Identity, Outcome, Refusal, VerifiedIdentity
 from wicket import events as module
 from wicket.decision.house import Progress
+from wicket.decision.memory import Signed
+from wicket.decision.tokens import Header
 from wicket.events import Reporter, short_hash
 
 ALLOWED_BY = acme()
 
 
 def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
-    identity = VerifiedIdentity(ALLOWED_BY, "user-1", "sub", payload=b"{}", checked={}, key_id="k1")
+    identity = VerifiedIdentity(
+        ALLOWED_BY, "user-1", "sub", Signed(Header("HS256", "k1", None), b"key", b"{}", {}), "k1"
+    )
     return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
 
 

@@ -43,14 +43,14 @@ DECISION = {
     "effects": 0,
     "merging": 0,
     "memory": 1,
-    "identity": 1,
+    "identity": 2,
     "choice": 1,
-    "verifier": 2,
-    "hashes": 2,
-    "house": 2,
-    "finding": 3,
-    "flow": 4,
-    "straight": 5,
+    "verifier": 3,
+    "hashes": 3,
+    "house": 3,
+    "finding": 4,
+    "flow": 5,
+    "straight": 6,
 }
 """The order within the decision: the leaves, the identity that they make up, the verifier, and the flow above all."""
 

@@ -55,13 +55,13 @@ class Patience:
 
 def local_keys(app: App, header: Header) -> tuple[Key, ...]:
     """The keys of an app without remote sets that may have signed a token with this header. Raises `Refused`."""
+    keys = app.keyring.select(header.algorithm, header.kid)
+    if keys and not (header.kid is None and app.rules.key_id_required):
+        return keys
     if not app.keyring.keys:
         raise Refused(Refusal("config_missing"))
     if app.rules.key_id_required and header.kid is None:
         raise invalid_token("key_not_found", _NO_KID)
-    keys = app.keyring.select(header.algorithm, header.kid)
-    if keys:
-        return keys
     raise invalid_token("key_not_found" if header.algorithm in app.keyring.algorithms else "algorithm_not_allowed")
 
 

@@ -222,10 +222,12 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     The id is a non-empty string of at most 256 characters without control characters; where the rules admit it, an
     integer is taken as its decimal digits. A claim that is null counts as absent.
     """
+    first = rules.user_id[0]
+    value = claims.get(first)
+    if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable():  # as nearly always
+        return value, first
     for name in rules.user_id:
         value = claims.get(name)
-        if value.__class__ is str and 0 < len(value) <= MAX_USER_ID and value.isprintable():  # as nearly always
-            return value, name
         if value is None:
             continue
         if type(value) is int and rules.integer_user_id:

@@ -184,10 +184,10 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
 
 def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
     """As `verify`, for an app in code whose keys are all at hand: nothing can be lacking. None for any other app."""
-    app = house.apps.get(ref)
-    if not isinstance(app, App) or app.sources:
+    way = house.alone.get(ref) or house.alone_with(ref)
+    if way is None:
         return None
-    way = Progress(house, house.limits.load_timeout, (ref,), app, token_sent=bool(token))
+    app = way.app
     try:
         text = token if origin is None and isinstance(token, str) and token else _text_of(app, token, origin)
         read = look_at(text, app.rules.max_token_bytes)
@@ -196,7 +196,8 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
         signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
         identity = identify(app, signed, key, house.clock())
     except Refused as refused:
-        return _without_proof(way, refused.refusal, enforced=True)
+        sent = way if token else Progress(house, way.patience, way.refs, app)
+        return _without_proof(sent, refused.refusal, enforced=True)
     except Exception as error:  # noqa: BLE001 - as in decide
         log_fault("the verification of a token failed", error)
         return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)

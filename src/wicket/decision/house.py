@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache
@@ -13,6 +13,8 @@ from wicket.errors import Refusal
 from wicket.limits import Limits
 from wicket.request import Spelling
 from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPlace, TokenIssuer, body_types
+
+MOST_ROADS: Final = 4_096
 
 Counted = tuple[str | None, str, str | None, bool]
 """What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`."""
@@ -55,6 +57,23 @@ class House:
         place = naming[0] if len(naming) == 1 else None
         self.app_header = place if type(place) is Header else None  # a class of somebody's own may read otherwise
         self.roads: dict[Asked, Road] = {}
+        self.alone: dict[AppRef, Alone] = {}
+
+    def leave(self, road: Road, asked: Asked) -> None:
+        """Let the next request that asks so find this road."""
+        if len(self.roads) >= MOST_ROADS:
+            self.roads.clear()
+        self.roads[asked] = road
+
+    def alone_with(self, ref: AppRef) -> Alone | None:
+        """How far a token has come that is verified by itself for an app in code whose keys are all at hand."""
+        app = self.apps.get(ref)
+        if not isinstance(app, App) or app.sources:
+            return None
+        if len(self.alone) >= MOST_ROADS:
+            self.alone.clear()
+        found = self.alone[ref] = Alone(self, app, ref)
+        return found
 
     def mode_of(self, app: App | BrokenApp | None) -> Mode:
         """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
@@ -65,15 +84,14 @@ class Progress:
     """How far a request has come, for the one place where its end is decided.
 
     `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
-    failed, `reported` what log-only let pass of it; `outcome` is what is counted of its decision, where that is known
-    before, and `additions` are the headers that the door adds to its answer, once they have been made.
+    failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
+    before.
     """
 
     mode: Mode | None = None
     reported: Refusal | None = None
     origin: str | None = None
     outcome: Counted | None = None
-    additions: Any = None
 
     def __init__(
         self,
@@ -91,6 +109,16 @@ class Progress:
         self.token_sent = token_sent
 
 
+class Alone(Progress):
+    """How far all tokens have come that are verified by themselves for an app in code; nobody changes it."""
+
+    app: App
+
+    def __init__(self, house: House, app: App, ref: AppRef) -> None:
+        super().__init__(house, house.limits.load_timeout, (ref,), app, token_sent=True)
+        self.outcome = (app.id, "allowed", None, True)
+
+
 Asked = tuple[Spelling, Any, Any]
 """The header that names the app and the Origin as they were sent, and in which spelling of headers."""
 
@@ -100,10 +128,12 @@ class Road(Progress):
 
     The ordinary request finds steps 1 and 2 done here: their outcome is a matter of these two headers and of an app in
     code, which never changes. It is made when such a request has been admitted, and nobody changes it. `token_header`
-    is where the app's token stands behind `scheme`, and `longest` how long both may be.
+    is where the app's token stands behind `scheme`, and `longest` how long both may be. `additions` are the headers
+    that the door adds to the answers, once they have been made.
     """
 
     app: App
+    additions: Any = None
 
     def __init__(self, house: House, app: App, origin: str | None, place: Bearer | Header, spelled: Spelling) -> None:
         super().__init__(house, house.patience, app=app, token_sent=True)

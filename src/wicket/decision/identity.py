@@ -12,14 +12,16 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from wicket.app import App, Rules
-from wicket.decision.claims import Claims, is_revoked, numeric_date, read_scopes
+from wicket.decision.claims import is_revoked, read_scopes
+from wicket.decision.memory import Signed
 from wicket.decision.merging import Merged, merge
-from wicket.decision.tokens import read_object
+from wicket.decision.tokens import Header, read_object
 from wicket.sources import BodyField, JsonBody
 
 Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
+_NO_TOKEN: Final = Signed(Header("", None, None), b"", b"{}", {})
 _LARGEST: Final = 10**18
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 
@@ -180,16 +182,13 @@ class VerifiedIdentity(Identity):
 
     _app: App
 
-    __slots__ = ("_checked", "_claims", "_key_id", "_payload", "_user_id", "_user_id_claim")
+    __slots__ = ("_claims", "_key_id", "_signed", "_user_id", "_user_id_claim")
 
-    def __init__(
-        self, app: App, user_id: str, user_id_claim: str, payload: bytes, checked: Claims, key_id: str | None
-    ) -> None:
+    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: Signed, key_id: str | None) -> None:
         self._app = app
         self._user_id = user_id
         self._user_id_claim = user_id_claim
-        self._payload = payload
-        self._checked = checked
+        self._signed = signed
         self._key_id = key_id
         self._claims: dict[str, Any] | None = None
 
@@ -227,7 +226,7 @@ class VerifiedIdentity(Identity):
     def claims(self) -> dict[str, Any]:
         """All signed claims, parsed for this request alone."""
         if self._claims is None:
-            self._claims = read_object(self._payload)
+            self._claims = read_object(self._signed.payload)
         return self._claims
 
     @property
@@ -254,12 +253,15 @@ class VerifiedIdentity(Identity):
     def scopes(self) -> frozenset[str]:
         """The scopes of the token, cut down to those that the app may give."""
         name = self._app.rules.scopes_claim
-        return self._app.scopes.intersection(read_scopes(self._checked, name)) if name is not None else frozenset()
+        return (
+            self._app.scopes.intersection(read_scopes(self._signed.claims, name)) if name is not None else frozenset()
+        )
 
     @property
     def expires_at(self) -> float | None:
         """When the token expires, in seconds since 1970; None where it does not say."""
-        return numeric_date(self._checked, "exp")
+        times = self._signed.times
+        return times[0] if times is not None else None
 
     @property
     def key_id(self) -> str | None:
@@ -272,7 +274,7 @@ class VerifiedIdentity(Identity):
 
     def revoked_by(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""
-        return is_revoked(self._checked, self._user_id, app)
+        return is_revoked(self._signed.claims, self._user_id, app)
 
 
 class HashedIdentity(VerifiedIdentity):
@@ -286,7 +288,7 @@ class HashedIdentity(VerifiedIdentity):
     def __init__(
         self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
     ) -> None:
-        super().__init__(app, user_id, user_id_claim, b"{}", {}, None)
+        super().__init__(app, user_id, user_id_claim, _NO_TOKEN, None)
         self._companies = companies
         self._until = until
 

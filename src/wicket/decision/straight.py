@@ -17,7 +17,6 @@ from wicket.decision.house import House, Road
 from wicket.decision.identity import VerifiedIdentity
 from wicket.request import Request, Spelling
 
-_MOST_ROADS: Final = 4_096
 _LONGEST: Final = 512
 
 
@@ -41,7 +40,7 @@ def straight(house: House, request: Request) -> Decision | None:
 
     # 3. and 4. Which token? Its very bytes were read before, if its signature is remembered.
     sent: Any = held.get(road.token_header)
-    if sent is None or len(sent) > road.longest or sent[: road.skip] != road.scheme:
+    if sent is None or len(sent) > road.longest or not sent.startswith(road.scheme):
         return None
     token = sent[road.skip :]
     app = road.app
@@ -69,8 +68,8 @@ def straight(house: House, request: Request) -> Decision | None:
 
     # 9. Decide.
     if known is None:
-        _keep(house, asked, road)
-    identity = VerifiedIdentity(app, user_id, claim, signed.payload, claims, key.kid)
+        house.leave(road, asked)  # only a request that was admitted does
+    identity = VerifiedIdentity(app, user_id, claim, signed, key.kid)
     return Decision(True, identity, None, road.enforced, app.id, None, road)
 
 
@@ -90,10 +89,3 @@ def _pave(house: House, request: Request, spelled: Spelling) -> Road | None:
     elif "," in origin or origin != origin.strip(" \t") or not app.origin_policy.allows(origin):
         return None
     return Road(house, app, origin, app.straight, spelled)
-
-
-def _keep(house: House, asked: Any, road: Road) -> None:
-    """Only a request that was admitted leaves its road behind, and there is room for so many."""
-    if len(house.roads) >= _MOST_ROADS:
-        house.roads.clear()
-    house.roads[asked] = road

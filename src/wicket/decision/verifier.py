@@ -55,4 +55,4 @@ def identify(app: App, signed: Signed, key: Key, now: float) -> VerifiedIdentity
     user_id, claim = read_user_id(claims, app.rules)
     if app.revocations.any and is_revoked(claims, user_id, app):
         raise invalid_token("revoked")
-    return VerifiedIdentity(app, user_id, claim, signed.payload, claims, key.kid)
+    return VerifiedIdentity(app, user_id, claim, signed, key.kid)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from wicket.app import App
 from wicket.decision.flow import Decision
-from wicket.decision.house import Progress
+from wicket.decision.house import Progress, Road
 from wicket.gate import Gate
 from wicket.request import Answer, Request
 from wicket.sources import Header
@@ -94,9 +94,9 @@ def cors_headers(request: Request, decision: Decision) -> Additions:
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
     way = decision.way
-    if way is None:
-        return _made(request, decision, None)
-    if way.additions is None:
+    if not isinstance(way, Road):
+        return _made(request, decision, way)
+    if way.additions is None:  # as nearly always they were made for this road before
         way.additions = _made(request, decision, way)
     made: Additions = way.additions
     return made

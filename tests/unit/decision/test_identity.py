@@ -10,6 +10,12 @@ import pytest
 from tests.unit.support import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
 from wicket.decision.identity import Permissions
+from wicket.decision.memory import Signed
+from wicket.decision.tokens import Header
+
+
+def signed(raw: bytes) -> Signed:
+    return Signed(Header("HS256", None, None), b"key", raw, json.loads(raw))
 
 
 def verified(
@@ -17,7 +23,7 @@ def verified(
 ) -> VerifiedIdentity:
     app = App("acme", rules=Rules(**rules), scopes=["read", "write"])
     raw = json.dumps(payload).encode()
-    return VerifiedIdentity(app, user, "sub", payload=raw, checked=json.loads(raw), key_id=key_id)
+    return VerifiedIdentity(app, user, "sub", signed(raw), key_id)
 
 
 @pytest.mark.parametrize("app_id", ["acme", None])
@@ -118,5 +124,5 @@ def test_permissions_are_authenticated_and_the_scopes() -> None:
 def test_a_scope_named_authenticated_is_not_given_twice() -> None:
     app = App("acme", rules=Rules(scopes_claim="scope"), scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
-    identity = VerifiedIdentity(app, "u", "sub", payload=raw, checked=json.loads(raw), key_id=None)
+    identity = VerifiedIdentity(app, "u", "sub", signed(raw), None)
     assert Permissions(identity).scopes == ["authenticated"]
