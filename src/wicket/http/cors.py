@@ -24,7 +24,9 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
 _ALLOW: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
-_ALLOW_WIRE: Final = _ALLOW.encode()
+_WATCHED: Final = frozenset({*"AaVv", *b"AaVv"})
+"""How those names begin that are looked at more closely; a name may be text or bytes, whatever the interface says."""
+
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
 
@@ -44,29 +46,18 @@ class Additions:
 
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
-        if not self.text:
-            return headers
-        try:
-            names = " ".join(dict(headers)).lower()
-        except TypeError:  # not as PEP 3333 has them, but servers take them all the same
-            names = _joined(headers)
-        if "vary" in names or _ALLOW in names:
-            return [*headers, *self._lacking(headers)]
+        for name, _ in headers:
+            if name[0] in _WATCHED:
+                return [*headers, *self._lacking(headers)]
         return [*headers, *self.text]
 
     def to_wire(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """As `to_text`, for ASGI."""
-        headers = list(given)
-        if not self.wire:
-            return headers
-        try:
-            names = b" ".join(dict(headers)).lower()
-        except TypeError:  # not as ASGI has them, but servers take them all the same
-            names = _joined(headers).encode("latin-1", "replace")
-        if b"vary" in names or _ALLOW_WIRE in names:
-            return [*headers, *Additions(*self._lacking(headers)).wire]
-        headers += self.wire
-        return headers
+        headers = given if isinstance(given, list) else list(given)
+        for name, _ in headers:
+            if name[0] in _WATCHED:
+                return [*headers, *Additions(*self._lacking(headers)).wire]
+        return [*headers, *self.wire]
 
     def _lacking(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
         lower = [(_text(name).lower(), _text(value)) for name, value in headers]
@@ -78,10 +69,6 @@ class Additions:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else bytes(value).decode("latin-1")
-
-
-def _joined(headers: Iterable[tuple[Any, Any]]) -> str:
-    return " ".join(_text(name) for name, _ in headers).lower()
 
 
 NOTHING: Final = Additions()
