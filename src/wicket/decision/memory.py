@@ -16,6 +16,7 @@ from wicket.decision.tokens import Header, read_object
 from wicket.errors import Refused
 
 _KEPT_MEMBERS: Final = 64
+_SHORT: Final = 256
 
 
 class Signed:
@@ -28,11 +29,11 @@ class Signed:
     __slots__ = ("fingerprint", "header", "kept", "payload", "times")
 
     def __init__(self, header: Header, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
-        members = payload.count(b",") + payload.count(b"{") + payload.count(b"[")
+        many = len(payload) > _SHORT and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _KEPT_MEMBERS
         self.header = header
         self.fingerprint = fingerprint
         self.payload = payload
-        self.kept = claims if members <= _KEPT_MEMBERS else None
+        self.kept = None if many else claims
         self.times: Times | None
         try:
             self.times = read_times(claims)

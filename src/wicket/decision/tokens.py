@@ -143,16 +143,16 @@ def _parsed(raw: bytes) -> Any:
     """The JSON value that `raw` spells; `_BROKEN` where it spells none."""
     try:
         text = raw.decode("utf-8")
-        if text.count("[") + text.count("{") > _MAX_DEPTH:
-            _check_depth(text)
         if len(text) <= _MAX_DIGITS:
             colons = text.count(":")
-            if colons == text.count(",") + 1 and text[:1] == "{" and "\\" not in text:
+            if colons == text.count(",") + 1 and text[:1] == "{" and "\\" not in text and "[" not in text:
                 # As nearly always: an object that holds no other. Each member has a colon of its own: where there are
-                # no more colons than members, none stood there twice.
+                # no more colons than members, none stood there twice, or in an object within.
                 value, end = _FLAT_DECODER.raw_decode(text)
                 if end == len(text) and len(value) == colons:
                     return value
+        if text.count("[") + text.count("{") > _MAX_DEPTH:
+            _check_depth(text)
         value = (_DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER).decode(text)
         if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
