@@ -94,6 +94,8 @@ def _made(request: Request, decision: Decision, way: Progress | None) -> Additio
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
         return _UNREADABLE
+    if not _ORIGIN.fullmatch(origin):  # nor is it kept, however long it may be
+        return _UNREADABLE
     app = way.app if way is not None else None
     cookies = isinstance(app, App) and app.holders.cookies != () and app.origin_policy.allows(origin)
     return _additions(origin, cookies)
@@ -101,8 +103,6 @@ def _made(request: Request, decision: Decision, way: Progress | None) -> Additio
 
 @functools.lru_cache(maxsize=1024)
 def _additions(origin: str, credentials: bool) -> Additions:
-    if not _ORIGIN.fullmatch(origin):
-        return _UNREADABLE
     admitted = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
     return Additions(*admitted, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
