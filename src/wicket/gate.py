@@ -198,7 +198,7 @@ class Gate:
         return self._report(decision) if report else decision
 
     def revisit(self, decision: Decision) -> Refusal | None:
-        """What has come to stand against a verified identity since: expired, revoked, or its app is gone; else None."""
+        """What has come to stand against a verified identity since: expired, revoked, key or app gone; else None."""
         return run(revisit(self._house, decision))
 
     async def arevisit(self, decision: Decision) -> Refusal | None:

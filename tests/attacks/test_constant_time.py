@@ -25,6 +25,11 @@ _SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed what is 
 
 REVIEWED = {
     ("decision/verifier.py", "key.fingerprint == known.fingerprint"): _SHA_256_OF_A_KEY,
+    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/identity.py",
+        "then.secret.keys[0].fingerprint == now.secret.keys[0].fingerprint",
+    ): "configuration; two secrets of one app, by their SHA-256",
     ("decision/straight.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/memory.py",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.unit.support import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
-from wicket import App, AppRef, ConfigError, Decision, Gate, Mode, Request, Revocations, Rules
+from wicket import App, AppRef, ConfigError, Decision, Gate, Jwks, Mode, Request, Revocations, Rules
 from wicket.errors import config_error
 from wicket.identity_hash import IdentityHash
+
+THIRD_KEY = bytes(range(2, 34))
 
 
 def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
@@ -115,6 +119,43 @@ def test_an_app_as_it_is_now_decides_about_an_identity_of_before(purge: bool) ->
     assert revisited(lambda: acme(naming=(), revocations=Revocations(users={"bob": NOW})), purge=purge) is None
     assert revisited(lambda: None, purge=purge) == ("unknown_app", None)
     assert revisited(_fails, purge=purge) is None
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
+    rotated = acme(naming=(), credentials=[secret(OTHER_KEY)])
+    assert revisited(lambda: rotated, purge=purge) == ("invalid_token", "bad_signature")
+    overlapping = acme(naming=(), credentials=[secret(OTHER_KEY), secret()])
+    assert revisited(lambda: overlapping, purge=purge) is None
+    remote = acme(naming=(), credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
+    assert revisited(lambda: remote, purge=purge) is None, "who knows which keys it has"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, None),
+        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), encoding="hex")}, None),
+        ({"identity_hash": IdentityHash(secret=secret(THIRD_KEY))}, ("invalid_token", "bad_identity_hash")),
+        ({"identity_hash": None}, ("invalid_token", "bad_identity_hash")),
+    ],
+)
+def test_a_hashed_identity_ends_with_its_secret(change: dict[str, Any], found: object) -> None:
+    def app(**settings: Any) -> App:
+        return acme(**{"naming": (), "identity_hash": IdentityHash(secret=secret(OTHER_KEY)), **settings})
+
+    body = {"userId": "user-1", "userHash": hmac.digest(OTHER_KEY, b"user-1", "sha256").hex()}
+    headers = [("X-App-Id", "acme"), ("content-type", "application/json")]
+    held = [app()]
+    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW) as gate:
+        request = Request("POST", headers=headers, body=json.dumps(body).encode())
+        decision = gate.decide(request)
+        assert decision.identity.method == "identity_hash"
+        held[0] = app(**change)
+        gate.refresh("acme", purge=True)
+        gate.decide(request)
+        against = gate.revisit(decision)
+        assert (against and (against.code, against.reason)) == found
 
 
 def test_a_registry_that_breaks_an_app_hides_nothing_it_knew() -> None:

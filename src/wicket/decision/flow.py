@@ -217,7 +217,9 @@ def _text_of(app: App, token: object, origin: str | None) -> str:
 
 def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal | None]:
     """What has come to stand against a verified identity since: its token expired, or its app, as it is now, revoked
-    it. None where nothing has, where trouble of our own hides it, and for an app in log-only mode.
+    it or has its key no more.
+
+    None where nothing has, where trouble of our own hides it, and for an app in log-only mode.
     """
     identity, app = decision.identity, decision.app
     if not isinstance(identity, VerifiedIdentity) or app is None:
@@ -237,6 +239,9 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
         return None
     if identity.expires_at is not None and house.clock() >= identity.expires_at + app.rules.skew:
         return Refusal("invalid_token", "expired")
+    if not identity.signed_by(app):
+        hashed = identity.method == "identity_hash"
+        return Refusal("invalid_token", "bad_identity_hash" if hashed else "bad_signature")
     return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
 
 

@@ -272,6 +272,14 @@ class VerifiedIdentity(Identity):
         name = self._app.rules.companies_claim
         return name is not None and name in self.claims
 
+    def signed_by(self, app: App) -> bool:
+        """Whether `app`, as it is now, still has the key that proved this identity. Remote key sets are not asked."""
+        signed = self._signed
+        if app.sources:
+            return True
+        keys = app.keyring.select(signed.header.algorithm, signed.header.kid)
+        return any(key.fingerprint == signed.fingerprint for key in keys)
+
     def revoked_by(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""
         return is_revoked(self._signed.claims, self._user_id, app)
@@ -311,6 +319,13 @@ class HashedIdentity(VerifiedIdentity):
     def expires_at(self) -> float | None:
         """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
         return self._until
+
+    def signed_by(self, app: App) -> bool:
+        """Whether `app`, as it is now, still takes hashes by the same secret."""
+        then, now = self._app.identity_hash, app.identity_hash
+        return then is now or (
+            then is not None and now is not None and then.secret.keys[0].fingerprint == now.secret.keys[0].fingerprint
+        )
 
     def _signs_companies(self) -> bool:
         rule = self._app.identity_hash
