@@ -110,7 +110,7 @@ class WicketMiddleware:
                 if not begun:  # hints may come before the answer begins
                     kind = message["type"]
                     begun = kind in _BEGINNINGS
-                    if kind == "http.response.start":
+                    if kind == "http.response.start" and additions is not NOTHING:
                         message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
                         message = {**message, "subprotocol": subprotocol}
