@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -267,6 +268,17 @@ def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
         held.fingerprint = held.fingerprint[::-1]
         assert straight(gate.house, request) is None
         assert gate.decide(request).allowed, "the flow verifies it anew"
+
+
+def test_the_straight_road_asks_for_the_key_id_that_its_app_requires() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], id="1")], key_id_required=True)
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
+        assert gate.decide(request).allowed
+        assert straight(gate.house, request) is not None
+        (held,) = gate.house.memory._entries["acme"].values()
+        held.header = replace(held.header, kid=None)
+        assert straight(gate.house, request) is None
 
 
 class _Choosy(Bearer):

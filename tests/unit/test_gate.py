@@ -59,6 +59,7 @@ from wicket import (
 )
 from wicket.app import BrokenApp
 from wicket.cache import Cache
+from wicket.decision import house
 from wicket.errors import config_error
 from wicket.jwks.outcome import Fetched
 from wicket.keys.urls import KeySetUrl
@@ -120,6 +121,17 @@ def test_optional_admits_a_request_without_a_token() -> None:
         assert gate.decide(asks(), optional=True).allowed
         assert asyncio.run(gate.adecide(asks(), optional=True)).allowed
         assert not gate.decide(asks("junk"), optional=True).allowed
+
+
+def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house, "MOST_ROADS", 2)
+    names = ["acme", "acme-2", "acme-3", "acme-4"]
+    with gate_of(acme(aliases=names[1:])) as gate:
+        for name in names * 2:
+            assert gate.verify(token(), app=name).require().user_id == "user-1"
+            refused = gate.verify(None, app=name)
+            assert (code(refused), refused.token_sent) == ("missing_token", False)
+        assert len(gate.house.alone) <= 2
 
 
 @pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("public_key", "pub_acme")])
