@@ -95,7 +95,6 @@ def _soak(
         client.once()
     processes = [Watched(name, port, pid, at_rest(pid), at_rest(pid)) for name, (port, pid) in servers.items()]
     book.counts.clear()
-    stopped = threading.Event()
     broken: list[str] = []
     jobs: list[Callable[[threading.Event], None]] = [rotating.run, lambda ended: watch(processes, ended)]
     for place, client in enumerate(clients):
@@ -103,21 +102,24 @@ def _soak(
         lasting = client.sockets if place < CLIENTS + 2 else client.streams  # only the first server has sockets
         jobs.append(client.streams if number == CLIENTS else lasting if number > CLIENTS else client.run)
 
-    def guarded(job: Callable[[threading.Event], None]) -> None:
+    def guarded(job: Callable[[threading.Event], None], stopped: threading.Event) -> None:
         try:
             job(stopped)
         except Exception as error:  # noqa: BLE001 - a client that fails is a finding, and must not go unseen
             broken.append(f"a client ended with {type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    stopped.wait(seconds)
-    stopped.set()
-    for thread in threads:
-        thread.join()
-    for process in processes:
-        process.after = at_rest(process.pid, process.before)
+    for _ in range(2):
+        stopped = threading.Event()
+        threads = [threading.Thread(target=guarded, args=(job, stopped)) for job in jobs]
+        for thread in threads:
+            thread.start()
+        stopped.wait(seconds / 2)
+        stopped.set()
+        for thread in threads:
+            thread.join()
+        for process in processes:
+            process.after = at_rest(process.pid, process.before)
+            process.count_objects()
     return processes, broken
 
 
@@ -156,8 +158,8 @@ def _print(processes: list[Watched], rotating: Rotating, book: Book) -> None:
             f"in the second half {process.growth():+.0f} KiB a minute"
         )
         print(
-            f"{process.name}: blocks of objects by quarters {_quarters([held for _, held in process.objects])}; "
-            f"in the second half {process.growth_of_objects():+.0f} a minute"
+            f"{process.name}: blocks of objects at rest {process.objects[0][1]:,} between the halves of the load and "
+            f"{process.objects[1][1]:,} at its end: {process.growth_of_objects():+.0f} a minute"
         )
         most = max(process.samples, key=lambda each: each.files)
         print(
