@@ -1,5 +1,8 @@
 """What the servers serve: an empty handler, bare, behind PyJWT by hand, and behind Wicket.
 
+Wicket stands here without CORS, since PyJWT by hand has none: what a server makes of three headers more is not the
+gate's doing. (In the figures of Starlette and Flask all have it.)
+
 The path `/cpu` answers with the seconds of CPU that the process has spent so far, all its threads together. Every
 application looks for it first, the bare one too, so that it is subtracted.
 """
@@ -53,7 +56,7 @@ def _wsgi(inner: Any) -> Any:
 
 def _guarded(variant: str, empty: Any, by_hand: Any, wicket: Any) -> Any:
     if variant == "Wicket":
-        return wicket(empty, scene.gate_with(scene.app_with()))
+        return wicket(empty, scene.gate_with(scene.app_with()), cors=False)
     return by_hand(empty, peers.pyjwt("HS256")) if variant == "PyJWT by hand" else empty
 
 
