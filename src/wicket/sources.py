@@ -23,7 +23,6 @@ NameKind = Literal["id", "public_key", "host", "issuer"]
 
 MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_LONG: Final = 65_536
 _BLANKS: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
