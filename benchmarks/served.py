@@ -1,15 +1,16 @@
-"""What the servers serve: an empty handler, bare, behind PyJWT by hand, and behind Wicket.
+"""What the servers serve: an empty handler, bare, behind PyJWT by hand, and behind Wicket, each under its own path.
+
+All three live in one process, so that nothing but they themselves differs between them: neither where their memory
+lies, nor which CPU they were put on, nor how the server's threads came to run.
 
 Wicket stands here without CORS, since PyJWT by hand has none: what a server makes of three headers more is not the
 gate's doing. (In the figures of Starlette and Flask all have it.)
 
-The path `/cpu` answers with the seconds of CPU that the process has spent so far, all its threads together. Every
-application looks for it first, the bare one too, so that it is subtracted.
+The path `/cpu` answers with the seconds of CPU that the process has spent so far, all its threads together.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -17,7 +18,8 @@ from benchmarks import peers, scene
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
-VARIANTS = ("bare", "PyJWT by hand", "Wicket")
+PATHS = {"bare": "/bare", "PyJWT by hand": "/by-hand", "Wicket": "/wicket"}
+_BARE, _BY_HAND, _WICKET = PATHS.values()
 
 
 async def _asgi_empty(scope: Any, receive: Any, send: Any) -> None:
@@ -25,41 +27,51 @@ async def _asgi_empty(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+async def _asgi_cpu(scope: Any, receive: Any, send: Any) -> None:
+    body = _cpu()
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+
 def _wsgi_empty(environ: Any, start_response: Any) -> list[bytes]:
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 
 
-def _asgi(inner: Any) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/cpu":
-            body = f"{time.process_time():.9f}".encode()
-            length = str(len(body)).encode()
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-            await send({"type": "http.response.body", "body": body})
-            return
-        await inner(scope, receive, send)
-
-    return app
+def _wsgi_cpu(environ: Any, start_response: Any) -> list[bytes]:
+    body = _cpu()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
 
 
-def _wsgi(inner: Any) -> Any:
-    def app(environ: Any, start_response: Any) -> Any:
-        if environ["PATH_INFO"] == "/cpu":
-            body = f"{time.process_time():.9f}".encode()
-            start_response("200 OK", [("Content-Length", str(len(body)))])
-            return [body]
-        return inner(environ, start_response)
-
-    return app
+def _cpu() -> bytes:
+    return f"{time.process_time():.9f}".encode()
 
 
-def _guarded(variant: str, empty: Any, by_hand: Any, wicket: Any) -> Any:
-    if variant == "Wicket":
-        return wicket(empty, scene.gate_with(scene.app_with()), cors=False)
-    return by_hand(empty, peers.pyjwt("HS256")) if variant == "PyJWT by hand" else empty
+def _gate() -> Any:
+    return scene.gate_with(scene.app_with())
 
 
-_variant = os.environ.get("BENCHMARK_VARIANT", "bare")
-asgi = _asgi(_guarded(_variant, _asgi_empty, peers.ByHandASGI, ASGIMiddleware))
-wsgi = _wsgi(_guarded(_variant, _wsgi_empty, peers.ByHandWSGI, WSGIMiddleware))
+_ASGI_APPS = {
+    "/cpu": _asgi_cpu,
+    _BARE: _asgi_empty,
+    _BY_HAND: peers.ByHandASGI(_asgi_empty, peers.pyjwt("HS256")),
+    _WICKET: ASGIMiddleware(_asgi_empty, _gate(), cors=False),
+}
+_WSGI_APPS = {
+    "/cpu": _wsgi_cpu,
+    _BARE: _wsgi_empty,
+    _BY_HAND: peers.ByHandWSGI(_wsgi_empty, peers.pyjwt("HS256")),
+    _WICKET: WSGIMiddleware(_wsgi_empty, _gate(), cors=False),
+}
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """The application that `scope`'s path names."""
+    await _ASGI_APPS[scope["path"]](scope, receive, send)
+
+
+def wsgi(environ: Any, start_response: Any) -> Any:
+    """The application that the path names."""
+    return _WSGI_APPS[environ["PATH_INFO"]](environ, start_response)

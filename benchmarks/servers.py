@@ -1,8 +1,10 @@
 """What a request costs more in a real server: its CPU time, with an empty handler, over kept-alive connections.
 
-Each variant has a server of its own, a process with one worker; they are asked in turn, in many short rounds. A
-server says itself how much CPU its process has spent (see `served.py`): the system's own figures of a process come in
-steps of 10 ms, as much as some 100 requests take.
+A server is one process with one worker that serves all variants, each under its own path; they are asked in turn, in
+many short rounds. Several requests are always under way, as in a server whose CPU counts: one that has nothing to do
+between two requests finds its caches emptied by the system. Where there are CPUs enough, the server has one of its own.
+It says itself how much CPU its process has spent (see `served.py`): the system's own figures of a process come in steps
+of 10 ms, as much as some 100 requests take.
 """
 
 from __future__ import annotations
@@ -13,17 +15,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from benchmarks import scene
 from benchmarks.measure import Row, Samples
-from benchmarks.served import VARIANTS
+from benchmarks.served import PATHS
 
 ROUNDS: Final = 300
 CALLS: Final = 60
+CONNECTIONS: Final = 4
 BOUND: Final = 0.25
 _STARTS: Final = 20.0
 
@@ -52,10 +55,9 @@ def rows() -> list[Row]:
 
 
 def _row(server: str, command: Callable[[int], list[str]]) -> Row:
-    with ExitStack() as stack:
-        clients = {variant: stack.enter_context(_serving(command, variant)) for variant in VARIANTS}
+    with _apart() as cpu, _serving(command, cpu) as clients:
         samples = _measured(clients)
-    bare, by_hand, wicket = VARIANTS
+    bare, by_hand, wicket = PATHS
     ratio, spread = samples.ratio(wicket, by_hand, less=bare)
     micros = {name: samples.median(name, less=bare) for name in (by_hand, wicket)}
     return Row(
@@ -69,22 +71,25 @@ def _row(server: str, command: Callable[[int], list[str]]) -> Row:
     )
 
 
-def _measured(clients: dict[str, _Client]) -> Samples:
-    token = scene.token_for("user-1")
-    headers = scene.headers_of(token)
-    for variant, client in clients.items():
-        wrong = scene.headers_of(scene.forged("HS256"))
-        if (client.ask("/", wrong)[0] == 200) is not (variant == VARIANTS[0]):
+def _measured(clients: list[_Client]) -> Samples:
+    client = clients[0]
+    headers = scene.headers_of(scene.token_for("user-1"))
+    wrong = scene.headers_of(scene.forged("HS256"))
+    for variant, path in PATHS.items():
+        if (client.ask(path, wrong)[0] == 200) is not (variant == "bare"):
             raise RuntimeError(f"{variant} does not judge a forged token as it should")
-    times: dict[str, list[float]] = {variant: [] for variant in clients}
-    order = list(clients)
+    times: dict[str, list[float]] = {variant: [] for variant in PATHS}
+    order = list(PATHS)
     for number in range(-2, ROUNDS):
         for variant in order:
-            client = clients[variant]
+            path = PATHS[variant]
             before = client.cpu()
-            for _ in range(CALLS):
-                if client.ask("/", headers)[0] != 200:
-                    raise RuntimeError("a request was not answered with 200")
+            for _ in range(CALLS // len(clients)):
+                for each in clients:
+                    each.send(path, headers)
+                for each in clients:
+                    if each.receive()[0] != 200:
+                        raise RuntimeError("a request was not answered with 200")
             spent = client.cpu() - before
             if number >= 0:
                 times[variant].append(spent / CALLS * 1e6)
@@ -101,8 +106,16 @@ class _Client:
 
     def ask(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """The status and the body."""
+        self.send(path, headers)
+        return self.receive()
+
+    def send(self, path: str, headers: dict[str, str]) -> None:
+        """Send a request."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._connection.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+
+    def receive(self) -> tuple[int, bytes]:
+        """The status and the body of the answer to a request that was sent."""
         status = int(self._answers.readline().split()[1])
         length = 0
         while (line := self._answers.readline()) != b"\r\n":
@@ -121,21 +134,36 @@ class _Client:
 
 
 @contextmanager
-def _serving(command: Callable[[int], list[str]], variant: str) -> Iterator[_Client]:
-    """A server of that variant in a process of its own, and a connection to it."""
+def _apart() -> Iterator[int | None]:
+    """A CPU that this process leaves to the server; None where the system has but one, or does not let choose."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if len(usable) < 2:
+        yield None
+        return
+    cpu = max(usable)
+    os.sched_setaffinity(0, usable - {cpu})
+    try:
+        yield cpu
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+@contextmanager
+def _serving(command: Callable[[int], list[str]], cpu: int | None) -> Iterator[list[_Client]]:
+    """A server in a process of its own, on that CPU, and connections to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "BENCHMARK_VARIANT": variant}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command(port)], env=environment, cwd=Path(__file__).resolve().parent.parent
-    )
+    process = subprocess.Popen([sys.executable, "-m", *command(port)], cwd=Path(__file__).resolve().parent.parent)
     try:
-        client = _connected(port, process)
+        if cpu is not None:
+            os.sched_setaffinity(process.pid, {cpu})
+        clients = [_connected(port, process) for _ in range(CONNECTIONS)]
         try:
-            yield client
+            yield clients
         finally:
-            client.close()
+            for client in clients:
+                client.close()
     finally:
         process.terminate()
         process.wait(10)
