@@ -53,13 +53,13 @@ def _gate() -> Any:
     return scene.gate_with(scene.app_with())
 
 
-_ASGI_APPS = {
+_ASGI_APPS: dict[str, Any] = {
     "/cpu": _asgi_cpu,
     _BARE: _asgi_empty,
     _BY_HAND: peers.ByHandASGI(_asgi_empty, peers.pyjwt("HS256")),
     _WICKET: ASGIMiddleware(_asgi_empty, _gate(), cors=False),
 }
-_WSGI_APPS = {
+_WSGI_APPS: dict[str, Any] = {
     "/cpu": _wsgi_cpu,
     _BARE: _wsgi_empty,
     _BY_HAND: peers.ByHandWSGI(_wsgi_empty, peers.pyjwt("HS256")),
