@@ -16,9 +16,10 @@ from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache, Loaded, LoadFailed, Times
 from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
 from wicket.decision.effects import Effect
-from wicket.decision.flow import Decision, admit, decide, revisit, verify, verify_at_once
+from wicket.decision.flow import Decision, admit, decide, verify, verify_at_once
 from wicket.decision.house import House
 from wicket.decision.memory import SignatureMemory
+from wicket.decision.revisiting import revisit
 from wicket.decision.straight import straight
 from wicket.decision.tokens import Header
 from wicket.drivers import arun, run

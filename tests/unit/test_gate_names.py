@@ -1,21 +1,15 @@
-"""A gate and the names of its apps, what it says before there is a token, and what it says of one given long ago."""
+"""A gate and the names of its apps, and what it says before there is a token."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.unit.support import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
-from wicket import App, AppRef, ConfigError, Decision, Gate, Jwks, Mode, Request, Revocations, Rules
-from wicket.errors import config_error
+from wicket import App, AppRef, ConfigError, Gate, Request
 from wicket.identity_hash import IdentityHash
-
-THIRD_KEY = bytes(range(2, 34))
 
 
 def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
@@ -66,100 +60,3 @@ def test_a_fault_while_an_origin_is_decided_about_is_our_own(caplog: pytest.LogC
     decision = gate.admit(asks())
     assert (decision.allowed, decision.refusal and decision.refusal.code) == (False, "internal_error")
     assert "an origin failed" in caplog.text
-
-
-# --- what has come to stand against an identity since
-
-
-def at(now: float, app: App, decision: Decision | None = None, **settings: Any) -> Any:
-    clock = [float(NOW)]
-    gate = gate_of(app, clock=lambda: clock[0], **settings)
-    held = decision or gate.decide(asks(token()))
-    clock[0] = now
-    found = gate.revisit(held)
-    assert asyncio.run(gate.arevisit(held)) == found
-    return found and (found.code, found.reason)
-
-
-def test_a_token_that_expired_no_longer_holds() -> None:
-    app = acme(rules=Rules(skew=5))
-    assert at(NOW + 3604.9, app) is None
-    assert at(NOW + 3605, app) == ("invalid_token", "expired")
-    assert at(NOW + 3605, app, mode=Mode.LOG_ONLY) is None
-
-
-def test_an_anonymous_request_is_not_revisited() -> None:
-    app = acme(anonymous=True)
-    assert at(NOW + 10**6, app, gate_of(app).decide(asks())) is None
-
-
-def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
-    """What stands against a user of a registry's app, once the registry gives what `change` gives."""
-    held: list[Callable[[], App | None]] = [lambda: acme(naming=())]
-    with Gate(registry=lambda ref: held[0](), naming=BY_HEADER, clock=lambda: NOW) as gate:
-        decision = gate.decide(asks(token()))
-        assert decision.identity.verified
-        assert gate.revisit(decision) is None
-        held[0] = change
-        gate.refresh("acme", purge=purge)
-        assert gate.revisit(decision) is None, "it begins a load, and waits for none"
-        gate.decide(asks(token()))  # this one waits for it
-        found = gate.revisit(decision)
-        return found and (found.code, found.reason)
-
-
-def _fails() -> App | None:
-    raise RuntimeError("down")
-
-
-@pytest.mark.parametrize("purge", [False, True])
-def test_an_app_as_it_is_now_decides_about_an_identity_of_before(purge: bool) -> None:
-    revoking = acme(naming=(), revocations=Revocations(users={"user-1": NOW}))
-    assert revisited(lambda: revoking, purge=purge) == ("invalid_token", "revoked")
-    assert revisited(lambda: acme(naming=(), revocations=Revocations(users={"bob": NOW})), purge=purge) is None
-    assert revisited(lambda: None, purge=purge) == ("unknown_app", None)
-    assert revisited(_fails, purge=purge) is None
-
-
-@pytest.mark.parametrize("purge", [False, True])
-def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
-    rotated = acme(naming=(), credentials=[secret(OTHER_KEY)])
-    assert revisited(lambda: rotated, purge=purge) == ("invalid_token", "bad_signature")
-    overlapping = acme(naming=(), credentials=[secret(OTHER_KEY), secret()])
-    assert revisited(lambda: overlapping, purge=purge) is None
-    remote = acme(naming=(), credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
-    assert revisited(lambda: remote, purge=purge) is None, "who knows which keys it has"
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        ({}, None),
-        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), encoding="hex")}, None),
-        ({"identity_hash": IdentityHash(secret=secret(THIRD_KEY))}, ("invalid_token", "bad_identity_hash")),
-        ({"identity_hash": None}, ("invalid_token", "bad_identity_hash")),
-    ],
-)
-def test_a_hashed_identity_ends_with_its_secret(change: dict[str, Any], found: object) -> None:
-    def app(**settings: Any) -> App:
-        return acme(**{"naming": (), "identity_hash": IdentityHash(secret=secret(OTHER_KEY)), **settings})
-
-    body = {"userId": "user-1", "userHash": hmac.digest(OTHER_KEY, b"user-1", "sha256").hex()}
-    headers = [("X-App-Id", "acme"), ("content-type", "application/json")]
-    held = [app()]
-    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW) as gate:
-        request = Request("POST", headers=headers, body=json.dumps(body).encode())
-        decision = gate.decide(request)
-        assert decision.identity.method == "identity_hash"
-        held[0] = app(**change)
-        gate.refresh("acme", purge=True)
-        gate.decide(request)
-        against = gate.revisit(decision)
-        assert (against and (against.code, against.reason)) == found
-
-
-def test_a_registry_that_breaks_an_app_hides_nothing_it_knew() -> None:
-    def broken() -> App | None:
-        raise config_error("id", "is broken")
-
-    assert revisited(broken) is None

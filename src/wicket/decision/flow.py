@@ -21,7 +21,6 @@ from wicket.decision.finding import (
     claimed_by,
     find_app,
     find_token,
-    look_up,
     name_app,
     token_in,
     token_was_sent,
@@ -213,36 +212,6 @@ def _text_of(app: App, token: object, origin: str | None) -> str:
     if not isinstance(token, str):
         raise malformed("The token is not a string.")
     return token
-
-
-def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal | None]:
-    """What has come to stand against a verified identity since: its token expired, or its app, as it is now, revoked
-    it or has its key no more.
-
-    None where nothing has, where trouble of our own hides it, and for an app in log-only mode.
-    """
-    identity, app = decision.identity, decision.app
-    if not isinstance(identity, VerifiedIdentity) or app is None:
-        return None
-    ref = decision.asked_for or AppRef("id", app.id)
-    if house.registry is not None and house.apps.get(ref) is None:
-        try:
-            found = yield from look_up(
-                house, ref, Progress(house, 0.0)
-            )  # begins a load that is due, and waits for none
-        except Refused:
-            found = app
-        if found is None or found.id not in (app.id, None):
-            return Refusal("unknown_app")
-        app = found if isinstance(found, App) else app
-    if house.mode_of(app) is Mode.LOG_ONLY:
-        return None
-    if identity.expires_at is not None and house.clock() >= identity.expires_at + app.rules.skew:
-        return Refusal("invalid_token", "expired")
-    if not identity.signed_by(app):
-        hashed = identity.method == "identity_hash"
-        return Refusal("invalid_token", "bad_identity_hash" if hashed else "bad_signature")
-    return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
 
 
 def _refuse_origin(app: App, way: Progress) -> None:

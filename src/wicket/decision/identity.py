@@ -16,6 +16,7 @@ from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.memory import Signed
 from wicket.decision.merging import Merged, merge
 from wicket.decision.tokens import Header, read_object
+from wicket.keys.keyring import Keyring
 from wicket.sources import BodyField, JsonBody
 
 Method = Literal["jwt", "identity_hash"]
@@ -272,17 +273,21 @@ class VerifiedIdentity(Identity):
         name = self._app.rules.companies_claim
         return name is not None and name in self.claims
 
-    def signed_by(self, app: App) -> bool:
-        """Whether `app`, as it is now, still has the key that proved this identity. Remote key sets are not asked."""
+    def signed_by(self, keys: Keyring) -> bool:
+        """Whether the key that proved this identity is among `keys`."""
         signed = self._signed
-        if app.sources:
-            return True
-        keys = app.keyring.select(signed.header.algorithm, signed.header.kid)
-        return any(key.fingerprint == signed.fingerprint for key in keys)
+        fitting = keys.select(signed.header.algorithm, signed.header.kid)
+        return any(key.fingerprint == signed.fingerprint for key in fitting)
 
     def revoked_by(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""
         return is_revoked(self._signed.claims, self._user_id, app)
+
+
+def _hash_keys(app: App) -> list[bytes]:
+    """The fingerprints of the secrets by which `app` takes hashes: of users, then of companies."""
+    rule = app.identity_hash
+    return [secret.keys[0].fingerprint for secret in rule.secrets] if rule is not None else []
 
 
 class HashedIdentity(VerifiedIdentity):
@@ -320,12 +325,10 @@ class HashedIdentity(VerifiedIdentity):
         """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
         return self._until
 
-    def signed_by(self, app: App) -> bool:
-        """Whether `app`, as it is now, still takes hashes by the same secret."""
-        then, now = self._app.identity_hash, app.identity_hash
-        return then is now or (
-            then is not None and now is not None and then.secret.keys[0].fingerprint == now.secret.keys[0].fingerprint
-        )
+    def hashed_by(self, app: App) -> bool:
+        """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
+        many = 2 if self._companies else 1
+        return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
 
     def _signs_companies(self) -> bool:
         rule = self._app.identity_hash
