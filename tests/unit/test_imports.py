@@ -51,6 +51,7 @@ DECISION = {
     "finding": 4,
     "flow": 5,
     "straight": 6,
+    "revisiting": 6,
 }
 """The order within the decision: the leaves, the identity that they make up, the verifier, and the flow above all."""
 
