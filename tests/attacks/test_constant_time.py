@@ -28,7 +28,7 @@ REVIEWED = {
     ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/identity.py",
-        "then.secret.keys[0].fingerprint == now.secret.keys[0].fingerprint",
+        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
     ): "configuration; two secrets of one app, by their SHA-256",
     ("decision/straight.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
     (

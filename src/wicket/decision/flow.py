@@ -173,11 +173,8 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
         app = yield from find_app(house, way.refs, way)
         text = _text_of(app, token, origin)
         identity = yield from _verify_token(house, app, text, way)
-    except Refused as refused:
-        return _without_proof(way, refused.refusal, enforced=True)
     except Exception as error:  # noqa: BLE001 - as in decide
-        log_fault("the verification of a token failed", error)
-        return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)
+        return _not_verified(way, error)
     return Decision(True, identity, None, True, app.id, None, way)
 
 
@@ -194,13 +191,16 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
             return Decision(False, Identity(app.id, app), read, True, app.id, None, way)
         signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
         identity = identify(app, signed, key, house.clock())
-    except Refused as refused:
-        sent = way if token else Progress(house, way.patience, way.refs, app)
-        return _without_proof(sent, refused.refusal, enforced=True)
     except Exception as error:  # noqa: BLE001 - as in decide
-        log_fault("the verification of a token failed", error)
-        return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)
+        return _not_verified(way if token else Progress(house, way.patience, way.refs, app), error)
     return Decision(True, identity, None, True, app.id, None, way)
+
+
+def _not_verified(way: Progress, error: Exception) -> Decision:
+    if isinstance(error, Refused):
+        return _without_proof(way, error.refusal, enforced=True)
+    log_fault("the verification of a token failed", error)
+    return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)
 
 
 def _text_of(app: App, token: object, origin: str | None) -> str:
