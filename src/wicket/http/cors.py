@@ -24,7 +24,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
 _ALLOW: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
-_WATCHED: Final = frozenset({*"AaVv", *b"AaVv"})
+_WATCHED: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 """How those names begin that are looked at more closely; a name may be text or bytes, whatever the interface says."""
 
 _MAX_AGE: Final = 600
@@ -47,7 +47,7 @@ class Additions:
     def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
         for name, _ in headers:
-            if name[0] in _WATCHED:
+            if name[:1] in _WATCHED:
                 return [*headers, *self._lacking(headers)]
         return [*headers, *self.text]
 
@@ -55,7 +55,7 @@ class Additions:
         """As `to_text`, for ASGI."""
         headers = given if isinstance(given, list) else list(given)
         for name, _ in headers:
-            if name[0] in _WATCHED:
+            if name[:1] in _WATCHED:
                 return [*headers, *Additions(*self._lacking(headers)).wire]
         return [*headers, *self.wire]
 

@@ -32,6 +32,14 @@ def missing_from(headers: list[tuple[str, str]], additions: Additions) -> tuple[
     return text
 
 
+@pytest.mark.parametrize("name", ["", "\u00e9", "x"])
+def test_a_header_of_an_odd_name_is_the_servers_affair(name: str) -> None:
+    request = asks(headers=[("Origin", ORIGIN)])
+    additions = cors_headers(request, gate_of(acme()).decide(request))
+    assert additions.to_text([(name, "v")])[0] == (name, "v")
+    assert additions.to_wire([(name.encode(), b"v")])[0] == (name.encode(), b"v")
+
+
 def stranger(origin: str) -> Additions:
     """What an answer to a request of no known app carries."""
     request = asks(app="nobody", headers=[("Origin", origin)])
