@@ -1,4 +1,4 @@
-"""One uvicorn and one gunicorn for all integration tests that do not need one of their own; an issuer for each."""
+"""One uvicorn and one gunicorn for all integration tests that do not need their own; a gate and an issuer for each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration import servers
+from tests.integration.shelf import NAMING, app_of
+from wicket import Gate
 from wicket.testing.issuer import LocalIssuer
 
 
@@ -27,6 +29,13 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
     """Either of the two, one after the other."""
     found: servers.Server = request.getfixturevalue(f"{request.param}_server")
     return found
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """A gate with two apps, of which one admits anonymous requests."""
+    with Gate([app_of("acme"), app_of("lobby", anonymous=True)], naming=NAMING) as gate:
+        yield gate
 
 
 @pytest.fixture

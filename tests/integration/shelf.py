@@ -6,10 +6,12 @@ import hashlib
 import threading
 import time
 from collections import Counter
+from typing import Final
 
 from wicket import App, AppRef, Gate, Header, Limits, Request, Secret, mint, profiles
 
 DEADLINE = 30.0
+NAMING: Final = [Header("X-App-Id")]
 
 
 def app_of(id: str, *, anonymous: bool = False) -> App:
@@ -59,6 +61,6 @@ def shelf_gate(shelf: Shelf) -> Gate:
     return Gate(
         [app_of("acme"), app_of("lobby", anonymous=True)],
         registry=shelf,
-        naming=[Header("X-App-Id")],
+        naming=NAMING,
         limits=Limits(load_timeout=DEADLINE),
     )

@@ -23,6 +23,9 @@ OTHER_KEY = bytes(range(1, 33))
 ORIGIN = "https://acme.com"
 BY_HEADER = (Header("X-App-Id"),)
 
+ANYTHING: dict[Any, Any] = {each: each for each in (5, "0", "nonsense")}
+"""Values of a type that a checker would refuse."""
+
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 _CURVES: dict[str, ec.EllipticCurve] = {
@@ -70,6 +73,10 @@ def jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
     made: dict[str, Any] = algorithm.to_jwk(public, as_dict=True)
     made.pop("key_ops", None)
     return {**made, **members}
+
+
+def rsa_jwk() -> dict[str, Any]:
+    return jwk(rsa_key())
 
 
 def claims(**changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Places where a request names its app or carries its token: what they read, and what they refuse."""
+"""Places in headers, query and path that name a request's app or carry its token: what they read, what they refuse."""
 
 from __future__ import annotations
 
@@ -7,27 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import acme, problems_of, refusal_of
-from wicket import (
-    AppRef,
-    Bearer,
-    BodyField,
-    Cookie,
-    Header,
-    Host,
-    JsonBody,
-    PathSegment,
-    PublicKeyBearer,
-    Query,
-    Request,
-    Subprotocol,
-    TokenIssuer,
-)
-from wicket.document import read_document
-from wicket.sources import Holders, NamingPlace, TokenPlace, shaped
-
-ANYTHING: dict[Any, Any] = {each: each for each in (5, "0", "nonsense")}
-"""Values of a type that a checker would refuse."""
+from tests.unit.support import ANYTHING, problems_of, refusal_of
+from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
+from wicket.sources import NamingPlace, TokenPlace, shaped
 
 BEARERS: list[Bearer | PublicKeyBearer] = [Bearer(), PublicKeyBearer()]
 
@@ -295,111 +277,6 @@ def test_a_path_has_no_hundredth_segment() -> None:
     assert set(problems_of(lambda: PathSegment(100))) == {"index"}
 
 
-# --- in the body
-
-
-def with_body(text: str, *, kind: str = "application/json") -> Request:
-    request = Request("POST", headers=[("Content-Type", kind)])
-    request.document = read_document(text.encode())
-    return request
-
-
-def test_a_member_of_the_body_is_read_once_the_body_is() -> None:
-    text = '{"auth": {"token": "t"}, "none": null, "empty": ""}'
-    assert JsonBody("auth.token").read(with_body(text)) == "t"
-    assert BodyField("auth.token").read(with_body(text)) == "t"
-    for path in ("none", "empty", "absent", "auth.absent"):
-        assert JsonBody(path).read(with_body(text)) is None
-        assert BodyField(path).read(with_body(text)) is None
-    assert JsonBody("auth.token").read(Request("POST", headers=[("Content-Type", "application/json")])) is None
-
-
-def test_a_member_is_not_read_out_of_a_body_of_another_type() -> None:
-    text = '{"token": "t"}'
-    assert JsonBody("token").read(with_body(text, kind="text/plain")) is None
-    both = JsonBody("token", types=("Application/JSON", "text/plain"))
-    assert both.types == ("application/json", "text/plain")
-    assert both.read(with_body(text, kind="text/plain; charset=utf-8")) == "t"
-
-
-@pytest.mark.parametrize("value", ["7", "true", "[]", "{}", "1.5"])
-def test_a_member_that_is_no_text_is_refused(value: str) -> None:
-    request = with_body(f'{{"x": {value}}}')
-    assert refusal_of(lambda: JsonBody("x").read(request)).reason == "malformed"
-    assert refusal_of(lambda: BodyField("x").read(request)).code == "invalid_request"
-    assert JsonBody("x").value(request) is not None
-
-
-@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", ANYTHING[5]])
-def test_a_path_into_the_body_has_a_name_between_its_dots(path: str) -> None:
-    assert set(problems_of(lambda: JsonBody(path))) == {"path"}
-    assert set(problems_of(lambda: BodyField(path))) == {"path"}
-
-
-@pytest.mark.parametrize("types", [(), "text/plain", ("text",), ("text/plain; x",), ANYTHING[5], (ANYTHING[5],)])
-def test_the_types_of_a_body_are_media_types(types: Any) -> None:
-    assert set(problems_of(lambda: JsonBody("a", types=types))) == {"types"}
-
-
-def test_a_body_field_names_by_a_kind_that_exists() -> None:
-    assert BodyField("a", kind="public_key").kind == "public_key"
-    assert set(problems_of(lambda: BodyField("a", kind=ANYTHING["nonsense"]))) == {"kind"}
-
-
-def test_the_places_of_tokens_are_read_in_their_order() -> None:
-    body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
-    held = Holders([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
-    assert (held.first, held.cookies, held.in_body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
-    assert held.body_types == {"application/json", "text/plain"}
-    assert Holders([Bearer()]).body_types == frozenset()
-
-
-# --- in a handshake
-
-
-def handshake(*values: str) -> Request:
-    return Request(headers=[("Sec-WebSocket-Protocol", value) for value in values], websocket=True)
-
-
-@pytest.mark.parametrize("value", ["bearer, a.b.c", "bearer,a.b.c", "chat, bearer ,\ta.b.c, v2"])
-def test_the_token_stands_behind_its_marker(value: str) -> None:
-    assert Subprotocol().read(handshake(value)) == "a.b.c"
-
-
-@pytest.mark.parametrize("value", ["", "chat", "chat, v2", "Bearer, a.b.c", "bearers, a.b.c", "x-bearer, a.b.c"])
-def test_without_the_marker_there_is_no_token(value: str) -> None:
-    assert Subprotocol().read(handshake(value)) is None
-    assert Subprotocol().read(handshake()) is None
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        ("bearer",),
-        ("chat, bearer",),
-        ("bearer,",),
-        ("bearer, ",),
-        ("bearer, , a.b.c",),
-        ("bearer, a.b.c, bearer, d.e.f",),
-        ("bearer, bearer",),
-        ("bearer, a.b.c", "chat"),
-        ("bearer, a.b.c", "bearer, d.e.f"),
-    ],
-)
-def test_a_marker_without_exactly_one_token_is_refused(values: tuple[str, ...]) -> None:
-    assert refusal_of(lambda: Subprotocol().read(handshake(*values))).code == "invalid_request"
-
-
-def test_only_a_handshake_has_subprotocols() -> None:
-    request = Request(headers=[("Sec-WebSocket-Protocol", "bearer, a.b.c")])
-    assert Subprotocol().read(request) is None
-
-
-@pytest.mark.parametrize("marker", ["", "a b", "a,b", ANYTHING[5]])
-def test_a_marker_is_the_name_of_a_subprotocol(marker: str) -> None:
-    assert set(problems_of(lambda: Subprotocol(marker))) == {"marker"}
-
-
 SPELLED = ["appId", "%61ppId", "a%70%70%49d", "%61%70%70%49%64", "%61%70%70%49%64".lower()]
 
 
@@ -426,17 +303,3 @@ def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytes
     monkeypatch.setattr("wicket.sources.unquote_plus", decode)
     assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 4_000) + "&appId=acme")) == "acme"
     assert decoded == ["acme"]
-
-
-class _WithoutHash:
-    """A place of somebody's own that compares, and so has no hash."""
-
-    __hash__ = None  # type: ignore[assignment]  # what a class with __eq__ alone has
-
-    def read(self, request: Request) -> str | None:
-        return request.header("x-own")
-
-
-def test_a_place_without_a_hash_serves_too() -> None:
-    app = acme(tokens=[_WithoutHash()])
-    assert [type(place) for place in app.holders.first] == [_WithoutHash]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.support import NOW, claims, refusal_of
-from wicket import App, Refusal, Revocations, Rules
-from wicket.decision.claims import check_claims, is_revoked, numeric_date, read_scopes, read_user_id
+from wicket import App, Refusal, Rules
+from wicket.decision.claims import check_claims, numeric_date, read_scopes
 
 
 def check(
@@ -151,7 +151,6 @@ def test_without_bounds_exp_is_required_unless_the_rules_say_otherwise() -> None
 
 
 # --- issuer and audience
-
 
 BY_A_SLASH = "The token's {0} differs from this app's {0} by a slash at its end."
 
@@ -324,85 +323,3 @@ def test_scopes_are_words_or_a_list(given: Any, scopes: tuple[str, ...]) -> None
 @pytest.mark.parametrize("given", [5, None, ["a", 5], {"a": 1}, True])
 def test_scopes_of_another_form_are_bad(given: Any) -> None:
     assert why({**claims(), "scope": given}, rules={"scopes_claim": "scope"}) == ("bad_claim", "scope")
-
-
-# --- the user's id
-
-
-@pytest.mark.parametrize(
-    ("payload", "rules", "found"),
-    [
-        ({"sub": "u"}, {}, ("u", "sub")),
-        ({"userId": "u", "email": "e"}, {"user_id": ("userId", "email")}, ("u", "userId")),
-        ({"email": "e"}, {"user_id": ("userId", "email")}, ("e", "email")),
-        ({"userId": None, "email": "e"}, {"user_id": ("userId", "email")}, ("e", "email")),
-        ({"sub": 5}, {"integer_user_id": True}, ("5", "sub")),
-        ({"sub": "é" * 256}, {}, ("é" * 256, "sub")),
-        ({"sub": "a\u2028b"}, {}, ("a\u2028b", "sub")),
-        ({"sub": " "}, {}, (" ", "sub")),
-    ],
-)
-def test_the_first_claim_that_is_there_gives_the_user(
-    payload: dict[str, Any], rules: dict[str, Any], found: tuple[str, str]
-) -> None:
-    assert read_user_id(payload, Rules(**rules)) == found
-
-
-@pytest.mark.parametrize(
-    ("payload", "rules", "reason", "claim"),
-    [
-        ({}, {}, "missing_claim", "sub"),
-        ({"sub": None}, {}, "missing_claim", "sub"),
-        ({}, {"user_id": ("userId", "email")}, "missing_claim", "userId"),
-        ({"sub": ""}, {}, "bad_claim", "sub"),
-        ({"sub": 5}, {}, "bad_claim", "sub"),
-        ({"sub": True}, {"integer_user_id": True}, "bad_claim", "sub"),
-        ({"sub": 1.0}, {"integer_user_id": True}, "bad_claim", "sub"),
-        ({"sub": ["u"]}, {}, "bad_claim", "sub"),
-        ({"userId": "", "email": "e"}, {"user_id": ("userId", "email")}, "bad_claim", "userId"),
-        ({"sub": "a" * 257}, {}, "bad_claim", "sub"),
-        ({"sub": int("9" * 257)}, {"integer_user_id": True}, "bad_claim", "sub"),
-        ({"sub": "a\x00"}, {}, "bad_claim", "sub"),
-        ({"sub": "a\r\nb"}, {}, "bad_claim", "sub"),
-        ({"sub": "\x7f"}, {}, "bad_claim", "sub"),
-        ({"sub": "\x9f"}, {}, "bad_claim", "sub"),
-    ],
-)
-def test_a_user_id_that_is_none_is_refused(
-    payload: dict[str, Any], rules: dict[str, Any], reason: str, claim: str
-) -> None:
-    refusal = refusal_of(lambda: read_user_id(payload, Rules(**rules)))
-    assert (refusal.reason, refusal.claim) == (reason, claim)
-
-
-def test_the_missing_claims_are_all_named() -> None:
-    refusal = refusal_of(lambda: read_user_id({}, Rules(user_id=("userId", "email"))))
-    assert refusal.detail == "The token lacks the claim userId or email."
-
-
-# --- revocation
-
-
-@pytest.mark.parametrize(
-    ("revocations", "payload", "revoked"),
-    [
-        ({}, {}, False),
-        ({"before": NOW}, {"iat": NOW}, True),
-        ({"before": NOW}, {"iat": NOW + 30}, True),
-        ({"before": NOW}, {"iat": NOW + 31}, False),
-        ({"before": NOW}, {}, True),
-        ({"before": 0}, {"iat": NOW}, False),
-        ({"users": {"user-1": NOW}}, {"iat": NOW}, True),
-        ({"users": {"user-2": NOW}}, {"iat": NOW}, False),
-        ({"users": {"user-1": NOW}, "before": 0}, {"iat": NOW}, True),
-        ({"users": {"user-1": 0}, "before": NOW}, {"iat": NOW}, True),
-        ({"token_ids": {"t1"}}, {"jti": "t1", "iat": NOW}, True),
-        ({"token_ids": {"t1"}}, {"jti": "t2", "iat": NOW}, False),
-        ({"token_ids": {"t1"}}, {"iat": NOW}, False),
-    ],
-)
-def test_a_revocation_covers_what_was_issued_until_then(
-    revocations: dict[str, Any], payload: dict[str, Any], revoked: bool
-) -> None:
-    app = App("acme", revocations=Revocations(**revocations))
-    assert is_revoked(payload, "user-1", app) is revoked

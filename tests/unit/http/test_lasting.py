@@ -1,19 +1,16 @@
-"""Connections that outlive their decision: how they are closed, and what they are spared."""
+"""Connections that outlive their decision, one by one: how each is closed, and what it is spared."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from tests.properties.doors import finished
-from tests.unit.support import NOW, acme, asks, claims, gate_of, token
-from wicket import Decision, Gate, Rules, WicketError
-from wicket.http import lasting as module
-from wicket.http.lasting import CLOSED, ConnectionEnded, Ending, Lasting, Message, Watch
+from tests.unit.http.connections import Hand, Line, gate_at, run, verified
+from tests.unit.support import NOW, acme, gate_of
+from wicket.http.lasting import CLOSED, ConnectionEnded, Ending, Lasting, Message
 
 SSE: Message = {
     "type": "http.response.start",
@@ -23,77 +20,9 @@ SSE: Message = {
 PLAIN: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 
 
-class Hand:
-    """A clock turned by hand; `broken` makes it fail once."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-        self.broken = False
-        self.failed = asyncio.Event()
-
-    def __call__(self) -> float:
-        if self.broken:
-            self.broken = False
-            self.failed.set()
-            raise RuntimeError("no time")
-        return self.now
-
-
-class Line:
-    """The server's side of one connection."""
-
-    def __init__(self) -> None:
-        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
-        self.sent: list[Message] = []
-        self.last = asyncio.Event()
-        self.stuck = False
-
-    async def receive(self) -> Message:
-        return await self.incoming.get()
-
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
-        if message["type"].endswith((".close", ".body")):
-            self.last.set()
-        if self.stuck:
-            await asyncio.Event().wait()
-
-    async def closing(self) -> Message:
-        async with asyncio.timeout(10):
-            await self.last.wait()
-        return self.sent[-1]
-
-
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(work(), 20))
-
-
-def gate_at(clock: Hand) -> Gate:
-    return gate_of(acme(rules=Rules(skew=0)), clock=clock)
-
-
-def verified(gate: Gate) -> Decision:
-    return gate.decide(asks(token(claims(exp=NOW + 60))))
-
-
 def connection(*, websocket: bool = True) -> tuple[Lasting, Line]:
     line = Line()
     return Lasting(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
-
-
-@contextlib.contextmanager
-def over(watch: Watch, decision: Decision, line: Line) -> Iterator[Lasting]:
-    """Look after a socket meanwhile, as the door does."""
-    lasting = watch.over(decision, line.receive, line.send, websocket=True)
-    try:
-        yield lasting
-    finally:
-        watch.leave(lasting)
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PERIOD", 0.01)
 
 
 def test_messages_pass_as_they_are() -> None:
@@ -270,100 +199,6 @@ def test_what_came_after_a_wait_was_given_up_is_not_lost() -> None:
         assert finished(lasting.receive()) is message
 
     run(main)
-
-
-# --- the watch
-
-
-def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
-    async def main() -> None:
-        clock = Hand()
-        gate = gate_at(clock)
-        watch = Watch(gate)
-        early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
-        with (
-            over(watch, early, line),
-            over(watch, late, other),
-        ):
-            clock.now = NOW + 60
-            assert await line.closing() == {"type": "websocket.close", "code": 4401, "reason": "expired"}
-            assert other.sent == []
-            clock.now = NOW + 90
-            assert (await other.closing())["reason"] == "expired"
-
-    run(main)
-
-
-def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
-    async def main() -> None:
-        clock = Hand()
-        gate = gate_at(clock)
-        watch = Watch(gate)
-        lines = [Line() for _ in range(5)]
-        lines[0].stuck = True
-        with contextlib.ExitStack() as all_open:
-            for line in lines:
-                decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
-                all_open.enter_context(over(watch, decision, line))
-            clock.now = NOW + 60
-            await lines[0].closing()
-            clock.now = NOW + 80
-            for line in lines[1:]:
-                assert (await line.closing())["code"] == 4401
-
-    run(main)
-
-
-def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
-    async def main() -> None:
-        clock = Hand()
-        gate = gate_at(clock)
-        line = Line()
-        with over(Watch(gate), verified(gate), line):
-            clock.broken = True
-            await asyncio.wait_for(clock.failed.wait(), 10)
-            clock.now = NOW + 60
-            assert (await line.closing())["code"] == 4401
-
-    run(main)
-
-
-def test_a_watch_over_nothing_does_nothing() -> None:
-    async def main() -> None:
-        gate = gate_at(Hand())
-        watch = Watch(gate)
-        before = len(asyncio.all_tasks())
-        for _ in range(2):
-            line = Line()
-            with over(watch, verified(gate), line):
-                assert len(asyncio.all_tasks()) == before + 1
-            await asyncio.sleep(0)
-            assert len(asyncio.all_tasks()) == before
-
-    run(main)
-
-
-def test_what_the_application_leaves_is_waited_for_no_more() -> None:
-    async def main() -> None:
-        gate = gate_at(Hand())
-        line = Line()
-        before = asyncio.all_tasks()
-        with pytest.raises(TimeoutError), over(Watch(gate), verified(gate), line) as lasting:
-            await asyncio.wait_for(lasting.receive(), 0.01)
-        await asyncio.sleep(0)
-        assert asyncio.all_tasks() == before
-
-    run(main)
-
-
-def test_only_asyncio_can_watch() -> None:
-    async def main() -> None:
-        gate, line = gate_at(Hand()), Line()
-        with over(Watch(gate), verified(gate), line):
-            raise AssertionError("is not reached")
-
-    with pytest.raises(WicketError, match="asyncio"):
-        finished(main())
 
 
 # --- WSGI

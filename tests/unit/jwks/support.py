@@ -13,11 +13,16 @@ from wicket.jwks.fetch import GuardedFetcher
 from wicket.jwks.guard import Network
 from wicket.jwks.outcome import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl, check_url
-from wicket.testing.issuer import LocalIssuer
+from wicket.testing.issuer import Exchange, LocalIssuer
 
 LOOPBACK = "127.0.0.1"
 PUBLIC = "93.184.215.14"
 URL = check_url("https://id.example.com/keys")
+
+Fault = Callable[[Exchange], None]
+
+MARGIN = 0.4
+"""How long after its deadline a fetch may end on a machine that is busy, in seconds."""
 
 
 def failure_of(call: Callable[[], object]) -> FetchFailed:
@@ -41,6 +46,21 @@ def fetcher_of(issuer: LocalIssuer, **settings: Any) -> GuardedFetcher:
             **settings,
         }
     )
+
+
+def url_of(issuer: LocalIssuer, target: str = "/.well-known/jwks.json", host: str = "localhost") -> KeySetUrl:
+    return check_url(f"https://{host}:{issuer.port}{target}")
+
+
+def fetch(issuer: LocalIssuer, fault: Fault | None = None, **settings: Any) -> Fetched:
+    """One fetch from the issuer, with this fault in it."""
+    issuer.fault = fault
+    return fetcher_of(issuer, **settings)(url_of(issuer))
+
+
+def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda exchange: exchange.answer(status, body, named)
 
 
 def loopback(port: int, *addresses: str) -> Network:

@@ -1,0 +1,207 @@
+"""Which requests stand behind the gate: preflights do not, and paths as only, exempt and optional say."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration import servers
+from tests.integration.by_hand import environ_of, http_scope, run_asgi
+from tests.integration.servers import Server
+from tests.integration.shelf import forged_headers, headers_of
+from wicket import Gate
+from wicket import asgi as asgi_door
+from wicket import wsgi as wsgi_door
+from wicket.asgi import Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+
+# --- preflights
+
+_PREFLIGHT = (("Origin", "https://page.example"), ("Access-Control-Request-Method", "POST"))
+
+
+def test_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
+    scope = http_scope("/whoami", _PREFLIGHT, method="OPTIONS")
+    before = copy.deepcopy(scope)
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    run_asgi(asgi_door.WicketMiddleware(app, gate, cors=False), scope)
+    assert seen[0] is scope
+    assert scope == before
+
+
+def test_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
+    environ = environ_of("/whoami", _PREFLIGHT, method="OPTIONS")
+    before = dict(environ)
+    seen: list[dict[str, Any]] = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(environ)
+        return []
+
+    wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, lambda *_: print)
+    assert seen[0] is environ
+    assert environ == before
+
+
+@pytest.mark.parametrize("headers", [(), _PREFLIGHT[:1], _PREFLIGHT[1:]], ids=["plain", "origin", "method"])
+def test_options_that_are_no_preflight_are_gated(server: Server, headers: tuple[tuple[str, str], ...]) -> None:
+    assert server.ask("/whoami", headers, method="OPTIONS").status == 401
+    assert server.ask("/secret", [*headers, *_PREFLIGHT], method="POST").status == 401, "a preflight is OPTIONS"
+
+
+def test_a_preflight_with_a_bad_token_passes_all_the_same(server: Server) -> None:
+    answer = server.ask("/open", [*forged_headers("acme"), *_PREFLIGHT], method="OPTIONS")
+    assert answer.status != 401
+
+
+# --- only, exempt, optional
+
+_NEVER_EXEMPT = (
+    "/secret",
+    "/secret?/open",
+    "/secret?/public/x",
+    "/secret/open",
+    "//open",
+    "///open",
+    "/./open",
+    "/%2e/open",
+    "/%2E/open",
+    "/x/../open",
+    "/x/%2e%2e/open",
+    "/open/",
+    "/open//",
+    "/open/.",
+    "/OPEN",
+    "/Open",
+    "/open;a",
+    "/open;a=b",
+    "/open%3Ba",
+    "/open+",
+    "/open%20",
+    "/open%00",
+    "/open%23",
+    "/open%3Fx",
+    "/open%2520",
+    "/publicity",
+    "/PUBLIC/x",
+    "/public/../secret",
+    "/public/%2e%2e/secret",
+    "/public/%2e./secret",
+    "/public/%252e%252e/secret",
+    "/public/..%2fsecret",
+    "/public/./x",
+    "/public//x",
+    "/public//../secret",
+    "/public/..;/secret",
+    "/public/..%5csecret",
+    "/public/x/..",
+    "//public/x",
+    "/%2fpublic/x",
+    "/%ef%bc%8fpublic/x",
+)
+
+
+@pytest.mark.parametrize("target", _NEVER_EXEMPT)
+def test_no_spelling_makes_an_exempt_path_of_another(server: Server, target: str) -> None:
+    assert server.ask(target).status == 401
+
+
+@pytest.mark.parametrize("target", ["/open", "/open?x=//", "/%6fpen", "/public/x", "/public/a/b", "/public%2Fx"])
+def test_an_exempt_path_needs_nothing_and_learns_nothing(server: Server, target: str) -> None:
+    assert server.ask(target).body == b"open"
+    assert server.ask(target, forged_headers("acme")).body == b"open"
+
+
+@pytest.mark.parametrize("target", ["/secret#/open", "/open#", "/secret#", "http://test/secret", "http://open/open"])
+def test_an_odd_target_never_reaches_what_is_behind_the_gate(server: Server, target: str) -> None:
+    assert server.ask(target).body != b"secret"
+
+
+@pytest.mark.parametrize("host", ["test/open?", "test/open#", "test?", "test#", "test/public/x/", "/open", "open", ""])
+def test_a_host_header_does_not_change_the_path(server: Server, host: str) -> None:
+    assert server.ask("/secret", host=host).status in (400, 401)
+    assert server.ask("/mount/secret", host=host).status in (400, 401)
+
+
+def test_an_optional_path_admits_strangers_and_refuses_liars(server: Server) -> None:
+    assert json.loads(server.ask("/greet").body)["identity"] is None
+    assert json.loads(server.ask("/greet", headers_of("acme")[:1]).body)["identity"] is None
+    assert json.loads(server.ask("/greet", headers_of("acme")).body)["identity"] == "acme:ada"
+    assert server.ask("/greet", forged_headers("acme")).status == 401
+    for target in ("//greet", "/./greet", "/greet/", "/GREET"):
+        assert server.ask(target).status == 401
+
+
+@pytest.fixture(scope="module", params=["asgi", "wsgi"])
+def only_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    start = servers.uvicorn if request.param == "asgi" else servers.gunicorn
+    with start(f"tests.integration.{request.param}_site:only") as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/api",
+        "/api/",
+        "/api/x",
+        "/api/x?y",
+        "/api/x;y",
+        "/%61pi/x",
+        "/api%2Fx",
+        "/api%2fx",
+        "//api/x",
+        "/api//x",
+        "/api/./x",
+        "/./api/x",
+        "/%2e/api/x",
+        "/x/../api/x",
+        "/x/%2e%2e/api/x",
+        "/..;/api/x",
+        "/;/api/x",
+        "/x%5c..%5capi",
+        "/%2561pi/x",
+        "/admin",
+        "/admin?x",
+        "//admin",
+        "/admin/.",
+        "/./admin",
+        "/admin;x",
+        "/admin//",
+    ],
+)
+def test_no_spelling_leads_around_a_path_that_is_gated(only_server: Server, target: str) -> None:
+    assert only_server.ask(target).status == 401
+
+
+@pytest.mark.parametrize("target", ["/", "/other", "/apix", "/x/api/y", "/administration", "/open"])
+def test_only_what_is_named_is_gated(only_server: Server, target: str) -> None:
+    assert only_server.ask(target).status == 200
+
+
+def test_the_same_paths_are_gated_for_sockets(gate: Gate) -> None:
+    scope = http_scope("/open", type="websocket", subprotocols=[])
+    passed: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append(scope["path"])
+
+    door = asgi_door.WicketMiddleware(app, gate, exempt=["/open"])
+    run_asgi(door, scope)
+    run_asgi(door, {**scope, "path": "//open"}, _connecting)
+    assert passed == ["/open"]
+
+
+async def _connecting() -> Message:
+    return {"type": "websocket.connect"}

@@ -1,0 +1,344 @@
+"""Loads of apps in threads and event loops: who waits for a registry and how long, and what must not hang."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+import trio
+
+from tests.integration import servers
+from tests.integration.servers import eventually
+from tests.integration.shelf import NAMING, app_of, request_of
+from wicket import App, AppRef, ConfigError, Decision, Gate, Limits, Mode, Problem
+
+# --- loads
+
+
+class Registry:
+    """Knows every app, and gives it only once it is `released`; tells when it was `entered`, and counts its calls."""
+
+    def __init__(self, *, released: bool = False) -> None:
+        self.calls: list[str] = []
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        if released:
+            self.released.set()
+
+    def __call__(self, ref: AppRef) -> App | None:
+        self.calls.append(ref.value)
+        self.entered.set()
+        self.released.wait(servers.DEADLINE)
+        return app_of(ref.value)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    registry = Registry()
+    yield registry
+    registry.released.set()
+
+
+@contextlib.contextmanager
+def _gate(registry: Callable[[AppRef], App | None], **settings: Any) -> Iterator[Gate]:
+    with Gate([app_of("acme")], registry=registry, naming=NAMING, **settings) as gate:
+        yield gate
+
+
+def _within(seconds: float, decide: Callable[[], Decision]) -> Decision:
+    """The decision, if it comes within `seconds`, and at all."""
+    began = time.monotonic()
+    decision = decide()
+    assert time.monotonic() - began < seconds
+    return decision
+
+
+def _synchronously(gate: Gate, id: str) -> Decision:
+    return gate.decide(request_of(id))
+
+
+def _asynchronously(gate: Gate, id: str) -> Decision:
+    return asyncio.run(gate.adecide(request_of(id)))
+
+
+both_ways = pytest.mark.parametrize("decide", [_synchronously, _asynchronously])
+Decide = Callable[[Gate, str], Decision]
+
+
+def _code(decision: Decision) -> str | None:
+    return decision.refusal.code if decision.refusal else None
+
+
+@both_ways
+def test_an_app_is_loaded_and_kept(decide: Decide) -> None:
+    registry = Registry(released=True)
+    with _gate(registry) as gate:
+        assert all(decide(gate, "stored").allowed for _ in range(5))
+    assert registry.calls == ["stored"]
+
+
+@both_ways
+def test_a_registry_that_hangs_is_waited_for_once(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, limits=Limits(load_timeout=0.5)) as gate:
+        first = _within(5, lambda: decide(gate, "stored"))
+        assert (first.allowed, _code(first)) == (False, "apps_unavailable")
+        assert first.refusal is not None
+        assert first.refusal.retry_after is not None
+        again = _within(0.4, lambda: decide(gate, "stored"))
+        assert _code(again) == "apps_unavailable"
+        registry.released.set()
+        eventually("the app that came late is served", lambda: decide(gate, "stored").allowed)
+    assert registry.calls == ["stored"]
+
+
+@both_ways
+def test_a_registry_that_hangs_holds_up_no_app_in_code(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, limits=Limits(registry_threads=1, registry_queue=1)) as gate, ThreadPoolExecutor(1) as other:
+        waiting = other.submit(gate.decide, request_of("stored"))
+        assert registry.entered.wait(servers.DEADLINE)
+        assert _within(1, lambda: decide(gate, "acme")).allowed
+        assert not waiting.done()
+        registry.released.set()
+        assert waiting.result().allowed
+
+
+@both_ways
+def test_a_full_queue_is_a_503_at_once(decide: Decide, registry: Registry) -> None:
+    with (
+        _gate(registry, limits=Limits(registry_threads=1, registry_queue=1)) as gate,
+        ThreadPoolExecutor(2) as others,
+    ):
+        waiting = [others.submit(gate.decide, request_of("stored-1"))]
+        assert registry.entered.wait(servers.DEADLINE)
+        waiting.append(others.submit(gate.decide, request_of("stored-2")))
+        eventually("there is no place left", lambda: len(gate._pool._jobs) == 1)
+        assert _code(_within(1, lambda: decide(gate, "stored-3"))) == "apps_unavailable"
+        registry.released.set()
+        assert all(each.result().allowed for each in waiting)
+
+
+_PASSWORD: Final = "hunter2"
+
+
+def _raises(_: AppRef) -> App | None:
+    raise ConnectionError(f"postgres://user:{_PASSWORD}@db.internal is down")
+
+
+async def _coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [_raises, lambda _: "acme", lambda _: _coroutine(), lambda _: {"id": "acme"}, lambda _: 1 / 0],
+    ids=["raises", "a text", "a coroutine", "a table", "a bug"],
+)
+@both_ways
+def test_a_registry_that_fails_is_no_fault_of_the_token(
+    decide: Decide, registry: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _gate(registry) as gate:
+        decision = decide(gate, "stored")
+        assert (decision.allowed, _code(decision)) == (False, "apps_unavailable")
+        assert decision.refusal is not None
+        assert decision.refusal.status == 503
+        assert decision.refusal.retry_after
+        assert decide(gate, "acme").allowed
+    assert "registry" in caplog.text
+    assert _PASSWORD not in caplog.text, "what a database driver says may quote its password"
+
+
+@both_ways
+def test_a_registry_that_fails_is_left_alone_for_a_while(decide: Decide) -> None:
+    calls: list[AppRef] = []
+
+    def fails(ref: AppRef) -> App | None:
+        calls.append(ref)
+        raise ConnectionError
+
+    with _gate(fails, limits=Limits(backoff_first=30)) as gate:
+        for _ in range(10):
+            assert _code(decide(gate, "stored")) == "apps_unavailable"
+    assert len(calls) == 1
+
+
+@both_ways
+def test_an_app_that_is_broken_says_so(decide: Decide, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(ref: AppRef) -> App | None:
+        raise ConfigError([Problem("credentials[0]", "is empty")])
+
+    with _gate(broken) as gate:
+        assert _code(decide(gate, "stored")) == "config_invalid"
+        assert decide(gate, "acme").allowed
+    assert "credentials[0]: is empty" in caplog.text
+
+
+@both_ways
+def test_an_app_that_nobody_knows_is_asked_for_once(decide: Decide) -> None:
+    calls: list[AppRef] = []
+
+    def knows_nobody(ref: AppRef) -> App | None:
+        calls.append(ref)
+        return None
+
+    with _gate(knows_nobody) as gate:
+        assert [_code(decide(gate, "nobody")) for _ in range(5)] == ["unknown_app"] * 5
+    assert len(calls) == 1
+
+
+@both_ways
+def test_log_only_waits_but_a_moment_and_lets_pass(decide: Decide, registry: Registry) -> None:
+    with _gate(registry, mode=Mode.LOG_ONLY, limits=Limits(log_only_timeout=0.1)) as gate:
+        decision = _within(2, lambda: decide(gate, "stored"))
+    assert (decision.allowed, decision.enforced, _code(decision)) == (True, False, "apps_unavailable")
+    assert not decision.identity.verified
+
+
+@both_ways
+def test_a_closed_gate_serves_what_it_has_and_loads_nothing(decide: Decide) -> None:
+    registry = Registry(released=True)
+    with _gate(registry) as gate:
+        assert decide(gate, "stored").allowed
+    assert _code(_within(1, lambda: decide(gate, "stored-later"))) == "apps_unavailable"
+    assert decide(gate, "stored").allowed
+    assert decide(gate, "acme").allowed
+    assert registry.calls == ["stored"]
+
+
+def test_closing_a_gate_leaves_nobody_waiting(registry: Registry) -> None:
+    with (
+        _gate(registry, limits=Limits(registry_threads=1, load_timeout=servers.DEADLINE)) as gate,
+        ThreadPoolExecutor(2) as others,
+    ):
+        running = others.submit(gate.decide, request_of("stored-1"))
+        assert registry.entered.wait(servers.DEADLINE)
+        queued = others.submit(gate.decide, request_of("stored-2"))
+        eventually("it is queued", lambda: len(gate._pool._jobs) == 1)
+        gate.close()
+        assert _code(queued.result(5)) == "apps_unavailable"
+        registry.released.set()
+        assert running.result(5).allowed
+
+
+# --- many at once
+
+
+def test_many_threads_that_need_one_app_ask_for_it_once() -> None:
+    registry = Registry()
+    start = threading.Barrier(51)
+
+    def ask(gate: Gate) -> Decision:
+        start.wait(servers.DEADLINE)
+        return gate.decide(request_of("stored"))
+
+    with _gate(registry) as gate, ThreadPoolExecutor(50) as clients:
+        asked = [clients.submit(ask, gate) for _ in range(50)]
+        start.wait(servers.DEADLINE)
+        assert registry.entered.wait(servers.DEADLINE)
+        registry.released.set()
+        assert all(each.result().identity.user_id == "ada" for each in asked)
+    assert registry.calls == ["stored"]
+
+
+def test_many_tasks_that_need_one_app_ask_for_it_once(registry: Registry) -> None:
+    async def main(gate: Gate) -> list[Decision]:
+        tasks = [asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(200)]
+        await asyncio.sleep(0)  # each has run up to where it waits
+        registry.released.set()
+        return await asyncio.gather(*tasks)
+
+    with _gate(registry) as gate:
+        assert all(decision.identity.user_id == "ada" for decision in asyncio.run(main(gate)))
+    assert registry.calls == ["stored"]
+
+
+def test_one_gate_serves_two_event_loops_and_threads_beside_them(registry: Registry) -> None:
+    ready = threading.Barrier(3)
+
+    async def many(gate: Gate) -> list[Decision]:
+        tasks = [asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(20)]
+        await asyncio.sleep(0)
+        ready.wait(servers.DEADLINE)  # the loop may stand still here: all of its tasks wait already
+        return await asyncio.gather(*tasks)
+
+    with _gate(registry) as gate, ThreadPoolExecutor(3) as threads:
+        loops = [threads.submit(lambda: asyncio.run(many(gate))) for _ in range(2)]
+        thread = threads.submit(gate.decide, request_of("stored"))
+        ready.wait(servers.DEADLINE)
+        registry.released.set()
+        decisions = [decision for loop in loops for decision in loop.result()]
+        assert all(decision.allowed for decision in (*decisions, thread.result()))
+        assert len(decisions) == 40
+    assert registry.calls == ["stored"]
+
+
+def test_a_loop_that_is_gone_leaves_the_load_to_others(registry: Registry) -> None:
+    async def leave(gate: Gate) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gate.adecide(request_of("stored")), 0.05)
+
+    with _gate(registry) as gate, ThreadPoolExecutor(1) as other:
+        asyncio.run(leave(gate))
+        staying = other.submit(gate.decide, request_of("stored"))
+        registry.released.set()
+        assert staying.result().allowed
+        assert asyncio.run(gate.adecide(request_of("stored"))).allowed
+    assert registry.calls == ["stored"]
+
+
+def test_who_is_cancelled_while_waiting_takes_nobodys_answer_along(registry: Registry) -> None:
+    async def main(gate: Gate) -> list[Decision]:
+        first, *others = (asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(10))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        registry.released.set()
+        return await asyncio.gather(*others)
+
+    with _gate(registry) as gate:
+        assert all(decision.allowed for decision in asyncio.run(main(gate)))
+    assert registry.calls == ["stored"]
+
+
+def test_the_event_loop_goes_on_while_an_app_is_loaded(registry: Registry) -> None:
+    async def main(gate: Gate) -> None:
+        waiting = asyncio.create_task(gate.adecide(request_of("stored")))
+        for _ in range(100):
+            assert (await gate.adecide(request_of("acme"))).allowed
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        registry.released.set()
+        assert (await waiting).allowed
+
+    with _gate(registry) as gate:
+        asyncio.run(main(gate))
+
+
+# --- another event loop
+
+
+def test_under_trio_what_needs_no_load_works_and_what_needs_one_is_a_loud_503(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.released.set()
+
+    async def main(gate: Gate) -> None:
+        with trio.fail_after(servers.DEADLINE):
+            assert (await gate.adecide(request_of("acme"))).identity.user_id == "ada"
+            decision = await gate.adecide(request_of("stored"))
+            assert (decision.allowed, _code(decision)) == (False, "internal_error")
+            assert decision.refusal is not None
+            assert decision.refusal.status == 503
+            verified = await gate.averify(None, app="stored-other")
+            assert _code(verified) == "internal_error"
+
+    with caplog.at_level(logging.ERROR, "wicket"), _gate(registry) as gate:
+        trio.run(main, gate)
+    assert any(record.levelno == logging.ERROR and "asyncio" in record.getMessage() for record in caplog.records)

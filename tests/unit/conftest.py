@@ -1,0 +1,13 @@
+"""The bench on which the tests of the cache stand, without chance."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.benches import Bench
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("wicket.cache.random.random", lambda: 0.5)
+    return Bench()

@@ -1,0 +1,257 @@
+"""The first step of the request's way: which app is meant, by its names or its token's issuer, in code or loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.decision.flows import Town, acme_two, code, decided, house, reason, run
+from tests.unit.support import KEY, OTHER_KEY, acme, asks, claims, segment, token
+from wicket import AppRef, ConfigError, Header, Mode, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
+from wicket.app import BrokenApp
+from wicket.decision.effects import Fetch
+from wicket.decision.flow import decide, verify
+
+# --- 1. which app
+
+
+def test_the_only_app_needs_no_name() -> None:
+    assert decided(asks(token(), app=None), acme()).allowed
+
+
+def test_the_only_app_is_not_meant_by_another_name() -> None:
+    decision = decided(asks(token(), app="other"), acme())
+    assert (code(decision), decision.app_id, decision.asked_for) == ("unknown_app", None, AppRef("id", "other"))
+
+
+@pytest.mark.parametrize("app", [None, "other", "", "a" * 200, "a b"])
+def test_a_request_that_names_no_known_app_is_turned_away(app: str | None) -> None:
+    decision = decided(asks(token(), app=app), acme(), acme_two())
+    assert (decision.allowed, code(decision), decision.enforced, decision.app_id) == (False, "unknown_app", True, None)
+    assert decision.app is None
+
+
+BOTH_PLACES = (Header("X-App-Id"), Query("appId"), PathSegment(0))
+
+
+def test_places_that_name_the_same_app_agree() -> None:
+    request = asks(token(), query="appId=acme", path="/acme")
+    assert decided(request, acme(), acme_two(), naming=BOTH_PLACES).allowed
+
+
+@pytest.mark.parametrize("query", ["appId=two", "appId=unknown"])
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
+def test_two_different_apps_are_an_invalid_request_whatever_their_mode(query: str, mode: Mode) -> None:
+    decision = decided(asks(token(), query=query), acme(mode=mode), acme_two(mode=mode), naming=BOTH_PLACES)
+    assert (decision.allowed, code(decision)) == (False, "invalid_request")
+    assert decision.app_id is None
+
+
+def test_two_names_of_one_app_agree() -> None:
+    naming = (Header("X-App-Id"), PublicKeyBearer())
+    app = acme(public_key="pub_acme", tokens=[Header("X-Token")])
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme"), ("X-Token", token())])
+    assert decided(request, app, acme_two(), naming=naming).allowed
+
+
+def test_a_place_named_twice_is_an_invalid_request() -> None:
+    decision = decided(asks(token(), headers=[("X-App-Id", "acme")]), acme(), acme_two())
+    assert (decision.allowed, code(decision)) == (False, "invalid_request")
+
+
+BY_ISSUER = (Header("X-App-Id"), TokenIssuer())
+
+
+def test_the_tokens_issuer_names_the_app_where_nothing_else_does() -> None:
+    text = token(claims(iss="https://two"), key=OTHER_KEY)
+    decision = decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)
+    assert decision.require().app_id == "two"
+
+
+def test_the_tokens_issuer_does_not_count_where_the_app_is_named() -> None:
+    text = token(claims(iss="https://two"))
+    assert decided(asks(text), acme(), acme_two(), naming=BY_ISSUER).require().app_id == "acme"
+
+
+def test_the_named_app_must_still_have_signed_the_token() -> None:
+    text = token(claims(iss="https://two"), key=KEY)
+    assert reason(decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)) == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, ("unknown_app", None)),
+        (token(claims()), ("unknown_app", None)),
+        (token({**claims(), "iss": 5}), ("unknown_app", None)),
+        (token(claims(iss="https://unknown")), ("unknown_app", None)),
+        (token(claims(iss="")), ("unknown_app", None)),
+        ("not.a.token", ("invalid_token", "malformed")),
+        (f"{segment({'alg': 'HS256'})}.{segment('junk')}.AA", ("invalid_token", "malformed")),
+        ("a" * 20_000, ("invalid_token", "too_large")),
+    ],
+)
+def test_an_issuer_that_names_no_app_is_told(text: str | None, expected: tuple[str, str | None]) -> None:
+    decision = decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)
+    assert (decision.allowed, code(decision), reason(decision)) == (False, *expected)
+    assert decision.token_sent is (text is not None)
+
+
+def test_where_an_anonymous_request_may_come_it_needs_no_app() -> None:
+    decision = decided(asks(app=None), acme(), acme_two(), optional=True)
+    assert (decision.allowed, decision.app_id, decision.identity.app_id, decision.enforced) == (True, None, None, True)
+
+
+def test_a_token_needs_an_app_even_where_anonymous_requests_may_come() -> None:
+    assert code(decided(asks(token(), app=None), acme(), acme_two(), optional=True)) == "unknown_app"
+
+
+def test_a_broken_app_is_told_as_such() -> None:
+    decision = decided(asks(token()), BrokenApp("acme"), acme_two())
+    assert (decision.allowed, code(decision), decision.app_id, decision.app) == (False, "config_invalid", "acme", None)
+
+
+def test_a_broken_app_in_log_only_lets_pass_as_anonymous() -> None:
+    decision = decided(asks(token()), BrokenApp("acme", mode=Mode.LOG_ONLY), acme_two())
+    assert (decision.allowed, code(decision), decision.enforced) == (True, "config_invalid", False)
+    assert not decision.identity.verified
+
+
+# --- apps that must be loaded
+
+
+def test_an_app_is_loaded_by_its_name() -> None:
+    town = Town(acme=acme())
+    decision = decided(asks(token()), town=town)
+    assert decision.require().app_id == "acme"
+    assert town.waits == [5.0]
+    assert decided(asks(token()), town=town).allowed
+    assert town.waits == [5.0]
+
+
+def test_an_app_in_code_is_not_loaded() -> None:
+    town = Town()
+    assert decided(asks(token()), acme(), town=town).allowed
+    assert town.waits == []
+
+
+@pytest.mark.parametrize("name", ["a" * 129, "a b", "é"])
+def test_a_name_without_the_shape_of_one_is_not_looked_up(name: str) -> None:
+    town = Town()
+    assert code(decided(asks(token(), app=name), town=town)) == "unknown_app"
+    assert town.waits == []
+
+
+def test_a_name_that_the_registry_does_not_know_is_unknown() -> None:
+    town = Town()
+    for _ in range(2):
+        assert code(decided(asks(token()), town=town)) == "unknown_app"
+    assert town.waits == [5.0]
+
+
+def test_an_outage_of_the_registry_is_not_the_users_fault() -> None:
+    town = Town(acme=OSError())
+    decision = decided(asks(token()), town=town)
+    assert (decision.allowed, code(decision), decision.app_id) == (False, "apps_unavailable", None)
+    assert decision.refusal is not None
+    assert decision.refusal.retry_after == 1
+    assert decision.refusal.status == 503
+
+
+def test_an_app_that_does_not_come_in_time_is_unavailable() -> None:
+    town = Town(acme=acme())
+    assert code(run(decide(house(town=town), asks(token())), town, load=False)) == "apps_unavailable"
+
+
+def test_an_older_app_serves_on_while_a_load_runs_behind_it() -> None:
+    town = Town(acme=acme())
+    decided(asks(token()), town=town)
+    town.clock.now += 59
+    assert decided(asks(token()), town=town).allowed
+    assert town.waits == [5.0, 0.0]
+
+
+def test_a_stale_app_is_waited_for_briefly_and_serves_on() -> None:
+    town = Town(acme=acme())
+    decided(asks(token()), town=town)
+    town.clock.now += 61
+    town.apps["acme"] = OSError()
+    assert decided(asks(token()), town=town).allowed
+    assert town.waits == [5.0, 1.0]
+
+
+def test_a_gate_in_log_only_waits_for_no_more_than_half_a_second() -> None:
+    town = Town(acme=acme())
+    for _ in range(2):
+        decided(asks(token()), town=town, mode=Mode.LOG_ONLY)
+        town.clock.now += 61
+    assert town.waits[0] == 0.5
+    assert max(town.waits) == 0.5
+
+
+def test_a_token_alone_is_waited_for_in_full_though_the_gate_is_in_log_only() -> None:
+    town = Town(acme=acme())
+    flow = verify(house(town=town, mode=Mode.LOG_ONLY), token(), AppRef("id", "acme"), None)
+    assert run(flow, town).allowed
+    assert town.waits == [5.0]
+
+
+def test_a_broken_app_of_the_registry_is_told_by_whatever_it_is_named() -> None:
+    town = Town(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
+    naming = (Header("X-App-Id"), PublicKeyBearer())
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme")])
+    assert code(decided(request, town=town, naming=naming)) == "config_invalid"
+    assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, naming=naming)) == "config_invalid"
+
+
+def test_a_second_name_is_looked_up_where_the_app_does_not_say_it() -> None:
+    town = Town(acme=acme(), alias=acme(), two=acme_two())
+    naming = (Header("X-App-Id"), Query("appId"))
+    assert decided(asks(token(), query="appId=alias"), town=town, naming=naming).allowed
+    assert code(decided(asks(token(), query="appId=two"), town=town, naming=naming)) == "invalid_request"
+
+
+def test_what_a_driver_throws_is_a_bug_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    flow = decide(house(town=Town()), asks(token()))
+    next(flow)
+    with pytest.raises(StopIteration) as end:
+        flow.throw(ConfigError([]))
+    assert end.value.value.refusal.code == "internal_error"
+    assert len(caplog.records) == 1
+
+
+def test_a_fetch_says_what_it_has_seen() -> None:
+    town = Town(acme=acme())
+    ref = AppRef("id", "acme")
+    assert Fetch(town.cache, ref, None, 5.0).seen == 0
+    town.cache.start(ref, 0)
+    town.pool.run()
+    slot = town.cache.read(ref)
+    assert slot is not None
+    fetch = Fetch(town.cache, ref, slot, 5.0)
+    assert (fetch.seen, fetch.slot) == (slot.version, slot)
+
+
+# --- an app in log-only opens no door to another
+
+
+@pytest.mark.parametrize("order", [("acme", "two"), ("two", "acme")])
+def test_an_app_and_a_broken_one_in_log_only_are_two_different_apps(order: tuple[str, str]) -> None:
+    first, second = order
+    request = asks(token(key=OTHER_KEY), app=first, query=f"appId={second}")
+    broken = BrokenApp("two", mode=Mode.LOG_ONLY)
+    decision = decided(request, acme(), broken, naming=BOTH_PLACES)
+    assert (decision.allowed, code(decision), decision.enforced) == (False, "invalid_request", True)
+    assert decision.app_id is None
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("order", [("acme", "nameless"), ("nameless", "acme")])
+def test_a_broken_app_that_nobody_can_name_is_enforced_whatever_the_other_name_says(
+    order: tuple[str, str], mode: Mode
+) -> None:
+    town = Town(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
+    naming = (Header("X-First"), Query("second"))
+    request = Request(headers=[("X-First", order[0])], query=f"second={order[1]}")
+    decision = decided(request, town=town, naming=naming)
+    assert (decision.allowed, code(decision), decision.enforced) == (False, "config_invalid", True)
+    assert decision.app_id is None

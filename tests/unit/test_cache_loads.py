@@ -1,0 +1,308 @@
+"""The loads of the refreshing cache: one at a time, on any pool, and begun anew where a demand overtakes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from tests.unit.benches import TIMES, Bench
+from tests.unit.support import loads
+from wicket.cache import Cache, Slot
+from wicket.pool import Pool
+
+# --- one at a time
+
+
+def test_one_load_runs_at_a_time_and_everybody_joins_it(bench: Bench) -> None:
+    first = bench.cache.start("a", 0)
+    bench.clock.now += 2
+    second = bench.cache.start("a", 0)
+    assert first is not None
+    assert second is not None
+    assert first[0] is second[0]
+    assert (first[1], second[1]) == (5.0, 3.0)
+    assert bench.pool.run() == 1
+
+
+def test_a_load_that_hangs_is_not_waited_for_by_every_request_anew(bench: Bench) -> None:
+    bench.cache.start("a", 0)
+    bench.clock.now += 60
+    joined = bench.cache.start("a", 0)
+    assert joined is not None
+    assert joined[1] == 0.0
+
+
+def test_no_load_starts_where_the_entry_moved_on(bench: Bench) -> None:
+    bench.load()
+    assert bench.cache.start("a", 0) is None
+    assert bench.pool.jobs == []
+
+
+def test_no_load_starts_where_the_pool_is_full(bench: Bench) -> None:
+    bench.pool.full = True
+    assert bench.cache.start("a", 0) is None
+    bench.pool.full = False
+    assert bench.cache.start("a", 0) is not None
+
+
+def test_whoever_joins_a_load_brings_it_forward(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    urged: list[Future[None]] = []
+    monkeypatch.setattr(bench.pool, "urge", urged.append)
+    first = bench.cache.start("a", 0)
+    assert first is not None
+    assert urged == []
+    assert bench.cache.start("a", 0) == first
+    assert urged == [first[0]]
+
+
+# --- on whatever pool
+
+
+def test_a_forked_child_forgets_the_loads_and_keeps_the_values(bench: Bench) -> None:
+    bench.load("a", "a")
+    bench.cache.start("b", 0)
+    bench.pool.jobs.clear()
+    bench.cache.after_fork()
+    assert bench.value("a") == "a"
+    assert bench.load("b", "b") is not None
+    assert bench.value("b") == "b"
+
+
+LONG = 10.0
+
+
+class EagerPool(Pool):
+    """A pool whose thread is done before `submit` returns, as a real one may be."""
+
+    def submit(self, job: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
+        job()
+        done.set_result(None)
+        return True
+
+
+def test_a_load_that_is_done_before_submit_returns_is_believed() -> None:
+    cache: Cache[str, str] = Cache(
+        loads(str.upper),
+        pool=EagerPool("eager", threads=1, queue=1),
+        times=TIMES,
+        size=1,
+        absent_size=1,
+        on_failure=lambda key, error: None,
+    )
+    started = cache.start("a", 0)
+    assert started is not None
+    assert started[0].done()
+    assert cache.usable(cache.read("a")) == "A"
+
+
+def test_a_load_on_a_real_pool_is_believed() -> None:
+    pool = Pool("real", threads=1, queue=1)
+    cache: Cache[str, str] = Cache(
+        loads(str.upper), pool=pool, times=TIMES, size=1, absent_size=1, on_failure=lambda key, error: None
+    )
+    started = cache.start("a", 0)
+    assert started is not None
+    started[0].result(LONG)
+    assert cache.usable(cache.read("a")) == "A"
+    pool.close()
+
+
+def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Future[None]] = []
+
+    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable) -> bool:
+        given.append(done)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.pool, "submit", no_memory)
+        with pytest.raises(MemoryError):
+            bench.cache.start("a", 0)
+    assert given[0].cancelled()
+    bench.load()
+    assert bench.value() == "value"
+
+
+# --- demands to forget
+
+
+def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) -> None:
+    bench.load("a", "a")
+    bench.load("b", "b")
+    bench.cache.outdate(lambda key, value: (key, value) != ("a", "a"))
+    assert bench.patience("a") == 1.0
+    assert bench.value("a") == "a"
+    assert bench.patience("b") is None
+    bench.load("a", "newer")
+    assert bench.value("a") == "newer"
+
+
+def test_a_second_demand_does_not_stand_for_the_load_that_the_first_asked_for(bench: Bench) -> None:
+    bench.load("a", "old")
+    bench.cache.outdate(lambda key, value: False)
+    seen = bench.cache.read("a")
+    assert seen is not None
+    bench.cache.outdate(lambda key, value: False)
+    bench.source.values["a"] = "new"
+    assert bench.cache.start("a", seen.version) is not None, "whoever saw the outdated entry must have it loaded"
+    bench.pool.run()
+    assert bench.value("a") == "new"
+
+
+class _Published(dict[str, Any]):
+    """Slots that let a reader look in between, while a load replaces an entry."""
+
+    def __init__(self, slots: dict[str, Any]) -> None:
+        super().__init__(slots)
+        self.taken_out, self.looked = threading.Event(), threading.Event()
+
+    def pop(self, key: str, *default: Any) -> Any:
+        held = super().pop(key, *default)
+        self.taken_out.set()
+        assert self.looked.wait(10)
+        return held
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = super().get(key, default)
+        if threading.current_thread().name == "reader":
+            self.looked.set()
+        return found
+
+
+def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
+    bench.load("a", "old")
+    bench.clock.now += 70
+    slots = bench.cache._slots = _Published(bench.cache._slots)
+    seen: list[Slot[Any] | None] = []
+    reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
+
+    def read_in_between() -> None:
+        assert slots.taken_out.wait(10)
+        reader.start()
+
+    helper = threading.Thread(target=read_in_between)
+    helper.start()
+    bench.load("a", "new")
+    for thread in (helper, reader):
+        thread.join(10)
+    assert seen[0] is not None
+    assert seen[0].value == "new"
+
+
+def test_a_purged_value_serves_no_more(bench: Bench) -> None:
+    bench.load("a", "a")
+    bench.cache.outdate(lambda key, value: False, purge=True)
+    assert bench.cache.read("a") is None
+    assert bench.patience("a") == 5.0
+
+
+def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None:
+    bench.load("absent", None)
+    bench.load("failing", OSError())
+    bench.cache.outdate(lambda key, value: True)
+    assert bench.cache.read("absent") is None
+    assert bench.cache.read("failing") is None
+
+
+@pytest.mark.parametrize("first", ["old", None])
+def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: Bench, first: object) -> None:
+    bench.source.values["a"] = first
+    outdated = iter([True])
+
+    def overtaken(key: str) -> Any:
+        if next(outdated, False):
+            bench.cache.outdate(lambda key, value: False)
+            try:
+                return bench.source(key)
+            finally:
+                bench.source.values["a"] = "new"
+        return bench.source(key)
+
+    bench.cache._load = loads(overtaken)
+    bench.cache.start("a", 0)
+    bench.pool.run()
+    assert bench.source.asked == ["a", "a"]
+    assert bench.value() == "new"
+    assert bench.failures == []
+
+
+def loading_under(bench: Bench, keep: Callable[[str, Any], bool], times: int) -> None:
+    """Let a demand to forget come during each of the next loads."""
+    demands = iter(range(times))
+
+    def overtaken(key: str) -> Any:
+        if next(demands, None) is not None:
+            bench.cache.outdate(keep)
+        return bench.source(key)
+
+    bench.cache._load = loads(overtaken)
+
+
+def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key == "a", times=20)
+    bench.load("a", "value")
+    assert bench.source.asked == ["a"]
+    assert bench.value() == "value"
+    assert bench.patience() is None
+
+
+def test_a_value_is_loaded_again_as_long_as_demands_concern_it(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key != "a", times=2)
+    bench.load("a", "value")
+    assert bench.source.asked == ["a"] * 3
+    assert bench.value() == "value"
+
+
+def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: value != "old", times=1)
+    assert bench.load("a", "new") is not None
+    assert bench.source.asked == ["a"]
+
+
+def test_what_is_absent_is_looked_for_once_more_at_most(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: True, times=20)
+    assert bench.cache.is_absent(bench.load("a", None))
+    assert bench.source.asked == ["a", "a"]
+
+
+def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: False, times=20)
+    slot = bench.load("a", OSError())
+    assert bench.source.asked == ["a"]
+    assert slot is not None
+    assert (slot.failures, len(bench.failures)) == (1, 1)
+    assert bench.cache._flights == {}
+
+
+def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: False, times=1)
+    outcomes: Any = iter(["value", OSError()])
+    inner = bench.cache._load
+
+    def then_fails(key: str, held: Any) -> Any:
+        bench.source.values["a"] = next(outcomes)
+        return inner(key, held)
+
+    bench.cache._load = then_fails
+    bench.cache.start("a", 0)
+    bench.pool.run()
+    assert bench.source.asked == ["a", "a"]
+    assert bench.value() is None
+    assert len(bench.failures) == 1
+
+
+def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
+    bench.load("failing", OSError())
+    bench.load("absent", None)
+    bench.cache.start("other", 0)
+    bench.cache.outdate(lambda key, value: False, concerns=lambda key: key == "failing")
+    assert bench.cache.read("failing") is None
+    assert bench.cache.is_absent(bench.cache.read("absent"))
+    bench.source.values["other"] = "value"
+    bench.pool.run()
+    assert bench.source.asked.count("other") == 1
+    assert bench.value("other") == "value"

@@ -1,0 +1,217 @@
+"""The apps that a registry gives: loaded once and kept, loaded anew after a refresh, and what it must not give."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.gates import Ask, Registry, acme_two, both, code, messages, over
+from tests.unit.support import KEY, OTHER_KEY, acme, asks, claims, gate_of, secret, token
+from wicket import App, AppRef, Header, Request, TokenIssuer
+from wicket.app import BrokenApp
+from wicket.errors import config_error
+
+# --- apps of a registry
+
+
+@both
+def test_an_app_is_loaded_once_and_kept(ask: Ask) -> None:
+    registry = Registry(acme=acme())
+    with over(registry) as gate:
+        for _ in range(3):
+            assert ask(gate, asks(token())).require().app_id == "acme"
+        assert registry.asked == [AppRef("id", "acme")]
+        assert ask(gate, asks(token(), app="other")).refusal == ask(gate, asks(token(), app="other")).refusal
+        assert registry.asked[1:] == [AppRef("id", "other")]
+
+
+def test_a_token_alone_is_verified_by_a_loaded_app() -> None:
+    with over(Registry(acme=acme())) as gate:
+        assert gate.verify(token(), app="acme").allowed
+    with over(Registry(acme=acme())) as gate:
+        assert asyncio.run(gate.averify(token(), app="acme")).allowed
+
+
+@both
+def test_an_outage_of_the_registry_is_503_and_logged_without_the_name(
+    ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with over(Registry(acme=OSError("host db.internal is down"))) as gate:
+        decision = ask(gate, asks(token()))
+    assert (decision.allowed, code(decision)) == (False, "apps_unavailable")
+    assert decision.refusal is not None
+    assert (decision.refusal.status, decision.refusal.retry_after) == (503, 1)
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert any("the registry could not be asked for an app: OSError" in message for message in messages)
+    assert not any("db.internal" in message for message in messages)
+
+
+@both
+def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
+    ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with over(Registry(broken=config_error("origins[0]", "is not an origin"), acme=acme())) as gate:
+        assert code(ask(gate, asks(token(), app="broken"))) == "config_invalid"
+        assert ask(gate, asks(token())).allowed
+    assert any("origins[0]: is not an origin" in record.getMessage() for record in caplog.records)
+
+
+def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
+    with over(Registry(pub_acme=config_error("id", "is wrong")), naming=[Header("X-Key", "public_key")]) as gate:
+        decision = gate.decide(Request(headers=[("X-Key", "pub_acme")]))
+    assert (code(decision), decision.app_id) == ("config_invalid", None)
+
+
+@pytest.mark.parametrize("wrong", ["an app", 5, BrokenApp("acme")])
+def test_a_registry_that_returns_something_else_is_an_outage(wrong: object, caplog: pytest.LogCaptureFixture) -> None:
+    with over(Registry(acme=wrong)) as gate:
+        assert code(gate.decide(asks(token()))) == "apps_unavailable"
+    assert any("TypeError" in record.getMessage() for record in caplog.records)
+
+
+def test_a_coroutine_from_a_plain_function_is_closed_and_an_outage() -> None:
+    async def find(ref: AppRef) -> App | None:
+        return None
+
+    with over(lambda ref: find(ref)) as gate:
+        assert code(gate.decide(asks(token()))) == "apps_unavailable"
+    gc.collect()  # a coroutine that was never awaited nor closed would warn, and warnings are errors
+
+
+def test_the_tokens_issuer_is_looked_up_in_the_registry() -> None:
+    registry = Registry(**{"https://id": acme(issuer="https://id")})
+    with over(registry, naming=[TokenIssuer()]) as gate:
+        assert gate.decide(asks(token(claims(iss="https://id")), app=None)).allowed
+    assert registry.asked == [AppRef("issuer", "https://id")]
+
+
+# --- refresh
+
+
+def test_a_refreshed_app_is_loaded_anew() -> None:
+    registry = Registry(acme=acme())
+    with over(registry) as gate:
+        assert gate.decide(asks(token())).allowed
+        registry.apps["acme"] = acme(credentials=[secret(OTHER_KEY)])
+        assert gate.decide(asks(token())).allowed
+        gate.refresh("acme")
+        assert not gate.decide(asks(token())).allowed
+        assert gate.decide(asks(token(key=OTHER_KEY))).allowed
+    assert len(registry.asked) == 2
+
+
+@pytest.mark.parametrize(("purge", "allowed"), [(False, True), (True, False)])
+def test_a_purged_app_serves_no_more_though_the_registry_fails(purge: bool, allowed: bool) -> None:
+    registry = Registry(acme=acme())
+    with over(registry) as gate:
+        gate.decide(asks(token()))
+        registry.apps["acme"] = OSError()
+        gate.refresh("acme", purge=purge)
+        assert gate.decide(asks(token())).allowed is allowed
+
+
+def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
+    by_key = Header("X-Key", "public_key")
+    app = acme(public_key="pub_acme")
+    registry = Registry(pub_acme=app)
+    request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
+    with over(registry, naming=[by_key]) as gate:
+        assert gate.decide(request).allowed
+        registry.apps.clear()
+        gate.refresh("acme")
+        assert code(gate.decide(request)) == "unknown_app"
+
+
+def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
+    registry = Registry(pub_acme=config_error("id", "is wrong"))
+    request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
+    with over(registry, naming=[Header("X-Key", "public_key")]) as gate:
+        assert code(gate.decide(request)) == "config_invalid"
+        registry.apps["pub_acme"] = acme(public_key="pub_acme")
+        gate.refresh("acme")
+        assert gate.decide(request).allowed
+
+
+def test_a_refresh_leaves_the_other_apps_alone() -> None:
+    registry = Registry(acme=acme(), two=acme_two())
+    with over(registry) as gate:
+        for name, key in (("acme", KEY), ("two", OTHER_KEY)):
+            assert gate.decide(asks(token(key=key), app=name)).allowed
+        gate.refresh("acme", purge=True)
+        assert gate.decide(asks(token(key=OTHER_KEY), app="two")).allowed
+    assert len(registry.asked) == 2
+
+
+def test_a_new_app_is_found_after_a_refresh() -> None:
+    registry = Registry()
+    with over(registry) as gate:
+        assert code(gate.decide(asks(token()))) == "unknown_app"
+        registry.apps["acme"] = acme()
+        gate.refresh("acme")
+        assert gate.decide(asks(token())).allowed
+
+
+def test_a_refresh_of_an_app_in_code_forgets_its_signatures() -> None:
+    with gate_of(acme()) as gate:
+        gate.decide(asks(token()))
+        assert len(gate._memory) == 1
+        gate.refresh("acme")
+        assert len(gate._memory) == 0
+
+
+# --- what a registry gives that it should not
+
+
+def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry(ACME=acme())
+    with over(registry) as gate:
+        assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
+        assert code(gate.verify(token(), app="ACME")) == "unknown_app"
+    assert registry.asked == [AppRef("id", "ACME")]
+    assert "the registry gave the app acme for another id, which is taken for unknown" in messages(caplog)
+
+
+def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    lax = acme(public_key="pub_acme", anonymous=True, credentials=[secret(OTHER_KEY)])
+    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    by_key = [("X-Key", "pub_acme")]
+    with over(Registry(pub_acme=lax), apps=[acme()], naming=naming) as gate:
+        assert code(gate.decide(Request(headers=by_key))) == "missing_token"
+        assert code(gate.decide(asks(token(key=OTHER_KEY), app=None, headers=by_key))) == "invalid_token"
+        assert gate.decide(asks(token(), app=None, headers=by_key)).allowed
+        assert gate.decide(asks(token(), headers=by_key)).allowed
+    assert "the registry gave the app acme, which is in code too and counts as it is there" in messages(caplog)
+
+
+def test_the_name_of_a_broken_app_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with over(Registry(**{"a-name-of-theirs": config_error("id", "is wrong")})) as gate:
+        assert code(gate.decide(asks(token(), app="a-name-of-theirs"))) == "config_invalid"
+    assert "a-name-of-theirs" not in caplog.text
+
+
+def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without_their_text(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("wicket.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    failing: dict[str, Any] = {f"app-{number}": OSError("password=hunter2") for number in range(5)}
+    registry = Registry(**failing, other=KeyError("password=hunter2"))
+
+    def faults() -> list[str]:
+        held = [text.splitlines()[0] for text in messages(caplog) if "the registry" in text]
+        caplog.clear()
+        return held
+
+    with over(registry) as gate:
+        for name in ("app-0", "app-1", "app-2", "other", "app-3"):
+            assert code(gate.decide(asks(token(), app=name))) == "apps_unavailable"
+        assert "hunter2" not in caplog.text
+        assert faults() == [f"the registry could not be asked for an app: {kind}" for kind in ("OSError", "KeyError")]
+        now[0] += 60
+        gate.decide(asks(token(), app="app-4"))
+        assert faults() == ["the registry could not be asked for an app: OSError"]

@@ -1,0 +1,320 @@
+"""What a gate is built of, in code or by a file: what it holds then, what is wrong, and what it says when it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.gates import Registry, acme_two, code, messages, over
+from tests.unit.support import (
+    BY_HEADER,
+    KEY,
+    NOW,
+    ORIGIN,
+    acme,
+    asks,
+    claims,
+    gate_of,
+    jwk,
+    private_key,
+    problems_of,
+    secret,
+    token,
+)
+from wicket import (
+    App,
+    AppRef,
+    Bearer,
+    ConfigError,
+    Decided,
+    Gate,
+    Header,
+    Jwks,
+    Mode,
+    Query,
+    Request,
+    Rules,
+    Secret,
+    TokenIssuer,
+)
+from wicket.app import BrokenApp
+
+# --- what it is built of
+
+
+def test_a_gate_holds_each_app_once() -> None:
+    apps = [acme(public_key="pub_acme"), acme_two(hosts=["two.example"])]
+    with gate_of(*apps) as gate:
+        assert gate.apps == tuple(apps)
+        assert repr(gate) == "Gate(name='wicket', apps=2, registry=False)"
+
+
+def test_a_broken_app_in_code_answers_config_invalid_and_its_neighbours_go_on() -> None:
+    broken = BrokenApp("broken", public_key="pub_broken")
+    with Gate([broken, acme(), acme_two()], clock=lambda: NOW) as gate:
+        assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
+        assert gate.decide(asks(token())).allowed
+        assert gate.broken == (broken,)
+        assert [app.id for app in gate.apps] == ["acme", "two"]
+
+
+def test_the_naming_is_that_of_all_apps_unless_it_is_stated() -> None:
+    two = acme_two(naming=[Query("appId"), *BY_HEADER])
+    with gate_of(acme(), two) as gate:
+        assert gate.naming == (Header("X-App-Id"), Query("appId"))
+    with gate_of(acme(), two, naming=[Query("x")]) as gate:
+        assert gate.naming == (Query("x"),)
+
+
+def test_a_token_is_looked_for_where_the_apps_have_theirs() -> None:
+    apps = (acme(tokens=[Header("X-Token")], issuer="https://id"), acme_two(issuer="https://two"))
+    request = Request(headers=[("X-Token", token(claims(iss="https://id")))])
+    with gate_of(*apps, naming=[TokenIssuer()]) as gate:
+        assert gate.decide(request).allowed
+    with gate_of(*apps, naming=[TokenIssuer()], tokens=[Bearer()]) as gate:
+        assert code(gate.decide(request)) == "unknown_app"
+
+
+def test_the_realm_is_the_name_unless_it_is_given() -> None:
+    with gate_of(acme(), name="widgets") as gate:
+        assert (gate.name, gate.realm, gate.error_docs) == ("widgets", "widgets", None)
+    with gate_of(acme(), realm="Our API", error_docs="https://docs/") as gate:
+        assert (gate.name, gate.realm, gate.error_docs) == ("wicket", "Our API", "https://docs/")
+
+
+# --- what is wrong with one
+
+
+async def find_later(ref: AppRef) -> App | None:
+    return None
+
+
+class FindLater:
+    async def __call__(self, ref: AppRef) -> App | None:
+        return None
+
+
+UNNAMED = "must say how a request names its app, since there are several"
+ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI alike, where no event loop runs"
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "message"),
+    [
+        ({"apps": ["acme"]}, "apps[0]", "is not an App"),
+        ({"apps": [acme(), acme(credentials=[])]}, "apps", "two apps have the id 'acme'"),
+        (
+            {"apps": [acme(public_key="pub"), acme_two(public_key="pub")]},
+            "apps",
+            "two apps have the public key 'pub'",
+        ),
+        ({"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]}, "apps", "two apps have the host 'a.b'"),
+        (
+            {"apps": [acme(issuer="i"), acme_two(issuer="i")], "naming": [TokenIssuer()]},
+            "apps",
+            "two apps have the issuer 'i'",
+        ),
+        (
+            {"apps": [acme(), acme_two(credentials=[secret(id="other")])]},
+            "apps",
+            "the apps 'acme' and 'two' have the same secret",
+        ),
+        ({"apps": [acme(naming=()), acme_two(naming=())]}, "naming", UNNAMED),
+        ({"apps": [acme()], "naming": ["X-App-Id"]}, "naming[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "naming": [Bearer()]}, "naming[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
+        ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
+        ({"apps": [acme()], "tokens": ["X-Token"]}, "tokens[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
+        ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
+        ({"apps": [acme()], "name": 5}, "name", "must be an identifier"),
+        ({"registry": find_later, "naming": BY_HEADER}, "registry", ASYNC),
+        ({"registry": FindLater(), "naming": BY_HEADER}, "registry", ASYNC),
+        ({"registry": 5, "naming": BY_HEADER}, "registry", "must be a function from an AppRef to an App or None"),
+        ({"registry": Registry()}, "naming", "must be stated where a registry loads the apps"),
+    ],
+)
+def test_a_wrong_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
+    assert problems_of(lambda: Gate(**settings)) == {path: message}
+
+
+@pytest.mark.parametrize("settings", [{"apps": acme()}, {"apps": 5}, {"naming": 5}, {"apps": [acme()], "tokens": 5}])
+def test_what_must_be_a_list_and_is_none_is_a_configuration_error(settings: dict[str, Any]) -> None:
+    problems_of(lambda: Gate(**settings))
+
+
+def test_every_problem_of_a_gate_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Gate([acme(naming=()), 5], registry=5, mode=5, name="")  # type: ignore[list-item,arg-type]
+    assert {problem.path for problem in caught.value.problems} == {"apps[1]", "registry", "naming", "mode", "name"}
+
+
+def test_the_same_issuer_may_serve_two_apps_where_it_names_none() -> None:
+    gate_of(acme(issuer="i"), acme_two(issuer="i")).close()
+
+
+def test_a_gate_without_apps_knows_none() -> None:
+    with Gate() as gate:
+        assert code(gate.decide(asks(token()))) == "unknown_app"
+
+
+async def hear_later(event: Decided) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "message"),
+    [
+        ({"realm": 5}, "realm", "must be a text"),
+        ({"error_docs": b"https://docs/"}, "error_docs", "must be a text"),
+        ({"on_event": 5}, "on_event", "must be a plain function of one event"),
+        ({"on_event": hear_later}, "on_event", "must be a plain function of one event"),
+        ({"clock": NOW}, "clock", "must be a function that gives the seconds since 1970"),
+        ({"limits": {"load_timeout": 5}}, "limits", "must be Limits"),
+        ({"naming": [TokenIssuer]}, "naming[0]", "is not a place that can be read there"),
+        ({"tokens": [Bearer]}, "tokens[0]", "is not a place that can be read there"),
+    ],
+)
+def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
+    assert problems_of(lambda: Gate([acme()], **settings)) == {path: message}
+
+
+def test_stated_lists_that_are_empty_are_honoured() -> None:
+    with gate_of(acme(issuer="https://id"), naming=[], tokens=[]) as gate:
+        assert gate.naming == ()
+        assert gate.tokens == ()
+        assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
+    assert problems_of(lambda: gate_of(acme(), acme_two(), naming=[])) == {"naming": UNNAMED}
+
+
+def digest_and_long() -> tuple[bytes, bytes]:
+    long = bytes(range(65))
+    return long, hashlib.sha256(long).digest()
+
+
+@pytest.mark.parametrize("values", [(KEY, KEY), (KEY, KEY + b"\0"), digest_and_long()])
+def test_two_secrets_that_are_one_key_for_hmac_are_the_same_secret(values: tuple[bytes, bytes]) -> None:
+    first, second = values
+    same = {"apps": "the apps 'acme' and 'two' have the same secret"}
+    for one, other in ((first, second), (second, first)):
+        apps = acme(credentials=[Secret(one)]), acme_two(credentials=[Secret(other)])
+        assert token(key=one) == token(key=other)
+        assert problems_of(lambda apps=apps: gate_of(*apps)) == same  # type: ignore[misc]
+
+
+# --- what it says when it starts
+
+
+@pytest.mark.parametrize(
+    ("settings", "gate", "warned"),
+    [
+        ({"origins": []}, {}, True),
+        ({"origins": [], "mode": Mode.LOG_ONLY}, {}, False),
+        ({"origins": [ORIGIN]}, {}, False),
+        ({"origins": ["*"]}, {}, False),
+        ({"origins": [], "mode": Mode.LOG_ONLY}, {"mode": Mode.ENFORCE}, True),
+        ({"origins": []}, {"mode": Mode.LOG_ONLY}, False),
+    ],
+)
+def test_an_app_without_origins_is_warned_of_when_enforcing(
+    settings: dict[str, Any], gate: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate_of(acme(**settings), **gate).close()
+    assert ("app acme: no origins are configured, so every origin is admitted" in messages(caplog)) is warned
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_mode_that_overrides_is_logged(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+    gate_of(acme(), mode=mode).close()
+    assert messages(caplog) == [f"gate wicket: the mode {mode.value} overrides that of every app"]
+
+
+SHARED = "apps acme and two share a key and an audience: a token of one is one of the other"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "warned"),
+    [
+        ({}, {}, True),
+        ({"audience": "api"}, {"audience": ["api", "b"]}, True),
+        ({"audience": "a"}, {"audience": "b"}, False),
+        ({"audience": "a"}, {}, False),
+        ({"issuer": "a"}, {"issuer": "b"}, False),
+        ({"issuer": "a"}, {"issuer": "a"}, True),
+        ({"issuer": "a"}, {}, True),
+        ({"rules": Rules(app_claim="app")}, {"rules": Rules(app_claim="app")}, False),
+        ({"rules": Rules(app_claim="app")}, {}, True),
+        ({}, {"rules": Rules(app_claim="app")}, True),
+    ],
+)
+def test_two_apps_whose_tokens_pass_for_each_other_are_named(
+    first: dict[str, Any], second: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
+    shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
+    gate_of(acme(**{**shared, **first}), acme_two(**{**shared, **second})).close()
+    assert (SHARED in messages(caplog)) is warned
+
+
+def test_one_app_may_have_the_same_key_twice(caplog: pytest.LogCaptureFixture) -> None:
+    gate_of(acme(credentials=[secret(), secret(id="k1")])).close()
+    assert caplog.records == []
+
+
+def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    Gate().close()
+    assert messages(caplog) == ["gate wicket: it has no app and no registry, so every request is refused"]
+    caplog.clear()
+    over(Registry()).close()
+    assert messages(caplog) == []
+
+
+def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    by_key = [Header("X-Key", "public_key")]
+    gate_of(acme(public_key="pub_acme"), acme_two(origins=[ORIGIN]), naming=by_key).close()
+    assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
+
+
+def test_of_three_apps_that_share_a_key_each_pair_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
+    shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
+    third = App("three", naming=BY_HEADER, **shared)
+    gate_of(acme(**shared), acme_two(**shared), third).close()
+    assert [text.split(" share ")[0] for text in messages(caplog)] == [
+        "apps acme and two",
+        "apps acme and three",
+        "apps two and three",
+    ]
+
+
+# --- a gate by a file
+
+
+def test_a_gate_is_built_by_a_file_and_settings_take_precedence(tmp_path: Path) -> None:
+    path = tmp_path / "wicket.toml"
+    (tmp_path / "acme.key").write_text(KEY.hex())
+    path.write_text(
+        textwrap.dedent(
+            """
+            [gate]
+            name = "widgets"
+
+            [[apps]]
+            id = "acme"
+
+            [[apps.credentials]]
+            kind = "secret"
+            encoding = "hex"
+            file = "acme.key"
+            """
+        )
+    )
+    with Gate.from_file(path, clock=lambda: NOW) as gate:
+        assert gate.name == "widgets"
+        assert gate.decide(asks(token())).require().app_id == "acme"
+    with Gate.from_file(str(path), name="other") as gate:
+        assert gate.name == "other"
