@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks.forge import HASHES, NOW, app, credential, jwk, private_key, secret, token
 from wicket import App, Gate, Header, Host, Mode, PathSegment, PublicKey, Query, Secret, TokenIssuer
 from wicket.keys import Credential
+from wicket.sources import NamingPlace
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -32,11 +33,18 @@ def asked(text: str, name: str = "acme") -> Headers:
     return (("X-App-Id", name), ("Authorization", f"Bearer {text}"))
 
 
-def gate_of(algorithm: str, mode: Mode | None) -> Gate:
+NAMED_BY: Final[dict[str, tuple[NamingPlace, ...]]] = {
+    "any place": (Header("X-App-Id"), Query("app"), PathSegment(1), Host("*.widgets.example"), TokenIssuer()),
+    "a header": (Header("X-App-Id"),),
+}
+"""Where a request may name its app. Only where that is one header do known tokens go down the straight road."""
+
+
+def gate_of(algorithm: str, mode: Mode | None, named_by: str = "any place") -> Gate:
     """A gate of the app `acme`, whose tokens have that algorithm, and of its neighbours."""
     return Gate(
         apps(algorithm),
-        naming=[Header("X-App-Id"), Query("app"), PathSegment(1), Host("*.widgets.example"), TokenIssuer()],
+        naming=NAMED_BY[named_by],
         mode=mode,
         clock=lambda: NOW,
     )

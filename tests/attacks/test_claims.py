@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -142,6 +143,39 @@ def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behin
         assert door.ask(good).said == ADA
 
 
+@pytest.mark.parametrize(
+    "revocations",
+    [Revocations(token_ids=frozenset({"stolen"})), Revocations(users={"ada": NOW - 10}), Revocations(before=NOW - 10)],
+)
+def test_cve_2020_10594_what_was_seen_of_a_revoked_token_lets_nobody_in(
+    behind: Behind, revocations: Revocations
+) -> None:
+    """An app in code, whose users go down the straight road: its bad tokens were read before, too."""
+    door = behind(app("acme", revocations=revocations, skew=0))
+    assert door.ask(token(jti="other", iat=NOW)).said == ADA
+    assert door.ask(token(jti="stolen", iat=NOW - 20)).said == (401, "invalid_token", "revoked")
+    assert door.ask(token(jti="other", iat=NOW)).said == ADA
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_go_2026_5732_the_times_count_each_time_anew(behind: Behind, mode: str) -> None:
+    """A token that was good, of an app in code whose users go down the straight road, once it is no more."""
+    held, algorithm = key_modes()[mode]
+    clock = Clock(float(NOW))
+    door = behind(app("acme", held), clock=clock)
+    good = token(algorithm, nbf=NOW - 60, exp=NOW + 60)
+    assert door.ask(good).said == ADA
+    clock.advance(89)
+    assert door.ask(good).said == ADA
+    assert door.gate.verify(good, app="acme").allowed
+    clock.advance(1)
+    assert door.ask(good).said == (401, "invalid_token", "expired")
+    assert not door.gate.verify(good, app="acme").allowed
+    clock.advance(-181)
+    assert door.ask(good).said == (401, "invalid_token", "not_yet_valid")
+    assert not door.gate.verify(good, app="acme").allowed
+
+
 def test_cve_2021_32701_what_is_remembered_is_held_against_the_rules_every_time(behind: Behind) -> None:
     """A token that was accepted is asked about again where more is demanded, and after it has expired."""
     clock = Clock(float(NOW))
@@ -219,5 +253,8 @@ def test_cve_2026_33496_a_token_remembered_for_one_app_is_asked_about_anew_for_a
         assert door.ask(good).said == ADA
         assert door.ask(good, app="other").said == (401, "invalid_token", "bad_signature")
         assert door.ask(good, app="lax").said == (401, "invalid_token", "bad_signature")
+        assert door.gate.verify(good, app="acme").require().identity == "acme:ada"
+        for other in ("other", AppRef("id", "lax"), "nobody"):
+            assert not door.gate.verify(good, app=other).allowed
+            assert not asyncio.run(door.gate.averify(good, app=other)).allowed
     assert door.ask(None, app="lax").said == (200, None, None)
-    assert door.gate.verify(good, app=AppRef("id", "other")).allowed is False

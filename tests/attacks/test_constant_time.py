@@ -156,6 +156,7 @@ def test_cve_2016_7036_every_hmac_is_compared_in_constant_time(
     behind: Behind, compares: list[tuple[int, int, bool]], algorithm: str, size: int
 ) -> None:
     door = behind(app("acme", credential(algorithm)))
+    door.times = 1
     good = token(algorithm)
     message = good.rpartition(".")[0]
     assert door.ask(good).said == (200, "acme:ada", None)
@@ -175,6 +176,7 @@ def test_cve_2024_42368_a_token_that_is_remembered_is_not_compared_byte_by_byte(
 ) -> None:
     """What is looked up is a hash over the token and the key: nobody can approach it letter by letter."""
     door = behind(app())
+    door.times = 1
     good = token()
     assert door.ask(good).said == (200, "acme:ada", None)
     compares.clear()

@@ -139,7 +139,7 @@ def test_cve_2025_64484_what_a_client_says_of_itself_is_not_believed(behind: Beh
 
 @pytest.mark.parametrize("joined", [False, True], ids=["two headers", "one with a comma"])
 def test_cve_2026_31838_a_header_that_stands_twice_is_refused(behind: Behind, joined: bool) -> None:
-    door = behind(app("acme", origins=["https://acme.example"]), app("mallory"))
+    door = behind(app("acme", origins=["https://acme.example"]), app("mallory"), app("open"), app("any", origins=["*"]))
 
     def twice(name: str, first: str, second: str) -> list[tuple[str, str]]:
         return [(name, f"{first}, {second}")] if joined else [(name, first), (name, second)]
@@ -154,6 +154,11 @@ def test_cve_2026_31838_a_header_that_stands_twice_is_refused(behind: Behind, jo
         assert door.send("GET", "/", "", [authorization, home, *twice("X-App-Id", *pair)]).said == TWICE
     for pair in (("https://acme.example",) * 2, ("https://acme.example", "https://evil.example"), ("null", "null")):
         assert door.send("GET", "/", "", [id, authorization, *twice("Origin", *pair)]).said == TWICE
+        for name in ("open", "any"):
+            other = [("X-App-Id", name), ("Authorization", f"Bearer {token('HS256', secret(name))}")]
+            for _ in range(3):
+                assert door.send("GET", "/", "", [*other, ("Origin", pair[0])]).said == (200, f"{name}:ada", None)
+                assert door.send("GET", "/", "", [*other, *twice("Origin", *pair)]).said == TWICE
 
 
 def test_cve_2022_29266_no_answer_carries_a_secret_a_token_or_a_key(
