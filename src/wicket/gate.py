@@ -23,7 +23,7 @@ from wicket.decision.revisiting import revisit
 from wicket.decision.straight import straight
 from wicket.decision.tokens import Header
 from wicket.drivers import arun, run
-from wicket.errors import Problems, Refusal, config_error
+from wicket.errors import Problems, Refusal
 from wicket.events import Fetched, OnEvent, Outcome, Reporter
 from wicket.jwks.guard import Network
 from wicket.jwks.loader import KeySetLoader
@@ -214,14 +214,12 @@ class Gate:
 
         Secrets are named by environment variable or file. An app that is broken answers `config_invalid`, is logged
         with every problem, and its neighbours go on. Raises `ConfigError` with every problem of the whole file where
-        the file itself is broken, where no app is usable (or none is there, without a `registry`), and, with `strict`,
-        for any problem at all. `settings` are those of the class, and take precedence over the file's.
+        the file itself is broken, where no app is usable, and, with `strict`, for any problem at all. `settings` are
+        those of the class, and take precedence over the file's.
         """
         from wicket.registry.toml import read_file
 
         apps, from_file = read_file(path, strict=strict)
-        if not apps and settings.get("registry") is None:  # every user of every app would be turned away
-            raise config_error("apps", "has no app", "start each with [[apps]]")
         return cls(apps, **{**from_file, **settings})
 
     @property

@@ -17,8 +17,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.routing import Route
 
 from tests.integration.keyed import DEADLINE, Told
 from wicket import Gate, Jwks, profiles
@@ -50,21 +49,7 @@ async def _whoami(request: Request) -> Response:
     return JSONResponse(_seen(request.user))
 
 
-async def _echo(socket: WebSocket) -> None:
-    await socket.accept()
-    async for text in socket.iter_text():
-        await socket.send_text(text)
-
-
-async def _refresh(request: Request) -> Response:
-    gate.refresh("acme")
-    return JSONResponse({})
-
-
-asgi = Starlette(
-    routes=[Route("/", _whoami), Route("/refresh", _refresh), WebSocketRoute("/socket", _echo)],
-    middleware=[Middleware(ASGIMiddleware, gate=gate, exempt=["/refresh"], close_on_expiry=True)],
-)
+asgi = Starlette(routes=[Route("/", _whoami)], middleware=[Middleware(ASGIMiddleware, gate=gate)])
 
 
 def _inner(environ: Any, start_response: Any) -> Iterable[bytes]:

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from tests.integration import servers
-from tests.integration.keyed import Held, answering, authorities, headers_of, with_kid
+from tests.integration.keyed import Held, authorities, headers_of, with_kid
 from tests.integration.servers import Server, eventually
 from wicket.testing.issuer import LocalIssuer
 
@@ -86,35 +84,6 @@ def test_each_worker_of_uvicorn_fetches_once(issuer: LocalIssuer) -> None:
         eventually("both workers have answered", both_have_answered)
     assert list(seen.values()) == [1, 1]
     assert len(issuer.requests) == 2
-
-
-def test_a_socket_is_closed_when_the_issuer_has_withdrawn_its_key(issuer: LocalIssuer) -> None:
-    (first,) = issuer.keys
-    early = issuer.token("ada")
-    issuer.rotate()
-    late = issuer.token("eve")
-
-    def opened(token: str) -> Any:
-        return connect(f"ws://127.0.0.1:{server.port}/socket", additional_headers=headers_of(token), proxy=None)
-
-    def echoed(socket: ClientConnection) -> bool:
-        socket.send("still there")
-        return socket.recv(timeout=servers.DEADLINE) == "still there"
-
-    with servers.uvicorn("tests.integration.keyed_site:asgi") as server, opened(early) as leaving, opened(late) as left:
-        assert echoed(leaving)
-        issuer.fault = answering(500)
-        server.ask("/refresh")
-        eventually("the sockets have had the set fetched", lambda: len(issuer.requests) == 2)
-        assert echoed(leaving), "what cannot be fetched ends nothing"
-        issuer.remove(first)
-        issuer.fault = None
-        with pytest.raises(ConnectionClosed) as closed:
-            leaving.recv(timeout=servers.DEADLINE)
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "bad_signature")
-        assert echoed(left)
-        assert server.ask("/", headers_of(early)).status == 401, "as a request with the same token is refused"
 
 
 @pytest.mark.parametrize("preload", [False, True], ids=["loaded in the worker", "preloaded"])

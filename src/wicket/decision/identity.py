@@ -16,7 +16,6 @@ from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.memory import Signed
 from wicket.decision.merging import Merged, merge
 from wicket.decision.tokens import Header, read_object
-from wicket.keys.keyring import Keyring
 from wicket.sources import BodyField, JsonBody
 
 Method = Literal["jwt", "identity_hash"]
@@ -273,11 +272,18 @@ class VerifiedIdentity(Identity):
         name = self._app.rules.companies_claim
         return name is not None and name in self.claims
 
-    def signed_by(self, keys: Keyring) -> bool:
-        """Whether the key that proved this identity is among `keys`."""
+    def holds_until(self, app: App) -> float | None:
+        """When `app`, as it is now, takes what proved this identity no more, in seconds since 1970; None for never."""
+        expires = self.expires_at
+        return None if expires is None else expires + app.rules.skew
+
+    def proven_by(self, app: App) -> bool:
+        """Whether `app`, as it is now, still has the key that proved this identity. A key set is taken to have it."""
         signed = self._signed
-        fitting = keys.select(signed.header.algorithm, signed.header.kid)
-        return any(key.fingerprint == signed.fingerprint for key in fitting)
+        if app.sources:
+            return True
+        keys = app.keyring.select(signed.header.algorithm, signed.header.kid)
+        return any(key.fingerprint == signed.fingerprint for key in keys)
 
     def revoked_by(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""
@@ -325,7 +331,11 @@ class HashedIdentity(VerifiedIdentity):
         """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
         return self._until
 
-    def hashed_by(self, app: App) -> bool:
+    def holds_until(self, app: App) -> float | None:
+        """When `app`, as it is now, stops taking hashes."""
+        return app.identity_hash.until if app.identity_hash is not None else None
+
+    def proven_by(self, app: App) -> bool:
         """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]

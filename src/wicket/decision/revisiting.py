@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from wicket.app import App, Mode
-from wicket.decision.effects import Effect, Fetch
+from wicket.decision.effects import Effect
 from wicket.decision.finding import look_up
 from wicket.decision.flow import Decision
 from wicket.decision.house import House, Progress
-from wicket.decision.identity import HashedIdentity, VerifiedIdentity
+from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refusal, Refused
-from wicket.keys.keyset import SourceRef
 from wicket.sources import AppRef
 
 
 def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal | None]:
-    """Why a verified identity no longer holds: its token expired, or its app, as it is now, revoked it or has its key
+    """Why a verified identity no longer holds: its time is over, or its app, as it is now, revoked it or has its key
     no more.
 
-    None where it holds, where trouble of our own hides whether it does, and for an app in log-only mode. Loads that are
-    due are begun, and none is waited for.
+    None where it holds, where trouble of our own hides whether it does, and in log-only mode. The load of an app that
+    is due is begun, and not waited for. Key sets are not asked: they are fetched for requests, never by a timer.
     """
     identity, app = decision.identity, decision.app
-    if not isinstance(identity, VerifiedIdentity) or app is None:
+    if not isinstance(identity, VerifiedIdentity) or app is None or house.mode is Mode.LOG_ONLY:
         return None
     ref = decision.asked_for or AppRef("id", app.id)
     if house.registry is not None and house.apps.get(ref) is None:
@@ -31,30 +30,15 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
             found = yield from look_up(house, ref, Progress(house, 0.0))
         except Refused:
             found = app
-        if found is None or found.id not in (app.id, None):
+        if found is None or (isinstance(found, App) and found.id != app.id):
             return Refusal("unknown_app")
         app = found if isinstance(found, App) else app
     if house.mode_of(app) is Mode.LOG_ONLY:
         return None
-    if identity.expires_at is not None and house.clock() >= identity.expires_at + app.rules.skew:
+    until = identity.holds_until(app)
+    if until is not None and house.clock() >= until:
         return Refusal("invalid_token", "expired")
-    if isinstance(identity, HashedIdentity):
-        if not identity.hashed_by(app):
-            return Refusal("invalid_token", "bad_identity_hash")
-    elif not identity.signed_by(app.keyring) and not (yield from _signed_remotely(house, app, identity)):
-        return Refusal("invalid_token", "bad_signature")
+    if not identity.proven_by(app):
+        hashed = identity.method == "identity_hash"
+        return Refusal("invalid_token", "bad_identity_hash" if hashed else "bad_signature")
     return Refusal("invalid_token", "revoked") if identity.revoked_by(app) else None
-
-
-def _signed_remotely(house: House, app: App, identity: VerifiedIdentity) -> Generator[Effect, None, bool]:
-    """Whether a key set of `app`, as it is held now, has the key of this identity, or is out of reach."""
-    cache = house.key_sets.cache
-    for source in app.sources:
-        ref = SourceRef(app.id, source)
-        slot = cache.read(ref)
-        if cache.patience(slot, 0.0, 0.0) is not None:
-            slot = yield from Fetch(cache, ref, slot, 0.0)
-        held = cache.usable(slot)
-        if held is None or identity.signed_by(held.keys.keyring):
-            return True
-    return False

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, claims, gate_of, jwk, private_key, secret, token
+from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, gate_of, secret, token
 from wicket import App, Decision, Gate, Jwks, Mode, Request, Revocations, Rules
 from wicket.errors import config_error
 from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.jwks.outcome import Fetched, FetchFailed
-from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
 
 THIRD_KEY = bytes(range(2, 34))
 FOURTH_KEY = bytes(range(3, 35))
@@ -82,57 +79,41 @@ def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
     assert revisited(lambda: remote, purge=purge) is None, "who knows which keys it has"
 
 
-class Issuer:
-    """Publishes the keys of these names, at first `k1` alone, unless it is down."""
+def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
+    def broken() -> App | None:
+        raise config_error("id", "is broken")
 
-    def __init__(self) -> None:
-        self.private = {kid: private_key("ES256") for kid in ("k1", "k2")}
-        self.published = ["k1"]
-        self.fetches = 0
+    def app(id: str = "acme", **settings: Any) -> App:
+        return App(id, naming=(), aliases=["acme-inc"], credentials=[secret()], **settings)
 
-    def __call__(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
-        self.fetches += 1
-        if not self.published:
-            raise FetchFailed("status", status=500)
-        keys = [jwk(self.private[kid], kid=kid) for kid in self.published]
-        return Fetched({"keys": keys}, None, None, None, 0.0, None)
-
-
-REMOTE: Any = {"credentials": [Jwks("https://id.example/keys", algorithms=["ES256"])], "issuer": "https://id.example"}
-
-
-@pytest.mark.parametrize(
-    ("published", "found"),
-    [(["k1"], None), (["k2", "k1"], None), (["k2"], ("invalid_token", "bad_signature")), ([], None)],
-)
-def test_an_identity_ends_with_the_key_that_its_issuer_withdrew(published: list[str], found: object) -> None:
-    issuer, clock = Issuer(), Clock(0)
-    text = token(claims(iss="https://id.example"), key=issuer.private["k1"], algorithm="ES256", kid="k1")
-    with Gate([acme(**REMOTE)], fetcher=issuer, clock=lambda: NOW, monotonic=clock) as gate:
-        decision = gate.verify(text, app="acme")
+    changes: list[tuple[Callable[[], App | None], tuple[str, str | None] | None]] = [
+        (app, None),
+        (broken, None),
+        (lambda: app(revocations=Revocations(before=NOW)), ("invalid_token", "revoked")),
+        (lambda: app("other"), ("unknown_app", None)),
+    ]
+    held = [app]
+    with Gate(registry=lambda ref: held[0](), naming=BY_HEADER, clock=lambda: NOW) as gate:
+        decision = gate.decide(asks(token(), app="acme-inc"))
         assert decision.identity.verified
-        assert gate.revisit(decision) is None
-        assert issuer.fetches == 1, "what is fresh is fetched by nobody"
-        issuer.published = published
-        clock.advance(301)
-        assert gate.revisit(decision) is None, "it begins the fetch that is due, and waits for none"
-        gate.verify(text, app="acme")  # this one waits for it
-        assert issuer.fetches == 2
-        against = gate.revisit(decision)
-        assert (against and (against.code, against.reason)) == found
-        issuer.published = []
-        clock.advance(10_000)
-        assert gate.revisit(decision) is None, "a set that is out of reach says nothing"
+        for change, found in changes:
+            held[0] = change  # type: ignore[assignment]  # each gives an app or none
+            for name in ("acme", "other", "acme-inc"):
+                gate.refresh(name, purge=True)
+            gate.decide(asks(token(), app="acme-inc"))
+            against = gate.revisit(decision)
+            assert (against and (against.code, against.reason)) == found
 
 
-def test_an_identity_that_a_local_key_proved_asks_no_set_for_it() -> None:
-    issuer = Issuer()
-    app = acme(credentials=[secret(), *REMOTE["credentials"]], issuer="https://id.example")
-    with Gate([app], fetcher=issuer, clock=lambda: NOW) as gate:
-        decision = gate.verify(token(claims(iss="https://id.example")), app="acme")
+def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
+    held: list[Any] = [acme(naming=())]
+    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
+        decision = gate.decide(asks(token()))
         assert decision.identity.verified
+        held[0] = None
+        gate.refresh("acme", purge=True)
+        assert gate.decide(asks(token())).refusal is not None
         assert gate.revisit(decision) is None
-        assert issuer.fetches == 0
 
 
 @pytest.mark.parametrize(
@@ -142,9 +123,13 @@ def test_an_identity_that_a_local_key_proved_asks_no_set_for_it() -> None:
         ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), encoding="hex")}, None),
         ({"identity_hash": IdentityHash(secret=secret(THIRD_KEY))}, ("invalid_token", "bad_identity_hash")),
         ({"identity_hash": None}, ("invalid_token", "bad_identity_hash")),
+        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), until=NOW + 1)}, None),
+        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), until=NOW)}, ("invalid_token", "expired")),
     ],
 )
-def test_a_hashed_identity_ends_with_its_secret(change: dict[str, Any], found: object) -> None:
+def test_a_hashed_identity_ends_with_its_secret_and_with_the_last_day_of_hashes(
+    change: dict[str, Any], found: object
+) -> None:
     assert rehashed(IdentityHash(secret=secret(OTHER_KEY)), change) == found
 
 

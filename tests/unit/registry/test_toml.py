@@ -198,15 +198,6 @@ def test_a_file_without_a_usable_app_is_an_error_with_every_problem(tmp_path: Pa
     assert "apps[0].credentials[0].env" in problems_of(tmp_path, BROKEN)
 
 
-@pytest.mark.parametrize("text", ["", "[gate]\nname = 'door'\n", "apps = []"])
-def test_a_file_without_an_app_would_turn_everybody_away_unless_a_registry_knows_apps(
-    tmp_path: Path, text: str
-) -> None:
-    assert problems_of(tmp_path, text).keys() == {"apps"}
-    with Gate.from_file(write(tmp_path, text), registry=lambda ref: None, naming=[Header("X-App-Id")]) as gate:
-        assert gate.apps == ()
-
-
 def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path) -> None:
     text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\n'
     (broken,) = Gate.from_file(write(tmp_path, text)).broken
