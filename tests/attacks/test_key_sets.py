@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -220,6 +221,25 @@ def test_cve_2025_22149_a_key_that_is_withdrawn_serves_no_more(behind: Behind, i
     assert door.ask(honest(issuer)).said == ADA
     eventually("the set is the new one", lambda: door.ask(old).said == NOT_FOUND)
     assert door.ask(honest(issuer)).said == ADA
+
+
+def test_ghsa_8wjv_2p76_3863_a_key_set_that_is_nested_deeply_is_none_and_harms_nothing(
+    behind: Behind, issuer: LocalIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = behind(held_by(issuer), network=issuer.network)
+    good = honest(issuer)
+    (key,) = issuer.document()["keys"]
+    whole = "[" * 100_000 + "]" * 100_000
+    within = json.dumps({"keys": [{**key, "x5c": "deep"}]}).replace('"deep"', whole)
+    for deep in ("[" * 100_000, whole, '{"keys":' * 30_000, '{"keys":[' + "[" * 100_000, within):
+        issuer.fault = answering(200, deep.encode(), {"Content-Type": "application/json"})
+        door.gate.refresh("acme", purge=True)
+        assert door.ask(good).said == (503, "keys_unavailable", None), deep[:20]
+        assert door.ask(invented(issuer, "another")).said == (503, "keys_unavailable", None)
+        issuer.fault = None
+        door.gate.refresh("acme", purge=True)
+        assert door.ask(good).said == ADA
+    assert "RecursionError" not in caplog.text
 
 
 def test_cve_2021_21378_a_token_of_an_issuer_that_nobody_knows_is_not_no_token(
