@@ -217,8 +217,7 @@ def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: 
 def test_cve_2026_44351_a_registry_that_finds_nothing_gives_no_app_and_no_key(behind: Behind) -> None:
     """None is an app that nobody knows; what is neither that nor an app is trouble of our own, never an empty key."""
     found: dict[str, Any] = {"acme": app()}
-    naming = {"naming": [Header("X-App-Id")], "clock": lambda: NOW}
-    with Gate(registry=lambda ref: found.get(ref.value), **naming) as gate:
+    with Gate(registry=lambda ref: found.get(ref.value), naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         door = behind(gate=gate)
         assert door.ask(token()).said == ADA
         texts = [token(mac, key) for mac in HASHES for key in (b"", b"\0", b"None", b"null", secret())]
@@ -238,7 +237,7 @@ def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(
     keys: dict[str, Any] = {"acme": Secret(secret())}
 
     def find(ref: AppRef) -> App:
-        return app(ref.value, keys.get(ref.value))
+        return app(ref.value, keys[ref.value])
 
     def spelled(ref: AppRef) -> App:
         return app(ref.value, Secret.from_text(keys[ref.value]))

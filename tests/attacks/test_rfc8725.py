@@ -187,7 +187,7 @@ def test_rfc8725_3_5_a_password_is_no_secret(behind: Behind) -> None:
         b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
     ]
     of_the_rfc = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
-    around = [each for text in of_manuals for each in (text + b"\n", b" " + text)]
+    around = [each for manual in of_manuals for each in (manual + b"\n", b" " + manual)]
     for known in (*of_manuals, *around, base64url.decode(of_the_rfc), bytes(64), b"\xff" * 64):
         with pytest.raises(ConfigError, match="well-known"):
             Secret(known, allow_short=True)
