@@ -178,9 +178,9 @@ def test_rfc8725_3_5_a_password_is_no_secret(behind: Behind) -> None:
         with pytest.raises(ConfigError):
             Secret.from_text(password)
     for size in range(1, 32):
-        for guess in ("correct horse battery staple!!!"[:size], "0123456789abcdef0123456789abcdef"[:size]):
+        for short in ("correct horse battery staple!!!"[:size], "0123456789abcdef0123456789abcdef"[:size]):
             with pytest.raises(ConfigError):
-                Secret.from_text(guess)
+                Secret.from_text(short)
     of_manuals = [
         b"a-string-secret-at-least-256-bits-long",
         b"a-valid-string-secret-that-is-at-least-384-bits-long",
