@@ -20,6 +20,7 @@ _TOP: Final = 70
 _BOTTOM: Final = 40
 _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
+_COMMAND: Final = "python -m benchmarks --plot docs/requests.svg"
 _STYLE: Final = f"""
     text {{ font-family: {_FONT}; font-size: 13px; fill: #24292f; }}
     .head {{ font-size: 17px; font-weight: 600; }}
@@ -62,7 +63,7 @@ def svg(rows: Sequence[Row]) -> str:
             _text(24, 34, head, "head"),
             _text(24, 54, "Microseconds of CPU, bare framework subtracted. One token, sent again and again.", "quiet"),
             *lines,
-            _text(24, height - 16, "Shorter is better. Made by: python -m benchmarks --only requests --plot", "quiet"),
+            _text(24, height - 16, f"Shorter is better. Made by: {_COMMAND}", "quiet"),
             "</svg>\n",
         ]
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.attacks.forge import ASYMMETRIC, HASHES, claims, secret, signature_of, signed, token
 from tests.attacks.spellings import spellings
@@ -97,6 +98,8 @@ def _of_kind(algorithm: str, message: bytes, raw: bytes) -> Iterator[tuple[str, 
             if (left, right) != (r, s):
                 yield f"r {left[-2:].hex()} and s {right[-2:].hex()}", left + right
         yield "r and s, both with a zero before", b"\0" + r + b"\0" + s
+        yield "s with a zero before", r + b"\0" + s
+        yield "r and s in DER", encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         yield "halves swapped", s + r
 
 

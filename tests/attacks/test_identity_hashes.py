@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -18,6 +19,7 @@ __all__ = ["compares"]  # a fixture
 
 ADA: Final = (200, "acme:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")
+NOBODY: Final = (200, None, None)
 TWO: Final = (400, "invalid_request", None)
 NAMING: Final = [Header("X-App-Id"), BodyField("app")]
 
@@ -60,6 +62,30 @@ def test_cve_2015_10004_an_identity_hash_is_compared_in_constant_time(
         compares.clear()
         assert sent(door, userId="ada", userHash=text) == BAD
         assert [result for *_, result in compares] == [False], "one whole comparison, wherever the first difference is"
+
+
+def test_cve_2026_23518_a_bad_hash_is_refused_wherever_a_hash_is_taken(behind: Behind) -> None:
+    """Spelled in either way, from a body or from headers, where a user is demanded and where nobody is."""
+    raw, eve = (hmac.digest(hash_secret(), text, "sha256") for text in (b"ada", b"eve"))
+    stranger = hmac.digest(hash_secret("mallory"), b"ada", "sha256")
+    forged = [eve, stranger, bytes(32), raw[:31], raw[:16], raw + b"\0", raw * 2, raw[::-1], bytes([*raw[:31], 0])]
+    spell: dict[str, Callable[[bytes], str]] = {
+        "hex": bytes.hex,
+        "base64": lambda made: base64.b64encode(made).decode(),
+    }
+    headers = {"value": Header("X-User"), "proof": Header("X-User-Hash")}
+    for encoding, spelled in spell.items():
+        for anonymous, unproven in ((False, BAD), (True, NOBODY)):
+            door = behind(hashing(rule={"encoding": encoding}, anonymous=anonymous), hashing("other"), naming=NAMING)
+            assert sent(door, userId="ada", userHash=spelled(raw)) == ADA
+            for bad in forged:
+                assert sent(door, userId="ada", userHash=spelled(bad)) == BAD, bad
+            assert sent(door, userId="ada", userHash="") == sent(door, userId="ada") == unproven
+            in_headers = hashing(rule={"encoding": encoding, **headers}, anonymous=anonymous)
+            door = behind(in_headers, hashing("other"), naming=NAMING)
+            assert door.ask(None, ("X-User", "ada"), ("X-User-Hash", spelled(raw))).said == ADA
+            for bad in forged:
+                assert door.ask(None, ("X-User", "ada"), ("X-User-Hash", spelled(bad))).said == BAD, bad
 
 
 def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Behind) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -12,12 +13,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.attacks.forge import (
     ASYMMETRIC,
     HASHES,
+    NOW,
     app,
     certificate,
     claims,
     credential,
     der,
     jwk,
+    of_any_kind,
     pem,
     private_key,
     public_key,
@@ -25,9 +28,10 @@ from tests.attacks.forge import (
     signed,
     token,
 )
+from tests.attacks.modes import KEY_MODES, Held
 from tests.attacks.site import Behind, Door
 from tests.attacks.spellings import spellings
-from wicket import ConfigError, Jwks, PublicKey, Secret, TokenIssuer, profiles
+from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, PublicKey, Secret, TokenIssuer, profiles
 from wicket.testing.issuer import LocalIssuer
 
 NOT_ALLOWED = (401, "invalid_token", "algorithm_not_allowed")
@@ -210,6 +214,53 @@ def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: 
     assert door.ask(token("HS256", b""), app="nobody").said == (401, "unknown_app", None)
 
 
+def test_cve_2026_44351_a_registry_that_finds_nothing_gives_no_app_and_no_key(behind: Behind) -> None:
+    """None is an app that nobody knows; what is neither that nor an app is trouble of our own, never an empty key."""
+    found: dict[str, Any] = {"acme": app()}
+    with Gate(registry=lambda ref: found.get(ref.value), naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+        door = behind(gate=gate)
+        assert door.ask(token()).said == ADA
+        texts = [token(mac, key) for mac in HASHES for key in (b"", b"\0", b"None", b"null", secret())]
+        texts.append(signed({"alg": "none"}, claims(), b"", "HS256").rpartition(".")[0] + ".")
+        for nothing in of_any_kind("", b"", [], (), {}, 0, False, secret(), Secret(secret())):
+            found["broken"] = nothing
+            gate.refresh("broken", purge=True)
+            for text in (None, *texts):
+                assert door.ask(text, app="broken").said == (503, "apps_unavailable", None), nothing
+        for text in (None, *texts):
+            assert door.ask(text, app="nobody").said == (401, "unknown_app", None)
+        assert door.ask(token()).said == ADA
+
+
+def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(behind: Behind) -> None:
+    """The registry finds the app, but the look-up of its secret gives nothing: nothing of it becomes a key."""
+    keys: dict[str, Any] = {"acme": Secret(secret())}
+
+    def find(ref: AppRef) -> App:
+        return app(ref.value, keys[ref.value])
+
+    def spelled(ref: AppRef) -> App:
+        return app(ref.value, Secret.from_text(keys[ref.value]))
+
+    with Gate(registry=find, naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+        door = behind(gate=gate)
+        assert door.ask(token()).said == ADA
+        for nothing in of_any_kind("", b"", None, []):
+            keys["acme"] = nothing
+            gate.refresh("acme", purge=True)
+            for text in (token("HS256", b""), token("HS256", b"None"), token()):
+                assert door.ask(text).said == (401, "config_invalid", None), nothing
+    with Gate(registry=spelled, naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+        door = behind(gate=gate)
+        for nothing in of_any_kind("", b"", None, []):
+            keys["acme"] = nothing
+            gate.refresh("acme", purge=True)
+            assert door.ask(token("HS256", b"")).said == (401, "config_invalid", None), nothing
+        keys["acme"] = secret().hex()
+        gate.refresh("acme", purge=True)
+        assert door.ask(token("HS256", secret().hex().encode())).said == ADA
+
+
 def test_cve_2018_0114_a_key_in_the_header_is_never_used(behind: Behind) -> None:
     own = ec.generate_private_key(ec.SECP256R1())
     door = behind(app("acme", public_key("ES256")))
@@ -282,17 +333,24 @@ def test_ghsa_869p_cjfg_cm3x_a_secret_that_unverified_claims_choose_is_still_tha
     )
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", *ASYMMETRIC])
-def test_cve_2026_23518_a_bad_signature_is_refused_by_every_kind_of_credential(behind: Behind, algorithm: str) -> None:
-    door = behind(app("acme", credential(algorithm)))
-    good = token(algorithm)
+@pytest.mark.parametrize("mode", KEY_MODES)
+def test_cve_2026_23518_a_bad_signature_is_refused_by_every_kind_of_credential(
+    behind: Behind, mode: str, issuer: LocalIssuer
+) -> None:
+    """Where a user is demanded, and where an app or a path takes requests of nobody: a bad token is not no token."""
+    held = Held(mode, issuer)
+    good = held.token()
     message, _, signature = good.rpartition(".")
-    swapped = f"{message}.{token(algorithm, sub='eve').rpartition('.')[2]}"
-    mallory = secret("mallory") if algorithm in HASHES else private_key(algorithm, "mallory")
-    assert door.ask(good).said == ADA
-    for bad in (swapped, f"{message}.{'A' * len(signature)}", token(algorithm, mallory)):
-        assert door.ask(bad).said == BAD_SIGNATURE
-    assert door.ask(good).said == ADA
+    swapped = f"{message}.{held.token(sub='eve').rpartition('.')[2]}"
+    for door in (
+        held.door(behind),
+        held.door(behind, anonymous=True),
+        held.door(behind, paths={"optional": ["/whoami"]}),
+    ):
+        assert door.ask(good).said == ADA
+        for bad in (swapped, f"{message}.{'A' * len(signature)}", f"{message}.", held.token("mallory")):
+            assert door.ask(bad).said == BAD_SIGNATURE
+        assert door.ask(good).said == ADA
 
 
 def test_cve_2025_45768_keys_that_are_too_short_are_a_wrong_configuration(behind: Behind) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.attacks.forge import NOW, app, claims, signed, token
 from tests.attacks.site import Behind
-from tests.integration.keyed import DEADLINE, Held, answering, network_of
+from tests.integration.keyed import DEADLINE, Held, Told, answering, network_of
 from tests.integration.servers import eventually
 from wicket import App, Bearer, ConfigError, Jwks, Query, TokenIssuer
 from wicket.testing import Clock
@@ -220,6 +221,29 @@ def test_cve_2025_22149_a_key_that_is_withdrawn_serves_no_more(behind: Behind, i
     assert door.ask(honest(issuer)).said == ADA
     eventually("the set is the new one", lambda: door.ask(old).said == NOT_FOUND)
     assert door.ask(honest(issuer)).said == ADA
+
+
+def test_ghsa_8wjv_2p76_3863_a_key_set_that_is_nested_deeply_is_none_and_harms_nothing(
+    behind: Behind, issuer: LocalIssuer
+) -> None:
+    told = Told()
+    door = behind(held_by(issuer), network=issuer.network, on_event=told)
+    good = honest(issuer)
+    (key,) = issuer.document()["keys"]
+    whole = "[" * 100_000 + "]" * 100_000
+    within = json.dumps({"keys": [{**key, "x5c": "deep"}]}).replace('"deep"', whole)
+    for deep in ("[" * 100_000, whole, '{"keys":' * 30_000, '{"keys":[' + "[" * 100_000, within):
+        assert door.ask(good).said == ADA
+        issuer.fault = answering(200, deep.encode(), {"Content-Type": "application/json"})
+        door.gate.refresh("acme", purge=True)
+        asked = len(issuer.requests)
+        for text in (good, invented(issuer, "another"), good):
+            assert door.ask(text).said == (401, "config_invalid", None), deep[:20]
+        assert len(issuer.requests) == asked + 1, "what trying again will not mend is not asked for by each request"
+        issuer.fault = None
+        door.gate.refresh("acme", purge=True)
+        assert door.ask(good).said == ADA
+    assert told.outcomes() == ["loaded", *["not_json", "loaded"] * 5]
 
 
 def test_cve_2021_21378_a_token_of_an_issuer_that_nobody_knows_is_not_no_token(

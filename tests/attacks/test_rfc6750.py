@@ -135,13 +135,19 @@ def test_rfc6750_2_3_a_token_in_the_url_counts_only_where_it_was_asked_for(behin
         door.ask("a.b.c"),
         door.ask(app="nobody"),
         door.ask(None, ("Authorization", "Bearer")),
+        door.ask(app="url", query=f"access_token={token('HS256', secret('url'), exp=1)}"),
     ):
         assert answered.headers["cache-control"] == "no-store"
+    passed = door.ask(app="url", query=f"access_token={own}")
+    assert "cache-control" not in passed.headers, "what the application answers is its own"
 
 
-def test_rfc6750_5_3_an_answer_does_not_help_to_enumerate(behind: Behind) -> None:
-    door = behind(app(), app("keyed", public_key("ES256", id="1")))
+def test_rfc6750_5_3_no_answer_tells_whether_a_user_exists(behind: Behind) -> None:
+    """Ids of apps and of keys are public, and told apart; what is told of a token goes to whoever holds it."""
+    revoked = Revocations(users={"eve": NOW}, token_ids=frozenset({"stolen"}))
+    door = behind(app("acme", revocations=revoked), app("keyed", public_key("ES256", id="1")))
     assert door.ask(token()).said == ADA
+    assert door.ask(token(sub="eve")).said == (401, "invalid_token", "revoked"), "told to the holder alone"
 
     def same(first: Answered, second: Answered) -> bool:
         return (first.status, first.headers, first.raw) == (second.status, second.headers, second.raw)
@@ -149,6 +155,23 @@ def test_rfc6750_5_3_an_answer_does_not_help_to_enumerate(behind: Behind) -> Non
     assert same(door.ask(token(), app="nobody"), door.ask(token(), app="nobody-else"))
     assert same(door.ask(token("HS256", secret("x"))), door.ask(token("HS256", secret("x"), sub="eve", exp=1)))
     assert same(*(door.ask(token("ES256", header={"kid": kid}), app="keyed") for kid in ("2", "acme")))
+    forged = [
+        door.ask(token("HS256", secret("x"), **changes))
+        for changes in (
+            {},
+            {"sub": "eve"},
+            {"sub": "nobody"},
+            {"jti": "stolen"},
+            {"sub": None},
+            {"aud": "x"},
+            {"nbf": 1e11},
+        )
+    ]
+    assert [each for each in forged if not same(each, forged[0])] == [], "nothing of a forged token is looked at"
+    assert forged[0].said == (401, "invalid_token", "bad_signature")
+    assert door.ask(token(), app="nobody").said == (401, "unknown_app", None)
+    absent = door.ask(token("ES256", header={"kid": "2"}), app="keyed")
+    assert absent.said == (401, "invalid_token", "key_not_found")
     assert not same(door.ask(token(exp=NOW - 99)), door.ask(token("HS256", secret("x"))))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.attacks.forge import (
@@ -199,15 +199,23 @@ def test_rfc7518_3_4_a_signature_of_a_curve_has_one_form(behind: Behind, algorit
     digest = {"ES256": hashes.SHA256(), "ES384": hashes.SHA384(), "ES512": hashes.SHA512()}[algorithm]
     in_der = key.sign(message.encode(), ec.ECDSA(digest))
     assert decode_dss_signature(in_der)
+    same = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
     order = {
         "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
         "ES384": int("f" * 48 + "c7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16),
         "ES512": int("1" + "f" * 65 + "a51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409", 16),
     }[algorithm]
     zero, whole = bytes(size), order.to_bytes(size, "big")
+    begun = raw
+    while begun[size]:
+        begun = signature_of(message.encode(), key, algorithm)
+    assert door.ask(f"{message}.{base64url.encode(begun)}").said == ADA
     for bad in (
+        *(begun[:size] + begun[size + 1 :], r + b"\0" + s, r + b"\0\0" + s, b"\0" + r + b"\0\0" + s, raw + raw),
         *(
             in_der,
+            same,
+            same.ljust(2 * size, b"\0"),
             zero + zero,
             zero + s,
             r + zero,

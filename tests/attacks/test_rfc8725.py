@@ -26,8 +26,9 @@ from tests.attacks.forge import (
 )
 from tests.attacks.site import Behind
 from tests.attacks.test_reading import encrypted, quickest
-from tests.integration.keyed import network_of
+from tests.integration.keyed import answering, network_of
 from wicket import ConfigError, Jwks, PublicKey, Secret, base64url
+from wicket.jwks.guard import Network
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -176,8 +177,23 @@ def test_rfc8725_3_5_a_password_is_no_secret(behind: Behind) -> None:
     for password in ("secret", "changeme", "your-256-bit-secret", "your-512-bit-secret", "password123", "x" * 64):
         with pytest.raises(ConfigError):
             Secret.from_text(password)
-    with pytest.raises(ConfigError, match="well-known"):
-        Secret.from_text("a-string-secret-at-least-256-bits-long", allow_short=True)
+    for size in range(1, 32):
+        for short in ("correct horse battery staple!!!"[:size], "0123456789abcdef0123456789abcdef"[:size]):
+            with pytest.raises(ConfigError):
+                Secret.from_text(short)
+    of_manuals = [
+        b"a-string-secret-at-least-256-bits-long",
+        b"a-valid-string-secret-that-is-at-least-384-bits-long",
+        b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+    ]
+    of_the_rfc = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
+    around = [each for manual in of_manuals for each in (manual + b"\n", b" " + manual)]
+    for known in (*of_manuals, *around, base64url.decode(of_the_rfc), bytes(64), b"\xff" * 64):
+        with pytest.raises(ConfigError, match="well-known"):
+            Secret(known, allow_short=True)
+        for read, text in ((Secret.from_hex, known.hex()), (Secret.from_base64, base64url.encode(known))):
+            with pytest.raises(ConfigError, match="well-known"):
+                read(text, allow_short=True)
     door = behind(app())
     assert door.ask(token()).said == ADA
     for guess in (b"secret", b"your-256-bit-secret", b"", b"changeme"):
@@ -239,6 +255,43 @@ def test_rfc8725_3_10_no_url_of_a_token_is_followed(behind: Behind, issuer: Loca
         forged = token("ES256", own, header={member: value, "kid": "key-1"}, iss=issuer.issuer)
         assert door.ask(forged).said == BAD_SIGNATURE
     assert issuer.requests == ["/.well-known/jwks.json"]
+
+
+def test_rfc8725_3_10_no_key_set_is_dialled_at_an_address_of_our_own(behind: Behind, issuer: LocalIssuer) -> None:
+    """The issuer listens, and is trusted: only where its name leads keeps it from being asked."""
+    context = issuer.network.ssl_context
+    held = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer)
+    good = issuer.token("ada", now=NOW)
+    assert behind(held, network=issuer.network).ask(good).said == ADA
+    issuer.requests.clear()
+    for addresses in (
+        *(["127.0.0.1"], ["127.1.2.3"], ["::1"], ["::ffff:127.0.0.1"], ["64:ff9b::7f00:1"], ["0.0.0.0"], ["::"]),
+        *(["10.0.0.1"], ["172.16.0.1"], ["192.168.0.1"], ["169.254.169.254"], ["100.64.0.1"], ["fe80::1"], ["fd00::1"]),
+        *(["93.184.215.14", "127.0.0.1"], ["127.0.0.1", "93.184.215.14"]),
+    ):
+        network = Network(ports=[issuer.port], ssl_context=context, resolve=lambda *_, found=addresses: found)
+        assert behind(held, network=network).ask(good).said == (401, "config_invalid", None), addresses
+    assert issuer.requests == []
+
+
+def test_rfc8725_3_10_the_key_set_that_an_issuer_names_is_not_dialled_there_either(
+    behind: Behind, issuer: LocalIssuer, other: LocalIssuer
+) -> None:
+    inside = f"https://metadata.example:{other.port}/.well-known/jwks.json"
+    document = json.dumps({"issuer": issuer.issuer, "jwks_uri": inside}).encode()
+    issuer.fault = answering(200, document)
+    known = network_of(issuer, other)
+    addresses = {"localhost": ["127.0.0.1"], "metadata.example": ["127.0.0.2"]}
+    network = Network(
+        *(["127.0.0.1/32"], known.ports), ssl_context=known.ssl_context, resolve=lambda host, _: addresses[host]
+    )
+    door = behind(app("acme", Jwks.discover(issuer.issuer)), network=network)
+    assert door.ask(issuer.token("ada", now=NOW)).said == (401, "config_invalid", None)
+    assert issuer.requests == ["/.well-known/openid-configuration"]
+    assert other.requests == []
+    issuer.fault = None
+    door.gate.refresh("acme", purge=True)
+    assert door.ask(issuer.token("ada", now=NOW)).said == ADA
 
 
 def test_rfc8725_3_11_typ_is_a_media_type(behind: Behind) -> None:

@@ -26,11 +26,6 @@ from tests.properties.stricter import LOOSER, STRICTER, Case, excused, explained
 from tests.properties.tokens import NOW, app, good_claims
 from wicket import App, Gate, Rules
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, jwt.__version__.split(".")[:2])) < (2, 14),
-    reason="the list is about peers of today: an older PyJWT is laxer in ways that nobody has to list",
-)
-
 quick = settings(max_examples=150, deadline=None)
 
 ALGORITHMS = sorted(pairs())
