@@ -124,7 +124,7 @@ def reasons(peer: str, question: Asked) -> list[str]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     recipes=st.lists(RECIPES, min_size=1, max_size=6),
     at=st.integers(0, 6),
@@ -138,9 +138,9 @@ def test_any_set_is_judged_alike(recipes: list[Recipe], at: int, other: Recipe, 
 
 def test_sets_of_few_kinds_are_judged_alike() -> None:
     """Few kinds and ids, so that keys meet that one could be taken for the other."""
-    chance, seen = random.Random(1), Counter[str]()
+    chance, seen = random.Random(2), Counter[str]()
     words = ["good"] * 8 + ["private", "for encryption"] * 2 + list(CHANGES)
-    for turn in range(300):
+    for turn in range(220):
         kinds = chance.sample(BASES, 2)
         recipes = [
             (chance.choice(kinds), chance.randrange(2), chance.choice(KIDS), chance.choice(words))
