@@ -66,21 +66,40 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
     "k": st.just("AAAA"),
     **dict.fromkeys(("p", "qi", "oth", "x5u", "x5c", "x5t", "x5t#S256"), st.just("AAAA") | st.just([]) | JSON),
 }
-CHANGES: Final = st.dictionaries(st.sampled_from(sorted(VALUES)), st.none(), min_size=1, max_size=3).flatmap(
-    lambda names: st.fixed_dictionaries({name: VALUES[name] for name in names})
-)
+
+
+def some(values: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrategy[dict[str, Any]]:
+    """From one to so many of these members."""
+    return st.lists(st.sampled_from(sorted(values)), min_size=1, max_size=most, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: values[name] for name in names})
+    )
 
 
 @settings(max_examples=500, deadline=None)
 @given(
     base=st.sampled_from(BASES),
-    changes=CHANGES,
+    changes=some(VALUES, 3),
     dropped=st.sampled_from(["", "", "", "kty", "crv", "x", "y", "n", "e"]),
 )
 def test_any_change_to_a_good_key_is_judged_alike(base: str, changes: dict[str, Any], dropped: str) -> None:
     jwk = {**jwk_of(private_keys()[base]), **changes}
     jwk.pop(dropped, None)
     judged(jwk)
+
+
+BESIDE: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "kid": st.sampled_from(["a", "", None, 7]),
+    "alg": st.sampled_from(["RS256", "ES256", "EdDSA", "Ed25519", "Ed448", None, 7]),
+    "use": st.sampled_from(["sig", "sig", "enc", None]),
+    "key_ops": st.sampled_from(["sign", "encrypt", "zzz", None]).map(lambda other: ["verify", other]),
+    **dict.fromkeys(("oth", "p", "x5u", "x5c", "x5t"), st.sampled_from(["AAAA", [], None])),
+}
+
+
+@settings(max_examples=500, deadline=None)
+@given(base=st.sampled_from(BASES), beside=some(BESIDE, 2))
+def test_any_members_beside_the_numbers_are_judged_alike(base: str, beside: dict[str, Any]) -> None:
+    judged({**jwk_of(private_keys()[base]), **beside})
 
 
 @settings(max_examples=200, deadline=None)
