@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Final
 
 import joserfc.errors
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from jwt import PyJWK
 
 _KINDS: Final[dict[str, Any]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-_FULL: Final = ("Ed25519", "Ed448")
 
 
-def pyjwt_takes(jwk: Any) -> bool:
-    """Whether PyJWT makes a public key of it.
-
-    DESIGN section 6, an exception by name: it does not know `Ed25519` and `Ed448`, and takes them for `EdDSA` here.
-    """
-    edwards = isinstance(jwk, dict) and jwk.get("kty") == "OKP" and jwk.get("alg") in (None, *_FULL)
+def pyjwt_key(jwk: Any) -> Any:
+    """The public key that PyJWT makes of it, if it does."""
     try:
-        read = PyJWK(jwk, "EdDSA" if edwards else None)
+        key = PyJWK(jwk).key
     except Exception:  # noqa: BLE001 - it raises many kinds; which one does not matter
-        return False
-    return hasattr(read.key, "verify") and not hasattr(read.key, "private_bytes")
+        return None
+    return key if hasattr(key, "verify") and not hasattr(key, "private_bytes") else None
 
 
-def joserfc_takes(jwk: Any) -> bool:
-    """Whether joserfc makes a public key of it that may verify."""
+def joserfc_key(jwk: Any) -> Any:
+    """The public key that joserfc makes of it, if it does, and lets it verify."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", joserfc.errors.SecurityWarning)
@@ -35,10 +32,14 @@ def joserfc_takes(jwk: Any) -> bool:
             key.check_use("sig")
             key.check_key_op("verify")
     except Exception:  # noqa: BLE001 - as above
-        return False
-    return not key.is_private
+        return None
+    return None if key.is_private else key.raw_value
 
 
-def both_refuse(jwk: Any) -> bool:
-    """Whether neither makes a key of it."""
-    return not pyjwt_takes(jwk) and not joserfc_takes(jwk)
+PEERS: Final[dict[str, Callable[[Any], Any]]] = {"pyjwt": pyjwt_key, "joserfc": joserfc_key}
+
+
+def der(material: Any) -> bytes:
+    """One spelling for each public key."""
+    spelled: bytes = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return spelled

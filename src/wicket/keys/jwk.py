@@ -17,6 +17,8 @@ _CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
     "P-521": (ec.SECP521R1(), 66),
     "secp256k1": (ec.SECP256K1(), 32),
 }
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_FOR_ENCRYPTION: Final = frozenset({"encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
 _MAX_KID: Final = 256
 _MAX_MODULUS_BYTES: Final = 8192 // 8
 
@@ -33,23 +35,27 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     members: Mapping[str, Any] = jwk
     if members.get("kty") == "oct":
         raise Unusable("a secret (kty oct) is never taken from a key set")
-    if "d" in members:
+    if not _PRIVATE.isdisjoint(members):
         raise Unusable("this is a private key")
     if "use" in members and members["use"] != "sig":
         raise Unusable("its use is not sig")
     operations = members.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise Unusable("its key_ops do not have verify")
-    kid = members.get("kid")
-    if kid is not None and (not isinstance(kid, str) or len(kid) > _MAX_KID):
+    if not all(isinstance(operation, str) for operation in operations):
+        raise Unusable("its key_ops are not all strings")
+    if "use" in members and not _FOR_ENCRYPTION.isdisjoint(operations):
+        raise Unusable("its use is sig, and its key_ops have encryption")
+    kid = members.get("kid", "")
+    if not isinstance(kid, str) or len(kid) > _MAX_KID:
         raise Unusable("its kid is not a string of at most 256 characters")
-    bound = members.get("alg")
-    if bound is not None and not isinstance(bound, str):
+    bound = members.get("alg", "")
+    if not isinstance(bound, str):
         raise Unusable("its alg is not a string")
     names = expand(allowed)
-    if bound is not None:
+    if "alg" in members:
         names &= expand([bound])
-    return public_key(kid, names, _material(members), issuer=issuer)
+    return public_key(members.get("kid"), names, _material(members), issuer=issuer)
 
 
 def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
@@ -62,9 +68,10 @@ def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
             ).public_key()
         if kind == "EC" and isinstance(curve, str) and curve in _CURVES:
             shape, size = _CURVES[curve]
-            # Some issuers strip leading zeros from a coordinate; the number is the same, so it is taken.
-            x, y = (int.from_bytes(_member(jwk, name, size), "big") for name in ("x", "y"))
-            return ec.EllipticCurvePublicNumbers(x, y, shape).public_key()
+            x, y = (_member(jwk, name, size) for name in ("x", "y"))
+            if not len(x) == len(y) == size:
+                raise Unusable("its coordinates are not as long as its curve has them")
+            return ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), shape).public_key()
         if kind == "OKP" and curve == "Ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(_member(jwk, "x", 32))
         if kind == "OKP" and curve == "Ed448":

@@ -44,7 +44,9 @@ def test_an_issuer_is_asked_for_its_key_set(wicket_issuer: LocalIssuer, authorit
 
 def test_a_skipped_key_says_why(wicket_issuer: LocalIssuer, authorities: str) -> None:
     members = [*wicket_issuer.document()["keys"], {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "RSA", "use": "enc"}]
-    body = json.dumps({"keys": [*members, {**members[0], "kid": None}]}).encode()
+    body = json.dumps(
+        {"keys": [*members, {name: value for name, value in members[0].items() if name != "kid"}]}
+    ).encode()
     wicket_issuer.fault = lambda exchange: exchange.answer(200, body)
     result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
     assert "never taken from a key set" in result.output
