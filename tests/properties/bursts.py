@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 LONG: Final = 30.0  # how long anything may really take on a busy machine: far more than it ever does
+
+
+def given_way(files: tuple[str, ...], chance: random.Random) -> Callable[..., Any]:
+    """A trace function by which a thread hands over to another between any two lines of these files, by chance."""
+
+    def line(frame: FrameType, event: str, _: object) -> Any:
+        if chance.random() < 0.1:
+            time.sleep(1e-6)  # whoever waits for its turn has it
+        return line
+
+    return lambda frame, event, _: line if frame.f_code.co_filename.endswith(files) else None
 
 
 @contextlib.contextmanager
@@ -25,20 +39,30 @@ def turns_taken_often() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def together(jobs: Sequence[Callable[[], Sequence[T]]], meanwhile: Callable[[], None] = lambda: None) -> list[T]:
-    """All that the jobs bring, each on a thread of its own; they begin at once, and `meanwhile` is done here."""
+def together(
+    jobs: Sequence[Callable[[], Sequence[T]]],
+    meanwhile: Callable[[], None] = lambda: None,
+    *,
+    way: Callable[[int], Callable[..., Any]] | None = None,
+) -> list[T]:
+    """All that the jobs bring, each on a thread of its own; they begin at once, and `meanwhile` is done here.
+
+    `way` makes the trace function of each.
+    """
     start = threading.Barrier(len(jobs) + 1)
     brought: list[T] = []
     broken: list[BaseException] = []
 
-    def work(job: Callable[[], Sequence[T]]) -> None:
+    def work(number: int, job: Callable[[], Sequence[T]]) -> None:
         start.wait(LONG)
+        if way is not None:
+            sys.settrace(way(number))
         try:
             brought.extend(job())
         except BaseException as error:  # noqa: BLE001 - told to the test, which waits for the thread
             broken.append(error)
 
-    threads = [threading.Thread(target=work, args=(job,), daemon=True) for job in jobs]
+    threads = [threading.Thread(target=work, args=each, daemon=True) for each in enumerate(jobs)]
     for thread in threads:
         thread.start()
     start.wait(LONG)

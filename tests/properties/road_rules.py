@@ -105,7 +105,8 @@ def passes_of(id: str) -> list[Pass]:
         made += [replace(good, kid=None), replace(good, kid="kids/1"), replace(good, key="kids/1", kid="kids/1")]
     if id == "mixed":
         made += [replace(good, key=key, kid=key) for key in ("mixed/1", "mixed/2", "mixed/1")]
-    return made
+    # Each of a user of its own, so that no two are mistaken for each other; u1 is the one who is revoked.
+    return [each if each.user == "u1" else replace(each, user=f"u{2 + index}") for index, each in enumerate(made)]
 
 
 # --- what stands behind the plain words

@@ -12,6 +12,7 @@ import random
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,16 +52,20 @@ def _few_roads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house, "MOST_ROADS", FEW)
 
 
-def hammered(roads: Roads, *, turns: int = 8, asks: int = 200) -> Counter[str]:
+def hammered(roads: Roads, *, turns: int = 5, asks: int = 200) -> Counter[str]:
     """Some bursts of requests and changes, each answer checked; how often what was said."""
     chance = random.Random(7)
     outcomes: Counter[str] = Counter()
     try:
         for turn in range(turns):
             changes = [change_by(roads, chance) for _ in range(asks // 2)]
-            seen = roads.burst(asks_by(chance, asks), changes)
+            sent = asks_by(chance, asks)
+            seen = roads.burst(sent, changes)
             outcomes.update(each.said[0] for each in seen)
+            roads.change("mixed", replace(IN_CODE[-1], published=(f"mixed/{1 + turn % 2}",)), said=False)
             roads.grow_old((60.0, 10_000.0)[turn % 2])
+            for ask in dict.fromkeys(sent):  # whatever the burst left behind
+                roads.check(roads.through_wsgi(ask))
         all_is_quiet(roads)
     finally:
         roads.gate.close()
@@ -141,4 +146,4 @@ def test_the_model_sees_a_road_that_leads_astray(wrong: str, monkeypatch: pytest
     monkeypatch.setattr(function, "__code__", scope[function.__name__].__code__)
 
     with pytest.raises(AssertionError, match=r"is none of|of another origin"):
-        hammered(Roads(tiny=True))
+        hammered(Roads(tiny=True), asks=100)
