@@ -7,7 +7,6 @@ mended, with `refresh`, purges and eviction between, and time that passes by a c
 from __future__ import annotations
 
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.properties.bursts import turns_taken_often
 from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
 from wicket import Gate, Mode
 from wicket.decision.memory import SignatureMemory
@@ -46,10 +46,8 @@ CHANGES = st.tuples(KIND, st.sampled_from(APPS), st.sets(st.sampled_from(KEYS), 
 
 @pytest.fixture(autouse=True)
 def _threads_take_turns_often() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+    with turns_taken_often():
+        yield
 
 
 def make(world: World, kind: str, id: str, keys: set[int]) -> None:
@@ -235,3 +233,24 @@ def test_the_model_sees_a_refusal_that_nothing_explains() -> None:
     seen = replace(world.asked(GOOD), said=("unknown_app", True))
     with pytest.raises(AssertionError, match="is none of"):
         world.check(seen)
+
+
+def test_the_model_sees_a_gate_that_always_says_come_again() -> None:
+    world = World(tight=True)
+    world.check(world.asked(GOOD))
+    for outcome in ("apps_unavailable", "keys_unavailable"):
+        with pytest.raises(AssertionError, match="is none of"):
+            world.check(replace(world.asked(GOOD), said=(outcome, True)))
+    world.gate.close()
+
+
+def test_when_all_is_quiet_everybody_is_admitted_though_nothing_is_kept() -> None:
+    world = World(tight=True)
+    asks = [Ask(app, 0, "u0", 0) for app in APPS]
+    world.burst(asks * 5, [])
+    world.advance(0)
+    for ask in asks * 2:
+        seen = world.asked(ask)
+        world.check(seen)
+        assert seen.said == ("accepted", True)
+    world.gate.close()

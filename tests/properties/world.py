@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -20,6 +19,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from tests.properties.bursts import LONG, Published, landed, together
 from tests.properties.tokens import NOW, SECRET, good_claims, signed
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, Mode, Request, Revocations, Rules, Secret
 from wicket.jwks.outcome import Fetched, FetchFailed
@@ -30,7 +30,6 @@ LIFETIME: Final = 60.0
 STALE: Final = 100.0
 ABSENT: Final = 10.0
 BACKOFF: Final = 2.0
-LONG: Final = 30.0  # how long a load may really take on a busy machine: far more than any does
 
 WITH_SECRETS: Final = ("s0", "s1", "s2", "s3")
 WITH_KEY_SET: Final = ("j0", "j1")
@@ -190,6 +189,8 @@ class World:
             clock=lambda: NOW,
             monotonic=self.clock,
         )
+        moment = self._moments.__next__
+        self.published = [Published(cache, moment) for cache in (self.gate._registry, self.gate._key_sets.cache)]
 
     # --- what the gate asks
 
@@ -236,9 +237,7 @@ class World:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, once the loads behind the requests have ended: none of them lasts for a minute."""
-        caches: list[Any] = [self.gate._registry, self.gate._key_sets.cache]
-        wait([flight.done for each in caches for flight in list(each._flights.values())], LONG)
-        assert not any(each._flights for each in caches), "a load hangs"
+        landed(self.gate._registry, self.gate._key_sets.cache)
         self.clock.advance(seconds)
 
     def hold(self, *, holding: bool) -> None:
@@ -268,35 +267,20 @@ class World:
 
     def burst(self, asks: Sequence[Ask], changes: Iterable[Callable[[], None]], *, threads: int = 3) -> list[Seen]:
         """Send all of them from threads, and as tasks of one loop, while the changes are made; check every answer."""
-        start = threading.Barrier(threads + 2)
-        seen: list[Seen] = []
-        broken: list[BaseException] = []
 
-        def work(send: Callable[[], list[Seen]]) -> None:
-            start.wait(LONG)
-            try:
-                seen.extend(send())
-            except BaseException as error:  # noqa: BLE001 - told to the test, which waits for the thread
-                broken.append(error)
-
-        async def together() -> list[Seen]:
+        async def tasks() -> list[Seen]:
             return await asyncio.gather(*(self.aasked(ask) for ask in asks))
+
+        def meanwhile() -> None:
+            for change in changes:
+                change()
+            self.hold(holding=False)
 
         jobs: list[Callable[[], list[Seen]]] = [
             lambda shift=shift: [self.asked(ask) for ask in (*asks[shift:], *asks[:shift])]  # type: ignore[misc]
             for shift in range(threads)
         ]
-        running = [threading.Thread(target=work, args=(job,)) for job in (*jobs, lambda: asyncio.run(together()))]
-        for thread in running:
-            thread.start()
-        start.wait(LONG)
-        for change in changes:
-            change()
-        self.hold(holding=False)
-        for thread in running:
-            thread.join(LONG)
-            assert not thread.is_alive(), "a request hangs"
-        assert not broken, broken
+        seen = together([*jobs, lambda: asyncio.run(tasks())], meanwhile)
         assert len(seen) == (threads + 1) * len(asks)
         for each in seen:
             self.check(each)
@@ -343,10 +327,17 @@ class World:
 
     def _unsure(self, source: Source, seen: Seen) -> bool:
         """Whether a request may be told to come again: the source failed, or what was loaded for it was forgotten
-        before it was read, by a refresh at that very time or because the limits are tight.
+        before it was read, by a refresh at that very time or, where the limits are tight, for another that came in.
         """
         meanwhile = (each for each in self.barriers if each.app == seen.ask.app and each.begun < seen.ended)
-        return self.tight or source.failed_near(seen.at) or any(seen.begun < each.ended for each in meanwhile)
+        if source.failed_near(seen.at) or any(seen.begun < each.ended for each in meanwhile):
+            return True
+        if not self.tight:
+            return False
+        apps, key_sets = self.published
+        if source is self.registry:
+            return apps.another(lambda ref: ref.value == seen.ask.app, seen.begun, seen.ended)
+        return key_sets.another(lambda ref: ref.app_id == seen.ask.app, seen.begun, seen.ended)
 
     def _visible(self, source: Source, version: Version, seen: Seen) -> bool:
         """Whether the gate may still go by this version."""
