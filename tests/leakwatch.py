@@ -13,6 +13,7 @@ import importlib
 import inspect
 import logging
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +32,8 @@ from wicket.keys import PublicKey, Secret, jwk
 
 _LOGGER: Final = logging.getLogger("wicket")
 _SOURCE: Final = str(Path(wicket.__file__).parent)
+_SENT: Final = re.compile(r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))|([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)")
+"""What proves something in a request: a token, or an identity hash."""
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -53,6 +56,19 @@ class LeakWatch:
         """Look for these in this test: what proves something once, as signatures and hashes do."""
         for text in texts:
             self._met.add(text)
+
+    def keep(self, sent: str) -> None:
+        """Look from now on for what is sent to a server in a process of its own, which may say it in a later test."""
+        for token, signature, proof in _SENT.findall(sent):
+            for text in (*proofs_in(token), *spelled(signature or proof)):
+                self._known.add(text)
+
+    def check(self, where: str, text: str) -> None:
+        """Fail at once where this text leaks."""
+        known, self.found = self.found, []
+        self.scan(where, text)
+        found, self.found = self.found, known
+        assert not found, f"{found[0]}:\n{text}"
 
     def begin(self) -> None:
         """Another test begins."""
