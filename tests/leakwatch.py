@@ -24,7 +24,7 @@ from typing import Any, Final
 import pytest
 
 import wicket
-from tests.unsayable import Known, carries_a_token, plain, proofs_in, secrets_in, spelled
+from tests.unsayable import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
 from wicket.decision import finding, hashes, tokens
 from wicket.errors import ConfigError, Refused
 from wicket.events import Reporter
@@ -34,6 +34,7 @@ _LOGGER: Final = logging.getLogger("wicket")
 _SOURCE: Final = str(Path(wicket.__file__).parent)
 _SENT: Final = re.compile(r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))|([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)")
 """What proves something in a request: a token, or an identity hash."""
+_REMEMBERED: Final = 200_000
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -45,23 +46,29 @@ class LeakWatch:
         self._known = Known()
         self._met = Known()
         self._clean: set[str] = set()
+        self._pieces: set[str] = set()
 
     def know(self, value: object) -> None:
         """Look for what is secret of this from now on, in every spelling that is long enough."""
-        news = [self._known.add(text) for text in secrets_in(value)]
-        if any(news):
-            self._clean.clear()
+        for text in secrets_in(value):
+            self._add(self._known, text)
 
     def meet(self, texts: Iterable[str]) -> None:
         """Look for these in this test: what proves something once, as signatures and hashes do."""
         for text in texts:
-            self._met.add(text)
+            self._add(self._met, text)
+
+    def _add(self, known: Known, text: str) -> None:
+        """What was clean stays so, unless a piece of it is news."""
+        if not self._pieces.isdisjoint(known.add(text)):
+            self._clean.clear()
+            self._pieces.clear()
 
     def keep(self, sent: str) -> None:
         """Look from now on for what is sent to a server in a process of its own, which may say it in a later test."""
         for token, signature, proof in _SENT.findall(sent):
             for text in (*proofs_in(token), *spelled(signature or proof)):
-                self._known.add(text)
+                self._add(self._known, text)
 
     def check(self, where: str, text: str) -> None:
         """Fail at once where this text leaks."""
@@ -78,17 +85,18 @@ class LeakWatch:
     def scan(self, where: str, text: str) -> None:
         """Look through one text that Wicket said."""
         text = plain(text)
-        if text not in self._clean:
-            if carries_a_token(text):
-                self.found.append(f"{where} carries a token")
-                return
-            if self._known.stands_in(text):
-                self.found.append(f"{where} carries a secret")
-                return
-            if len(self._clean) < 10_000:
-                self._clean.add(text)
-        if self._met and self._met.stands_in(text):
+        if text in self._clean:
+            return
+        pieces = pieces_of(text)
+        if carries_a_token(text):
+            self.found.append(f"{where} carries a token")
+        elif self._known.stands_in(text, pieces):
+            self.found.append(f"{where} carries a secret")
+        elif self._met.stands_in(text, pieces):
             self.found.append(f"{where} carries a hash, or a part of a token")
+        elif len(self._pieces) + len(pieces) < _REMEMBERED:
+            self._clean.add(text)
+            self._pieces.update(pieces)
 
     def taken(self) -> list[str]:
         """What was found since the last time; it is no longer held against the test."""

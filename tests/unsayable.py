@@ -32,33 +32,39 @@ class Known:
         self._blocks: dict[str, list[tuple[str, int]]] = {}
         self._texts: set[str] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._blocks)
-
-    def add(self, text: str) -> bool:
-        """Look for this text from now on; whether that is news."""
+    def add(self, text: str) -> list[str]:
+        """Look for this text from now on. Returns its blocks, if that is news."""
         if len(text) < RUN or text in self._texts:
-            return False
+            return []
         self._texts.add(text)
+        added: list[str] = []
         for start in range(0, len(text) - _BLOCK + 1, _BLOCK):
             block = text[start : start + _BLOCK]
             if len(set(block)) > 1:  # one character repeated is in every long text
                 self._blocks.setdefault(block, []).append((text, start))
-        return True
+                added.append(block)
+        return added
 
     def clear(self) -> None:
         """Look for none of them any more."""
         self._blocks.clear()
         self._texts.clear()
 
-    def stands_in(self, said: str) -> bool:
-        """Whether a run of any of these texts stands there."""
+    def stands_in(self, said: str, pieces: list[str]) -> bool:
+        """Whether a run of any of these texts stands there; `pieces` are `pieces_of` it."""
         blocks = self._blocks
-        for index in range(len(said) - _BLOCK + 1):
-            block = said[index : index + _BLOCK]
-            if block in blocks and any(_run(text, start, said, index) >= RUN for text, start in blocks[block]):
-                return True
-        return False
+        if blocks.keys().isdisjoint(pieces):
+            return False
+        return any(
+            _run(text, start, said, index) >= RUN
+            for index, piece in enumerate(pieces)
+            for text, start in blocks.get(piece, ())
+        )
+
+
+def pieces_of(said: str) -> list[str]:
+    """What stands at each place of a text, as long as a block."""
+    return [said[index : index + _BLOCK] for index in range(len(said) - _BLOCK + 1)]
 
 
 def _run(text: str, start: int, said: str, index: int) -> int:
