@@ -17,7 +17,9 @@ from tests.attacks.site import Behind
 from wicket import base64url
 
 SOURCE = Path(wicket.__file__).parent
-SECRETS = re.compile(r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|\btoken\b")
+SECRETS = re.compile(
+    r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|expected|given|proof|computed|\btoken\b"
+)
 """Words in the name of what may be a secret, or proves something. Where keys are read, `value` is a secret too."""
 IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 
@@ -56,6 +58,14 @@ REVIEWED = {
     ("keys/public_text.py", "value[:1] != b'0'"): "configuration; one byte, which opens any DER",
     ("keys/public_text.py", "b'\\x00' in value"): "configuration; whether a text may be UTF-16",
     ("keys/credentials.py", "name not in fits(material)"): "configuration; the names of algorithms",
+    ("checker/claims.py", "given == wanted"): "the issuer of a token and of the app, both public",
+    ("checker/claims.py", "given.rstrip('/') == wanted.rstrip('/')"): "likewise, but for a slash",
+    ("checker/hashes.py", "bare != proof"): "what was sent, with and without the blanks around it",
+    ("checker/hashes.py", "name.lower() != proof.lower()"): "the names of members",
+    ("checker/hashes.py", "proof == proof.lower()"): "what was sent, whether it is in lower case",
+    ("checker/hashes.py", "text.strip().lower() == proof.strip().lower()"): "two texts that were sent together",
+    ("profiles/profile.py", "key in given"): "configuration; the names of settings",
+    ("registry/toml.py", "given == mode.value"): "configuration; the names of modes",
     ("keys/public_text.py", "b'\"kty\"' in value"): "configuration; whether a text is a JWK",
 }
 """Comparisons of what has such a name that are none of a secret with a stranger's guess, each with the reason."""
@@ -113,6 +123,8 @@ def test_no_code_path_compares_secrets_with_equals() -> None:
         ("if signature == expected: pass", True),
         ("ok = self.secret != given", True),
         ("return user_hash in hashes", True),
+        ("return expected == given", True),
+        ("return proof in computed", True),
         ("a = hmac.digest(k, m, 'sha256') == given", True),
         ("a = len(signature) == len(other)", False),
         ("a = hmac.compare_digest(signature, expected)", False),
@@ -125,7 +137,7 @@ def test_a_comparison_of_a_secret_would_be_found(line: str, found: bool) -> None
 
 
 def test_only_one_place_verifies_and_it_leaves_comparing_to_hmac() -> None:
-    """`Key.verify` is the one place that verifies, by PyJWT; `hmac` is reached as a module, so that a spy is told."""
+    """`Key.verify` is the one place, by a table of algorithms; `hmac` is reached as a module, so that a spy hears."""
     verifying: dict[str, int] = {}
     for path, tree in trees():
         for node in ast.walk(tree):

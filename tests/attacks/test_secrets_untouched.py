@@ -1,0 +1,199 @@
+"""What is made with a secret goes to `hmac.compare_digest` and nowhere else, whatever the source calls it.
+
+Every HMAC is one that says so when it is compared, searched or taken apart; the gate decides all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import pytest
+
+import wicket.checker.hashes
+import wicket.decision.hashes
+from tests.attacks.forge import HASHES, NOW, app, claims, secret, signature_of
+from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret, base64url
+from wicket.testing import diagnose
+
+Written = Literal["hex", "base64"]
+_WAYS: Final = (
+    *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__contains__", "__iter__"),
+    *("__getitem__", "startswith", "endswith", "find", "rfind", "index", "rindex", "count", "split", "rsplit"),
+    *("partition", "rpartition", "removeprefix", "removesuffix", "replace", "strip", "lower", "upper"),
+)
+"""How a value may be compared, or taken apart to be compared."""
+
+
+class HiddenBytes(bytes):
+    """Bytes that nobody may look at but the C of the standard library."""
+
+
+class HiddenText(str):
+    """Text that nobody may look at; its bytes are as shy."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """The bytes of the text."""
+        return HiddenBytes(str.encode(self, encoding, errors))
+
+    def __str__(self) -> str:
+        return self
+
+
+class Told:
+    """What was compared in constant time: what we made, what was given, and the result; and what was touched."""
+
+    def __init__(self) -> None:
+        self.compared: list[tuple[bytes, bytes, bool]] = []
+        self.touched: list[str] = []
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """From now on every HMAC is hidden, and `hmac.compare_digest` tells what it was given."""
+    told = Told()
+    for cls in (HiddenBytes, HiddenText):
+        for name in _WAYS:
+            monkeypatch.setattr(cls, name, _telling(told, f"{cls.__name__}.{name}"), raising=False)
+    digest, compare = hmac.digest, hmac.compare_digest
+
+    def spy(ours: Any, given: Any) -> bool:
+        result = compare(ours, given)
+        if type(ours) is HiddenBytes:  # made with a secret
+            told.compared.append((bytes(ours), bytes(given), result))
+        return result
+
+    monkeypatch.setattr(hmac, "digest", lambda *given: HiddenBytes(digest(*given)))
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    for module in (wicket.decision.hashes, wicket.checker.hashes):
+        monkeypatch.setattr(module, "hash_of", _hidden(vars(module)["hash_of"]))
+    return told
+
+
+def _telling(told: Told, name: str) -> Callable[..., Any]:
+    def touched(*_: object) -> Any:
+        told.touched.append(name)
+        raise AssertionError(f"{name} takes as long as what it is given")
+
+    return touched
+
+
+def _hidden(made: Callable[..., str]) -> Callable[..., str]:
+    return lambda *given: HiddenText(made(*given))
+
+
+def mac(key: bytes, text: str, algorithm: str = "sha256") -> bytes:
+    """An HMAC that is not hidden."""
+    return hmac.new(key, text.encode(), algorithm).digest()
+
+
+def hash_key(name: str) -> bytes:
+    """The secret of the app's hashes of users or of companies."""
+    return hashlib.sha256(f"untouched: {name}".encode()).digest()
+
+
+def written(digest: bytes, encoding: str) -> str:
+    """As the backend of the app writes a hash."""
+    return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
+
+
+def wrong(right: str) -> list[str]:
+    """Guesses that come nearer and nearer, and others."""
+    near = [right[:at] + ("0" if right[at] != "0" else "1") + right[at + 1 :] for at in (0, 7, len(right) - 2)]
+    return [*near, right[:-1], f"{right}0", "x"]
+
+
+def ask(sent: dict[str, Any], bearer: str = "", encoding: Written = "hex") -> tuple[bool, str | None]:
+    """Whether a gate that has seen nothing yet lets it pass, and why not."""
+    rule = IdentityHash(
+        secret=Secret(hash_key("users")), encoding=encoding, companies=CompanyHash(secret=Secret(hash_key("companies")))
+    )
+    keys = [Secret(secret(), algorithms=tuple(HASHES))]
+    headers = [("X-App-Id", "acme"), ("Content-Type", "application/json"), ("Authorization", f"Bearer {bearer}")]
+    held = app("acme", *keys, identity_hash=rule)
+    with Gate([held], naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+        request = Request("POST", headers=headers[: 3 if bearer else 2], body=json.dumps(sent).encode())
+        decision = gate.decide(request)
+    return decision.allowed, decision.refusal.reason if decision.refusal else None
+
+
+@pytest.mark.parametrize("algorithm", HASHES)
+def test_the_hmac_of_a_token_goes_to_compare_digest_and_nowhere_else(told: Told, algorithm: str) -> None:
+    parts = [json.dumps(part).encode() for part in ({"alg": algorithm}, claims())]
+    message = ".".join(base64url.encode(part) for part in parts)
+    right = mac(secret(), message, HASHES[algorithm])
+    assert ask({}, f"{message}.{base64url.encode(right)}") == (True, None)
+    assert told.compared == [(right, right, True)]
+    for index in (0, 1, len(right) - 1):
+        told.compared.clear()
+        guess = right[:index] + bytes([right[index] ^ 1]) + right[index + 1 :]
+        assert ask({}, f"{message}.{base64url.encode(guess)}") == (False, "bad_signature")
+        assert told.compared == [(right, guess, False)], "whole, wherever they differ"
+    assert told.touched == []
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_an_identity_hash_goes_to_compare_digest_and_nowhere_else(told: Told, encoding: Written) -> None:
+    right = written(mac(hash_key("users"), "ada"), encoding)
+    assert ask({"userId": "ada", "userHash": right}, encoding=encoding) == (True, None)
+    assert told.compared == [(right.encode(), right.encode(), True)]
+    for guess in wrong(right):
+        told.compared.clear()
+        assert ask({"userId": "ada", "userHash": guess}, encoding=encoding) == (False, "bad_identity_hash")
+        assert told.compared == [(right.encode(), guess.encode(), False)]
+    assert told.touched == []
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_the_hash_of_a_company_goes_to_compare_digest_and_nowhere_else(told: Told, encoding: Written) -> None:
+    users = written(mac(hash_key("users"), "ada"), encoding)
+    right = written(mac(hash_key("companies"), "c1"), encoding)
+    user = {"userId": "ada", "userHash": users}
+    assert ask({**user, "companies": [{"id": "c1", "companyHash": right}]}, encoding=encoding) == (True, None)
+    assert told.compared[1:] == [(right.encode(), right.encode(), True)]
+    for guess in wrong(right):
+        told.compared.clear()
+        sent = {**user, "companies": [{"id": "c1", "companyHash": guess}]}
+        assert ask(sent, encoding=encoding) == (False, "bad_identity_hash")
+        assert told.compared[1:] == [(right.encode(), guess.encode(), False)]
+        assert [result for *_, result in told.compared] == [True, False], "one for each of the two"
+    assert told.touched == []
+
+
+def test_the_checker_compares_hashes_in_constant_time_too(told: Told) -> None:
+    rule = IdentityHash(secret=Secret(hash_key("users")))
+    held = app("acme", Secret(secret()), identity_hash=rule, tokens=[JsonBody("token")])
+    right = mac(hash_key("users"), "ada").hex()
+    with Gate([held], clock=lambda: NOW) as gate:
+        for guess, passed in ((right, True), *((each, False) for each in wrong(right))):
+            told.compared.clear()
+            assert diagnose(gate, "acme", sent={"userId": "ada", "userHash": guess}).passed is passed
+            assert (right.encode(), guess.encode(), passed) in told.compared
+    assert told.touched == []
+
+
+@pytest.mark.parametrize("kind", [HiddenBytes, HiddenText])
+def test_a_hidden_value_tells_of_every_other_way_to_compare_it(told: Told, kind: Any) -> None:
+    plain: Any = b"abc" if kind is HiddenBytes else "abc"
+    hidden = kind(plain)
+    ways: list[Callable[[], object]] = [
+        lambda: hidden == plain,
+        lambda: plain == hidden,
+        lambda: plain != hidden,
+        lambda: hidden in set(plain[:1]),
+        lambda: hidden in [plain[:1], plain],
+        lambda: all(one == other for one, other in zip(hidden, plain, strict=True)),
+        lambda: hidden[0],
+        lambda: hidden.startswith(plain),
+    ]
+    for count, way in enumerate(ways, 1):
+        with pytest.raises(AssertionError, match="as long as"):
+            way()
+        assert len(told.touched) == count
+    assert type(HiddenText("abc").encode()) is type(signature_of(b"abc", b"key", "HS256")) is HiddenBytes
