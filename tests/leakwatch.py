@@ -32,7 +32,9 @@ from wicket.keys import PublicKey, Secret, jwk
 
 _LOGGER: Final = logging.getLogger("wicket")
 _SOURCE: Final = str(Path(wicket.__file__).parent)
-_SENT: Final = re.compile(r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]*))|([0-9a-f]{64}|[A-Za-z0-9+/]{43}=)")
+_SENT: Final = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:([A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.([A-Za-z0-9_-]*+))|([0-9a-f]{64}|[A-Za-z0-9+/]{43}=))"
+)
 """What proves something in a request: a token, or an identity hash."""
 _REMEMBERED: Final = 200_000
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}

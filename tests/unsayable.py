@@ -13,8 +13,8 @@ from typing import Any, Final
 RUN: Final = 16
 """How many characters in a row give a secret away; shorter ones are not looked for, they may stand in any text."""
 _BLOCK: Final = RUN // 2
-_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
-_SEGMENTS: Final = re.compile(r"([A-Za-z0-9_-]{12,})\.[A-Za-z0-9_-]{8,}")
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,4096}+\.[A-Za-z0-9_-]{8}")
+_SEGMENTS: Final = re.compile(r"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]{12,}+)\.[A-Za-z0-9_-]{8}")
 _OBJECT: Final = re.compile(rb'\s*\{\s*"')
 _PUBLIC: Final = (b"-----BEGIN", b'{"', b'[{"', b"\xef\xbb\xbf-----BEGIN")
 _PRIVATE: Final = ("d", "p", "q", "dp", "dq", "qi", "k")
@@ -134,9 +134,18 @@ def spelled(text: str) -> Iterator[str]:
 def proofs_in(token: str) -> Iterator[str]:
     """What a token proves something with: its claims and its signature, or all of it where it has no parts."""
     parts = token[:_LONGEST].split(".")
-    if len(parts) > 2:
+    yield from (plain(part) for part in parts[1:3] or parts)
+    if len(parts) > 2 and not _is_text(parts[2]):
         yield from spelled(parts[2])
-    yield plain(parts[min(len(parts) - 1, 1)])
+
+
+def _is_text(segment: str) -> bool:
+    """Whether a segment spells a text: in the place of a signature, it is one of somebody's claims."""
+    try:
+        base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode()
+    except ValueError:
+        return False
+    return True
 
 
 def plain(text: str) -> str:
