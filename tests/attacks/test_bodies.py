@@ -112,6 +112,7 @@ def test_rfc6750_2_2_a_name_in_a_body_contradicts_no_other(behind: Behind) -> No
 def test_rfc6750_2_2_a_body_that_is_no_honest_document_is_nobodys(behind: Behind) -> None:
     """Neither its size, nor its depth, nor its encoding makes a token of it, or trouble."""
     door = behind(bodied(), bodied("other"), naming=NAMING)
+    door.times = 1  # one request is timed
     good = token()
     document = {"app": "acme", "token": good}
     text = json.dumps(document)

@@ -45,6 +45,7 @@ def with_cookies(answered: Answered) -> bool:
 
 def test_cve_2025_47908_a_preflight_that_asks_for_a_million_headers_costs_little(behind: Behind) -> None:
     door = behind(app("acme", origins=[HOME]), app("other"), naming=NAMING)
+    door.times = 1  # one request is timed
 
     def asked(names: str) -> Answered:
         return door.ask(None, *preflight(names=names), app=None, method="OPTIONS", query="app=acme")

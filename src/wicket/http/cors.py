@@ -117,8 +117,9 @@ def own_headers(gate: Gate) -> tuple[str, ...]:
 def answer_preflight(request: Request, decision: Decision, own: tuple[str, ...]) -> Answer:
     """The answer to a preflight whose app, as far as the URL names it, admits the origin."""
     method = request.header("access-control-request-method") or ""
-    asked = [each.strip(" \t").lower() for each in (request.header("access-control-request-headers") or "").split(",")]
-    names = dict.fromkeys((*own, *(each for each in asked[:_MAX_NAMES] if _NAME.fullmatch(each))))
+    listed = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
+    asked = (each.strip(" \t").lower() for each in listed)
+    names = dict.fromkeys((*own, *(each for each in asked if _NAME.fullmatch(each))))
     methods = dict.fromkeys((*_METHODS, *((method,) if _NAME.fullmatch(method) else ())))
     admitted = ((name.lower(), value) for name, value in cors_headers(request, decision).text)
     headers = (
