@@ -140,7 +140,7 @@ def _malformed() -> list[Row]:
     }
     return [
         _refusal("a malformed token", sent, 0.10),
-        _refusal("    one that an attacker has chosen so that its header must be parsed", chosen, None),
+        _refusal("one whose header must be parsed to be refused", chosen, None),
     ]
 
 
