@@ -6,6 +6,7 @@ verified by then. An invalid vector is refused before that.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,8 +20,7 @@ from tests.conformance.vectors import (
     stage_of_refusal,
     verifies_by_hand,
 )
-from wicket import Gate
-from wicket.decision.tokens import read_header
+from wicket import Gate, base64url
 
 pytestmark = needs_vectors
 
@@ -71,7 +71,8 @@ def test_a_valid_vector_with_no_payload_at_all_is_refused_on_reading(
     key = key_of(group.get("public") or group["private"])
     app = app_of(key)
 
-    assert verifies_by_hand(key, read_header(vector["jws"].partition(".")[0]).algorithm, vector["jws"])
+    header = json.loads(base64url.decode(vector["jws"].partition(".")[0]))
+    assert verifies_by_hand(key, header["alg"], vector["jws"])
     assert stage_of_refusal(app, vector["jws"]) == "reading"
     assert refusal_through_a_gate(app, vector["jws"]) == ("invalid_token", "malformed")
 

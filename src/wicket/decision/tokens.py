@@ -102,14 +102,6 @@ def look_at(text: str, max_bytes: int) -> UnverifiedToken | Refusal:
     return UnverifiedToken(text, header, payload, signature)
 
 
-def read_header(segment: str) -> Header:
-    """Read the first segment of a token. Raises `Refused`."""
-    read = _read_header(decode(segment))
-    if isinstance(read, Refusal):
-        raise Refused(read)
-    return read
-
-
 def _read_header(raw: bytes) -> Header | Refusal:
     if _FLAT.fullmatch(raw) is None and raw.find(b"{", 1) < 0 and raw.find(b"[") < 0:
         return _MALFORMED  # as garbage mostly is; and this takes a third of the time of a parser that raises

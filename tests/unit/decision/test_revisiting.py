@@ -34,6 +34,7 @@ def test_a_token_that_expired_no_longer_holds() -> None:
     assert at(NOW + 3604.9, app) is None
     assert at(NOW + 3605, app) == ("invalid_token", "expired")
     assert at(NOW + 3605, app, mode=Mode.LOG_ONLY) is None
+    assert at(NOW + 3605, acme(rules=Rules(skew=5), mode=Mode.LOG_ONLY)) is None
 
 
 def test_an_anonymous_request_is_not_revisited() -> None:
