@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import cachetools
 
@@ -50,16 +50,14 @@ _JITTER: Final = 0.1
 _LONGEST_RETRY_AFTER: Final = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded(Generic[V]):
+class Loaded(NamedTuple, Generic[V]):
     """What a load brought, and for how many seconds it is fresh; None leaves that to the cache."""
 
     value: V
     lifetime: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slot(Generic[V]):
+class Slot(NamedTuple, Generic[V]):
     """What is known of one key. Times are of the cache's monotonic clock, in seconds."""
 
     version: int
@@ -82,8 +80,7 @@ class Flight:
     demands: list[Callable[[Any, Any], bool]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class Times(NamedTuple):
     """The lifetimes of one cache, in seconds: see the rules at the head of the file."""
 
     lifetime: float
@@ -260,15 +257,8 @@ class Cache(Generic[K, V]):
                 permanent, asked = failure.permanent, failure.retry_after or 0.0
             retry_at = now + max(min(asked, _LONGEST_RETRY_AFTER), pause * (1 - _JITTER * random.random()))
             if held is not None:
-                self._slots[key] = Slot(
-                    version,
-                    held.value,
-                    held.ahead_at,
-                    held.fresh_until,
-                    held.usable_until,
-                    failures,
-                    retry_at,
-                    permanent=permanent,
+                self._slots[key] = held._replace(
+                    version=version, failures=failures, retry_at=retry_at, permanent=permanent
                 )
             else:
                 self._without[key] = Slot(version, failures=failures, retry_at=retry_at, permanent=permanent)

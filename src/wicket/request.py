@@ -7,8 +7,7 @@ the prefix under which the application is mounted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wicket.document import Members
 from wicket.errors import WicketError, invalid_request
@@ -233,8 +232,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer given by Wicket itself: status, header pairs with lower-case names, and the whole body."""
 
     status: int

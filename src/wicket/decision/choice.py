@@ -7,8 +7,7 @@ Trouble with a key set is a value: it counts only where no key at hand proves th
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wicket.app import App
 from wicket.cache import Cache, Slot
@@ -25,24 +24,21 @@ _NO_KID: Final = "The token does not say by a kid which key signed it."
 SignedBy = Callable[[tuple[Key, ...]], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class KeySets:
+class KeySets(NamedTuple):
     """The remote key sets of a gate: their cache, and the budget of fetches for unknown kids."""
 
     cache: Cache[SourceRef, Generation]
     unknown: UnknownKids
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The keys to try, and what stands in the way of knowing all of them."""
 
     keys: tuple[Key, ...]
     trouble: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long a request waits for a key set, in seconds: where it has none, and where an older one can serve."""
 
     first: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from wicket import base64url
 from wicket.errors import Refusal, Refused, invalid_token
@@ -31,8 +31,7 @@ _KEPT_LENGTH: Final = 512
 _KEPT_HEADERS: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The checked members of a JOSE header. `algorithm` is whatever string stood there."""
 
     algorithm: str

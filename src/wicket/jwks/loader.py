@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from wicket.cache import Loaded
@@ -63,7 +63,7 @@ class KeySetLoader:
             age = begun - held.at if held is not None else None
             self.report(LoadReport(ref.app_id, where, failure.kind, self.clock() - begun, stale_age=age))
             raise
-        new = replace(new, discovered_at=discovered_at)
+        new = new._replace(discovered_at=discovered_at)
         added, removed = sorted(new.keys.kids - before), sorted(before - new.keys.kids)
         seconds = self.clock() - begun
         self.report(LoadReport(ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped))
@@ -88,9 +88,8 @@ class KeySetLoader:
         if fetched.document is None:
             if held is None or held.url != url:
                 raise FetchFailed("status")  # "not modified", though nothing was said to be known
-            return replace(
-                held, at=now, address=fetched.address, seconds=fetched.seconds, empty_since=None
-            ), "not_modified"
+            seen = held._replace(at=now, address=fetched.address, seconds=fetched.seconds, empty_since=None)
+            return seen, "not_modified"
         members = _members(fetched.document)
         if len(members) > self.max_keys:
             raise FetchFailed("too_large")
@@ -98,7 +97,7 @@ class KeySetLoader:
             since = now if held.empty_since is None else held.empty_since
             if held.empty_since is None or now - since < _SECOND_LOOK:
                 # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
-                return replace(held, url=url, etag=None, modified=None, empty_since=since), "empty"
+                return held._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from wicket.cache import LoadFailed
 from wicket.keys.urls import KeySetUrl
@@ -47,8 +46,7 @@ class FetchFailed(LoadFailed):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """What came back. `document` is None where nothing has changed (304)."""
 
     document: Any

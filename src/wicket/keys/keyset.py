@@ -32,8 +32,7 @@ class KeySource:
         return self.url.public if self.url is not None else str(self.issuer).partition("?")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class KeySet:
+class KeySet(NamedTuple):
     """One generation of a key set. `skipped` says why members were left out, one text each; it quotes no key."""
 
     keys: tuple[Key, ...]
@@ -58,13 +57,11 @@ class SourceRef(NamedTuple):
     source: KeySource
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(NamedTuple):
     """A key set as it was fetched: with where it was found, and what is needed to ask for changes only.
 
     `at` and `discovered_at` are of a monotonic clock, in seconds; `address` is what was dialled, and `seconds` what the
-    fetch took; `empty_since` is when the endpoint first showed an
-    empty set, which is believed at a second look.
+    fetch took; `empty_since` is when the endpoint first showed an empty set, which is believed at a second look.
     """
 
     keys: KeySet

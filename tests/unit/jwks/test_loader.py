@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -99,7 +98,7 @@ def test_what_is_held_is_asked_for_changes_only() -> None:
     loaded = bench.then(fetched(None, max_age=60), held)
     assert bench.fetch.asked[1] == (URL, '"1"', "then")
     assert loaded.lifetime == 60
-    assert loaded.value == replace(held, at=1100, discovered_at=1100)
+    assert loaded.value == held._replace(at=1100, discovered_at=1100)
     assert loaded.value.keys is held.keys
     assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
 
@@ -289,7 +288,7 @@ def test_no_report_carries_a_query() -> None:
 def test_an_empty_set_at_a_new_place_does_not_send_back_to_the_old_one() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
-    moved = dataclasses.replace(held, url=check_url("https://old.example.com/keys"))
+    moved = held._replace(url=check_url("https://old.example.com/keys"))
     empty = bench.then(fetched({"keys": []}), moved).value
     assert empty.url == held.url
     assert empty.keys.kids == {"a"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -161,7 +160,7 @@ def test_without_a_kid_a_remote_set_is_tried_only_if_exactly_one_key_fits(
 def test_a_generation_cannot_be_changed() -> None:
     held = Generation(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
     assert (held.address, held.empty_seen) == (None, False)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         held.etag = "other"  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         held.keys.keys = ()  # type: ignore[misc]
