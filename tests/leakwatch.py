@@ -1,13 +1,13 @@
 """A watch over the whole suite: nothing that Wicket says, in any test, may carry a token or a secret.
 
 It listens to every record of the logger `wicket` (message, arguments, further fields, traceback), to every event, to
-the text of every `Refused` and `ConfigError` and of what led to it, and to every `repr` of an object of Wicket's.
-Secrets are known from the moment at which a test hands one in, in every usual spelling; tokens by their look.
+every `repr` of an object of Wicket's, to every exception of Wicket's own and what led to it, to every other that came
+through its source and reached a test, and to the logs of servers in processes of their own. Secrets and private keys
+are known from the moment at which a test hands one in, signatures and hashes for as long as the test that made them.
 """
 
 from __future__ import annotations
 
-import base64
 import functools
 import importlib
 import inspect
@@ -16,21 +16,27 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
 import wicket
+from tests.unsayable import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
+from wicket.decision import finding, hashes, tokens
 from wicket.errors import ConfigError, Refused
 from wicket.events import Reporter
-from wicket.keys import Secret
+from wicket.keys import PublicKey, Secret, jwk
 
-_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
-_WINDOW: Final = 16
-"""How many characters in a row give a secret away; shorter ones are not looked for, they may stand in any text."""
 _LOGGER: Final = logging.getLogger("wicket")
-_PUBLIC: Final = (b"-----BEGIN", b'{"', b'[{"', b"\xef\xbb\xbf-----BEGIN")
+_SOURCE: Final = str(Path(wicket.__file__).parent)
+_SENT: Final = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:([A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.([A-Za-z0-9_-]*+))|([0-9a-f]{64}|[A-Za-z0-9+/]{43}=))"
+)
+"""What proves something in a request: a token, or an identity hash."""
+_REMEMBERED: Final = 200_000
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -39,48 +45,65 @@ class LeakWatch:
 
     def __init__(self) -> None:
         self.found: list[str] = []
-        self._known: set[str] = set()
+        self._known = Known()
+        self._met = Known()
         self._clean: set[str] = set()
+        self._pieces: set[str] = set()
 
     def know(self, value: object) -> None:
-        """Look for this secret from now on: the beginnings of its spellings that are long enough."""
-        if not isinstance(value, bytes) or len(set(value)) < 3 or value.strip().startswith(_PUBLIC):
-            return  # one byte repeated is in every long text, and the armour of a public key in every hint
-        coded = base64.b64encode(value).decode()
-        spellings = {value.hex(), value.hex().upper(), coded, coded.replace("+", "-").replace("/", "_")}
-        spellings |= {value.decode("latin-1"), repr(value)[2:-1], value.decode("utf-8", "replace")}
-        bare = {_plain(each.rstrip("=")) for each in spellings}
-        added = {each[:_WINDOW] for each in bare if len(each) >= _WINDOW}
-        if not added <= self._known:
-            self._known |= added
+        """Look for what is secret of this from now on, in every spelling that is long enough."""
+        for text in secrets_in(value):
+            self._add(self._known, text)
+
+    def meet(self, texts: Iterable[str]) -> None:
+        """Look for these in this test: what proves something once, as signatures and hashes do."""
+        for text in texts:
+            self._add(self._met, text)
+
+    def _add(self, known: Known, text: str) -> None:
+        """What was clean stays so, unless a piece of it is news."""
+        if not self._pieces.isdisjoint(known.add(text)):
             self._clean.clear()
+            self._pieces.clear()
+
+    def keep(self, sent: str) -> None:
+        """Look from now on for what is sent to a server in a process of its own, which may say it in a later test."""
+        for token, signature, proof in _SENT.findall(sent):
+            for text in (*proofs_in(token), *spelled(signature or proof)):
+                self._add(self._known, text)
+
+    def check(self, where: str, text: str) -> None:
+        """Fail at once where this text leaks."""
+        known, self.found = self.found, []
+        self.scan(where, text)
+        found, self.found = self.found, known
+        assert not found, f"{found[0]}:\n{text}"
+
+    def begin(self) -> None:
+        """Another test begins."""
+        self.found.clear()
+        self._met.clear()
 
     def scan(self, where: str, text: str) -> None:
         """Look through one text that Wicket said."""
+        text = plain(text)
         if text in self._clean:
             return
-        if _TOKEN.search(text):
+        pieces = pieces_of(text)
+        if carries_a_token(text):
             self.found.append(f"{where} carries a token")
-        elif self._holds_a_secret(_plain(text)):
+        elif self._known.stands_in(text, pieces):
             self.found.append(f"{where} carries a secret")
-        elif len(self._clean) < 10_000:
+        elif self._met.stands_in(text, pieces):
+            self.found.append(f"{where} carries a hash, or a part of a token")
+        elif len(self._pieces) + len(pieces) < _REMEMBERED:
             self._clean.add(text)
-
-    def _holds_a_secret(self, text: str) -> bool:
-        known = self._known
-        return any(text[index : index + _WINDOW] in known for index in range(len(text) - _WINDOW + 1))
+            self._pieces.update(pieces)
 
     def taken(self) -> list[str]:
         """What was found since the last time; it is no longer held against the test."""
         found, self.found = self.found, []
         return found
-
-
-def _plain(text: str) -> str:
-    """A text of which a `repr` has been made twice, as if it had been made once."""
-    while "\\\\" in text:
-        text = text.replace("\\\\", "\\")
-    return text
 
 
 WATCH: Final = LeakWatch()
@@ -100,23 +123,74 @@ class LogListener(logging.Filter):
 
 
 def all_of(error: BaseException | None) -> Iterator[str]:
-    """All texts of an exception and of those that led to it, hidden ones too, and its traceback."""
-    if error is not None:
-        yield "".join(traceback.format_exception(error))
+    """All texts of an exception and of those that led to it, hidden ones too: what of a traceback is no test's own."""
     while error is not None:
-        yield f"{error} {error!r}"
+        yield f"{error} {error!r} {error.args!r} {getattr(error, '__notes__', '')}"
+        yield from (f"{frame.name} {frame.line}" for frame in frames_of(error))
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from all_of(each)
         error = error.__cause__ or error.__context__
 
 
+def frames_of(error: BaseException) -> list[traceback.FrameSummary]:
+    """The places in Wicket's source through which an exception came, without what led to it."""
+    frames = traceback.walk_tb(error.__traceback__)
+    if not any(frame.f_code.co_filename.startswith(_SOURCE) for frame, _ in frames):
+        return []
+    return [each for each in traceback.extract_tb(error.__traceback__) if each.filename.startswith(_SOURCE)]
+
+
+def scan_raised(error: BaseException | None) -> None:
+    """Look through what came out of Wicket, of whatever type it is."""
+    if error is not None and frames_of(error):
+        WATCH.scan(f"a {type(error).__name__} that was raised", "\n".join(all_of(error)))
+
+
 def _wrap_errors() -> None:
-    for cls in (ConfigError, Refused):
-        _after(cls, "__init__", _scan_error)
+    for cls in {each for each in _classes() if issubclass(each, BaseException)}:
+        _after(cls, "__init__", functools.partial(_scan_made, cls))
+    _after(type(pytest.raises(ConfigError)), "__exit__", None, before=lambda _, kind, error, *rest: scan_raised(error))
     _after(Reporter, "emit", None, before=lambda _, event: WATCH.scan("an event", repr(event)))
     _after(Reporter, "decided", None, before=_scan_decision)
+
+
+def _wrap_proofs() -> None:
+    """What a test hands in, before anything is done with it, and what is made of it."""
     _after(Secret, "_set", None, before=lambda _, value, *rest: WATCH.know(value))
+    for name in ("from_text", "from_hex", "from_base64"):
+        _after(Secret, name, None, before=lambda _, text, *rest: WATCH.know(text))
+    _after(PublicKey, "from_pem", None, before=lambda _, text, *rest: WATCH.know(text))
+    _replace(jwk, "import_jwk", before=lambda key, *rest: WATCH.know(key))
+    _replace(hashes, "hash_of", then=lambda made: WATCH.meet(spelled(made)))
+    _replace(tokens, "look_at", before=lambda text, *rest: WATCH.meet(proofs_in(text)))
+    _replace(finding, "token_in", then=lambda found: WATCH.meet(proofs_in(found[0] or "")))
 
 
-def _scan_error(error: Any, *_: object) -> None:
+def _replace(
+    module: ModuleType, name: str, *, before: Callable[..., None] | None = None, then: Callable[..., None] | None = None
+) -> None:
+    """Listen to a function, in whichever modules of Wicket's it is known."""
+    done: Callable[..., Any] = vars(module)[name]
+
+    @functools.wraps(done)
+    def watched(*args: Any, **options: Any) -> Any:
+        if before is not None:
+            before(*args)
+        result = done(*args, **options)
+        if then is not None:
+            then(result)
+        return result
+
+    for each in _modules():
+        for known in [known for known, value in vars(each).items() if value is done]:
+            setattr(each, known, watched)
+
+
+def _scan_made(cls: type, error: Any, *_: object) -> None:
+    """Look through an exception once it is whole: when the first of its classes that is Wicket's has made it."""
+    if next(each for each in type(error).__mro__ if each.__module__.startswith("wicket.")) is not cls:
+        return
     what = f"{error} {error!r} {error.args!r}"
     if isinstance(error, Refused):
         what += f" {error.refusal!r}"
@@ -131,12 +205,20 @@ def _scan_decision(_: object, decision: Any) -> None:
 
 def _wrap_reprs() -> None:
     """Every `repr` of a class of Wicket's own, whoever asks for it."""
-    for module in pkgutil.walk_packages(wicket.__path__, "wicket."):
-        if module.name.endswith("__main__"):
-            continue
-        for cls in vars(importlib.import_module(module.name)).values():
-            if inspect.isclass(cls) and cls.__module__ == module.name and "__repr__" in vars(cls):
-                _wrap_repr(cls)
+    for cls in _classes():
+        if "__repr__" in vars(cls):
+            _wrap_repr(cls)
+
+
+@functools.cache
+def _modules() -> list[ModuleType]:
+    found = pkgutil.walk_packages(wicket.__path__, "wicket.")
+    return [wicket, *(importlib.import_module(each.name) for each in found if not each.name.endswith("__main__"))]
+
+
+def _classes() -> Iterator[type]:
+    for module in _modules():
+        yield from (cls for cls in vars(module).values() if inspect.isclass(cls) and cls.__module__ == module.__name__)
 
 
 def _wrap_repr(cls: type) -> None:
@@ -154,7 +236,9 @@ def _wrap_repr(cls: type) -> None:
 def _after(
     cls: type, name: str, then: Callable[..., None] | None, *, before: Callable[..., None] | None = None
 ) -> None:
-    done = vars(cls)[name]
+    """Listen to a method, one of the class's own or one that it inherits."""
+    held = inspect.getattr_static(cls, name)
+    done = held.__func__ if isinstance(held, classmethod) else held
 
     @functools.wraps(done)
     def watched(self: Any, *args: Any, **options: Any) -> Any:
@@ -165,7 +249,7 @@ def _after(
             then(self, *args)
         return result
 
-    setattr(cls, name, watched)
+    setattr(cls, name, classmethod(watched) if isinstance(held, classmethod) else watched)
 
 
 _is_enabled_for: Final = _LOGGER.isEnabledFor
@@ -179,15 +263,22 @@ def _is_heard(level: int) -> bool:
 def install() -> None:
     """Begin to watch."""
     _wrap_errors()
+    _wrap_proofs()
     _wrap_reprs()
     _LOGGER.addFilter(LogListener())
     _LOGGER.isEnabledFor = _is_heard  # type: ignore[method-assign]  # on purpose
 
 
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """What ends a test came out of Wicket, perhaps."""
+    if call.excinfo is not None:
+        scan_raised(call.excinfo.value)
+
+
 @pytest.fixture(autouse=True)
 def leak_watch() -> Iterator[LeakWatch]:
     """Fails the test during which something was said that must not be."""
-    WATCH.taken()
+    WATCH.begin()
     yield WATCH
     found = WATCH.taken()
     assert not found, f"what Wicket said during this test leaks: {sorted(set(found))}"

@@ -114,6 +114,7 @@ def test_the_level_of_the_logger_is_kept(caplog: pytest.LogCaptureFixture) -> No
 LEAKING = """
 import logging
 from wicket import Secret
+from wicket.errors import Problems
 
 def test_honest():
     logging.getLogger("wicket").warning("all is well")
@@ -121,11 +122,15 @@ def test_honest():
 def test_leaks():
     Secret.from_hex("{value}")
     logging.getLogger("wicket").warning("the key is %s", "{value}")
+
+def test_raises():
+    Secret.from_hex("{value}")
+    Problems().listed("field", (int("{value}") for _ in "x"), "things")
 """
 
 
 def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("from tests.conftest import leak_watch\n")
+    (tmp_path / "conftest.py").write_text("from tests.conftest import leak_watch, pytest_runtest_makereport\n")
     (tmp_path / "test_it.py").write_text(LEAKING.format(value=VALUE.hex()))
     root = Path(__file__).resolve().parents[1]
     command = [
@@ -141,8 +146,9 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
     ]
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "2 passed, 1 error" in ran.stdout
-    assert "carries a secret" in ran.stdout
+    assert "1 failed, 2 passed, 2 errors" in ran.stdout
+    assert "a log record ('the key is %s') carries a secret" in ran.stdout
+    assert "a ValueError that was raised carries a secret" in ran.stdout
 
 
 def test_the_watch_is_the_one_of_the_suite(leak_watch: LeakWatch, request: Any) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tests.leakwatch import WATCH
+
 ROOT: Final = Path(__file__).parents[2]
 DEADLINE: Final = 20.0
 """How many seconds anything may take before a test gives up."""
@@ -77,6 +79,7 @@ def send(
     host: str = "test",
 ) -> None:
     """Send one request, with nothing added to what was asked for but Host and Content-Length."""
+    WATCH.keep(f"{target}\n{headers}\n{body!r}")
     connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host)
     for name, value in headers:
@@ -164,6 +167,8 @@ def _running(command: Callable[[int], list[str]]) -> Iterator[Server]:
             yield Server(port)
         finally:
             _stop(process)
+            log.seek(0)
+            WATCH.check("the log of a server", log.read().decode(errors="replace"))
 
 
 def _await_start(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:

@@ -1,0 +1,341 @@
+"""The watch sees every kind of proof, however little of it is said, and every exception that reaches a test."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.integration import servers
+from tests.leakwatch import LeakWatch
+from tests.unsayable import RUN, Known, pieces_of, spellings
+from wicket import (
+    CompanyHash,
+    ConfigError,
+    Gate,
+    Header,
+    IdentityHash,
+    JsonBody,
+    Jwks,
+    PublicKey,
+    Request,
+    Secret,
+    base64url,
+    mint,
+    profiles,
+)
+from wicket.cache import LoadFailed
+from wicket.errors import Problems, WicketError
+from wicket.http.lasting import ConnectionEnded
+from wicket.jwks.backend import TooMuch
+from wicket.jwks.guard import Forbidden, Unresolved
+from wicket.keys.algorithms import Unusable
+from wicket.testing import diagnose
+
+LOG = logging.getLogger("wicket")
+NOTHING = "nothing to hide: app=watched, https://id.example/jwks.json, key-1, the identity hash does not verify"
+
+
+def digest(name: str) -> bytes:
+    """32 bytes that look like nothing, and that no other test has."""
+    return hashlib.sha256(f"kinds: {name}".encode()).digest()
+
+
+def said(watch: LeakWatch, text: str) -> bool:
+    """Whether the watch objects to a record with this text."""
+    assert watch.taken() == []
+    LOG.warning("%s", NOTHING)
+    assert watch.taken() == []
+    LOG.warning("<%s>", text)
+    return watch.taken() != []
+
+
+@pytest.mark.parametrize("spelling", sorted(spellings(digest("a part"))))
+def test_any_part_of_a_secret_is_seen(spelling: str, leak_watch: LeakWatch) -> None:
+    Secret(digest("a part"))
+    parts = [spelling[index : index + RUN] for index in range(len(spelling) - RUN + 1)]
+    assert all(said(leak_watch, part) for part in parts)
+    for part in parts:
+        leak_watch.scan("a text", f"<{part[1:]}>")
+    assert leak_watch.taken() == [], "shorter ones may stand in any text"
+
+
+def test_the_tail_of_a_secret_in_text_is_seen(leak_watch: LeakWatch) -> None:
+    text = f"sk_live_{digest('text').hex()}"
+    Secret.from_text(text)
+    assert said(leak_watch, text[-RUN:])
+    assert said(leak_watch, base64.b64encode(text.encode()).decode()[-RUN:])
+
+
+REFUSED: dict[str, Callable[[str], object]] = {
+    "blanks around it": lambda text: Secret.from_text(f" {text}"),
+    "no hexadecimal": lambda text: Secret.from_hex(f"0x{text}"),
+    "no base64": lambda text: Secret.from_base64(f"{text}!"),
+    "a text for bytes": lambda text: Secret(text),  # type: ignore[arg-type]  # on purpose
+}
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_a_secret_that_is_refused_at_once_is_known_all_the_same(way: str, leak_watch: LeakWatch) -> None:
+    text = digest(way).hex()
+    with pytest.raises(ConfigError):
+        REFUSED[way](text)
+    assert said(leak_watch, text[-RUN - 1 : -1])
+
+
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+JWK: dict[str, Any] = jwt.algorithms.ECAlgorithm.to_jwk(PRIVATE, as_dict=True)
+RSA = rsa.generate_private_key(65537, 2048)
+RSA_JWK: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(RSA, as_dict=True)
+IMPORTS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a public key": lambda jwk: PublicKey.from_jwk(jwk, algorithms=["ES256", "RS256"]),
+    "a set": lambda jwk: Jwks.static({"keys": [jwk]}, algorithms=["ES256", "RS256"]),
+    "a secret": lambda jwk: Secret.from_text(json.dumps(jwk)),
+    "a secret that is a set": lambda jwk: Secret(json.dumps({"keys": [jwk]}).encode()),
+}
+
+
+@pytest.mark.parametrize("way", IMPORTS)
+def test_a_private_jwk_is_known(way: str, leak_watch: LeakWatch) -> None:
+    for jwk, names in ((JWK, ["d"]), (RSA_JWK, ["d", "p", "q", "dp", "dq", "qi"])):
+        with pytest.raises(ConfigError):
+            IMPORTS[way](jwk)
+        for name in names:
+            assert said(leak_watch, jwk[name])
+            assert said(leak_watch, jwk[name][-RUN:])
+            assert said(leak_watch, base64url.decode(jwk[name]).hex())
+        assert not said(leak_watch, jwk["x" if "x" in jwk else "n"]), "this half is public"
+
+
+def test_a_secret_in_a_key_set_is_known(leak_watch: LeakWatch) -> None:
+    key = base64url.encode(digest("oct"))
+    with pytest.raises(ConfigError):
+        Jwks.static({"keys": [{"kty": "oct", "k": key}]}, algorithms=["RS256"])
+    assert said(leak_watch, key)
+
+
+def test_a_private_key_in_pem_is_known(leak_watch: LeakWatch) -> None:
+    text = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(ConfigError):
+        PublicKey.from_pem(text, algorithms=["RS256"])
+    assert said(leak_watch, text.splitlines()[9])
+
+
+APP = profiles.generic(
+    "hashed",
+    credentials=[Secret(digest("tokens"))],
+    tokens=[JsonBody("token")],
+    identity_hash=IdentityHash(secret=Secret(digest("users")), companies=CompanyHash(secret=Secret(digest("firms")))),
+)
+
+
+def hash_of(name: str, text: str) -> bytes:
+    """The hash that the backend of the app makes."""
+    return hmac.digest(digest(name), text.encode(), "sha256")
+
+
+def body(**members: Any) -> bytes:
+    """What a client sends."""
+    return json.dumps({"userId": "ada", "userHash": hash_of("users", "ada").hex(), **members}).encode()
+
+
+def ask(sent: bytes) -> bool:
+    """Whether the gate lets it pass."""
+    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+        headers = [("X-App-Id", "hashed"), ("Content-Type", "application/json")]
+        return gate.decide(Request("POST", headers=headers, body=sent)).allowed
+
+
+def test_an_identity_hash_is_known_though_another_was_sent(leak_watch: LeakWatch) -> None:
+    for sent, allowed in ((body(), True), (body(userHash="0" * 64), False)):
+        leak_watch.begin()
+        assert not said(leak_watch, hash_of("users", "ada").hex()), "nobody has made one"
+        assert ask(sent) is allowed
+        for text in spellings(hash_of("users", "ada")):
+            assert said(leak_watch, text)
+            assert said(leak_watch, text[-RUN:])
+
+
+def test_the_hash_of_a_company_is_known(leak_watch: LeakWatch) -> None:
+    proof = hash_of("firms", "c1").hex()
+    for sent, allowed in ((proof, True), ("f" * 64, False)):
+        leak_watch.begin()
+        assert not said(leak_watch, proof)
+        assert ask(body(companies=[{"id": "c1", "companyHash": sent}])) is allowed
+        assert said(leak_watch, proof)
+
+
+def test_a_hash_that_the_checker_makes_is_known(leak_watch: LeakWatch) -> None:
+    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+        diagnosis = diagnose(gate, "hashed", sent={"userId": "eve", "userHash": "0" * 64})
+    assert not diagnosis.passed
+    assert said(leak_watch, hash_of("users", "eve").hex())
+
+
+def test_a_signature_alone_and_the_claims_alone_are_seen(leak_watch: LeakWatch) -> None:
+    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+        for user, allowed in (("ada", True), ("eve", False)):
+            text = mint(APP, user)
+            _, claims, signature = text.split(".")
+            if not allowed:
+                text = text.replace(signature, signature[::-1][1:] + "A")
+                signature = text.rpartition(".")[2]
+            assert not said(leak_watch, signature)
+            assert gate.verify(text, app="hashed").allowed is allowed
+            raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+            for part in (claims, claims[-RUN:], signature, signature[-RUN:], raw.hex(), base64.b64encode(raw).decode()):
+                assert said(leak_watch, part)
+        opaque = digest("no token").hex()
+        assert not gate.verify(opaque, app="hashed").allowed
+        assert said(leak_watch, opaque)
+
+
+@pytest.mark.parametrize("opened", ['{"', '{ "', '{\n\t"', ' {"', '\r\n{ "'])
+def test_a_token_is_seen_however_its_header_is_spelled(opened: str, leak_watch: LeakWatch) -> None:
+    header = opened + 'alg": "HS256"}'
+    token = f"{base64url.encode(header.encode())}.c29tZSBvcGFxdWU"
+    assert said(leak_watch, token)
+    assert said(leak_watch, f"{token}.{'A' * 43}")
+    assert not said(leak_watch, "wicket.keys.credentials and eyeglasses.example.com/keyword-at-home.html")
+
+
+def test_what_proves_once_is_forgotten_with_its_test_and_a_secret_is_not(leak_watch: LeakWatch) -> None:
+    assert ask(body())
+    leak_watch.begin()
+    assert not said(leak_watch, hash_of("users", "ada").hex())
+    assert said(leak_watch, digest("users").hex())
+
+
+def test_what_is_said_in_part_is_weighed_where_it_stands() -> None:
+    known = Known()
+    assert known.add("abcdefghijklmnopqrstuvwxyz0123456789")
+    assert not known.add("abcdefghijklmnopqrstuvwxyz0123456789"), "that is no news"
+    assert not known.add("too short")
+    for text, found in (
+        ("...stuvwxyz01234567...", True),
+        ("...stuvwxyz0123456...stuvwxyz0123456", False),
+        ("stuvwxyz-01234567", False),
+    ):
+        assert known.stands_in(text, pieces_of(text)) is found
+
+
+def test_what_was_clean_is_looked_through_again_where_a_piece_of_it_is_news(leak_watch: LeakWatch) -> None:
+    text = digest("late").hex()
+    for count in range(2):
+        leak_watch.scan("a text", f"<{text}>")
+        assert leak_watch.taken() == [], count
+    Secret.from_hex(text)
+    leak_watch.scan("a text", f"<{text}>")
+    assert leak_watch.taken() != []
+
+
+TOLD = digest("told").hex()
+MADE: list[type[BaseException]] = [
+    Unusable,
+    LoadFailed,
+    TooMuch,
+    Forbidden,
+    Unresolved,
+    ConnectionEnded,
+    WicketError,
+    ConfigError,
+]
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_every_exception_of_wickets_is_looked_through_when_it_is_made(
+    kind: type[BaseException], leak_watch: LeakWatch
+) -> None:
+    Secret.from_hex(TOLD)
+    assert leak_watch.taken() == []
+    if kind is not ConfigError:
+        kind(TOLD)
+        assert leak_watch.taken() != []
+    with pytest.raises(KeyError):
+        _fall(KeyError(TOLD), kind)
+    assert leak_watch.taken() != [], "what led to it"
+
+
+def _fall(error: BaseException, kind: type[BaseException]) -> None:
+    try:
+        raise error
+    finally:
+        kind(())
+
+
+def _wickets(error: BaseException, *_: str) -> None:
+    """Raise it through a function of Wicket's, which asks for the items of a list."""
+
+    def items() -> Iterator[Any]:
+        yield 1
+        raise error
+
+    Problems().listed("field", items(), "things")
+
+
+def _caused(hidden: bool) -> BaseException:
+    error = RuntimeError("harmless")
+    error.__cause__ = ValueError(TOLD)
+    error.__suppress_context__ = hidden
+    return error
+
+
+def _noted() -> BaseException:
+    error = RuntimeError("harmless")
+    error.add_note(f"it was {TOLD}")
+    return error
+
+
+RAISED: dict[str, Callable[[], BaseException]] = {
+    "a key": lambda: KeyError(TOLD),
+    "what could not be decoded": lambda: UnicodeDecodeError("utf-8", TOLD.encode(), 0, 1, "bad"),
+    "a cause": lambda: _caused(False),
+    "a hidden cause": lambda: _caused(True),
+    "a note": _noted,
+    "a group": lambda: ExceptionGroup("several", [ValueError(TOLD), ValueError("harmless")]),
+}
+
+
+@pytest.mark.parametrize("way", RAISED)
+def test_whatever_comes_out_of_wicket_is_looked_through(way: str, leak_watch: LeakWatch) -> None:
+    Secret.from_hex(TOLD)
+    with pytest.raises(type(RAISED[way]())):
+        _wickets(RAISED[way]())
+    assert leak_watch.taken() != []
+    with pytest.raises(type(RAISED[way]())):
+        raise RAISED[way]()
+    assert leak_watch.taken() == [], "it came out of a test"
+
+
+def test_a_literal_of_a_test_in_a_traceback_is_nothing_that_wicket_says(leak_watch: LeakWatch) -> None:
+    Secret.from_text("literal-7c1f0a94d2e85b36-literal")
+    with pytest.raises(ValueError, match="harmless"):
+        _wickets(ValueError("harmless"), "literal-7c1f0a94d2e85b36-literal")
+    assert leak_watch.taken() == []
+
+
+@pytest.mark.parametrize("part", ["nothing", "a token", "a signature", "a hash", "the end of a secret"])
+def test_the_log_of_a_server_is_looked_through(part: str, leak_watch: LeakWatch) -> None:
+    token, proof = mint(APP, f"ada, {part}"), hash_of("users", part).hex()
+    Secret.from_hex(TOLD)
+    told = {"a token": token, "a signature": token.rpartition(".")[2], "a hash": proof}
+    told |= {"nothing": NOTHING, "the end of a secret": TOLD[-RUN:]}
+    sent = [("Authorization", f"Bearer {token}"), ("X-Hash", proof), ("X-Tell", told[part])]
+    serving = servers.uvicorn("tests.integration.telling_site:app")
+    server = serving.__enter__()
+    assert server.ask("/", sent).status == 204
+    if part == "nothing":
+        serving.__exit__(None, None, None)
+    else:
+        with pytest.raises(AssertionError, match="the log of a server carries a"):
+            serving.__exit__(None, None, None)
+    assert leak_watch.taken() == []
