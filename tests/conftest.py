@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests import leakwatch
-from tests.leakwatch import leak_watch, pytest_runtest_makereport
+from tests.leakwatch import leak_watch, pytest_configure, pytest_runtest_makereport
 
-__all__ = ["leak_watch", "pytest_runtest_makereport"]
+__all__ = ["leak_watch", "pytest_configure", "pytest_runtest_makereport"]
 
 leakwatch.install()

@@ -113,6 +113,7 @@ def test_the_level_of_the_logger_is_kept(caplog: pytest.LogCaptureFixture) -> No
 
 LEAKING = """
 import logging
+import pytest
 from wicket import Secret
 from wicket.errors import Problems
 
@@ -123,6 +124,12 @@ def test_leaks():
     Secret.from_hex("{value}")
     logging.getLogger("wicket").warning("the key is %s", "{value}")
 
+@pytest.mark.says_parts("this test is let off")
+def test_says_a_part(leak_watch):
+    leak_watch.meet(["{value}"[::-1]])
+    logging.getLogger("wicket").warning("a part: %s", "{value}"[::-1])
+
+@pytest.mark.says_parts("but for secrets")
 def test_raises():
     Secret.from_hex("{value}")
     Problems().listed("field", (int("{value}") for _ in "x"), "things")
@@ -130,7 +137,9 @@ def test_raises():
 
 
 def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("from tests.conftest import leak_watch, pytest_runtest_makereport\n")
+    (tmp_path / "conftest.py").write_text(
+        "from tests.conftest import leak_watch, pytest_configure, pytest_runtest_makereport\n"
+    )
     (tmp_path / "test_it.py").write_text(LEAKING.format(value=VALUE.hex()))
     root = Path(__file__).resolve().parents[1]
     command = [
@@ -146,7 +155,7 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
     ]
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "1 failed, 2 passed, 2 errors" in ran.stdout
+    assert "1 failed, 3 passed, 2 errors" in ran.stdout
     assert "a log record ('the key is %s') carries a secret" in ran.stdout
     assert "a ValueError that was raised carries a secret" in ran.stdout
 

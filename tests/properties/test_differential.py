@@ -157,6 +157,7 @@ def mutants(pair: Pair, chance: random.Random) -> Iterator[tuple[str, int]]:
             yield (text[:at] + put + text[at + length :] if kind == 3 else text + put), which
 
 
+@pytest.mark.says_parts("a mutant's claims hold pieces of headers, and another's user is such a piece")
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
 def test_mutants_of_good_tokens_are_judged_alike(algorithm: str) -> None:
     pair, chance = pairs()[algorithm], random.Random(algorithm)

@@ -9,7 +9,7 @@ from wicket import Refusal, Secret
 from wicket.checker.diagnosis import Diagnosis, Finding, Step, Veil, listed, shown
 from wicket.identity_hash import CompanyHash, IdentityHash
 
-TEXT = 'a secret with "quotes" and é in it, of 40 b'
+TEXT = 'x7 "q2" k9 é w4 m1 z8 t5 v3 h6 p0 d2 j7 n4'
 COMPANIES = "4e0f-a91b-77c2-d850-63ab, for the companies"
 
 

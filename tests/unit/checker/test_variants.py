@@ -11,13 +11,13 @@ from wicket.checker.variants import variants
 
 HEX = "00ff10" * 12
 SECRETS = [
-    Secret.from_text("sk_live_0123456789abcdefghijklmnopqrs"),
-    Secret.from_text("a text with spaces, and é, of some length"),
+    Secret.from_text("sk_live_0k3v9q1x7m5z2h8t4w6r0j3n1p5dy"),
+    Secret.from_text("7k 2w é q9 d4 m1, x8 b3 z6 v5 h0 p7 n2"),
     Secret.from_text("01234567" * 5),
     Secret.from_hex(HEX),
     Secret.from_base64(base64.b64encode(bytes(range(255, 200, -1))).decode()),
     Secret(bytes(range(120, 180))),
-    Secret(b"some bytes that are text, all the same"),
+    Secret(b"j4 t8 q1 m7 w3, c9 x5 k2 z6 n0 d8 h4 p1"),
 ]
 
 

@@ -17,7 +17,7 @@ from wicket.testing import as_user
 
 
 def make_gate(id: str = "acme", name: str = "wicket", **settings: Any) -> Gate:
-    secret = Secret.from_text(f"the secret text of the app {id}, thirty-two bytes")
+    secret = Secret.from_text(f"7d1e-43b0-{id}-9c52-e8f6-017a-b4d3-65ce")
     rules: dict[str, Any] = {"scopes_claim": "scope", "scopes": ["read"], **settings}
     return Gate([profiles.generic(id, credentials=[secret], **rules)], name=name)
 

@@ -41,7 +41,7 @@ from wicket.testing import Clock, as_user
 
 
 def secret(name: str) -> Secret:
-    return Secret.from_text(f"the secret text of {name}, at least thirty-two bytes")
+    return Secret.from_text(f"5c9a-7e12-{name}-d0b4-836f-1ea7-42c9")
 
 
 def apps() -> list[App]:
