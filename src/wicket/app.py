@@ -302,10 +302,7 @@ class App:
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name by which a request may refer to this app."""
-        return (
-            *app_refs(self.id, self.public_key, self.hosts, self.issuer),
-            *(AppRef("id", alias) for alias in self.aliases),
-        )
+        return app_refs(self)
 
 
 def _only_header(holders: Holders) -> Bearer | Header | None:
@@ -335,15 +332,22 @@ class BrokenApp:
     mode: Mode = Mode.ENFORCE
     naming: tuple[NamingPlace, ...] = ()
     tokens: tuple[TokenPlace, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name that could be read."""
-        return app_refs(self.id, self.public_key, self.hosts, self.issuer)
+        return app_refs(self)
 
 
-def app_refs(id: str | None, public_key: str | None, hosts: Iterable[str], issuer: str | None) -> tuple[AppRef, ...]:
+def app_refs(app: App | BrokenApp) -> tuple[AppRef, ...]:
     """The names of an app as references, the id first."""
-    named = (("id", id), ("public_key", public_key), *(("host", host) for host in hosts), ("issuer", issuer))
+    named = (
+        ("id", app.id),
+        ("public_key", app.public_key),
+        *(("host", host) for host in app.hosts),
+        ("issuer", app.issuer),
+        *(("id", alias) for alias in app.aliases),
+    )
     return tuple(AppRef(kind, value) for kind, value in named if value is not None)  # type: ignore[arg-type]  # literals
 
 

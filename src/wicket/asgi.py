@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from wicket.decision.flow import Decision
+from wicket.decision.house import House
 from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
@@ -101,7 +102,7 @@ class WicketMiddleware:
                 lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
                 receive, send = lasting.receive, lasting.send
             if request.websocket:
-                subprotocol = _hide_token(scope, decision)
+                subprotocol = _hide_token(scope, decision, self.gate.house)
             additions = cors_headers(request, decision) if door.cors else NOTHING
             begun = False
 
@@ -145,18 +146,18 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-def _hide_token(scope: Scope, decision: Decision) -> str | None:
-    """Take the token out of the subprotocols that the application may choose from.
+def _hide_token(scope: Scope, decision: Decision, house: House) -> str | None:
+    """Take every token out of the subprotocols that the application may choose from.
 
     Returns the marker before it, for an application that chooses none: a browser ends a socket whose server answers
     none of those that it offered.
     """
     first: str | None = None
-    for place in decision.app.holders.first if decision.app is not None else ():
+    for place in (decision.app or house).holders.first:
         offered = scope.get("subprotocols") or []
-        if isinstance(place, Subprotocol) and place.marker in offered:
+        while isinstance(place, Subprotocol) and place.marker in offered:
             index = offered.index(place.marker)
-            scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
+            offered = scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
             first = first or place.marker
     return first
 

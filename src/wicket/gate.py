@@ -268,8 +268,7 @@ class Gate:
             self._registry.outdate(
                 lambda ref, held: held.id is not None and app not in (held.id, ref.value),
                 purge=purge,
-                concerns=lambda ref: ref.kind != "id" or ref.value == app,  # other names may be its own
-            )
+            )  # whatever is being loaded or was not known: any name may be one of its own
         self._memory.forget(app)
 
     def outcomes(self) -> tuple[Outcome, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
-from wicket import JsonBody, Refusal, Refused, Rules, Subprotocol
+from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
 from wicket.http import lasting
 
@@ -76,6 +76,30 @@ def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
     asyncio.run(WicketMiddleware(app, gate)(scope, receive, send))
     assert seen == [["chat"]]
     assert sent == [{"type": "websocket.accept", "subprotocol": answered}]
+
+
+@pytest.mark.parametrize(("app", "twice"), [("nobody", False), ("acme", True)])
+def test_a_token_that_log_only_lets_pass_is_taken_out_all_the_same(app: str, twice: bool) -> None:
+    seen: list[Any] = []
+    sent: list[Message] = []
+
+    async def site(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["subprotocols"], scope["user"].is_authenticated))
+        await send({"type": "websocket.accept"})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    offered = ["chat", *("bearer", token()) * (2 if twice else 1)]
+    headers = [(b"x-app-id", app.encode()), (b"sec-websocket-protocol", ", ".join(offered).encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "subprotocols": offered}
+    gate = gate_of(acme(tokens=[Subprotocol()]), mode=Mode.LOG_ONLY)
+    asyncio.run(WicketMiddleware(site, gate)(scope, receive, send))
+    assert seen == [(["chat"], False)]
+    assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
 
 
 def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:

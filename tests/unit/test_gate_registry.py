@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.unit.gates import Ask, Registry, acme_two, both, code, messages, over
-from tests.unit.support import KEY, OTHER_KEY, acme, asks, claims, gate_of, secret, token
-from wicket import App, AppRef, Header, Request, TokenIssuer
+from tests.unit.gates import LONG, Ask, Registry, acme_two, both, code, messages, over
+from tests.unit.support import KEY, NOW, OTHER_KEY, acme, asks, claims, gate_of, secret, token
+from wicket import App, AppRef, Decision, Header, Query, Request, Revocations, TokenIssuer
 from wicket.app import BrokenApp
 from wicket.errors import config_error
 
@@ -135,6 +136,49 @@ def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
         registry.apps["pub_acme"] = acme(public_key="pub_acme")
         gate.refresh("acme")
         assert gate.decide(request).allowed
+
+
+def test_a_refresh_reaches_the_app_by_an_alias_that_was_unknown_or_broken() -> None:
+    first: list[Any] = [None, config_error("id", "is wrong")]
+    for before in first:
+        registry = Registry(acme=acme(), slug=before)
+        with over(registry) as gate:
+            assert not gate.decide(asks(token(), app="slug")).allowed
+            registry.apps["slug"] = acme(aliases=["slug"])
+            gate.refresh("acme")
+            assert gate.decide(asks(token(), app="slug")).allowed
+
+
+@pytest.mark.parametrize("name", ["acme", "slug", "pub_acme"])
+def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -> None:
+    reading, purged = threading.Event(), threading.Event()
+    rows = [acme(aliases=["slug"], public_key="pub_acme")]
+
+    def load(ref: AppRef) -> App | None:
+        row = rows[-1]
+        reading.set()
+        assert purged.wait(LONG)
+        return row
+
+    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    header = ("X-Key" if name == "pub_acme" else "X-App-Id", name)
+    request = Request(headers=[header, ("Authorization", f"Bearer {token()}")])
+    with over(load, naming=naming) as gate:
+        answers: list[Decision] = []
+        asking = threading.Thread(target=lambda: answers.append(gate.decide(request)))
+        asking.start()
+        assert reading.wait(LONG)
+        rows.append(acme(aliases=["slug"], public_key="pub_acme", revocations=Revocations(users={"user-1": NOW})))
+        gate.refresh("acme", purge=True)
+        purged.set()
+        asking.join(LONG)
+        assert [decision.allowed for decision in (*answers, gate.decide(request))] == [False, False]
+
+
+def test_a_broken_app_that_is_called_by_two_names_is_told_as_broken() -> None:
+    broken = config_error("id", "is wrong")
+    with over(Registry(acme=broken, slug=broken), naming=[Header("X-App-Id"), Query("appId")]) as gate:
+        assert code(gate.decide(asks(token(), query="appId=slug"))) == "config_invalid"
 
 
 def test_a_refresh_leaves_the_other_apps_alone() -> None:

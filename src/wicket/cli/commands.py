@@ -18,6 +18,7 @@ from wicket.checker.diagnose import examine
 from wicket.checker.url import diagnose_url
 from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, source_of, sources_of
+from wicket.decision.claims import LATEST
 from wicket.document import read_document
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
@@ -68,6 +69,8 @@ def explain(
     history. Exits with 0 where the token or hash would pass, 1 where it would be refused, 2 where the call or the
     configuration cannot be used.
     """
+    if now is not None and not 0 <= now <= LATEST:  # nan is not within
+        raise click.BadParameter("must be seconds since 1970", param_hint="--now")
     try:
         if url is not None:
             if origin is None:

@@ -94,12 +94,11 @@ Flow = Generator[Effect, None, Decision]
 
 def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = Progress(house, house.patience)
+    way = Progress(house, house.patience, app=house.only_app)
     try:
         # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
         app = app_at_hand(house, request, way)
         if app is None:
-            way.app = house.only_app
             yield from name_app(house, request, way)
             if optional and not way.refs and house.only_app is None:
                 token, _ = yield from find_token(house, house.holders, request)
@@ -148,11 +147,10 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
 
 def admit(house: House, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
-    way = Progress(house, house.patience)
+    way = Progress(house, house.patience, app=house.only_app)
     try:
         app = app_at_hand(house, request, way)
         if app is None:
-            way.app = house.only_app
             yield from name_app(house, request, way)
             app = yield from find_app(house, way.refs, way)
         origin = way.origin = request.single("origin")

@@ -7,7 +7,7 @@ to them reaches no other request.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.memory import Signed
 from wicket.decision.merging import Merged, merge
 from wicket.decision.tokens import Header, read_object
+from wicket.keys.algorithms import Key
 from wicket.sources import BodyField, JsonBody
 
 Method = Literal["jwt", "identity_hash"]
@@ -48,9 +49,12 @@ def _said(values: object, app: App | None) -> Any:
 
 
 def _less(value: Any, path: list[str]) -> Any:
-    """A copy of a JSON value without what stands at `path`, which goes into every item of a list."""
+    """A copy of a JSON value without what stands at `path`, which goes into each object of a list.
+
+    It goes into no list of lists, and so no deeper than `path` is long, whatever was sent.
+    """
     if isinstance(value, list):
-        return [_less(each, path) for each in value]
+        return [_less(each, path) if isinstance(each, dict) else each for each in value]
     if not isinstance(value, dict) or path[0] not in value:
         return value
     held = dict(value)
@@ -278,12 +282,17 @@ class VerifiedIdentity(Identity):
         return None if expires is None else expires + app.rules.skew
 
     def proven_by(self, app: App) -> bool:
-        """Whether `app`, as it is now, still has the key that proved this identity. A key set is taken to have it."""
+        """Whether `app`, as it is now, still has the key that proved this identity.
+
+        A remote key set is taken to have it, unless it was a key of the app's own.
+        """
         signed = self._signed
-        if app.sources:
-            return True
-        keys = app.keyring.select(signed.header.algorithm, signed.header.kid)
-        return any(key.fingerprint == signed.fingerprint for key in keys)
+
+        def proved(keys: Iterable[Key]) -> bool:
+            return any(key.fingerprint == signed.fingerprint for key in keys)
+
+        now = app.keyring.select(signed.header.algorithm, signed.header.kid)
+        return proved(now) or (bool(app.sources) and not proved(self._app.keyring.keys))
 
     def revoked_by(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""

@@ -84,6 +84,8 @@ class Lasting:
             raise ConnectionEnded("the token of this connection no longer holds")
         kind = message["type"]
         if kind == "http.response.start":
+            if "headers" in message:
+                message = {**message, "headers": list(message["headers"])}  # it may be gone through only once
             self._open = any(
                 name.lower() == b"content-type" and value.lower().startswith(_STREAM.encode())
                 for name, value in message.get("headers", ())

@@ -92,7 +92,9 @@ class GuardedFetcher:
             raise FetchFailed("connection") from None
 
     def _read(self, response: httpcore.Response, begun: float, backend: GuardedBackend) -> Fetched:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
+        headers = dict(fields)
+        caching = ", ".join(value for name, value in fields if name == "cache-control")  # a list (RFC 9110 section 5.3)
         _check_status(response.status, headers)
         document: Any = None
         if response.status != 304:
@@ -101,7 +103,7 @@ class GuardedFetcher:
             document = _parse(self._body(response, headers))
             if document is None:
                 raise FetchFailed("not_a_key_set")
-        age = _MAX_AGE.search(headers.get("cache-control", ""))
+        age = _MAX_AGE.search(caching)
         return Fetched(
             document,
             _validator(headers.get("etag")),

@@ -57,8 +57,14 @@ class KeySetLoader:
         try:
             url, discovered_at = self._locate(ref.source, held, begun)
             where = url.public
-            fetched = self._ask(url, held)
-            new, outcome = self._believe(ref.source, url, fetched, held)
+            try:
+                fetched, new, outcome = self._take(ref.source, url, held)
+            except FetchFailed:
+                moved = self._moved(ref.source, url) if discovered_at < begun else None
+                if moved is None:
+                    raise
+                discovered_at, where = begun, moved.public
+                fetched, new, outcome = self._take(ref.source, moved, held)
         except FetchFailed as failure:
             age = begun - held.at if held is not None else None
             self.report(LoadReport(ref.app_id, where, failure.kind, self.clock() - begun, stale_age=age))
@@ -76,10 +82,18 @@ class KeySetLoader:
             return held.url, held.discovered_at
         return discover(source.issuer or "", self.fetch), now
 
-    def _ask(self, url: KeySetUrl, held: Generation | None) -> Fetched:
-        if held is None or held.url != url:
-            return self.fetch(url, etag=None, modified=None)
-        return self.fetch(url, etag=held.etag, modified=held.modified)
+    def _moved(self, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
+        """Where else the issuer has its keys, now that `url` fails, of which it told some time ago."""
+        try:
+            found = discover(source.issuer or "", self.fetch)
+        except FetchFailed:
+            return None
+        return found if found != url else None
+
+    def _take(self, source: KeySource, url: KeySetUrl, held: Generation | None) -> tuple[Fetched, Generation, str]:
+        known = held if held is not None and held.url == url else None
+        fetched = self.fetch(url, etag=known and known.etag, modified=known and known.modified)
+        return fetched, *self._believe(source, url, fetched, held)
 
     def _believe(
         self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: Generation | None

@@ -197,15 +197,19 @@ def _profile_of(table: Mapping[str, Any]) -> Profile:
 def _broken(table: Mapping[str, Any]) -> BrokenApp:
     """What can be known of an app that is broken: its names, so that its requests are told, and its mode."""
     names = {name: table.get(name) for name in ("public_key", "issuer")}
-    hosts = table.get("hosts")
     return BrokenApp(
         table["id"],
-        hosts=tuple(host.lower() for host in hosts if isinstance(host, str)) if isinstance(hosts, list) else (),
+        hosts=tuple(host.lower() for host in _texts(table.get("hosts"))),
+        aliases=_texts(table.get("aliases")),
         mode=_mode(Problems(), "", table.get("mode")) or Mode.ENFORCE,
         naming=_profile_of(table).naming,
         tokens=_profile_of(table).tokens,
         **{name: value for name, value in names.items() if isinstance(value, str)},
     )
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(each for each in given if isinstance(each, str)) if isinstance(given, list) else ()
 
 
 def _credentials(problems: Problems, given: Any, folder: Path) -> list[Credential]:

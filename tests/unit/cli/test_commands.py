@@ -64,7 +64,7 @@ def token(**claims: Any) -> str:
 
 def explain(config: Path, *args: str, app: str = "acme", stdin: str | None = None) -> Result:
     return CliRunner().invoke(
-        wicket, ["explain", *args, "--app", app, "--config", str(config), "--now", str(NOW + 10)], input=stdin
+        wicket, ["explain", "--app", app, "--config", str(config), "--now", str(NOW + 10), *args], input=stdin
     )
 
 
@@ -76,6 +76,12 @@ def test_a_good_token_passes_every_step(config: Path) -> None:
     assert "2025-10-20 22:40:00 UTC" in result.output
     for step in ("app", "origin", "read", "algorithm", "key", "signature", "iat", "exp", "claims", "user", "revoked"):
         assert f" {step} " in result.output
+
+
+@pytest.mark.parametrize("now", ["nan", "inf", "-1", "1e300"])
+def test_a_moment_that_is_none_is_a_usage_error(config: Path, now: str) -> None:
+    result = explain(config, token(), "--now", now)
+    assert (result.exit_code, result.output.count("seconds since 1970")) == (2, 1)
 
 
 def test_the_token_may_come_from_standard_input(config: Path) -> None:

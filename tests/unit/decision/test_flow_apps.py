@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.unit.decision.flows import Town, acme_two, code, decided, house, reason, run
-from tests.unit.support import KEY, OTHER_KEY, acme, asks, claims, segment, token
-from wicket import AppRef, ConfigError, Header, Mode, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
+from tests.unit.support import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
+from wicket import AppRef, Bearer, ConfigError, Header, Mode, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
 from wicket.app import BrokenApp
 from wicket.decision.effects import Fetch
-from wicket.decision.flow import decide, verify
+from wicket.decision.flow import Flow, admit, decide, verify
 
 # --- 1. which app
 
@@ -255,3 +258,32 @@ def test_a_broken_app_that_nobody_can_name_is_enforced_whatever_the_other_name_s
     decision = decided(request, town=town, naming=naming)
     assert (decision.allowed, code(decision), decision.enforced) == (False, "config_invalid", True)
     assert decision.app_id is None
+
+
+# --- an app that is alone decides about a request that contradicts itself
+
+
+class Broken:
+    """A place whose reading has a bug."""
+
+    kind = "id"
+
+    def read(self, request: Request) -> str | None:
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("way", [decide, admit])
+@pytest.mark.parametrize(
+    ("naming", "said"), [(BY_HEADER, "invalid_request"), ([Broken()], "internal_error")], ids=["twice", "a bug"]
+)
+def test_the_mode_of_an_app_that_is_alone_counts_wherever_a_name_cannot_be_read(
+    way: Callable[..., Flow], naming: Any, said: str
+) -> None:
+    request = Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme"), ("Authorization", f"Bearer {token()}")])
+    for mode, allowed in ((Mode.LOG_ONLY, True), (Mode.ENFORCE, False)):
+        flow = way(house(acme(mode=mode, tokens=[Bearer()]), naming=tuple(naming)), request)
+        with pytest.raises(StopIteration) as ended:
+            next(flow)
+        decision = ended.value.value
+        assert (decision.allowed, code(decision), decision.app_id) == (allowed, said, "acme")
+        assert not decision.identity.verified

@@ -217,3 +217,13 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
     assert merged.attributes == {"auth": {"via": "widget"}, "user": {}, "companies": [{"id": "1"}, 7], "plan": "free"}
     assert [conflict.attribute for conflict in merged.conflicts] == ["ctx"]
     assert said["user"] == {"hash": "00"}, "what the client sent stays as it was"
+
+
+@pytest.mark.parametrize("name", ["auth", "companies"])
+def test_no_list_however_deep_stands_in_the_way_of_a_proof(name: str) -> None:
+    rule = IdentityHash(secret=Secret(OTHER_KEY), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])))
+    app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")])
+    deep: Any = [{"token": "a.b.c", "companyHash": "00"}]
+    for _ in range(900):  # as deep as a parser takes it
+        deep = [deep]
+    assert Identity("acme", app).with_unsigned({name: deep, "plan": "free"}).attributes["plan"] == "free"

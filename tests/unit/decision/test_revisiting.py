@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, gate_of, secret, token
-from wicket import App, Decision, Gate, Jwks, Mode, Request, Revocations, Rules
+from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, claims, gate_of, jwk, rsa_key, secret, token
+from wicket import App, Decision, Gate, Jwks, Mode, PublicKey, Request, Revocations, Rules
 from wicket.errors import config_error
 from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.jwks.outcome import Fetched
+from wicket.keys.urls import KeySetUrl
 
 THIRD_KEY = bytes(range(2, 34))
 FOURTH_KEY = bytes(range(3, 35))
@@ -77,7 +79,31 @@ def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
     overlapping = acme(naming=(), credentials=[secret(OTHER_KEY), secret()])
     assert revisited(lambda: overlapping, purge=purge) is None
     remote = acme(naming=(), credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
-    assert revisited(lambda: remote, purge=purge) is None, "who knows which keys it has"
+    assert revisited(lambda: remote, purge=purge) == ("invalid_token", "bad_signature"), "it was the app's own"
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool) -> None:
+    public = jwk(rsa_key(), kid="1")
+    remote = Jwks("https://id.example/keys", algorithms=["RS256"])
+
+    def app(*more: Any) -> App:
+        return acme(naming=(), credentials=[remote, *more], issuer="https://id.example")
+
+    def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        return Fetched({"keys": [] if local else [public]}, None, None, None, 0.0, None)
+
+    own = PublicKey.from_jwk(public, algorithms=["RS256"])
+    held = [app(own) if local else app()]
+    proof = token(claims(iss="https://id.example"), key=rsa_key(), algorithm="RS256", kid="1")
+    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW, fetcher=fetch) as gate:
+        decision = gate.decide(asks(proof))
+        assert decision.identity.verified
+        held[0] = app(secret(OTHER_KEY))
+        gate.refresh("acme", purge=True)
+        gate.decide(asks(proof))
+        against = gate.revisit(decision)
+        assert (against and against.reason) == ("bad_signature" if local else None)
 
 
 def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:

@@ -94,6 +94,16 @@ def test_an_answer_that_does_not_last_is_left_alone() -> None:
     run(main)
 
 
+def test_headers_that_can_be_gone_through_once_pass_whole() -> None:
+    async def main() -> None:
+        lasting, line = connection(websocket=False)
+        headers = [(b"content-type", b"text/plain"), (b"x-left", b"1")]
+        await lasting.send({"type": "http.response.start", "status": 200, "headers": iter(headers)})
+        assert line.sent == [{"type": "http.response.start", "status": 200, "headers": headers}]
+
+    run(main)
+
+
 def test_an_answer_without_headers_passes() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)

@@ -140,6 +140,15 @@ def test_the_lifetime_is_what_the_endpoint_states(issuer: LocalIssuer, stated: s
     assert fetch(issuer, answering(b"{}", Cache_Control=stated)).max_age == seconds
 
 
+@pytest.mark.parametrize("lines", [("max-age=60", "public"), ("public", "max-age=60"), ("max-age=60", "max-age=90")])
+def test_a_lifetime_may_be_stated_in_several_lines(issuer: LocalIssuer, lines: tuple[str, str]) -> None:
+    def answer(exchange: Exchange) -> None:
+        fields = "".join(f"Cache-Control: {line}\r\n" for line in lines)
+        exchange.raw(f"HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\n{{}}".encode())
+
+    assert fetch(issuer, answer).max_age == 60
+
+
 def test_each_fetch_has_one_connection_of_its_own(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     dialled: list[Any] = []
     connect = socket.create_connection

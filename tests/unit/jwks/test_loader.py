@@ -258,6 +258,37 @@ def test_a_set_that_has_moved_is_asked_for_whole() -> None:
     assert (bench.told.url, bench.told.added, bench.told.removed) == ("https://keys.example.com/", ("b",), ("a",))
 
 
+@pytest.mark.parametrize("answer", [FetchFailed("not_found"), FetchFailed("timeout"), fetched({"no": "keys"})])
+def test_a_set_that_fails_where_it_was_is_looked_for_where_its_issuer_has_it_now(answer: Any) -> None:
+    bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
+    held = bench.load(DISCOVERED, None).value
+    bench.fetch.answers += [answer, metadata("https://keys.example.com/")]
+    newer = bench.then(fetched(key_set("b"), max_age=900), held, DISCOVERED)
+    assert bench.fetch.asked[2:] == [
+        (URL, '"1"', None),
+        (OPENID, None, None),
+        ("https://keys.example.com/", None, None),
+    ]
+    assert (newer.value.url.host, newer.value.discovered_at, newer.lifetime) == ("keys.example.com", 1100, 900)
+    assert (bench.told.url, bench.told.outcome) == ("https://keys.example.com/", "loaded")
+
+
+@pytest.mark.parametrize("answer", [metadata(), FetchFailed("connection")])
+def test_a_set_that_has_not_moved_fails_as_it_did(answer: Any) -> None:
+    bench = Bench(metadata(), fetched(key_set("a")))
+    held = bench.load(DISCOVERED, None).value
+    bench.fetch.answers.append(FetchFailed("status", retry_after=7))
+    failure = failure_of(lambda: bench.then(answer, held, DISCOVERED))
+    assert (failure.kind, failure.retry_after, bench.told.url) == ("status", 7, SHOWN)
+    assert bench.fetch.asked[2:] == [(URL, None, None), (OPENID, None, None)]
+
+
+def test_a_set_whose_place_was_just_found_is_looked_for_nowhere_else() -> None:
+    bench = Bench(metadata())
+    assert failure_of(lambda: bench.then(FetchFailed("not_found"), None, DISCOVERED)).kind == "not_found"
+    assert len(bench.fetch.asked) == 2
+
+
 def test_a_set_that_has_moved_cannot_be_unchanged() -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
     held = bench.load(DISCOVERED, None).value

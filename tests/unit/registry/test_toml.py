@@ -199,9 +199,18 @@ def test_a_file_without_a_usable_app_is_an_error_with_every_problem(tmp_path: Pa
 
 
 def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path) -> None:
-    text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\n'
+    text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
     (broken,) = Gate.from_file(write(tmp_path, text)).broken
     assert (broken.id, broken.public_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
+    assert broken.aliases == ()
+
+
+def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
+    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\nnaming = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
+    gate = Gate.from_file(write(tmp_path, GOOD + text), naming=[Header("X-App-Id")])
+    decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
+    assert decision.refusal is not None
+    assert (decision.refusal.code, decision.app_id, decision.allowed) == ("config_invalid", "odd", True)
 
 
 @pytest.mark.parametrize(
