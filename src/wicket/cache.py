@@ -236,12 +236,18 @@ class Cache(Generic[K, V]):
             with self._lock:
                 demands, self._flights[key].demands = self._flights[key].demands, []
                 # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
-                late = any(not keep(key, loaded.value) for keep in demands) if loaded else bool(demands) and not again
-                if failure is not None or not late:
-                    del self._flights[key]
+                late = any(not keep(key, loaded.value) for keep in demands) if loaded else bool(demands)
+                if failure is None and late and (loaded or not again):
+                    again = True
+                    continue
+                del self._flights[key]
+                if failure is None and late:
+                    # That there is no such thing, too old twice: nobody believes it, and whoever waited asks anew. So
+                    # demands about others, which it may be a name of, do not keep a thread at it for ever.
+                    self._slots.pop(key, None)
+                else:
                     self._publish(key, loaded, failure)
-                    break
-                again = True
+                break
         if failure is not None:
             self._on_failure(key, failure)
 

@@ -39,7 +39,9 @@ KIND = st.sampled_from(
         "mend",
     ]
 )
-ASKS = st.builds(Ask, st.sampled_from(APPS), st.sampled_from(KEYS), st.sampled_from(USERS), st.sampled_from(KEYS))
+ASKS = st.builds(
+    Ask, st.sampled_from(APPS), st.sampled_from(KEYS), st.sampled_from(USERS), st.sampled_from(KEYS), st.booleans()
+)
 HOLDS = st.tuples(st.sampled_from(["hold", "hold", "let through"]), st.just("s0"), st.just({0}))
 CHANGES = st.tuples(KIND, st.sampled_from(APPS), st.sets(st.sampled_from(KEYS), min_size=1, max_size=2))
 
@@ -139,7 +141,14 @@ def test_threads_that_hammer_while_everything_changes(tight: bool) -> None:
     ]
     for turn in range(6):
         asks = [
-            Ask(chance.choice(APPS), chance.choice(KEYS), chance.choice(USERS), chance.choice(KEYS)) for _ in range(150)
+            Ask(
+                chance.choice(APPS),
+                chance.choice(KEYS),
+                chance.choice(USERS),
+                chance.choice(KEYS),
+                chance.random() < 0.3,
+            )
+            for _ in range(150)
         ]
         changes = [
             (chance.choice(kinds), chance.choice(APPS), set(chance.sample(KEYS, chance.randint(1, 2))))

@@ -34,6 +34,7 @@ BACKOFF: Final = 2.0
 WITH_SECRETS: Final = ("s0", "s1", "s2", "s3")
 WITH_KEY_SET: Final = ("j0", "j1")
 APPS: Final = (*WITH_SECRETS, *WITH_KEY_SET)
+ALIAS: Final = "-inc"
 USERS: Final = ("u0", "u1")
 KEYS: Final = (0, 1, 2)
 RULES: Final = Rules(required=frozenset({"sub", "exp", "iat"}))
@@ -83,12 +84,17 @@ class Version:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request: of which app, signed by which key under which name, for which user."""
+    """A request: of which app, signed by which key under which name, for which user, and by which name of the app."""
 
     app: str
     key: int
     user: str
     kid: int
+    alias: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.app}{ALIAS}" if self.alias else self.app
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ def app_of(id: str, config: Config) -> App:
         credentials=[Secret(secret(id, key)) for key in sorted(config.keys)]
         if id in WITH_SECRETS
         else [Jwks(url, algorithms=["ES256"])],
+        aliases=[f"{id}{ALIAS}"],
         issuer=f"https://{id}.example",
         rules=RULES,
         origins=["https://app.example.com"],
@@ -198,10 +205,11 @@ class World:
         with self._lock:
             if self.registry.failing:
                 raise OSError("the registry is down")
-            versions = self.registry.versions.get(ref.value)
+            id = ref.value.removesuffix(ALIAS)
+            versions = self.registry.versions.get(id)
             held = versions[-1].held if versions else None
         self._answering.wait(LONG)
-        return app_of(ref.value, held) if held is not None else None
+        return app_of(id, held) if held is not None else None
 
     def _fetch(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
         id = url.host.partition(".")[0]
@@ -329,14 +337,15 @@ class World:
         """Whether a request may be told to come again: the source failed, or what was loaded for it was forgotten
         before it was read, by a refresh at that very time or, where the limits are tight, for another that came in.
         """
-        meanwhile = (each for each in self.barriers if each.app == seen.ask.app and each.begun < seen.ended)
-        if source.failed_near(seen.at) or any(seen.begun < each.ended for each in meanwhile):
+        meanwhile = [each for each in self.barriers if each.begun < seen.ended and seen.begun < each.ended]
+        of_any_name = len(meanwhile) > 2 and source is self.registry  # while nobody knows whose name it is
+        if source.failed_near(seen.at) or of_any_name or any(each.app == seen.ask.app for each in meanwhile):
             return True
         if not self.tight:
             return False
         apps, key_sets = self.published
         if source is self.registry:
-            return apps.another(lambda ref: ref.value == seen.ask.app, seen.begun, seen.ended)
+            return apps.another(lambda ref: ref.value == seen.ask.name, seen.begun, seen.ended)
         return key_sets.another(lambda ref: ref.app_id == seen.ask.app, seen.begun, seen.ended)
 
     def _visible(self, source: Source, version: Version, seen: Seen) -> bool:
@@ -365,7 +374,7 @@ def _judged(config: Config, ask: Ask, *, signed_by: Iterable[int], known: Any) -
 
 
 def request_of(ask: Ask) -> Request:
-    return Request(headers=[("X-App-Id", ask.app), ("Authorization", f"Bearer {token(ask)}")])
+    return Request(headers=[("X-App-Id", ask.name), ("Authorization", f"Bearer {token(ask)}")])
 
 
 def said(decision: Decision) -> tuple[str, bool]:

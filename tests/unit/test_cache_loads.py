@@ -263,10 +263,22 @@ def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
     assert bench.source.asked == ["a"]
 
 
-def test_what_is_absent_is_looked_for_once_more_at_most(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: True, times=20)
+def test_what_is_absent_is_looked_for_once_more(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: True, times=1)
     assert bench.cache.is_absent(bench.load("a", None))
     assert bench.source.asked == ["a", "a"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_is_absent_is_not_looked_for_without_end_and_not_believed_either(bench: Bench, held: bool) -> None:
+    if held:
+        bench.load("a", "value")
+        bench.source.asked.clear()
+    loading_under(bench, lambda key, value: False, times=20)
+    assert bench.load("a", None) is None
+    assert bench.source.asked == ["a", "a"]
+    assert bench.cache._flights == {}
+    assert bench.failures == []
 
 
 def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
