@@ -28,6 +28,7 @@ from wicket.sources import (
 
 MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
+_MOST_SKEW: Final = 3600
 _NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -97,6 +98,8 @@ class Rules:
                 continue
             if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
                 problems.add(f"rules.{name}", "must be a number, and not negative")
+            elif name == "skew" and given > _MOST_SKEW:
+                problems.add("rules.skew", "must be at most an hour", "by so many seconds clocks may differ")
         for name in ("integer_user_id", "key_id_required", "text_attributes"):
             if not isinstance(getattr(self, name), bool):
                 problems.add(f"rules.{name}", "must be true or false")

@@ -256,20 +256,25 @@ class Gate:
         return self._load_key_set(SourceRef(app_id, source), None)
 
     def refresh(self, app: str, *, purge: bool = False) -> None:
-        """Have the app with this id loaded anew at its next request; with `purge` the loaded one serves no more.
+        """Have the app of this id or alias loaded anew at its next request; with `purge` the loaded one serves no more.
 
         Its key sets too. What is remembered of its signatures is forgotten, and so are the names that the registry did
-        not know.
+        not know. An app in code or from a file stays as it is. It concerns this gate, in this process.
         """
+        called = AppRef("id", app)
+        slot = self._registry.read(called) if self._registry is not None else None
+        held = self._house.apps.get(called) or (slot.value if slot is not None else None)
+        ids = {app, held.id if held is not None and held.id is not None else app}
         self._key_sets.cache.outdate(
-            lambda ref, _: ref.app_id != app, purge=purge, concerns=lambda ref: ref.app_id == app
+            lambda ref, _: ref.app_id not in ids, purge=purge, concerns=lambda ref: ref.app_id in ids
         )
-        if self._registry is not None:
+        if self._registry is not None:  # whatever is being loaded or was not known: any name may be one of its own
             self._registry.outdate(
-                lambda ref, held: held.id is not None and app not in (held.id, ref.value),
+                lambda ref, held: held.id is not None and ids.isdisjoint((held.id, ref.value, *held.aliases)),
                 purge=purge,
-            )  # whatever is being loaded or was not known: any name may be one of its own
-        self._memory.forget(app)
+            )
+        for each in ids:
+            self._memory.forget(each)
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """How many requests ended how, by app, code and reason, since the gate was built."""

@@ -13,7 +13,7 @@ from wicket.http.answers import reason_phrase
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import Ending, is_event_stream
+from wicket.http.lasting import ConnectionEnded, Ending, is_event_stream
 from wicket.request import Answer, Request
 
 if TYPE_CHECKING:
@@ -83,10 +83,21 @@ class WicketMiddleware:
             nonlocal lasting, begun
             begun = True
             lasting = watching and is_event_stream(headers)
-            return start_response(status, additions.to_text(headers), *error)
+            write = start_response(status, additions.to_text(headers), *error)
+
+            def writing(chunk: bytes) -> object:
+                if gate.revisit(decision) is not None:
+                    raise ConnectionEnded("the token of this connection no longer holds")
+                return write(chunk)
+
+            return writing if lasting else write
 
         try:
             chunks = self.app(environ, starting if door.cors or watching else start_response)
+        except ConnectionEnded:
+            if not lasting:
+                raise
+            return []
         except Refused as refused:
             error = (sys.exc_info(),) if begun else ()
             return send(door.refused(request, decision, refused), environ, start_response, *error)

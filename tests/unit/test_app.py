@@ -239,6 +239,8 @@ def test_the_least_lifetime_is_not_above_the_most() -> None:
 
 
 def test_every_wrong_rule_is_named_at_once() -> None:
+    assert set(problems_of(lambda: Rules(skew=3601))) == {"rules.skew"}
+    assert Rules(skew=3600).skew == 3600
     given: Any = {"required": "sub", "skew": -1, "fixed": 5, "app_claim": ""}
     assert set(problems_of(lambda: Rules(**given))) == {
         "rules.required",

@@ -68,6 +68,19 @@ def test_the_origin_of_a_token_alone_is_checked(origin: str | None, allowed: boo
         assert asyncio.run(gate.averify(token(), app="acme", origin=origin)).allowed is allowed
 
 
+@pytest.mark.parametrize("name", [["acme"], {"id": "acme"}, None, 7, ""])
+def test_what_is_no_name_of_an_app_is_unknown(name: Any) -> None:
+    with gate_of(acme()) as gate:
+        for decision in (gate.verify(token(), app=name), asyncio.run(gate.averify(token(), app=name))):
+            assert code(decision) == "unknown_app"
+
+
+@pytest.mark.parametrize("origin", [["https://app.example.com"], 7, b"https://app.example.com"])
+def test_what_is_no_origin_is_not_allowed(origin: Any) -> None:
+    with gate_of(acme()) as gate:
+        assert code(gate.verify(token(), app="acme", origin=origin)) == "origin_not_allowed"
+
+
 def test_tokens_are_judged_by_the_gates_clock() -> None:
     now = [float(NOW)]
     with Gate([acme()], clock=lambda: now[0]) as gate:
@@ -143,9 +156,10 @@ class Purging:
             slot = read(cache, key)
             if slot is None or self.left == 0:
                 return slot
-            self.left -= 1
+            left, self.left = self.left - 1, 0  # a refresh reads the cache too
             self.now += seconds
             self.gate.refresh("acme", purge=True)
+            self.left = left
             return read(cache, key)
 
         monkeypatch.setattr(Cache, "read", purging)

@@ -128,6 +128,20 @@ def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
         assert code(gate.decide(request)) == "unknown_app"
 
 
+@pytest.mark.parametrize("called", ["acme", "slug"])
+@pytest.mark.parametrize("asked", [("acme", "slug"), ("acme",), ("slug",)])
+def test_an_app_may_be_refreshed_by_its_alias(called: str, asked: tuple[str, ...]) -> None:
+    registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
+    with over(registry) as gate:
+        for name in asked:
+            assert gate.decide(asks(token(), app=name)).allowed
+        revoking = acme(aliases=["slug"], revocations=Revocations(users={"user-1": NOW}))
+        registry.apps.update(acme=revoking, slug=revoking)
+        gate.refresh(called, purge=True)
+        for name in asked:
+            assert not gate.decide(asks(token(), app=name)).allowed
+
+
 def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
     registry = Registry(pub_acme=config_error("id", "is wrong"))
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])

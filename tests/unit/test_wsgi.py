@@ -10,17 +10,18 @@ import pytest
 
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import Gate, JsonBody, Rules
+from wicket.http.lasting import ConnectionEnded
 from wicket.wsgi import WicketMiddleware
 
 
-def through_wsgi(app: Any, gate: Gate) -> Any:
+def through_wsgi(app: Any, gate: Gate, write: Any = print) -> Any:
     environ = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/",
         "HTTP_X_APP_ID": "acme",
         "HTTP_AUTHORIZATION": f"Bearer {token(claims(exp=NOW + 60))}",
     }
-    return WicketMiddleware(app, gate, close_on_expiry=True)(environ, lambda *_: lambda _: None)
+    return WicketMiddleware(app, gate, close_on_expiry=True)(environ, lambda *_: write)
 
 
 @pytest.mark.parametrize("kind", ["list", "generator"])
@@ -42,6 +43,32 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
     assert next(stream) == b"a"
     clock.now = NOW + 60
     assert list(stream) == []
+
+
+@pytest.mark.parametrize(("kind", "given"), [("text/event-stream", [b"a"]), ("text/plain", [b"a", b"b"])])
+def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, given: list[bytes]) -> None:
+    clock = Clock()
+    clock.now = NOW
+    written: list[bytes] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        write = start_response("200 OK", [("Content-Type", kind)])
+        write(b"a")
+        clock.now = NOW + 60
+        write(b"b")
+        return []
+
+    gate = gate_of(acme(rules=Rules(skew=0)), clock=clock)
+    assert list(through_wsgi(app, gate, written.append)) == []
+    assert written == given
+
+
+def test_an_applications_own_end_of_a_connection_is_its_own() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        raise ConnectionEnded("of another gate")
+
+    with pytest.raises(ConnectionEnded, match="another gate"):
+        through_wsgi(app, gate_of(acme(rules=Rules(skew=0)), clock=lambda: NOW))
 
 
 def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:

@@ -22,7 +22,7 @@ from wicket.http.door import Door, Turn
 from wicket.http.lasting import Ending, is_event_stream
 from wicket.request import Answer, Body
 from wicket.request import Request as WicketRequest
-from wicket.wsgi import WicketMiddleware, attach
+from wicket.wsgi import WicketMiddleware, attach, body_of
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
 
@@ -32,7 +32,7 @@ _ADDITIONS, _WATCHED = "wicket.additions", "wicket.watched"
 
 
 class _FlaskBody(Body):
-    """The body of Flask's current request, which Flask keeps for the view."""
+    """A body that somebody has begun to read before us, and that Flask keeps for whoever asks it."""
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it; None where it is larger, or does not say how large it is."""
@@ -108,8 +108,14 @@ class Wicket:
             return _response(self._door.preflight(asked, self.gate.admit(asked)))
         if turn is Turn.QUESTION:
             return _response(self._door.question(asked, self.gate.admit(asked, report=True)))
-        asked.body = _FlaskBody()
+        body = None
+        if "stream" in request.__dict__:  # Werkzeug's, of which there is one for each request
+            asked.body = _FlaskBody()
+        else:
+            body = body_of(asked, request.environ)
         decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
+        if body is not None and body.begun:
+            request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return _response(self._door.refusal(asked, decision))
         attach(request.environ, self.gate, decision)

@@ -117,7 +117,7 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
             token, place = yield from find_token(house, app.holders, request)
             yield from check_names_in_body(house, request, way)
         if token is None:
-            hashed = identify_by_hash(app, request, house.clock())
+            hashed = identify_by_hash(app, request, house.clock(), anonymous=app.anonymous or optional)
             if hashed is not None:
                 way.token_sent = True
                 return _allow(request, way, hashed)
@@ -178,7 +178,10 @@ def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> 
 
 def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
     """As `verify`, for an app in code whose keys are all at hand: nothing can be lacking. None for any other app."""
-    way = house.alone.get(ref) or house.alone_with(ref)
+    try:
+        way = house.alone.get(ref) or house.alone_with(ref)
+    except TypeError:  # a name that is none, out of somebody's message, perhaps
+        return None
     if way is None:
         return None
     app = way.app
@@ -203,7 +206,7 @@ def _not_verified(way: Progress, error: Exception) -> Decision:
 
 def _text_of(app: App, token: object, origin: str | None) -> str:
     """The token that was handed over, from an origin that the app admits. Raises `Refused`."""
-    if origin is not None and not app.origin_policy.allows(origin):
+    if origin is not None and not (isinstance(origin, str) and app.origin_policy.allows(origin)):
         raise Refused(Refusal("origin_not_allowed"))
     if token is None or token == "":
         raise Refused(_MISSING_TOKEN)

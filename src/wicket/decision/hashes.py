@@ -27,8 +27,10 @@ def hash_of(secret: Secret, text: str, encoding: str) -> str:
     return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode("ascii")
 
 
-def identify_by_hash(app: App, request: Request, now: float) -> HashedIdentity | None:
+def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool) -> HashedIdentity | None:
     """The user whose identifier and hash a request without a token carries; None where it carries no hash.
+
+    `anonymous` users may say who they are without proof, and send hashes that count no more.
 
     Raises `Refused`: `bad_identity_hash` for half a pair and for a hash that does not verify, `revoked` where any
     cutoff covers the user, `missing_token` where the app no longer takes hashes.
@@ -38,12 +40,12 @@ def identify_by_hash(app: App, request: Request, now: float) -> HashedIdentity |
         return None
     proof = _text(rule.proof, request)
     if rule.until is not None and now >= rule.until:
-        if proof is None or app.anonymous:
+        if proof is None or anonymous:
             return None
         raise Refused(Refusal("missing_token", detail="This app takes no identity hashes any more: it needs a token."))
     value = _text(rule.value, request)
     if proof is None:
-        if value is None or app.anonymous:
+        if value is None or anonymous:
             return None  # an anonymous user may say who it is: that is claimed, and no proof
         raise _bad(f"The request names a user by {rule.identifier} and carries no hash of it.")
     if value is None:

@@ -43,9 +43,20 @@ def _said(values: object, app: App | None) -> Any:
     for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
         if isinstance(place, (JsonBody, BodyField)):
             said = _less(said, place.path.split("."))
+    if rule is not None and isinstance(rule.value, JsonBody) and "." in rule.value.path:
+        said = _less(said, rule.value.path.split("."))
     if rule is not None and rule.companies is not None:
-        said = _less(said, [*rule.companies.place.path.split("."), rule.companies.hash_member])
+        path = rule.companies.place.path.split(".")
+        said = _less(said, [*path, rule.companies.hash_member] if path == [_companies_name(app)] else path)
     return said
+
+
+def _companies_name(app: App) -> str | None:
+    """The one name under which companies are signed, stored and said; None where nothing proves any."""
+    claim, rule = app.rules.companies_claim, app.identity_hash
+    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.place.path:
+        return rule.companies.place.path
+    return claim
 
 
 def _less(value: Any, path: list[str]) -> Any:
@@ -140,26 +151,34 @@ class Identity:
         the client sent; anything but a mapping is nothing.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
-        claim = rules.companies_claim
-        signed = self.companies if claim is not None and self._signs_companies() else None
+        claim = _companies_name(self._app) if self._app is not None else None
         held = {name: value for name, value in self.attributes.items() if name != claim}
+        signed: Any = None
+        if claim is not None and self._signs_companies():
+            signed = self.companies or self.attributes.get(claim, [])
         said = _said(values, self._app)
         own = said.get(self.user_id_claim or "")
         if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
             said.pop(self.user_id_claim or "", None)  # who the user is, in agreement with the proof
         rule = self._app.identity_hash if self._app is not None else None
-        proven = (self.user_id_claim, rule.identifier if rule is not None else None)
+        proven = {self.user_id_claim}
+        if rule is not None:
+            proven |= {rule.identifier, rule.value.path if isinstance(rule.value, JsonBody) else None}
         return merge(
             rules,
             held,
             signed,
             stored or {},
             said,
+            apart=claim,
             proven=[name for name in proven if name is not None],
+            proven_of_companies=[rule.companies.id_member] if rule is not None and rule.companies is not None else [],
         )
 
     def _signs_companies(self) -> bool:
-        return False
+        """Whether only those companies are this user's that are proven: by a hash, where the app has one for them."""
+        rule = self._app.identity_hash if self._app is not None else None
+        return rule is not None and rule.companies is not None
 
     @property
     def is_authenticated(self) -> bool:
@@ -274,7 +293,7 @@ class VerifiedIdentity(Identity):
 
     def _signs_companies(self) -> bool:
         name = self._app.rules.companies_claim
-        return name is not None and name in self.claims
+        return super()._signs_companies() or (name is not None and name in self.claims)
 
     def holds_until(self, app: App) -> float | None:
         """When `app`, as it is now, takes what proved this identity no more, in seconds since 1970; None for never."""
@@ -348,10 +367,6 @@ class HashedIdentity(VerifiedIdentity):
         """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
-
-    def _signs_companies(self) -> bool:
-        rule = self._app.identity_hash
-        return rule is not None and rule.companies is not None
 
 
 class Permissions:

@@ -6,7 +6,7 @@ A protected attribute is never written by what is not signed. Each attempt is re
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -41,20 +41,23 @@ class Merged:
 def merge(
     rules: Rules,
     signed: Mapping[str, Any],
-    companies: list[dict[str, Any]] | None,
+    companies: Any,
     stored: Mapping[str, Any],
     unsigned: Mapping[str, Any],
     *,
+    apart: str | None = None,
     proven: Collection[str] = (),
+    proven_of_companies: Collection[str] = (),
 ) -> Merged:
-    """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them.
+    """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them; what is
+    stored and said of them stands under the name `apart`.
 
-    `proven` are the names of what identifies the user: no attributes that the client may write.
+    `proven` are the names of what identifies the user, `proven_of_companies` of what identifies a company: no
+    attributes that the client may write.
 
     Never raises, whatever the client sent: a company that is no object with an id is a conflict.
     """
     conflicts: list[Conflict] = []
-    apart = rules.companies_claim
     own = {*_ALWAYS, *rules.user_id, *rules.fixed}
     own.update(
         name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *proven) if name is not None
@@ -63,7 +66,10 @@ def merge(
     attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
     merged: list[dict[str, Any]] = []
     if apart is not None:
-        merged = _merge_companies(rules, apart, companies, _by_id(stored.get(apart)), unsigned.get(apart), conflicts)
+        own_of_companies = rules.protected_companies | frozenset(proven_of_companies)
+        closed = apart in rules.protected or "*" in rules.protected
+        held, said = _by_id(stored.get(apart)), unsigned.get(apart)
+        merged = _merge_companies(apart, companies, held, said, own_of_companies, conflicts, closed=closed)
     return Merged(attributes, merged, tuple(conflicts))
 
 
@@ -95,48 +101,56 @@ def _same(one: Any, other: Any) -> bool:
     """Whether two values are one in JSON, where 1, 1.0 and true are three."""
     try:
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return type(one) is type(other) and bool(one == other)
+    except RecursionError:  # comparing goes as deep
+        return False
 
 
-def _by_id(companies: Any) -> dict[str, dict[str, Any]] | None:
-    if not isinstance(companies, list):
+def _by_id(companies: Any) -> dict[str | int, dict[str, Any]] | None:
+    """Stored or signed companies by their ids; None where nothing is known of them. What is no company is none."""
+    if companies is None:
         return None
+    listed = companies if isinstance(companies, Iterable) and not isinstance(companies, (str, Mapping)) else ()
     return {
         company["id"]: company
-        for company in companies
-        if isinstance(company, dict) and isinstance(company.get("id"), str)
+        for company in listed
+        if isinstance(company, dict) and isinstance(company.get("id"), (str, int))
     }
 
 
 def _merge_companies(
-    rules: Rules,
     claim: str,
-    signed: list[dict[str, Any]] | None,
-    stored: dict[str, dict[str, Any]] | None,
+    signed: Any,
+    stored: Mapping[str | int, dict[str, Any]] | None,
     given: Any,
+    protected: Collection[str],
     conflicts: list[Conflict],
+    *,
+    closed: bool,
 ) -> list[dict[str, Any]]:
     """Who belongs to which company is one attribute, taken whole from the best source; what they are is merged."""
     by_signature = _by_id(signed)
-    said = _by_id(given) or {}
+    said: dict[str | int, dict[str, Any]] = {}
     for company in given if isinstance(given, list) else []:
-        if not isinstance(company, dict) or not isinstance(company.get("id"), str):
+        if isinstance(company, dict) and isinstance(company.get("id"), str):
+            said[company["id"]] = company
+        else:
             conflicts.append(Conflict(claim))
     held, source = (by_signature, "signed") if by_signature is not None else (stored, "stored")
-    closed = claim in rules.protected or "*" in rules.protected
-    members = list(held) if held is not None else [] if closed else list(said)
+    members: Mapping[str | int, Any] = held if held is not None else {} if closed else said
+    kept = list(members)
     for identifier in said:
         if identifier not in members:
             conflicts.append(
-                Conflict(f"{claim}[{identifier}]", members, source if held is not None else None)  # type: ignore[arg-type]  # literals
+                Conflict(f"{claim}[{identifier}]", kept, source if held is not None else None)  # type: ignore[arg-type]  # literals
             )
     return [
         _merge(
             {"id": identifier, **(by_signature or {}).get(identifier, {})},
             (stored or {}).get(identifier, {}),
             said.get(identifier, {}),
-            rules.protected_companies,
+            protected,
             conflicts,
             f"{claim}[{identifier}].",
         )

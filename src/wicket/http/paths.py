@@ -54,8 +54,9 @@ class Paths:
             # A server or router may fold such a path into another one, so no exception is made for it.
             return Access.GATED
         only, exempt, optional = self._match
-        # Routers may serve a path with a slash at its end like the one without: what is gated, is gated with it.
-        named = only.match(path) or only.match(path.rstrip("/"))
+        # Routers may serve a path with a slash at its end like the one without: what is gated, is gated either way.
+        bare = path.rstrip("/")
+        named = any(only.match(each) for each in (path, bare, f"{bare}/")) or optional.match(path)
         if (self._only and not named) or exempt.match(path):
             return Access.OPEN
         return Access.OPTIONAL if optional.match(path) else Access.GATED

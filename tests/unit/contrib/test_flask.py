@@ -229,6 +229,9 @@ def blueprint_client(gate: Gate, **settings: Any) -> FlaskClient:
     @api.post("/echo")
     def echo() -> Response:
         assert identity_of(request).user_id
+        way = request.args.get("way")
+        if way is not None:
+            return Response((request.stream if way == "stream" else request.environ["wsgi.input"]).read())
         return Response(request.get_data())
 
     @api.get("/fail")
@@ -258,6 +261,17 @@ def body_gate() -> tuple[Gate, bytes]:
 def test_before_a_blueprint_a_body_carries_its_token_and_arrives_whole(first: dict[str, str]) -> None:
     gate, body = body_gate()
     answer = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
+    assert (answer.status_code, answer.data) == (200, body)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("way", ["stream", "environ"])
+def test_before_a_blueprint_a_body_arrives_whole_however_a_view_reads_it(way: str, chunked: bool) -> None:
+    gate, body = body_gate()
+    length = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if chunked else {}
+    answer = blueprint_client(gate).post(
+        f"/api/echo?way={way}", data=body, content_type="application/json", environ_overrides=length
+    )
     assert (answer.status_code, answer.data) == (200, body)
 
 

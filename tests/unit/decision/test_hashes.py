@@ -128,7 +128,7 @@ def test_an_anonymous_user_may_say_who_it_is_and_is_not_believed() -> None:
 
 def test_an_app_without_hashes_takes_none() -> None:
     request = sends({"userId": "ada", "userHash": hash_by_hand("ada")})
-    assert identify_by_hash(acme(), request, NOW) is None
+    assert identify_by_hash(acme(), request, NOW, anonymous=False) is None
     assert refused(acme(), {"userId": "ada", "userHash": hash_by_hand("ada")}).code == "missing_token"
 
 
@@ -140,6 +140,14 @@ def test_a_hash_counts_until_its_date_and_not_at_it() -> None:
     lobby = app_with(until=NOW + 10, settings={"anonymous": True})
     late = decide(lobby, body, now=NOW + 10)
     assert (late.allowed, late.identity.verified) == (True, False)
+
+
+@pytest.mark.parametrize("body", [{"userId": "ada"}, {"userId": "ada", "userHash": hash_by_hand("ada")}])
+def test_where_a_proof_is_optional_nobody_is_turned_away_for_a_hash_that_is_not_asked_for(body: Any) -> None:
+    late = app_with(until=NOW - 1 if "userHash" in body else None)
+    decision = decide(late, body, optional=True)
+    assert (decision.allowed, decision.identity.verified) == (True, False)
+    assert not decide(late, body).allowed
 
 
 def test_after_its_date_nobody_is_asked_for_the_hash() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import OTHER_KEY, acme, asks, claims, gate_of, secret, token
-from wicket import CompanyHash, Conflict, Header, Identity, JsonBody, Rules, Secret, VerifiedIdentity
+from wicket import CompanyHash, Conflict, Header, Identity, JsonBody, Request, Rules, Secret, VerifiedIdentity
 from wicket.decision.merging import merge
 from wicket.identity_hash import IdentityHash
 
@@ -171,16 +171,113 @@ def test_a_company_that_is_none_is_reported(bad: Any) -> None:
     assert merged.conflicts == (Conflict("companies", None, None),)
 
 
-@pytest.mark.parametrize("stored", [None, "c1", {"id": "c1"}])
-def test_stored_companies_that_are_no_list_count_as_unknown(stored: Any) -> None:
+@pytest.mark.parametrize(
+    ("stored", "ids"),
+    [
+        (None, ["c1"]),
+        ([], []),
+        ("c1", []),
+        (7, []),
+        ({"id": "c1"}, []),
+        ((company("c2"),), ["c2"]),
+        (iter([company("c2"), "c1"]), ["c2"]),
+        ([{"id": 5}], [5]),
+    ],
+)
+def test_what_is_stored_of_companies_in_whatever_form_keeps_others_out(stored: Any, ids: list[Any]) -> None:
     merged = user(COMPANIES).with_unsigned({"companies": [company("c1")]}, {"companies": stored})
-    assert merged.companies == [company("c1")]
+    assert [each["id"] for each in merged.companies] == ids
+
+
+COMPANY_HASH = CompanyHash(secret=Secret(OTHER_KEY[::-1]))
+
+
+def member(text: str) -> str:
+    return hmac.new(OTHER_KEY[::-1], text.encode(), hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("by_token", [True, False])
+@pytest.mark.parametrize("claim", [None, "companies"])
+def test_where_companies_have_hashes_none_is_taken_without(by_token: bool, claim: str | None) -> None:
+    rule = IdentityHash(secret=Secret(OTHER_KEY), companies=COMPANY_HASH)
+    app = acme(identity_hash=rule, rules=Rules(companies_claim=claim))
+    said: dict[str, Any] = {
+        "userId": "user-1",
+        "companies": [{"id": "c1", "companyHash": member("c1"), "plan": "pro"}, {"id": "victim", "companyHash": "x"}],
+    }
+    proof = hmac.new(OTHER_KEY, b"user-1", hashlib.sha256).hexdigest()
+    raw = json.dumps({**said, "companies": said["companies"][:1], "userHash": proof}).encode()
+    headers = [("X-App-Id", "acme"), ("Content-Type", "application/json")]
+    proven = [("Authorization", f"Bearer {token()}")] if by_token else []
+    request = Request("POST", headers=[*headers, *proven], body=raw)
+    merged = gate_of(app).decide(request).require().with_unsigned(said)
+    assert merged.companies == ([] if by_token else [{"id": "c1", "plan": "pro"}])
+    assert "companies" not in merged.attributes
+    told = [conflict.attribute for conflict in merged.conflicts if conflict.attribute != "userId"]
+    assert told == (["companies[c1]", "companies[victim]"] if by_token else ["companies[victim]"])
+
+
+def test_signed_companies_without_a_claim_of_their_own_count_where_there_are_hashes() -> None:
+    app = acme(identity_hash=IdentityHash(secret=Secret(OTHER_KEY), companies=COMPANY_HASH))
+    identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
+    assert identity.attributes["companies"] == [company("c1")]
+    assert identity.with_unsigned({"companies": [company("victim")]}).companies == [company("c1")]
+
+
+def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
+    elsewhere = CompanyHash(secret=COMPANY_HASH.secret, place=JsonBody("org.all"), id_member="companyId")
+    rule = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("user.email"), companies=elsewhere)
+    app = acme(identity_hash=rule, rules=Rules(companies_claim="companies"))
+    said = {
+        "user": {"email": "victim@a.example", "name": "Ada"},
+        "email": "victim@a.example",
+        "org": {"all": [{"companyId": "victim"}], "name": "Org"},
+        "companies": [{"id": "c1", "companyId": "victim", "plan": "pro"}],
+    }
+    identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
+    merged = identity.with_unsigned(said)
+    assert merged.attributes == {"user": {"name": "Ada"}, "org": {"name": "Org"}}
+    assert merged.companies == [{**company("c1"), "plan": "pro"}]
+    assert {conflict.attribute for conflict in merged.conflicts} == {"email", "companies[c1].companyId"}
+
+    flat = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("mail"))
+    merged = Identity("acme", acme(identity_hash=flat)).with_unsigned({"mail": "victim@a.example"})
+    assert (merged.attributes, [each.attribute for each in merged.conflicts]) == ({}, ["mail"])
+
+
+class Counted(str):
+    __slots__ = ()
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_many_companies_are_not_each_held_against_all_others() -> None:
+    said = [{"id": Counted(number)} for number in range(2000)]
+    merged = user(COMPANIES).with_unsigned({"companies": said}, {"companies": [company(str(n)) for n in range(2000)]})
+    assert len(merged.companies) == 2000
+    assert Counted.compared < 40_000
 
 
 def test_values_as_deep_as_a_body_may_be_are_compared() -> None:
     text = '{"a":' * 900 + "1" + "}" * 900
     merged = user().with_unsigned({"deep": json.loads(text)}, {"deep": json.loads(text)})
     assert merged.conflicts == ()
+
+
+def test_values_that_are_deeper_than_can_be_compared_are_two() -> None:
+    def deep() -> Any:
+        value: Any = 1
+        for _ in range(100_000):
+            value = [value]
+        return value
+
+    merged = user().with_unsigned({"deep": deep(), "plan": "free"}, {"deep": deep()})
+    assert [conflict.attribute for conflict in merged.conflicts] == ["deep"]
+    assert merged.attributes["plan"] == "free"
 
 
 def test_a_conflict_does_not_show_what_is_kept() -> None:
@@ -214,8 +311,9 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
         "plan": "free",
     }
     merged = Identity("acme", app).with_unsigned(said)
-    assert merged.attributes == {"auth": {"via": "widget"}, "user": {}, "companies": [{"id": "1"}, 7], "plan": "free"}
-    assert [conflict.attribute for conflict in merged.conflicts] == ["ctx"]
+    assert merged.attributes == {"auth": {"via": "widget"}, "user": {}, "plan": "free"}
+    assert {conflict.attribute for conflict in merged.conflicts} == {"ctx", "companies", "companies[1]"}
+    assert "00" not in repr([conflict.kept for conflict in merged.conflicts])
     assert said["user"] == {"hash": "00"}, "what the client sent stays as it was"
 
 

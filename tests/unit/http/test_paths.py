@@ -40,6 +40,18 @@ def test_only_exempt_and_optional_go_together(path: str, access: Access) -> None
     assert paths.access(path) is access
 
 
+@pytest.mark.parametrize("pattern", ["/admin", "/admin/"])
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+def test_a_slash_at_the_end_opens_nothing(pattern: str, path: str) -> None:
+    assert Paths(only=[pattern]).access(path) is GATED
+    assert Paths(only=[pattern]).access("/administration") is OPEN
+
+
+def test_what_is_optional_is_gated_though_only_others_are() -> None:
+    paths = Paths(only=["/v1/*"], optional=["/greet"])
+    assert [paths.access(path) for path in ("/greet", "/v1/a", "/")] == [OPTIONAL, GATED, OPEN]
+
+
 @pytest.mark.parametrize(("path", "access"), [("/docs", OPEN), ("/docs/a", OPEN), ("/doc", GATED), ("/", GATED)])
 def test_exempt_alone_leaves_the_rest_gated(path: str, access: Access) -> None:
     assert Paths(exempt=["/docs/*"]).access(path) is access
