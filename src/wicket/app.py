@@ -291,6 +291,8 @@ class App:
             problems.add(
                 "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
             )
+        if values["scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
+            problems.add("scopes", "are never given, for no claim is said to hold them", "scopes_claim='scope'")
         _check_hash_secrets(problems, values["credentials"], identity_hash)
         values["sources"] = _sources(problems, values["credentials"], issuer)
         if issuer is None and len({source.issuer for source in values["sources"]}) == 1:

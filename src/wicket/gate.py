@@ -270,7 +270,7 @@ class Gate:
         )
         if self._registry is not None:  # whatever is being loaded or was not known: any name may be one of its own
             self._registry.outdate(
-                lambda ref, held: held.id is not None and ids.isdisjoint((held.id, ref.value, *held.aliases)),
+                lambda ref, held: isinstance(held, App) and ids.isdisjoint((held.id, ref.value, *held.aliases)),
                 purge=purge,
             )
         for each in ids:

@@ -125,7 +125,7 @@ def loader_of(
             app: object = registry(ref)
         except ConfigError as error:
             _log.error("the app of the registry with the %s #%s is broken: %s", ref.kind, short_hash(ref.value), error)
-            return Loaded(BrokenApp(None))  # what was asked for may be an alias: its id is not known
+            return Loaded(BrokenApp(ref.value if ref.kind == "id" else None))  # or an alias, for all we know
         if app is None:
             return None
         if isinstance(app, App):

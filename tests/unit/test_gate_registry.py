@@ -57,7 +57,8 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
     ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     with over(Registry(broken=config_error("origins[0]", "is not an origin"), acme=acme())) as gate:
-        assert code(ask(gate, asks(token(), app="broken"))) == "config_invalid"
+        broken = ask(gate, asks(token(), app="broken"))
+        assert (code(broken), broken.app_id) == ("config_invalid", "broken")
         assert ask(gate, asks(token())).allowed
     assert any("origins[0]: is not an origin" in record.getMessage() for record in caplog.records)
 

@@ -84,8 +84,9 @@ def find_app(house: House, refs: Iterable[AppRef], way: Progress) -> Generator[E
         elif found is not None and ref not in found.refs():
             other = yield from look_up(house, ref, way)
             # No app's mode applies to what is refused here: a log-only app must not open the door to another.
-            if other is not None and other.id != found.id and None in (other.id, found.id):
-                raise Refused(Refusal("config_invalid"))  # a broken app of a registry, whose id nobody knows
+            broken = isinstance(found, BrokenApp) or isinstance(other, BrokenApp)
+            if other is not None and other.id != found.id and broken and house.registry is not None:
+                raise Refused(Refusal("config_invalid"))  # a registry may have been asked by an alias
             if other is None or other.id != found.id:
                 raise invalid_request("The request names two different apps.")
             found = other if isinstance(other, BrokenApp) else found

@@ -21,7 +21,7 @@ def signed(raw: bytes) -> Signed:
 def verified(
     payload: dict[str, Any], user: str = "user-1", *, key_id: str | None = None, **rules: Any
 ) -> VerifiedIdentity:
-    app = App("acme", rules=Rules(**rules), scopes=["read", "write"])
+    app = App("acme", rules=Rules(**rules), scopes=["read", "write"] if "scopes_claim" in rules else [])
     raw = json.dumps(payload).encode()
     return VerifiedIdentity(app, user, "sub", signed(raw), key_id)
 
