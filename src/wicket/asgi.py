@@ -155,9 +155,11 @@ def _hide_token(scope: Scope, decision: Decision, house: House) -> str | None:
     first: str | None = None
     for place in (decision.app or house).holders.first:
         offered = scope.get("subprotocols") or []
-        while isinstance(place, Subprotocol) and place.marker in offered:
-            index = offered.index(place.marker)
-            offered = scope["subprotocols"] = [*offered[:index], *offered[index + 2 :]]
+        if isinstance(place, Subprotocol) and place.marker in offered:
+            before = [None, *offered]
+            scope["subprotocols"] = [
+                each for each, last in zip(offered, before, strict=False) if place.marker not in (each, last)
+            ]
             first = first or place.marker
     return first
 

@@ -167,6 +167,11 @@ class Cache(Generic[K, V]):
         """In how many whole seconds a request that was turned away may come again; at least 1."""
         return max(1, round(slot.retry_at - self._clock())) if slot else 1
 
+    def values(self) -> list[V]:
+        """All that is held, old or not."""
+        with self._lock:
+            return [slot.value for slot in self._slots.values() if slot.value is not None]
+
     def loading(self, key: K) -> bool:
         """Whether a load of `key` is under way."""
         return key in self._flights
@@ -205,8 +210,9 @@ class Cache(Generic[K, V]):
     ) -> None:
         """Load anew, at the next request, every key whose entry `keep` does not want; purged ones serve no more.
 
-        What is remembered as absent or failing of keys that the demand `concerns` (of all, without it) is forgotten in
-        either case, and a load of theirs that is under way starts again.
+        Forgotten in either case is which keys are absent, for nobody knows whose they may have become, and which fail
+        of those that the demand `concerns` (of all, without it). A load under way starts again if `keep` does not want
+        what it brings, or it brings nothing.
         """
         with self._lock:
             for key, slot in list(self._slots.items()):
@@ -216,12 +222,11 @@ class Cache(Generic[K, V]):
                     else:
                         # The version stays: a request that saw the entry before must not take this for a newer one.
                         self._slots[key] = Slot(slot.version, slot.value, 0.0, 0.0, slot.usable_until)
-            for key in list(self._without):
-                if concerns is None or concerns(key):
+            for key, slot in list(self._without.items()):
+                if slot.absent or concerns is None or concerns(key):
                     self._without.pop(key, None)
-            for key, flight in self._flights.items():
-                if concerns is None or concerns(key):
-                    flight.demands.append(keep)
+            for flight in self._flights.values():
+                flight.demands.append(keep)
 
     def _run(self, key: K) -> None:
         again = False
@@ -237,13 +242,13 @@ class Cache(Generic[K, V]):
                 demands, self._flights[key].demands = self._flights[key].demands, []
                 # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
                 late = any(not keep(key, loaded.value) for keep in demands) if loaded else bool(demands)
-                if failure is None and late and (loaded or not again):
+                if failure is None and late and not again:
                     again = True
                     continue
                 del self._flights[key]
                 if failure is None and late:
-                    # That there is no such thing, too old twice: nobody believes it, and whoever waited asks anew. So
-                    # demands about others, which it may be a name of, do not keep a thread at it for ever.
+                    # Too old twice: nobody believes it, and whoever waited asks anew. A storm of demands, which may
+                    # be about others, does not keep a thread at it for ever.
                     self._slots.pop(key, None)
                 else:
                     self._publish(key, loaded, failure)

@@ -261,17 +261,16 @@ class Gate:
         Its key sets too. What is remembered of its signatures is forgotten, and so are the names that the registry did
         not know. An app in code or from a file stays as it is. It concerns this gate, in this process.
         """
-        called = AppRef("id", app)
-        slot = self._registry.read(called) if self._registry is not None else None
-        held = self._house.apps.get(called) or (slot.value if slot is not None else None)
-        ids = {app, held.id if held is not None and held.id is not None else app}
+        held = [*self._held, *(self._registry.values() if self._registry is not None else ())]
+        ids = {app, *(each.id for each in held if each.id is not None and app in each.aliases)}
         self._key_sets.cache.outdate(
             lambda ref, _: ref.app_id not in ids, purge=purge, concerns=lambda ref: ref.app_id in ids
         )
-        if self._registry is not None:  # whatever is being loaded or was not known: any name may be one of its own
+        if self._registry is not None:
             self._registry.outdate(
                 lambda ref, held: isinstance(held, App) and ids.isdisjoint((held.id, ref.value, *held.aliases)),
                 purge=purge,
+                concerns=lambda ref: ref.kind != "id" or ref.value in ids,
             )
         for each in ids:
             self._memory.forget(each)

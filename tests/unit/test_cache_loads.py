@@ -250,11 +250,18 @@ def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None
     assert bench.patience() is None
 
 
-def test_a_value_is_loaded_again_as_long_as_demands_concern_it(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: key != "a", times=2)
+def test_a_value_is_loaded_again_where_a_demand_concerns_it(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key != "a", times=1)
     bench.load("a", "value")
-    assert bench.source.asked == ["a"] * 3
+    assert bench.source.asked == ["a"] * 2
     assert bench.value() == "value"
+
+
+def test_a_value_that_is_overtaken_twice_is_not_believed_and_holds_no_thread(bench: Bench) -> None:
+    loading_under(bench, lambda key, value: key != "a", times=20)
+    assert bench.load("a", "value") is None
+    assert bench.source.asked == ["a"] * 2
+    assert bench.cache._flights == {}
 
 
 def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
@@ -310,11 +317,21 @@ def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> N
 def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     bench.load("failing", OSError())
     bench.load("absent", None)
+    bench.load("down", OSError())
     bench.cache.start("other", 0)
-    bench.cache.outdate(lambda key, value: False, concerns=lambda key: key == "failing")
+    bench.cache.outdate(lambda key, value: key == "other", concerns=lambda key: key == "failing")
     assert bench.cache.read("failing") is None
-    assert bench.cache.is_absent(bench.cache.read("absent"))
+    assert bench.cache.read("absent") is None, "it may be a name of what was changed"
+    down = bench.cache.read("down")
+    assert down is not None
+    assert down.failures == 1, "its source is no better for it"
     bench.source.values["other"] = "value"
     bench.pool.run()
     assert bench.source.asked.count("other") == 1
     assert bench.value("other") == "value"
+
+
+def test_all_that_is_held_is_told(bench: Bench) -> None:
+    for key in "abc":
+        bench.load(key, {"a": "one", "b": "two"}.get(key))
+    assert bench.cache.values() == ["one", "two"]

@@ -131,14 +131,16 @@ def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
 
 @pytest.mark.parametrize("called", ["acme", "slug"])
 @pytest.mark.parametrize("asked", [("acme", "slug"), ("acme",), ("slug",)])
-def test_an_app_may_be_refreshed_by_its_alias(called: str, asked: tuple[str, ...]) -> None:
+def test_an_app_may_be_refreshed_by_its_alias_its_signatures_too(called: str, asked: tuple[str, ...]) -> None:
     registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
     with over(registry) as gate:
         for name in asked:
             assert gate.decide(asks(token(), app=name)).allowed
         revoking = acme(aliases=["slug"], revocations=Revocations(users={"user-1": NOW}))
         registry.apps.update(acme=revoking, slug=revoking)
+        assert len(gate._memory) == 1
         gate.refresh(called, purge=True)
+        assert len(gate._memory) == 0
         for name in asked:
             assert not gate.decide(asks(token(), app=name)).allowed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -45,18 +46,22 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
     assert list(stream) == []
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["when called", "when iterated"])
 @pytest.mark.parametrize(("kind", "given"), [("text/event-stream", [b"a"]), ("text/plain", [b"a", b"b"])])
-def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, given: list[bytes]) -> None:
+def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, given: list[bytes], later: bool) -> None:
     clock = Clock()
     clock.now = NOW
     written: list[bytes] = []
 
-    def app(environ: Any, start_response: Any) -> Any:
+    def writing(start_response: Any) -> Iterator[bytes]:
         write = start_response("200 OK", [("Content-Type", kind)])
         write(b"a")
         clock.now = NOW + 60
         write(b"b")
-        return []
+        yield from ()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        return writing(start_response) if later else list(writing(start_response))
 
     gate = gate_of(acme(rules=Rules(skew=0)), clock=clock)
     assert list(through_wsgi(app, gate, written.append)) == []
@@ -67,8 +72,12 @@ def test_an_applications_own_end_of_a_connection_is_its_own() -> None:
     def app(environ: Any, start_response: Any) -> Any:
         raise ConnectionEnded("of another gate")
 
-    with pytest.raises(ConnectionEnded, match="another gate"):
-        through_wsgi(app, gate_of(acme(rules=Rules(skew=0)), clock=lambda: NOW))
+    def later(environ: Any, start_response: Any) -> Any:
+        yield from app(environ, start_response)
+
+    for each in (app, later):
+        with pytest.raises(ConnectionEnded, match="another gate"):
+            list(through_wsgi(each, gate_of(acme(rules=Rules(skew=0)), clock=lambda: NOW)))
 
 
 def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:

@@ -48,7 +48,18 @@ def _said(values: object, app: App | None) -> Any:
     if rule is not None and rule.companies is not None:
         path = rule.companies.place.path.split(".")
         said = _less(said, [*path, rule.companies.hash_member] if path == [_companies_name(app)] else path)
+        listed = said.get(path[0])
+        if path == [_companies_name(app)] and isinstance(listed, list):
+            said[path[0]] = [_with_id(company, rule.companies.id_member) for company in listed]
     return said
+
+
+def _with_id(company: Any, member: str) -> Any:
+    """A company that the client names by `member`, as one that has its `id` there."""
+    if member == "id" or not isinstance(company, dict):
+        return company
+    held = {name: value for name, value in company.items() if name not in ("id", member)}
+    return {**held, "id": company[member]} if member in company else held
 
 
 def _companies_name(app: App) -> str | None:
@@ -155,7 +166,7 @@ class Identity:
         held = {name: value for name, value in self.attributes.items() if name != claim}
         signed: Any = None
         if claim is not None and self._signs_companies():
-            signed = self.companies or self.attributes.get(claim, [])
+            signed = self.companies or self.attributes.get(claim) or []
         said = _said(values, self._app)
         own = said.get(self.user_id_claim or "")
         if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):

@@ -192,10 +192,14 @@ class Ending:
         self._lasts = lasts
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if self._lasts() and self._gate.revisit(self._decision) is not None:
-                return
-            yield chunk
+        try:
+            for chunk in self._chunks:
+                if self._lasts() and self._gate.revisit(self._decision) is not None:
+                    return
+                yield chunk
+        except ConnectionEnded:  # of a `write` (PEP 3333) among them
+            if not self._lasts():
+                raise
 
     def close(self) -> None:
         """Tell the application that nobody reads on (PEP 3333)."""

@@ -56,7 +56,7 @@ class Paths:
         only, exempt, optional = self._match
         # Routers may serve a path with a slash at its end like the one without: what is gated, is gated either way.
         bare = path.rstrip("/")
-        named = any(only.match(each) for each in (path, bare, f"{bare}/")) or optional.match(path)
+        named = any(only.match(each) or optional.match(each) for each in (path, bare, f"{bare}/"))
         if (self._only and not named) or exempt.match(path):
             return Access.OPEN
         return Access.OPTIONAL if optional.match(path) else Access.GATED

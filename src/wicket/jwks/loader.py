@@ -59,8 +59,9 @@ class KeySetLoader:
             where = url.public
             try:
                 fetched, new, outcome = self._take(ref.source, url, held)
-            except FetchFailed:
-                moved = self._moved(ref.source, url) if discovered_at < begun else None
+            except FetchFailed as failure:
+                # One that says when to come again has not moved.
+                moved = self._moved(ref.source, url) if discovered_at < begun and failure.retry_after is None else None
                 if moved is None:
                     raise
                 discovered_at, where = begun, moved.public

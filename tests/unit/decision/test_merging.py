@@ -222,6 +222,20 @@ def test_signed_companies_without_a_claim_of_their_own_count_where_there_are_has
     identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
     assert identity.attributes["companies"] == [company("c1")]
     assert identity.with_unsigned({"companies": [company("victim")]}).companies == [company("c1")]
+    nothing = gate_of(app).decide(asks(token(claims(companies=None)))).require()
+    assert nothing.with_unsigned({"companies": [company("victim")]}, {"companies": [company("old")]}).companies == []
+
+
+def test_a_company_is_known_by_the_member_that_is_hashed() -> None:
+    rule = IdentityHash(
+        secret=Secret(OTHER_KEY), companies=CompanyHash(secret=COMPANY_HASH.secret, id_member="companyId")
+    )
+    identity = gate_of(acme(identity_hash=rule)).decide(asks(token(claims(companies=[company("c1")])))).require()
+    said = [{"companyId": "c1", "id": "victim", "plan": "pro"}, {"id": "c1", "plan": "free"}, 7]
+    merged = identity.with_unsigned({"companies": said})
+    assert merged.companies == [{**company("c1"), "plan": "pro"}]
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies", "companies"]
+    assert identity.with_unsigned({"companies": "c1"}).companies == [company("c1")]
 
 
 def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:

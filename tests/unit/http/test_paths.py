@@ -50,6 +50,8 @@ def test_a_slash_at_the_end_opens_nothing(pattern: str, path: str) -> None:
 def test_what_is_optional_is_gated_though_only_others_are() -> None:
     paths = Paths(only=["/v1/*"], optional=["/greet"])
     assert [paths.access(path) for path in ("/greet", "/v1/a", "/")] == [OPTIONAL, GATED, OPEN]
+    assert paths.access("/greet/") is GATED
+    assert Paths(only=["/v1/*"], optional=["/greet/"]).access("/greet") is GATED
 
 
 @pytest.mark.parametrize(("path", "access"), [("/docs", OPEN), ("/docs/a", OPEN), ("/doc", GATED), ("/", GATED)])

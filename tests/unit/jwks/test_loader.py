@@ -277,10 +277,17 @@ def test_a_set_that_fails_where_it_was_is_looked_for_where_its_issuer_has_it_now
 def test_a_set_that_has_not_moved_fails_as_it_did(answer: Any) -> None:
     bench = Bench(metadata(), fetched(key_set("a")))
     held = bench.load(DISCOVERED, None).value
-    bench.fetch.answers.append(FetchFailed("status", retry_after=7))
+    bench.fetch.answers.append(FetchFailed("status"))
     failure = failure_of(lambda: bench.then(answer, held, DISCOVERED))
-    assert (failure.kind, failure.retry_after, bench.told.url) == ("status", 7, SHOWN)
+    assert (failure.kind, bench.told.url) == ("status", SHOWN)
     assert bench.fetch.asked[2:] == [(URL, None, None), (OPENID, None, None)]
+
+
+def test_a_set_that_says_when_to_come_again_is_looked_for_nowhere_else() -> None:
+    bench = Bench(metadata(), fetched(key_set("a")))
+    held = bench.load(DISCOVERED, None).value
+    failure = failure_of(lambda: bench.then(FetchFailed("status", retry_after=7), held, DISCOVERED))
+    assert (failure.retry_after, len(bench.fetch.asked)) == (7, 3)
 
 
 def test_a_set_whose_place_was_just_found_is_looked_for_nowhere_else() -> None:
