@@ -14,10 +14,10 @@ from urllib.parse import quote
 from wicket.app import App, Rules
 from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.memory import Signed
-from wicket.decision.merging import Merged, merge
+from wicket.decision.merging import Merged, companies_name, merge, said_by
 from wicket.decision.tokens import Header, read_object
 from wicket.keys.algorithms import Key
-from wicket.sources import BodyField, JsonBody
+from wicket.sources import JsonBody
 
 Method = Literal["jwt", "identity_hash"]
 
@@ -30,61 +30,6 @@ _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 @functools.lru_cache(maxsize=4096)
 def _spelled(app_id: str, user_id: str) -> str:
     return f"{quote(app_id, safe='')}:{quote(user_id, safe='')}"
-
-
-def _said(values: object, app: App | None) -> Any:
-    """What the client says about the user: what its body holds besides the proofs and the app's name."""
-    if not isinstance(values, Mapping):
-        return {}
-    said = dict(values)
-    if app is None:
-        return said
-    rule = app.identity_hash
-    for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
-        if isinstance(place, (JsonBody, BodyField)):
-            said = _less(said, place.path.split("."))
-    if rule is not None and isinstance(rule.value, JsonBody) and "." in rule.value.path:
-        said = _less(said, rule.value.path.split("."))
-    if rule is not None and rule.companies is not None:
-        path = rule.companies.place.path.split(".")
-        said = _less(said, [*path, rule.companies.hash_member] if path == [_companies_name(app)] else path)
-        listed = said.get(path[0])
-        if path == [_companies_name(app)] and isinstance(listed, list):
-            said[path[0]] = [_with_id(company, rule.companies.id_member) for company in listed]
-    return said
-
-
-def _with_id(company: Any, member: str) -> Any:
-    """A company that the client names by `member`, as one that has its `id` there."""
-    if member == "id" or not isinstance(company, dict):
-        return company
-    held = {name: value for name, value in company.items() if name not in ("id", member)}
-    return {**held, "id": company[member]} if member in company else held
-
-
-def _companies_name(app: App) -> str | None:
-    """The one name under which companies are signed, stored and said; None where nothing proves any."""
-    claim, rule = app.rules.companies_claim, app.identity_hash
-    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.place.path:
-        return rule.companies.place.path
-    return claim
-
-
-def _less(value: Any, path: list[str]) -> Any:
-    """A copy of a JSON value without what stands at `path`, which goes into each object of a list.
-
-    It goes into no list of lists, and so no deeper than `path` is long, whatever was sent.
-    """
-    if isinstance(value, list):
-        return [_less(each, path) if isinstance(each, dict) else each for each in value]
-    if not isinstance(value, dict) or path[0] not in value:
-        return value
-    held = dict(value)
-    if len(path) == 1:
-        del held[path[0]]
-    else:
-        held[path[0]] = _less(held[path[0]], path[1:])
-    return held
 
 
 class Identity:
@@ -162,12 +107,12 @@ class Identity:
         the client sent; anything but a mapping is nothing.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
-        claim = _companies_name(self._app) if self._app is not None else None
+        claim = companies_name(self._app) if self._app is not None else None
         held = {name: value for name, value in self.attributes.items() if name != claim}
         signed: Any = None
         if claim is not None and self._signs_companies():
             signed = self.companies or self.attributes.get(claim) or []
-        said = _said(values, self._app)
+        said = said_by(values, self._app)
         own = said.get(self.user_id_claim or "")
         if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
             said.pop(self.user_id_claim or "", None)  # who the user is, in agreement with the proof

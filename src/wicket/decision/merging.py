@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from wicket.app import Rules
+from wicket.app import App, Rules
+from wicket.sources import BodyField, JsonBody
 
 Source = Literal["signed", "stored"]
 
@@ -36,6 +37,63 @@ class Merged:
     attributes: dict[str, Any]
     companies: list[dict[str, Any]]
     conflicts: tuple[Conflict, ...]
+
+
+def said_by(values: object, app: App | None) -> Any:
+    """What the client says about the user: what its body holds besides the proofs and the app's name."""
+    if not isinstance(values, Mapping):
+        return {}
+    said = dict(values)
+    if app is None:
+        return said
+    rule = app.identity_hash
+    for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
+        if isinstance(place, (JsonBody, BodyField)):
+            said = _less(said, place.path.split("."))
+    if rule is not None and isinstance(rule.value, JsonBody) and "." in rule.value.path:
+        said = _less(said, rule.value.path.split("."))
+    hashed = rule.companies if rule is not None else None
+    if hashed is not None and hashed.place.path.split(".") != [companies_name(app)]:
+        said = _less(said, hashed.place.path.split("."))
+    elif hashed is not None:
+        name = hashed.place.path
+        said = _less(said, [name, hashed.hash_member])
+        if isinstance(said.get(name), list):
+            said[name] = [_with_id(company, hashed.id_member) for company in said[name]]
+    return said
+
+
+def _with_id(company: Any, member: str) -> Any:
+    """A company that the client names by `member`, as one that has its `id` there."""
+    if member == "id" or not isinstance(company, dict):
+        return company
+    held = {name: value for name, value in company.items() if name not in ("id", member)}
+    return {**held, "id": company[member]} if member in company else held
+
+
+def companies_name(app: App) -> str | None:
+    """The one name under which companies are signed, stored and said; None where nothing proves any."""
+    claim, rule = app.rules.companies_claim, app.identity_hash
+    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.place.path:
+        claim = rule.companies.place.path
+    return claim
+
+
+def _less(value: Any, path: list[str]) -> Any:
+    """A copy of a JSON value without what stands at `path`, which goes into each object of a list.
+
+    It goes into no list of lists, and so no deeper than `path` is long, whatever was sent.
+    """
+    if isinstance(value, list):
+        return [_less(each, path) if isinstance(each, dict) else each for each in value]
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    held = dict(value)
+    if len(path) == 1:
+        del held[path[0]]
+    else:
+        held[path[0]] = _less(held[path[0]], path[1:])
+    return held
 
 
 def merge(
