@@ -53,10 +53,11 @@ def said_by(values: object, app: App | None) -> Any:
     if rule is not None and isinstance(rule.value, JsonBody) and "." in rule.value.path:
         said = _less(said, rule.value.path.split("."))
     hashed = rule.companies if rule is not None else None
-    if hashed is not None and hashed.place.path.split(".") != [companies_name(app)]:
-        said = _less(said, hashed.place.path.split("."))
+    path = hashed.place.path.split(".") if hashed is not None else []
+    if path and path != [companies_name(app)]:
+        said = _less(said, path)
     elif hashed is not None:
-        name = hashed.place.path
+        name = path[0]
         said = _less(said, [name, hashed.hash_member])
         if isinstance(said.get(name), list):
             said[name] = [_with_id(company, hashed.id_member) for company in said[name]]
