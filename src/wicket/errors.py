@@ -106,6 +106,8 @@ class Refusal:
 
     `code` and `reason` are stable words for programs, `detail` is one English sentence for people. `retry_after`
     is in whole seconds and set only where trying again can help. `claim` names the claim at fault, where one is.
+    `limited` marks a refusal that a budget or a queue of this process caused, and no outage. `impatient` marks one that
+    exists only because log-only mode waits for a shorter time than enforcing would.
     """
 
     code: Code
@@ -113,6 +115,8 @@ class Refusal:
     detail: str = ""
     retry_after: int | None = None
     claim: str | None = None
+    limited: bool = False
+    impatient: bool = False
 
     def __post_init__(self) -> None:
         if not self.detail:
