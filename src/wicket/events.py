@@ -1,9 +1,17 @@
-"""What a gate tells about its work: events for a hook, log records, and counted outcomes. Never a token or a name.
+"""What a gate reports about its work: events for a hook, log records, and counted outcomes. Never a token.
 
 Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `key_id`,
-`claimed` (a short keyed hash of a name that no app has) and `suppressed` (how many like it were left out before).
-Allowed requests are logged at DEBUG, refused ones at INFO, those that log-only let pass at WARNING; a token that is
-merely absent is never a warning. Refusals are limited per app and reason: the first at once, then one a minute.
+`claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`, and
+`suppressed` (how many similar records were left out before).
+
+    allowed                                              DEBUG
+    refused because of the request or its token          INFO
+    log-only let such a request pass                     WARNING (INFO if it carried no token)
+    refused, or let pass, because of our configuration,
+    our own trouble, or an issuer's                      WARNING, and what the operator can do about it
+
+Refusals are limited per app, reason and origin: the first at once, then one a minute; for one app and reason at most 16
+origins are told apart. Values that a client sent are escaped and cut at 256 characters.
 """
 
 from __future__ import annotations
@@ -16,12 +24,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wicket.decision.flow import Decision, log_fault
-from wicket.decision.house import Counted
-from wicket.errors import Code, Reason
+from wicket.decision.house import Counted, Progress
+from wicket.errors import Code, Reason, Refusal
 from wicket.jwks.loader import LoadReport
+from wicket.jwks.outcome import MEANING
 from wicket.keys.keyset import SourceRef
 
 _log: Final = logging.getLogger("wicket")
@@ -29,6 +38,21 @@ _HASH_KEY: Final = secrets.token_bytes(16)
 _PERIOD: Final = 60.0
 _FOLD_AT: Final = 1024
 _GOOD: Final = frozenset({"loaded", "not_modified", "empty"})
+_MAX_ORIGINS: Final = 16
+_MAX_SHOWN: Final = 256
+_MORE_ORIGINS: Final = "…"
+
+_REMEDY: Final[dict[Code, str]] = {
+    "config_missing": "Add a credential, or an issuer with a key set, to the app.",
+    "config_invalid": "Correct the app's configuration; the log says what is wrong with it. "
+    "`wicket keys fetch --app` shows the state of its key sets.",
+    "keys_unavailable": "The log says why the key set could not be fetched; `wicket keys fetch --app` tries it again.",
+    "apps_unavailable": "Check the registry and its database; the log says what the registry raised.",
+    "internal_error": "Report the traceback in the log.",
+}
+"""The refusals that are not the user's doing, each with what the operator can do about it."""
+
+_LIMIT_REMEDY: Final = "A limit of this process was reached. If the requests are genuine, raise it in Limits."
 
 
 def short_hash(name: str) -> str:
@@ -38,7 +62,13 @@ def short_hash(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has."""
+    """A request was decided about.
+
+    `code` is None if nothing was wrong. `claimed` is a keyed hash of a name that no app has. If the request was
+    refused, or would have been: `detail` is one sentence for people, `claim` names the claim at fault, and `origin`,
+    `method` and `path` (without the query) are those of the request, escaped and cut at 256 characters; None for what
+    was verified without a request. `limited` and `impatient` are the marks of `Refusal`.
+    """
 
     gate: str
     app_id: str | None
@@ -49,6 +79,13 @@ class Decided:
     reason: Reason | None = None
     key_id: str | None = None
     claimed: str | None = None
+    detail: str | None = None
+    claim: str | None = None
+    origin: str | None = None
+    method: str | None = None
+    path: str | None = None
+    limited: bool = False
+    impatient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +132,8 @@ class Reporter:
         self._max = max_outcomes
         self._counts: Counter[Counted] = Counter()
         self._pending: deque[Counted] = deque()  # appending is atomic: no lock on the way of a request
-        self._spoken: dict[Counted, tuple[float | None, int]] = {}
+        self._spoken: dict[tuple[object, ...], tuple[float | None, int]] = {}
+        self._origins: dict[Counted, set[str]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -108,7 +146,8 @@ class Reporter:
         key = way.outcome if way is not None else None
         level = logging.DEBUG
         if refusal is not None:
-            level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
+            users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
+            level = logging.INFO if users else logging.WARNING
             key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
         elif key is None:
             key = (decision.app_id, "allowed" if decision.identity.verified else "anonymous", None, decision.enforced)
@@ -130,6 +169,7 @@ class Reporter:
             None if refusal is None else refusal.reason,
             decision.identity.key_id,
             short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
+            **({} if refusal is None else _what_was_refused(refusal, way)),
         )
         self.emit(event)
         self._write(event, key, level)
@@ -149,12 +189,13 @@ class Reporter:
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._limited((event.app_id, event.outcome, event.url, False)) is None:
             return
+        meaning = MEANING.get(event.outcome)  # type: ignore[call-overload]  # an outcome that is no failure has none
         _log.log(
             level,
-            "key set of app=%s at %s: %s in %.3f s, added %s, removed %s, skipped %d",
+            "key set of app=%s at %s: %s after %.3f s, added %s, removed %s, skipped %d",
             event.app_id,
             event.url,
-            event.outcome,
+            event.outcome if meaning is None else f"{event.outcome} ({meaning})",
             event.seconds,
             list(event.added),
             list(event.removed),
@@ -167,7 +208,11 @@ class Reporter:
         event = BudgetSpent(self._gate, ref.app_id, ref.source.public)
         if self._limited((event.app_id, "budget_spent", event.url, False)) is not None:
             self.emit(event)
-            _log.warning("key set of app=%s at %s: too many unknown key ids", event.app_id, event.url)
+            _log.info(
+                "key set of app=%s at %s: tokens with unknown kids have used up limits.unknown_kid_first and _every",
+                event.app_id,
+                event.url,
+            )
 
     def fault(self, what: str, error: BaseException) -> None:
         """Log a fault, as often as refusals are: the first at once, then one a minute for each kind."""
@@ -191,17 +236,19 @@ class Reporter:
     def _write(self, event: Decided, key: Counted, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
-        suppressed = 0 if event.code is None else self._limited(key)
+        suppressed = 0 if event.code is None else self._limited((*key, self._told_apart(key, event.origin)))
         if suppressed is None:
             return
         _log.log(
             level,
-            "%s app=%s %s%s%s%s",
+            "%s app=%s %s%s%s%s%s%s",
             "allowed" if event.code is None else "refused" if event.enforced else "would refuse",
             event.app_id,
             key[1],
             f" ({event.reason})" if event.reason else "",
             f" name#{event.claimed}" if event.claimed else "",
+            "" if event.method is None else f" {event.method} {event.path} origin={event.origin}",
+            "" if event.code is None else _explained(event),
             f" [{suppressed} more like it since]" if suppressed else "",
             extra={
                 "gate": event.gate,
@@ -211,11 +258,30 @@ class Reporter:
                 "enforced": event.enforced,
                 "key_id": event.key_id,
                 "claimed": event.claimed,
+                "detail": event.detail,
+                "claim": event.claim,
+                "origin": event.origin,
+                "method": event.method,
+                "path": event.path,
                 "suppressed": suppressed,
             },
         )
 
-    def _limited(self, key: Counted) -> int | None:
+    def _told_apart(self, key: Counted, origin: str | None) -> str | None:
+        """The origin by which the records of one kind are limited: one of the first 16, or one name for all others."""
+        if origin is None:
+            return None
+        with self._lock:
+            origins = self._origins.get(key)
+            if origins is None:
+                if len(self._origins) >= self._max:
+                    del self._origins[next(iter(self._origins))]
+                origins = self._origins[key] = set()
+            if len(origins) < _MAX_ORIGINS:
+                origins.add(origin)
+            return origin if origin in origins else _MORE_ORIGINS
+
+    def _limited(self, key: tuple[object, ...]) -> int | None:
         """How many records like this were left out since the last; None where this one is left out too."""
         now = time.monotonic()
         with self._lock:
@@ -227,3 +293,32 @@ class Reporter:
                 del self._spoken[next(iter(self._spoken))]
             self._spoken[key] = (now, 0)
             return count
+
+
+def shown(text: str) -> str:
+    """A value that a client sent, for a record: everything but printable ASCII escaped, at most 256 characters."""
+    escaped = ascii(text[:_MAX_SHOWN])[1:-1]
+    return escaped if len(text) <= _MAX_SHOWN and len(escaped) <= _MAX_SHOWN else f"{escaped[: _MAX_SHOWN - 1]}…"
+
+
+def _what_was_refused(refusal: Refusal, way: Progress | None) -> dict[str, Any]:
+    """The fields of an event about a refusal, of the refusal itself and of its request."""
+    told: dict[str, Any] = {
+        "detail": refusal.detail,
+        "claim": refusal.claim,
+        "limited": refusal.limited,
+        "impatient": refusal.impatient,
+    }
+    asked = way.asked if way is not None else None
+    if asked is not None:
+        origin = asked.header("origin")
+        told["origin"] = None if origin is None else shown(origin)
+        told["method"] = shown(asked.method)
+        told["path"] = shown(asked.path)
+    return told
+
+
+def _explained(event: Decided) -> str:
+    """What was wrong, and what the operator can do about it."""
+    remedy = _LIMIT_REMEDY if event.limited else _REMEDY.get(event.code) if event.code is not None else None
+    return f": {event.detail}" if remedy is None else f": {event.detail} {remedy}"

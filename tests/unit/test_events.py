@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import acme
-from wicket import AppRef, Decided, Decision, Gate, Identity, Outcome, Refusal, VerifiedIdentity
+from wicket import AppRef, Decided, Decision, Gate, Identity, Mode, Outcome, Refusal, Request, VerifiedIdentity
 from wicket import events as module
 from wicket.decision.house import Progress
 from wicket.decision.memory import Signed
@@ -46,6 +46,7 @@ def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
 
 EXPIRED = Refusal("invalid_token", "expired")
 MISSING = Refusal("missing_token")
+FOREIGN_ORIGIN = Refusal("origin_not_allowed")
 
 
 class Time:
@@ -85,11 +86,19 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     [
         (passed(), Decided("wicket", "acme", True, True, True, key_id="k1")),
         (anonymous(), Decided("wicket", "acme", True, False, True)),
-        (turned_away(EXPIRED), Decided("wicket", "acme", False, False, True, "invalid_token", "expired")),
-        (anonymous(MISSING, enforced=False), Decided("wicket", "acme", True, False, False, "missing_token")),
         (
-            passed(enforced=False, refusal=Refusal("origin_not_allowed")),
-            Decided("wicket", "acme", True, True, False, "origin_not_allowed", None, "k1"),
+            turned_away(EXPIRED),
+            Decided("wicket", "acme", False, False, True, "invalid_token", "expired", detail=EXPIRED.detail),
+        ),
+        (
+            anonymous(MISSING, enforced=False),
+            Decided("wicket", "acme", True, False, False, "missing_token", detail=MISSING.detail),
+        ),
+        (
+            passed(enforced=False, refusal=FOREIGN_ORIGIN),
+            Decided(
+                "wicket", "acme", True, True, False, "origin_not_allowed", None, "k1", detail=FOREIGN_ORIGIN.detail
+            ),
         ),
     ],
 )
@@ -140,10 +149,19 @@ def test_a_name_that_is_no_text_is_reported_too() -> None:
     [
         (passed(), (logging.DEBUG, "allowed app=acme allowed")),
         (anonymous(), (logging.DEBUG, "allowed app=acme anonymous")),
-        (turned_away(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired)")),
-        (turned_away(MISSING), (logging.INFO, "refused app=acme missing_token")),
-        (anonymous(EXPIRED, enforced=False), (logging.WARNING, "would refuse app=acme invalid_token (expired)")),
-        (anonymous(MISSING, enforced=False), (logging.INFO, "would refuse app=acme missing_token")),
+        (turned_away(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")),
+        (
+            turned_away(MISSING),
+            (logging.INFO, "refused app=acme missing_token: This request needs a token, and none was sent."),
+        ),
+        (
+            anonymous(EXPIRED, enforced=False),
+            (logging.WARNING, "would refuse app=acme invalid_token (expired): The token has expired."),
+        ),
+        (
+            anonymous(MISSING, enforced=False),
+            (logging.INFO, "would refuse app=acme missing_token: This request needs a token, and none was sent."),
+        ),
     ],
 )
 def test_each_kind_has_its_level(decision: Decision, line: tuple[int, str], log: pytest.LogCaptureFixture) -> None:
@@ -154,7 +172,10 @@ def test_each_kind_has_its_level(decision: Decision, line: tuple[int, str], log:
 def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> None:
     reporter().decided(turned_away(Refusal("unknown_app"), None))
     (record,) = log.records
-    fields = ("gate", "app_id", "code", "reason", "enforced", "key_id", "claimed", "suppressed")
+    fields = (
+        *("gate", "app_id", "code", "reason", "enforced", "key_id", "claimed", "suppressed"),
+        *("detail", "claim", "origin", "method", "path"),
+    )
     assert {name: getattr(record, name) for name in fields} == {
         "gate": "wicket",
         "app_id": None,
@@ -164,6 +185,11 @@ def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> No
         "key_id": None,
         "claimed": short_hash("the-name-they-sent"),
         "suppressed": 0,
+        "detail": "This request names no app that is known here.",
+        "claim": None,
+        "origin": None,
+        "method": None,
+        "path": None,
     }
     assert record.name == "wicket"
     assert f"name#{short_hash('the-name-they-sent')}" in record.getMessage()
@@ -176,14 +202,16 @@ def test_refusals_are_logged_at_once_and_then_once_a_minute(log: pytest.LogCaptu
         report.decided(turned_away(EXPIRED))
     clock.now += 59.9
     report.decided(turned_away(EXPIRED))
-    assert lines(log) == [(logging.INFO, "refused app=acme invalid_token (expired)")]
+    assert lines(log) == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
     clock.now += 0.1
     report.decided(turned_away(EXPIRED))
-    assert lines(log)[1:] == [(logging.INFO, "refused app=acme invalid_token (expired) [3 more like it since]")]
+    assert lines(log)[1:] == [
+        (logging.INFO, "refused app=acme invalid_token (expired): The token has expired. [3 more like it since]")
+    ]
     assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
     clock.now += 60
     report.decided(turned_away(EXPIRED))
-    assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired)")]
+    assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
 
 
 def test_the_limit_is_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
@@ -223,6 +251,89 @@ def test_a_hook_hears_what_the_log_does_not(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.ERROR, "wicket"):
         reporter(events.append).decided(passed())
     assert (len(events), caplog.records) == (1, [])
+
+
+def ask(gate: Gate, origin: str | None = None, path: str = "/widget/boot", query: str = "") -> None:
+    headers = [("X-App-Id", "acme"), *([("Origin", origin)] if origin is not None else [])]
+    gate.decide(Request("POST", path, query, headers))
+
+
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
+def test_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode, log: pytest.LogCaptureFixture) -> None:
+    events: list[Decided] = []
+    gate = Gate([acme(origins=["https://acme.com"], mode=mode)], on_event=events.append)  # type: ignore[arg-type]
+    for origin in ("https://staging.acme.com", "http://localhost:3000", "https://staging.acme.com"):
+        ask(gate, origin, query="token=secret")
+    records = [record for record in log.records if getattr(record, "code", None) == "origin_not_allowed"]
+    assert [(getattr(each, "origin"), getattr(each, "method"), getattr(each, "path")) for each in records] == [  # noqa: B009
+        ("https://staging.acme.com", "POST", "/widget/boot"),
+        ("http://localhost:3000", "POST", "/widget/boot"),
+    ]
+    assert [event.origin for event in events] == [
+        "https://staging.acme.com",
+        "http://localhost:3000",
+        "https://staging.acme.com",
+    ]
+    assert "POST /widget/boot origin=http://localhost:3000" in records[1].getMessage()
+    assert "token=" not in log.text
+
+
+def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
+    log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    gate = Gate([acme(origins=["https://acme.com"])])
+    for number in range(40):
+        ask(gate, f"https://page-{number}.example")
+    origins = [getattr(record, "origin") for record in log.records if hasattr(record, "origin")]  # noqa: B009
+    assert origins == [f"https://page-{number}.example" for number in range(17)]
+
+
+def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
+    report = reporter(max_outcomes=2)
+    keys = [(f"app-{number}", "origin_not_allowed", None, True) for number in range(5)]
+    assert [report._told_apart(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
+    assert len(report._origins) == 2
+
+
+def test_log_record_what_a_client_sent_is_escaped_and_cut(log: pytest.LogCaptureFixture) -> None:
+    gate = Gate([acme(origins=["https://acme.com"])])
+    ask(gate, "https://é\n" + "x" * 300, path="/a\r\nb")
+    (record,) = [record for record in log.records if hasattr(record, "origin")]
+    assert getattr(record, "path") == "/a\\r\\nb"  # noqa: B009
+    origin: str = getattr(record, "origin")  # noqa: B009
+    assert origin.startswith("https://\\xe9\\nxxx")
+    assert len(origin) == 256
+    assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal("config_missing"),
+        Refusal("config_invalid"),
+        Refusal("keys_unavailable", retry_after=1),
+        Refusal("apps_unavailable", retry_after=1),
+        Refusal("internal_error", retry_after=1),
+    ],
+)
+def test_log_record_our_own_trouble_is_a_warning_with_a_remedy(
+    refusal: Refusal, enforced: bool, log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    report = reporter()
+    for _ in range(5):
+        report.decided(anonymous(refusal, allowed=not enforced, enforced=enforced))
+    (record,) = log.records
+    assert record.levelno == logging.WARNING
+    assert f"app=acme {refusal.code}: {refusal.detail} {module._REMEDY[refusal.code]}" in record.getMessage()
+
+
+def test_log_record_a_limit_of_ours_names_the_limits(log: pytest.LogCaptureFixture) -> None:
+    events: list[Decided] = []
+    report = reporter(events.append)
+    report.decided(turned_away(Refusal("keys_unavailable", retry_after=1, limited=True)))
+    assert log.records[0].getMessage().endswith("raise it in Limits.")
+    assert events[0].limited is True
 
 
 # --- counts

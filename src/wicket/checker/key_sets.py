@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from wicket.gate import Gate
-from wicket.jwks.outcome import FetchFailed, Kind
+from wicket.jwks.outcome import MEANING, FetchFailed
 from wicket.keys.keyset import Generation, KeySource
-
-MEANING: Final[dict[Kind, str]] = {
-    "forbidden_address": "the name leads to an address that must not be dialled",
-    "forbidden_port": "only the ports 443 and 8443 may be dialled, unless the operator allows more",
-    "unresolved": "the name leads nowhere",
-    "timeout": "the endpoint did not answer in time",
-    "connection": "the endpoint could not be reached, or broke off",
-    "certificate": "the endpoint's certificate is not valid for its name",
-    "redirect": "the endpoint redirects, which is never followed",
-    "not_found": "there is nothing at this URL",
-    "status": "the endpoint answered with an error",
-    "encoded": "the answer is compressed, which was not asked for",
-    "too_large": "the answer is larger than a key set may be, or has too many keys",
-    "not_json": "the answer is not JSON",
-    "not_a_key_set": 'the answer is not an object with a list "keys"',
-    "no_usable_key": "none of the keys can be used",
-    "wrong_issuer": "the issuer's metadata names another issuer",
-    "not_discovery": "the issuer's metadata names no plain https URL of a key set",
-}
 
 Brought = Generation | FetchFailed
 

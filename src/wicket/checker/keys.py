@@ -8,11 +8,10 @@ from typing import Final
 
 from wicket.checker.case import Case, verifies
 from wicket.checker.diagnosis import Finding, listed, shown
-from wicket.checker.key_sets import MEANING
 from wicket.checker.variants import variants
 from wicket.decision.tokens import UnverifiedToken, decode
 from wicket.errors import DETAIL
-from wicket.jwks.outcome import FetchFailed
+from wicket.jwks.outcome import MEANING, FetchFailed
 from wicket.keys import Secret
 from wicket.keys.algorithms import HASH_BYTES, Key, hmac_key
 
@@ -77,7 +76,7 @@ def _wrong_algorithm(case: Case, found: str) -> Finding:
 def _failed_sets(case: Case) -> Iterator[Finding]:
     for source, brought in case.sets.items():
         if isinstance(brought, FetchFailed):
-            detail = f"The key set at {source.public} cannot be used: {MEANING[brought.kind]}. Look at its URL."
+            detail = f"The key set at {source.public} cannot be used: {MEANING[brought.kind]}."
             yield Finding("key_set_unusable", detail, "a key set", brought.kind)
 
 

@@ -12,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from wicket.cache import Loaded
-from wicket.checker.key_sets import MEANING
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.jwks.outcome import FetchFailed
+from wicket.jwks.outcome import MEANING, FetchFailed
 from wicket.keys.algorithms import ASYMMETRIC
 from wicket.keys.keyset import Generation, KeySource
 from wicket.keys.urls import check_url

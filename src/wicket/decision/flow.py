@@ -250,6 +250,8 @@ def _verify_token(
 
 def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
     # 9. Decide.
+    if way.reported is not None:
+        way.asked = request
     enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
     claimed = None if identity.verified else claimed_by(way.app, request)
     return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
@@ -257,6 +259,7 @@ def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
 
 def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
+    way.asked = request
     holders = way.app.holders if isinstance(way.app, App) else way.house.holders
     way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
     if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:

@@ -11,7 +11,7 @@ from wicket.decision.choice import KeySets
 from wicket.decision.memory import SignatureMemory
 from wicket.errors import Refusal
 from wicket.limits import Limits
-from wicket.request import Spelling
+from wicket.request import Request, Spelling
 from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPlace, TokenIssuer, body_types
 
 MOST_ROADS: Final = 4_096
@@ -85,9 +85,10 @@ class Progress:
 
     `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
     failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
-    before.
+    before; `asked` is the request itself, once it is refused or would be.
     """
 
+    asked: Request | None = None
     mode: Mode | None = None
     reported: Refusal | None = None
     origin: str | None = None

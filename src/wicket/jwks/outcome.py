@@ -26,6 +26,28 @@ Kind = Literal[
     "not_discovery",
 ]
 
+MEANING: Final[dict[Kind, str]] = {
+    "forbidden_address": "the host resolves to an address that must not be dialled; "
+    "allow its network in Network(allow=…) if it is yours",
+    "forbidden_port": "only the ports 443 and 8443 may be dialled; add the port to Network(ports=…)",
+    "unresolved": "the host name does not resolve; check its spelling and the DNS",
+    "timeout": "the endpoint did not answer in time",
+    "connection": "the endpoint could not be reached or closed the connection",
+    "certificate": "the endpoint's certificate is not valid for its name; "
+    "renew it, or trust its authority in Network(ssl_context=…)",
+    "redirect": "the endpoint redirects, and redirects are never followed; configure the URL that it redirects to",
+    "not_found": "there is no document at this URL; correct the URL",
+    "status": "the endpoint answered with an error status",
+    "encoded": "the answer is compressed although no compression was requested; turn it off for this URL",
+    "too_large": "the answer is larger or has more keys than limits.key_set_bytes and limits.key_set_keys allow",
+    "not_json": "the answer is not JSON; is this the URL of a web page?",
+    "not_a_key_set": 'the answer is not an object with a list "keys"; is this the URL of the key set?',
+    "no_usable_key": "none of the keys can be used",
+    "wrong_issuer": "the issuer's metadata names another issuer; configure the issuer exactly as it names itself",
+    "not_discovery": "the issuer's metadata names no plain https URL of a key set; configure the URL in Jwks(…)",
+}
+"""For each kind of failure, in one sentence, what happened and what to do about it."""
+
 PERMANENT: Final = frozenset(
     {
         *("forbidden_address", "forbidden_port", "redirect", "not_found", "encoded", "too_large", "not_json"),

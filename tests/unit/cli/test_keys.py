@@ -9,9 +9,8 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from wicket.checker.key_sets import MEANING
 from wicket.cli.commands import wicket
-from wicket.jwks.outcome import Kind
+from wicket.jwks.outcome import MEANING, Kind
 from wicket.testing.issuer import LocalIssuer
 
 
@@ -109,7 +108,7 @@ discover = "{wicket_issuer.issuer}"
     assert "1 keys used, 0 skipped, at 127.0.0.1" in explained.output
     wicket_issuer.fault = lambda exchange: exchange.answer(404)
     lost = CliRunner().invoke(wicket, ["explain", token, "--app", "globex", "--config", str(config)])
-    assert (lost.exit_code, "not_found: there is nothing at this URL" in lost.output) == (1, True)
+    assert (lost.exit_code, "not_found: there is no document at this URL" in lost.output) == (1, True)
     assert "config_invalid" in lost.output
 
 
