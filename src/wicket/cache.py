@@ -146,6 +146,11 @@ class Cache(Generic[K, V]):
         """In how many whole seconds a request that was turned away may come again; at least 1."""
         return max(1, round(slot.retry_at - self._clock())) if slot else 1
 
+    def values(self) -> list[V]:
+        """All that is held, old or not."""
+        with self._lock:
+            return [slot.value for slot in self._slots.values() if slot.value is not None]
+
     def tagged(self, tag: Hashable) -> list[V]:
         """The values that are held with this tag, old or not."""
         with self._lock:

@@ -339,7 +339,8 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     assert bench.value("other") == "value"
 
 
-def test_what_is_held_with_a_tag_is_told(bench: Bench) -> None:
+def test_all_that_is_held_is_told_and_what_is_held_with_a_tag(bench: Bench) -> None:
     for key in "abc":
         bench.load(key, {"a": "one", "b": "two"}.get(key))
+    assert bench.cache.values() == ["one", "two"]
     assert [bench.cache.tagged(key) for key in "abc"] == [["one"], ["two"], []]

@@ -15,7 +15,7 @@ from tests.unit.gates import LONG, Ask, Registry, acme_two, both, code, messages
 from tests.unit.support import KEY, NOW, OTHER_KEY, acme, asks, claims, gate_of, secret, token
 from wicket import App, AppRef, Decision, Header, Query, Request, Revocations, TokenIssuer
 from wicket.app import BrokenApp
-from wicket.errors import config_error
+from wicket.errors import ConfigError, Problem, config_error
 
 # --- apps of a registry
 
@@ -234,7 +234,11 @@ def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptur
         assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
         assert code(gate.verify(token(), app="ACME")) == "unknown_app"
     assert registry.asked == [AppRef("id", "ACME")]
-    assert "the registry gave the app acme for another id, which is taken for unknown" in messages(caplog)
+    (told,) = [record for record in caplog.records if "the registry gave the app acme" in record.getMessage()]
+    assert told.levelno == logging.WARNING
+    assert told.app_id == "acme"  # type: ignore[attr-defined]
+    assert "for the id 'ACME'" in told.getMessage()
+    assert "add it to the app's aliases" in told.getMessage()
 
 
 def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -249,10 +253,24 @@ def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCapt
     assert "the registry gave the app acme, which is in code too and counts as it is there" in messages(caplog)
 
 
-def test_the_name_of_a_broken_app_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with over(Registry(**{"a-name-of-theirs": config_error("id", "is wrong")})) as gate:
-        assert code(gate.decide(asks(token(), app="a-name-of-theirs"))) == "config_invalid"
-    assert "a-name-of-theirs" not in caplog.text
+def test_a_broken_app_is_logged_with_its_id_and_every_problem(caplog: pytest.LogCaptureFixture) -> None:
+    problems = ConfigError([Problem("id", "is wrong"), Problem("origins[0]", "is not an origin")])
+    with over(Registry(broken=problems)) as gate:
+        assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
+    (told,) = [record for record in caplog.records if "is broken" in record.getMessage()]
+    assert told.levelno == logging.ERROR
+    assert told.app_id == "broken"  # type: ignore[attr-defined]
+    for said in ("'broken'", "id: is wrong", "origins[0]: is not an origin"):
+        assert said in told.getMessage()
+
+
+def test_of_broken_names_that_are_unverified_at_most_sixteen_are_logged_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with over(Registry(**{f"name-{number}": config_error("id", "is wrong") for number in range(40)})) as gate:
+        for number in range(40):
+            assert code(gate.decide(asks(token(), app=f"name-{number}"))) == "config_invalid"
+    assert len([text for text in messages(caplog) if "is broken" in text]) == 16
 
 
 def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without_their_text(
