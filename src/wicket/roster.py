@@ -147,7 +147,8 @@ def loader_of(
             return _named(app, ref)
         if inspect.iscoroutine(app):
             app.close()
-        raise TypeError("the registry returned neither an App nor None")
+        _report_unusable(reporter, ref, held, type(app).__name__)
+        raise LoadFailed
 
     def _named(app: App, ref: AppRef) -> Loaded[App | BrokenApp] | None:
         refs = app.refs()
@@ -172,6 +173,16 @@ def loader_of(
         return Loaded(value, None, home, frozenset(refs[1:]), (app.id, *app.aliases))
 
     return load
+
+
+def _report_unusable(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None, kind: str) -> None:
+    known = held.id if held is not None else None
+    reporter.trouble(
+        *(logging.ERROR, known, "no app"),
+        "the registry returned an object of the type %s for the %s %r; it must return an App or None",
+        *(kind, ref.kind.replace("_", " "), ref.value[:_LONGEST_LOGGED]),
+        unverified=ref.value if known is None else None,
+    )
 
 
 def _report_broken(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None, error: ConfigError) -> None:
