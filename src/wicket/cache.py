@@ -15,8 +15,8 @@ read without a lock; only writers lock. Keys without a value (absent, or failing
 bounded store, so that a flood of unknown names cannot push out real ones.
 
 A value may have several keys, its names. It is held once, under the key that its load states, and each name for which
-the source returned it points there. A pointer counts only while the held value lists the name. A load that began
-before the one that brought the held value does not replace it.
+the source returned it points there. A pointer counts only while the held value lists the name, and ends with the entry.
+A load that began before the one that brought the held value does not replace it.
 
 An entry is invalidated by its tags, in a time that does not depend on how many entries are held.
 """
@@ -42,7 +42,6 @@ from wicket.pool import Pool, give_up
 
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
-_NAMES_PER_ENTRY: Final = 4
 
 
 class Cache(Generic[K, V]):
@@ -306,14 +305,12 @@ class Cache(Generic[K, V]):
         home, direct = loaded.key, key == loaded.key
         self._names.pop(key, None)
         if not direct:
-            while len(self._names) >= self._size * _NAMES_PER_ENTRY:
-                del self._names[next(iter(self._names))]
             self._names[key] = home
         before = self._slots.get(home)
         if before is not None and before.begun > begun:
             self._slots[home] = before._replace(direct=before.direct or direct)
             return
-        self._drop(home)
+        self._drop(home, keep=loaded.names)
         while len(self._slots) >= self._size:
             self._drop(next(iter(self._slots)))
         lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime
@@ -332,10 +329,15 @@ class Cache(Generic[K, V]):
         for tag in slot.tags:
             self._tagged.setdefault(tag, {})[key] = None
 
-    def _drop(self, key: K) -> None:
-        """Take out an entry with a value, if there is one; the lock is held."""
+    def _drop(self, key: K, keep: Collection[K] = ()) -> None:
+        """Take out an entry with a value, if there is one, and the pointers to it but for `keep`; the lock is held."""
         slot = self._slots.pop(key, None)
-        for tag in slot.tags if slot is not None else ():
+        if slot is None:
+            return
+        for name in slot.names:
+            if name not in keep and self._names.get(name) == key:
+                del self._names[name]
+        for tag in slot.tags:
             keys = self._tagged[tag]
             keys.pop(key, None)
             if not keys:

@@ -78,13 +78,26 @@ def test_two_hundred_names_of_one_value_take_one_entry(named: Named) -> None:
     assert sorted(named.cache._slots) == ["id", "id-other"]
 
 
-def test_pointers_are_bounded_and_the_oldest_makes_room(named: Named) -> None:
+def test_pointers_end_with_their_entry_and_those_of_others_stay(named: Named) -> None:
     names = [f"name-{number}" for number in range(100)]
+    named.load("id-other", app("id-other", "name-other"))
     for name in names:
         named.load(name, app("id", *names, value="one"))
-    assert len(named.cache._names) == 12
-    assert named.cache.read("name-0") is None
-    assert named.value("name-99") == "one"
+    named.load("name-other", app("id-other", "name-other", value="other"))
+    assert len(named.cache._names) == 101
+    assert named.value("name-0") == "one"
+    named.cache.outdate(["id"], purge=True)
+    assert set(named.cache._names) == {"name-other"}
+    assert named.value("name-other") == "other"
+
+
+def test_pointers_to_names_that_the_value_still_lists_outlast_a_load(named: Named) -> None:
+    for name in ("a", "b", "c"):
+        named.load(name, app("id", "a", "b", "c"))
+    named.clock.now += 90
+    named.load("a", app("id", "a", "b", value="two"))
+    assert set(named.cache._names) == {"a", "b"}
+    assert named.value("b") == "two"
 
 
 def test_a_key_counts_only_once_the_source_returned_the_value_for_it(named: Named) -> None:
