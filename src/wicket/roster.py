@@ -10,11 +10,11 @@ from typing import Any, Final
 from wicket.app import App, BrokenApp
 from wicket.cache import Loaded, LoadFailed
 from wicket.errors import ConfigError, Problems
-from wicket.events import Reporter
+from wicket.events import Reporter, short_hash
 from wicket.sources import AppRef, is_place
 
 _log: Final = logging.getLogger("wicket")
-_LONGEST_LOGGED: Final = 64
+_LONGEST_LOGGED: Final = {"public_key": 12}  # it may be read where a token is sent, so no more of it is logged
 
 Registry = Callable[[AppRef], App | None]
 """Where apps come from that are not in code: a blocking function from a name to the app, or None where there is none.
@@ -158,7 +158,7 @@ def loader_of(
                 *(logging.WARNING, app.id, f"unlisted {ref.kind}"),
                 "the registry gave the app %s for the %s %r, which is none of the app's names, so requests that use it"
                 " are refused as unknown_app; if it is right, add it to the app's %s",
-                *(app.id, ref.kind.replace("_", " "), ref.value[:_LONGEST_LOGGED], _SETTING.get(ref.kind, ref.kind)),
+                *(app.id, ref.kind.replace("_", " "), _cut(ref), _SETTING.get(ref.kind, ref.kind)),
             )
             return None
         home = refs[0]
@@ -175,12 +175,18 @@ def loader_of(
     return load
 
 
+def _cut(ref: AppRef) -> str:
+    """As much of a name that no configuration confirms as may be logged."""
+    longest = _LONGEST_LOGGED.get(ref.kind, 64)
+    return ref.value if len(ref.value) <= longest else f"{ref.value[:longest]}…"
+
+
 def _report_unusable(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None, kind: str) -> None:
     known = held.id if held is not None else None
     reporter.trouble(
         *(logging.ERROR, known, "no app"),
-        "the registry returned an object of the type %s for the %s %r; it must return an App or None",
-        *(kind, ref.kind.replace("_", " "), ref.value[:_LONGEST_LOGGED]),
+        "the registry returned an object of the type %s for the app %s; it must return an App or None",
+        *(kind, known or f"with the {ref.kind} #{short_hash(ref.value)}"),
         unverified=ref.value if known is None else None,
     )
 
@@ -197,6 +203,6 @@ def _report_broken(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None
     reporter.trouble(
         *(logging.ERROR, ref.value if ref.kind == "id" else None, "broken"),
         "the app of the registry with the %s %r is broken, so its requests are refused as config_invalid: %s",
-        *(ref.kind.replace("_", " "), ref.value[:_LONGEST_LOGGED], error),
+        *(ref.kind.replace("_", " "), _cut(ref), error),
         unverified=ref.value,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -74,9 +75,10 @@ def test_a_registry_that_returns_something_else_is_an_outage(wrong: object, capl
     with over(Registry(acme=wrong)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
     (told,) = [text for text in messages(caplog) if "the registry returned" in text]
-    assert told == (
-        f"the registry returned an object of the type {type(wrong).__name__} for the id 'acme';"
-        " it must return an App or None"
+    assert re.fullmatch(
+        rf"the registry returned an object of the type {type(wrong).__name__} for the app with the id #[0-9a-f]{{12}};"
+        " it must return an App or None",
+        told,
     )
 
 
@@ -399,6 +401,20 @@ def test_a_name_of_each_kind_must_be_one_of_the_apps_own(ask: Ask, kind: Any, ca
     (told,) = [text for text in messages(caplog) if "none of the app's names" in text]
     assert "the app acme" in told
     assert told.endswith(f"add it to the app's {SETTINGS[kind]}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "logged"),
+    [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("public_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
+)
+def test_a_name_that_is_unverified_is_logged_in_part(
+    kind: Any, name: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Request(headers=[("X-Name", name)])
+    for registry in (lambda ref: acme(), Registry(**{name: config_error("id", "is wrong")})):
+        with over(registry, naming=[Header("X-Name", kind)]) as gate:
+            gate.decide(request)
+    assert len([text for text in messages(caplog) if f" {logged!r}" in text]) == 2
 
 
 def test_an_app_takes_one_entry_whatever_it_is_called() -> None:
