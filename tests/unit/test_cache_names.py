@@ -393,3 +393,25 @@ def test_a_closed_pool_is_no_limit(named: Named) -> None:
     assert started is not None
     assert isinstance(started.done, Future)
     assert not started.limited
+
+
+def test_a_pool_that_runs_a_load_and_then_does_not_take_it_leaves_nothing_behind(
+    named: Named, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_and_refuse(job: Any, *_: Any) -> bool:
+        job()
+        return False
+
+    named.source["id"] = app("id")
+    monkeypatch.setattr(named.pool, "submit", run_and_refuse)
+    named.cache.start("id", 0)
+    assert named.value("id") is not None
+    assert (named.cache._loads, named.cache._flights) == ({}, {})
+
+
+def test_a_pointer_that_leads_nowhere_counts_for_nothing(named: Named) -> None:
+    named.load("id", app("id", "name"))
+    named.cache._names.update({"lost": "gone", "unlisted": "id"})
+    assert named.cache.read("lost") is None
+    assert named.cache.read("unlisted") is None
+    assert named.cache.is_absent(named.load("unlisted", None))
