@@ -65,8 +65,11 @@ def _answered(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
 
 def _begin(fetch: Fetch) -> tuple[concurrent.futures.Future[None], float]:
     """Start what `fetch` asks for; what to wait for, and for how many seconds, 0 where waiting would bring nothing."""
-    done, remaining = fetch.cache.start(fetch.key, fetch.seen) or (concurrent.futures.Future(), 0.0)
-    return done, min(fetch.patience, remaining)
+    started = fetch.cache.start(fetch.key, fetch.seen)
+    fetch.limited = started is not None and started.limited
+    if started is None or started.limited:
+        return concurrent.futures.Future(), 0.0
+    return started.done, min(fetch.patience, started.seconds)
 
 
 async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:

@@ -37,6 +37,7 @@ _log: Final = logging.getLogger("wicket")
 _HASH_KEY: Final = secrets.token_bytes(16)
 _PERIOD: Final = 60.0
 _FOLD_AT: Final = 1024
+_MOST_NAMES: Final = 16
 _GOOD: Final = frozenset({"loaded", "not_modified", "empty"})
 _MAX_ORIGINS: Final = 16
 _MAX_SHOWN: Final = 256
@@ -218,6 +219,21 @@ class Reporter:
         """Log a fault, as often as refusals are: the first at once, then one a minute for each kind."""
         if self._limited((None, what, type(error).__name__, True)) is not None:
             log_fault(what, error)
+
+    def trouble(
+        self, level: int, app_id: str | None, kind: str, message: str, *args: object, unverified: str | None = None
+    ) -> None:
+        """Log trouble with one app, once a minute for each app and kind.
+
+        `unverified` is the name of an app that no configuration confirms: of such names at most 16 are logged a minute.
+        """
+        if self._limited((unverified or app_id, kind, None, True)) is None:
+            return
+        if unverified is not None and all(
+            self._limited((None, kind, str(number), True)) is None for number in range(_MOST_NAMES)
+        ):
+            return
+        _log.log(level, message, *args, extra={"gate": self._gate, "app_id": app_id})
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """The counts so far, most frequent first."""

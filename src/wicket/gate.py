@@ -256,22 +256,20 @@ class Gate:
         return self._load_key_set(SourceRef(app_id, source), None)
 
     def refresh(self, app: str, *, purge: bool = False) -> None:
-        """Have the app of this id or alias loaded anew at its next request; with `purge` the loaded one serves no more.
+        """Load the app with this id or alias, and its key sets, again at their next request.
 
-        Its key sets too. What is remembered of its signatures is forgotten, and so are the names that the registry did
-        not know. An app in code or from a file stays as it is. It concerns this gate, in this process.
+        Until then the loaded app is served, and it goes on being served if the registry fails or says that the app's
+        configuration is not valid. With `purge` it is not served any more: requests wait for the registry, and hear
+        `apps_unavailable` or `config_invalid` if it fails. The remembered signatures of the app are forgotten, and all
+        names that the registry did not know. An app in code or from a file stays as it is. It concerns this gate, in
+        this process. How long it takes does not depend on how many apps are loaded.
         """
-        held = [*self._held, *(self._registry.values() if self._registry is not None else ())]
-        ids = {app, *(each.id for each in held if each.id is not None and app in each.aliases)}
-        self._key_sets.cache.outdate(
-            lambda ref, _: ref.app_id not in ids, purge=purge, concerns=lambda ref: ref.app_id in ids
-        )
+        in_code = self._house.apps.get(new_ref(AppRef, ("id", app)))
+        held = [] if self._registry is None else self._registry.tagged(app)
+        ids = {app, *(each.id for each in (in_code, *held) if each is not None and each.id is not None)}
+        self._key_sets.cache.outdate(ids, purge=purge)
         if self._registry is not None:
-            self._registry.outdate(
-                lambda ref, held: isinstance(held, App) and ids.isdisjoint((held.id, ref.value, *held.aliases)),
-                purge=purge,
-                concerns=lambda ref: ref.kind != "id" or ref.value in ids,
-            )
+            self._registry.outdate(ids, purge=purge, permanent=True)
         for each in ids:
             self._memory.forget(each)
 
@@ -306,13 +304,14 @@ class Gate:
     ) -> Cache[AppRef, App | BrokenApp]:
         limits = self.limits
         return Cache(
-            loader_of(registry, in_code),
+            loader_of(registry, in_code, self._reporter),
             pool=self._pool,
             times=self._times(limits.app_lifetime, limits.app_stale, limits.load_timeout),
             size=limits.max_apps,
             absent_size=limits.max_absent,
-            on_failure=lambda _, error: self._reporter.fault("the registry could not be asked for an app", error),
+            on_failure=lambda _, error: self._load_failed("the registry could not be asked for an app", error),
             clock=self._monotonic,
+            owner=lambda ref: ref.value if ref.kind == "id" else None,
         )
 
     def _key_sets_of(self, fetch: Fetcher) -> KeySets:
@@ -332,9 +331,11 @@ class Gate:
             times=self._times(limits.key_set_lifetime, limits.key_set_stale, limits.fetch_total),
             size=limits.max_key_sets,
             absent_size=limits.max_key_sets,
-            on_failure=self._fetch_failed,
+            on_failure=lambda _, error: self._load_failed("a key set could not be loaded", error),
             clock=self._monotonic,
             lane=lambda ref: ref.source.host,
+            owner=lambda ref: ref.app_id,
+            per_owner=limits.max_loads_per_app,
         )
         unknown = UnknownKids(
             first=limits.unknown_kid_first,
@@ -345,9 +346,9 @@ class Gate:
         )
         return KeySets(cache, unknown)
 
-    def _fetch_failed(self, _: SourceRef, error: BaseException) -> None:
+    def _load_failed(self, what: str, error: BaseException) -> None:
         if not isinstance(error, LoadFailed):  # those were reported as what they are
-            self._reporter.fault("a key set could not be loaded", error)
+            self._reporter.fault(what, error)
 
     def _times(self, lifetime: float, stale: float, timeout: float) -> Times:
         limits = self.limits

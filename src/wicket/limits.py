@@ -60,6 +60,8 @@ class Limits:
     fetch_per_host: int = 2
     fetch_queue: int = 256
     """How many fetches run at once, in all and to one host, and how many may wait."""
+    max_loads_per_app: int = 4
+    """How many key sets of one app may be under way at once, running or waiting; beyond that it is a 503 at once."""
     unknown_kid_first: int = 2
     unknown_kid_every: float = 30.0
     unknown_kid_remembered: float = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -16,14 +17,16 @@ class _Job:
     run: Callable[[], None]
     done: Future[None]
     lane: Hashable
+    owner: Hashable
 
 
 class Pool:
     """At most `threads` daemon threads, started when needed and gone when idle; at most `queue` jobs wait.
 
-    Jobs of one lane share at most `per_lane` threads, so that a slow one cannot hold them all. The newest job that
-    may run is run first: whoever asked last still waits for it. A job that cannot be taken (queue full, pool closed,
-    interpreter going down) is refused at once.
+    Jobs of one lane share at most `per_lane` threads, so that a slow one cannot hold them all. Owners take turns: the
+    next job is one of the owner that was served longest ago. Of the jobs of one owner, and of owners that were not
+    served yet, the newest is run first: whoever asked last still waits for it. A job without an owner is the only one
+    of its owner. A job that cannot be taken (queue full, pool closed, interpreter going down) is refused at once.
     """
 
     def __init__(self, name: str, *, threads: int, queue: int, per_lane: int | None = None) -> None:
@@ -39,9 +42,16 @@ class Pool:
         self._wake = threading.Condition(threading.Lock())
         self._jobs: list[_Job] = []
         self._running: Counter[Hashable] = Counter()
+        self._turns = itertools.count(1)
+        self._served: dict[Hashable, int] = {}
         self._threads = 0
         self._alive = 0
         self._idle = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool takes no more jobs."""
+        return self._closed
 
     @property
     def crowded(self) -> bool:
@@ -58,12 +68,14 @@ class Pool:
                     self._jobs.append(job)
                     return
 
-    def submit(self, run: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
+    def submit(
+        self, run: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+    ) -> bool:
         """Run `run` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
 
         No lock may be held by the caller: starting a thread can hand control to it.
         """
-        job = _Job(run, done, lane)
+        job = _Job(run, done, lane, owner)
         with self._wake:
             if self._closed or len(self._jobs) >= self._limit:
                 return False
@@ -113,6 +125,7 @@ class Pool:
                     return
                 self._jobs.remove(job)
                 self._running[job.lane] += 1
+                self._note_turn(job)
             try:
                 job.run()
             except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
@@ -128,11 +141,26 @@ class Pool:
             del job, outcome  # a thread that waits must not keep the last job's app alive
 
     def _next(self) -> _Job | None:
-        """The newest job whose lane has a thread to spare."""
+        """The job whose turn it is, of those whose lane has a thread to spare."""
+        found: _Job | None = None
+        longest_ago = 0
         for job in reversed(self._jobs):
-            if self._running[job.lane] < self._per_lane:
+            if self._running[job.lane] >= self._per_lane:
+                continue
+            turn = self._served.get(job.owner, 0) if job.owner is not None else 0
+            if turn == 0:
                 return job
-        return None
+            if found is None or turn < longest_ago:
+                found, longest_ago = job, turn
+        return found
+
+    def _note_turn(self, job: _Job) -> None:
+        """Let the owner of `job` wait for its next turn, as long as it has jobs that wait."""
+        if len(self._served) > 2 * self._limit:
+            waiting = {each.owner for each in self._jobs}
+            self._served = {owner: turn for owner, turn in self._served.items() if owner in waiting}
+        if job.owner is not None:
+            self._served[job.owner] = next(self._turns)
 
 
 def give_up(done: Future[None]) -> None:

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from wicket.app import App, BrokenApp
-from wicket.cache import Loaded
+from wicket.cache import Loaded, LoadFailed
 from wicket.errors import ConfigError, Problems
-from wicket.events import short_hash
+from wicket.events import Reporter, short_hash
 from wicket.sources import AppRef, is_place
 
 _log: Final = logging.getLogger("wicket")
+_LONGEST_LOGGED: Final = {"public_key": 12}  # it may be read where a token is sent, so no more of it is logged
 
 Registry = Callable[[AppRef], App | None]
 """Where apps come from that are not in code: a blocking function from a name to the app, or None where there is none.
 
-It raises `ConfigError` for an app that exists and is broken, and anything else where it cannot tell.
+It raises `ConfigError` if the app exists and its configuration is not valid, and anything else if it cannot tell. The
+app must list the name: its id, an alias, its public key, a host or its issuer.
 """
 
 
@@ -115,30 +117,92 @@ def _interchangeable(app: App, other: App) -> bool:
     return not bound and not apart and (app.audience == other.audience or bool({*app.audience} & {*other.audience}))
 
 
-def loader_of(
-    registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
-) -> Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]:
-    """The registry as the cache's loader: what it returns is held against the name that was asked for."""
+class AppBroken(LoadFailed):
+    """The registry says that the app exists and that its configuration is not valid."""
 
-    def load(ref: AppRef, _: App | BrokenApp | None) -> Loaded[App | BrokenApp] | None:
+    permanent = True
+
+
+_SETTING: Final = {"id": "aliases", "host": "hosts"}
+"""The setting of an app that holds a further name of this kind, where it is not called as the kind is."""
+
+
+def loader_of(
+    registry: Registry, in_code: Mapping[AppRef, App | BrokenApp], reporter: Reporter
+) -> Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]:
+    """The registry as the loader of the cache. It holds each app under its id.
+
+    An app that the registry returns for a name counts only if the name is one of the app's own names.
+    """
+
+    def load(ref: AppRef, held: App | BrokenApp | None) -> Loaded[App | BrokenApp] | None:
         try:
             app: object = registry(ref)
         except ConfigError as error:
-            _log.error("the app of the registry with the %s #%s is broken: %s", ref.kind, short_hash(ref.value), error)
-            return Loaded(BrokenApp(ref.value if ref.kind == "id" else None))  # or an alias, for all we know
+            _report_broken(reporter, ref, held, error)
+            raise AppBroken from None
         if app is None:
             return None
         if isinstance(app, App):
-            if ref.kind == "id" and ref.value not in (app.id, *app.aliases):
-                # A table that compares without case has one app under many names; a request must use the one name.
-                _log.warning("the registry gave the app %s for another id, which is taken for unknown", app.id)
-                return None
-            if AppRef("id", app.id) in in_code:
-                _log.error("the registry gave the app %s, which is in code too and counts as it is there", app.id)
-                return Loaded(in_code[AppRef("id", app.id)])
-            return Loaded(app)
+            return _named(app, ref)
         if inspect.iscoroutine(app):
             app.close()
-        raise TypeError("the registry returned neither an App nor None")
+        _report_unusable(reporter, ref, held, type(app).__name__)
+        raise LoadFailed
+
+    def _named(app: App, ref: AppRef) -> Loaded[App | BrokenApp] | None:
+        refs = app.refs()
+        if ref not in refs:
+            # A table that compares without case, and a wildcard, have one app under many names.
+            reporter.trouble(
+                *(logging.WARNING, app.id, f"unlisted {ref.kind}"),
+                "the registry gave the app %s for the %s %r, which is none of the app's names, so requests that use it"
+                " are refused as unknown_app; if it is right, add it to the app's %s",
+                *(app.id, ref.kind.replace("_", " "), _cut(ref), _SETTING.get(ref.kind, ref.kind)),
+            )
+            return None
+        home = refs[0]
+        value: App | BrokenApp = app
+        if home in in_code:
+            reporter.trouble(
+                *(logging.ERROR, app.id, "in code"),
+                "the registry gave the app %s, which is in code too and counts as it is there",
+                app.id,
+            )
+            value = in_code[home]
+        return Loaded(value, None, home, frozenset(refs[1:]), (app.id, *app.aliases))
 
     return load
+
+
+def _cut(ref: AppRef) -> str:
+    """As much of a name that no configuration confirms as may be logged."""
+    longest = _LONGEST_LOGGED.get(ref.kind, 64)
+    return ref.value if len(ref.value) <= longest else f"{ref.value[:longest]}…"
+
+
+def _report_unusable(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None, kind: str) -> None:
+    known = held.id if held is not None else None
+    reporter.trouble(
+        *(logging.ERROR, known, "no app"),
+        "the registry returned an object of the type %s for the app %s; it must return an App or None",
+        *(kind, known or f"with the {ref.kind} #{short_hash(ref.value)}"),
+        unverified=ref.value if known is None else None,
+    )
+
+
+def _report_broken(reporter: Reporter, ref: AppRef, held: App | BrokenApp | None, error: ConfigError) -> None:
+    if held is not None and held.id is not None:
+        reporter.trouble(
+            *(logging.ERROR, held.id, "broken"),
+            "app %s: its configuration in the registry is not valid, so the app as it was loaded before is served until"
+            " it is older than Limits.app_stale: %s",
+            *(held.id, error),
+        )
+        return
+    reporter.trouble(
+        *(logging.ERROR, ref.value if ref.kind == "id" else None, "broken"),
+        "the app of the registry with the %s %r is broken, so its requests are refused as config_invalid: %s",
+        *(ref.kind.replace("_", " "), _cut(ref), error),
+        unverified=ref.value,
+    )

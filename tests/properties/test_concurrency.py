@@ -28,6 +28,7 @@ KIND = st.sampled_from(
         "rotate",
         "revoke",
         "mode",
+        "list",
         "delete",
         "create",
         "keys",
@@ -40,7 +41,9 @@ KIND = st.sampled_from(
     ]
 )
 ASKS = st.builds(
-    Ask, st.sampled_from(APPS), st.sampled_from(KEYS), st.sampled_from(USERS), st.sampled_from(KEYS), st.booleans()
+    Ask,
+    *(st.sampled_from(APPS), st.sampled_from(KEYS), st.sampled_from(USERS), st.sampled_from(KEYS), st.booleans()),
+    st.sampled_from([False, False, False, True]),
 )
 HOLDS = st.tuples(st.sampled_from(["hold", "hold", "let through"]), st.just("s0"), st.just({0}))
 CHANGES = st.tuples(KIND, st.sampled_from(APPS), st.sets(st.sampled_from(KEYS), min_size=1, max_size=2))
@@ -63,6 +66,8 @@ def make(world: World, kind: str, id: str, keys: set[int]) -> None:
     elif kind == "mode":
         other = Mode.ENFORCE if held.mode is Mode.LOG_ONLY else Mode.LOG_ONLY
         world.change(world.registry, id, replace(held, mode=other))
+    elif kind == "list":
+        world.change(world.registry, id, replace(held, listed=not held.listed))
     elif kind == "delete":
         world.change(world.registry, id, None)
     elif kind == "create":
@@ -133,6 +138,7 @@ def test_threads_that_hammer_while_everything_changes(tight: bool) -> None:
         "rotate",
         "revoke",
         "mode",
+        "list",
         "delete",
         "create",
         "keys",
@@ -147,6 +153,7 @@ def test_threads_that_hammer_while_everything_changes(tight: bool) -> None:
                 chance.choice(USERS),
                 chance.choice(KEYS),
                 chance.random() < 0.3,
+                chance.random() < 0.1,
             )
             for _ in range(150)
         ]

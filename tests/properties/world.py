@@ -65,11 +65,12 @@ def limits(*, tight: bool) -> Limits:
 
 @dataclass(frozen=True)
 class Config:
-    """What an app is, for a while: the keys that count, who is revoked, and its mode."""
+    """What an app is, for a while: the keys that count, who is revoked, its mode, and whether it lists its alias."""
 
     keys: frozenset[int]
     revoked: frozenset[str] = frozenset()
     mode: Mode = Mode.ENFORCE
+    listed: bool = True
 
 
 @dataclass
@@ -84,17 +85,22 @@ class Version:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request: of which app, signed by which key under which name, for which user, and by which name of the app."""
+    """A request: of which app, signed by which key under which name, for which user, and by which name of the app.
+
+    The registry compares names without case; a name in capitals is none of the app's.
+    """
 
     app: str
     key: int
     user: str
     kid: int
     alias: bool = False
+    capitals: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.app}{ALIAS}" if self.alias else self.app
+        name = f"{self.app}{ALIAS}" if self.alias else self.app
+        return name.upper() if self.capitals else name
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def app_of(id: str, config: Config) -> App:
         credentials=[Secret(secret(id, key)) for key in sorted(config.keys)]
         if id in WITH_SECRETS
         else [Jwks(url, algorithms=["ES256"])],
-        aliases=[f"{id}{ALIAS}"],
+        aliases=[f"{id}{ALIAS}"] if config.listed else [],
         issuer=f"https://{id}.example",
         rules=RULES,
         origins=["https://app.example.com"],
@@ -205,7 +211,7 @@ class World:
         with self._lock:
             if self.registry.failing:
                 raise OSError("the registry is down")
-            id = ref.value.removesuffix(ALIAS)
+            id = ref.value.lower().removesuffix(ALIAS)
             versions = self.registry.versions.get(id)
             held = versions[-1].held if versions else None
         self._answering.wait(LONG)
@@ -317,7 +323,7 @@ class World:
             if not self._visible(self.registry, version, seen):
                 continue
             config: Config | None = version.held
-            if config is None:
+            if config is None or seen.ask.capitals or (seen.ask.alias and not config.listed):
                 answers.add(("unknown_app", True))
             elif seen.ask.app in WITH_SECRETS:
                 answers.add(_judged(config, seen.ask, signed_by=config.keys, known=None))

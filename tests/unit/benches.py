@@ -41,6 +41,7 @@ class Bench:
             absent_size=absent_size,
             on_failure=lambda key, error: self.failures.append((key, error)),
             clock=self.clock,
+            owner=lambda key: key,
         )
 
     def load(self, key: str = "a", value: Any = "value") -> Slot[Any] | None:

@@ -160,7 +160,9 @@ class HandPool(Pool):
         self.jobs: list[tuple[Callable[[], None], Future[None]]] = []
         self.full = False
 
-    def submit(self, job: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
+    def submit(
+        self, job: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+    ) -> bool:
         if self.full:
             return False
         self.jobs.append((job, done))

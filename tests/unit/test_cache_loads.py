@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.benches import TIMES, Bench
 from tests.unit.support import loads
-from wicket.cache import Cache, Slot
+from wicket.cache import Cache, Loaded, Slot
 from wicket.pool import Pool
 
 # --- one at a time
@@ -44,9 +44,13 @@ def test_no_load_starts_where_the_entry_moved_on(bench: Bench) -> None:
 
 def test_no_load_starts_where_the_pool_is_full(bench: Bench) -> None:
     bench.pool.full = True
-    assert bench.cache.start("a", 0) is None
+    refused = bench.cache.start("a", 0)
+    assert refused is not None
+    assert refused.limited
     bench.pool.full = False
-    assert bench.cache.start("a", 0) is not None
+    taken = bench.cache.start("a", 0)
+    assert taken is not None
+    assert not taken.limited
 
 
 def test_whoever_joins_a_load_brings_it_forward(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +82,9 @@ LONG = 10.0
 class EagerPool(Pool):
     """A pool whose thread is done before `submit` returns, as a real one may be."""
 
-    def submit(self, job: Callable[[], None], done: Future[None], lane: Hashable = None) -> bool:
+    def submit(
+        self, job: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+    ) -> bool:
         job()
         done.set_result(None)
         return True
@@ -114,7 +120,7 @@ def test_a_load_on_a_real_pool_is_believed() -> None:
 def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Future[None]] = []
 
-    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable) -> bool:
+    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable, owner: Hashable) -> bool:
         given.append(done)
         raise MemoryError
 
@@ -133,7 +139,7 @@ def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pyt
 def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) -> None:
     bench.load("a", "a")
     bench.load("b", "b")
-    bench.cache.outdate(lambda key, value: (key, value) != ("a", "a"))
+    bench.cache.outdate(["a"])
     assert bench.patience("a") == 1.0
     assert bench.value("a") == "a"
     assert bench.patience("b") is None
@@ -143,10 +149,10 @@ def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) ->
 
 def test_a_second_demand_does_not_stand_for_the_load_that_the_first_asked_for(bench: Bench) -> None:
     bench.load("a", "old")
-    bench.cache.outdate(lambda key, value: False)
+    bench.cache.outdate(["a"])
     seen = bench.cache.read("a")
     assert seen is not None
-    bench.cache.outdate(lambda key, value: False)
+    bench.cache.outdate(["a"])
     bench.source.values["a"] = "new"
     assert bench.cache.start("a", seen.version) is not None, "whoever saw the outdated entry must have it loaded"
     bench.pool.run()
@@ -195,7 +201,7 @@ def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
 
 def test_a_purged_value_serves_no_more(bench: Bench) -> None:
     bench.load("a", "a")
-    bench.cache.outdate(lambda key, value: False, purge=True)
+    bench.cache.outdate(["a"], purge=True)
     assert bench.cache.read("a") is None
     assert bench.patience("a") == 5.0
 
@@ -203,7 +209,7 @@ def test_a_purged_value_serves_no_more(bench: Bench) -> None:
 def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None:
     bench.load("absent", None)
     bench.load("failing", OSError())
-    bench.cache.outdate(lambda key, value: True)
+    bench.cache.outdate(["failing"])
     assert bench.cache.read("absent") is None
     assert bench.cache.read("failing") is None
 
@@ -215,7 +221,7 @@ def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: 
 
     def overtaken(key: str) -> Any:
         if next(outdated, False):
-            bench.cache.outdate(lambda key, value: False)
+            bench.cache.outdate(["a"])
             try:
                 return bench.source(key)
             finally:
@@ -230,20 +236,20 @@ def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: 
     assert bench.failures == []
 
 
-def loading_under(bench: Bench, keep: Callable[[str, Any], bool], times: int) -> None:
+def loading_under(bench: Bench, tag: str, times: int) -> None:
     """Let a demand to forget come during each of the next loads."""
     demands = iter(range(times))
 
     def overtaken(key: str) -> Any:
         if next(demands, None) is not None:
-            bench.cache.outdate(keep)
+            bench.cache.outdate([tag])
         return bench.source(key)
 
     bench.cache._load = loads(overtaken)
 
 
 def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: key == "a", times=20)
+    loading_under(bench, "b", times=20)
     bench.load("a", "value")
     assert bench.source.asked == ["a"]
     assert bench.value() == "value"
@@ -251,27 +257,29 @@ def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None
 
 
 def test_a_value_is_loaded_again_where_a_demand_concerns_it(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: key != "a", times=1)
+    loading_under(bench, "a", times=1)
     bench.load("a", "value")
     assert bench.source.asked == ["a"] * 2
     assert bench.value() == "value"
 
 
 def test_a_value_that_is_overtaken_twice_is_not_believed_and_holds_no_thread(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: key != "a", times=20)
+    loading_under(bench, "a", times=20)
     assert bench.load("a", "value") is None
     assert bench.source.asked == ["a"] * 2
     assert bench.cache._flights == {}
 
 
 def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: value != "old", times=1)
+    loading_under(bench, "tag of the old", times=1)
+    inner = bench.cache._load
+    bench.cache._load = lambda key, held: Loaded("new", tags=("tag of the new",)) if inner(key, held) else None
     assert bench.load("a", "new") is not None
     assert bench.source.asked == ["a"]
 
 
 def test_what_is_absent_is_looked_for_once_more(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: True, times=1)
+    loading_under(bench, "b", times=1)
     assert bench.cache.is_absent(bench.load("a", None))
     assert bench.source.asked == ["a", "a"]
 
@@ -281,7 +289,7 @@ def test_what_is_absent_is_not_looked_for_without_end_and_not_believed_either(be
     if held:
         bench.load("a", "value")
         bench.source.asked.clear()
-    loading_under(bench, lambda key, value: False, times=20)
+    loading_under(bench, "a", times=20)
     assert bench.load("a", None) is None
     assert bench.source.asked == ["a", "a"]
     assert bench.cache._flights == {}
@@ -289,7 +297,7 @@ def test_what_is_absent_is_not_looked_for_without_end_and_not_believed_either(be
 
 
 def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: False, times=20)
+    loading_under(bench, "a", times=20)
     slot = bench.load("a", OSError())
     assert bench.source.asked == ["a"]
     assert slot is not None
@@ -298,7 +306,7 @@ def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
 
 
 def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> None:
-    loading_under(bench, lambda key, value: False, times=1)
+    loading_under(bench, "a", times=1)
     outcomes: Any = iter(["value", OSError()])
     inner = bench.cache._load
 
@@ -319,7 +327,7 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     bench.load("absent", None)
     bench.load("down", OSError())
     bench.cache.start("other", 0)
-    bench.cache.outdate(lambda key, value: key == "other", concerns=lambda key: key == "failing")
+    bench.cache.outdate(["failing"])
     assert bench.cache.read("failing") is None
     assert bench.cache.read("absent") is None, "it may be a name of what was changed"
     down = bench.cache.read("down")
@@ -331,7 +339,8 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     assert bench.value("other") == "value"
 
 
-def test_all_that_is_held_is_told(bench: Bench) -> None:
+def test_all_that_is_held_is_told_and_what_is_held_with_a_tag(bench: Bench) -> None:
     for key in "abc":
         bench.load(key, {"a": "one", "b": "two"}.get(key))
     assert bench.cache.values() == ["one", "two"]
+    assert [bench.cache.tagged(key) for key in "abc"] == [["one"], ["two"], []]

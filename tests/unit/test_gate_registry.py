@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.unit.gates import LONG, Ask, Registry, acme_two, both, code, messages, over
-from tests.unit.support import KEY, NOW, OTHER_KEY, acme, asks, claims, gate_of, secret, token
-from wicket import App, AppRef, Decision, Header, Query, Request, Revocations, TokenIssuer
+from tests.unit.support import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, gate_of, secret, token
+from wicket import App, AppRef, Decision, Header, Limits, Mode, Query, Request, Revocations, TokenIssuer
 from wicket.app import BrokenApp
-from wicket.errors import config_error
+from wicket.errors import ConfigError, Problem, config_error
 
 # --- apps of a registry
 
@@ -73,7 +74,12 @@ def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
 def test_a_registry_that_returns_something_else_is_an_outage(wrong: object, caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(acme=wrong)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
-    assert any("TypeError" in record.getMessage() for record in caplog.records)
+    (told,) = [text for text in messages(caplog) if "the registry returned" in text]
+    assert re.fullmatch(
+        rf"the registry returned an object of the type {type(wrong).__name__} for the app with the id #[0-9a-f]{{12}};"
+        " it must return an App or None",
+        told,
+    )
 
 
 def test_a_coroutine_from_a_plain_function_is_closed_and_an_outage() -> None:
@@ -90,6 +96,137 @@ def test_the_tokens_issuer_is_looked_up_in_the_registry() -> None:
     with over(registry, naming=[TokenIssuer()]) as gate:
         assert gate.decide(asks(token(claims(iss="https://id")), app=None)).allowed
     assert registry.asked == [AppRef("issuer", "https://id")]
+
+
+# --- an app that is held, and a registry that has trouble with it
+
+
+HICCUPS = [config_error("credentials[0]", "is empty"), OSError(), "an app"]
+AGED = Limits(stale_timeout=LONG)
+
+
+@both
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_a_held_app_serves_for_its_stale_time_and_is_retried_with_back_off(ask: Ask, hiccup: Any) -> None:
+    clock = Clock()
+    registry = Registry(acme=acme())
+    with over(registry, monotonic=clock, limits=AGED) as gate:
+        assert ask(gate, asks(token())).allowed
+        registry.apps["acme"] = hiccup
+        clock.now += 61
+        for _ in range(3):
+            assert ask(gate, asks(token())).allowed
+        assert len(registry.asked) == 2, "a second load waits for its time"
+        clock.now += 1.1
+        assert ask(gate, asks(token())).allowed
+        assert len(registry.asked) == 3
+        registry.apps["acme"] = acme(revocations=Revocations(users={"user-1": NOW}))
+        clock.now += 2.1
+        assert code(ask(gate, asks(token()))) == "invalid_token", "what revokes replaces the held app at once"
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_a_held_app_ends_with_its_stale_time(hiccup: Any) -> None:
+    clock = Clock()
+    registry = Registry(acme=acme())
+    with over(registry, monotonic=clock, limits=AGED) as gate:
+        assert gate.decide(asks(token())).allowed
+        registry.apps["acme"] = hiccup
+        clock.now += 61
+        assert gate.decide(asks(token())).allowed
+        clock.now += 3600
+        decision = gate.decide(asks(token()))
+        broken = isinstance(hiccup, ConfigError)
+        assert code(decision) == ("config_invalid" if broken else "apps_unavailable")
+        assert decision.app_id == ("acme" if broken else None)
+
+
+def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, clock = [100.0], Clock()
+    monkeypatch.setattr("wicket.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    registry = Registry(acme=acme(public_key="pub_acme"), pub_acme=acme(public_key="pub_acme"))
+    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
+
+    def told() -> list[logging.LogRecord]:
+        found = [record for record in caplog.records if "is not valid" in record.getMessage()]
+        caplog.clear()
+        return found
+
+    with over(registry, naming=naming, monotonic=clock, limits=AGED) as gate:
+        assert gate.decide(by_key).allowed
+        registry.apps["pub_acme"] = ConfigError([Problem("id", "is wrong"), Problem("mode", "is wrong too")])
+        for _ in range(3):
+            clock.now += 70
+            assert gate.decide(by_key).allowed
+        (record,) = told()
+        assert record.levelno == logging.ERROR
+        assert record.app_id == "acme"  # type: ignore[attr-defined]
+        for said in ("app acme:", "id: is wrong", "mode: is wrong too"):
+            assert said in record.getMessage()
+        now[0] += 60
+        clock.now += 70
+        assert gate.decide(by_key).allowed
+        assert len(told()) == 1
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_after_a_purge_nothing_is_held_to_serve(hiccup: Any) -> None:
+    registry = Registry(acme=acme())
+    with over(registry) as gate:
+        assert gate.decide(asks(token())).allowed
+        registry.apps["acme"] = hiccup
+        gate.refresh("acme", purge=True)
+        expected = "config_invalid" if isinstance(hiccup, ConfigError) else "apps_unavailable"
+        assert code(gate.decide(asks(token()))) == expected
+
+
+def test_a_broken_app_is_retried_with_back_off() -> None:
+    clock = Clock()
+    registry = Registry(acme=config_error("id", "is wrong"))
+    with over(registry, monotonic=clock) as gate:
+        for _ in range(3):
+            assert code(gate.decide(asks(token()))) == "config_invalid"
+        assert len(registry.asked) == 1
+        registry.apps["acme"] = acme()
+        clock.now += 1.1
+        assert gate.decide(asks(token())).allowed
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS)
+def test_in_log_only_no_trouble_of_the_registry_stops_a_request(hiccup: Any) -> None:
+    with over(Registry(acme=hiccup), mode=Mode.LOG_ONLY) as gate:
+        decision = gate.decide(asks(token()))
+        assert (decision.allowed, decision.enforced, decision.identity.verified) == (True, False, False)
+
+
+@both
+def test_a_full_queue_of_look_ups_is_unavailable_at_once_and_marked_limited(ask: Ask) -> None:
+    reading, go = threading.Event(), threading.Event()
+
+    def slow(ref: AppRef) -> App | None:
+        reading.set()
+        assert go.wait(LONG)
+        return acme()
+
+    limits = Limits(registry_threads=1, registry_queue=1, load_timeout=LONG)
+    with over(slow, limits=limits) as gate:
+        waiting = [threading.Thread(target=gate.decide, args=(asks(token(), app=name),)) for name in ("one", "two")]
+        waiting[0].start()
+        assert reading.wait(LONG)
+        waiting[1].start()
+        cache: Any = gate._registry
+        while not cache.loading(AppRef("id", "two")) or not gate._pool._jobs:
+            threading.Event().wait(0.001)
+        refusal = ask(gate, asks(token(), app="three")).refusal
+        assert refusal is not None
+        assert (refusal.code, refusal.status, refusal.retry_after) == ("apps_unavailable", 503, 1)
+        assert refusal.limited
+        go.set()
+        for thread in waiting:
+            thread.join(LONG)
 
 
 # --- refresh
@@ -234,7 +371,75 @@ def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptur
         assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
         assert code(gate.verify(token(), app="ACME")) == "unknown_app"
     assert registry.asked == [AppRef("id", "ACME")]
-    assert "the registry gave the app acme for another id, which is taken for unknown" in messages(caplog)
+    (told,) = [record for record in caplog.records if "the registry gave the app acme" in record.getMessage()]
+    assert told.levelno == logging.WARNING
+    assert told.app_id == "acme"  # type: ignore[attr-defined]
+    assert "for the id 'ACME'" in told.getMessage()
+    assert "add it to the app's aliases" in told.getMessage()
+
+
+NAMED = acme(aliases=["slug"], public_key="pub_acme", hosts=["acme.example"], issuer="https://id.acme.example")
+NAMES = {"id": "slug", "public_key": "pub_acme", "host": "acme.example", "issuer": "https://id.acme.example"}
+SETTINGS = {"id": "aliases", "public_key": "public_key", "host": "hosts", "issuer": "issuer"}
+
+
+@both
+@pytest.mark.parametrize("kind", list(NAMES))
+def test_a_name_of_each_kind_must_be_one_of_the_apps_own(ask: Ask, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    naming = [Header("X-Name", kind)]
+
+    def asking(name: str) -> Request:
+        issued = claims(iss="https://id.acme.example")
+        return Request(headers=[("X-Name", name), ("Authorization", f"Bearer {token(issued)}")])
+
+    with over(lambda ref: NAMED, naming=naming) as gate:
+        assert ask(gate, asking(NAMES[kind])).allowed
+        for _ in range(2):
+            for name in (NAMES[kind].upper(), "another"):
+                assert code(ask(gate, asking(name))) == "unknown_app"
+        assert ask(gate, asking(NAMES[kind])).allowed
+    (told,) = [text for text in messages(caplog) if "none of the app's names" in text]
+    assert "the app acme" in told
+    assert told.endswith(f"add it to the app's {SETTINGS[kind]}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "logged"),
+    [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("public_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
+)
+def test_a_name_that_is_unverified_is_logged_in_part(
+    kind: Any, name: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Request(headers=[("X-Name", name)])
+    for registry in (lambda ref: acme(), Registry(**{name: config_error("id", "is wrong")})):
+        with over(registry, naming=[Header("X-Name", kind)]) as gate:
+            gate.decide(request)
+    assert len([text for text in messages(caplog) if f" {logged!r}" in text]) == 2
+
+
+def test_an_app_takes_one_entry_whatever_it_is_called() -> None:
+    aliases = [f"alias-{number}" for number in range(200)]
+    app = acme(aliases=aliases)
+    registry = Registry(two=acme_two(), acme=app, **dict.fromkeys(aliases, app))
+    with over(registry, limits=Limits(max_apps=50)) as gate:
+        assert gate.decide(asks(token(key=OTHER_KEY), app="two")).allowed
+        for alias in aliases:
+            assert gate.decide(asks(token(), app=alias)).allowed
+        assert sorted(str(each.id) for each in gate._registry.values()) == ["acme", "two"]  # type: ignore[union-attr]
+        registry.apps.clear()
+        for name, key in (("two", OTHER_KEY), ("alias-0", KEY), ("alias-199", KEY)):
+            assert gate.decide(asks(token(key=key), app=name)).allowed
+
+
+def test_an_app_whose_alias_was_taken_away_is_unknown_by_it_at_once() -> None:
+    registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
+    with over(registry) as gate:
+        for name in ("slug", "acme"):
+            assert gate.decide(asks(token(), app=name)).allowed
+        registry.apps.update(acme=acme(), slug=acme())
+        gate.refresh("acme")
+        assert gate.decide(asks(token())).allowed
+        assert code(gate.decide(asks(token(), app="slug"))) == "unknown_app"
 
 
 def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -254,6 +459,26 @@ def test_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixt
         assert code(gate.decide(asks(token(), app="customer-4711"))) == "config_invalid"
     (record,) = [each for each in caplog.records if getattr(each, "code", None) == "config_invalid"]
     assert (record.levelno, getattr(record, "app_id")) == (logging.WARNING, "customer-4711")  # noqa: B009
+
+
+def test_a_broken_app_is_logged_with_its_id_and_every_problem(caplog: pytest.LogCaptureFixture) -> None:
+    problems = ConfigError([Problem("id", "is wrong"), Problem("origins[0]", "is not an origin")])
+    with over(Registry(broken=problems)) as gate:
+        assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
+    (told,) = [record for record in caplog.records if "is broken" in record.getMessage()]
+    assert told.levelno == logging.ERROR
+    assert told.app_id == "broken"  # type: ignore[attr-defined]
+    for said in ("'broken'", "id: is wrong", "origins[0]: is not an origin"):
+        assert said in told.getMessage()
+
+
+def test_of_broken_names_that_are_unverified_at_most_sixteen_are_logged_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with over(Registry(**{f"name-{number}": config_error("id", "is wrong") for number in range(40)})) as gate:
+        for number in range(40):
+            assert code(gate.decide(asks(token(), app=f"name-{number}"))) == "config_invalid"
+    assert len([text for text in messages(caplog) if "is broken" in text]) == 16
 
 
 def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without_their_text(

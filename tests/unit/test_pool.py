@@ -262,3 +262,39 @@ def test_a_pool_is_crowded_only_by_jobs_that_could_run(job: Gated) -> None:
     job.go.set()
     last.result(LONG)
     pool.close()
+
+
+def in_order(pool: Pool, job: Gated, jobs: list[tuple[str, str | None]]) -> list[str]:
+    """In which order jobs of these names and owners are run, that are taken while the only thread is busy."""
+    order: list[str] = []
+    submit(pool, job)
+    assert job.running.wait(LONG)
+    waiting: list[Future[None]] = []
+    for name, owner in jobs:
+        waiting.append(Future())
+        assert pool.submit(partial(order.append, name), waiting[-1], None, owner)
+    job.go.set()
+    concurrent.futures.wait(waiting, LONG)
+    pool.close()
+    return order
+
+
+def test_owners_take_turns_and_of_one_owner_the_newest_job_is_first(job: Gated) -> None:
+    jobs = [("a1", "a"), ("b1", "b"), ("a2", "a"), ("a3", "a"), ("a4", "a"), ("b2", "b"), ("c1", "c")]
+    assert in_order(Pool("turns", threads=1, queue=9), job, [*jobs]) == ["c1", "b2", "a4", "b1", "a3", "a2", "a1"]
+
+
+def test_jobs_without_an_owner_take_no_turns(job: Gated) -> None:
+    jobs = [(str(number), None) for number in range(4)]
+    assert in_order(Pool("none", threads=1, queue=9), job, [*jobs]) == ["3", "2", "1", "0"]
+
+
+def test_turns_of_owners_that_no_longer_wait_are_forgotten() -> None:
+    pool = Pool("forgets", threads=1, queue=2)
+    for number in range(50):
+        done: Future[None] = Future()
+        while not pool.submit(lambda: None, done, None, number):
+            pass
+        done.result(LONG)
+    assert len(pool._served) <= 2 * 2 + 2
+    pool.close()

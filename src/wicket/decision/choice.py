@@ -97,11 +97,14 @@ def _of_source(sets: KeySets, ref: SourceRef, header: Header, patience: Patience
     cache = sets.cache
     seen = slot = cache.read(ref)
     wait = cache.patience(slot, patience.first, patience.stale)
+    limited = False
     if wait is not None:
-        slot = yield from Fetch(cache, ref, slot, wait)
+        fetch = Fetch(cache, ref, slot, wait)
+        slot = yield from fetch
+        limited = fetch.limited
     held = cache.usable(slot)
     if slot is None or held is None:
-        return Choice((), _out_of_reach(cache, slot))
+        return Choice((), _out_of_reach(cache, slot, limited=limited))
     keys = held.keys.select(header.algorithm, header.kid)
     if keys or header.kid is None:
         return Choice(keys)
@@ -124,10 +127,11 @@ def _of_unknown_kid(
     begun, joined = cache.now(), cache.loading(ref)
     if not joined and not slot.failures and not sets.unknown.may_fetch(ref, kid, slot.version):
         return Choice(())
-    newer = yield from Fetch(cache, ref, slot, patience.first)
+    fetch = Fetch(cache, ref, slot, patience.first)
+    newer = yield from fetch
     held = cache.usable(newer)
     if newer is None or held is None or newer.failures or newer.version == slot.version:
-        return Choice((), _out_of_reach(cache, newer))
+        return Choice((), _out_of_reach(cache, newer, limited=fetch.limited))
     keys = held.keys.select(header.algorithm, kid)
     if keys:
         return Choice(keys)
@@ -139,7 +143,7 @@ def _of_unknown_kid(
     return Choice(())
 
 
-def _out_of_reach(cache: Cache[SourceRef, Generation], slot: Slot[Any] | None) -> Refusal:
+def _out_of_reach(cache: Cache[SourceRef, Generation], slot: Slot[Any] | None, *, limited: bool = False) -> Refusal:
     if slot is not None and slot.permanent and cache.usable(slot) is None:
         return Refusal("config_invalid")
-    return Refusal("keys_unavailable", retry_after=cache.retry_after(slot))
+    return Refusal("keys_unavailable", retry_after=1 if limited else cache.retry_after(slot), limited=limited)

@@ -14,10 +14,11 @@ class Fetch:
 
     `slot = yield from Fetch(...)` gives what is known afterwards, newer or not. `arrived` says that a load has ended
     meanwhile: if nothing is known all the same, it was purged or pushed out before this request came to read it, which
-    is no reason to turn a user away. Then it is fetched once more, in what is left of the time.
+    is no reason to turn a user away. Then it is fetched once more, in what is left of the time. `limited` says that a
+    limit of this process did not allow the load to start.
     """
 
-    __slots__ = ("arrived", "cache", "key", "patience", "seen", "slot")
+    __slots__ = ("arrived", "cache", "key", "limited", "patience", "seen", "slot")
 
     def __init__(self, cache: Cache[Any, Any], key: Any, seen: Slot[Any] | None, patience: float) -> None:
         self.cache = cache
@@ -26,6 +27,7 @@ class Fetch:
         self.patience = patience
         self.slot: Slot[Any] | None = seen
         self.arrived = False
+        self.limited = False
 
     def __iter__(self) -> Generator[Fetch, None, Slot[Any] | None]:
         begun = self.cache.now()

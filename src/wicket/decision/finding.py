@@ -99,19 +99,31 @@ def find_app(house: House, refs: Iterable[AppRef], way: Progress) -> Generator[E
 
 
 def look_up(house: House, ref: AppRef, way: Progress) -> Generator[Effect, None, App | BrokenApp | None]:
-    """The app of that name: configured in code, or loaded from the registry by way of the cache."""
+    """The app of that name: configured in code, or loaded from the registry by way of the cache.
+
+    A `BrokenApp` if the registry said that the app is not valid and no app is held that can serve. Raises `Refused` if
+    nothing is known of the name.
+    """
     cache = house.registry
     held = house.apps.get(ref) if isinstance(ref.value, str) else None
     if held is not None or cache is None or not shaped(ref.value):
         return held
     slot = cache.read(ref)
     patience = cache.patience(slot, way.patience, min(way.patience, house.limits.stale_timeout))
+    limited = False
     if patience is not None:
-        slot = yield from Fetch(cache, ref, slot, patience)
+        fetch = Fetch(cache, ref, slot, patience)
+        slot = yield from fetch
+        limited = fetch.limited
     app = cache.usable(slot)
-    if app is None and not cache.is_absent(slot):
-        raise Refused(Refusal("apps_unavailable", retry_after=cache.retry_after(slot)))
-    return app
+    if app is not None or cache.is_absent(slot):
+        return app
+    if slot is not None and slot.permanent:
+        if slot.value is not None:
+            return BrokenApp(slot.value.id)
+        return BrokenApp(ref.value if ref.kind == "id" else None)  # it may be an alias
+    retry_after = 1 if limited else cache.retry_after(slot)
+    raise Refused(Refusal("apps_unavailable", retry_after=retry_after, limited=limited))
 
 
 # --- the token
