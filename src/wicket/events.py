@@ -1,6 +1,6 @@
 """What a gate tells about its work: events for a hook, log records, and counted outcomes. Never a token or a name.
 
-Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `key_id`,
+Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `stage`, `key_id`,
 `claimed` (a short keyed hash of a name that no app has) and `suppressed` (how many like it were left out before).
 Allowed requests are logged at DEBUG, refused ones at INFO, those that log-only let pass at WARNING; a token that is
 merely absent is never a warning. Refusals are limited per app and reason: the first at once, then one a minute.
@@ -16,11 +16,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 from wicket.decision.flow import Decision, log_fault
 from wicket.decision.house import Counted
-from wicket.errors import Code, Reason
+from wicket.decision.identity import Identity
+from wicket.errors import Code, Reason, Refusal
 from wicket.jwks.loader import LoadReport
 from wicket.keys.keyset import SourceRef
 
@@ -38,7 +39,10 @@ def short_hash(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has."""
+    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has.
+
+    `stage` is `handler` if the gate allowed the request and its handler refused it. `gate` was reported before.
+    """
 
     gate: str
     app_id: str | None
@@ -49,6 +53,7 @@ class Decided:
     reason: Reason | None = None
     key_id: str | None = None
     claimed: str | None = None
+    stage: Literal["gate", "handler"] = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ class Outcome:
     """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
 
     `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
-    `…` for what was too much to be told apart.
+    `…` for what was too much to be told apart. `stage` is `handler` for refusals that handlers raised after the gate
+    had allowed the request: such a request is counted in both stages.
     """
 
     app_id: str | None
@@ -84,6 +90,7 @@ class Outcome:
     reason: str | None
     enforced: bool
     count: int
+    stage: Literal["gate", "handler"] = "gate"
 
 
 class Reporter:
@@ -134,6 +141,28 @@ class Reporter:
         self.emit(event)
         self._write(event, key, level)
 
+    def handler_refused(self, decision: Decision | None, refusal: Refusal) -> None:
+        """Report a refusal that a handler raised. It is always enforced. Never raises."""
+        app_id = decision.app_id if decision is not None else None
+        identity = decision.identity if decision is not None else Identity(None)
+        key: Counted = (app_id, refusal.code, refusal.reason, True, "handler")
+        self._pending.append(key)
+        if len(self._pending) >= _FOLD_AT:
+            self._fold()
+        event = Decided(
+            self._gate,
+            app_id,
+            False,
+            identity.verified,
+            True,
+            refusal.code,
+            refusal.reason,
+            identity.key_id,
+            stage="handler",
+        )
+        self.emit(event)
+        self._write(event, key, logging.INFO)
+
     def emit(self, event: Event) -> None:
         """Hand one event to the hook."""
         if self._on_event is not None:
@@ -178,12 +207,12 @@ class Reporter:
         """The counts so far, most frequent first."""
         self._fold()
         with self._lock:
-            return tuple(Outcome(*key, count) for key, count in self._counts.most_common())
+            return tuple(Outcome(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
 
     def _fold(self) -> None:
         with self._lock:
             while self._pending:
-                key = self._pending.popleft()
+                key: Any = self._pending.popleft()
                 if key not in self._counts and len(self._counts) >= self._max:
                     key = ("…", *key[1:])
                 self._counts[key] += 1
@@ -196,8 +225,9 @@ class Reporter:
             return
         _log.log(
             level,
-            "%s app=%s %s%s%s%s",
+            "%s%s app=%s %s%s%s%s",
             "allowed" if event.code is None else "refused" if event.enforced else "would refuse",
+            " by a handler" if event.stage == "handler" else "",
             event.app_id,
             key[1],
             f" ({event.reason})" if event.reason else "",
@@ -209,6 +239,7 @@ class Reporter:
                 "code": event.code,
                 "reason": event.reason,
                 "enforced": event.enforced,
+                "stage": event.stage,
                 "key_id": event.key_id,
                 "claimed": event.claimed,
                 "suppressed": suppressed,

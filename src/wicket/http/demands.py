@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from wicket.decision.flow import Decision
 from wicket.errors import config_error
 from wicket.gate import Gate
+from wicket.http.binding import belongs
 
 
 def name_of(gate: Gate | str) -> str:
@@ -12,12 +16,30 @@ def name_of(gate: Gate | str) -> str:
     return gate if isinstance(gate, str) else gate.name
 
 
-def demand(held: object, gate: Gate | str) -> Decision:
-    """The decision of that gate, or of the one of that name. Raises `ConfigError` where it has made none."""
-    if isinstance(held, Decision) and (isinstance(gate, str) or gate.made(held)):
-        return held
-    raise config_error(
-        "gate",
-        f"the gate {name_of(gate)!r} has decided nothing about this request",
-        "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
-    )
+def demand_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """Return the decision of `gate`, or of the gate of that name, about the request of an ASGI scope.
+
+    Raises `ConfigError` if there is none, or if it belongs to another request.
+    """
+    return _demand((scope.get("state") or {}).get(name_of(gate)), scope, gate)
+
+
+def demand_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """As `demand_in_scope`, for a WSGI environ."""
+    return _demand(environ.get(f"{name_of(gate)}.decision"), environ, gate)
+
+
+def _demand(held: object, carrier: Mapping[str, Any], gate: Gate | str) -> Decision:
+    if not isinstance(held, Decision) or not (isinstance(gate, str) or gate.made(held)):
+        raise config_error(
+            "gate",
+            f"the gate {name_of(gate)!r} has decided nothing about this request",
+            "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
+        )
+    if not belongs(held, carrier):
+        raise config_error(
+            "gate",
+            f"the gate {name_of(gate)!r} has decided nothing about this request, but about another one",
+            "a copy with another query or other headers is a request of its own: pass it through WicketMiddleware",
+        )
+    return held
