@@ -10,7 +10,7 @@ from wicket.decision.house import House
 from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.binding import ScopeBinding, clear_scope, own_state
+from wicket.http.binding import attach_to_scope, clear_scope
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -93,8 +93,7 @@ class WicketMiddleware:
                 await _answer(door.refusal(request, decision), scope, send)
                 return
             # The scope is written in place, so that middlewares outside the gate see it. Its state is copied.
-            decision.binding = ScopeBinding(request, scope)  # after the last change of the headers
-            own_state(scope, gate.name, decision)
+            attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
             scope["auth"] = Permissions(identity)
             if body is not None and body.begun:

@@ -10,7 +10,7 @@ from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
-from wicket.http.binding import EnvironBinding, clear_environ
+from wicket.http.binding import bind_to_environ, clear_environ
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -128,7 +128,7 @@ def body_of(request: Request, environ: Environ) -> StreamBody | None:
 def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -> None:
     """Put the decision about `request` where applications look for it, after the last change of its headers."""
     names = gate.environ_names
-    decision.binding = EnvironBinding(request, environ, names[0])
+    bind_to_environ(decision, request, environ, names[0])
     identity = decision.identity
     environ[names[0]] = decision
     environ[names[1]] = identity

@@ -10,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from wicket.app import App, Mode
 from wicket.decision.choice import Patience, choose_keys, local_keys
@@ -57,7 +57,7 @@ class Decision:
     app_id: str | None
     claimed: str | None = field(default=None, repr=False)
     way: Progress | None = field(default=None, repr=False, compare=False)
-    binding: object = field(default=None, repr=False, compare=False)
+    binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -21,61 +21,43 @@ from wicket.request import Request, Spelling
 from wicket.sources import Header
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
+_set: Final = dict.__setitem__
 _OWN_PLACES: Final = "wicket.sources"
 
 
-class ScopeBinding:
-    """Which ASGI request a decision belongs to."""
-
-    __slots__ = ("_headers", "_held", "_query", "_spelled", "_type")
-
-    def __init__(self, request: Request, scope: Mapping[str, Any]) -> None:
-        """Bind to `scope` as the application sees it. `request` is the view of it that was decided about."""
-        self._type = scope["type"]
-        self._query = scope.get("query_string")
-        self._headers = scope["headers"]
-        self._held = request.held  # values as they were decided about, whatever happens to the list afterwards
-        self._spelled = request.spelled
-
-    def covers(self, scope: Mapping[str, Any], decision: Decision) -> bool:
-        """Return whether `scope` is the decided scope or an honest copy of it."""
-        if scope.get("type") != self._type or (scope.get("query_string") or b"") != (self._query or b""):
-            return False
-        headers = scope.get("headers")
-        if headers is not self._headers and not _equal(headers, self._headers):
-            return False
-        now = Request.from_asgi({"type": "http", "headers": headers})
-        if now.spelled is self._spelled and now.held == self._held:
-            return True
-        return _same_values((self._held, self._spelled), (now.held, now.spelled), decision)
+def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, Any], key: str) -> None:
+    """Bind to `environ` as the application sees it. `key` is where the decision is about to be put."""
+    held = dict(environ)
+    held.pop(key, None)  # a decision must not keep the earlier ones of a reused environ
+    decision.binding = id(environ), held, request.spelled  # a reference to the environ would make a cycle
 
 
-class EnvironBinding:
-    """Which WSGI request a decision belongs to."""
-
-    __slots__ = ("_held", "_id", "_spelled")
-
-    def __init__(self, request: Request, environ: Mapping[str, Any], key: str) -> None:
-        """Bind to `environ` as the application sees it. `key` is where the decision is about to be put."""
-        self._id = id(environ)  # a reference would make a cycle of environ and decision
-        self._held = held = dict(environ)
-        held.pop(key, None)  # a decision must not keep the earlier ones of a reused environ
-        self._spelled = request.spelled
-
-    def covers(self, environ: Mapping[str, Any], decision: Decision) -> bool:
-        """Return whether `environ` is the decided environ or an honest copy of it."""
-        held = self._held
-        if (environ.get("QUERY_STRING") or "") != (held.get("QUERY_STRING") or ""):
-            return False
-        if _http_variables(environ) == _http_variables(held):
-            return True
-        return id(environ) == self._id and _same_values((held, self._spelled), (environ, self._spelled), decision)
+def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
+    """Return whether `scope` is the decided scope or an honest copy of it."""
+    if decision.binding is None:
+        return False
+    kind, query, bound, held, spelled = decision.binding
+    if scope.get("type") != kind or (scope.get("query_string") or b"") != (query or b""):
+        return False
+    headers = scope.get("headers")
+    if headers is not bound and not _equal(headers, bound):
+        return False
+    now = Request.from_asgi({"type": "http", "headers": headers})
+    if now.spelled is spelled and now.held == held:
+        return True
+    return _same_values((held, spelled), (now.held, now.spelled), decision)
 
 
-def belongs(decision: Decision, carrier: Mapping[str, Any]) -> bool:
-    """Return whether `decision` belongs to the request of `carrier`, a scope or an environ."""
-    bound = decision.binding
-    return isinstance(bound, (ScopeBinding, EnvironBinding)) and bound.covers(carrier, decision)
+def belongs_to_environ(decision: Decision, environ: Mapping[str, Any]) -> bool:
+    """Return whether `environ` is the decided environ or an honest copy of it."""
+    if decision.binding is None:
+        return False
+    place, held, spelled = decision.binding
+    if (environ.get("QUERY_STRING") or "") != (held.get("QUERY_STRING") or ""):
+        return False
+    if _http_variables(environ) == _http_variables(held):
+        return True
+    return id(environ) == place and _same_values((held, spelled), (environ, spelled), decision)
 
 
 class RequestState(dict[str, Any]):
@@ -84,53 +66,51 @@ class RequestState(dict[str, Any]):
     What the application sets is set in the state of the outer scope too, where middlewares outside the gate read it.
     """
 
-    __slots__ = ("_outer",)
+    __slots__ = ("outer",)
 
-    def __init__(self, outer: MutableMapping[str, Any]) -> None:
-        super().__init__(outer)
-        self._outer = outer
+    outer: MutableMapping[str, Any]
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        self._outer[name] = value
+        self.outer[name] = value
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        self._outer.pop(name, None)
+        self.outer.pop(name, None)
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
         return dict, (dict(self),)
 
 
-def own_state(scope: MutableMapping[str, Any], name: str, decision: Decision) -> None:
-    """Put `decision` into the state of `scope` alone. Decisions about other requests are left out."""
+def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[str, Any], name: str) -> None:
+    """Bind `decision` to `scope` as the application sees it, and put it into the state of this scope alone.
+
+    `request` is the view of the scope that was decided about. Decisions about other requests are left out of the state.
+    """
+    # `held` keeps the values that were decided about, whatever happens to the header list afterwards.
+    decision.binding = scope["type"], scope.get("query_string"), scope["headers"], request.held, request.spelled
     outer = scope.get("state")
     if outer is None:
         scope["state"] = {name: decision}
         return
-    state = RequestState(outer)
-    for each, held in outer.items():
-        if type(held) is Decision and each != name and not belongs(held, scope):
+    scope["state"] = state = RequestState(outer)
+    state.outer = outer
+    if outer:
+        for each in _stale(outer, scope):
             state.pop(each)
-    dict.__setitem__(state, name, decision)
-    scope["state"] = state
+    _set(state, name, decision)
 
 
 def clear_scope(scope: MutableMapping[str, Any]) -> None:
     """Remove from an undecided scope the decisions and the user of another request, which a copied scope carries."""
     outer = scope.get("state") or {}
-    kept: list[object] = []
-    stale: list[str] = []
-    for name, held in outer.items():
-        if type(held) is Decision:
-            if belongs(held, scope):
-                kept.append(held.identity)
-            else:
-                stale.append(name)
+    stale = _stale(outer, scope)
     if stale:
         scope["state"] = state = RequestState(outer)
+        state.outer = outer
         for name in stale:
             state.pop(name)
+    kept = [held.identity for name, held in outer.items() if type(held) is Decision and name not in stale]
     user = scope.get("user")
     if issubclass(type(user), Identity) and not any(each is user for each in kept):
         del scope["user"]
@@ -140,12 +120,17 @@ def clear_scope(scope: MutableMapping[str, Any]) -> None:
 def clear_environ(environ: MutableMapping[str, Any], names: tuple[str, str, str]) -> None:
     """As `clear_scope`, for an environ and the gate that keeps its decision under `names`."""
     held = environ.get(names[0])
-    if not isinstance(held, Decision) or belongs(held, environ):
+    if not isinstance(held, Decision) or belongs_to_environ(held, environ):
         return
     for name in names:
         environ.pop(name, None)
     if held.identity.verified and environ.get("REMOTE_USER") == held.identity.identity:
         del environ["REMOTE_USER"]
+
+
+def _stale(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
+    """The names under which `state` has decisions about other requests than that of `scope`."""
+    return [name for name, held in state.items() if type(held) is Decision and not belongs_to_scope(held, scope)]
 
 
 def _equal(one: Any, other: Any) -> bool:

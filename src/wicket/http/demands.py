@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from wicket.decision.flow import Decision
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.http.binding import belongs
+from wicket.http.binding import belongs_to_environ, belongs_to_scope
 
 
 def name_of(gate: Gate | str) -> str:
@@ -21,25 +21,29 @@ def demand_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
 
     Raises `ConfigError` if there is none, or if it belongs to another request.
     """
-    return _demand((scope.get("state") or {}).get(name_of(gate)), scope, gate)
+    held = _made((scope.get("state") or {}).get(name_of(gate)), gate)
+    return held if belongs_to_scope(held, scope) else _another(gate)
 
 
 def demand_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
     """As `demand_in_scope`, for a WSGI environ."""
-    return _demand(environ.get(f"{name_of(gate)}.decision"), environ, gate)
+    held = _made(environ.get(f"{name_of(gate)}.decision"), gate)
+    return held if belongs_to_environ(held, environ) else _another(gate)
 
 
-def _demand(held: object, carrier: Mapping[str, Any], gate: Gate | str) -> Decision:
-    if not isinstance(held, Decision) or not (isinstance(gate, str) or gate.made(held)):
-        raise config_error(
-            "gate",
-            f"the gate {name_of(gate)!r} has decided nothing about this request",
-            "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
-        )
-    if not belongs(held, carrier):
-        raise config_error(
-            "gate",
-            f"the gate {name_of(gate)!r} has decided nothing about this request, but about another one",
-            "a copy with another query or other headers is a request of its own: pass it through WicketMiddleware",
-        )
-    return held
+def _made(held: object, gate: Gate | str) -> Decision:
+    if isinstance(held, Decision) and (isinstance(gate, str) or gate.made(held)):
+        return held
+    raise config_error(
+        "gate",
+        f"the gate {name_of(gate)!r} has decided nothing about this request",
+        "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
+    )
+
+
+def _another(gate: Gate | str) -> NoReturn:
+    raise config_error(
+        "gate",
+        f"the gate {name_of(gate)!r} has decided nothing about this request, but about another one",
+        "a copy with another query or other headers is a request of its own: pass it through WicketMiddleware",
+    )
