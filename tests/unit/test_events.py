@@ -154,13 +154,14 @@ def test_each_kind_has_its_level(decision: Decision, line: tuple[int, str], log:
 def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> None:
     reporter().decided(turned_away(Refusal("unknown_app"), None))
     (record,) = log.records
-    fields = ("gate", "app_id", "code", "reason", "enforced", "key_id", "claimed", "suppressed")
+    fields = ("gate", "app_id", "code", "reason", "enforced", "stage", "key_id", "claimed", "suppressed")
     assert {name: getattr(record, name) for name in fields} == {
         "gate": "wicket",
         "app_id": None,
         "code": "unknown_app",
         "reason": None,
         "enforced": True,
+        "stage": "gate",
         "key_id": None,
         "claimed": short_hash("the-name-they-sent"),
         "suppressed": 0,

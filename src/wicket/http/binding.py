@@ -22,7 +22,6 @@ from wicket.sources import Header
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
 _set: Final = dict.__setitem__
-_OWN_PLACES: Final = "wicket.sources"
 
 
 def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, Any], key: str) -> None:
@@ -130,7 +129,11 @@ def clear_environ(environ: MutableMapping[str, Any], names: tuple[str, str, str]
 
 def _stale(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
     """The names under which `state` has decisions about other requests than that of `scope`."""
-    return [name for name, held in state.items() if type(held) is Decision and not belongs_to_scope(held, scope)]
+    return [
+        name
+        for name, held in state.items()
+        if type(held) is Decision and held.binding is not None and not belongs_to_scope(held, scope)
+    ]
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -166,7 +169,7 @@ def _deciding_headers(decision: Decision) -> frozenset[str] | None:
             places += [*holder.naming, *holder.holders.first]
     if app is not None and app.identity_hash is not None:
         places += app.identity_hash.places
-    if any(type(place).__module__ != _OWN_PLACES for place in places):
+    if any(type(place).__module__ != Header.__module__ for place in places):
         return None
     return _ALWAYS.union(_header_names(places))
 
