@@ -101,8 +101,9 @@ class WicketMiddleware:
             return []
         except Refused as refused:
             error = (sys.exc_info(),) if begun else ()
+            answer = send(door.refused(request, decision, refused), environ, start_response, *error)
             gate.report_handler_refusal(decision, refused.refusal)
-            return send(door.refused(request, decision, refused), environ, start_response, *error)
+            return answer
         return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 
     def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
