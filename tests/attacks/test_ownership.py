@@ -43,11 +43,12 @@ from wicket.asgi import WicketMiddleware as AsgiMiddleware
 from wicket.contrib import flask as in_flask
 from wicket.contrib import starlette as in_starlette
 from wicket.events import Event
+from wicket.request import Request as RequestView
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
 APP = profiles.generic("acme", credentials=[Secret(b"0f3c9a17e5b2d846" * 3)], scopes_claim="scope", scopes=["read"])
 PARTNER = profiles.generic("partner", credentials=[Secret(b"77d1c02e9b5fa348" * 3)])
-PATHS = {"exempt": ["/open", "/outer"]}
+PATHS: dict[str, Any] = {"exempt": ["/open", "/outer"]}
 
 
 @pytest.fixture(params=list(Mode), ids=str)
@@ -275,6 +276,36 @@ def test_s3_a_hash_changed_in_place_is_another_request() -> None:
         assert seen_in(scope)[0] is None
 
 
+def test_s3_a_decision_that_no_middleware_bound_belongs_to_no_request(gate: Gate) -> None:
+    headers = bearer("alice")
+    decision = gate.decide(RequestView(headers=headers))
+    scope = http_scope("/open", headers, state={"wicket": decision})
+    environ = {**environ_of("/open", headers), "wicket.decision": decision}
+    assert seen_in(scope)[0] is None
+    assert seen_in_environ(environ)[0] is None
+    assert repr(decision.binding) == "None"
+    bound = repr(decided(gate)["state"]["wicket"])
+    assert headers[1][1] not in bound
+    run_asgi(AsgiMiddleware(PlainTextResponse("ok"), gate, **PATHS), scope)
+    assert scope["state"] == {"wicket": decision}, "it is the application's own"
+
+
+def test_s3_an_anonymous_request_of_no_app_is_one_request_too() -> None:
+    with Gate([APP], naming=[Header("X-App-Id")], mode=Mode.LOG_ONLY) as gate:
+        seen: list[Any] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            connection = HTTPConnection(scope)
+            scope["headers"].append((b"x-request-id", b"1"))
+            seen.append(in_starlette.decision_of(connection).identity.app_id)
+            scope["headers"].append((b"x-app-id", b"acme"))
+            with pytest.raises(ConfigError, match="about another one"):
+                in_starlette.decision_of(connection)
+
+        run_asgi(AsgiMiddleware(app, gate), http_scope("/me", [("x-app-id", "unknown")]))
+        assert seen == [None]
+
+
 def test_s3_two_gates_each_name_their_own_request() -> None:
     """Of two gates in a row, and of two gates with one name, none gives what the other decided."""
     with Gate([APP]) as users, Gate([PARTNER], name="partners") as partners, Gate([APP]) as namesake:
@@ -394,6 +425,20 @@ def test_s3_a_copied_environ_of_another_request_shows_no_user_on_an_exempt_path(
     assert seen == [[None] * 3]
 
 
+@pytest.mark.parametrize("remote_user", ["of-the-server", None])
+def test_s3_a_remote_user_of_the_server_is_left_on_an_exempt_path(gate: Gate, remote_user: str | None) -> None:
+    environ = {**decided_environ(gate), "PATH_INFO": "/open", "HTTP_COOKIE": "session=bob", "REMOTE_USER": remote_user}
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+        seen.append(seen_in_environ(environ))
+        start("200 OK", [])
+        return []
+
+    run_wsgi_app(WsgiMiddleware(app, gate, **PATHS), environ)
+    assert seen == [[None, None, remote_user]]
+
+
 def test_s3_an_honest_copy_of_an_environ_keeps_its_decision(gate: Gate) -> None:
     environ = decided_environ(gate)
     wanted = ["alice", "alice", "acme:alice"]
@@ -426,8 +471,7 @@ def test_s3_a_reused_environ_keeps_one_decision(gate: Gate) -> None:
 
     for _ in range(2):
         run_wsgi_app(WsgiMiddleware(app, gate), environ)
-    copied = {**environ}
-    WsgiMiddleware(app, gate)(copied, lambda *_: None)
+    run_wsgi_app(WsgiMiddleware(app, gate), {**environ})
     assert all("wicket.decision" not in decision.binding[1] for decision in held)
 
 
@@ -543,11 +587,11 @@ def test_a11_the_refusal_of_a_wsgi_handler_is_counted_once(telling: Gate, kind: 
     site: Any = flask.Flask("site")
     views: Any = flask.Blueprint("views", "views") if kind == "blueprint" else site
 
-    @views.route("/read")
     @in_flask.requires_identity("read")
     def read() -> str:
         raise AssertionError("is not reached")
 
+    views.add_url_rule("/read", "read", read)
     if kind == "plain":
 
         def app(environ: dict[str, Any], start: Any) -> list[bytes]:
@@ -604,5 +648,5 @@ def test_a11_a_handler_refusal_is_logged_with_its_stage(telling: Gate, caplog: p
 
     run_wsgi_app(WsgiMiddleware(app, telling), environ_of("/me", bearer("alice")))
     (record,) = [each for each in caplog.records if getattr(each, "stage", None) is not None]
-    assert record.stage == "handler"
+    assert record.__dict__["stage"] == "handler"
     assert "refused by a handler" in record.getMessage()

@@ -248,6 +248,18 @@ def test_what_log_only_lets_pass_is_counted_apart() -> None:
     assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
 
 
+def test_refusals_of_handlers_are_counted_apart_however_many_there_are() -> None:
+    report = reporter()
+    for _ in range(2_500):
+        report.handler_refused(None, Refusal("rate_limited"))
+    report.handler_refused(passed(), EXPIRED)
+    assert len(report._pending) < 2_500
+    assert report.outcomes() == (
+        Outcome(None, "rate_limited", None, True, 2_500, "handler"),
+        Outcome("acme", "invalid_token", "expired", True, 1, "handler"),
+    )
+
+
 def test_too_many_outcomes_are_counted_together() -> None:
     report = reporter(max_outcomes=2)
     for app in ("a", "b", "c", "d", "a"):
