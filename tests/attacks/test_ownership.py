@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -473,6 +475,27 @@ def test_s3_a_reused_environ_keeps_one_decision(gate: Gate) -> None:
         run_wsgi_app(WsgiMiddleware(app, gate), environ)
     run_wsgi_app(WsgiMiddleware(app, gate), {**environ})
     assert all("wicket.decision" not in decision.binding[1] for decision in held)
+
+
+def test_s3_a_decision_keeps_no_flask_request_alive(gate: Gate) -> None:
+    site = flask.Flask("site")
+    views = flask.Blueprint("views", "views")
+    in_flask.Wicket(gate).init_app(views)
+    kept: list[weakref.ref[Any]] = []
+
+    def me() -> str:
+        kept.append(weakref.ref(flask.request._get_current_object()))  # type: ignore[attr-defined]  # Werkzeug's proxy
+        return in_flask.current_identity.user_id
+
+    views.add_url_rule("/me", "me", me)
+    site.register_blueprint(views)
+    gc.collect()
+    gc.disable()
+    try:
+        assert b"".join(run_wsgi_app(site, environ_of("/me", bearer("alice")))[0]) == b"alice"
+        assert [each() for each in kept] == [None]
+    finally:
+        gc.enable()
 
 
 def test_s3_flask_sub_requests_and_dispatched_applications_read_their_own_user(gate: Gate) -> None:

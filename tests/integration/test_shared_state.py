@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from tests.integration import servers, shared_state_site
 from tests.integration.by_hand import http_scope, run_asgi
@@ -18,7 +19,7 @@ from tests.integration.multiplexed import http2, serving
 from tests.integration.shelf import NAMING, app_of, headers_of
 from wicket import Decision, Gate
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware
-from wicket.http.demands import demand_in_scope
+from wicket.contrib.starlette import decision_of
 
 OPEN = [[None] * 3] * 2 + ["connected"]
 
@@ -92,7 +93,11 @@ def test_s3_behind_the_router_of_django_channels_a_copied_scope_keeps_its_decisi
 
     async def consumer(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(
-            [demand_in_scope(scope, gate).identity.user_id, scope["user"].user_id, scope["url_route"]["kwargs"]]
+            [
+                decision_of(HTTPConnection(scope), gate).identity.user_id,
+                scope["user"].user_id,
+                scope["url_route"]["kwargs"],
+            ]
         )
 
     router = routing.ProtocolTypeRouter({"http": routing.URLRouter([path("room/<name>", consumer)])})
@@ -107,7 +112,7 @@ def test_a10_an_application_behind_the_gate_reads_the_headers_of_falcons_test_cl
 
     class Me:
         async def on_get(self, request: Any, response: Any) -> None:
-            held: Decision = demand_in_scope(request.scope, "wicket")
+            held: Decision = decision_of(HTTPConnection(request.scope))
             response.media = [held.identity.user_id, request.get_header("X-Own")]
 
     class Open:

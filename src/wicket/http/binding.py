@@ -28,6 +28,7 @@ def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, 
     """Bind to `environ` as the application sees it. `key` is where the decision is about to be put."""
     held = dict(environ)
     held.pop(key, None)  # a decision must not keep the earlier ones of a reused environ
+    held.pop("werkzeug.request", None)  # it refers to the environ: Flask ends that cycle itself after the request
     decision.binding = id(environ), held, request.spelled  # a reference to the environ would make a cycle
 
 
