@@ -92,13 +92,8 @@ def test_s3_behind_the_router_of_django_channels_a_copied_scope_keeps_its_decisi
     seen: list[Any] = []
 
     async def consumer(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(
-            [
-                decision_of(HTTPConnection(scope), gate).identity.user_id,
-                scope["user"].user_id,
-                scope["url_route"]["kwargs"],
-            ]
-        )
+        decided = decision_of(HTTPConnection(scope), gate)
+        seen.append([decided.identity.user_id, scope["user"].user_id, scope["url_route"]["kwargs"]])
 
     router = routing.ProtocolTypeRouter({"http": routing.URLRouter([path("room/<name>", consumer)])})
     run_asgi(WicketMiddleware(router, gate), http_scope("/room/one", headers_of("acme")))
