@@ -207,7 +207,10 @@ class Reporter:
         """The counts so far, most frequent first."""
         self._fold()
         with self._lock:
-            return tuple(Outcome(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
+            return tuple(
+                Outcome(*key[:4], count, "gate" if len(key) == 4 else "handler")
+                for key, count in self._counts.most_common()
+            )
 
     def _fold(self) -> None:
         with self._lock:

@@ -286,7 +286,7 @@ class Gate:
             self._memory.forget(each)
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """How many requests ended how, by app, code and reason, since the gate was built."""
+        """How many requests ended how, by stage, app, code and reason, since the gate was built."""
         return self._reporter.outcomes()
 
     def close(self) -> None:
