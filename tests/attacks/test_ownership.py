@@ -45,6 +45,7 @@ from wicket.asgi import WicketMiddleware as AsgiMiddleware
 from wicket.contrib import flask as in_flask
 from wicket.contrib import starlette as in_starlette
 from wicket.events import Event
+from wicket.http.binding import attach_to_scope
 from wicket.request import Request as RequestView
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
@@ -265,6 +266,16 @@ def test_s3_changed_headers_are_another_request_if_a_location_of_ones_own_may_re
         assert seen_in(seen[0]) == ["alice"] * 3
         seen[0]["headers"].append((b"x-request-id", b"1"))
         assert seen_in(seen[0])[0] is None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_s3_a_header_that_is_removed_before_the_application_changes_nothing(gate: Gate, times: int) -> None:
+    """The view that was decided about has it, the header list of the application has not."""
+    headers = wire(bearer("alice"))
+    request = RequestView.from_asgi({"type": "http", "headers": [*headers, *[(b"remote-user", b"root")] * times]})
+    scope = {**http_scope("/me"), "headers": headers}
+    attach_to_scope(gate.decide(request), request, scope, gate.name)
+    assert seen_in({**scope, "user": scope["state"]["wicket"].identity}) == ["alice"] * 3
 
 
 def test_s3_a_hash_changed_in_place_is_another_request() -> None:

@@ -21,6 +21,7 @@ from wicket.request import Request, Spelling
 from wicket.sources import Header
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
+_REMOVED: Final = frozenset({"remote-user", "remote_user"})
 _set: Final = dict.__setitem__
 
 
@@ -43,7 +44,7 @@ def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
     if headers is not bound and not _equal(headers, bound):
         return False
     now = Request.from_asgi({"type": "http", "headers": headers})
-    if now.spelled is spelled and now.held == held:
+    if (now.spelled is spelled and now.held == held) or _compared(now.held) == _compared(held):
         return True
     return _same_values((held, spelled), (now.held, now.spelled), decision)
 
@@ -156,9 +157,19 @@ def _same_values(
     return names is not None and all(_value(*one, name) == _value(*other, name) for name in names)
 
 
+def _compared(held: Mapping[Any, Any]) -> dict[str, str]:
+    """The headers of a view as strings, without those that a middleware removes before the application."""
+    headers = {_text(name): _text(value) for name, value in held.items()}
+    return {name: value for name, value in headers.items() if name not in _REMOVED}
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 def _value(held: Mapping[Any, Any], spelled: Spelling, name: str) -> str | None:
     value = held.get(spelled[name])
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    return None if value is None else _text(value)
 
 
 def _deciding_headers(decision: Decision) -> frozenset[str] | None:
