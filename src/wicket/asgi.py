@@ -10,6 +10,7 @@ from wicket.decision.house import House
 from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
+from wicket.http.binding import attach_to_scope, clear_scope
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -32,7 +33,8 @@ class WicketMiddleware:
     """Puts `gate` before an ASGI application.
 
     `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). A request that passes
-    carries its Decision in `scope["state"][gate.name]`, and its identity in `scope["user"]` and `scope["auth"]`. A
+    carries its Decision in `scope["state"][gate.name]`, and its identity in `scope["user"]` and `scope["auth"]`. The
+    state is a copy for this request alone, since servers and sub-requests may share the one that they give. A
     `Refused` that the application raises before it answers becomes the refusal's own answer.
 
     With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
@@ -90,10 +92,8 @@ class WicketMiddleware:
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return
-            state = scope.get("state")  # in place: what stands outside still sees the scope
-            if state is None:
-                state = scope["state"] = {}
-            state[gate.name] = decision
+            # The scope is written in place, so that middlewares outside the gate see it. Its state is copied.
+            attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
             scope["auth"] = Permissions(identity)
             if body is not None and body.begun:
@@ -122,6 +122,7 @@ class WicketMiddleware:
             except Refused as refused:
                 if begun:
                     raise
+                gate.report_handler_refusal(decision, refused.refusal)
                 await _answer(door.refused(request, decision, refused), scope, send)
             except ConnectionEnded:
                 if lasting is None:
@@ -135,6 +136,7 @@ class WicketMiddleware:
     async def _aside(self, turn: Turn, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
         if turn is Turn.OPEN:
+            clear_scope(scope)
             await self.app(scope, receive, send)
         elif turn is Turn.PREFLIGHT:
             await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)

@@ -1,7 +1,7 @@
 """What a gate reports about its work: events for a hook, log records, and counted outcomes. Never a token.
 
-Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `key_id`,
-`claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`, and
+Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `stage`,
+`key_id`, `claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`, and
 `suppressed` (how many similar records were left out before).
 
     allowed                                              DEBUG
@@ -24,10 +24,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from wicket.decision.flow import Decision, log_fault
 from wicket.decision.house import Counted, Progress
+from wicket.decision.identity import Identity
 from wicket.errors import Code, Reason, Refusal
 from wicket.jwks.loader import LoadReport
 from wicket.jwks.outcome import MEANING
@@ -69,6 +70,7 @@ class Decided:
     refused, or would have been: `detail` is one sentence for people, `claim` names the claim at fault, and `origin`,
     `method` and `path` (without the query) are those of the request, escaped and cut at 256 characters; None for what
     was verified without a request. `limited` and `impatient` are the marks of `Refusal`.
+    `stage` is `handler` if the gate allowed the request and its handler refused it. `gate` was reported before.
     """
 
     gate: str
@@ -87,6 +89,7 @@ class Decided:
     path: str | None = None
     limited: bool = False
     impatient: bool = False
+    stage: Literal["gate", "handler"] = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Outcome:
     """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
 
     `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
-    `…` for what was too much to be told apart.
+    `…` for what was too much to be told apart. `stage` is `handler` for refusals that handlers raised after the gate
+    had allowed the request: such a request is counted in both stages.
     """
 
     app_id: str | None
@@ -122,6 +126,7 @@ class Outcome:
     reason: str | None
     enforced: bool
     count: int
+    stage: Literal["gate", "handler"] = "gate"
 
 
 class Reporter:
@@ -174,6 +179,29 @@ class Reporter:
         )
         self.emit(event)
         self._write(event, key, level)
+
+    def handler_refused(self, decision: Decision | None, refusal: Refusal) -> None:
+        """Report a refusal that a handler raised. It is always enforced. Never raises."""
+        app_id = decision.app_id if decision is not None else None
+        identity = decision.identity if decision is not None else Identity(None)
+        key: Counted = (app_id, refusal.code, refusal.reason, True, "handler")
+        self._pending.append(key)
+        if len(self._pending) >= _FOLD_AT:
+            self._fold()
+        event = Decided(
+            self._gate,
+            app_id,
+            False,
+            identity.verified,
+            True,
+            refusal.code,
+            refusal.reason,
+            identity.key_id,
+            stage="handler",
+            **_what_was_refused(refusal, None),
+        )
+        self.emit(event)
+        self._write(event, key, logging.WARNING if refusal.code in _REMEDY else logging.INFO)
 
     def emit(self, event: Event) -> None:
         """Hand one event to the hook."""
@@ -239,12 +267,15 @@ class Reporter:
         """The counts so far, most frequent first."""
         self._fold()
         with self._lock:
-            return tuple(Outcome(*key, count) for key, count in self._counts.most_common())
+            return tuple(
+                Outcome(*key[:4], count, "gate" if len(key) == 4 else "handler")
+                for key, count in self._counts.most_common()
+            )
 
     def _fold(self) -> None:
         with self._lock:
             while self._pending:
-                key = self._pending.popleft()
+                key: Any = self._pending.popleft()
                 if key not in self._counts and len(self._counts) >= self._max:
                     key = ("…", *key[1:])
                 self._counts[key] += 1
@@ -257,8 +288,9 @@ class Reporter:
             return
         _log.log(
             level,
-            "%s app=%s %s%s%s%s%s%s",
+            "%s%s app=%s %s%s%s%s%s%s",
             "allowed" if event.code is None else "refused" if event.enforced else "would refuse",
+            " by a handler" if event.stage == "handler" else "",
             event.app_id,
             key[1],
             f" ({event.reason})" if event.reason else "",
@@ -272,6 +304,7 @@ class Reporter:
                 "code": event.code,
                 "reason": event.reason,
                 "enforced": event.enforced,
+                "stage": event.stage,
                 "key_id": event.key_id,
                 "claimed": event.claimed,
                 "detail": event.detail,

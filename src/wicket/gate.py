@@ -206,6 +206,16 @@ class Gate:
         """As `revisit`, without blocking the event loop."""
         return await arun(revisit(self._house, decision))
 
+    def report_handler_refusal(self, decision: Decision | None, refusal: Refusal) -> None:
+        """Report and count, once for each decision, the refusal that a handler raised: events have `stage="handler"`.
+
+        Middlewares call it when they answer a `Refused`. `decision` is None if there is none, on exempt paths.
+        """
+        if decision is None or decision.handler_refusal is None:
+            self._reporter.handler_refused(decision, refusal)
+        if decision is not None:
+            decision.handler_refusal = refusal
+
     # --- the apps
 
     @classmethod
@@ -274,7 +284,7 @@ class Gate:
             self._memory.forget(each)
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """How many requests ended how, by app, code and reason, since the gate was built."""
+        """How many requests ended how, by stage, app, code and reason, since the gate was built."""
         return self._reporter.outcomes()
 
     def close(self) -> None:

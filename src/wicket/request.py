@@ -137,7 +137,8 @@ class Request:
             self.body = body
         pairs = scope["headers"]
         if pairs.__class__ is not list:
-            pairs = list(pairs)
+            # An iterator can be read once: the application reads the list that the scope keeps from now on.
+            pairs = scope["headers"] = [(name, value) for name, value in pairs]
         held: dict[bytes, bytes] = dict(pairs)
         if len(held) == len(pairs) and b"".join(held).islower():
             # As nearly always: each name stands once, in lower case. Then only what is asked for is decoded.

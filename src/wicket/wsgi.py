@@ -10,6 +10,7 @@ from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
+from wicket.http.binding import bind_to_environ, clear_environ
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -75,7 +76,7 @@ class WicketMiddleware:
                 environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return send(door.refusal(request, decision), environ, start_response)
-        attach(environ, gate, decision)
+        attach(environ, gate, decision, request)
         additions = cors_headers(request, decision) if door.cors else NOTHING
         watching, lasting, begun = door.close_on_expiry and decision.identity.verified, False, False
 
@@ -100,12 +101,15 @@ class WicketMiddleware:
             return []
         except Refused as refused:
             error = (sys.exc_info(),) if begun else ()
-            return send(door.refused(request, decision, refused), environ, start_response, *error)
+            answer = send(door.refused(request, decision, refused), environ, start_response, *error)
+            gate.report_handler_refusal(decision, refused.refusal)
+            return answer
         return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 
     def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
         if turn is Turn.OPEN:
+            clear_environ(environ, self.gate.environ_names)
             return self.app(environ, start_response)
         if turn is Turn.PREFLIGHT:
             return send(self._door.preflight(request, self.gate.admit(request)), environ, start_response)
@@ -122,10 +126,11 @@ def body_of(request: Request, environ: Environ) -> StreamBody | None:
     return body
 
 
-def attach(environ: Environ, gate: Gate, decision: Decision) -> None:
-    """Leave the decision where applications look for it."""
-    identity = decision.identity
+def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -> None:
+    """Put the decision about `request` where applications look for it, after the last change of its headers."""
     names = gate.environ_names
+    bind_to_environ(decision, request, environ, names[0])
+    identity = decision.identity
     environ[names[0]] = decision
     environ[names[1]] = identity
     environ[names[2]] = gate

@@ -90,8 +90,8 @@ def test_the_scope_is_written_in_place_and_only_where_it_must_be(gate: Gate) -> 
 
     run_asgi(asgi_door.WicketMiddleware(app, gate), scope)
     assert seen[0] is scope, "what stands outside must still see what the application writes, its route for one"
-    assert scope["state"] is state
-    decision: Decision = state.pop("wicket")
+    assert state == {"database": "connected"}, "servers and sub-requests may share it"
+    decision: Decision = scope["state"].pop("wicket")
     assert scope.pop("user") is decision.identity
     assert scope.pop("auth").scopes == ["authenticated"]
     assert scope == before

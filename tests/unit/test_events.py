@@ -173,7 +173,7 @@ def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> No
     reporter().decided(turned_away(Refusal("unknown_app"), None))
     (record,) = log.records
     fields = (
-        *("gate", "app_id", "code", "reason", "enforced", "key_id", "claimed", "suppressed"),
+        *("gate", "app_id", "code", "reason", "enforced", "stage", "key_id", "claimed", "suppressed"),
         *("detail", "claim", "origin", "method", "path"),
     )
     assert {name: getattr(record, name) for name in fields} == {
@@ -182,6 +182,7 @@ def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> No
         "code": "unknown_app",
         "reason": None,
         "enforced": True,
+        "stage": "gate",
         "key_id": None,
         "claimed": short_hash("the-name-they-sent"),
         "suppressed": 0,
@@ -356,6 +357,18 @@ def test_what_log_only_lets_pass_is_counted_apart() -> None:
     report.decided(turned_away(EXPIRED))
     report.decided(anonymous(EXPIRED, enforced=False))
     assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
+
+
+def test_refusals_of_handlers_are_counted_apart_however_many_there_are() -> None:
+    report = reporter()
+    for _ in range(2_500):
+        report.handler_refused(None, Refusal("rate_limited"))
+    report.handler_refused(passed(), EXPIRED)
+    assert len(report._pending) < 2_500
+    assert report.outcomes() == (
+        Outcome(None, "rate_limited", None, True, 2_500, "handler"),
+        Outcome("acme", "invalid_token", "expired", True, 1, "handler"),
+    )
 
 
 def test_too_many_outcomes_are_counted_together() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Blueprint, Flask, Request, Response, request
 from werkzeug.datastructures import Headers
@@ -13,11 +13,12 @@ from werkzeug.local import LocalProxy
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import Refusal, Refused, config_error
+from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refusal, answer_refused
+from wicket.http.binding import clear_environ
 from wicket.http.cors import NOTHING
-from wicket.http.demands import demand, name_of
+from wicket.http.demands import demand_in_environ, name_of
 from wicket.http.door import Door, Turn
 from wicket.http.lasting import Ending, is_event_stream
 from wicket.request import Answer, Body
@@ -43,11 +44,17 @@ class _FlaskBody(Body):
 class RefusedResponse(Refused, HTTPException):
     """`Refused`, in the form that Flask answers as it is: with the refusal's own status, headers and body."""
 
-    def __init__(self, refused: Refused, answer: Answer) -> None:
+    def __init__(self, refused: Refused, answer: Answer, gate: Gate, decision: Decision) -> None:
         Refused.__init__(self, refused.refusal)
+        self._gate, self._decision = gate, decision
         self.code = answer.status
         self.description = refused.refusal.detail
         self.response = self.answer = _response(answer)
+
+    def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the refusal's answer, and report it: Flask calls this when it answers with it."""
+        self._gate.report_handler_refusal(self._decision, self.refusal)
+        return self.answer
 
     def __reduce__(self) -> tuple[type[Refused], tuple[Refusal]]:
         return Refused, (self.refusal,)
@@ -93,16 +100,20 @@ class Wicket:
 
     def _answer(self, refused: Refused) -> Response:
         if isinstance(refused, RefusedResponse):  # it was raised by an accessor, which knows whose refusal it is
-            return refused.answer
-        held = request.environ.get(f"{self.gate.name}.decision")
-        if isinstance(held, Decision) and self.gate.made(held):
-            return _response(answer_refused(self.gate, held, refused))
-        return _response(answer_refusal(self.gate, refused.refusal, None, token_sent=False))
+            return cast(Response, refused.get_response())
+        try:
+            held = decision_of(request, self.gate)
+        except ConfigError:
+            self.gate.report_handler_refusal(None, refused.refusal)
+            return _response(answer_refusal(self.gate, refused.refusal, None, token_sent=False))
+        self.gate.report_handler_refusal(held, refused.refusal)
+        return _response(answer_refused(self.gate, held, refused))
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)
         turn = self._door.turn(asked)
         if turn is Turn.OPEN:
+            clear_environ(request.environ, self.gate.environ_names)
             return None
         if turn is Turn.PREFLIGHT:
             return _response(self._door.preflight(asked, self.gate.admit(asked)))
@@ -118,7 +129,7 @@ class Wicket:
             request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return _response(self._door.refusal(asked, decision))
-        attach(request.environ, self.gate, decision)
+        attach(request.environ, self.gate, decision, asked)
         request.environ[_ADDITIONS] = self._door.additions(asked, decision)
         if self._door.close_on_expiry and decision.identity.verified:
             request.environ[_WATCHED] = decision
@@ -141,8 +152,11 @@ def _response(answer: Answer) -> Response:
 
 
 def decision_of(request: Request, gate: Gate | str = "wicket") -> Decision:
-    """The decision about this request. Raises `ConfigError` where the gate does not stand before it."""
-    return demand(request.environ.get(f"{name_of(gate)}.decision"), gate)
+    """Return the decision about this request.
+
+    Raises `ConfigError` if the gate has not decided about it, or about another request only whose environ was copied.
+    """
+    return demand_in_environ(request.environ, gate)
 
 
 def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[str, ...] = ()) -> VerifiedIdentity:
@@ -154,8 +168,8 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
     try:
         return decision.require(*scopes)
     except Refused as refused:
-        answer = answer_refused(request.environ[f"{name_of(gate)}.gate"], decision, refused)
-        raise RefusedResponse(refused, answer) from None
+        made_by = request.environ[f"{name_of(gate)}.gate"]
+        raise RefusedResponse(refused, answer_refused(made_by, decision, refused), made_by, decision) from None
 
 
 def _current() -> VerifiedIdentity:

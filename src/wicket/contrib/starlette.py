@@ -16,7 +16,7 @@ from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused
-from wicket.http.demands import demand, name_of
+from wicket.http.demands import demand_in_scope
 
 __all__ = ["WicketMiddleware", "decision_of", "identity_of", "refused_handler", "requires_identity"]
 
@@ -24,8 +24,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def decision_of(connection: HTTPConnection, gate: Gate | str = "wicket") -> Decision:
-    """The decision about this request or socket. Raises `ConfigError` where the gate does not stand before it."""
-    return demand(connection.scope.get("state", {}).get(name_of(gate)), gate)
+    """Return the decision about this request or socket.
+
+    Raises `ConfigError` if the gate has not decided about it, or about another request only whose scope was copied.
+    """
+    return demand_in_scope(connection.scope, gate)
 
 
 def identity_of(
@@ -48,7 +51,9 @@ def refused_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         if not isinstance(error, Refused):
             raise error
-        answer = answer_refused(gate, decision_of(request, gate), error)
+        decision = decision_of(request, gate)
+        gate.report_handler_refusal(decision, error.refusal)
+        answer = answer_refused(gate, decision, error)
         return Response(answer.body, answer.status, dict(answer.headers))
 
     return answer

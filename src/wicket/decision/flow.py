@@ -10,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from wicket.app import App, Mode
 from wicket.decision.choice import Patience, choose_keys, local_keys
@@ -46,7 +46,8 @@ class Decision:
 
     `allowed`: it may pass. `identity`: who it is from, never unverified. `refusal`: why it is turned away or, where
     `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: whom an anonymous client
-    says it is, without proof; nothing may be decided by it.
+    says it is, without proof; nothing may be decided by it. The middlewares set
+    `binding`, which says to which request the decision belongs. `handler_refusal` is the reported refusal of a handler.
     """
 
     allowed: bool
@@ -56,6 +57,8 @@ class Decision:
     app_id: str | None
     claimed: str | None = field(default=None, repr=False)
     way: Progress | None = field(default=None, repr=False, compare=False)
+    binding: Any = field(default=None, repr=False, compare=False)
+    handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
 
     @property
     def app(self) -> App | None:

@@ -16,8 +16,11 @@ from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPla
 
 MOST_ROADS: Final = 4_096
 
-Counted = tuple[str | None, str, str | None, bool]
-"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`."""
+Counted = tuple[str | None, str, str | None, bool] | tuple[str | None, str, str | None, bool, str]
+"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`.
+
+The stage follows if it is not `gate`.
+"""
 
 
 class House:

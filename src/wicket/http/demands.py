@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
 from wicket.decision.flow import Decision
 from wicket.errors import config_error
 from wicket.gate import Gate
+from wicket.http.binding import belongs_to_environ, belongs_to_scope
 
 
 def name_of(gate: Gate | str) -> str:
@@ -12,12 +16,34 @@ def name_of(gate: Gate | str) -> str:
     return gate if isinstance(gate, str) else gate.name
 
 
-def demand(held: object, gate: Gate | str) -> Decision:
-    """The decision of that gate, or of the one of that name. Raises `ConfigError` where it has made none."""
+def demand_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """Return the decision of `gate`, or of the gate of that name, about the request of an ASGI scope.
+
+    Raises `ConfigError` if there is none, or if it belongs to another request.
+    """
+    held = _made((scope.get("state") or {}).get(name_of(gate)), gate)
+    return held if belongs_to_scope(held, scope) else _another(gate)
+
+
+def demand_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """As `demand_in_scope`, for a WSGI environ."""
+    held = _made(environ.get(f"{name_of(gate)}.decision"), gate)
+    return held if belongs_to_environ(held, environ) else _another(gate)
+
+
+def _made(held: object, gate: Gate | str) -> Decision:
     if isinstance(held, Decision) and (isinstance(gate, str) or gate.made(held)):
         return held
     raise config_error(
         "gate",
         f"the gate {name_of(gate)!r} has decided nothing about this request",
         "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
+    )
+
+
+def _another(gate: Gate | str) -> NoReturn:
+    raise config_error(
+        "gate",
+        f"the gate {name_of(gate)!r} has decided nothing about this request, but about another one",
+        "a copy with another query or other headers is a request of its own: pass it through WicketMiddleware",
     )

@@ -1,0 +1,125 @@
+"""Servers, clients and frameworks that share or copy scopes: each request reads its own user, an exempt path none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import importlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from tests.integration import servers, shared_state_site
+from tests.integration.by_hand import http_scope, run_asgi
+from tests.integration.multiplexed import http2, serving
+from tests.integration.shelf import NAMING, app_of, headers_of
+from wicket import Decision, Gate
+from wicket.asgi import Receive, Scope, Send, WicketMiddleware
+from wicket.contrib.starlette import decision_of
+
+OPEN = [[None] * 3] * 2 + ["connected"]
+
+
+def own(user: str) -> list[Any]:
+    return [[user] * 3] * 2 + ["connected"]
+
+
+@contextlib.contextmanager
+def served(server: str) -> Iterator[servers.Server]:
+    pytest.importorskip(server)
+    with serving(server, "tests.integration.shared_state_site:app") as running:
+        yield running
+
+
+def ask(connection: http.client.HTTPConnection, path: str, user: str | None = None) -> Any:
+    connection.request("GET", path, headers=dict(headers_of("acme", user) if user is not None else ()))
+    return json.loads(connection.getresponse().read())
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "anycorn"])
+def test_s3_requests_of_one_connection_read_their_own_user(server: str) -> None:
+    with served(server) as running:
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=servers.DEADLINE)
+        try:
+            for user in ("alice", "bob"):
+                assert ask(connection, "/whoami", user) == own(user)
+                assert ask(connection, "/open") == OPEN
+        finally:
+            connection.close()
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "anycorn"])
+def test_s3_concurrent_streams_of_one_connection_read_their_own_user(server: str) -> None:
+    """HTTP/2: three requests in progress at once, on one connection."""
+    with served(server) as running:
+        sent = {
+            "/whoami?parties=3&name=a": headers_of("acme", "alice"),
+            "/whoami?parties=3&name=b": headers_of("acme", "bob"),
+            "/open?parties=3&name=c": [],
+        }
+        assert [json.loads(body) for body in http2(running, sent)] == [own("alice"), own("bob"), OPEN]
+
+
+def test_s3_requests_of_a_client_with_one_lifespan_state_read_their_own_user() -> None:
+    asgi_lifespan = pytest.importorskip("asgi_lifespan")
+    httpx: Any = pytest.importorskip("httpx2")
+
+    async def main() -> list[Any]:
+        async with asgi_lifespan.LifespanManager(shared_state_site.app) as manager:
+            transport = httpx.ASGITransport(manager.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as client:
+                users = ("alice", None, "bob")
+                asked = [
+                    client.get("/whoami", headers=dict(headers_of("acme", user))) if user else client.get("/open")
+                    for user in users
+                ]
+                return [answer.json() for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(main()) == [own("alice"), OPEN, own("bob")]
+
+
+def test_s3_behind_the_router_of_django_channels_a_copied_scope_keeps_its_decision(gate: Gate) -> None:
+    pytest.importorskip("channels")
+    conf: Any = importlib.import_module("django.conf")
+    if not conf.settings.configured:
+        conf.settings.configure()
+    routing: Any = importlib.import_module("channels.routing")
+    path: Any = importlib.import_module("django.urls").path
+    seen: list[Any] = []
+
+    async def consumer(scope: Scope, receive: Receive, send: Send) -> None:
+        decided = decision_of(HTTPConnection(scope), gate)
+        seen.append([decided.identity.user_id, scope["user"].user_id, scope["url_route"]["kwargs"]])
+
+    router = routing.ProtocolTypeRouter({"http": routing.URLRouter([path("room/<name>", consumer)])})
+    run_asgi(WicketMiddleware(router, gate), http_scope("/room/one", headers_of("acme")))
+    assert seen == [["ada", "ada", {"name": "one"}]]
+
+
+def test_a10_an_application_behind_the_gate_reads_the_headers_of_falcons_test_client() -> None:
+    pytest.importorskip("falcon")
+    falcon: Any = importlib.import_module("falcon.asgi")
+    client: Any = importlib.import_module("falcon.testing")
+
+    class Me:
+        async def on_get(self, request: Any, response: Any) -> None:
+            held: Decision = decision_of(HTTPConnection(request.scope))
+            response.media = [held.identity.user_id, request.get_header("X-Own")]
+
+    class Open:
+        async def on_get(self, request: Any, response: Any) -> None:
+            response.media = request.get_header("X-Own")
+
+    site = falcon.App()
+    site.add_route("/me", Me())
+    site.add_route("/open", Open())
+    with Gate([app_of("acme")], naming=NAMING) as gate:
+        asked = client.TestClient(WicketMiddleware(site, gate, exempt=["/open"]))
+        headers = {**dict(headers_of("acme")), "X-Own": "kept"}
+        for number in range(2):
+            assert asked.simulate_get("/me", headers=headers).json == ["ada", "kept"], number
+        assert asked.simulate_get("/open", headers=headers).json == "kept"
