@@ -184,8 +184,13 @@ def test_a_segment_of_a_path_that_is_not_plain_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("root", "path", "value"),
-    [("", "/acme/users", "acme"), ("/app", "/app/acme/users", "acme"), ("/app", "/acme/users", "acme")]
-    + [("/a/b", "/a/b/acme", "acme"), ("/app", "/app", None)],
+    [
+        ("", "/acme/users", "acme"),
+        ("/app", "/app/acme/users", "acme"),
+        ("/app", "/acme/users", "acme"),
+        ("/a/b", "/a/b/acme", "acme"),
+        ("/app", "/app", None),
+    ],
 )
 def test_a_segment_is_counted_from_the_root(root: str, path: str, value: str | None) -> None:
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
@@ -194,8 +199,15 @@ def test_a_segment_is_counted_from_the_root(root: str, path: str, value: str | N
 
 @pytest.mark.parametrize(
     ("root", "path"),
-    [("/app", "/appacme/x"), ("/app", "/app/app/acme"), ("/app", "/acme/app/x"), ("/app", "/acme/application")]
-    + [("/app/", "/app/acme"), ("app", "/acme"), ("/", "/acme")],
+    [
+        ("/app", "/appacme/x"),
+        ("/app", "/app/app/acme"),
+        ("/app", "/acme/app/x"),
+        ("/app", "/acme/application"),
+        ("/app/", "/app/acme"),
+        ("app", "/acme"),
+        ("/", "/acme"),
+    ],
 )
 def test_a_segment_of_a_path_in_which_the_root_is_ambiguous_is_refused(root: str, path: str) -> None:
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}

@@ -124,8 +124,14 @@ def test_the_root_that_the_application_sets_counts_before_the_servers(
 
 @pytest.mark.parametrize(
     ("path", "turn"),
-    [("/app/allowed", Turn.QUESTION), ("/allowed", Turn.QUESTION), ("/appallowed", Turn.GATED)]
-    + [("/app/allowed/app/allowed", Turn.GATED), ("allowed", Turn.GATED), ("//allowed", Turn.GATED)],
+    [
+        ("/app/allowed", Turn.QUESTION),
+        ("/allowed", Turn.QUESTION),
+        ("/appallowed", Turn.GATED),
+        ("/app/allowed/app/allowed", Turn.GATED),
+        ("allowed", Turn.GATED),
+        ("//allowed", Turn.GATED),
+    ],
 )
 def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Turn) -> None:
     assert door(origin_question="/allowed").turn(asgi(path, "/app")) is turn
