@@ -1,4 +1,4 @@
-"""No spelling of a path reaches a gated handler without a decision, and a plain spelling of an exempt path needs none."""
+"""No spelling of a path reaches a gated handler undecided, and a plain spelling of an exempt path needs no token."""
 
 from __future__ import annotations
 

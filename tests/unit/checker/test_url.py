@@ -150,6 +150,8 @@ def test_wickets_own_answers_have_no_finding() -> None:
 
 def test_a_gate_outside_the_applications_cors_is_named() -> None:
     with gated(cors=False) as url:
+        assert diagnose_url(url, ORIGIN).findings[0].mistake == "preflight_behind_gate"
+    with gated(cors=False, preflights="pass") as url:
         mistakes = [each.mistake for each in diagnose_url(url, ORIGIN).findings]
     assert mistakes == [
         *("preflight_without_cors", "preflight_without_header", "opaque_refusal", "challenge_not_exposed"),
