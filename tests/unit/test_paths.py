@@ -80,11 +80,12 @@ def test_a_wsgi_path_has_one_reading_whatever_the_server_removed() -> None:
     assert Request.from_wsgi({**environ, "PATH_INFO": "app/x"}).readings == ()
 
 
-def test_a_part_that_is_mounted_below_the_root_that_was_given_has_the_readings_of_both() -> None:
+@pytest.mark.parametrize(
+    ("root", "found"), [("/api", ("/sub/x", "/x")), ("/api/sub", ("/x",)), ("", ("/api/sub/x",)), (None, ("/x",))]
+)
+def test_a_part_that_is_mounted_below_the_root_that_was_given_has_the_readings_of_both(
+    root: str | None, found: tuple[str, ...]
+) -> None:
     request = Request.from_asgi({"type": "http", "path": "/api/sub/x", "root_path": "/api/sub", "headers": []})
-    request.root = "/api"
-    assert request.readings == ("/sub/x", "/x")
-    request.root = "/api/sub"
-    assert request.readings == ("/x",)
-    request.root = ""
-    assert request.readings == ("/api/sub/x",)
+    request.root = root
+    assert request.readings == found

@@ -10,8 +10,8 @@ GATED: Final = ("/admin/secret", "/secret")
 """Handlers that no path rule of these tests opens."""
 OPEN: Final = ("/public/hello", "/public/deep/er", "/health")
 """Handlers that need no token by the rules `EXEMPT` and `ONLY`."""
-EXEMPT: Final = {"exempt": ["/public/*", "/health"]}
-ONLY: Final = {"only": ["/admin/*", "/secret"]}
+EXEMPT: Final[dict[str, Any]] = {"exempt": ["/public/*", "/health"]}
+ONLY: Final[dict[str, Any]] = {"only": ["/admin/*", "/secret"]}
 ROOTS: Final = ("", "/app", "/a/b", "/p")
 """`/p` is also how `/public` begins."""
 

@@ -123,7 +123,9 @@ def test_what_is_missing_is_named(preflight: Spoken, answer: Spoken, mistakes: l
 
 
 @contextlib.contextmanager
-def gated(*, cors: bool, wrap: Callable[[Any], Any] = lambda application: application) -> Iterator[str]:
+def gated(
+    *, cors: bool, wrap: Callable[[Any], Any] = lambda application: application, **settings: Any
+) -> Iterator[str]:
     """A gate of Wicket's in front of an application, under a real server."""
 
     class Quiet(WSGIRequestHandler):
@@ -135,7 +137,7 @@ def gated(*, cors: bool, wrap: Callable[[Any], Any] = lambda application: applic
         return [b""]
 
     with Gate([acme(naming=[Query("appId")])]) as gate:
-        door = wrap(WicketMiddleware(application, gate, cors=cors))
+        door = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
         with make_server("127.0.0.1", 0, door, handler_class=Quiet) as running, served(running):
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
 
