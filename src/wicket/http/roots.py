@@ -14,7 +14,8 @@ def own_root(application: object) -> str | None:
     """The root that `application`, or an application that it wraps, says it has; None if none says so.
 
     FastAPI says it in `root_path`, and Django, under ASGI, in its setting `FORCE_SCRIPT_NAME`. What is wrapped is found
-    in the attribute `app`, and in Channels' `application_mapping`.
+    in the attribute `app`, in Channels' `application_mapping`, and among Starlette's `routes` in a mount without a path:
+    one with a path keeps an application from seeing other paths.
     """
     for each in _wrapped(application):
         root = _attribute(each, "root_path")
@@ -41,6 +42,9 @@ def _wrapped(application: object) -> Iterator[object]:
         mapping = _attribute(each, "application_mapping")
         if isinstance(mapping, dict):
             left.extend(mapping.values())
+        routes = _attribute(each, "routes")
+        if isinstance(routes, list):
+            left.extend(route for route in routes if not _attribute(route, "path") and _attribute(route, "app"))
 
 
 def _attribute(held: object, name: str) -> Any:

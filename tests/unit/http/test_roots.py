@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from quart import Quart
 from starlette.applications import Starlette
+from starlette.routing import Host, Mount
 
 from tests.integration.routers import apps, django_app
 from wicket.http.roots import own_root
@@ -48,6 +49,13 @@ def test_a_root_is_found_along_the_chain_of_applications() -> None:
 )
 def test_most_applications_set_none(app: Any) -> None:
     assert own_root(Wrapped(app)) is None
+
+
+def test_a_root_is_found_in_a_mount_without_a_path() -> None:
+    app = apps.fastapi((), lambda *_: None, root_path="/api")
+    assert own_root(Wrapped(Starlette(routes=[Mount("/", app)]))) == "/api"
+    assert own_root(Starlette(routes=[Host("api.example", app)])) == "/api"
+    assert own_root(Starlette(routes=[Mount("/sub", app)])) is None
 
 
 def test_an_application_that_raises_when_it_is_looked_at_sets_none() -> None:
