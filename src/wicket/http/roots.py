@@ -13,9 +13,9 @@ _DJANGO: Final = "django.core.handlers.asgi"
 def own_root(application: object) -> str | None:
     """The root that `application`, or an application that it wraps, says it has; None if none says so.
 
-    FastAPI says it in `root_path`, and Django, under ASGI, in its setting `FORCE_SCRIPT_NAME`. What is wrapped is found
-    in the attribute `app`, in Channels' `application_mapping`, and among Starlette's `routes` in a mount without a path:
-    one with a path keeps an application from seeing other paths.
+    FastAPI says it in `root_path`, and Django, under ASGI, in its setting `FORCE_SCRIPT_NAME`. A wrapped application is
+    found in the attribute `app`, in Channels' `application_mapping`, and in a mount without a path among Starlette's
+    `routes`. A mount with a path keeps its application from seeing other paths.
     """
     for each in _wrapped(application):
         root = _attribute(each, "root_path")
