@@ -41,6 +41,15 @@ class WicketMiddleware:
     `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
     `close_on_expiry` closes sockets (code 4401) and event streams within a second after their token has expired or
     their app's revocations have come to cover it.
+
+    `root_path` is the root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
+    `"keep"` for a router that leaves the root in the path: the paths given here then begin with it. If paths count, the
+    application says that it has a root, and none is given, `ConfigError` is raised, here or at the first request.
+
+    Without `cors`, `preflights` says whether a preflight is decided about like any other request (`"gate"`, the
+    default) or passed on as an anonymous request (`"pass"`).
+
+    A client's own `Remote-User` header is removed from a request that is decided about.
     """
 
     def __init__(
@@ -54,6 +63,8 @@ class WicketMiddleware:
         cors: bool = True,
         origin_question: str | None = None,
         close_on_expiry: bool = False,
+        root_path: str | None = None,
+        preflights: str | None = None,
     ) -> None:
         self._door = Door(
             gate,
@@ -63,7 +74,10 @@ class WicketMiddleware:
             cors=cors,
             origin_question=origin_question,
             close_on_expiry=close_on_expiry,
+            root_path=root_path,
+            preflights=preflights,
         )
+        self._door.check_root(app)
         self.app = app
         self.gate = gate
         self._watch = Watch(gate)
@@ -75,23 +89,31 @@ class WicketMiddleware:
             return
         request = Request.from_asgi(scope)
         door, gate = self._door, self.gate
-        optional = False
+        optional = passing = False
         subprotocol: str | None = None
         body: ReceivedBody | None = None
         lasting: Lasting | None = None
         if not door.plain or scope.get("method") != "GET":  # nearly always it is: no preflight, no body, no socket
+            if not door.root_checked:
+                door.check_first(self.app, scope.get("app"))
             turn = door.turn(request)
-            if turn is not Turn.GATED and turn is not Turn.OPTIONAL:
+            passing = turn is Turn.PASS
+            if turn is not Turn.GATED and turn is not Turn.OPTIONAL and not passing:
                 await self._aside(turn, request, scope, receive, send)
                 return
             optional = turn is Turn.OPTIONAL
             if request.unsafe and not request.websocket:
                 body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
         try:
-            decision = gate.at_once(request) or await gate.adecide(request, optional=optional, tried=True)
+            if passing:
+                decision = door.passed(request)
+            else:
+                decision = gate.at_once(request) or await gate.adecide(request, optional=optional, tried=True)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return
+            if request.names_remote_user:
+                _remove_remote_user(scope)
             # The scope is written in place, so that middlewares outside the gate see it. Its state is copied.
             attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
@@ -146,6 +168,12 @@ class WicketMiddleware:
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _remove_remote_user(scope: Scope) -> None:
+    """Remove the headers that would pass for the user whom a front server names: Django reads them as such."""
+    names = (b"remote-user", b"remote_user")
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in names]
 
 
 def _hide_token(scope: Scope, decision: Decision, house: House) -> str | None:

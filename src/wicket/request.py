@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from wicket.document import Members
 from wicket.errors import WicketError, invalid_request
+from wicket.paths import readings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -106,8 +107,10 @@ class Request:
     websocket: bool = False
     body: Body | None = None
     document: Members | None = None
+    # `root` is the root that the middleware was told, where it was; then the server's does not count.
     held: Mapping[Any, Any]
     spelled: Spelling
+    root: str | None = None
     _scope: Mapping[str, Any]
 
     def __init__(
@@ -169,16 +172,48 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path as the application routes on it, decoded, without the prefix under which that is mounted."""
-        scope = self._scope
-        if self.spelled is _ENVIRON:
-            raw: str = scope.get("PATH_INFO", "")
-            return raw if raw.isascii() else raw.encode("latin-1", "replace").decode("utf-8", "replace")
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "")
+        """The path, decoded, without the root under which the application is mounted.
+
+        A router may take the request for another path: see `readings`.
+        """
+        path, root = self._full_path, self._served_root if self.root is None else self.root
         if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
             path = path[len(root) :]
         return path
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Every path that a router may take the request for, decoded and without the root (see `wicket.paths`)."""
+        path, served, root = self._full_path, self._served_root, self.root
+        if root is None:
+            return readings(path, served)
+        found = readings(path, root)
+        if found and root and served.startswith(f"{root}/"):
+            # A part that is mounted within the application: its router removes the mount point as well.
+            within = readings(path, served)
+            return (*found, *(each for each in within if each not in found)) if within else ()
+        return found
+
+    @property
+    def _full_path(self) -> str:
+        if self.spelled is _ENVIRON:
+            raw: str = self._scope.get("PATH_INFO", "")
+            return raw if raw.isascii() else raw.encode("latin-1", "replace").decode("utf-8", "replace")
+        path: str = self._scope["path"]
+        return path
+
+    @property
+    def _served_root(self) -> str:
+        """The root that the server names and leaves in the path; WSGI servers remove it themselves."""
+        return "" if self.spelled is _ENVIRON else self._scope.get("root_path") or ""
+
+    @property
+    def names_remote_user(self) -> bool:
+        """Whether the client sent a header that CGI, and frameworks after it, call `REMOTE_USER`."""
+        held = self.held
+        if self.spelled is _WIRE:
+            return b"remote-user" in held or b"remote_user" in held
+        return "remote-user" in held or "remote_user" in held
 
     @property
     def query(self) -> str:

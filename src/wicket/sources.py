@@ -17,6 +17,7 @@ from urllib.parse import unquote_plus
 
 from wicket.document import find
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
+from wicket.paths import is_plain
 from wicket.request import Request
 
 NameKind = Literal["id", "public_key", "host", "issuer"]
@@ -211,7 +212,11 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class PathSegment:
-    """The segment of the path at `index`, counted from 0 behind the application's mount point, names the app."""
+    """The segment of the path at `index`, counted from 0 after the application's root, names the app.
+
+    A request whose path a router may take for another one is `invalid_request`: one with folded characters, with empty
+    or dot segments, or in which the root occurs without a segment boundary or again (see `wicket.paths`).
+    """
 
     index: int = 0
     kind: NameKind = "id"
@@ -222,8 +227,11 @@ class PathSegment:
         _check_kind(self.kind)
 
     def read(self, request: Request) -> str | None:
-        """The segment, if the path has it and it is not empty."""
-        segments = request.path.split("/", self.index + 2)
+        """The segment, if the path has it and it is not empty. Raises `Refused` where the path is ambiguous."""
+        found = request.readings
+        if len(found) != 1 or not is_plain(found[0] or "/"):
+            raise invalid_request("The path names the app, so it must have one meaning.")
+        segments = found[0].split("/", self.index + 2)
         return segments[self.index + 1] or None if len(segments) > self.index + 1 else None
 
 

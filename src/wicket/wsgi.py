@@ -34,6 +34,15 @@ class WicketMiddleware:
     With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
     `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
     `close_on_expiry` ends event streams at the first chunk after their token has expired or was revoked.
+
+    `root_path` is a root that the application itself removes from `PATH_INFO`. A server removes its own, and Django's
+    `FORCE_SCRIPT_NAME` removes none. If paths count, the application says that it has a root, and none is given,
+    `ConfigError` is raised.
+
+    Without `cors`, `preflights` says whether a preflight is decided about like any other request (`"gate"`, the
+    default) or passed on as an anonymous request (`"pass"`).
+
+    A client's own `Remote-User` header is removed from a request that is decided about.
     """
 
     def __init__(
@@ -47,6 +56,8 @@ class WicketMiddleware:
         cors: bool = True,
         origin_question: str | None = None,
         close_on_expiry: bool = False,
+        root_path: str | None = None,
+        preflights: str | None = None,
     ) -> None:
         self._door = Door(
             gate,
@@ -56,7 +67,10 @@ class WicketMiddleware:
             cors=cors,
             origin_question=origin_question,
             close_on_expiry=close_on_expiry,
+            root_path=root_path,
+            preflights=preflights,
         )
+        self._door.check_root(app)
         self.app = app
         self.gate = gate
 
@@ -67,11 +81,14 @@ class WicketMiddleware:
         if door.plain and environ["REQUEST_METHOD"] == "GET":  # as nearly always: no preflight, and no body
             decision = gate.decide(request)
         else:
+            if not door.root_checked:
+                door.check_first(self.app)
             turn = door.turn(request)
-            if turn is not Turn.GATED and turn is not Turn.OPTIONAL:
+            passing = turn is Turn.PASS
+            if turn is not Turn.GATED and turn is not Turn.OPTIONAL and not passing:
                 return self._aside(turn, request, environ, start_response)
             body = body_of(request, environ)
-            decision = gate.decide(request, optional=turn is Turn.OPTIONAL)
+            decision = door.passed(request) if passing else gate.decide(request, optional=turn is Turn.OPTIONAL)
             if body is not None and body.begun:
                 environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
@@ -134,6 +151,7 @@ def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -
     environ[names[0]] = decision
     environ[names[1]] = identity
     environ[names[2]] = gate
+    environ.pop("HTTP_REMOTE_USER", None)  # the client's own
     if identity.verified:
         environ["REMOTE_USER"] = identity.identity
     else:

@@ -142,6 +142,17 @@ def uvicorn(target: str, *options: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def hypercorn(target: str, *options: str) -> Iterator[Server]:
+    """hypercorn, serving `target` (`module:app`)."""
+
+    def command(port: int) -> list[str]:
+        return ["hypercorn", target, "--bind", f"127.0.0.1:{port}", "--log-level", "warning", *options]
+
+    with _running(command) as server:
+        yield server
+
+
+@contextlib.contextmanager
 def gunicorn(target: str, *options: str) -> Iterator[Server]:
     """gunicorn, serving `target` (`module:app`)."""
     quiet = ["--log-level", "warning", "--graceful-timeout", "2"]

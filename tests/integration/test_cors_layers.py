@@ -97,10 +97,11 @@ def test_a_page_that_is_not_admitted_is_told_nothing(gate: Gate, order: str) -> 
 
 
 def test_without_cors_all_is_left_to_the_application(gate: Gate) -> None:
-    client = site(gate, order="inside", cors=False)
+    client = site(gate, order="inside", cors=False, preflights="pass")
     assert cors_of(client.get("/", headers=known(OWN)))["allow-origin"] == []
     assert cors_of(client.get("/", headers=known(PAGE)))["allow-origin"] == [PAGE]
     assert client.options("/", headers=PREFLIGHT).status_code == 200, "the application's own middleware answers it"
+    assert site(gate, order="inside", cors=False).options("/", headers=PREFLIGHT).status_code == 401
     bare = site(gate, order="none", cors=False).get("/", headers=known(PAGE))
     assert cors_of(bare) == {"allow-origin": [], "allow-credentials": [], "expose-headers": []}
     assert "vary" not in bare.headers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,31 +26,65 @@ if TYPE_CHECKING:
 _PREFLIGHT = (("Origin", "https://page.example"), ("Access-Control-Request-Method", "POST"))
 
 
-def test_a_preflight_passes_an_asgi_gate_untouched(gate: Gate) -> None:
-    scope = http_scope("/whoami", _PREFLIGHT, method="OPTIONS")
-    before = copy.deepcopy(scope)
+def asgi_preflight(gate: Gate, **settings: Any) -> tuple[list[Scope], list[Message]]:
+    """What an application sees of a preflight in an ASGI scope, and what the client is answered."""
     seen: list[Scope] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
 
-    run_asgi(asgi_door.WicketMiddleware(app, gate, cors=False), scope)
-    assert seen[0] is scope
-    assert scope == before
+    headers = [*_PREFLIGHT, *headers_of("acme"), ("Remote-User", "acme:root")]
+    door = asgi_door.WicketMiddleware(app, gate, cors=False, **settings)
+    return seen, run_asgi(door, http_scope("/whoami", headers, method="OPTIONS"))
 
 
-def test_a_preflight_passes_a_wsgi_gate_untouched(gate: Gate) -> None:
-    environ = environ_of("/whoami", _PREFLIGHT, method="OPTIONS")
-    before = dict(environ)
+def wsgi_preflight(gate: Gate, **settings: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The same of a preflight in a WSGI environ."""
     seen: list[dict[str, Any]] = []
+    answered: list[str] = []
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         seen.append(environ)
+        start_response("200 OK", [])
         return []
 
-    wsgi_door.WicketMiddleware(app, gate, cors=False)(environ, lambda *_: print)
-    assert seen[0] is environ
-    assert environ == before
+    def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+        answered.append(status)
+
+    headers = [*_PREFLIGHT, *headers_of("acme"), ("Remote-User", "acme:root")]
+    environ = environ_of("/whoami", headers, method="OPTIONS", REMOTE_USER="root")
+    wsgi_door.WicketMiddleware(app, gate, cors=False, **settings)(environ, start_response)
+    return seen, answered
+
+
+def test_s4_a_preflight_that_passes_an_asgi_gate_is_decided_and_anonymous(gate: Gate) -> None:
+    seen, sent = asgi_preflight(gate, preflights="pass")
+    assert sent[0]["status"] == 200
+    (scope,) = seen
+    decision = scope["state"]["wicket"]
+    assert (decision.allowed, decision.identity.verified, decision.identity.user_id) == (True, False, None)
+    assert scope["user"] is decision.identity
+    assert b"remote-user" not in dict(scope["headers"])
+
+
+def test_s4_a_preflight_that_passes_a_wsgi_gate_is_decided_and_anonymous(gate: Gate) -> None:
+    seen, answered = wsgi_preflight(gate, preflights="pass")
+    assert answered == ["200 OK"]
+    (environ,) = seen
+    assert environ["wicket.decision"].identity is environ["wicket.identity"]
+    assert not environ["wicket.identity"].verified
+    assert not {"REMOTE_USER", "HTTP_REMOTE_USER"} & set(environ)
+
+
+@pytest.mark.parametrize("settings", [{}, {"preflights": "gate"}], ids=["default", "gate"])
+def test_s4_without_cors_a_preflight_is_decided_like_any_other_request(gate: Gate, settings: Any) -> None:
+    seen, sent = asgi_preflight(gate, **settings)
+    assert (len(seen), sent[0]["status"]) == (1, 200), "its token verifies"
+    assert seen[0]["user"].identity == "acme:ada"
+    environs, answered = wsgi_preflight(gate, **settings)
+    assert (environs[0]["REMOTE_USER"], answered) == ("acme:ada", ["200 OK"])
 
 
 @pytest.mark.parametrize("headers", [(), _PREFLIGHT[:1], _PREFLIGHT[1:]], ids=["plain", "origin", "method"])

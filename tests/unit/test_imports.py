@@ -15,7 +15,7 @@ import wicket
 SOURCE = Path(wicket.__file__).parent
 
 FLOORS = {
-    **dict.fromkeys(("errors", "document", "request", "limits", "base64url", "cache", "entries", "pool"), 0),
+    **dict.fromkeys(("errors", "document", "paths", "request", "limits", "base64url", "cache", "entries", "pool"), 0),
     **dict.fromkeys(("keys", "origins", "sources"), 1),
     **dict.fromkeys(("identity_hash", "app"), 2),
     **dict.fromkeys(("profiles", "decision", "minting", "jwks"), 3),
@@ -33,7 +33,7 @@ FLOORS = {
 
 NEIGHBOURS = {
     *(("request", "errors"), ("limits", "errors"), ("document", "errors")),
-    *(("request", "document"), ("cache", "pool"), ("cache", "entries"), ("app", "identity_hash")),
+    *(("request", "document"), ("request", "paths"), ("cache", "pool"), ("cache", "entries"), ("app", "identity_hash")),
 }
 """The only imports between rooms of one floor: the ground floor stands on errors, a whole on its part."""
 

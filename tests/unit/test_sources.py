@@ -153,12 +153,65 @@ def test_a_repeated_cookie_is_refused(headers: list[tuple[str, str]]) -> None:
         (1, "/v1/acme/users/1", "acme"),
         (1, "/v1", None),
         (0, "/", None),
-        (0, "//acme", None),
+        (0, "/acme/", "acme"),
         (0, "", None),
     ],
 )
 def test_a_segment_of_the_path_is_read(index: int, path: str, value: str | None) -> None:
     assert PathSegment(index).read(Request(path=path)) == value
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//acme",
+        "/acme//users",
+        "/./acme",
+        "/x/../acme",
+        "/acme;x",
+        "/acme/%2e",
+        "/acme\\users",
+        "/acme\n",
+        "acme",
+        "http://host/acme",
+        "*",
+    ],
+)
+def test_a_segment_of_a_path_that_is_not_plain_is_refused(path: str) -> None:
+    refusal = refusal_of(lambda: PathSegment(0).read(Request(path=path)))
+    assert (refusal.code, refusal.detail) == ("invalid_request", "The path names the app, so it must have one meaning.")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "value"),
+    [
+        ("", "/acme/users", "acme"),
+        ("/app", "/app/acme/users", "acme"),
+        ("/app", "/acme/users", "acme"),
+        ("/a/b", "/a/b/acme", "acme"),
+        ("/app", "/app", None),
+    ],
+)
+def test_a_segment_is_counted_from_the_root(root: str, path: str, value: str | None) -> None:
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
+    assert PathSegment(0).read(Request.from_asgi(scope)) == value
+
+
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [
+        ("/app", "/appacme/x"),
+        ("/app", "/app/app/acme"),
+        ("/app", "/acme/app/x"),
+        ("/app", "/acme/application"),
+        ("/app/", "/app/acme"),
+        ("app", "/acme"),
+        ("/", "/acme"),
+    ],
+)
+def test_a_segment_of_a_path_in_which_the_root_is_ambiguous_is_refused(root: str, path: str) -> None:
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
+    assert refusal_of(lambda: PathSegment(0).read(Request.from_asgi(scope))).code == "invalid_request"
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ class Wicket:
         cors: bool = True,
         origin_question: str | None = None,
         close_on_expiry: bool = False,
+        root_path: str | None = None,
+        preflights: str | None = None,
     ) -> None:
         self.gate = gate
         self._settings: dict[str, Any] = {
@@ -86,6 +88,8 @@ class Wicket:
             "cors": cors,
             "origin_question": origin_question,
             "close_on_expiry": close_on_expiry,
+            "root_path": root_path,
+            "preflights": preflights,
         }
         self._door = Door(gate, **self._settings)
 
@@ -124,7 +128,10 @@ class Wicket:
             asked.body = _FlaskBody()
         else:
             body = body_of(asked, request.environ)
-        decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
+        if turn is Turn.PASS:
+            decision = self._door.passed(asked)
+        else:
+            decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
         if body is not None and body.begun:
             request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:

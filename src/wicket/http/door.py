@@ -6,13 +6,21 @@ import enum
 import json
 from collections.abc import Iterable
 
-from wicket.decision.flow import Decision
-from wicket.errors import Problems, Refused
+from wicket.decision.flow import Decision, anonymous
+from wicket.errors import Problems, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
 from wicket.http.cors import NOTHING, Additions, answer_preflight, cors_headers, own_headers
 from wicket.http.paths import Access, Paths
+from wicket.http.roots import own_root
+from wicket.paths import is_root
 from wicket.request import Answer, Request
+from wicket.sources import PathSegment
+
+KEEP = "keep"
+"""The `root_path` of an application whose router leaves the root in the path."""
+
+PREFLIGHTS = ("gate", "pass")
 
 
 class Turn(enum.Enum):
@@ -22,6 +30,7 @@ class Turn(enum.Enum):
     OPTIONAL = "optional"
     GATED = "gated"
     PREFLIGHT = "preflight"
+    PASS = "pass"
     QUESTION = "question"
 
 
@@ -38,6 +47,8 @@ class Door:
         cors: bool,
         origin_question: str | None,
         close_on_expiry: bool = False,
+        root_path: str | None = None,
+        preflights: str | None = None,
     ) -> None:
         problems = Problems()
         if not isinstance(gate, Gate):
@@ -47,25 +58,69 @@ class Door:
                 problems.add(name, "must be true or false")
         if origin_question is not None and (not isinstance(origin_question, str) or origin_question[:1] != "/"):
             problems.add("origin_question", "must be a path that starts with /, or None")
+        if root_path is not None and root_path != KEEP and not (isinstance(root_path, str) and is_root(root_path)):
+            problems.add("root_path", "must be /segment without a slash at its end, 'keep', or None", "/api")
+        if preflights is not None and preflights not in PREFLIGHTS:
+            problems.add("preflights", "must be 'gate', 'pass' or None")
+        elif preflights is not None and cors is True:
+            problems.add("preflights", "preflights are answered here unless cors is false", "cors=False")
         problems.raise_if_any()
         self.gate = gate
         self.cors = cors
         self.close_on_expiry = close_on_expiry
         self._question = origin_question
         self._paths = Paths(only, exempt, optional)
-        self.plain = self._paths.everything and origin_question is None
+        self._root = "" if root_path == KEEP else root_path
+        self._passing = preflights == "pass"
+        asks_paths = not self._paths.everything or origin_question is not None
+        names_by_path = any(isinstance(place, PathSegment) for place in gate.naming)
+        self._plain = not asks_paths and root_path is None
+        self.root_checked = root_path == KEEP or not (asks_paths or names_by_path)
+        self.plain = self._plain and self.root_checked
         self._own = own_headers(gate)
+
+    def check_root(self, *applications: object) -> None:
+        """Raise `ConfigError` if paths count here and `root_path` is not the root that one of `applications` sets.
+
+        `applications` are those that the middleware wraps, and those that it is a part of.
+        """
+        own = None if self.root_checked else next(filter(None, map(own_root, applications)), None)
+        given = self._root
+        if own is not None and given != own and not (given and given.startswith(f"{own}/")):
+            keep = "root_path='keep' if the paths given here are those that the router sees"
+            raise config_error(
+                "root_path",
+                f"the application sets the root {own!r} itself, so paths must be counted from there",
+                f"root_path={own!r}, or {keep}" if is_root(own) else keep,
+            )
+
+    def check_first(self, *applications: object) -> None:
+        """As `check_root`, at the first request: a framework may not say earlier which application it is."""
+        self.check_root(*applications)
+        self.root_checked, self.plain = True, self._plain
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
-        if self._question is not None and request.path == self._question and request.method in ("GET", "HEAD"):
-            return Turn.QUESTION
-        access = self._paths.access(request.path)
+        if self._root is not None:
+            request.root = self._root
+        access = Access.GATED
+        if not self._plain:
+            found = request.readings
+            if self._question is not None and request.method in ("GET", "HEAD") and {*found} == {self._question}:
+                return Turn.QUESTION
+            access = self._paths.access(*found)
         if access is Access.OPEN:
             return Turn.OPEN
         if request.preflight:
-            return Turn.PREFLIGHT if self.cors else Turn.OPEN
+            if self.cors:
+                return Turn.PREFLIGHT
+            if self._passing:
+                return Turn.PASS
         return Turn.OPTIONAL if access is Access.OPTIONAL else Turn.GATED
+
+    def passed(self, request: Request) -> Decision:
+        """The decision about a preflight that the application answers: allowed, anonymous, and nothing is looked at."""
+        return anonymous(self.gate.house, request)
 
     def refusal(self, request: Request, decision: Decision) -> Answer:
         """The answer to a request that is turned away."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable
-from typing import Final
 
 from wicket.errors import Problems
-
-# Empty segments, backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
-_FOLDED: Final = re.compile(r"//|[\\;%\x00-\x1f\x7f]")
+from wicket.paths import is_plain
 
 
 class Access(enum.Enum):
@@ -45,12 +41,18 @@ class Paths:
         self.everything = not (self._only or self._exempt or self._optional)
         self._match = tuple(_Patterns(patterns) for patterns in (self._only, self._exempt, self._optional))
 
-    def access(self, path: str) -> Access:
-        """How `path` is treated: decoded, as the application routes on it, without its mount point."""
-        if self.everything:
+    def access(self, *readings: str) -> Access:
+        """How a request with these readings is treated (see `wicket.paths`): gated unless all of them agree."""
+        if self.everything or not readings:
             return Access.GATED
+        first = self._access(readings[0])
+        if len(readings) > 1 and any(self._access(each) is not first for each in readings[1:]):
+            return Access.GATED
+        return first
+
+    def _access(self, path: str) -> Access:
         path = path or "/"
-        if not _plain(path):
+        if not is_plain(path):
             # A server or router may fold such a path into another one, so no exception is made for it.
             return Access.GATED
         only, exempt, optional = self._match
@@ -62,19 +64,12 @@ class Paths:
         return Access.OPTIONAL if optional.match(path) else Access.GATED
 
 
-def _plain(path: str) -> bool:
-    """Whether a path means only itself, for every server and router: see the characters below for what is folded."""
-    if not path.startswith("/") or _FOLDED.search(path):
-        return False
-    return not any(segment in (".", "..") for segment in path.split("/"))
-
-
 def _checked(problems: Problems, name: str, patterns: Iterable[str]) -> tuple[str, ...]:
     found = problems.listed(name, patterns, "paths")
     for index, pattern in enumerate(found):
         if not isinstance(pattern, str) or not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             problems.add(f"{name}[{index}]", "must be a path that starts with /, exact or ending in /*")
-        elif not _plain(pattern):
+        elif not is_plain(pattern):
             problems.add(
                 f"{name}[{index}]", "must mean only itself: no empty or dot segments, no encoded or control characters"
             )

@@ -123,7 +123,9 @@ def test_what_is_missing_is_named(preflight: Spoken, answer: Spoken, mistakes: l
 
 
 @contextlib.contextmanager
-def gated(*, cors: bool, wrap: Callable[[Any], Any] = lambda application: application) -> Iterator[str]:
+def gated(
+    *, cors: bool, wrap: Callable[[Any], Any] = lambda application: application, **settings: Any
+) -> Iterator[str]:
     """A gate of Wicket's in front of an application, under a real server."""
 
     class Quiet(WSGIRequestHandler):
@@ -135,7 +137,7 @@ def gated(*, cors: bool, wrap: Callable[[Any], Any] = lambda application: applic
         return [b""]
 
     with Gate([acme(naming=[Query("appId")])]) as gate:
-        door = wrap(WicketMiddleware(application, gate, cors=cors))
+        door = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
         with make_server("127.0.0.1", 0, door, handler_class=Quiet) as running, served(running):
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
 
@@ -150,6 +152,8 @@ def test_wickets_own_answers_have_no_finding() -> None:
 
 def test_a_gate_outside_the_applications_cors_is_named() -> None:
     with gated(cors=False) as url:
+        assert diagnose_url(url, ORIGIN).findings[0].mistake == "preflight_behind_gate"
+    with gated(cors=False, preflights="pass") as url:
         mistakes = [each.mistake for each in diagnose_url(url, ORIGIN).findings]
     assert mistakes == [
         *("preflight_without_cors", "preflight_without_header", "opaque_refusal", "challenge_not_exposed"),

@@ -302,6 +302,20 @@ def test_before_a_blueprint_without_cors_nothing_is_added() -> None:
     assert client.get("/api/me").headers.get("Vary") is None
 
 
+@pytest.mark.parametrize(("preflights", "status"), [(None, 401), ("gate", 401), ("pass", 200)])
+def test_before_a_blueprint_without_cors_a_preflight_is_gated_unless_preflights_pass(
+    preflights: str | None, status: int
+) -> None:
+    client = blueprint_client(make_gate(), cors=False, preflights=preflights)
+    headers = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET", "Remote-User": "acme:root"}
+    with client:
+        answer = client.options("/api/me", headers=headers, environ_overrides={"REMOTE_USER": "root"})
+        assert answer.status_code == status
+        if status == 200:
+            assert not request.environ["wicket.identity"].verified
+            assert not {"REMOTE_USER", "HTTP_REMOTE_USER"} & set(request.environ)
+
+
 @pytest.mark.parametrize("place", ["application", "blueprint"])
 def test_an_event_stream_ends_with_its_token(place: str) -> None:
     now = [1_800_000_000.0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import ORIGIN, acme, asks, gate_of, problems_of
-from wicket import App, Gate, Header, Refusal, Refused, Request
+from wicket import App, Gate, Header, PathSegment, Refusal, Refused, Request
 from wicket.http.cors import NOTHING
 from wicket.http.door import Door, Turn
 
@@ -31,6 +31,16 @@ def door(gate: Gate | None = None, **settings: Any) -> Door:
         ({"origin_question": 7}, "origin_question"),
         ({"origin_question": ""}, "origin_question"),
         ({"only": "/x"}, "only"),
+        ({"root_path": "api"}, "root_path"),
+        ({"root_path": "/api/"}, "root_path"),
+        ({"root_path": "/"}, "root_path"),
+        ({"root_path": ""}, "root_path"),
+        ({"root_path": "/a/../b"}, "root_path"),
+        ({"root_path": 7}, "root_path"),
+        ({"preflights": "gate"}, "preflights"),
+        ({"preflights": "pass"}, "preflights"),
+        ({"cors": False, "preflights": "answer"}, "preflights"),
+        ({"cors": False, "preflights": ["gate"]}, "preflights"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str) -> None:
@@ -52,8 +62,86 @@ def test_whose_turn_it_is() -> None:
     assert held.turn(Request("GET", "/allowed/x")) is Turn.GATED
 
 
-def test_without_cors_preflights_are_the_applications() -> None:
-    assert door(cors=False).turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Turn.OPEN
+@pytest.mark.parametrize(
+    ("preflights", "path", "turn"),
+    [
+        (None, "/x", Turn.GATED),
+        ("gate", "/x", Turn.GATED),
+        ("pass", "/x", Turn.PASS),
+        (None, "/greet", Turn.OPTIONAL),
+        ("gate", "/greet", Turn.OPTIONAL),
+        ("pass", "/greet", Turn.PASS),
+        (None, "/open", Turn.OPEN),
+        ("pass", "/open", Turn.OPEN),
+        ("pass", "/allowed", Turn.PASS),
+    ],
+)
+def test_without_cors_a_preflight_is_gated_unless_preflights_pass(
+    preflights: str | None, path: str, turn: Turn
+) -> None:
+    held = door(cors=False, preflights=preflights, exempt=["/open"], optional=["/greet"], origin_question="/allowed")
+    assert held.turn(Request("OPTIONS", path, headers=PREFLIGHT)) is turn
+    assert held.turn(Request("OPTIONS", "/x")) is Turn.GATED, "this is no preflight"
+
+
+def test_a_preflight_that_passes_is_decided_and_anonymous() -> None:
+    gate = gate_of(acme())
+    decision = door(gate, cors=False, preflights="pass").passed(asks(method="OPTIONS"))
+    assert (decision.allowed, decision.identity.verified, decision.refusal) == (True, False, None)
+    assert (decision.app_id, gate.made(decision)) == ("acme", True)
+    several = gate_of(acme(), acme_named("other"))
+    assert door(several, cors=False, preflights="pass").passed(asks(method="OPTIONS")).app_id is None
+
+
+def asgi(path: str, root: str = "") -> Request:
+    return Request.from_asgi({"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []})
+
+
+@pytest.mark.parametrize(
+    ("root_path", "served", "path", "turn"),
+    [
+        ("/api", "", "/api/open", Turn.OPEN),
+        ("/api", "", "/open", Turn.OPEN),
+        ("/api", "", "/api/x", Turn.GATED),
+        ("/api", "", "/api/api/open", Turn.GATED),
+        ("/api", "/api", "/api/open", Turn.OPEN),
+        ("/api", "/other", "/api/open", Turn.OPEN),
+        ("/api", "/api/sub", "/api/sub/open", Turn.GATED),
+        ("/api", "/api/sub/", "/api/sub/open", Turn.GATED),
+        ("/api", "/api/sub", "/api/open", Turn.GATED),
+        ("/api", "/apis", "/api/open", Turn.OPEN),
+        ("/api/sub", "/api/sub", "/api/sub/open", Turn.OPEN),
+        ("keep", "/app", "/open", Turn.OPEN),
+        ("keep", "/app", "/app/open", Turn.GATED),
+        (None, "/app", "/app/open", Turn.OPEN),
+    ],
+)
+def test_the_root_that_the_application_sets_counts_before_the_servers(
+    root_path: str | None, served: str, path: str, turn: Turn
+) -> None:
+    assert door(root_path=root_path, exempt=["/open"]).turn(asgi(path, served)) is turn
+
+
+@pytest.mark.parametrize(
+    ("path", "turn"),
+    [
+        ("/app/allowed", Turn.QUESTION),
+        ("/allowed", Turn.QUESTION),
+        ("/appallowed", Turn.GATED),
+        ("/app/allowed/app/allowed", Turn.GATED),
+        ("allowed", Turn.GATED),
+        ("//allowed", Turn.GATED),
+    ],
+)
+def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Turn) -> None:
+    assert door(origin_question="/allowed").turn(asgi(path, "/app")) is turn
+
+
+def test_a_root_that_is_given_counts_for_the_segment_that_names_the_app() -> None:
+    held = door(Gate([acme(), acme_named("other")], naming=[PathSegment(0)]), root_path="/api")
+    request = asgi("/api/acme/x")
+    assert (held.turn(request), held.plain) == (Turn.GATED, False)
+    assert PathSegment(0).read(request) == "acme"
 
 
 @pytest.mark.parametrize("paths", [{"only": ["/api/*"]}, {"exempt": ["/widget/*"]}, {"optional": ["/widget/*"]}])

@@ -1,0 +1,296 @@
+"""Which path the gate believes it guards, and what reaches an application besides a decision."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from tests.attacks.forge import NOW, secret, token
+from tests.integration.routers import apps, django_app
+from tests.integration.routers.spellings import EXEMPT, ONLY
+from wicket import App, ConfigError, Gate, Header, Mode, PathSegment, Secret
+from wicket.asgi import WicketMiddleware
+from wicket.contrib.flask import Wicket
+from wicket.wsgi import WicketMiddleware as WsgiMiddleware
+
+ROUTES = ("/admin/secret", "/public/hello")
+FORGED_USER = "acme:root"
+
+
+def gate_of(**settings: Any) -> Gate:
+    known = [App("acme", credentials=[Secret(secret())]), App("globex", credentials=[Secret(secret("globex"))])]
+    return Gate(known, **{"naming": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
+
+
+def ask(
+    app: Any, path: str, *headers: tuple[str, str], root: str = "", method: str = "GET", **more: Any
+) -> tuple[int, bytes]:
+    """Status and body of what `app` answers to a scope with this path."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": root,
+        "headers": [(b"host", b"localhost"), *((name.encode(), value.encode()) for name, value in headers)],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        **more,
+    }
+    sent: list[Any] = []
+    asked = False
+
+    async def receive() -> Any:
+        nonlocal asked
+        if asked:
+            await asyncio.Future()
+        asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    status = next(each["status"] for each in sent if each["type"] == "http.response.start")
+    return status, b"".join(each.get("body", b"") for each in sent if each["type"] == "http.response.body")
+
+
+def nothing(*_: Any) -> None:
+    """For handlers that need not tell that they were reached."""
+
+
+# --- S1: the root
+
+
+@pytest.mark.parametrize(
+    "path", ["/public/app/admin/secret", "/public/deep/app/admin/secret", "/public/appadmin/secret"]
+)
+def test_s1_a_root_that_the_router_cuts_out_of_the_middle_opens_nothing(path: str) -> None:
+    bare = apps.litestar(ROUTES, nothing)
+    app = WicketMiddleware(bare, gate_of(), **EXEMPT)
+    assert ask(app, path, root="/app")[0] == 401
+    assert ask(app, "/app/public/hello", root="/app") == (200, b"/public/hello")
+    assert ask(app, f"/app{path}", root="/app")[0] == 401
+    assert ask(bare, path, root="/app") == (200, b"/admin/secret"), "so the router reads it"
+
+
+def test_s1_a_root_that_the_router_removes_without_a_boundary_opens_nothing() -> None:
+    bare = apps.quart(ROUTES, nothing)
+    app = WicketMiddleware(bare, gate_of(), **ONLY)
+    assert ask(bare, "/appadmin/secret", root="/app") == (200, b"/admin/secret"), "so the router reads it"
+    assert ask(app, "/appadmin/secret", root="/app")[0] == 401
+    assert ask(app, "/app/public/hello", root="/app") == (200, b"/public/hello")
+
+
+@pytest.mark.parametrize("rules", [EXEMPT, ONLY, {"optional": ["/public/*"]}])
+def test_s1_a_root_that_the_application_sets_must_be_given(rules: Any) -> None:
+    bare = apps.fastapi(ROUTES, nothing, root_path="/api")
+    with pytest.raises(ConfigError, match="root_path: the application sets the root '/api' itself"):
+        WicketMiddleware(bare, gate_of(), **rules)
+    with pytest.raises(ConfigError, match="root_path"):
+        WicketMiddleware(bare, gate_of(), root_path="/v2", **rules)
+    app = WicketMiddleware(bare, gate_of(), root_path="/api", **rules)
+    for path in ("/api/admin/secret", "/admin/secret"):
+        assert ask(app, path, ("x-app-id", "acme"))[0] == 401
+    assert ask(app, "/api/public/hello") == (200, b"/public/hello")
+
+
+def test_s1_a_root_of_the_application_around_the_middleware_must_be_given_at_the_first_request() -> None:
+    for settings, status in (({}, None), ({"root_path": "/api"}, 401)):
+        app = apps.fastapi(ROUTES, nothing, root_path="/api")
+        app.add_middleware(WicketMiddleware, gate=gate_of(), **ONLY, **settings)
+        for path in ("/api/admin/secret", "/admin/secret"):
+            if status is None:
+                with pytest.raises(ConfigError, match="root_path"):
+                    ask(app, path)
+            else:
+                assert ask(app, path)[0] == status
+
+
+def test_s1_a_script_name_that_django_is_forced_to_must_be_given() -> None:
+    urls = django_app.urls_of(ROUTES, nothing)
+    with django_app.handler(urls, "asgi", "/app") as bare:
+        with pytest.raises(ConfigError, match="root_path"):
+            WicketMiddleware(bare, gate_of(), **ONLY)
+        app = WicketMiddleware(bare, gate_of(), root_path="/app", **ONLY)
+        assert ask(bare, "/app/admin/secret") == (200, b"/admin/secret"), "so the router reads it"
+        assert ask(app, "/app/admin/secret")[0] == 401
+        assert ask(app, "/app/public/hello") == (200, b"/public/hello")
+
+
+@pytest.mark.parametrize("target", ["admin/secret", "http://host/admin/secret", "*", "app/admin/secret"])
+@pytest.mark.parametrize("root", ["", "/app"])
+def test_s1_a_target_without_a_leading_slash_opens_nothing(root: str, target: str) -> None:
+    app = WicketMiddleware(apps.litestar(ROUTES, nothing), gate_of(), **ONLY)
+    assert ask(app, target, root=root)[0] == 401
+
+
+@pytest.mark.parametrize("root", ["/", "/app/", "app", "//app", "/a/../b"])
+def test_s1_a_root_of_an_unknown_form_opens_nothing(root: str) -> None:
+    app = WicketMiddleware(apps.starlette(ROUTES, nothing), gate_of(), **EXEMPT)
+    assert ask(app, "/public/hello", root=root)[0] == 401
+
+
+def test_s1_in_log_only_a_gated_handler_sees_a_decision_for_every_reading() -> None:
+    seen: list[Any] = []
+    app = apps.litestar(ROUTES, lambda _, scope: seen.append(scope["user"]))
+    app = WicketMiddleware(app, gate_of(mode=Mode.LOG_ONLY), **EXEMPT)
+    assert ask(app, "/public/app/admin/secret", root="/app") == (200, b"/admin/secret")
+    assert [user.is_authenticated for user in seen] == [False]
+
+
+# --- S2: the path that names the app
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "status"),
+    [
+        ("", "/acme/data", 200),
+        ("", "/globex/data", 400),
+        ("", "//globex/data", 400),
+        ("", "/./globex/data", 400),
+        ("", "globex/data", 400),
+        ("/app", "/app/acme/data", 200),
+        ("/app", "/appacme/app/globex/data", 400),
+        ("/app", "/acme/app/globex/data", 400),
+        ("/app", "/app/acme/app/globex/data", 400),
+    ],
+)
+def test_s2_a_path_that_a_router_may_take_for_another_names_no_app(root: str, path: str, status: int) -> None:
+    gate = gate_of(naming=[PathSegment(0), Header("X-App-Id")])
+    app = WicketMiddleware(apps.litestar(("/acme/data", "/globex/data"), nothing), gate)
+    answered, body = ask(app, path, ("x-app-id", "acme"), ("authorization", f"Bearer {token()}"), root=root)
+    assert answered == status
+    assert (b"invalid_request" in body) is (status == 400)
+
+
+def test_s2_a_root_that_the_application_sets_must_be_given_where_the_path_names_the_app() -> None:
+    gate = gate_of(naming=[PathSegment(0)])
+    bare = apps.fastapi(("/acme/data",), nothing, root_path="/api")
+    with pytest.raises(ConfigError, match="root_path"):
+        WicketMiddleware(bare, gate)
+    app = WicketMiddleware(bare, gate, root_path="/api")
+    proof = ("authorization", f"Bearer {token()}")
+    assert ask(app, "/api/acme/data", proof) == ask(app, "/acme/data", proof) == (200, b"/acme/data")
+
+
+# --- S4: preflights
+
+
+class MethodOverride:
+    """A middleware that takes the method from a header, as many applications have one."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ["REQUEST_METHOD"] = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", environ["REQUEST_METHOD"])
+        return self.app(environ, start_response)
+
+
+def overriding(**settings: Any) -> Client:
+    """A client of a Flask application that deletes, shows whom it sees, and lets a header say the method."""
+    import flask
+
+    app = flask.Flask(__name__)
+
+    @app.route("/users/7", methods=["DELETE"])
+    def delete() -> dict[str, Any]:
+        environ = flask.request.environ
+        return {
+            "user": environ.get("REMOTE_USER"),
+            "header": environ.get("HTTP_REMOTE_USER"),
+            "identity": environ["wicket.identity"].identity,
+        }
+
+    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
+    Wicket(gate_of(), cors=False, **settings).init_app(app)
+    return Client(app)
+
+
+PREFLIGHT = {
+    "Origin": "https://evil.example",
+    "Access-Control-Request-Method": "GET",
+    "X-HTTP-Method-Override": "DELETE",
+    "X-App-Id": "acme",
+    "Remote-User": FORGED_USER,
+}
+
+
+@pytest.mark.parametrize("settings", [{}, {"preflights": "gate"}], ids=["default", "gate"])
+def test_s4_without_cors_a_preflight_is_no_way_round_the_gate(settings: Any) -> None:
+    client = overriding(**settings)
+    answer = client.open("/users/7", method="OPTIONS", headers=PREFLIGHT, environ_overrides={"REMOTE_USER": "root"})
+    assert answer.status_code == 401
+
+
+def test_s4_a_preflight_that_the_operator_lets_pass_is_anonymous() -> None:
+    client = overriding(preflights="pass")
+    answer = client.open("/users/7", method="OPTIONS", headers=PREFLIGHT, environ_overrides={"REMOTE_USER": "root"})
+    assert (answer.status_code, answer.json) == (200, {"user": None, "header": None, "identity": ""})
+
+
+def test_s4_without_cors_a_preflight_is_no_way_round_the_asgi_gate() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": repr(scope["user"].is_authenticated).encode()})
+
+    headers = [(name.lower(), value) for name, value in PREFLIGHT.items()]
+    assert ask(WicketMiddleware(app, gate_of(), cors=False), "/x", *headers, method="OPTIONS")[0] == 401
+    passing = WicketMiddleware(app, gate_of(), cors=False, preflights="pass")
+    assert ask(passing, "/x", *headers, method="OPTIONS") == (200, b"False")
+
+
+# --- S6: a client's own Remote-User
+
+
+@pytest.mark.parametrize("name", ["remote-user", "remote_user", "Remote-User", "REMOTE_USER"])
+@pytest.mark.parametrize("mode", [None, Mode.LOG_ONLY], ids=["enforce", "log-only"])
+@pytest.mark.parametrize("more", [(), (("x-a", "1"), ("x-a", "2"))], ids=["once", "repeated"])
+def test_s6_a_clients_remote_user_reaches_no_asgi_application(name: str, mode: Any, more: Any) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    sent = [("x-app-id", "acme"), ("authorization", f"Bearer {token()}"), *more]
+    door = WicketMiddleware(app, gate_of(mode=mode))
+    for _ in range(2):
+        assert ask(door, "/x", *sent, (name, FORGED_USER), (name, "again"))[0] == 200
+    assert seen == [(b"host", b"localhost"), *((key.encode(), value.encode()) for key, value in sent)] * 2
+
+
+@pytest.mark.parametrize("name", ["Remote-User", "Remote_User"])
+def test_s6_a_clients_remote_user_reaches_no_wsgi_application(name: str) -> None:
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append((environ.get("REMOTE_USER"), environ.get("HTTP_REMOTE_USER")))
+        start_response("200 OK", [])
+        return []
+
+    client = Client(WsgiMiddleware(app, gate_of()))
+    headers = {"X-App-Id": "acme", "Authorization": f"Bearer {token()}", name: FORGED_USER}
+    assert client.get("/", headers=headers).status_code == 200
+    assert seen == [("acme:ada", None)]
+
+
+def test_s6_djangos_remote_user_is_not_the_clients() -> None:
+    seen: list[Any] = []
+    urls = django_app.urls_of(("/who",), lambda _, scope: seen.append(scope))
+    with django_app.handler(urls, "asgi") as bare:
+        app = WicketMiddleware(bare, gate_of())
+        headers = (("x-app-id", "acme"), ("authorization", f"Bearer {token()}"), ("remote-user", FORGED_USER))
+        assert ask(app, "/who", *headers)[0] == 200
+        from django.core.handlers.asgi import ASGIRequest
+
+        assert "HTTP_REMOTE_USER" not in ASGIRequest(seen[0], None).META

@@ -1,0 +1,70 @@
+"""Django, configured once for a test process: handlers for a table of routes, under ASGI and under WSGI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import django
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+URLS = ModuleType("tests.integration.routers.django_urls")
+"""Its `urlpatterns` are what the next handler routes by."""
+
+
+def configure() -> None:
+    """Configure Django for this process, once."""
+    if not settings.configured:
+        settings.configure(
+            ROOT_URLCONF=URLS,
+            ALLOWED_HOSTS=["*"],
+            SECRET_KEY="only for tests",
+            APPEND_SLASH=False,
+            LOGGING_CONFIG=None,
+        )
+        django.setup()
+
+
+def urls_of(routes: Iterable[str], reached: Callable[[str, Any], None]) -> ModuleType:
+    """A URL configuration in which every route calls `reached` with itself and the request's scope or environ."""
+    configure()
+    from django.urls import path
+
+    def view_of(route: str) -> Callable[[HttpRequest], HttpResponse]:
+        def view(request: HttpRequest) -> HttpResponse:
+            reached(route, getattr(request, "scope", request.META))
+            return HttpResponse(route)
+
+        return view
+
+    def async_view_of(route: str) -> Any:
+        async def view(request: HttpRequest) -> HttpResponse:
+            reached(route, getattr(request, "scope", request.META))
+            return HttpResponse(route)
+
+        return view
+
+    urls = ModuleType(URLS.__name__)
+    urls.urlpatterns = [path(route[1:], view_of(route)) for route in routes]  # type: ignore[attr-defined]
+    urls.async_patterns = [path(route[1:], async_view_of(route)) for route in routes]  # type: ignore[attr-defined]
+    return urls
+
+
+@contextmanager
+def handler(urls: ModuleType, kind: str, script_name: str | None = None) -> Iterator[Any]:
+    """Django's handler for `kind` (`"asgi"` or `"wsgi"`) while its settings say so."""
+    configure()
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test import override_settings
+    from django.urls import clear_url_caches
+
+    chosen = ModuleType(urls.__name__)
+    chosen.urlpatterns = urls.async_patterns if kind == "asgi" else urls.urlpatterns  # type: ignore[attr-defined]
+    with override_settings(ROOT_URLCONF=chosen, FORCE_SCRIPT_NAME=script_name):
+        clear_url_caches()
+        yield ASGIHandler() if kind == "asgi" else WSGIHandler()
+    clear_url_caches()

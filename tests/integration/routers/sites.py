@@ -1,0 +1,15 @@
+"""Routers behind a gate, for real servers: `/admin/secret` is gated, and `/public/hello` is not."""
+
+from __future__ import annotations
+
+from tests.integration.routers import apps
+from tests.integration.routers.deployments import ROUTES
+from tests.integration.routers.spellings import EXEMPT, ONLY
+from tests.integration.shelf import NAMING, app_of
+from wicket import Gate
+from wicket.asgi import WicketMiddleware
+
+gate = Gate([app_of("acme")], naming=NAMING)
+litestar = WicketMiddleware(apps.litestar(ROUTES, lambda *_: None), gate, **EXEMPT)
+quart = WicketMiddleware(apps.quart(ROUTES, lambda *_: None), gate, **ONLY)
+fastapi = WicketMiddleware(apps.fastapi(ROUTES, lambda *_: None, root_path="/app"), gate, root_path="/app", **EXEMPT)

@@ -1,0 +1,46 @@
+"""The same through real servers, whose scopes differ: uvicorn puts the root before every path, hypercorn does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration import servers
+from tests.integration.routers.spellings import GATED, OPEN, spellings
+from tests.integration.servers import Server
+
+SITES = "tests.integration.routers.sites"
+SERVED = {
+    "uvicorn h11 quart": (servers.uvicorn, "quart", ("--http", "h11", "--root-path", "/app")),
+    "uvicorn httptools litestar": (servers.uvicorn, "litestar", ("--http", "httptools", "--root-path", "/app")),
+    "uvicorn fastapi": (servers.uvicorn, "fastapi", ("--http", "h11")),
+    "hypercorn litestar": (servers.hypercorn, "litestar", ("--root-path", "/app")),
+}
+
+
+@pytest.fixture(scope="module", params=list(SERVED))
+def served(request: pytest.FixtureRequest) -> Iterator[Server]:
+    start, name, options = SERVED[request.param]
+    with start(f"{SITES}:{name}", *options) as server:
+        yield server
+
+
+def test_s1_no_spelling_reaches_a_gated_handler_through_a_server(served: Server) -> None:
+    reached = {}
+    for target in spellings(GATED[:1], "/app"):
+        if "\\" in target or " " in target:
+            continue  # no client can send it
+        with served.socket() as connection:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        if answer.endswith(tuple(path.encode() for path in GATED)):
+            reached[target] = answer
+    assert reached == {}
+
+
+def test_s1_an_exempt_path_is_served_through_a_server(served: Server) -> None:
+    found = {path: [served.ask(target).body for target in (path, f"/app{path}")] for path in OPEN}
+    assert all(path.encode() in answers for path, answers in found.items()), found
+    assert served.ask("/app/admin/secret").status in (401, 404)
+    assert served.ask("/admin/secret").status in (401, 404)

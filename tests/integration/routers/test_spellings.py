@@ -1,0 +1,67 @@
+"""No spelling of a path reaches a gated handler undecided, and a plain spelling of an exempt path needs no token."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.integration.routers.deployments import ALL, Deployment, ask
+from tests.integration.routers.spellings import EXEMPT, GATED, ONLY, OPEN, plain, spellings
+from wicket import Gate
+
+every_deployment = pytest.mark.parametrize("deployment", ALL, ids=lambda each: each.name)
+both_rules = pytest.mark.parametrize("rules", [EXEMPT, ONLY], ids=["exempt", "only"])
+
+
+@both_rules
+@every_deployment
+def test_s1_no_spelling_reaches_a_gated_handler(gate: Gate, deployment: Deployment, rules: Any) -> None:
+    reached: list[tuple[str, Any]] = []
+    with deployment.application(lambda route, scope: reached.append((route, scope.get("path", scope)))) as application:
+        ask(deployment, deployment.gated(application, gate, rules), spellings((*GATED, OPEN[0]), deployment.spelled))
+    assert [each for each in reached if each[0] in GATED] == []
+    assert {route for route, _ in reached} <= set(OPEN)
+
+
+@both_rules
+@every_deployment
+def test_s1_every_plain_spelling_of_an_exempt_path_needs_no_token(
+    gate: Gate, deployment: Deployment, rules: Any
+) -> None:
+    root = deployment.spelled
+    # A path in which the root occurs again is not plain: `/p/public` under `/p`.
+    paths = [path for path in OPEN if not root or deployment.settings.get("root_path") == "keep" or root not in path]
+    targets = [target for path in paths for target in plain(path, root)]
+    bare: Counter[str] = Counter()
+    served: Counter[str] = Counter()
+    with deployment.application(lambda route, _: bare.update([route])) as application:
+        ask(deployment, application, targets)
+    with deployment.application(lambda route, _: served.update([route])) as application:
+        found = ask(deployment, deployment.gated(application, gate, rules), targets)
+    assert served == bare, found
+    assert set(served) == set(paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("starlette at /app", 3),
+        ("quart at /app", 10),
+        ("litestar at /app", 100),
+        ("django at /app", 3),
+        ("fastapi sets /app", 4),
+        ("django forces /app", 4),
+        ("falcon at /app", 10),
+        ("flask wsgi at /app", 10),
+        ("falcon wsgi at /app", 10),
+        ("django wsgi at /app", 3),
+    ],
+)
+def test_the_spellings_reach_the_gated_handlers_of_a_router_without_a_gate(name: str, least: int) -> None:
+    (deployment,) = (each for each in ALL if each.name == name)
+    reached: list[str] = []
+    with deployment.application(lambda route, _: reached.append(route)) as application:
+        ask(deployment, application, spellings(GATED, deployment.spelled))
+    assert len([route for route in reached if route in GATED]) >= least

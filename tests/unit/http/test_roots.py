@@ -1,0 +1,77 @@
+"""Which root an application says that it sets itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from quart import Quart
+from starlette.applications import Starlette
+from starlette.routing import Host, Mount
+
+from tests.integration.routers import apps, django_app
+from wicket.http.roots import own_root
+
+
+class Wrapped:
+    """A middleware, whose application is in `app`."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+
+class Hostile:
+    """An object that raises for whatever is looked up."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_a_root_is_found_along_the_chain_of_applications() -> None:
+    app = apps.fastapi((), lambda *_: None, root_path="/api")
+    assert own_root(app) == own_root(Wrapped(Wrapped(app))) == "/api"
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        None,
+        Flask(__name__),
+        Quart(__name__),
+        Starlette(),
+        SimpleNamespace(root_path=""),
+        SimpleNamespace(root_path=7),
+        SimpleNamespace(application_mapping=[SimpleNamespace(root_path="/x")]),
+        lambda: None,
+    ],
+)
+def test_most_applications_set_none(app: Any) -> None:
+    assert own_root(Wrapped(app)) is None
+
+
+def test_a_root_is_found_in_a_mount_without_a_path() -> None:
+    app = apps.fastapi((), lambda *_: None, root_path="/api")
+    assert own_root(Wrapped(Starlette(routes=[Mount("/", app)]))) == "/api"
+    assert own_root(Starlette(routes=[Host("api.example", app)])) == "/api"
+    assert own_root(Starlette(routes=[Mount("/sub", app)])) is None
+
+
+def test_an_application_that_raises_when_it_is_looked_at_sets_none() -> None:
+    assert own_root(Wrapped(Hostile())) is None
+
+
+def test_a_chain_without_an_end_has_none() -> None:
+    ring = Wrapped(None)
+    ring.app = ring
+    assert own_root(ring) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "forced", "found"), [("asgi", "/x", "/x"), ("asgi", None, None), ("wsgi", "/x", None)]
+)
+def test_django_is_asked_for_its_script_name_under_asgi(kind: str, forced: str | None, found: str | None) -> None:
+    with django_app.handler(django_app.urls_of((), lambda *_: None), kind, forced) as handler:
+        assert own_root(Wrapped(handler)) == found
+        assert own_root(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == found

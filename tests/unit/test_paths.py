@@ -1,0 +1,91 @@
+"""Which paths a router may take a request for."""
+
+from __future__ import annotations
+
+import pytest
+
+from wicket import Request
+from wicket.paths import MOST_READINGS, is_plain, is_root, readings
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "rest"),
+    [
+        ("/app/x", "/app", "/x"),
+        ("/app", "/app", ""),
+        ("/app/", "/app", "/"),
+        ("/a/b/x", "/a/b", "/x"),
+        ("/app//x", "/app", "//x"),
+        ("/x", "", "/x"),
+        ("", "", ""),
+        ("/x", "/app", "/x"),
+        ("", "/app", ""),
+        ("/ap", "/app", "/ap"),
+    ],
+)
+def test_a_path_with_the_root_once_at_its_beginning_or_without_it_has_one_reading(
+    path: str, root: str, rest: str
+) -> None:
+    assert readings(path, root) == (rest,)
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "found"),
+    [
+        ("/appx", "/app", {"/appx", "/x"}),
+        ("/app/app/x", "/app", {"/app/app/x", "/app/x", "/x"}),
+        ("/app/appx", "/app", {"/app/appx", "/appx", "/x"}),
+        ("/public/app/x", "/app", {"/public/app/x", "/x"}),
+        ("/public/appx", "/app", {"/public/appx", "/x"}),
+        ("/public/app", "/app", {"/public/app", ""}),
+        ("/app/x/app/y/app/z", "/app", {"/app/x/app/y/app/z", "/x/app/y/app/z", "/y/app/z", "/z"}),
+        ("/a/a/a/x", "/a/a", {"/a/a/a/x", "/a/x", "/x"}),
+    ],
+)
+def test_a_path_with_the_root_otherwise_has_every_reading(path: str, root: str, found: set[str]) -> None:
+    assert set(readings(path, root)) == found
+
+
+@pytest.mark.parametrize("path", ["x", "app/x", "http://host/x", "*", " /x"])
+@pytest.mark.parametrize("root", ["", "/app"])
+def test_a_path_without_a_slash_at_its_beginning_has_no_reading(path: str, root: str) -> None:
+    assert readings(path, root) == ()
+
+
+@pytest.mark.parametrize("root", ["/", "app", "/app/", "//app", "/a//b", "/a/../b", "/a;b", "/%61", "http://host/app"])
+def test_with_a_root_that_is_no_plain_path_no_path_has_a_reading(root: str) -> None:
+    assert readings("/app/x", root) == ()
+    assert not is_root(root)
+
+
+def test_a_path_that_repeats_the_root_often_has_no_reading() -> None:
+    assert len(readings("/a" * (MOST_READINGS - 1), "/a")) == MOST_READINGS
+    assert readings("/a" * MOST_READINGS, "/a") == ()
+    assert readings("/a" * 30_000, "/a") == ()
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/b/", "/.hidden", "/a..b", "/...", "/é", "/a b"])
+def test_a_plain_path_means_only_itself(path: str) -> None:
+    assert is_plain(path)
+
+
+@pytest.mark.parametrize("path", ["", "a", "//", "/a//b", "/.", "/..", "/a/./b", "/a/..", "/a;b", "/a\\b", "/%", "/\n"])
+def test_a_path_that_is_not_plain_is_told(path: str) -> None:
+    assert not is_plain(path)
+
+
+def test_a_wsgi_path_has_one_reading_whatever_the_server_removed() -> None:
+    environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": "/app/app/x"}
+    assert Request.from_wsgi(environ).readings == ("/app/app/x",)
+    assert Request.from_wsgi({**environ, "PATH_INFO": "app/x"}).readings == ()
+
+
+@pytest.mark.parametrize(
+    ("root", "found"), [("/api", ("/sub/x", "/x")), ("/api/sub", ("/x",)), ("", ("/api/sub/x",)), (None, ("/x",))]
+)
+def test_a_part_that_is_mounted_below_the_root_that_was_given_has_the_readings_of_both(
+    root: str | None, found: tuple[str, ...]
+) -> None:
+    request = Request.from_asgi({"type": "http", "path": "/api/sub/x", "root_path": "/api/sub", "headers": []})
+    request.root = root
+    assert request.readings == found
