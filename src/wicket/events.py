@@ -22,6 +22,7 @@ from wicket.decision.flow import Decision, log_fault
 from wicket.decision.house import Counted
 from wicket.errors import Code, Reason
 from wicket.jwks.loader import LoadReport
+from wicket.keys.keyring import warn_of_untried
 from wicket.keys.keyset import SourceRef
 
 _log: Final = logging.getLogger("wicket")
@@ -146,6 +147,7 @@ class Reporter:
         """Report one fetch: what changed at INFO, a failure at WARNING and limited, all else at DEBUG."""
         self.emit(event)
         good = event.outcome in _GOOD
+        warn_of_untried(f"key set of app={event.app_id} at {event.url}", event.never_tried)
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._limited((event.app_id, event.outcome, event.url, False)) is None:
             return
