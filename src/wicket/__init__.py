@@ -1,7 +1,7 @@
 """Wicket: verification middleware for ASGI and WSGI applications that serve many customers' apps at once."""
 
 from wicket import profiles
-from wicket.app import App, Mode, Revocations, Rules
+from wicket.app import App, Mode, Rules
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.merging import Conflict, Merged
@@ -16,6 +16,7 @@ from wicket.minting import mint
 from wicket.origins import OriginPolicy
 from wicket.profiles import Profile
 from wicket.request import Request
+from wicket.revocations import Revocations
 from wicket.sources import (
     AppRef,
     Bearer,

@@ -11,7 +11,9 @@ from typing import Any, Final
 from wicket.errors import ConfigError, Problem, Problems, Refusal
 from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential, Jwks, Keyring, KeySource
-from wicket.origins import OriginPolicy
+from wicket.keys.keyring import warn_of_untried
+from wicket.origins import OriginPolicy, is_origin
+from wicket.revocations import Revocations
 from wicket.sources import (
     MAX_NAME,
     AppRef,
@@ -122,40 +124,6 @@ def media_type(typ: str) -> str:
     return typ.lower().removeprefix("application/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revocations:
-    """Which tokens no longer count, though they verify. Times are NumericDates (seconds since 1970).
-
-    `before`: every token issued until then; `users`: for a user id, every token of that user issued until then;
-    `token_ids`: the tokens with these `jti`. A token without `iat` is revoked by any time that covers it.
-    """
-
-    before: float | None = None
-    users: Mapping[str, float] = field(default_factory=dict)
-    token_ids: frozenset[str] = frozenset()
-    any: bool = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        problems = Problems()
-        if self.before is not None and not _is_time(self.before):
-            problems.add("revocations.before", "must be a NumericDate", "seconds since 1970")
-        if not isinstance(self.users, Mapping) or not all(
-            isinstance(user, str) and _is_time(cutoff) for user, cutoff in self.users.items()
-        ):
-            problems.add("revocations.users", "must map user ids to NumericDates", '{"user-1": 1761000000}')
-        token_ids = problems.listed("revocations.token_ids", self.token_ids, "texts")
-        if not all(isinstance(each, str) for each in token_ids):
-            problems.add("revocations.token_ids", "must be a set of texts")
-        problems.raise_if_any()
-        object.__setattr__(self, "token_ids", frozenset(token_ids))
-        object.__setattr__(self, "users", MappingProxyType(dict(self.users)))
-        object.__setattr__(self, "any", self.before is not None or bool(self.users) or bool(self.token_ids))
-
-
-def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 253402300799
-
-
 ErrorBody = Callable[[Refusal], tuple[int, Mapping[str, Any]]]
 """A vendor's own status and JSON body for a refusal."""
 
@@ -167,7 +135,8 @@ class App:
     `id` has 1 to 128 visible characters. `public_key` and `hosts` are further names of the app; `issuer` is the `iss`
     that its tokens must have, and a name where the naming says so; `audience` is the `aud` of which its tokens must
     have at least one: without it, a token that has an audience is refused (RFC 7519 section 4.1.3).
-    `origins` are patterns (see `wicket.origins`); `require_origin` refuses requests without an Origin header.
+    `origins` are patterns (see `wicket.origins`); `require_origin` refuses requests without a well-formed
+    Origin header.
     `anonymous` lets requests without a token pass, unverified. `origin_mode` is the mode of the origin check alone.
     `aliases` are further ids by which requests name it. `scopes` are those that the app's tokens may give. `tokens`
     are the places where its tokens ride, `naming` those where requests name it, and `claimed` those where an anonymous
@@ -201,6 +170,7 @@ class App:
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
+    user_id_claims: tuple[str, ...] = field(init=False, repr=False)
 
     def __init__(
         self,
@@ -218,7 +188,7 @@ class App:
         mode: Mode = Mode.ENFORCE,
         origin_mode: Mode | None = None,
         anonymous: bool = False,
-        revocations: Revocations = Revocations(),
+        revocations: Revocations = Revocations(),  # noqa: B008 - a frozen value
         scopes: Iterable[str] = (),
         tokens: Iterable[TokenPlace] = (Bearer(),),
         naming: Iterable[NamingPlace] = (),
@@ -294,6 +264,7 @@ class App:
         if values["scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
             problems.add("scopes", "are never given, for no claim is said to hold them", "scopes_claim='scope'")
         _check_hash_secrets(problems, values["credentials"], identity_hash)
+        values["user_id_claims"] = _user_id_claims(problems, rules, identity_hash, revocations)
         values["sources"] = _sources(problems, values["credentials"], issuer)
         if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
             values["issuer"] = values["sources"][0].issuer
@@ -304,10 +275,33 @@ class App:
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        warn_of_untried(f"app {id}", self.keyring.never_tried())
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name by which a request may refer to this app."""
         return app_refs(self)
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a request with this Origin header (None: without one) may come in.
+
+        If an Origin is required, it must have the form of one; `null` and an empty one do not.
+        """
+        if origin is None:
+            return not self.require_origin
+        return self.origin_policy.allows(origin) and (not self.require_origin or is_origin(origin))
+
+
+def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any) -> tuple[str, ...]:
+    """Every claim that can give a user's id, the identifier of the identity hash included."""
+    claims = rules.user_id if isinstance(rules, Rules) else ()
+    if isinstance(rule, IdentityHash) and rule.identifier not in claims:
+        claims = (*claims, rule.identifier)
+    if isinstance(revocations, Revocations):
+        for claim in revocations.users_by_claim.keys() - set(claims):
+            problems.add(
+                "revocations.users_by_claim", f"{claim!a} gives no user id of this app", f"one of {', '.join(claims)}"
+            )
+    return claims
 
 
 def _only_header(holders: Holders) -> Bearer | Header | None:

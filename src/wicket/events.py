@@ -32,6 +32,7 @@ from wicket.decision.identity import Identity
 from wicket.errors import Code, Reason, Refusal
 from wicket.jwks.loader import LoadReport
 from wicket.jwks.outcome import MEANING
+from wicket.keys.keyring import warn_of_untried
 from wicket.keys.keyset import SourceRef
 
 _log: Final = logging.getLogger("wicket")
@@ -215,6 +216,7 @@ class Reporter:
         """Report one fetch: what changed at INFO, a failure at WARNING and limited, all else at DEBUG."""
         self.emit(event)
         good = event.outcome in _GOOD
+        warn_of_untried(f"key set of app={event.app_id} at {event.url}", event.never_tried)
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._limited((event.app_id, event.outcome, event.url, False)) is None:
             return

@@ -31,6 +31,7 @@ from wicket.jwks.outcome import Fetcher
 from wicket.jwks.own import OwnFetcher
 from wicket.keys.keyset import Generation, KeySource, SourceRef
 from wicket.keys.unknown import UnknownKids
+from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
 from wicket.pool import Pool
 from wicket.request import Request
@@ -334,6 +335,7 @@ class Gate:
             max_keys=limits.key_set_keys,
             report=lambda told: self._reporter.fetched(Fetched(**asdict(told), gate=self.name)),
             clock=self._monotonic,
+            bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
         )
         cache: Cache[SourceRef, Generation] = Cache(
             loader,

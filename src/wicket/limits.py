@@ -8,13 +8,14 @@ from typing import Final
 from wicket.errors import Problems
 
 _LARGEST: Final = 1e9
+_RANGES: Final = {"remote_rsa_bits": (2048, 8192), "remote_rsa_exponent": (3, 2**32 - 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one gate. Times are seconds, sizes are bytes, the rest are counts.
 
-    Raises `ConfigError` for anything that is not a positive number.
+    Raises `ConfigError` for anything that is not a positive number, or outside the range that its line states.
     """
 
     load_timeout: float = 5.0
@@ -51,6 +52,9 @@ class Limits:
     key_set_keys: int = 64
     key_set_bytes: int = 262_144
     """How many members a key set may have, and how large its document may be."""
+    remote_rsa_bits: int = 4096
+    remote_rsa_exponent: int = 65_537
+    """The largest modulus (2048 to 8192 bits) and exponent (3 to 2**32 - 1) of an RSA key in a fetched key set."""
     max_key_sets: int = 10_000
     """How many key sets are kept."""
     fetch_connect: float = 2.0
@@ -77,8 +81,11 @@ class Limits:
         problems = Problems()
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LARGEST:
+            least, most = _RANGES.get(field.name, (0, _LARGEST))
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= max(most, _LARGEST):
                 problems.add(f"limits.{field.name}", "must be a positive number")
             elif field.type == "int" and not isinstance(value, int):
                 problems.add(f"limits.{field.name}", "must be a whole number")
+            elif not least <= value <= most:
+                problems.add(f"limits.{field.name}", f"must be {least} to {most}")
         problems.raise_if_any()

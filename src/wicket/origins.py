@@ -22,6 +22,12 @@ _ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._*-]+)(?::(?P<port>[0-9]+|\*))?",
     re.ASCII,
 )
+_SERIALIZED: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]*)(?::(?P<port>[0-9]+))?",
+    re.ASCII,
+)
+_WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
+_MAX_HOST: Final = 254  # 253 characters (RFC 1035) and the dot of the root
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORT: Final = {"https": "443", "http": "80"}
 _MAX_LENGTH: Final = 512
@@ -49,6 +55,33 @@ def _split(text: str) -> _Origin | None:
     if port and port != _ANY_PORT and (port[0] == "0" or len(port) > 5 or int(port) > 65535):
         return None
     return _Origin(scheme, host, "" if port == _DEFAULT_PORT.get(scheme) else port)
+
+
+def is_origin(text: str) -> bool:
+    """Whether `text` has the form of an Origin header that names an origin (RFC 6454 section 7): `scheme://host[:port]`.
+
+    A custom scheme may have an empty host, or one of dots and dashes (`app://.`, `file://`). `null` names no origin.
+    """
+    match = _SERIALIZED.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None:
+        return False
+    scheme, host, port = match["scheme"].lower(), match["host"], match["port"]
+    if port is not None and (port[0] == "0" or len(port) > 5 or int(port) > 65535):
+        return False
+    if host.startswith("["):
+        return _is_ipv6(host[1:-1])
+    if scheme in _WITH_HOST:
+        labels = host.lower().removesuffix(".").split(".")
+        return len(host) <= _MAX_HOST and all(_LABEL.fullmatch(label) for label in labels)
+    return bool(host) or port is None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class OriginPolicy:

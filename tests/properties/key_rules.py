@@ -6,14 +6,18 @@ make the same key of what is left.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from itertools import combinations
 from typing import Any, Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from tests.properties.key_peers import PEERS, der
 from wicket import base64url
 from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable
 from wicket.keys.jwk import import_jwk
+from wicket.keys.weak_keys import weakness
 
 ALLOWED: Final = tuple(sorted(ASYMMETRIC))
 FULL: Final = {"EdDSA", "Ed25519", "Ed448"}
@@ -63,6 +67,20 @@ def _short(jwk: dict[str, Any], name: str) -> bool:
     return _spelled(jwk[name]) and len(base64url.decode(jwk[name])) < _CURVES[jwk["crv"]][1]
 
 
+def _is_weak_modulus(modulus: int) -> bool:
+    """By trial division, a square root and Fermat's little theorem."""
+    return (
+        any(modulus % number == 0 for number in (2, *range(3, 10_000, 2)))
+        or math.isqrt(modulus) ** 2 == modulus
+        or pow(3, modulus - 1, modulus) == 1
+    )
+
+
+def _edwards(jwk: dict[str, Any]) -> Any:
+    kind = ed25519.Ed25519PublicKey if jwk["crv"] == "Ed25519" else ed448.Ed448PublicKey
+    return kind.from_public_bytes(base64url.decode(jwk["x"]))
+
+
 STRICTER: Final[dict[str, tuple[str, str, Callable[[dict[str, Any]], bool]]]] = {
     "use binds": ("use", "RFC 7517 section 4.2; DESIGN 6", lambda jwk: "use" in jwk and jwk["use"] != "sig"),
     "key_ops bind": (
@@ -99,6 +117,18 @@ STRICTER: Final[dict[str, tuple[str, str, Callable[[dict[str, Any]], bool]]]] = 
     "an odd RSA exponent from 3 to 2**32": (
         "exponent", "DESIGN 6",
         lambda jwk: _spelled(jwk.get("e")) and (_integer(jwk["e"]) % 2 == 0 or not 3 <= _integer(jwk["e"]) < 2**32),
+    ),
+    "an odd RSA modulus without small factors that is no square, prime or power of one": (
+        "the RSA modulus", "SP 800-89 section 5.3.3; DESIGN 6",
+        lambda jwk: _spelled(jwk.get("n")) and _is_weak_modulus(_integer(jwk["n"])),
+    ),
+    "an Edwards point in its canonical encoding and not of small order": (
+        "its point", "RFC 8032 sections 5.1.3 and 5.2.3; DESIGN 6",
+        lambda jwk: jwk.get("kty") == "OKP" and _spelled(jwk.get("x")) and weakness(_edwards(jwk)) is not None,
+    ),
+    "issuer binds": (
+        "its issuer", "Entra ID's key sets; DESIGN 6",
+        lambda jwk: "issuer" in jwk and (not isinstance(jwk["issuer"], str) or not jwk["issuer"]),
     ),
     "canonical base64url": (
         "valid public", "RFC 7515 section 2; DESIGN 6, Reading",

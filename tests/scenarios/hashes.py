@@ -40,11 +40,11 @@ def hash_rows() -> list[Scenario]:
     mail = base64.b64encode(bytes.fromhex(user_hash("legacy-mail", "ada@acme.example"))).decode()
     company = {"id": "acme", "companyHash": user_hash("legacy", "acme", of="companies")}
     return [
-        posted("a hash proves the user", passes_by_hash("legacy:ada"), boot("legacy")),
-        posted("a hash of digits", passes_by_hash("legacy:123"), boot("legacy", "123", userId=123)),
+        posted("a hash proves the user", passes_by_hash("legacy:userId:ada"), boot("legacy")),
+        posted("a hash of digits", passes_by_hash("legacy:userId:123"), boot("legacy", "123", userId=123)),
         posted(
             "a hash of an address that is trimmed and lowered, in base64",
-            passes_by_hash("legacy-mail:ada%40acme.example"),
+            passes_by_hash("legacy-mail:email:ada%40acme.example"),
             {"appId": "legacy-mail", "email": " Ada@ACME.example ", "userHash": mail},
         ),
         posted("a hash of another user", bad("bad_identity_hash"), boot("legacy", "eve", ada)),
@@ -62,10 +62,12 @@ def hash_rows() -> list[Scenario]:
         posted("a hash of a revoked user", bad("revoked"), boot("legacy", "mallory")),
         posted(
             "a hash of the user and one of a company",
-            passes_by_hash("legacy:ada"),
+            passes_by_hash("legacy:userId:ada"),
             boot("legacy", companies=[company]),
         ),
-        posted("a company without a hash", passes_by_hash("legacy:ada"), boot("legacy", companies=[{"id": "x"}, 1])),
+        posted(
+            "a company without a hash", passes_by_hash("legacy:userId:ada"), boot("legacy", companies=[{"id": "x"}, 1])
+        ),
         posted(
             "a hash of another company",
             bad("bad_identity_hash"),
@@ -73,17 +75,17 @@ def hash_rows() -> list[Scenario]:
         ),
         posted(
             "a token and no hash",
-            passes("legacy:ada"),
+            passes("legacy:userId:ada"),
             {"appId": "legacy", "featurebaseJwt": signed("legacy", userId="ada")},
         ),
         posted(
             "a token and a hash that agree",
-            passes("legacy:ada"),
+            passes("legacy:userId:ada"),
             boot("legacy", featurebaseJwt=signed("legacy", userId="ada")),
         ),
         posted(
             "a token and a hash of its own user, the identifier left out",
-            passes("legacy:ada"),
+            passes("legacy:userId:ada"),
             boot("legacy", None, ada, featurebaseJwt=signed("legacy", userId="ada")),
         ),
         posted(
@@ -102,10 +104,10 @@ def hash_rows() -> list[Scenario]:
             boot("legacy", featurebaseJwt=signed("legacy", userId="ada", exp=1)),
         ),
         posted("a hash after its last day", missing, boot("sunset")),
-        posted("a hash on its last day", passes_by_hash("dusk:ada"), boot("dusk")),
+        posted("a hash on its last day", passes_by_hash("dusk:userId:ada"), boot("dusk")),
         posted(
             "a token and an old hash after its last day",
-            passes("sunset:eve"),
+            passes("sunset:userId:eve"),
             boot("sunset", featurebaseJwt=signed("sunset", userId="eve")),
         ),
         posted(

@@ -66,15 +66,15 @@ def vendor_rows() -> list[Scenario]:
             refused(401, "missing_token", Challenge.BARE),
             query="projectId=hissuno",
         ),
-        row("featurebase: a user", passes("featurebase:ada"), bearer(feat), query="appId=featurebase"),
+        row("featurebase: a user", passes("featurebase:userId:ada"), bearer(feat), query="appId=featurebase"),
         row(
             "featurebase: an e-mail address",
-            passes("featurebase:ada%40acme.example"),
+            passes("featurebase:email:ada%40acme.example"),
             query=f"appId=featurebase&jwt={email}",
         ),
         row(
             "featurebase: the same token in two places",
-            passes("featurebase:ada"),
+            passes("featurebase:userId:ada"),
             bearer(feat),
             query=f"appId=featurebase&jwt={feat}",
         ),

@@ -16,7 +16,7 @@ SOURCE = Path(wicket.__file__).parent
 
 FLOORS = {
     **dict.fromkeys(("errors", "document", "paths", "request", "limits", "base64url", "cache", "entries", "pool"), 0),
-    **dict.fromkeys(("keys", "origins", "sources"), 1),
+    **dict.fromkeys(("keys", "origins", "revocations", "sources"), 1),
     **dict.fromkeys(("identity_hash", "app"), 2),
     **dict.fromkeys(("profiles", "decision", "minting", "jwks"), 3),
     **dict.fromkeys(("events", "registry"), 4),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.support import problems_of
-from wicket import Limits
+from wicket import ConfigError, Limits
 
 NAMES = [field.name for field in fields(Limits)]
 COUNTS = [field.name for field in fields(Limits) if isinstance(getattr(Limits(), field.name), int)]
@@ -43,3 +43,24 @@ def test_a_time_may_be_whole_or_not(name: str) -> None:
 def test_every_wrong_limit_is_named_at_once() -> None:
     found = problems_of(lambda: Limits(max_apps=0, load_timeout=-1, max_absent=1.5))  # type: ignore[arg-type]
     assert set(found) == {"limits.max_apps", "limits.load_timeout", "limits.max_absent"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usable"),
+    [
+        ("remote_rsa_bits", 2047, False),
+        ("remote_rsa_bits", 2048, True),
+        ("remote_rsa_bits", 8192, True),
+        ("remote_rsa_bits", 8193, False),
+        ("remote_rsa_exponent", 2, False),
+        ("remote_rsa_exponent", 3, True),
+        ("remote_rsa_exponent", 2**32 - 1, True),
+        ("remote_rsa_exponent", 2**32, False),
+    ],
+)
+def test_s10_the_bounds_of_fetched_rsa_keys_have_a_range(name: str, value: int, usable: bool) -> None:
+    if usable:
+        assert getattr(Limits(**{name: value}), name) == value
+    else:
+        with pytest.raises(ConfigError, match=name):
+            Limits(**{name: value})

@@ -30,7 +30,13 @@ _HOSTS: Final = {
 def origin_findings(case: Case) -> Iterator[Finding]:
     """Why the app does not admit the origin; nothing where it does."""
     app, origin = case.app, case.origin
-    if origin is None or app.origin_policy.allows(origin):
+    if origin is None or app.allows_origin(origin):
+        return
+    if app.origin_policy.allows(origin):
+        detail = (
+            f"This app requires an Origin, and {shown(origin)} does not have the form of one: scheme://host[:port]."
+        )
+        yield Finding("origin_malformed", detail, "scheme://host[:port]", shown(origin))
         return
     expected, found = ", ".join(app.origins), shown(origin)
     client = _webview(origin)

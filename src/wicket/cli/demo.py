@@ -109,6 +109,7 @@ def demo_rows(vendors: Vendors) -> list[Row]:
         return {"Authorization": f"Bearer {token}"}
 
     who = {app.profile: f"{app.id}:user-{number}" for number, app in enumerate(vendors.apps(), 1)}
+    who["featurebase"] = f"{vendors.featurebase.id}:userId:user-3"  # it has several user-id claims
     return [
         Row("userz, good", "", userz(userz_token, Origin="https://www.acme.example"), 200, who=who["userz"]),
         Row("hissuno, good", "projectId=initech", bearer(hissuno_token), 200, who=who["hissuno"]),

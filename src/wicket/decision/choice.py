@@ -14,11 +14,10 @@ from wicket.cache import Cache, Slot
 from wicket.decision.effects import Effect, Fetch
 from wicket.decision.tokens import Header
 from wicket.errors import Refusal, Refused, invalid_token
-from wicket.keys.algorithms import Key, expand
+from wicket.keys.algorithms import Key, expand, within_budget
 from wicket.keys.keyset import Generation, SourceRef
 from wicket.keys.unknown import UnknownKids
 
-MAX_KEYS: Final = 10
 _NO_KID: Final = "The token does not say by a kid which key signed it."
 
 SignedBy = Callable[[tuple[Key, ...]], bool]
@@ -90,7 +89,7 @@ def choose_keys(
         raise invalid_token("algorithm_not_allowed")
     if not keys:
         raise Refused(trouble) if trouble is not None else invalid_token("key_not_found")
-    return Choice(tuple(keys[:MAX_KEYS]), trouble)
+    return Choice(within_budget(keys, header.algorithm), trouble)
 
 
 def _of_source(sets: KeySets, ref: SourceRef, header: Header, patience: Patience) -> Generator[Effect, None, Choice]:

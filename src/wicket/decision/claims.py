@@ -7,6 +7,7 @@ the token.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,12 @@ from wicket.errors import invalid_token
 
 LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 MAX_USER_ID: Final = 256
+_FORBIDDEN: Final = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f"  # control characters
+    "\\u2028\\u2029"  # line and paragraph separators
+    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"  # bidirectional formatting: they reorder what is displayed
+    "\\ud800-\\udfff]"  # lone surrogates, which no encoding has
+)
 
 Claims = Mapping[str, Any]
 Times = tuple[float | None, float | None, float | None]
@@ -219,8 +226,8 @@ def read_scopes(claims: Claims, name: str) -> tuple[str, ...]:
 def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     """The user's id and the claim that gave it: the first of `rules.user_id` that is there. Raises `Refused`.
 
-    The id is a non-empty string of at most 256 characters without control characters; where the rules admit it, an
-    integer is taken as its decimal digits. A claim that is null counts as absent.
+    The id is a non-empty string of at most 256 characters without control, line-separator or bidirectional formatting
+    characters; if the rules allow it, an integer is taken as its decimal digits. A claim that is null counts as absent.
     """
     first = rules.user_id[0]
     value = claims.get(first)
@@ -244,24 +251,27 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
 
 def bad_user_id(text: str) -> str | None:
     """What is wrong with a text as a user's id, or None."""
-    if 0 < len(text) <= MAX_USER_ID and _has_no_controls(text):
-        return None
-    return f"must have 1 to {MAX_USER_ID} characters and no control characters"
-
-
-def _has_no_controls(text: str) -> bool:
-    """Neither control characters nor lone surrogates, which no encoding can spell."""
-    return text.isprintable() or not any(
-        ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in text
-    )
+    if not 0 < len(text) <= MAX_USER_ID or (not text.isprintable() and _FORBIDDEN.search(text) is not None):
+        return f"must have 1 to {MAX_USER_ID} characters and no control, line-separator or text-direction characters"
+    return None
 
 
 def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
-    """Whether the app's revocations cover this token: `iat` at or before a cutoff, with the skew against us."""
+    """Whether the app's revocations cover this token: `iat` at or before a cutoff, with the skew against us.
+
+    Every identifier counts that the token proves, not `user_id` alone.
+    """
     revocations = app.revocations
     if revocations.token_ids and claims.get("jti") in revocations.token_ids:
         return True
-    cutoffs = [cutoff for cutoff in (revocations.before, revocations.users.get(user_id)) if cutoff is not None]
+    users, by_claim = revocations.users, revocations.users_by_claim
+    found = [revocations.before, users.get(user_id)]
+    for claim in app.user_id_claims if users or by_claim else ():
+        value = claims.get(claim)
+        identifier = str(value) if type(value) is int else value
+        if isinstance(identifier, str):
+            found += users.get(identifier), by_claim.get(claim, {}).get(identifier)
+    cutoffs = [cutoff for cutoff in found if cutoff is not None]
     if not cutoffs:
         return False
     issued = numeric_date(claims, "iat")

@@ -111,7 +111,7 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
 
         # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
         origin = way.origin = request.single("origin")
-        if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
+        if not app.allows_origin(origin):
             _refuse_origin(app, way)
 
         # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
@@ -157,7 +157,7 @@ def admit(house: House, request: Request) -> Flow:
             yield from name_app(house, request, way)
             app = yield from find_app(house, way.refs, way)
         origin = way.origin = request.single("origin")
-        if not app.origin_policy.allows(origin) or (origin is None and app.require_origin):
+        if not app.allows_origin(origin):
             _refuse_origin(app, way)
     except Refused as refused:
         return _refuse(request, way, refused.refusal)
@@ -216,7 +216,7 @@ def _not_verified(way: Progress, error: Exception) -> Decision:
 
 def _text_of(app: App, token: object, origin: str | None) -> str:
     """The token that was handed over, from an origin that the app admits. Raises `Refused`."""
-    if origin is not None and not (isinstance(origin, str) and app.origin_policy.allows(origin)):
+    if origin is not None and not (isinstance(origin, str) and app.allows_origin(origin)):
         raise Refused(Refusal("origin_not_allowed"))
     if token is None or token == "":
         raise Refused(_MISSING_TOKEN)
@@ -245,15 +245,19 @@ def _verify_token(
         first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
         patience = Patience(first, min(first, house.limits.stale_timeout))
 
+        failed: set[Key] = set()
+
         def signed_by(keys: tuple[Key, ...]) -> bool:
             try:
                 verify_signature(app, token, keys, house.memory)
-            except Refused:
+            except Refused as refused:
+                if refused.refusal.reason == "bad_signature":
+                    failed.update(keys)  # each key is tried once
                 return False
             return True
 
         choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
-        keys, trouble = choice.keys, choice.trouble
+        keys, trouble = tuple(each for each in choice.keys if each not in failed), choice.trouble
     signed, key = verify_signature(app, token, keys, house.memory, trouble)
     return identify(app, signed, key, house.clock())
 

@@ -11,7 +11,7 @@ import hmac
 from typing import Any
 
 from wicket.app import App
-from wicket.decision.claims import bad_user_id
+from wicket.decision.claims import bad_user_id, is_revoked
 from wicket.decision.identity import HashedIdentity, VerifiedIdentity
 from wicket.document import Members
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
@@ -59,7 +59,10 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
 
 
 def check_agreement(app: App, request: Request, identity: VerifiedIdentity, now: float) -> None:
-    """A hash beside a token must be of the same user. Raises `Refused` where it is not; the token counts."""
+    """A hash beside a token must be of the same user, and its identifier not be revoked for the token's `iat`.
+
+    Raises `Refused` otherwise; the token counts.
+    """
     rule = app.identity_hash
     if rule is None or (rule.until is not None and now >= rule.until):
         return
@@ -75,6 +78,8 @@ def check_agreement(app: App, request: Request, identity: VerifiedIdentity, now:
     user_id = _verified(rule, value, proof)
     if signed is not None and rule.normalized(str(signed)) != user_id:
         raise invalid_request("The request carries a token and an identity hash of two different users.")
+    if app.revocations.any and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
+        raise invalid_token("revoked")
 
 
 def _verified(rule: IdentityHash, value: str, proof: str) -> str:

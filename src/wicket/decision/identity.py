@@ -28,8 +28,9 @@ _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 
 @functools.lru_cache(maxsize=4096)
-def _spelled(app_id: str, user_id: str) -> str:
-    return f"{quote(app_id, safe='')}:{quote(user_id, safe='')}"
+def _qualified(*parts: str) -> str:
+    """The parts percent-encoded and joined by colons, so that no two lists of parts have one result."""
+    return ":".join(quote(part, safe="") for part in parts)
 
 
 class Identity:
@@ -103,15 +104,16 @@ class Identity:
         """Merge `values`, which the client sent beside its token, and `stored`, what the product knows of this user.
 
         Signed over stored over unsigned: an unsigned value only fills in what nothing else says, and never a
-        protected attribute (`Rules.protected`). What was not taken is reported as a `Conflict`. Never raises for what
-        the client sent; anything but a mapping is nothing.
+        protected attribute (`Rules.protected`) or a name that the token signs anywhere at its top level. What was not
+        taken is reported as a `Conflict`. Never raises for what the client sent; anything but a mapping is nothing.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
         claim = companies_name(self._app) if self._app is not None else None
-        held = {name: value for name, value in self.attributes.items() if name != claim}
+        attributes, claims = self.attributes, self.claims
+        held = {name: value for name, value in attributes.items() if name != claim}
         signed: Any = None
-        if claim is not None and self._signs_companies():
-            signed = self.companies or self.attributes.get(claim) or []
+        if claim is not None and (self._signs_companies() or claim in attributes or claim in claims):
+            signed = self.companies or attributes.get(claim) or claims.get(claim) or []
         said = said_by(values, self._app)
         own = said.get(self.user_id_claim or "")
         if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
@@ -126,6 +128,7 @@ class Identity:
             signed,
             stored or {},
             said,
+            claims=claims,
             apart=claim,
             proven=[name for name in proven if name is not None],
             proven_of_companies=[rule.companies.id_member] if rule is not None and rule.companies is not None else [],
@@ -143,14 +146,17 @@ class Identity:
 
     @property
     def display_name(self) -> str:
-        """The user's id, or an empty text."""
-        return self.user_id or ""
+        """An empty text: an anonymous request has no name."""
+        return ""
 
     @property
     def identity(self) -> str:
-        """`app_id:user_id`, both percent-encoded: user 1 of one app is not user 1 of another."""
-        app_id, user_id = self.app_id, self.user_id
-        return "" if app_id is None or user_id is None else _spelled(app_id, user_id)
+        """The qualified id: `app_id:user_id`, each percent-encoded. User 1 of one app is not user 1 of another.
+
+        It is `app_id:claim:user_id` for an app with several user-id claims: there the `userId` x is not the `email` x.
+        Empty for an anonymous request.
+        """
+        return ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(app_id={self.app_id!r}, user_id={self.user_id!r})"
@@ -188,8 +194,16 @@ class VerifiedIdentity(Identity):
 
     @property
     def identity(self) -> str:
-        """`app_id:user_id`, both percent-encoded."""
-        return _spelled(self._app.id, self._user_id)
+        """The qualified id: `app_id:user_id`, or `app_id:claim:user_id` if the app has several user-id claims."""
+        app = self._app
+        if len(app.user_id_claims) == 1:
+            return _qualified(app.id, self._user_id)
+        return _qualified(app.id, self._user_id_claim, self._user_id)
+
+    @property
+    def display_name(self) -> str:
+        """The user's id."""
+        return self._user_id
 
     @property
     def verified(self) -> bool:
@@ -264,7 +278,7 @@ class VerifiedIdentity(Identity):
         signed = self._signed
 
         def proved(keys: Iterable[Key]) -> bool:
-            return any(key.fingerprint == signed.fingerprint for key in keys)
+            return any(key.fingerprint == signed.fingerprint and key.serves(signed.claims) for key in keys)
 
         now = app.keyring.select(signed.header.algorithm, signed.header.kid)
         return proved(now) or (bool(app.sources) and not proved(self._app.keyring.keys))
@@ -323,6 +337,10 @@ class HashedIdentity(VerifiedIdentity):
         """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
+
+    def revoked_by(self, app: App) -> bool:
+        """Whether the revocations of `app`, as it is now, cover the identifier: any cutoff does, a hash has no date."""
+        return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
 
 
 class Permissions:

@@ -1,6 +1,7 @@
 """What the client says beside its token, merged with what is signed and what is stored: signed over stored over said.
 
-A protected attribute is never written by what is not signed. Each attempt is reported.
+A protected attribute is never written by what is not signed, and no name that the token signs is, as an attribute or
+beside the attributes. Each attempt is reported.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.app import App, Rules
@@ -104,12 +106,14 @@ def merge(
     stored: Mapping[str, Any],
     unsigned: Mapping[str, Any],
     *,
+    claims: Mapping[str, Any] = MappingProxyType({}),
     apart: str | None = None,
     proven: Collection[str] = (),
     proven_of_companies: Collection[str] = (),
 ) -> Merged:
     """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them; what is
-    stored and said of them stands under the name `apart`.
+    stored and said of them stands under the name `apart`. `claims` are all that the token signs: its other members are
+    no attributes of the user, and nothing unsigned or stored overrules them.
 
     `proven` are the names of what identifies the user, `proven_of_companies` of what identifies a company: no
     attributes that the client may write.
@@ -122,7 +126,12 @@ def merge(
         name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *proven) if name is not None
     )
     protected = rules.protected if "*" in rules.protected else rules.protected | own
-    attributes = _merge(signed, _without(stored, apart), _without(unsigned, apart), protected, conflicts, "")
+    beside = {name: value for name, value in claims.items() if name not in signed and name != apart}
+    overruled = beside.keys() - own
+    known = {name: beside[name] if name in overruled else value for name, value in stored.items()}
+    attributes = _merge(
+        signed, _without(known, apart), _without(unsigned, apart), protected, conflicts, "", beside=beside
+    )
     merged: list[dict[str, Any]] = []
     if apart is not None:
         own_of_companies = rules.protected_companies | frozenset(proven_of_companies)
@@ -143,10 +152,15 @@ def _merge(
     protected: Collection[str],
     conflicts: list[Conflict],
     prefix: str,
+    *,
+    beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     result = {**stored, **signed}
     for name, value in unsigned.items():
-        if name in result:
+        if name in beside:
+            if name in protected or not _same(beside[name], value):
+                conflicts.append(Conflict(name, beside[name], "signed"))
+        elif name in result:
             if not _same(result[name], value):
                 conflicts.append(Conflict(f"{prefix}{name}", result[name], "signed" if name in signed else "stored"))
         elif name in protected or "*" in protected:

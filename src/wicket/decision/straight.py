@@ -57,7 +57,7 @@ def straight(house: House, request: Request) -> Decision | None:
     if len(keys) != 1:
         return None
     key = keys[0]
-    if key.fingerprint != signed.fingerprint:
+    if key.fingerprint != signed.fingerprint or (key.jwk_issuer is not None and not key.serves(claims)):
         return None
 
     # 7. and 8. Do the claims hold, now, and is it not revoked?
@@ -86,6 +86,6 @@ def _pave(house: House, request: Request, spelled: Spelling) -> Road | None:
     if origin is None:
         if app.require_origin:
             return None
-    elif "," in origin or origin != origin.strip(" \t") or not app.origin_policy.allows(origin):
+    elif "," in origin or origin != origin.strip(" \t") or not app.allows_origin(origin):
         return None
     return Road(house, app, origin, app.straight, spelled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Final
 
 from wicket.app import App
 from wicket.base64url import decode_proven
@@ -13,6 +14,8 @@ from wicket.decision.tokens import UnverifiedToken, read_object
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key
 
+_OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
+
 
 def verify_signature(
     app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureMemory, trouble: Refusal | None = None
@@ -20,7 +23,8 @@ def verify_signature(
     """The payload and the one of `keys` that is shown to have signed it.
 
     Raises `Refused`: `bad_signature`, or the `trouble` that stands in the way of knowing all keys; `malformed` for the
-    payload, which is decoded and parsed only after its signature has been verified.
+    payload, which is decoded and parsed only after its signature has been verified; `wrong_issuer` if the JWK of the
+    key that signed it is bound to another issuer, and no other of `keys` with the same material serves the token's.
     """
     text = token.text.encode("ascii")
     digest = sha256(text).digest()
@@ -28,7 +32,7 @@ def verify_signature(
     if known is not None:
         for key in keys:
             if key.fingerprint == known.fingerprint:
-                return known, key if len(keys) == 1 else _owner(app, keys, key, known)
+                return known, _owner(app, keys, key, known, trouble)
     algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
@@ -37,15 +41,23 @@ def verify_signature(
             payload = decode_proven(token.payload)
             signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
             memory.remember(app.id, digest, token.text, signed)
-            return signed, key if len(keys) == 1 else _owner(app, keys, key, signed)
+            return signed, _owner(app, keys, key, signed, trouble)
     raise Refused(trouble) if trouble is not None else invalid_token("bad_signature")
 
 
-def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
-    """Of keys with one material that several issuers publish, the one whose issuer the token names."""
-    issuer = signed.claims.get("iss")
-    twins = [each for each in keys if each.fingerprint == key.fingerprint]
-    return next((each for each in twins if (each.issuer or app.issuer) == issuer), key)
+def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed, trouble: Refusal | None) -> Key:
+    """If several issuers publish the same key, the one that matches the token's `iss`; it must match `jwk_issuer`.
+
+    A key set that is out of reach (`trouble`) may hold the same key for the token's issuer.
+    """
+    if len(keys) == 1 and key.jwk_issuer is None:
+        return key
+    claims = signed.claims
+    twins = [each for each in keys if each.fingerprint == key.fingerprint and each.serves(claims)]
+    if not twins:
+        raise Refused(trouble) if trouble is not None else invalid_token("wrong_issuer", _OTHER_ISSUER, claim="iss")
+    issuer = claims.get("iss")
+    return next((each for each in twins if (each.issuer or app.issuer) == issuer), twins[0])
 
 
 def identify(app: App, signed: Signed, key: Key, now: float) -> VerifiedIdentity:

@@ -12,6 +12,7 @@ from wicket.jwks.discovery import discover
 from wicket.jwks.outcome import Fetched, Fetcher, FetchFailed
 from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set
 from wicket.keys.urls import KeySetUrl
+from wicket.keys.weak_keys import REMOTE, RSABounds
 
 _SECOND_LOOK: Final = 30.0
 _REDISCOVER: Final = 3600.0
@@ -21,7 +22,8 @@ _REDISCOVER: Final = 3600.0
 class LoadReport:
     """What one load did. `outcome` is `loaded`, `not_modified`, `empty` (an empty set, not believed yet), or the kind
     of a failure; `url` has no query. `added` and `removed` are key ids, `skipped` says why members were left out, and
-    `stale_age` is, after a failure, the age in seconds of what serves on.
+    `stale_age` is, after a failure, the age in seconds of what serves on. `never_tried` are, if they changed, the keys
+    that exceed the budget of each token (see `Keyring`).
     """
 
     app_id: str
@@ -32,6 +34,7 @@ class LoadReport:
     removed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     stale_age: float | None = None
+    never_tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class KeySetLoader:
     """Loads key sets with `fetch`, and tells `report` what each load did. Blocks; runs on the pool of the fetches.
 
     A lifetime that the endpoint states is kept between `shortest` and `longest` seconds; without one it is `default`.
+    `bounds` are those of RSA keys.
     """
 
     fetch: Fetcher
@@ -48,6 +52,7 @@ class KeySetLoader:
     max_keys: int
     report: Callable[[LoadReport], None]
     clock: Callable[[], float] = time.monotonic
+    bounds: RSABounds = REMOTE
 
     def __call__(self, ref: SourceRef, held: Generation | None) -> Loaded[Generation]:
         """Load the set anew. Raises `FetchFailed`."""
@@ -73,7 +78,14 @@ class KeySetLoader:
         new = new._replace(discovered_at=discovered_at)
         added, removed = sorted(new.keys.kids - before), sorted(before - new.keys.kids)
         seconds = self.clock() - begun
-        self.report(LoadReport(ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped))
+        never = new.keys.never_tried
+        if held is not None and never == held.keys.never_tried:
+            never = ()
+        self.report(
+            LoadReport(
+                ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped, never_tried=never
+            )
+        )
         return Loaded(new, _SECOND_LOOK if outcome == "empty" else self._lifetime(fetched))
 
     def _locate(self, source: KeySource, held: Generation | None, now: float) -> tuple[KeySetUrl, float]:
@@ -113,7 +125,7 @@ class KeySetLoader:
             if held.empty_since is None or now - since < _SECOND_LOOK:
                 # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
                 return held._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
-        keys = read_key_set(members, source)
+        keys = read_key_set(members, source, self.bounds)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")
         return Generation(

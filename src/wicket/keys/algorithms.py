@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from wicket.keys.weak_keys import LOCAL, RSABounds, weakness
 
 AsymmetricKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
@@ -109,6 +112,14 @@ _BLOCK: Final = {"HS256": (hashlib.sha256, 64), "HS384": (hashlib.sha384, 128), 
 
 ASYMMETRIC: Final = frozenset(_TABLE) - HASH_BYTES.keys()
 
+MAX_COST: Final = 400
+"""What the attempts to verify one token may cost together; one HMAC costs 1."""
+_COSTS: Final = {"ES256": 60, "ES256K": 300, "ES384": 300, "ES512": 300}
+_RSA_2048_COST: Final = 20
+
+_TENANT: Final = "{tenantid}"
+_TENANT_ID: Final = re.compile("[0-9A-Za-z-]{1,64}", re.ASCII)
+
 _FOR_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}
 
@@ -121,7 +132,8 @@ class Unusable(Exception):
 class Key:
     """One prepared key: what it may verify, and the fingerprint (SHA-256) of its material.
 
-    `issuer` is the `iss` that tokens of this key must have; None leaves it to the app.
+    `issuer` is the `iss` that tokens of this key must have; None leaves it to the app. `jwk_issuer` is the member
+    `issuer` of its JWK: the key verifies only tokens of that issuer, whatever the app or the set says.
     """
 
     kid: str | None
@@ -129,10 +141,28 @@ class Key:
     fingerprint: bytes = field(repr=False)
     material: Any = field(repr=False)
     issuer: str | None = None
+    jwk_issuer: str | None = field(default=None, repr=False)
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `message`. The caller has chosen an algorithm that the key allows."""
         return _TABLE[algorithm].verify(message, self.material, signature)
+
+    def serves(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the JWK's own `issuer`, if it has one, is that of a token with these claims.
+
+        Entra ID publishes `https://login.microsoftonline.com/{tenantid}/v2.0` in its tenant-independent key set: there
+        the token's `tid` takes the place of `{tenantid}`. A `tid` that is not one plain segment fits nothing.
+        """
+        wanted = self.jwk_issuer
+        if wanted is None:
+            return True
+        if _TENANT in wanted:
+            tenant = claims.get("tid")
+            if not isinstance(tenant, str) or _TENANT_ID.fullmatch(tenant) is None:
+                return False
+            wanted = wanted.replace(_TENANT, tenant)
+        issuer = claims.get("iss")
+        return isinstance(issuer, str) and issuer == wanted
 
 
 def sign(algorithm: str, key: Key, message: bytes) -> bytes:
@@ -148,24 +178,53 @@ def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
     return Key(kid, names, hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 
 
-def public_key(kid: str | None, allowed: Iterable[str], material: AsymmetricKey, *, issuer: str | None = None) -> Key:
+def cost(key: Key, algorithm: str) -> int:
+    """What one attempt to verify a signature by `key` costs, in the time of one HMAC."""
+    material = key.material
+    if isinstance(material, bytes):
+        return 1
+    if isinstance(material, rsa.RSAPublicKey):
+        return -(-material.key_size * _RSA_2048_COST // 2048)
+    if isinstance(material, ed448.Ed448PublicKey):
+        return 300
+    return _COSTS.get(algorithm, 60)
+
+
+def within_budget(keys: Iterable[Key], algorithm: str) -> tuple[Key, ...]:
+    """As many of `keys`, in order, as cost at most `MAX_COST` together; the first one is always among them."""
+    held: list[Key] = []
+    spent = 0
+    for key in keys:
+        spent += cost(key, algorithm)
+        if held and spent > MAX_COST:
+            break
+        held.append(key)
+    return tuple(held)
+
+
+def public_key(
+    kid: str | None,
+    allowed: Iterable[str],
+    material: AsymmetricKey,
+    *,
+    issuer: str | None = None,
+    jwk_issuer: str | None = None,
+    bounds: RSABounds = LOCAL,
+) -> Key:
     """Prepare a public key for those of the `allowed` algorithms that fit it.
 
-    Raises `Unusable` where none fits, and for an RSA key outside 2048 to 8192 bits or with an exponent that is
-    even, below 3 or not below 2**32 (RFC 7518 section 3.3; a huge exponent makes each verification slow).
+    Raises `Unusable` if none fits, if anybody can sign with the key (`weak_keys`), and for an RSA key outside `bounds`
+    (RFC 7518 section 3.3; a huge modulus or exponent makes each verification slow).
     """
-    if isinstance(material, rsa.RSAPublicKey):
-        exponent = material.public_numbers().e
-        if not 2048 <= material.key_size <= 8192:
-            raise Unusable("an RSA key must have 2048 to 8192 bits")
-        if not 3 <= exponent < 2**32 or exponent % 2 == 0:
-            raise Unusable("the RSA exponent must be odd, at least 3 and below 2**32")
+    weak = weakness(material, bounds)
+    if weak is not None:
+        raise Unusable(weak)
     fitting = fits(material)
     algorithms = tuple(name for name in fitting if name in expand(allowed))
     if not algorithms:
         raise Unusable(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Key(kid, algorithms, hashlib.sha256(der).digest(), material, issuer)
+    return Key(kid, algorithms, hashlib.sha256(der).digest(), material, issuer, jwk_issuer)
 
 
 def fits(material: AsymmetricKey) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from wicket import base64url
 from wicket.keys.algorithms import AsymmetricKey, Key, Unusable, expand, public_key
+from wicket.keys.weak_keys import LOCAL, RSABounds
 
 _CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
     "P-256": (ec.SECP256R1(), 32),
@@ -23,12 +24,13 @@ _MAX_KID: Final = 256
 _MAX_MODULUS_BYTES: Final = 8192 // 8
 
 
-def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None) -> Key:
+def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None, bounds: RSABounds = LOCAL) -> Key:
     """Prepare one public JWK of `issuer` for those `allowed` algorithms that fit it.
 
-    The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4). Raises `Unusable`, with a reason
-    that quotes nothing of the key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption,
-    wrong sizes, points off the curve, members of the wrong form.
+    The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4), and so does its `issuer`, a member of
+    Entra ID's key sets. `bounds` are those of an RSA key. Raises `Unusable`, with a reason that quotes nothing of the
+    key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption, wrong sizes, points off the
+    curve or of small order, moduli that anybody can factor, members of the wrong form.
     """
     if not isinstance(jwk, Mapping):
         raise Unusable("a key must be a JSON object")
@@ -52,10 +54,14 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     bound = members.get("alg", "")
     if not isinstance(bound, str):
         raise Unusable("its alg is not a string")
+    own_issuer = members.get("issuer")
+    if "issuer" in members and (not isinstance(own_issuer, str) or not own_issuer):
+        raise Unusable("its issuer is not a string, or an empty one")
     names = expand(allowed)
     if "alg" in members:
         names &= expand([bound])
-    return public_key(members.get("kid"), names, _material(members), issuer=issuer)
+    material = _material(members)
+    return public_key(members.get("kid"), names, material, issuer=issuer, jwk_issuer=own_issuer, bounds=bounds)
 
 
 def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from wicket.keys.algorithms import Key
+from wicket.keys.algorithms import Key, within_budget
 
-MAX_WITHOUT_KID: Final = 10
-"""How many keys are tried for a token that names none (rotation with overlap needs more than one)."""
+_log: Final = logging.getLogger("wicket")
+_NAMED: Final = 8
+
 MAX_SAME_KID: Final = 4
 """How many keys with the same `kid` are tried."""
 
@@ -18,6 +20,18 @@ MAX_SAME_KID: Final = 4
 def _shared(names: frozenset[str]) -> frozenset[str]:
     """One object for one set of names: the apps that have it may be a hundred thousand."""
     return names
+
+
+def warn_of_untried(where: str, names: Sequence[str]) -> None:
+    """Log the keys that no token can select (`Keyring.never_tried`), if there are any. `where` says whose they are."""
+    if names:
+        _log.warning(
+            "%s: %d keys are never tried, since the keys listed before them spend the budget of one token: %s; "
+            "give each key a kid of its own, or remove some",
+            where,
+            len(names),
+            ", ".join(names[:_NAMED]),
+        )
 
 
 class Keyring:
@@ -34,19 +48,34 @@ class Keyring:
         for name in self.algorithms:
             fitting = [key for key in self.keys if name in key.algorithms]
             unnamed = tuple(key for key in fitting if key.kid is None)
-            self._any[name] = tuple(fitting[:MAX_WITHOUT_KID])
-            self._without_kid[name] = unnamed[:MAX_WITHOUT_KID]
+            self._any[name] = within_budget(fitting, name)
+            self._without_kid[name] = within_budget(unnamed, name)
             for kid in {key.kid for key in fitting if key.kid is not None}:
                 named = [key for key in fitting if key.kid == kid][:MAX_SAME_KID]
-                self._by_kid[name, kid] = (*named, *unnamed)[:MAX_WITHOUT_KID]
+                self._by_kid[name, kid] = within_budget((*named, *unnamed), name)
         if not self._by_kid:
             self._without_kid = self._any  # the same keys, for a hundred thousand apps
 
     def select(self, algorithm: str, kid: str | None) -> tuple[Key, ...]:
         """The keys to try, in order.
 
-        A `kid` picks the keys of that id and those that have none; without a `kid` every fitting key is picked.
+        A `kid` picks the keys of that id, then those that have none; without a `kid` every fitting key is picked. Keys
+        beyond the budget of cost of one token are left out.
         """
         if kid is None:
             return self._any.get(algorithm, ())
         return self._by_kid.get((algorithm, kid)) or self._without_kid.get(algorithm, ())
+
+    def never_tried(self, *, without_kid: bool = True) -> tuple[str, ...]:
+        """The keys that no token can select, since the keys listed before them spend the budget: for a warning.
+
+        Each is named by its index and its `kid`, if it has one. `without_kid` says that a token without a `kid` selects
+        every fitting key.
+        """
+        picked = [*self._by_kid.values(), *self._without_kid.values(), *(self._any.values() if without_kid else ())]
+        tried = {id(key) for keys in picked for key in keys}
+        return tuple(
+            f"keys[{index}]" if key.kid is None else f"keys[{index}] (kid {key.kid[:64]!a})"
+            for index, key in enumerate(self.keys)
+            if id(key) not in tried
+        )

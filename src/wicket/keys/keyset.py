@@ -10,6 +10,7 @@ from wicket.keys.algorithms import Key, Unusable
 from wicket.keys.jwk import import_jwk
 from wicket.keys.keyring import Keyring
 from wicket.keys.urls import KeySetUrl, check_url
+from wicket.keys.weak_keys import LOCAL, REMOTE, RSABounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class KeySet(NamedTuple):
     keyring: Keyring
 
     @property
+    def never_tried(self) -> tuple[str, ...]:
+        """The keys that exceed the budget of each token, by their place among the keys that serve and their id."""
+        return self.keyring.never_tried(without_kid=False)
+
+    @property
     def kids(self) -> frozenset[str]:
         """The ids of the keys that serve."""
         return frozenset(key.kid for key in self.keys if key.kid is not None)
@@ -47,7 +53,9 @@ class KeySet(NamedTuple):
     def select(self, algorithm: str, kid: str | None) -> tuple[Key, ...]:
         """The keys to try. A token without a `kid` is tried only where exactly one key fits."""
         keys = self.keyring.select(algorithm, kid)
-        return keys if kid is not None or len(keys) == 1 else ()
+        if kid is None and sum(algorithm in key.algorithms for key in self.keys) != 1:
+            return ()
+        return keys
 
 
 class SourceRef(NamedTuple):
@@ -80,21 +88,21 @@ class Generation(NamedTuple):
         return self.empty_since is not None
 
 
-def read_key_set(members: Iterable[object], source: KeySource) -> KeySet:
-    """Import what can serve of a source's members."""
-    keys, skipped = read_members(members, source.algorithms, source.issuer)
+def read_key_set(members: Iterable[object], source: KeySource, bounds: RSABounds = REMOTE) -> KeySet:
+    """Import what can serve of a source's members. `bounds` are those of its RSA keys."""
+    keys, skipped = read_members(members, source.algorithms, source.issuer, bounds)
     return KeySet(keys, skipped, Keyring(keys))
 
 
 def read_members(
-    members: Iterable[object], algorithms: Iterable[str], issuer: str | None
+    members: Iterable[object], algorithms: Iterable[str], issuer: str | None, bounds: RSABounds = LOCAL
 ) -> tuple[tuple[Key, ...], tuple[str, ...]]:
     """The keys that can serve, and why the others cannot. A broken member is skipped, never the set."""
     keys: list[Key] = []
     skipped: list[str] = []
     for index, member in enumerate(members):
         try:
-            keys.append(import_jwk(member, algorithms, issuer=issuer))
+            keys.append(import_jwk(member, algorithms, issuer=issuer, bounds=bounds))
         except Unusable as unusable:
             skipped.append(f"keys[{index}]: {unusable}")
     return tuple(keys), tuple(skipped)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, Unpack
 
-from wicket.app import App, ErrorBody, Mode, Revocations, Rules
+from wicket.app import App, ErrorBody, Mode, Rules
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential
+from wicket.revocations import Revocations
 from wicket.sources import Bearer, NamingPlace, TokenPlace
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from wicket.app import App, BrokenApp, Mode, Revocations
+from wicket.app import App, BrokenApp, Mode
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.identity_hash import CompanyHash, IdentityHash
 from wicket.jwks.guard import Network
@@ -22,6 +22,7 @@ from wicket.limits import Limits
 from wicket.profiles import BY_NAME, Profile
 from wicket.profiles.profile import RuleChanges
 from wicket.registry.places import NAMING, TOKENS, read_places
+from wicket.revocations import Revocations
 from wicket.sources import shaped
 
 _log: Final = logging.getLogger("wicket")
@@ -172,7 +173,7 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
         except ConfigError as error:
             problems.absorb("", error)
         except TypeError:
-            problems.add("revocations", "has a name that is not known", "before, users, token_ids")
+            problems.add("revocations", "has a name that is not known", "before, users, users_by_claim, token_ids")
     rules = table.get("rules", {})
     if isinstance(rules, dict):
         settings.update({name: value for name, value in rules.items() if name not in _APP})

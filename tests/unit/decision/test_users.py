@@ -12,6 +12,8 @@ from wicket.decision.claims import is_revoked, read_user_id
 
 # --- the user's id
 
+DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 
 @pytest.mark.parametrize(
     ("payload", "rules", "found"),
@@ -22,7 +24,8 @@ from wicket.decision.claims import is_revoked, read_user_id
         ({"userId": None, "email": "e"}, {"user_id": ("userId", "email")}, ("e", "email")),
         ({"sub": 5}, {"integer_user_id": True}, ("5", "sub")),
         ({"sub": "é" * 256}, {}, ("é" * 256, "sub")),
-        ({"sub": "a\u2028b"}, {}, ("a\u2028b", "sub")),
+        ({"sub": "a\u200db"}, {}, ("a\u200db", "sub")),  # joins the parts of an emoji
+        ({"sub": "\u05d0\u0627"}, {}, ("\u05d0\u0627", "sub")),  # Hebrew and Arabic letters
         ({"sub": " "}, {}, (" ", "sub")),
     ],
 )
@@ -50,6 +53,8 @@ def test_the_first_claim_that_is_there_gives_the_user(
         ({"sub": "a\r\nb"}, {}, "bad_claim", "sub"),
         ({"sub": "\x7f"}, {}, "bad_claim", "sub"),
         ({"sub": "\x9f"}, {}, "bad_claim", "sub"),
+        *(({"sub": f"a{char}b"}, {}, "bad_claim", "sub") for char in DISGUISES),
+        ({"sub": 5, "email": "a\u202eb"}, {"user_id": ("id", "email")}, "bad_claim", "email"),
     ],
 )
 def test_a_user_id_that_is_none_is_refused(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 from typing import Any
 
 import jwt
@@ -94,9 +96,19 @@ def test_a_short_rsa_key_is_unusable() -> None:
         public_key(None, ("RS256",), rsa.generate_private_key(65537, 1024).public_key())
 
 
+def modulus_of(bits: int) -> int:
+    """An odd number of so many bits that has no small factor."""
+    return next(number for number in itertools.count((1 << (bits - 1)) + 1, 2) if math.gcd(number, SMALL) == 1)
+
+
+SMALL = math.prod(
+    number for number in range(3, 10_000, 2) if all(number % each for each in range(3, 101, 2) if each < number)
+)
+
+
 @pytest.mark.parametrize(("bits", "usable"), [(2047, False), (2048, True), (8192, True), (8193, False)])
 def test_an_rsa_key_has_2048_to_8192_bits(bits: int, usable: bool) -> None:
-    material = rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) | 1).public_key()
+    material = rsa.RSAPublicNumbers(65537, modulus_of(bits)).public_key()
     if usable:
         assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
     else:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.unit.support import private_key
+from wicket import App, PublicKey
 from wicket.keys import Keyring
-from wicket.keys.algorithms import Key, hmac_key
+from wicket.keys.algorithms import ASYMMETRIC, Key, cost, hmac_key, public_key
 
 
 def key(kid: str | None, *algorithms: str, value: bytes = b"") -> Key:
@@ -43,22 +46,63 @@ def test_an_unknown_kid_picks_no_key_that_has_another() -> None:
     assert Keyring([A, B]).select("HS256", "c") == ()
 
 
-def test_without_a_kid_at_most_ten_are_tried() -> None:
-    keys = [key(f"k{number}") for number in range(12)]
-    assert Keyring(keys).select("HS256", None) == tuple(keys[:10])
+def test_s10_every_secret_of_a_long_rotation_is_tried() -> None:
+    keys = [key(f"k{number}") for number in range(40)]
+    assert Keyring(keys).select("HS256", None) == tuple(keys)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "tried"), [("ES256", 6), ("EdDSA", 6), ("RS256", 20), ("ES384", 1), ("ES512", 1), ("Ed448", 1)]
+)
+def test_s10_the_attempts_for_one_token_have_a_budget(algorithm: str, tried: int) -> None:
+    material = private_key(algorithm).public_key()
+    keys = [public_key(None, ASYMMETRIC, material) for _ in range(24)]
+    ring = Keyring(keys)
+    assert ring.select(algorithm, None) == ring.select(algorithm, "any") == tuple(keys[:tried])
+    assert ring.never_tried() == tuple(f"keys[{number}]" for number in range(tried, 24))
 
 
 def test_of_one_kid_at_most_four_are_tried() -> None:
     keys = [key("same", value=bytes([number])) for number in range(6)]
-    assert Keyring(keys).select("HS256", "same") == tuple(keys[:4])
+    ring = Keyring([key("other"), *keys])
+    assert ring.select("HS256", "same") == tuple(keys[:4])
+    assert ring.never_tried(without_kid=False) == ("keys[5] (kid 'same')", "keys[6] (kid 'same')")
 
 
-def test_for_a_kid_at_most_ten_are_tried_with_those_that_have_none() -> None:
-    named = [key("a", value=bytes([number])) for number in range(6)]
-    unnamed = [key(None, value=bytes([number])) for number in range(12)]
+@pytest.mark.parametrize(("bits", "costs"), [(2048, 20), (2049, 21), (3072, 30), (4096, 40), (8192, 80)])
+def test_s10_an_rsa_attempt_costs_by_the_size_of_its_key(bits: int, costs: int) -> None:
+    material = rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) | 1).public_key()
+    assert cost(Key(None, ("RS256",), b"", material), "RS256") == costs
+
+
+def test_s10_the_keys_of_the_kid_come_first_and_spend_the_budget() -> None:
+    material = private_key("ES256").public_key()
+    unnamed = [public_key(None, ASYMMETRIC, material) for _ in range(5)]
+    named = [public_key("a", ASYMMETRIC, material) for _ in range(4)]
     ring = Keyring([*unnamed, *named])
-    assert ring.select("HS256", "a") == (*named[:4], *unnamed[:6])
-    assert ring.select("HS256", "b") == tuple(unnamed[:10])
+    assert ring.select("ES256", "a") == (*named, *unnamed[:2])
+    assert ring.select("ES256", "b") == tuple(unnamed)
+    assert ring.never_tried() == ring.never_tried(without_kid=False) == ()
+
+
+def test_s10_keys_that_have_a_kid_are_tried_for_it_however_many_they_are() -> None:
+    material = private_key("ES512").public_key()
+    keys = [public_key(f"k{number}", ASYMMETRIC, material) for number in range(3)]
+    ring = Keyring(keys)
+    assert ring.select("ES512", None) == (keys[0],)
+    assert [ring.select("ES512", f"k{number}") for number in range(3)] == [(each,) for each in keys]
+    assert ring.never_tried() == ()
+
+
+def test_s10_an_app_warns_of_keys_that_are_never_tried(caplog: pytest.LogCaptureFixture) -> None:
+    credentials = [PublicKey(public_key(None, ASYMMETRIC, private_key("ES512").public_key())) for _ in range(3)]
+    App("acme", credentials=credentials[:1])
+    assert caplog.messages == []
+    App("acme", credentials=credentials)
+    (message,) = caplog.messages
+    assert message.startswith("app acme: 2 keys are never tried")
+    assert "keys[1], keys[2]" in message
+    assert caplog.records[0].levelname == "WARNING"
 
 
 def test_an_empty_ring_picks_nothing() -> None:

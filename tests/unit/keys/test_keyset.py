@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.support import jwk, private_key, rsa_key
+from wicket.base64url import encode
 from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set, read_members
 from wicket.keys.urls import check_url
+from wicket.keys.weak_keys import RSABounds
 
 URL = check_url("https://id.example.com/keys?tenant=1")
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -137,6 +139,31 @@ def test_two_keys_of_one_kid_are_told_apart_by_the_algorithm() -> None:
 def test_at_most_four_keys_of_one_kid_are_tried() -> None:
     held = read_key_set([jwk(rsa_key(), kid="a")] * 6, SOURCE)
     assert len(held.select("RS256", "a")) == 4
+    assert held.never_tried == ("keys[4] (kid 'a')", "keys[5] (kid 'a')")
+
+
+def test_s10_a_budget_makes_no_single_key_of_several() -> None:
+    source = KeySource(URL, None, ("ES512",))
+    held = read_key_set([jwk(private_key("ES512")), jwk(private_key("ES512"))], source)
+    assert held.select("ES512", None) == ()
+    assert held.never_tried == ("keys[1]",)
+
+
+def test_s10_a_fetched_rsa_key_is_small_unless_the_operator_allows_more() -> None:
+    slow = {**jwk(private_key("RS256")), "e": encode((2**32 - 1).to_bytes(4, "big"))}
+    large = {**slow, "e": "AQAB", "n": encode(large_modulus().to_bytes(934, "big"))}
+    source = KeySource(URL, None, ("RS256",))
+    held = read_key_set([slow, large], source)
+    assert held.skipped == (
+        "keys[0]: the RSA exponent must be odd, at least 3 and at most 65537",
+        "keys[1]: an RSA key must have 2048 to 4096 bits",
+    )
+    assert len(read_key_set([slow, large], source, RSABounds(8192, 2**32 - 1, prime_test=False)).keys) == 2
+
+
+def large_modulus() -> int:
+    """The product of two primes, of 7470 bits."""
+    return (2**4253 - 1) * (2**3217 - 1)
 
 
 @pytest.mark.parametrize(

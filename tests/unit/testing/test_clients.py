@@ -77,11 +77,12 @@ def flask_app(gate: Gate) -> Flask:
 @pytest.mark.parametrize("id", ["userz", "hissuno", "featurebase", "generic", "cookies"])
 def test_as_user_serves_every_vendor_with_both_frameworks(id: str) -> None:
     gate = Gate(apps())
-    assert as_user(starlette_client(gate), "user-1", app=id).get("/").text == f"{id}:user-1"
+    who = "featurebase:userId" if id == "featurebase" else id
+    assert as_user(starlette_client(gate), "user-1", app=id).get("/").text == f"{who}:user-1"
     client = as_user(flask_app(gate).test_client(), "user-1", app=id)
-    assert client.get("/").text == f"{id}:user-1"
-    assert client.get("/", query_string={"page": "2"}).text == f"{id}:user-1"
-    assert as_user(client, "user-2", app=id).get("/", query_string="page=2").text == f"{id}:user-2"
+    assert client.get("/").text == f"{who}:user-1"
+    assert client.get("/", query_string={"page": "2"}).text == f"{who}:user-1"
+    assert as_user(client, "user-2", app=id).get("/", query_string="page=2").text == f"{who}:user-2"
 
 
 def test_the_app_may_be_named_by_its_host() -> None:
