@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 from urllib.parse import unquote_plus
 
-from wicket.document import find
+from wicket.document import find, plain
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
 from wicket.request import Request
 
@@ -242,7 +242,8 @@ class _InBody:
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
         object.__setattr__(self, "types", tuple(each.lower() for each in types))
 
-    def _value(self, request: Request) -> Any:
+    def parsed(self, request: Request) -> Any:
+        """Whatever stands there as the body's reader gives it (see `wicket.document`); None where nothing does."""
         if request.document is None or request.media_type not in self.types:
             return None
         return find(request.document, self.path.split("."))
@@ -257,14 +258,14 @@ class JsonBody(_InBody):
 
     def read(self, request: Request) -> str | None:
         """The text; None where it is absent, null or empty. Raises `Refused` (`malformed`) for anything else."""
-        value = self._value(request)
+        value = self.parsed(request)
         if value is not None and not isinstance(value, str):
             raise invalid_token("malformed", f"The body's member {self.path} is not a string.")
         return value or None
 
     def value(self, request: Request) -> Any:
-        """Whatever stands there, of any type; None where nothing does."""
-        return self._value(request)
+        """Whatever stands there, of any type, as `json.loads` gives it; None where nothing does."""
+        return plain(self.parsed(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +280,7 @@ class BodyField(_InBody):
 
     def read(self, request: Request) -> str | None:
         """The name; None where it is absent, null or empty. Raises `Refused` (`invalid_request`) for anything else."""
-        value = self._value(request)
+        value = self.parsed(request)
         if value is not None and not isinstance(value, str):
             raise invalid_request(f"The body's member {self.path} is not a string.")
         return value or None
