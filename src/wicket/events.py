@@ -1,7 +1,8 @@
 """What a gate tells about its work: events for a hook, log records, and counted outcomes. Never a token or a name.
 
 Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `key_id`,
-`claimed` (a short keyed hash of a name that no app has) and `suppressed` (how many like it were left out before).
+`claimed` (a short keyed hash of a name that no app has), `body_unread` (why a body was not read) and `suppressed` (how
+many like it were left out before).
 Allowed requests are logged at DEBUG, refused ones at INFO, those that log-only let pass at WARNING; a token that is
 merely absent is never a warning. Refusals are limited per app and reason: the first at once, then one a minute.
 """
@@ -38,7 +39,10 @@ def short_hash(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has."""
+    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has.
+
+    `body_unread` is a sentence that says why the body was not read, where the app or the token was looked for in it.
+    """
 
     gate: str
     app_id: str | None
@@ -49,6 +53,7 @@ class Decided:
     reason: Reason | None = None
     key_id: str | None = None
     claimed: str | None = None
+    body_unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class Reporter:
             None if refusal is None else refusal.reason,
             decision.identity.key_id,
             short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
+            None if way is None else way.body_unread,
         )
         self.emit(event)
         self._write(event, key, level)
@@ -196,13 +202,14 @@ class Reporter:
             return
         _log.log(
             level,
-            "%s app=%s %s%s%s%s",
+            "%s app=%s %s%s%s%s%s",
             "allowed" if event.code is None else "refused" if event.enforced else "would refuse",
             event.app_id,
             key[1],
             f" ({event.reason})" if event.reason else "",
             f" name#{event.claimed}" if event.claimed else "",
             f" [{suppressed} more like it since]" if suppressed else "",
+            f" {event.body_unread}" if event.body_unread else "",
             extra={
                 "gate": event.gate,
                 "app_id": event.app_id,
@@ -211,6 +218,7 @@ class Reporter:
                 "enforced": event.enforced,
                 "key_id": event.key_id,
                 "claimed": event.claimed,
+                "body_unread": event.body_unread,
                 "suppressed": suppressed,
             },
         )

@@ -66,7 +66,14 @@ def _stripped(name: str, text: str) -> str:
 
 
 class Body:
-    """A body that may be read ahead of the application, once: by blocking, by awaiting, or both."""
+    """A body that may be read ahead of the application, once: by blocking, by awaiting, or both.
+
+    `length` is how many bytes it is said to have, None where nothing says so. Where a read gives None, `unread` says
+    why, as the end of a sentence: it has too many bytes, it did not arrive in time.
+    """
+
+    length: int | None = None
+    unread: str = "it could not be read"
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it, blocking; None where it has more than `limit` bytes or takes longer than `seconds`."""
@@ -77,15 +84,24 @@ class Body:
         raise WicketError("this body can only be read by blocking: use decide")
 
 
+def too_large(length: int, limit: int) -> str:
+    """Why a body of so many bytes is not read."""
+    return f"it has {length:,} bytes; limits.body_bytes allows {limit:,}"
+
+
 class HeldBody(Body):
     """A body that is in memory already."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
+        self.length = len(raw)
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it, unless it has more than `limit` bytes."""
-        return self._raw if len(self._raw) <= limit else None
+        if len(self._raw) <= limit:
+            return self._raw
+        self.unread = too_large(len(self._raw), limit)
+        return None
 
     async def aread(self, limit: int, seconds: float) -> bytes | None:
         """As `read`."""
@@ -97,7 +113,8 @@ class Request:
 
     `method` is upper case (`"GET"` for a handshake), `query` the raw query string, `headers` pairs of text;
     names compare without regard to case. `websocket` marks a handshake. `body` is what may be read where a token or
-    the app's name rides in it; `document` is what was found there, once it has been read.
+    the app's name rides in it; `document` is what was found there, once it has been read. `body_unread` is a sentence
+    that says why a body was looked for and not read; None for a body that was read, and for a request without one.
     """
 
     # Every request makes one of these, and few are asked for more than some headers: all else is read when asked for.
@@ -106,6 +123,7 @@ class Request:
     websocket: bool = False
     body: Body | None = None
     document: Members | None = None
+    body_unread: str | None = None
     held: Mapping[Any, Any]
     spelled: Spelling
     _scope: Mapping[str, Any]

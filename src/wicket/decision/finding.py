@@ -7,6 +7,7 @@ read only where nothing else names the app or carries the token.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.decision.claims import bad_user_id
@@ -15,8 +16,10 @@ from wicket.decision.house import House, Progress
 from wicket.decision.tokens import decode, read_object, read_token
 from wicket.document import read_document
 from wicket.errors import Refusal, Refused, invalid_request
-from wicket.request import Request
+from wicket.request import Body, Request
 from wicket.sources import AppRef, Holders, NamingPlace, TokenPlace, new_ref, shaped
+
+_MAX_SHOWN: Final = 256
 
 # --- the app
 
@@ -147,6 +150,8 @@ def token_was_sent(holders: Holders, request: Request, refusal: Refusal) -> bool
     """Whether a refused request tried to prove itself: only then may its answer say what was wrong (RFC 6750 3.1)."""
     if refusal.reason is not None:
         return True
+    if refusal.code == "missing_token":
+        return False  # every place was read, and none held a token
     if refusal.code == "invalid_request" and request.header("authorization") is not None:
         return True
     try:
@@ -174,7 +179,31 @@ def claimed_by(app: App | BrokenApp | None, request: Request) -> str | None:
 def _read_body(house: House, request: Request, types: frozenset[str]) -> Generator[Effect, None, None]:
     """Look into the body, once, if it is of a type in which something may lie."""
     body = request.body
-    if body is not None and request.media_type in types:
-        request.body = None
-        raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
-        request.document = read_document(raw)
+    if body is None:
+        return
+    media_type = request.media_type
+    if media_type not in types:
+        if _has_content(request, body):
+            listed = ", ".join(sorted(types))
+            said = f"its media type is {_shown(media_type)}" if media_type else "it has no media type"
+            request.body_unread = f"The body was not read: {said}; the configured locations are in {listed}."
+        return
+    request.body, request.body_unread = None, None
+    raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
+    request.document = read_document(raw)
+    if raw is None:
+        request.body_unread = f"The body was not read: {body.unread}."
+    elif raw and request.document is None:
+        request.body_unread = "The body was not read: it is not a JSON object in UTF-8."
+
+
+def _has_content(request: Request, body: Body) -> bool:
+    """Whether a body comes with the request, as far as its headers say so (RFC 9112 section 6.3)."""
+    if body.length is not None:
+        return body.length > 0
+    return bool(request.media_type) or request.header("transfer-encoding") is not None
+
+
+def _shown(text: str) -> str:
+    """What a client sent, as one short piece of printable ASCII."""
+    return text[:_MAX_SHOWN].encode("unicode_escape").decode("ascii")[:_MAX_SHOWN]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from wicket.app import App, Mode
@@ -38,6 +38,8 @@ from wicket.sources import AppRef, Cookie
 _log: Final = logging.getLogger("wicket")
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
+_MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
+"""Refusals of what was not found: a body that was not read may have held it."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class Decision:
     def asked_for(self) -> AppRef | None:
         """The first name by which the request called its app."""
         return self.way.refs[0] if self.way is not None and self.way.refs else None
+
+    @property
+    def body_unread(self) -> str | None:
+        """A sentence that says why the request's body was not read, where the app or the token was looked for in it."""
+        return self.way.body_unread if self.way is not None else None
 
     @property
     def token_sent(self) -> bool:
@@ -250,6 +257,7 @@ def _verify_token(
 
 def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
     # 9. Decide.
+    way.body_unread = request.body_unread
     enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
     claimed = None if identity.verified else claimed_by(way.app, request)
     return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
@@ -257,6 +265,10 @@ def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
 
 def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
+    if request.body_unread is not None:
+        way.body_unread = request.body_unread
+        if refusal.code in _MAY_BE_IN_BODY or refusal.reason == "bad_identity_hash":
+            refusal = replace(refusal, detail=f"{refusal.detail} {request.body_unread}")
     holders = way.app.holders if isinstance(way.app, App) else way.house.holders
     way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
     if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:

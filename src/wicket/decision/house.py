@@ -85,13 +85,14 @@ class Progress:
 
     `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
     failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
-    before.
+    before. `body_unread` says why the request's body was not read, where it was looked for.
     """
 
     mode: Mode | None = None
     reported: Refusal | None = None
     origin: str | None = None
     outcome: Counted | None = None
+    body_unread: str | None = None
 
     def __init__(
         self,
