@@ -232,7 +232,9 @@ def bodies() -> dict[str, bytes]:
         "an end that is missing": counted + b',"a":"',
     }
     found = {f"{what}, without a name": b"{" + members + b"}" for what, members in kinds.items()}
-    found |= {f"{what}, with all names": b"{" + (names + members)[: 65_500] + b"}" for what, members in kinds.items()}
+    found |= {f"{what}, with all names": b"{" + names + members + b"}" for what, members in kinds.items()}
+    if any(len(body) > 65_536 for body in found.values()):
+        raise RuntimeError("a body is larger than what is looked into")
     return found | {"brackets": b"[" * BODY, "noise": bytes(range(256)) * 250, "a list": b"[" + b"0," * 30_000 + b"0]"}
 
 
@@ -264,6 +266,9 @@ def _lists() -> Iterator[Case]:
         "8,000 cookies": "; ".join(["a=b"] * 8000) + ("; session" * 10),
         "8,000 cookies without blanks": ";".join(["a=b"] * 8000) + "; sessio=session",
         "cookies that are alike": "; ".join(["sessio=n"] * 6000) + "; asession=1",
+        "500 cookies that are alike, in 32 kB": "; ".join(["session" + "a" * 55] * 500),
+        "32 kB of blanks between cookies": ";" + " " * 32_000 + "sessio=session",
+        "500 cookies of blanks": ("session" + " " * 50 + "a;") * 500,
         "the cookie again and again": "; ".join(["session=1"] * 5900),
         "one cookie of 64 KiB": "session=" + "a" * HEADERS,
         "a cookie of blanks": "session" + " " * HEADERS,
@@ -277,6 +282,8 @@ def _lists() -> Iterator[Case]:
         "32,000 subprotocols": "bearer," + "a," * (HEADERS // 2 - 10) + "a",
         "commas for subprotocols": "bearer" + "," * HEADERS,
         "the subprotocol again and again": "bearer," * 9000 + "a",
+        "60 subprotocols of 1 kB": ",".join(["bearerer" * 125] * 60) + ",bearer",
+        "60 subprotocols with blanks": "bearer" + (" " * 1000 + ",a") * 60,
         "one subprotocol of 64 KiB": "bearer, " + "a" * HEADERS,
         "blanks between subprotocols": ("bearer," + " " * 500) * 120,
     }.items():
@@ -295,7 +302,11 @@ def _lists() -> Iterator[Case]:
         "a query of percent signs": "%" * HEADERS,
         "a query of pluses": "appId=" + "+" * HEADERS,
         "a token of 16 kB in the query, in escapes": "appId=acme&token=" + "%61" * (TOKEN // 3),
-        "a query of 500 parameters of 100 characters": "&".join(["%61" * 33] * 500),
+        "a query of 990 names that are alike, in 32 kB": "&".join([f"{spelled[:-1]}5=" + "x" * 10] * 990),
+        "a query of 990 short parameters": "&".join(["a"] * 990),
+        "a query of 32 kB without a parameter": "%61" * 10_000,
+        "a query of one value of 32 kB in escapes": "appId=" + "%61" * 10_000,
+        "a query of one value of 1,024 escapes": "appId=" + "%61" * 1024,
     }.items():
         yield Case(what, "honest", _asked(queries, [], query=query))
 
@@ -359,7 +370,24 @@ def _garbage() -> Iterator[Case]:
     )
     size = TOKEN * 3 // 4 - 100
     counted = b",".join(b'"%x":0' % number for number in range(1400))
+    few = b",".join(b'"%x":0' % number for number in range(480))
+    wide = b"," + b",".join(b'"%x":"%b"' % (number, b"a" * 35) for number in range(240))
+    headers = {
+        "240 members in 8 kB": b'{"alg":"HS256"' + b",".join(b',"%x":"%b"' % (n, b"a" * 14) for n in range(120)) + b"}",
+        "60 objects": b'{"alg":"HS256","a":[' + b",".join([b'{"a":0,"b":0}'] * 60) + b"]}",
+        "250 numbers": b'{"alg":"HS256","a":[' + b",".join([b"0.1"] * 250) + b"]}",
+        "a kid of 6 kB": b'{"alg":"HS256","kid":"' + b"a" * 6000 + b'"}',
+        "6 kB of escapes": b'{"alg":"HS256","kid":"' + b"\\u0041" * 1000 + b'"}',
+        "6 kB of brackets in a string": b'{"alg":"HS256","kid":"' + b"(" * 6000 + b'"}',
+        "6 kB of blanks": b'{"alg":"HS256"' + b" " * 6000 + b"}",
+        "6 kB beyond ASCII": b'{"alg":"HS256","kid":"' + "\u00fc".encode() * 3000 + b'"}',
+        "6 kB of a string that does not end": b'{"alg":"HS256","a":[],"kid":"' + b"a" * 6000,
+    }
+    for what, piece in headers.items():
+        yield Case(f"a header of a token of 8 kB: {what}", "first-seen", _asked(gate, _bearing(_token(piece))))
     pieces = {
+        "480 members": b"{" + few + b',"iss":"https://a.example"}',
+        "240 members in 12 kB": b'{"iss":"https://a.example"' + wide + b"}",
         "members": b"{" + counted + b',"alg":"HS256","iss":"https://a.example"}',
         "members, one of them twice": b"{" + counted + b',"0":0}',
         "lists": _filled(b'{"alg":"HS256","a":[[]', b",[]", b"]}", size),
@@ -423,7 +451,7 @@ def _forged() -> Iterator[Case]:
         credential: Any = PublicKey.from_jwk(jwk, algorithms=[algorithm])
         if what.endswith("set"):
             credential = Jwks.static({"keys": [jwk]}, algorithms=[algorithm])
-        signature = b"\x01" + b"a" * (size - 1)
+        signature = (b"\x01" + b"a" * (size // 2 - 1)) * 2  # both numbers of ES512 are in the range of the curve
         forged = _token(f'{{"alg":"{algorithm}"}}'.encode(), signature=signature)
         key, message = import_jwk(jwk, [algorithm]), forged.rpartition(".")[0].encode()
         check = functools.partial(key.verify, algorithm, message, signature)

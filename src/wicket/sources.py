@@ -25,6 +25,15 @@ MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BLANKS: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MAX_QUERY: Final = 32_768
+_MAX_PARAMETERS: Final = 1_000
+_MAX_ESCAPES: Final = 1_024
+_MAX_COOKIE_HEADER: Final = 32_768
+_MAX_COOKIES: Final = 512
+_MAX_SUBPROTOCOLS: Final = 64
+"""What is looked into: anybody may send it, and each part of it costs time. A query holds a token of 16 KiB with ease; a
+browser keeps 180 cookies for one site; no name, user id or token needs as many escapes."""
+_MAX_PADDING: Final = 256
 _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
 
@@ -83,22 +92,36 @@ def _bearer(request: Request) -> str | None:
         raise invalid_request("Authorization: Bearer must be followed by a blank and one token.")
     rest = value[7:]
     if rest[0] == " ":  # there is more than blanks behind the scheme: outer ones were stripped
+        if len(rest) > _MAX_PADDING and not rest[:_MAX_PADDING].strip(" "):
+            raise invalid_request("Authorization: Bearer is followed by too many blanks.")
         rest = rest.lstrip(" ")
     if any(blank in rest for blank in _BLANKS):  # seven searches for one character are faster than one for seven
         raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest
 
 
-def _once(values: list[str], where: str) -> str | None:
-    if len(values) > 1:
+def _once(pattern: re.Pattern[str], text: str, where: str) -> str:
+    """What `pattern` finds in `text`, or nothing. Raises `Refused` where it finds something twice."""
+    found = pattern.finditer(text)
+    first = next(found, None)
+    if first is None:
+        return ""
+    if next(found, None) is not None:
         raise invalid_request(f"{where} may be given once.")
-    return values[0] if values else None
+    return first[1] or ""
 
 
 @functools.lru_cache(maxsize=256)
 def _spelled(name: str) -> re.Pattern[str]:
     """Finds a query parameter by every spelling that decodes to its name, with its value behind it."""
-    return re.compile(f"(?:^|&){''.join(map(_spellings, name))}(?:=([^&]*))?(?=&|$)")
+    return re.compile(f"&{''.join(map(_spellings, name))}(?:=([^&]*+))?+(?=&|$)")
+
+
+def _decoded(text: str) -> str:
+    """A value of the query. What has more escapes than anything that is looked for is given as it was sent."""
+    if "%" not in text and "+" not in text:
+        return text
+    return text if text.count("%") > _MAX_ESCAPES else unquote_plus(text)
 
 
 def _spellings(char: str) -> str:
@@ -112,7 +135,7 @@ def _spellings(char: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _cookie(name: str) -> re.Pattern[str]:
-    return re.compile(f"(?:^|;)[ \\t]*{re.escape(name)}[ \\t]*(?:=([^;]*))?(?=;|$)")
+    return re.compile(f";[ \\t]*+{re.escape(name)}[ \\t]*+(?:=([^;]*+))?+(?=;|$)")
 
 
 def _check_kind(kind: object) -> None:
@@ -186,8 +209,10 @@ class Query:
         query = request.query
         if not query:
             return None
-        found = _spelled(self.name).finditer(query)  # only what spells the name is decoded, however much else there is
-        return _once([unquote_plus(match[1] or "") for match in found], self.name) or None
+        if len(query) > _MAX_QUERY or query.count("&") >= _MAX_PARAMETERS:
+            most = f"at most {_MAX_QUERY:,} characters and {_MAX_PARAMETERS:,} parameters"
+            raise invalid_request(f"The query is looked into for {self.name}, so it may have {most}.")
+        return _decoded(_once(_spelled(self.name), f"&{query}", self.name)) or None  # nothing else is decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +227,16 @@ class Cookie:
 
     def read(self, request: Request) -> str | None:
         """The cookie's value, if it was sent and is not empty."""
-        header = request.header("cookie")
+        size = request.size("cookie")
+        header = request.header("cookie") if 0 < size <= _MAX_COOKIE_HEADER else None
+        if size and (header is None or header.count(";") >= _MAX_COOKIES):
+            raise invalid_request(
+                f"The cookies are looked through for {self.name}, so they may have at most {_MAX_COOKIE_HEADER:,} "
+                f"characters and be at most {_MAX_COOKIES}."
+            )
         if header is None or self.name not in header:
             return None
-        pattern = _cookie(self.name)
-        return _once([(match[1] or "").strip(" \t") for match in pattern.finditer(header)], self.name) or None
+        return _once(_cookie(self.name), f";{header}", self.name).strip(" \t") or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +334,8 @@ class Subprotocol:
         header = request.header("sec-websocket-protocol") if request.websocket else None
         if header is None or self.marker not in header:
             return None
+        if header.count(",") >= _MAX_SUBPROTOCOLS:
+            raise invalid_request(f"The request may offer at most {_MAX_SUBPROTOCOLS} subprotocols.")
         offered = [each.strip(" \t") for each in header.split(",")]
         places = [index for index, each in enumerate(offered) if each == self.marker]
         if not places:

@@ -13,7 +13,7 @@ from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.decision.claims import bad_user_id
 from wicket.decision.effects import Effect, Fetch, ReadBody
 from wicket.decision.house import House, Progress
-from wicket.decision.tokens import decode, read_object, read_token
+from wicket.decision.tokens import decode, read_token, unproven_issuer
 from wicket.document import read_document
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.request import Body, Request
@@ -73,7 +73,7 @@ def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
 
 def _named_by_token(text: str) -> list[AppRef]:
     """The token's own issuer, unverified, as a look-up key."""
-    issuer = read_object(decode(read_token(text, MAX_TOKEN_BYTES).payload)).get("iss")
+    issuer = unproven_issuer(decode(read_token(text, MAX_TOKEN_BYTES).payload))
     return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 

@@ -30,9 +30,9 @@ from wicket.decision.house import House, Progress
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import look_at, malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
-from wicket.errors import Refusal, Refused, WicketError, invalid_request
+from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
 from wicket.keys.algorithms import Key
-from wicket.request import Request
+from wicket.request import MAX_HEADERS, Request
 from wicket.sources import AppRef, Cookie
 
 _log: Final = logging.getLogger("wicket")
@@ -40,6 +40,10 @@ _log: Final = logging.getLogger("wicket")
 _MISSING_TOKEN: Final = Refusal("missing_token")
 _MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
 """Refusals of what was not found: a body that was not read may have held it."""
+_OUTSIDE: Final = {
+    DETAIL["missing_token"]: "This request needs a token, and none was found outside its body.",
+    DETAIL["unknown_app"]: "Outside its body, this request names no app that is known here.",
+}
 
 
 @dataclass(slots=True)
@@ -103,6 +107,9 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
     way = Progress(house, house.patience, app=house.only_app)
     try:
+        if request.flooded:
+            raise _flooded()
+
         # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
         app = app_at_hand(house, request, way)
         if app is None:
@@ -156,6 +163,8 @@ def admit(house: House, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
     way = Progress(house, house.patience, app=house.only_app)
     try:
+        if request.flooded:
+            raise _flooded()
         app = app_at_hand(house, request, way)
         if app is None:
             yield from name_app(house, request, way)
@@ -222,6 +231,10 @@ def _text_of(app: App, token: object, origin: str | None) -> str:
     return token
 
 
+def _flooded() -> Refused:
+    return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
+
+
 def _refuse_origin(app: App, way: Progress) -> None:
     """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
     refusal = Refusal("origin_not_allowed")
@@ -268,7 +281,8 @@ def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
     if request.body_unread is not None:
         way.body_unread = request.body_unread
         if refusal.code in _MAY_BE_IN_BODY or refusal.reason == "bad_identity_hash":
-            refusal = replace(refusal, detail=f"{refusal.detail} {request.body_unread}")
+            detail = _OUTSIDE.get(refusal.detail, refusal.detail)
+            refusal = replace(refusal, detail=f"{detail} {request.body_unread}")
     holders = way.app.holders if isinstance(way.app, App) else way.house.holders
     way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
     if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:
