@@ -59,7 +59,11 @@ TOKEN: Final = 16_000
 BOUNDS: Final = {"honest": 20.0, "first-seen": 40.0, "signature": 1.2, "json.loads": 3.0}
 _CALLS: Final = 3
 _ROUNDS: Final = 9
-_PATTERNS: Final = (*(f"https://site-{number}.example" for number in range(2000)), "*.acme.example", "https://*.b.c.d.e")
+_PATTERNS: Final = (
+    *(f"https://site-{number}.example" for number in range(2000)),
+    "*.acme.example",
+    "https://*.b.c.d.e",
+)
 
 Call = Callable[[], object]
 
@@ -179,7 +183,15 @@ def _origins() -> Iterator[Case]:
     labels = "https://" + "a." * 120 + "example"
     for what, origin in {
         "an origin of 121 labels": labels,
-        "an origin of 253 characters": "https://" + "a" * 60 + "." + "b" * 60 + "." + "c" * 60 + "." + "d" * 60 + ".example",
+        "an origin of 253 characters": "https://"
+        + "a" * 60
+        + "."
+        + "b" * 60
+        + "."
+        + "c" * 60
+        + "."
+        + "d" * 60
+        + ".example",
         "an origin of 251 labels": "https://" + "a." * 250 + "b",
         "an origin of 64 KiB": "https://" + "a." * (HEADERS // 2),
         "an origin of points": "https://" + "." * 500,
@@ -364,8 +376,12 @@ def _garbage() -> Iterator[Case]:
     gate = _gate()
     issued = Gate(
         [
-            profiles.generic("acme", credentials=[Secret(scene.SECRET)], issuer="https://a.example", naming=[TokenIssuer()]),
-            profiles.generic("b", credentials=[Secret(scene.SECRET[::-1])], issuer="https://b.example", naming=[TokenIssuer()]),
+            profiles.generic(
+                "acme", credentials=[Secret(scene.SECRET)], issuer="https://a.example", naming=[TokenIssuer()]
+            ),
+            profiles.generic(
+                "b", credentials=[Secret(scene.SECRET[::-1])], issuer="https://b.example", naming=[TokenIssuer()]
+            ),
         ]
     )
     size = TOKEN * 3 // 4 - 100
@@ -422,8 +438,9 @@ def _garbage() -> Iterator[Case]:
         yield Case(what, "honest", _asked(gate, _bearing(text)))
     kid = _token(b'{"alg":"HS256","kid":"unknown"}', b'{"sub":"' + b"a" * size + b'"}')
     yield Case("a token of 16 kB with an unknown kid", "first-seen", _asked(gate, _bearing(kid)))
-    hashed = _gate(tokens=[Bearer()], identity_hash=IdentityHash(
-        secret=Secret(bytes(range(32))), value=Header("x-user"), proof=Header("x-hash"))
+    hashed = _gate(
+        tokens=[Bearer()],
+        identity_hash=IdentityHash(secret=Secret(bytes(range(32))), value=Header("x-user"), proof=Header("x-hash")),
     )
     for what, user in {"a user id of 64 KiB": "a" * HEADERS, "a user id of controls": "a" * 200 + "\x01"}.items():
         headers = [*NAMED, ("x-user", user), ("x-hash", "a" * 64)]
@@ -455,7 +472,9 @@ def _forged() -> Iterator[Case]:
         forged = _token(f'{{"alg":"{algorithm}"}}'.encode(), signature=signature)
         key, message = import_jwk(jwk, [algorithm]), forged.rpartition(".")[0].encode()
         check = functools.partial(key.verify, algorithm, message, signature)
-        yield Case(f"a forged token, {what}", "signature", _asked(_gate(credentials=[credential]), _bearing(forged)), check)
+        yield Case(
+            f"a forged token, {what}", "signature", _asked(_gate(credentials=[credential]), _bearing(forged)), check
+        )
 
 
 def main() -> int:

@@ -24,7 +24,9 @@ _ORIGIN: Final = re.compile(
 )
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORT: Final = {"https": "443", "http": "80"}
-_LABELS: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+(?:\.[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+)*+", re.ASCII)
+_LABELS: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+(?:\.[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+)*+", re.ASCII
+)
 _MAX_LENGTH: Final = 512
 _MAX_HOST: Final = 253
 _MAX_LABELS: Final = 127

@@ -15,7 +15,9 @@ from wicket.errors import WicketError, invalid_request
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def _collect(pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, glue: AnyStr) -> dict[AnyStr, AnyStr]:
+def _collect(
+    pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, glue: AnyStr
+) -> dict[AnyStr, AnyStr]:
     """Headers by lower-case name. Of a repeated one only the first value stays, marked by a comma at its end.
 
     Cookies are joined instead: HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
@@ -73,11 +75,13 @@ class Body:
     """A body that may be read ahead of the application, once: by blocking, by awaiting, or both.
 
     `length` is how many bytes it is said to have, None where nothing says so. Where a read gives None, `unread` says
-    why, as the end of a sentence: it has too many bytes, it did not arrive in time.
+    why, as the end of a sentence: it has too many bytes, it did not arrive in time. `unframed` says that neither its
+    length nor its end is known, as where there is none.
     """
 
     length: int | None = None
     unread: str = "it could not be read"
+    unframed: bool = False
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it, blocking; None where it has more than `limit` bytes or takes longer than `seconds`."""

@@ -25,11 +25,12 @@ MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BLANKS: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_MAX_QUERY: Final = 32_768
-_MAX_PARAMETERS: Final = 1_000
-_MAX_ESCAPES: Final = 1_024
+_MAX_QUERY: Final = 24_576
+_MAX_PARAMETERS: Final = 500
+_MAX_ESCAPES: Final = 512
 _MAX_COOKIE_HEADER: Final = 32_768
 _MAX_COOKIES: Final = 512
+_MAX_SUBPROTOCOL_HEADER: Final = 32_768
 _MAX_SUBPROTOCOLS: Final = 64
 """What is looked into: anybody may send it, and each part of it costs time. A query holds a token of 16 KiB with ease; a
 browser keeps 180 cookies for one site; no name, user id or token needs as many escapes."""
@@ -332,10 +333,14 @@ class Subprotocol:
     def read(self, request: Request) -> str | None:
         """The token, if the marker and something behind it were sent."""
         header = request.header("sec-websocket-protocol") if request.websocket else None
-        if header is None or self.marker not in header:
+        if header is None:
             return None
-        if header.count(",") >= _MAX_SUBPROTOCOLS:
+        if len(header) > _MAX_SUBPROTOCOL_HEADER or header.count(",") >= _MAX_SUBPROTOCOLS:
             raise invalid_request(f"The request may offer at most {_MAX_SUBPROTOCOLS} subprotocols.")
+        if self.marker not in header:
+            return None
+        if header.count(" ") + header.count("\t") > _MAX_PADDING:
+            raise invalid_request("The list of subprotocols has too many blanks.")
         offered = [each.strip(" \t") for each in header.split(",")]
         places = [index for index, each in enumerate(offered) if each == self.marker]
         if not places:

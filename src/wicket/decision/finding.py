@@ -48,7 +48,9 @@ def name_app(house: House, request: Request, way: Progress) -> Generator[Effect,
         text, _ = yield from find_token(house, house.holders, request)
         if text is not None:
             way.token_sent = True
-            way.refs = _named_by_token(text)
+            token = way.token = read_token(text, MAX_TOKEN_BYTES)
+            issuer = unproven_issuer(decode(token.payload))  # a key for looking up
+            way.refs = [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 
 def check_names_in_body(house: House, request: Request, way: Progress) -> Generator[Effect, None, None]:
@@ -69,12 +71,6 @@ def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
             if not refs or ref not in refs:
                 refs.append(ref)
     return refs
-
-
-def _named_by_token(text: str) -> list[AppRef]:
-    """The token's own issuer, unverified, as a look-up key."""
-    issuer = unproven_issuer(decode(read_token(text, MAX_TOKEN_BYTES).payload))
-    return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 
 def find_app(house: House, refs: Iterable[AppRef], way: Progress) -> Generator[Effect, None, App]:
@@ -191,7 +187,7 @@ def _read_body(house: House, request: Request, types: frozenset[str]) -> Generat
     request.body, request.body_unread = None, None
     raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
     request.document = read_document(raw)
-    if raw is None:
+    if raw is None and (not body.unframed or request.header("transfer-encoding") is not None):
         request.body_unread = f"The body was not read: {body.unread}."
     elif raw and request.document is None:
         request.body_unread = "The body was not read: it is not a JSON object in UTF-8."

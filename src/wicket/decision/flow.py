@@ -248,7 +248,9 @@ def _refuse_origin(app: App, way: Progress) -> None:
 def _verify_token(
     house: House, app: App, text: str, way: Progress, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
-    token = read_token(text, app.rules.max_token_bytes)
+    token = way.token
+    if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
+        token = read_token(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
         keys, trouble = local_keys(app, token.header), None
     else:

@@ -147,6 +147,7 @@ class StreamBody(Body):
             self.unread = too_large(length, limit)
             return None
         if length is None and not self._terminated:
+            self.unframed = True
             self.unread = "it has no Content-Length, and the server does not mark its end (wsgi.input_terminated)"
             return None
         self.begun = True
