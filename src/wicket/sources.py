@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
-from urllib.parse import unquote_plus
 
 from wicket.document import find, plain
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
+from wicket.parameters import MAX_COOKIE_HEADER, cookie_value, query_value, too_many_cookies
 from wicket.request import Request
 
 NameKind = Literal["id", "public_key", "host", "issuer"]
@@ -25,15 +25,9 @@ MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BLANKS: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_MAX_QUERY: Final = 24_576
-_MAX_PARAMETERS: Final = 500
-_MAX_ESCAPES: Final = 512
-_MAX_COOKIE_HEADER: Final = 32_768
-_MAX_COOKIES: Final = 512
 _MAX_SUBPROTOCOL_HEADER: Final = 32_768
 _MAX_SUBPROTOCOLS: Final = 64
-"""What is looked into: anybody may send it, and each part of it costs time. A query holds a token of 16 KiB with ease; a
-browser keeps 180 cookies for one site; no name, user id or token needs as many escapes."""
+"""How long a list of subprotocols may be to be looked through, and how many it may have: anybody may send it."""
 _MAX_PADDING: Final = 256
 _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
@@ -99,44 +93,6 @@ def _bearer(request: Request) -> str | None:
     if any(blank in rest for blank in _BLANKS):  # seven searches for one character are faster than one for seven
         raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest
-
-
-def _once(pattern: re.Pattern[str], text: str, where: str) -> str:
-    """What `pattern` finds in `text`, or nothing. Raises `Refused` where it finds something twice."""
-    found = pattern.finditer(text)
-    first = next(found, None)
-    if first is None:
-        return ""
-    if next(found, None) is not None:
-        raise invalid_request(f"{where} may be given once.")
-    return first[1] or ""
-
-
-@functools.lru_cache(maxsize=256)
-def _spelled(name: str) -> re.Pattern[str]:
-    """Finds a query parameter by every spelling that decodes to its name, with its value behind it."""
-    return re.compile(f"&{''.join(map(_spellings, name))}(?:=([^&]*+))?+(?=&|$)")
-
-
-def _decoded(text: str) -> str:
-    """A value of the query. What has more escapes than anything that is looked for is given as it was sent."""
-    if "%" not in text and "+" not in text:
-        return text
-    return text if text.count("%") > _MAX_ESCAPES else unquote_plus(text)
-
-
-def _spellings(char: str) -> str:
-    encoded = "".join(
-        "%" + "".join(f"[{digit}{digit.lower()}]" if digit.isalpha() else digit for digit in f"{byte:02X}")
-        for byte in char.encode("utf-8", "replace")
-    )
-    bare = r"\+" if char == " " else "" if char in "&=%+#" else re.escape(char)
-    return f"(?:{bare}|{encoded})" if bare else encoded
-
-
-@functools.lru_cache(maxsize=256)
-def _cookie(name: str) -> re.Pattern[str]:
-    return re.compile(f";[ \\t]*+{re.escape(name)}[ \\t]*+(?:=([^;]*+))?+(?=;|$)")
 
 
 def _check_kind(kind: object) -> None:
@@ -210,10 +166,7 @@ class Query:
         query = request.query
         if not query:
             return None
-        if len(query) > _MAX_QUERY or query.count("&") >= _MAX_PARAMETERS:
-            most = f"at most {_MAX_QUERY:,} characters and {_MAX_PARAMETERS:,} parameters"
-            raise invalid_request(f"The query is looked into for {self.name}, so it may have {most}.")
-        return _decoded(_once(_spelled(self.name), f"&{query}", self.name)) or None  # nothing else is decoded
+        return query_value(query, self.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +181,11 @@ class Cookie:
 
     def read(self, request: Request) -> str | None:
         """The cookie's value, if it was sent and is not empty."""
-        size = request.size("cookie")
-        header = request.header("cookie") if 0 < size <= _MAX_COOKIE_HEADER else None
-        if size and (header is None or header.count(";") >= _MAX_COOKIES):
-            raise invalid_request(
-                f"The cookies are looked through for {self.name}, so they may have at most {_MAX_COOKIE_HEADER:,} "
-                f"characters and be at most {_MAX_COOKIES}."
-            )
-        if header is None or self.name not in header:
+        if not request.size("cookie"):
             return None
-        return _once(_cookie(self.name), f";{header}", self.name).strip(" \t") or None
+        if request.size("cookie") > MAX_COOKIE_HEADER:
+            raise too_many_cookies(self.name)
+        return cookie_value(request.header("cookie") or "", self.name) or None
 
 
 @dataclass(frozen=True, slots=True)

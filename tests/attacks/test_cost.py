@@ -80,16 +80,20 @@ def test_as_many_parents_of_an_origin_are_looked_up_as_patterns_have_depths(monk
     assert len(made) <= 3
 
 
+def offering(protocols: str) -> dict[str, Any]:
+    return {"websocket": True, "headers": [("sec-websocket-protocol", protocols)]}
+
+
 @pytest.mark.parametrize(
     ("settings", "request_"),
     [
         ({"naming": [Query("app")]}, {"query": "&" * 500 + "app=acme"}),
         ({"naming": [Query("app")]}, {"query": "app=acme&x=" + "a" * 24_600}),
         ({"tokens": [Cookie("session")]}, {"headers": [("cookie", "a=b; " * 512 + "session=1")]}),
-        ({"tokens": [Cookie("session")]}, {"headers": [("cookie", "session=" + "a" * 32_768)]}),
-        ({"tokens": [Subprotocol()]}, {"websocket": True, "headers": [("sec-websocket-protocol", "bearer" + ",a" * 64)]}),
-        ({"tokens": [Subprotocol()]}, {"websocket": True, "headers": [("sec-websocket-protocol", "bearer," + "a" * 33_000)]}),
-        ({"tokens": [Subprotocol()]}, {"websocket": True, "headers": [("sec-websocket-protocol", "bearer," + " " * 300 + "a")]}),
+        ({"tokens": [Cookie("session")]}, {"headers": [("cookie", "session=" + "a" * 24_600)]}),
+        ({"tokens": [Subprotocol()]}, offering("bearer" + ",a" * 64)),
+        ({"tokens": [Subprotocol()]}, offering("bearer," + "a" * 33_000)),
+        ({"tokens": [Subprotocol()]}, offering("bearer," + " " * 300 + "a")),
         ({}, {"headers": [("authorization", "Bearer " + " " * 300 + "a.b.c")]}),
         ({}, {"headers": [("authorization", " " * 300 + "Bearer a.b.c")]}),
         ({}, {"headers": [(f"x-{number}", "a") for number in range(256)]}),
@@ -167,7 +171,7 @@ def by_asgi(asked: Gate, messages: list[Any], headers: list[tuple[str, str]]) ->
 
     pairs = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": pairs}
-    asyncio.run(wicket.asgi.WicketMiddleware(application, asked)(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(wicket.asgi.WicketMiddleware(application, asked)(scope, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 
@@ -189,7 +193,8 @@ UNREAD: dict[str, tuple[list[Any], list[tuple[str, str]], str]] = {
         "its media type is text/html\\x07; the configured locations are in application/json",
     ),
     "no type": (
-        whole(b"{}"), [("content-length", "2")], "it has no media type; the configured locations are in application/json",
+        whole(b"{}"), [("content-length", "2")],
+        "it has no media type; the configured locations are in application/json",
     ),
     "broken": (whole(b'{"appId": '), [JSON], "it is not a JSON object in UTF-8"),
     "late": ([], [JSON], "it did not arrive within 0.01 seconds (limits.body_timeout)"),

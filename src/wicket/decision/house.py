@@ -8,8 +8,8 @@ from typing import Any, Final
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache
 from wicket.decision.choice import KeySets
-from wicket.decision.tokens import UnverifiedToken
 from wicket.decision.memory import SignatureMemory
+from wicket.decision.tokens import UnverifiedToken
 from wicket.errors import Refusal
 from wicket.limits import Limits
 from wicket.request import Spelling
@@ -86,8 +86,8 @@ class Progress:
 
     `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
     failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
-    before. `body_unread` says why the request's body was not read, where it was looked for; `token` is the request's token where it was parsed to find
-    the app.
+    before. `body_unread` says why the request's body was not read, where it was looked for; `token` is the
+    request's token where it was parsed to find the app.
     """
 
     mode: Mode | None = None

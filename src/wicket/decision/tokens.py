@@ -29,10 +29,11 @@ _MAX_DIGITS: Final = 308
 _MAX_HEADER: Final = 8_192
 _MAX_MEMBERS: Final = 256
 _MAX_NESTED: Final = 64
-"""How long a header may be, and how many members and values, objects and lists it may have. Anybody may send it, so it is
-read before anything is proven. A chain of three certificates (`x5c`) has 6,000 characters."""
+"""How long a header may be, and how many members and values, objects and lists it may have. Anybody may send
+it, so it is read before anything is proven. A chain of three certificates (`x5c`) has 6,000 characters."""
 _MAX_UNPROVEN: Final = 1_000
-"""How many marks of structure (, : [ {) a payload may have in which an issuer is looked for before the signature is verified."""
+"""How many marks of structure (, : [ {) a payload may have in which an issuer is looked for before the signature is
+verified."""
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
 _BROKEN: Final = object()
 _KEPT_LENGTH: Final = 512

@@ -30,7 +30,7 @@ _WATCHED: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
 _MAX_NAME: Final = 256
-"""How many names a preflight may ask for, and how long each may be with the blanks around it; others are not allowed."""
+"""How many names a preflight may ask for, and how long each may be with its blanks; others are not allowed."""
 
 
 class Additions:

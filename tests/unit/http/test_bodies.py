@@ -11,7 +11,6 @@ import pytest
 
 from tests.properties.doors import finished
 from wicket import WicketError
-from wicket.http import bodies
 from wicket.http.bodies import Message, ReceivedBody, StreamBody, declared_length
 
 LONG = 60.0
@@ -165,7 +164,12 @@ def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
         client = Client(*[part(b"x", True)] * 4000, part(b"y"))
         made: list[object] = []
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(lambda loop, work, **settings: made.append(work) or asyncio.Task(work, loop=loop))
+
+        def task(loop: asyncio.AbstractEventLoop, work: Any, **settings: Any) -> Any:
+            made.append(work)
+            return asyncio.Task(work, loop=loop)
+
+        loop.set_task_factory(task)
         body = ReceivedBody(client.receive, None)
         assert await body.aread(10_000, LONG) == b"x" * 4000 + b"y"
         assert len(made) == 1
@@ -350,7 +354,7 @@ class Slow(Wire):
 @pytest.fixture
 def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Slow], None]:
     def use(wire: Slow) -> None:
-        monkeypatch.setattr(bodies.time, "monotonic", lambda: wire.time)
+        monkeypatch.setattr("wicket.http.bodies.time.monotonic", lambda: wire.time)
 
     return use
 
