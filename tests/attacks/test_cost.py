@@ -192,6 +192,11 @@ UNREAD: dict[str, tuple[list[Any], list[tuple[str, str]], str]] = {
         [("content-type", "text/html\x07"), ("content-length", "2")],
         "its media type is text/html\\x07; the configured locations are in application/json",
     ),
+    "another type of unknown length": (
+        whole(b"{}"),
+        [("content-type", "text/html")],
+        "its media type is text/html; the configured locations are in application/json",
+    ),
     "no type": (
         whole(b"{}"), [("content-length", "2")],
         "it has no media type; the configured locations are in application/json",
@@ -248,6 +253,16 @@ def test_a_wsgi_body_that_was_not_read_is_told_as_such(variables: dict[str, str]
     }  # fmt: skip
     body = b"".join(wicket.wsgi.WicketMiddleware(lambda *_: [], gate(**BODY))(environ, lambda *_: lambda _: None))
     assert json.loads(body)["detail"].endswith(f"The body was not read: {why}.")
+
+
+@pytest.mark.parametrize("headers", [[], [JSON], [("content-length", "0")]])
+def test_a_request_without_a_body_is_told_of_none(headers: list[tuple[str, str]]) -> None:
+    plain = "This request names no app that is known here."
+    assert by_asgi(gate(**BODY), whole(b""), headers)[1]["detail"] == plain
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "wsgi.input": io.BytesIO()}
+    environ |= {name.upper().replace("-", "_"): value for name, value in headers}
+    body = b"".join(wicket.wsgi.WicketMiddleware(lambda *_: [], gate(**BODY))(environ, lambda *_: lambda _: None))
+    assert json.loads(body)["detail"] == plain
 
 
 @pytest.mark.parametrize("anonymous", [False, True])

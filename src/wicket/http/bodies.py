@@ -127,8 +127,8 @@ class StreamBody(Body):
 
     A read cannot be interrupted, and reading on another thread would leave two readers at one socket. So what drips
     holds its own thread, as it would hold the application's. Once the time is over, reading goes on only while each
-    read gives at once what has arrived: the first one that has to wait is the last, unless it completes the body. A body
-    of which neither the length nor an end is known is left alone.
+    read gives at once what has arrived: the first one that has to wait is the last, unless it completes the body. A
+    body of which neither the length nor an end is known is left alone.
     """
 
     def __init__(self, stream: Any, length: int | None, *, terminated: bool) -> None:
