@@ -459,7 +459,7 @@ def _forged() -> Iterator[Case]:
     product = first.public_key().public_numbers().n * second.public_key().public_numbers().n
     keys: dict[str, tuple[str, Any, int]] = {
         "RSA-4096 in a key set": ("RS256", first.public_key(), 512),
-        "RSA-8192": ("RS512", rsa.RSAPublicNumbers(65537, product).public_key(), product.bit_length() // 8),
+        "RSA-8192": ("RS512", rsa.RSAPublicNumbers(65537, product).public_key(), (product.bit_length() + 7) // 8),
         "ES512": ("ES512", ec.generate_private_key(ec.SECP521R1()).public_key(), 132),
         "ES384": ("ES384", ec.generate_private_key(ec.SECP384R1()).public_key(), 96),
     }

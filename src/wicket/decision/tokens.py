@@ -31,7 +31,7 @@ _MAX_MEMBERS: Final = 256
 _MAX_NESTED: Final = 64
 """How long a header may be, and how many members and values, objects and lists it may have. Anybody may send
 it, so it is read before anything is proven. A chain of three certificates (`x5c`) has 6,000 characters."""
-_MAX_UNPROVEN: Final = 1_000
+_MAX_UNPROVEN: Final = 400
 """How many marks of structure (, : [ {) a payload may have in which an issuer is looked for before the signature is
 verified."""
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
