@@ -15,9 +15,7 @@ from wicket.errors import WicketError, invalid_request
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def _collect(
-    pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, glue: AnyStr
-) -> dict[AnyStr, AnyStr]:
+def _collect(pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, glue: Any) -> dict[AnyStr, AnyStr]:
     """Headers by lower-case name. Of a repeated one only the first value stays, marked by a comma at its end.
 
     Cookies are joined instead: HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
