@@ -23,13 +23,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import footprint, plot, requests, scale, servers, verifying
+from benchmarks import footprint, plot, requests, scale, servers, unauthenticated, verifying
 from benchmarks.measure import Row
 
 PARTS: Final[dict[str, Callable[[], list[Row]]]] = {
     "requests": requests.rows,
     "first-seen": verifying.first_seen,
     "refusals": verifying.refusals,
+    "unauthenticated": unauthenticated.rows,
     "modes": scale.modes,
     "sizes": scale.sizes,
     "servers": servers.rows,

@@ -1,8 +1,8 @@
 """What a gate reports about its work: events for a hook, log records, and counted outcomes. Never a token.
 
 Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `stage`,
-`key_id`, `claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`, and
-`suppressed` (how many similar records were left out before).
+`key_id`, `claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`,
+`body_unread` (why a body was not read) and `suppressed` (how many similar records were left out before).
 
     allowed                                              DEBUG
     refused because of the request or its token          INFO
@@ -71,6 +71,7 @@ class Decided:
     refused, or would have been: `detail` is one sentence for people, `claim` names the claim at fault, and `origin`,
     `method` and `path` (without the query) are those of the request, escaped and cut at 256 characters; None for what
     was verified without a request. `limited` and `impatient` are the marks of `Refusal`.
+    `body_unread` says why the body was not read, if the app or the token was looked for in it.
     `stage` is `handler` if the gate allowed the request and its handler refused it. `gate` was reported before.
     """
 
@@ -91,6 +92,7 @@ class Decided:
     limited: bool = False
     impatient: bool = False
     stage: Literal["gate", "handler"] = "gate"
+    body_unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +292,7 @@ class Reporter:
             return
         _log.log(
             level,
-            "%s%s app=%s %s%s%s%s%s%s",
+            "%s%s app=%s %s%s%s%s%s%s%s",
             "allowed" if event.code is None else "refused" if event.enforced else "would refuse",
             " by a handler" if event.stage == "handler" else "",
             event.app_id,
@@ -300,6 +302,7 @@ class Reporter:
             "" if event.method is None else f" {event.method} {event.path} origin={event.origin}",
             "" if event.code is None else _explained(event),
             f" [{suppressed} more like it since]" if suppressed else "",
+            f" {event.body_unread}" if event.body_unread and event.body_unread not in (event.detail or "") else "",
             extra={
                 "gate": event.gate,
                 "app_id": event.app_id,
@@ -314,6 +317,7 @@ class Reporter:
                 "origin": event.origin,
                 "method": event.method,
                 "path": event.path,
+                "body_unread": event.body_unread,
                 "suppressed": suppressed,
             },
         )

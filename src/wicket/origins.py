@@ -30,7 +30,13 @@ _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
 _MAX_HOST: Final = 254  # 253 characters (RFC 1035) and the dot of the root
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORT: Final = {"https": "443", "http": "80"}
+_LABELS: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+(?:\.[a-z0-9](?:[a-z0-9_-]*+(?<=[a-z0-9]))?+)*+", re.ASCII
+)
 _MAX_LENGTH: Final = 512
+_MAX_HOST: Final = 253
+_MAX_LABELS: Final = 127
+"""A name in DNS has at most 253 characters, and so at most 127 labels (RFC 1035 section 2.3.4)."""
 _ANY_PORT: Final = "*"
 _FEW: Final = 4
 
@@ -52,6 +58,8 @@ def _split(text: str) -> _Origin | None:
     if match is None:
         return None
     scheme, host, port = match["scheme"].lower(), match["host"].lower(), match["port"] or ""
+    if len(host) > _MAX_HOST or host.count(".") >= _MAX_LABELS:
+        return None
     if port and port != _ANY_PORT and (port[0] == "0" or len(port) > 5 or int(port) > 65535):
         return None
     return _Origin(scheme, host, "" if port == _DEFAULT_PORT.get(scheme) else port)
@@ -91,7 +99,7 @@ class OriginPolicy:
     has a path, userinfo or a query, is a regular expression, or has a `*` anywhere but where the table above has it.
     """
 
-    __slots__ = ("_any", "_exact", "_ports", "_spelled", "_suffixes", "patterns")
+    __slots__ = ("_any", "_depths", "_exact", "_ports", "_spelled", "_suffixes", "patterns")
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         problems = Problems()
@@ -109,6 +117,7 @@ class OriginPolicy:
         self._exact = _compact(exact)
         self._ports = _compact(ports)
         self._suffixes = _compact(suffixes)
+        self._depths = tuple(sorted({origin.host.count(".") for origin in suffixes}))
 
     @property
     def explicit(self) -> bool:
@@ -134,12 +143,19 @@ class OriginPolicy:
         return bool(self._suffixes) and self._matches_suffix(asking)
 
     def _matches_suffix(self, asking: _Origin) -> bool:
+        """Whether a pattern admits every subdomain of a parent of this host.
+
+        Only as many parents are looked up as the patterns have depths, however many labels the host has.
+        """
         scheme, host, port = asking
+        points = host.count(".")
+        if not _LABELS.fullmatch(host):
+            return False
         labels = host.split(".")
-        for count in range(1, len(labels)):
-            if not _LABEL.fullmatch(labels[count - 1]):
+        for depth in self._depths:
+            if depth >= points:
                 return False
-            suffix = ".".join(labels[count:])
+            suffix = ".".join(labels[points - depth :])
             if _Origin(scheme, suffix, port) in self._suffixes or _Origin(scheme, suffix, _ANY_PORT) in self._suffixes:
                 return True
         return False

@@ -7,7 +7,7 @@ the prefix under which the application is mounted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Any, AnyStr, Final, NamedTuple
 
 from wicket.document import Members
 from wicket.errors import WicketError, invalid_request
@@ -16,22 +16,23 @@ from wicket.paths import readings
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _collect(pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, glue: Any) -> dict[AnyStr, AnyStr]:
     """Headers by lower-case name. Of a repeated one only the first value stays, marked by a comma at its end.
 
     Cookies are joined instead: HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
     """
-    headers: dict[str, str] = {}
-    cookies: list[str] = []
-    for name, value in pairs:
-        if name == "cookie":
+    headers: dict[AnyStr, AnyStr] = {}
+    cookies: list[AnyStr] = []
+    for given, value in pairs:
+        name = given.lower()
+        if name == cookie:
             cookies.append(value)
         elif name not in headers:
             headers[name] = value
-        elif not headers[name].endswith(","):
-            headers[name] += ","
+        elif not headers[name].endswith(comma):
+            headers[name] += comma
     if cookies:
-        headers["cookie"] = "; ".join(cookies)
+        headers[cookie] = glue.join(cookies)
     return headers
 
 
@@ -54,20 +55,32 @@ def _environ_name(name: str) -> str:
 
 
 _BLANK: Final = (" ", "\t")
-_LONG: Final = 65_536
+_MAX_PADDING: Final = 256
+MAX_HEADERS: Final = 256
+"""How many headers a request may have. Servers that have a limit admit about 100 of them, and browsers send 20."""
+
 _PLAIN: Final = Spelling(str)
 _WIRE: Final = Spelling(lambda name: name.encode("latin-1"))
 _ENVIRON: Final = Spelling(_environ_name)
 
 
 def _stripped(name: str, text: str) -> str:
-    if len(text) > _LONG:  # nobody pads what is as long, and looking at every blank takes its time
-        raise invalid_request(f"The header {name} is too long.")
+    if len(text) > _MAX_PADDING and not (text[:_MAX_PADDING].strip(" \t") and text[-_MAX_PADDING:].strip(" \t")):
+        raise invalid_request(f"The header {name} has too many blanks around its value.")
     return text.strip(" \t")
 
 
 class Body:
-    """A body that may be read ahead of the application, once: by blocking, by awaiting, or both."""
+    """A body that may be read ahead of the application, once: by blocking, by awaiting, or both.
+
+    `length` is how many bytes it is said to have, None where nothing says so. Where a read gives None, `unread` says
+    why, as the end of a sentence: it has too many bytes, it did not arrive in time. `unframed` says that neither its
+    length nor its end is known, as where there is none.
+    """
+
+    length: int | None = None
+    unread: str = "it could not be read"
+    unframed: bool = False
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it, blocking; None where it has more than `limit` bytes or takes longer than `seconds`."""
@@ -78,15 +91,24 @@ class Body:
         raise WicketError("this body can only be read by blocking: use decide")
 
 
+def too_large(length: int, limit: int) -> str:
+    """Why a body of so many bytes is not read."""
+    return f"it has {length:,} bytes; limits.body_bytes allows {limit:,}"
+
+
 class HeldBody(Body):
     """A body that is in memory already."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
+        self.length = len(raw)
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it, unless it has more than `limit` bytes."""
-        return self._raw if len(self._raw) <= limit else None
+        if len(self._raw) <= limit:
+            return self._raw
+        self.unread = too_large(len(self._raw), limit)
+        return None
 
     async def aread(self, limit: int, seconds: float) -> bytes | None:
         """As `read`."""
@@ -98,7 +120,9 @@ class Request:
 
     `method` is upper case (`"GET"` for a handshake), `query` the raw query string, `headers` pairs of text;
     names compare without regard to case. `websocket` marks a handshake. `body` is what may be read where a token or
-    the app's name rides in it; `document` is what was found there, once it has been read.
+    the app's name rides in it; `document` is what was found there, once it has been read. `body_unread` is a sentence
+    that says why a body was looked for and not read; None for a body that was read, and for a request without one.
+    `flooded` marks a request with too many headers to look at: it has none here, and every decision refuses it.
     """
 
     # Every request makes one of these, and few are asked for more than some headers: all else is read when asked for.
@@ -107,9 +131,11 @@ class Request:
     websocket: bool = False
     body: Body | None = None
     document: Members | None = None
-    # `root` is the root that the middleware was told, where it was; then the server's does not count.
+    body_unread: str | None = None
+    flooded: bool = False
     held: Mapping[Any, Any]
     spelled: Spelling
+    # `root` is the root that the middleware was told, where it was; then the server's does not count.
     root: str | None = None
     _scope: Mapping[str, Any]
 
@@ -125,7 +151,9 @@ class Request:
     ) -> None:
         self._scope = {"method": method, "path": path, "query_string": query.encode("latin-1", "replace")}
         self.spelled = _PLAIN
-        self.held = _collect((name.lower(), value) for name, value in headers)
+        pairs = list(headers)
+        self.flooded = len(pairs) > MAX_HEADERS
+        self.held = {} if self.flooded else _collect(pairs, "cookie", ",", "; ")
         self.websocket = websocket
         self.body = HeldBody(body) if isinstance(body, bytes) else body
 
@@ -142,14 +170,14 @@ class Request:
         if pairs.__class__ is not list:
             # An iterator can be read once: the application reads the list that the scope keeps from now on.
             pairs = scope["headers"] = [(name, value) for name, value in pairs]
+        self.spelled = _WIRE
+        if len(pairs) > MAX_HEADERS:
+            self.held, self.flooded = {}, True
+            return self
         held: dict[bytes, bytes] = dict(pairs)
-        if len(held) == len(pairs) and b"".join(held).islower():
-            # As nearly always: each name stands once, in lower case. Then only what is asked for is decoded.
-            self.spelled = _WIRE
-            self.held = held
-        else:
-            self.spelled = _PLAIN
-            self.held = _collect((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
+        # As nearly always: each name stands once, in lower case.
+        ordinary = len(held) == len(pairs) and b"".join(held).islower()
+        self.held = held if ordinary else _collect(pairs, b"cookie", b",", b"; ")
         return self
 
     @classmethod
@@ -209,8 +237,13 @@ class Request:
 
     @property
     def names_remote_user(self) -> bool:
-        """Whether the client sent a header that CGI, and frameworks after it, call `REMOTE_USER`."""
+        """Whether the client sent a header that CGI, and frameworks after it, call `REMOTE_USER`.
+
+        True if there are too many headers to look at.
+        """
         held = self.held
+        if self.flooded:
+            return True
         if self.spelled is _WIRE:
             return b"remote-user" in held or b"remote_user" in held
         return "remote-user" in held or "remote_user" in held

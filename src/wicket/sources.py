@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
-from urllib.parse import unquote_plus
 
-from wicket.document import find
+from wicket.document import find, plain
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
+from wicket.parameters import MAX_COOKIE_HEADER, cookie_value, query_value, too_many_cookies
 from wicket.paths import is_plain
 from wicket.request import Request
 
@@ -26,6 +26,10 @@ MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _BLANKS: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MAX_SUBPROTOCOL_HEADER: Final = 32_768
+_MAX_SUBPROTOCOLS: Final = 64
+"""How long a list of subprotocols may be to be looked through, and how many it may have: anybody may send it."""
+_MAX_PADDING: Final = 256
 _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
 
@@ -84,36 +88,12 @@ def _bearer(request: Request) -> str | None:
         raise invalid_request("Authorization: Bearer must be followed by a blank and one token.")
     rest = value[7:]
     if rest[0] == " ":  # there is more than blanks behind the scheme: outer ones were stripped
+        if len(rest) > _MAX_PADDING and not rest[:_MAX_PADDING].strip(" "):
+            raise invalid_request("Authorization: Bearer is followed by too many blanks.")
         rest = rest.lstrip(" ")
     if any(blank in rest for blank in _BLANKS):  # seven searches for one character are faster than one for seven
         raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest
-
-
-def _once(values: list[str], where: str) -> str | None:
-    if len(values) > 1:
-        raise invalid_request(f"{where} may be given once.")
-    return values[0] if values else None
-
-
-@functools.lru_cache(maxsize=256)
-def _spelled(name: str) -> re.Pattern[str]:
-    """Finds a query parameter by every spelling that decodes to its name, with its value behind it."""
-    return re.compile(f"(?:^|&){''.join(map(_spellings, name))}(?:=([^&]*))?(?=&|$)")
-
-
-def _spellings(char: str) -> str:
-    encoded = "".join(
-        "%" + "".join(f"[{digit}{digit.lower()}]" if digit.isalpha() else digit for digit in f"{byte:02X}")
-        for byte in char.encode("utf-8", "replace")
-    )
-    bare = r"\+" if char == " " else "" if char in "&=%+#" else re.escape(char)
-    return f"(?:{bare}|{encoded})" if bare else encoded
-
-
-@functools.lru_cache(maxsize=256)
-def _cookie(name: str) -> re.Pattern[str]:
-    return re.compile(f"(?:^|;)[ \\t]*{re.escape(name)}[ \\t]*(?:=([^;]*))?(?=;|$)")
 
 
 def _check_kind(kind: object) -> None:
@@ -187,8 +167,7 @@ class Query:
         query = request.query
         if not query:
             return None
-        found = _spelled(self.name).finditer(query)  # only what spells the name is decoded, however much else there is
-        return _once([unquote_plus(match[1] or "") for match in found], self.name) or None
+        return query_value(query, self.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +182,11 @@ class Cookie:
 
     def read(self, request: Request) -> str | None:
         """The cookie's value, if it was sent and is not empty."""
-        header = request.header("cookie")
-        if header is None or self.name not in header:
+        if not request.size("cookie"):
             return None
-        pattern = _cookie(self.name)
-        return _once([(match[1] or "").strip(" \t") for match in pattern.finditer(header)], self.name) or None
+        if request.size("cookie") > MAX_COOKIE_HEADER:
+            raise too_many_cookies(self.name)
+        return cookie_value(request.header("cookie") or "", self.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +229,8 @@ class _InBody:
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
         object.__setattr__(self, "types", tuple(each.lower() for each in types))
 
-    def _value(self, request: Request) -> Any:
+    def parsed(self, request: Request) -> Any:
+        """Whatever stands there as the body's reader gives it (see `wicket.document`); None where nothing does."""
         if request.document is None or request.media_type not in self.types:
             return None
         return find(request.document, self.path.split("."))
@@ -265,14 +245,14 @@ class JsonBody(_InBody):
 
     def read(self, request: Request) -> str | None:
         """The text; None where it is absent, null or empty. Raises `Refused` (`malformed`) for anything else."""
-        value = self._value(request)
+        value = self.parsed(request)
         if value is not None and not isinstance(value, str):
             raise invalid_token("malformed", f"The body's member {self.path} is not a string.")
         return value or None
 
     def value(self, request: Request) -> Any:
-        """Whatever stands there, of any type; None where nothing does."""
-        return self._value(request)
+        """Whatever stands there, of any type, as `json.loads` gives it; None where nothing does."""
+        return plain(self.parsed(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +267,7 @@ class BodyField(_InBody):
 
     def read(self, request: Request) -> str | None:
         """The name; None where it is absent, null or empty. Raises `Refused` (`invalid_request`) for anything else."""
-        value = self._value(request)
+        value = self.parsed(request)
         if value is not None and not isinstance(value, str):
             raise invalid_request(f"The body's member {self.path} is not a string.")
         return value or None
@@ -309,8 +289,14 @@ class Subprotocol:
     def read(self, request: Request) -> str | None:
         """The token, if the marker and something behind it were sent."""
         header = request.header("sec-websocket-protocol") if request.websocket else None
-        if header is None or self.marker not in header:
+        if header is None:
             return None
+        if len(header) > _MAX_SUBPROTOCOL_HEADER or header.count(",") >= _MAX_SUBPROTOCOLS:
+            raise invalid_request(f"The request may offer at most {_MAX_SUBPROTOCOLS} subprotocols.")
+        if self.marker not in header:
+            return None
+        if header.count(" ") + header.count("\t") > _MAX_PADDING:
+            raise invalid_request("The list of subprotocols has too many blanks.")
         offered = [each.strip(" \t") for each in header.split(",")]
         places = [index for index, each in enumerate(offered) if each == self.marker]
         if not places:

@@ -353,7 +353,7 @@ def test_rfc8725_3_10_a_kid_is_only_ever_compared(behind: Behind) -> None:
     assert door.ask(token("ES256", header={"kid": "1"})).said == ADA
     for kid in (
         *("../../dev/null", "/dev/null", "' OR 1=1 --", "{{7*7}}", "${jndi:ldap://x}", "*", "%", "1\0", "1 ", "\n1"),
-        *("2", "1,2", "http://169.254.169.254/", "__class__", "é", "k" * 10_000),
+        *("2", "1,2", "http://169.254.169.254/", "__class__", "é", "k" * 5_000),
     ):
         for algorithm in ("ES256", "RS256"):
             forged = token(algorithm, private_key(algorithm, "mallory"), header={"kid": kid})

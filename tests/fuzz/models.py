@@ -26,15 +26,18 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def tree(raw: bytes) -> Any:
-    """The JSON in `raw` with every object as its pairs. Raises `ValueError` or `RecursionError` where it is none."""
-    return json.loads(raw.decode("utf-8"), object_pairs_hook=_Pairs, parse_int=_whole)
+def tree(raw: bytes, *, strict: bool = False) -> Any:
+    """The JSON in `raw` with every object as its pairs. Raises `ValueError` or `RecursionError` where it is none.
+
+    `strict` refuses the numbers that no part of a token may hold.
+    """
+    return json.loads(raw.decode("utf-8"), object_pairs_hook=_Pairs, parse_int=_whole if strict else int)
 
 
 def strict_object(raw: bytes) -> dict[str, Any] | None:
     """The object that DESIGN section 6 admits as a part of a token; None for all that it calls malformed."""
     try:
-        read = tree(raw)
+        read = tree(raw, strict=True)
         if not isinstance(read, _Pairs):
             return None
         held: dict[str, Any] = _strict(read, 1)
@@ -79,8 +82,9 @@ def lenient_value(raw: bytes, path: list[str]) -> tuple[bool, Any]:
         if not isinstance(value, _Pairs):
             return False, None
         held = [each for key, each in value.pairs if key == name]
-        if len(held) > 1 or (len(value.pairs) >= 256 and len({key for key, _ in value.pairs}) < len(value.pairs)):
-            return True, None  # among very many members any repetition counts: see `wicket.document`
+        surplus = len(value.pairs) - len({key for key, _ in value.pairs})
+        if len(held) > 1 or (held and surplus > 64):
+            return True, None  # an object that repeats itself very often is refused: see `wicket.document`
         value = held[0] if held else None
     return False, _plain(value)
 

@@ -47,6 +47,8 @@ def model(patterns: list[str], origin: str | None) -> bool:
     if not patterns or "*" in patterns or origin is None:
         return True
     asking = parts_of(origin)
+    if asking is not None and (len(".".join(asking[1])) > 253 or len(asking[1]) > 127):
+        return False  # no host of DNS
     return asking is not None and any(admits(pattern, asking) for pattern in patterns)
 
 

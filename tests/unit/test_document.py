@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from typing import Any
 
 import pytest
 
+import wicket.document
 from tests.unit.support import refusal_of
-from wicket.document import find, read_document
+from wicket.document import Members, find, plain, read_document
 
 
 @pytest.mark.parametrize(
@@ -28,8 +31,8 @@ from wicket.document import find, read_document
         b'{"a": 1} {"a": 2}',
         b'{"a":' * 50_000,
         b"[" * 60_000,
-        b'{"a": ' + b"9" * 309 + b"}",
-        b'{"a": -' + b"9" * 308 + b"}",
+        b'{"a": ' + b"9" * 4301 + b"}",
+        b'{"a": -' + b"9" * 4301 + b"}",
     ],
     ids=repr,
 )
@@ -37,8 +40,8 @@ def test_what_is_no_readable_object_holds_nothing(raw: bytes | None) -> None:
     assert read_document(raw) is None
 
 
-def test_a_number_of_the_greatest_length_is_read() -> None:
-    assert read_document(b'{"a": ' + b"9" * 308 + b"}") == {"a": 10**308 - 1}
+def test_a_number_that_the_application_can_read_is_read() -> None:
+    assert read_document(b'{"a": ' + b"9" * 4300 + b"}") == {"a": 10**4300 - 1}
 
 
 def test_a_member_is_found_by_its_path() -> None:
@@ -82,4 +85,57 @@ def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
 
 def test_what_is_read_is_what_any_other_parser_reads() -> None:
     text = '{"a": [1, 1.5, true, null, {"b": "\\u00fc"}], "c": {}}'
-    assert read_document(text.encode()) == json.loads(text)
+    document = read_document(text.encode())
+    assert plain(document) == json.loads(text)
+    assert plain(find(document, ["a"])) == json.loads(text)["a"]
+
+
+def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S9: an object costs nothing beyond the parser, unless a value is looked for in it."""
+    made: list[int] = []
+    opened = Members.__init__
+
+    def counted(self: Members, pairs: Any) -> None:
+        made.append(len(pairs))
+        opened(self, pairs)
+
+    monkeypatch.setattr(Members, "__init__", counted)
+    objects = b",".join([b'{"a":{},"a":{}}'] * 4000)
+    document = read_document(b'{"list":[' + objects + b'],"auth":{"token":"t"},"x":{"token":"u"}}')
+    assert find(document, ["auth", "token"]) == "t"
+    assert find(document, ["list", "token"]) is None
+    assert find(document, ["auth", "token"]) == "t"
+    assert made == [3, 1]
+
+
+@pytest.mark.parametrize(("repeated", "refused"), [(64, False), (65, True)])
+def test_an_object_that_repeats_itself_very_often_is_refused_where_it_is_looked_into(
+    repeated: int, refused: bool
+) -> None:
+    """S9: to tell one repeated name from another costs as much as to parse them, so there is a bound to it."""
+    document = read_document(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
+    assert find(document, ["absent"]) is None
+    if refused:
+        assert refusal_of(lambda: find(document, ["token"])).code == "invalid_request"
+    else:
+        assert find(document, ["token"]) == "t"
+
+
+def test_names_are_counted_once_however_many_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def count(names: list[str]) -> Counter[str]:
+        counted.append(len(names))
+        return Counter(names)
+
+    monkeypatch.setattr(wicket.document, "Counter", count)
+    members = ", ".join(f'"m{index}": {index}' for index in range(1000))
+    assert find(read_document(f"{{{members}}}".encode()), ["m1"]) == 1
+    assert counted == [], "no name stands twice"
+    document = read_document(f'{{{members}, "m0": 0}}'.encode())
+    for index in range(1, 1000):
+        assert find(document, [f"m{index}"]) == index
+    assert refusal_of(lambda: find(document, ["m0"])).code == "invalid_request"
+    assert counted == [1001]

@@ -15,7 +15,9 @@ import wicket
 SOURCE = Path(wicket.__file__).parent
 
 FLOORS = {
-    **dict.fromkeys(("errors", "document", "paths", "request", "limits", "base64url", "cache", "entries", "pool"), 0),
+    **dict.fromkeys(
+        ("errors", "document", "parameters", "paths", "request", "limits", "base64url", "cache", "entries", "pool"), 0
+    ),
     **dict.fromkeys(("keys", "origins", "revocations", "sources"), 1),
     **dict.fromkeys(("identity_hash", "app"), 2),
     **dict.fromkeys(("profiles", "decision", "minting", "jwks"), 3),
@@ -32,7 +34,7 @@ FLOORS = {
 # `wicket` itself brings the public names together: only what stands above all of them may import it whole.
 
 NEIGHBOURS = {
-    *(("request", "errors"), ("limits", "errors"), ("document", "errors")),
+    *(("request", "errors"), ("limits", "errors"), ("document", "errors"), ("parameters", "errors")),
     *(("request", "document"), ("request", "paths"), ("cache", "pool"), ("cache", "entries"), ("app", "identity_hash")),
 }
 """The only imports between rooms of one floor: the ground floor stands on errors, a whole on its part."""

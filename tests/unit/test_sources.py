@@ -353,6 +353,6 @@ def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytes
         decoded.append(text)
         return text
 
-    monkeypatch.setattr("wicket.sources.unquote_plus", decode)
-    assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 4_000) + "&appId=acme")) == "acme"
-    assert decoded == ["acme"]
+    monkeypatch.setattr("wicket.parameters.unquote_plus", decode)
+    assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 400) + "&appId=acme")) == "acme"
+    assert decoded == [], "not even a value without escapes is decoded"

@@ -19,7 +19,7 @@ from wicket.checker.url import diagnose_url
 from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, source_of, sources_of
 from wicket.decision.claims import LATEST
-from wicket.document import read_document
+from wicket.document import plain, read_document
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
 from wicket.jwks.guard import Network
@@ -99,7 +99,7 @@ def _body(path: Path) -> Mapping[str, Any]:
     body = read_document(path.read_bytes())
     if body is None:
         raise click.UsageError(f"--sent: {path} does not hold a JSON object")
-    return body
+    return plain(body)  # type: ignore[no-any-return]  # an object
 
 
 @wicket.group()

@@ -42,7 +42,7 @@ class Fetch:
 class ReadBody:
     """Read the request's body, at most `limit` bytes and `seconds`; it is not lost for the application.
 
-    `raw = yield from ReadBody(...)` gives the whole body, or None where it is larger or slower.
+    `raw = yield from ReadBody(...)` gives the whole body, or None where it is larger or slower; `body.unread` says why.
     """
 
     __slots__ = ("body", "limit", "raw", "seconds")

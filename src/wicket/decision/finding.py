@@ -7,16 +7,19 @@ read only where nothing else names the app or carries the token.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from typing import Final
 
 from wicket.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.decision.claims import bad_user_id
 from wicket.decision.effects import Effect, Fetch, ReadBody
 from wicket.decision.house import House, Progress
-from wicket.decision.tokens import decode, read_object, read_token
+from wicket.decision.tokens import decode, read_token, unproven_issuer
 from wicket.document import read_document
 from wicket.errors import Refusal, Refused, invalid_request
-from wicket.request import Request
+from wicket.request import Body, Request
 from wicket.sources import AppRef, Holders, NamingPlace, TokenPlace, new_ref, shaped
+
+_MAX_SHOWN: Final = 256
 
 # --- the app
 
@@ -45,7 +48,9 @@ def name_app(house: House, request: Request, way: Progress) -> Generator[Effect,
         text, _ = yield from find_token(house, house.holders, request)
         if text is not None:
             way.token_sent = True
-            way.refs = _named_by_token(text)
+            token = way.token = read_token(text, MAX_TOKEN_BYTES)
+            issuer = unproven_issuer(decode(token.payload))  # a key for looking up
+            way.refs = [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 
 def check_names_in_body(house: House, request: Request, way: Progress) -> Generator[Effect, None, None]:
@@ -66,12 +71,6 @@ def _named(naming: Iterable[NamingPlace], request: Request) -> list[AppRef]:
             if not refs or ref not in refs:
                 refs.append(ref)
     return refs
-
-
-def _named_by_token(text: str) -> list[AppRef]:
-    """The token's own issuer, unverified, as a look-up key."""
-    issuer = read_object(decode(read_token(text, MAX_TOKEN_BYTES).payload)).get("iss")
-    return [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 
 def find_app(house: House, refs: Iterable[AppRef], way: Progress) -> Generator[Effect, None, App]:
@@ -159,6 +158,8 @@ def token_was_sent(holders: Holders, request: Request, refusal: Refusal) -> bool
     """Whether a refused request tried to prove itself: only then may its answer say what was wrong (RFC 6750 3.1)."""
     if refusal.reason is not None:
         return True
+    if refusal.code == "missing_token":
+        return False  # every place was read, and none held a token
     if refusal.code == "invalid_request" and request.header("authorization") is not None:
         return True
     try:
@@ -186,7 +187,31 @@ def claimed_by(app: App | BrokenApp | None, request: Request) -> str | None:
 def _read_body(house: House, request: Request, types: frozenset[str]) -> Generator[Effect, None, None]:
     """Look into the body, once, if it is of a type in which something may lie."""
     body = request.body
-    if body is not None and request.media_type in types:
-        request.body = None
-        raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
-        request.document = read_document(raw)
+    if body is None:
+        return
+    media_type = request.media_type
+    if media_type not in types:
+        if _has_content(request, body):
+            listed = ", ".join(sorted(types))
+            said = f"its media type is {_shown(media_type)}" if media_type else "it has no media type"
+            request.body_unread = f"The body was not read: {said}; the configured locations are in {listed}."
+        return
+    request.body, request.body_unread = None, None
+    raw = yield from ReadBody(body, house.limits.body_bytes, house.limits.body_timeout)
+    request.document = read_document(raw)
+    if raw is None and (not body.unframed or request.header("transfer-encoding") is not None):
+        request.body_unread = f"The body was not read: {body.unread}."
+    elif raw and request.document is None:
+        request.body_unread = "The body was not read: it is not a JSON object in UTF-8."
+
+
+def _has_content(request: Request, body: Body) -> bool:
+    """Whether a body comes with the request, as far as its headers say so (RFC 9112 section 6.3)."""
+    if body.length is not None:
+        return body.length > 0
+    return bool(request.media_type) or request.header("transfer-encoding") is not None
+
+
+def _shown(text: str) -> str:
+    """What a client sent, as one short piece of printable ASCII."""
+    return text[:_MAX_SHOWN].encode("unicode_escape").decode("ascii")[:_MAX_SHOWN]

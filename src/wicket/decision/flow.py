@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from wicket.app import App, Mode
@@ -30,14 +30,20 @@ from wicket.decision.house import House, Progress
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import look_at, malformed, read_token
 from wicket.decision.verifier import identify, verify_signature
-from wicket.errors import Refusal, Refused, WicketError, invalid_request
+from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
 from wicket.keys.algorithms import Key
-from wicket.request import Request
+from wicket.request import MAX_HEADERS, Request
 from wicket.sources import AppRef, Cookie
 
 _log: Final = logging.getLogger("wicket")
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
+_MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
+"""Refusals of what was not found: a body that was not read may have held it."""
+_OUTSIDE: Final = {
+    DETAIL["missing_token"]: "This request needs a token, and none was found outside its body.",
+    DETAIL["unknown_app"]: "Outside its body, this request names no app that is known here.",
+}
 
 
 @dataclass(slots=True)
@@ -72,6 +78,11 @@ class Decision:
         return self.way.refs[0] if self.way is not None and self.way.refs else None
 
     @property
+    def body_unread(self) -> str | None:
+        """A sentence that says why the request's body was not read, where the app or the token was looked for in it."""
+        return self.way.body_unread if self.way is not None else None
+
+    @property
     def token_sent(self) -> bool:
         """Whether the request carried a proof."""
         return self.way is not None and self.way.token_sent
@@ -99,6 +110,9 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
     way = Progress(house, house.patience, app=house.only_app)
     try:
+        if request.flooded:
+            raise _flooded()
+
         # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
         app = app_at_hand(house, request, way)
         if app is None:
@@ -152,6 +166,8 @@ def admit(house: House, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
     way = Progress(house, house.patience, app=house.only_app)
     try:
+        if request.flooded:
+            raise _flooded()
         app = app_at_hand(house, request, way)
         if app is None:
             yield from name_app(house, request, way)
@@ -225,6 +241,10 @@ def _text_of(app: App, token: object, origin: str | None) -> str:
     return token
 
 
+def _flooded() -> Refused:
+    return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
+
+
 def _refuse_origin(app: App, way: Progress) -> None:
     """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
     refusal = Refusal("origin_not_allowed")
@@ -238,7 +258,9 @@ def _refuse_origin(app: App, way: Progress) -> None:
 def _verify_token(
     house: House, app: App, text: str, way: Progress, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
-    token = read_token(text, app.rules.max_token_bytes)
+    token = way.token
+    if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
+        token = read_token(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
         keys, trouble = local_keys(app, token.header), None
     else:
@@ -266,6 +288,7 @@ def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
     # 9. Decide.
     if way.reported is not None:
         way.asked = request
+    way.body_unread = request.body_unread
     enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
     claimed = None if identity.verified else claimed_by(way.app, request)
     return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
@@ -274,6 +297,11 @@ def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
 def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
     way.asked = request
+    if request.body_unread is not None:
+        way.body_unread = request.body_unread
+        if refusal.code in _MAY_BE_IN_BODY or refusal.reason == "bad_identity_hash":
+            detail = _OUTSIDE.get(refusal.detail, refusal.detail)
+            refusal = replace(refusal, detail=f"{detail} {request.body_unread}")
     holders = way.app.holders if isinstance(way.app, App) else way.house.holders
     way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
     if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:

@@ -99,12 +99,13 @@ def _same(expected: str, given: str) -> bool:
 
 def _companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str, ...]:
     """The ids of the companies whose hash verifies; one without a hash is not taken, one with a bad hash refused."""
-    given = rule.place.value(request)
+    given = rule.place.parsed(request)
     ids: list[str] = []
-    for company in given if isinstance(given, list) else ():
-        if not isinstance(company, Members):
+    for pairs in given if isinstance(given, list) else ():
+        if not isinstance(pairs, tuple):
             continue
-        if {rule.id_member, rule.hash_member} & company.repeated:
+        company = Members(pairs)
+        if company.repeats(rule.id_member) or company.repeats(rule.hash_member):
             raise _bad("A company's id or hash is given twice.")
         proof = company.get(rule.hash_member)
         if proof is None:
@@ -122,7 +123,7 @@ def _companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str,
 def _text(place: TokenPlace | None, request: Request) -> str | None:
     """What stands at a place, integers as their digits."""
     if isinstance(place, JsonBody):
-        value: Any = place.value(request)
+        value: Any = place.parsed(request)
         if value is not None and type(value) is not int and not isinstance(value, str):
             raise _bad(f"The body's member {place.path} is not a string.")
         return None if value is None or value == "" else str(value)

@@ -9,6 +9,7 @@ from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache
 from wicket.decision.choice import KeySets
 from wicket.decision.memory import SignatureMemory
+from wicket.decision.tokens import UnverifiedToken
 from wicket.errors import Refusal
 from wicket.limits import Limits
 from wicket.request import Request, Spelling
@@ -88,7 +89,8 @@ class Progress:
 
     `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
     failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
-    before; `asked` is the request itself, once it is refused or would be.
+    before; `asked` is the request itself, once it is refused or would be. `body_unread` says why the request's body was
+    not read, where it was looked for; `token` is the request's token where it was parsed to find the app.
     """
 
     asked: Request | None = None
@@ -96,6 +98,8 @@ class Progress:
     reported: Refusal | None = None
     origin: str | None = None
     outcome: Counted | None = None
+    body_unread: str | None = None
+    token: UnverifiedToken | None = None
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ _WATCHED: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 
 _MAX_AGE: Final = 600
 _MAX_NAMES: Final = 64
+_MAX_NAME: Final = 256
+"""How many names a preflight may ask for, and how long each may be with its blanks; others are not allowed."""
 
 
 class Additions:
@@ -118,7 +120,7 @@ def answer_preflight(request: Request, decision: Decision, own: tuple[str, ...])
     """The answer to a preflight whose app, as far as the URL names it, admits the origin."""
     method = request.header("access-control-request-method") or ""
     listed = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
-    asked = (each.strip(" \t").lower() for each in listed)
+    asked = (each.strip(" \t").lower() for each in listed if len(each) <= _MAX_NAME)
     names = dict.fromkeys((*own, *(each for each in asked if _NAME.fullmatch(each))))
     methods = dict.fromkeys((*_METHODS, *((method,) if _NAME.fullmatch(method) else ())))
     admitted = ((name.lower(), value) for name, value in cors_headers(request, decision).text)

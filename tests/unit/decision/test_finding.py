@@ -227,7 +227,8 @@ def test_a_place_that_fails_claims_nothing() -> None:
 def test_whether_a_token_was_sent_counts_the_body_too() -> None:
     request = sends({"token": "x"})
     holders = Holders([JsonBody("token")])
-    assert not token_was_sent(holders, request, Refusal("missing_token"))
+    assert not token_was_sent(holders, request, Refusal("unknown_app"))
     gate_of(acme(tokens=[JsonBody("token")])).decide(request)
-    assert token_was_sent(holders, request, Refusal("missing_token"))
+    assert token_was_sent(holders, request, Refusal("unknown_app"))
+    assert not token_was_sent(holders, request, Refusal("missing_token")), "every place was read before"
     assert token_was_sent(holders, Request(), Refusal("invalid_token", "revoked"))

@@ -140,6 +140,78 @@ def test_a_body_that_comes_too_late_is_not_lost() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_message_that_is_there_counts_though_the_loop_was_busy(pieces: int) -> None:
+    """A6: the time is over before the loop can take what has arrived."""
+
+    async def main() -> None:
+        client = Client()
+        body = ReceivedBody(client.receive, None)
+        reading = asyncio.ensure_future(body.aread(10, 0))
+        await asyncio.sleep(0)  # the reader waits, and the time is over
+        for index in range(pieces):
+            client.queue.put_nowait(part(b"x", index + 1 < pieces))
+        assert await reading == b"x" * pieces
+        assert await all_of(body.receive) == b"x" * pieces
+
+    run(main)
+
+
+def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
+    """S9: a client that cuts its body into very many pieces causes no task for each."""
+
+    async def main() -> None:
+        client = Client(*[part(b"x", True)] * 4000, part(b"y"))
+        made: list[object] = []
+        loop = asyncio.get_running_loop()
+
+        def task(loop: asyncio.AbstractEventLoop, work: Any, **settings: Any) -> Any:
+            made.append(work)
+            return asyncio.Task(work, loop=loop)
+
+        loop.set_task_factory(task)
+        body = ReceivedBody(client.receive, None)
+        assert await body.aread(10_000, LONG) == b"x" * 4000 + b"y"
+        assert len(made) == 1
+
+    run(main)
+
+
+def test_a_body_of_too_many_pieces_goes_on_from_there() -> None:
+    async def main() -> None:
+        client = Client(*[part(b"", True)] * 5000, part(b"y"))
+        body = ReceivedBody(client.receive, None)
+        assert await body.aread(10, LONG) is None
+        assert body.unread == "it came in more than 4,096 pieces"
+        assert client.queue.qsize() == 904
+        assert await all_of(body.receive) == b"y"
+
+    run(main)
+
+
+def test_a_failure_after_the_time_is_over_is_the_applications_to_hear_of_or_nobodys() -> None:
+    async def main() -> None:
+        fails = asyncio.Event()
+
+        async def broken() -> Message:
+            await fails.wait()
+            raise OSError("the client is gone")
+
+        for heard in (True, False):
+            fails.clear()
+            body = ReceivedBody(broken, None)
+            assert await body.aread(10, 0) is None
+            fails.set()
+            if heard:
+                with pytest.raises(OSError, match="the client is gone"):
+                    await body.receive()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            body.close()
+
+    run(main)
+
+
 def test_a_client_that_hangs_up_is_told_on() -> None:
     async def main() -> None:
         body = ReceivedBody(Client(part(b"ab", True), {"type": "http.disconnect"}).receive, None)
@@ -264,28 +336,72 @@ def test_what_is_replayed_reads_like_any_file() -> None:
     assert stream.read() == b""
 
 
-@pytest.mark.parametrize("size", [20_000, 16_384, 8_193])
-def test_a_declared_body_that_comes_too_late_goes_on_and_no_byte_beyond(size: int) -> None:
+class Slow(Wire):
+    """A socket on which each read waits for one second of a clock of its own, or as long as is said for one of them."""
+
+    def __init__(self, data: bytes, *, waits: dict[int, float] | None = None, **settings: Any) -> None:
+        super().__init__(data, **settings)
+        self.waits = waits
+        self.time = 0.0
+        self.reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.time += 1.0 if self.waits is None else self.waits.get(self.reads, 0.0)
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.fixture
+def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Slow], None]:
+    def use(wire: Slow) -> None:
+        monkeypatch.setattr("wicket.http.bodies.time.monotonic", lambda: wire.time)
+
+    return use
+
+
+@pytest.mark.parametrize("size", [40_000, 32_768, 24_577])
+def test_a_declared_body_that_drips_is_bounded_and_goes_on_and_no_byte_beyond(
+    size: int, on_its_clock: Callable[[Slow], None]
+) -> None:
     """Where the server does not end the stream at the length, one byte too many waits until the client hangs up."""
     data = bytes(index % 251 for index in range(size))
-    body = StreamBody(Wire(data), size, terminated=False)
-    assert body.read(65_536, -1) is None
+    wire = Slow(data)
+    on_its_clock(wire)
+    body = StreamBody(wire, size, terminated=False)
+    assert body.read(65_536, 1.5) is None
+    assert wire.reads == 3, "the first read that begins after the end and has to wait is the last"
+    assert body.unread == "it did not arrive within 1.5 seconds (limits.body_timeout)"
     stream = body.replayed()
     assert stream.read(100) + stream.read(size - 100) == data
 
 
-def test_a_body_that_came_late_but_whole_is_not_looked_into() -> None:
+@pytest.mark.parametrize("stalled", [0, 1, 2, 3])
+def test_a_body_that_is_there_counts_though_our_own_process_was_busy(
+    stalled: int, on_its_clock: Callable[[Slow], None]
+) -> None:
+    """A6: one read takes long since another thread of ours held the interpreter; all the rest is there."""
+    data = bytes(index % 251 for index in range(30_000))
+    wire = Slow(data, waits={stalled: 100.0})
+    on_its_clock(wire)
+    body = StreamBody(wire, len(data), terminated=False)
+    assert body.read(65_536, 5) == data
+    assert body.replayed().read() == data
+
+
+def test_a_body_that_came_late_but_whole_counts() -> None:
+    """A6: what is complete is not late, whatever the clock says."""
     body = StreamBody(Wire(b"abc"), 3, terminated=False)
-    assert body.read(10, -1) is None
+    assert body.read(10, -1) == b"abc"
     assert body.replayed().read() == b"abc"
     endless = StreamBody(Wire(b"abc", ends=True), None, terminated=True)
-    assert endless.read(10, -1) is None
+    assert endless.read(10, -1) == b"abc"
     assert endless.replayed().read() == b"abc"
 
 
 def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
     body = StreamBody(Wire(b"ab", ends=True), 4, terminated=False)
-    assert body.read(10, LONG) == b"ab"
+    assert body.read(10, LONG) is None, "as under ASGI: a part of a body is no body"
+    assert body.unread == "the client disconnected before it was complete"
     assert body.replayed().read() == b"ab"
 
 
