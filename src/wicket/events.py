@@ -178,6 +178,7 @@ class Reporter:
             None if refusal is None else refusal.reason,
             decision.identity.key_id,
             short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
+            body_unread=None if way is None else way.body_unread,
             **({} if refusal is None else _what_was_refused(refusal, way)),
         )
         self.emit(event)

@@ -27,7 +27,6 @@ _SERIALIZED: Final = re.compile(
     re.ASCII,
 )
 _WITH_HOST: Final = frozenset({"http", "https", "ws", "wss"})
-_MAX_HOST: Final = 254  # 253 characters (RFC 1035) and the dot of the root
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORT: Final = {"https": "443", "http": "80"}
 _LABELS: Final = re.compile(

@@ -244,10 +244,8 @@ def test_s15_an_id_of_one_claim_is_nobody_of_another_claim(behind: Behind) -> No
         assert answer.body["user"] == answer.said[1], "the framework's user is the gate's"
     assert seen == {"acme:userId:x", "acme:email:x"}
     assert door.post(by_hash("x")).said == (200, "acme:email:x", None)
-    names = {
-        door.gate.verify(of_user(**{claim: "x"}), app="acme").identity.display_name for claim in ("userId", "email")
-    }
-    assert names == {"userId:x", "email:x"}
+    names = {door.gate.verify(of_user(**{claim: "x"}), app="acme").identity.identity for claim in ("userId", "email")}
+    assert names == {"acme:userId:x", "acme:email:x"}
 
 
 def test_s15_a_qualified_id_has_one_meaning() -> None:

@@ -17,7 +17,7 @@ from wicket import App, Bearer, BodyField, CompanyHash, ConfigError, Header, Ide
 
 __all__ = ["compares"]  # a fixture
 
-ADA: Final = (200, "acme:ada", None)
+ADA: Final = (200, "acme:userId:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")
 NOBODY: Final = (200, None, None)
 TWO: Final = (400, "invalid_request", None)
@@ -106,7 +106,7 @@ def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Be
 def test_cve_2026_30223_an_identity_hash_proves_one_identifier_and_nobody_else(behind: Behind) -> None:
     door = behind(hashing(), hashing("other"), naming=NAMING)
     assert sent(door, userId="ada", userHash=proof("ada")) == ADA
-    assert sent(door, userId=7, userHash=proof("7")) == (200, "acme:7", None)
+    assert sent(door, userId=7, userHash=proof("7")) == (200, "acme:userId:7", None)
     for other in ("eve", "Ada", "ada ", " ada", "ada\n", "ada\0", "a\u0301da", "ADA", "adа"):
         assert sent(door, userId=other, userHash=proof("ada")) == BAD, other
     for value in of_any_kind(["ada"], {"id": "ada"}, True, 1.0, [], {}, False):

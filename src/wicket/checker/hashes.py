@@ -19,6 +19,7 @@ from wicket.checker.case import Case, attempt
 from wicket.checker.diagnosis import Finding, shown
 from wicket.checker.variants import variants
 from wicket.decision.hashes import hash_of
+from wicket.document import plain
 from wicket.identity_hash import IdentityHash
 from wicket.keys import Secret
 from wicket.request import Request
@@ -75,7 +76,7 @@ def pairs_of(case: Case) -> Iterator[Pair]:
         rule.identifier,
         _text(rule.value, request),
         _text(rule.proof, request),
-        _members(request.document, _name_of(rule.proof)),
+        _members(plain(request.document), _name_of(rule.proof)),
         rule.secret,
         (*tokens, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
         rule.encoding,

@@ -86,7 +86,7 @@ class Door:
         """
         own = None if self.root_checked else next(filter(None, map(own_root, applications)), None)
         given = self._root
-        if own is not None and given != own and not (given and given.startswith(f"{own}/")):
+        if own is not None and not (given == own or (given or "").startswith(f"{own}/")):
             keep = "root_path='keep' if the paths given here are those that the router sees"
             raise config_error(
                 "root_path",
