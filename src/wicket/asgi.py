@@ -13,7 +13,8 @@ from wicket.gate import Gate
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import ConnectionEnded, Lasting, Watch
+from wicket.http.lasting import ConnectionEnded, Lasting
+from wicket.http.monitor import Watch
 from wicket.request import Answer, Request
 from wicket.sources import Subprotocol
 
@@ -124,13 +125,16 @@ class WicketMiddleware:
                     raise
                 await _answer(door.refused(request, decision, refused), scope, send)
             except ConnectionEnded:
-                if lasting is None:
+                if lasting is None or not lasting.ended:
+                    raise
+            except ExceptionGroup as group:  # of a task group, one of whose tasks sends
+                if lasting is None or not lasting.ended or group.split(ConnectionEnded)[1] is not None:
                     raise
         finally:
             if body is not None:
                 body.close()
             if lasting is not None:
-                self._watch.leave(lasting)
+                await self._watch.leave(lasting)
 
     async def _aside(self, turn: Turn, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """What is not decided about: open paths, preflights, and whether a widget may render."""

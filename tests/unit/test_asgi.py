@@ -12,12 +12,12 @@ import pytest
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
-from wicket.http import lasting
+from wicket.http import lasting, monitor
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lasting, "_PERIOD", 0.01)
+    monkeypatch.setattr(monitor, "_PERIOD", 0.01)
 
 
 def test_the_asgi_door_closes_what_outlives_its_token() -> None:

@@ -10,7 +10,8 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.http.connections import Hand, Line, gate_at, run, verified
 from tests.unit.support import NOW, acme, gate_of
-from wicket.http.lasting import CLOSED, ConnectionEnded, Ending, Lasting, Message
+from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message
+from wicket.http.wsgi_stream import Ending
 
 SSE: Message = {
     "type": "http.response.start",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,23 +12,25 @@ from tests.properties.doors import finished
 from tests.unit.http.connections import Hand, Line, gate_at, run, verified
 from tests.unit.support import NOW, asks, claims, token
 from wicket import Decision, WicketError
-from wicket.http import lasting as module
-from wicket.http.lasting import Lasting, Watch
+from wicket.http import monitor as module
+from wicket.http.lasting import Lasting
+from wicket.http.monitor import Watch
 
 
-@contextlib.contextmanager
-def over(watch: Watch, decision: Decision, line: Line) -> Iterator[Lasting]:
+@contextlib.asynccontextmanager
+async def over(watch: Watch, decision: Decision, line: Line) -> AsyncIterator[Lasting]:
     """Look after a socket meanwhile, as the door does."""
     lasting = watch.over(decision, line.receive, line.send, websocket=True)
     try:
         yield lasting
     finally:
-        watch.leave(lasting)
+        await watch.leave(lasting)
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PERIOD", 0.01)
+    monkeypatch.setattr(module, "_CLOSE_TIMEOUT", 0.05)
 
 
 def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
@@ -37,7 +39,7 @@ def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
         gate = gate_at(clock)
         watch = Watch(gate)
         early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
-        with (
+        async with (
             over(watch, early, line),
             over(watch, late, other),
         ):
@@ -57,10 +59,10 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
         watch = Watch(gate)
         lines = [Line() for _ in range(5)]
         lines[0].stuck = True
-        with contextlib.ExitStack() as all_open:
+        async with contextlib.AsyncExitStack() as all_open:
             for line in lines:
                 decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
-                all_open.enter_context(over(watch, decision, line))
+                await all_open.enter_async_context(over(watch, decision, line))
             clock.now = NOW + 60
             await lines[0].closing()
             clock.now = NOW + 80
@@ -75,7 +77,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
         clock = Hand()
         gate = gate_at(clock)
         line = Line()
-        with over(Watch(gate), verified(gate), line):
+        async with over(Watch(gate), verified(gate), line):
             clock.broken = True
             await asyncio.wait_for(clock.failed.wait(), 10)
             clock.now = NOW + 60
@@ -91,7 +93,7 @@ def test_a_watch_over_nothing_does_nothing() -> None:
         before = len(asyncio.all_tasks())
         for _ in range(2):
             line = Line()
-            with over(watch, verified(gate), line):
+            async with over(watch, verified(gate), line):
                 assert len(asyncio.all_tasks()) == before + 1
             await asyncio.sleep(0)
             assert len(asyncio.all_tasks()) == before
@@ -104,8 +106,9 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
         gate = gate_at(Hand())
         line = Line()
         before = asyncio.all_tasks()
-        with pytest.raises(TimeoutError), over(Watch(gate), verified(gate), line) as lasting:
-            await asyncio.wait_for(lasting.receive(), 0.01)
+        async with over(Watch(gate), verified(gate), line) as lasting:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(lasting.receive(), 0.01)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
 
@@ -115,7 +118,7 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
 def test_only_asyncio_can_watch() -> None:
     async def main() -> None:
         gate, line = gate_at(Hand()), Line()
-        with over(Watch(gate), verified(gate), line):
+        async with over(Watch(gate), verified(gate), line):
             raise AssertionError("is not reached")
 
     with pytest.raises(WicketError, match="asyncio"):
