@@ -34,9 +34,10 @@ def revisit(house: House, decision: Decision) -> Generator[Effect, None, Refusal
 
 
 def can_end(house: House, decision: Decision) -> bool:
-    """Whether anything can come to stand against the identity of `decision`; False if the gate only logs."""
-    verified = isinstance(decision.identity, VerifiedIdentity) and decision.app is not None
-    return verified and house.mode is not Mode.LOG_ONLY
+    """Whether anything can end the identity of `decision`; False if the gate, or an app in code, only logs."""
+    if not isinstance(decision.identity, VerifiedIdentity) or decision.app is None or house.mode is Mode.LOG_ONLY:
+        return False
+    return decision.app.mode is Mode.ENFORCE or house.mode is not None or name_in_registry(house, decision) is not None
 
 
 def name_in_registry(house: House, decision: Decision) -> AppRef | None:
