@@ -125,7 +125,7 @@ class _Round:
     async def closed(self, lasting: Lasting) -> None:
         """Wait until the closing message of `lasting` is sent, or cancel it after some seconds."""
         task = self._closing.get(lasting)
-        if task is None:
+        if task is None or task.done():
             return
         try:
             await asyncio.wait([task], timeout=_CLOSE_TIMEOUT)
@@ -179,7 +179,7 @@ class _Round:
 
     def _due(self) -> Iterator[Lasting]:
         for lasting in tuple(self._unjudged):
-            if lasting in self._unjudged:  # or it was removed meanwhile
+            if lasting in self._unjudged:  # otherwise it was removed meanwhile
                 self._unjudged.discard(lasting)
                 yield lasting
         while self._expiries and self._expiries[0][0] <= self._now():

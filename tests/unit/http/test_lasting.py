@@ -220,7 +220,7 @@ DATA: Message = {"type": "websocket.send", "text": "a"}
 
 
 @contextlib.asynccontextmanager
-async def blocked(count: int = 1) -> AsyncIterator[tuple[Lasting, Stuck, list[asyncio.Future[None]]]]:
+async def blocked(count: int = 1) -> AsyncIterator[tuple[Lasting, Stuck, list[asyncio.Task[None]]]]:
     """A socket in whose `send` so many tasks wait."""
     server = Stuck()
     lasting = Lasting(verified(gate_at(Hand())), Line().receive, server, websocket=True)

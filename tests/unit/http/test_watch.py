@@ -14,6 +14,7 @@ from tests.properties.doors import finished
 from tests.unit.http.connections import Hand, Line, Stuck, gate_at, run, verified
 from tests.unit.support import BY_HEADER, NOW, acme, asks, claims, gate_of, secret, token
 from wicket import App, Decision, Gate, Mode, Refusal, Refused, Revocations, Rules, WicketError
+from wicket.decision.revisiting import judge as judge_now
 from wicket.http import monitor as module
 from wicket.http.lasting import Lasting, Message
 from wicket.http.monitor import Watch
@@ -168,7 +169,7 @@ class Looked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        self._judge = module.judge
+        self._judge = judge_now
         monkeypatch.setattr(module, "judge", self)
 
     def __call__(self, *given: Any) -> Any:
@@ -196,7 +197,9 @@ def test_a_connection_is_looked_at_once_until_it_is_due(monkeypatch: pytest.Monk
     run(main)
 
 
-def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reaches_all() -> None:
+def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reaches_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def main() -> None:
         apps = [acme(naming=())]
         asked: list[object] = []
@@ -211,7 +214,7 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
                 asked.append(ref)
                 return read(ref)
 
-            house.registry.read = counted  # type: ignore[method-assign]
+            monkeypatch.setattr(house.registry, "read", counted)
             async with contextlib.AsyncExitStack() as all_open:
                 for line in lines:
                     await all_open.enter_async_context(over(watch, decision, line))
