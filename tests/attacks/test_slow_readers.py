@@ -13,7 +13,10 @@ from wicket import Mode
 from wicket.http import monitor
 from wicket.http.lasting import ConnectionEnded
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # uvicorn's oldest implementation of sockets
+pytestmark = [  # uvicorn's oldest implementation of sockets is deprecated, and what it uses
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*implementation is deprecated"),
+]
 
 SLOW = pytest.mark.parametrize(("server", "kind"), SERVERS, ids=[" ".join(each) for each in SERVERS])
 
