@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import footprint, plot, requests, scale, servers, unauthenticated, verifying
+from benchmarks import footprint, live, plot, requests, scale, servers, unauthenticated, verifying
 from benchmarks.measure import Row
 
 PARTS: Final[dict[str, Callable[[], list[Row]]]] = {
@@ -35,6 +35,7 @@ PARTS: Final[dict[str, Callable[[], list[Row]]]] = {
     "sizes": scale.sizes,
     "servers": servers.rows,
     "threads": scale.threads,
+    "live": live.rows,
     "imports": footprint.imports,
     "memory": footprint.memory,
 }

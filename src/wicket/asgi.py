@@ -14,7 +14,8 @@ from wicket.http.binding import attach_to_scope, clear_scope
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import ConnectionEnded, Lasting, Watch
+from wicket.http.lasting import ConnectionEnded, Lasting
+from wicket.http.monitor import Watch
 from wicket.request import Answer, Request
 from wicket.sources import Subprotocol
 
@@ -147,13 +148,16 @@ class WicketMiddleware:
                 gate.report_handler_refusal(decision, refused.refusal)
                 await _answer(door.refused(request, decision, refused), scope, send)
             except ConnectionEnded:
-                if lasting is None:
+                if lasting is None or not lasting.ended:
+                    raise
+            except ExceptionGroup as group:  # of a task group, one of whose tasks sends
+                if lasting is None or not lasting.ended or group.split(ConnectionEnded)[1] is not None:
                     raise
         finally:
             if body is not None:
                 body.close()
             if lasting is not None:
-                self._watch.leave(lasting)
+                await self._watch.leave(lasting)
 
     async def _aside(self, turn: Turn, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """What is not decided about: open paths, preflights, and whether a widget may render."""

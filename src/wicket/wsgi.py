@@ -14,7 +14,8 @@ from wicket.http.binding import bind_to_environ, clear_environ
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import ConnectionEnded, Ending, is_event_stream
+from wicket.http.lasting import ConnectionEnded
+from wicket.http.wsgi_stream import Ending, is_event_stream
 from wicket.request import Answer, Request
 
 if TYPE_CHECKING:

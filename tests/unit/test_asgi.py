@@ -12,12 +12,12 @@ import pytest
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
-from wicket.http import lasting
+from wicket.http import lasting, monitor
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lasting, "_PERIOD", 0.01)
+    monkeypatch.setattr(monitor, "_PERIOD", 0.01)
 
 
 def test_the_asgi_door_closes_what_outlives_its_token() -> None:
@@ -209,6 +209,32 @@ def test_an_application_that_sends_on_after_its_stream_was_ended_ends_quietly() 
     sent = served(app, close_on_expiry=True, now=now)
     assert told == ["ended"]
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_task_group_whose_task_is_told_of_the_end_ends_quietly(other: bool) -> None:
+    now: list[float] = [NOW]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        now[0] = NOW + 60
+        assert (await receive())["type"] == "http.disconnect"
+
+        async def fails() -> None:
+            if other:
+                raise ValueError("of the application")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send({"type": "http.response.body", "body": b"late", "more_body": True}))
+            group.create_task(fails())
+
+    if other:
+        with pytest.raises(ExceptionGroup) as told:
+            served(app, close_on_expiry=True, now=now)
+        assert told.group_contains(ValueError)
+    else:
+        assert served(app, close_on_expiry=True, now=now)[-1]["more_body"] is False
 
 
 def test_the_same_error_of_another_door_is_not_swallowed() -> None:

@@ -20,7 +20,7 @@ from wicket.http.binding import clear_environ
 from wicket.http.cors import NOTHING
 from wicket.http.demands import demand_in_environ, name_of
 from wicket.http.door import Door, Turn
-from wicket.http.lasting import Ending, is_event_stream
+from wicket.http.wsgi_stream import Ending, is_event_stream
 from wicket.request import Answer, Body
 from wicket.request import Request as WicketRequest
 from wicket.wsgi import WicketMiddleware, attach, body_of

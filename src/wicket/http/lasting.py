@@ -1,38 +1,43 @@
-"""Connections that outlive their decision: sockets and event streams, closed when their token expires or is revoked.
+"""One connection that can outlive its decision under ASGI: a socket or an event stream.
 
-One task in each event loop looks after all of a door's open connections, twice a second. It loads nothing itself: it
-asks the gate again, which has the app as it is now.
+What the application receives and sends passes through here. When the connection ends, every `receive` and `send` of
+the application that is waiting ends with it, in the application's own task. No task is made for a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import weakref
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from typing import Any, Final
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from typing import Any, Final, TypeVar, cast
 
-from wicket.decision.flow import Decision, log_fault
-from wicket.errors import WicketError
-from wicket.gate import Gate
+from wicket.decision.flow import Decision
 
 Message = MutableMapping[str, Any]
+T = TypeVar("T")
 
 CLOSED: Final = 4401
 """The code with which a socket is closed: the 4000s are the application's (RFC 6455 section 7.4.2), 401 is HTTP's."""
 
-_PERIOD: Final = 0.4
-_AT_ONCE: Final = 256
-_STREAM: Final = "text/event-stream"
+EVENT_STREAM: Final = "text/event-stream"
 
 
 class ConnectionEnded(OSError):
-    """What an application gets that sends on a socket which Wicket has closed, as from a client that hung up."""
+    """What `send` raises when the token of the connection no longer holds, as if the client had hung up."""
 
 
 class Lasting:
-    """One connection: what the application receives and sends passes through here until it is closed."""
+    """One connection: what the application receives and sends passes through here until it is closed.
+
+    `watch` is called when the connection begins to last: at once for a socket, with its head for an event stream.
+    `unwatch` is called when it is over.
+    """
+
+    __slots__ = (
+        *("decision", "until", "_receive", "_send", "_websocket", "_watch", "_unwatch"),
+        *("_waits", "_ended", "_open", "_over"),
+    )
 
     def __init__(
         self,
@@ -41,66 +46,72 @@ class Lasting:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
+        watch: Callable[[Lasting], None] | None = None,
+        unwatch: Callable[[Lasting], None] | None = None,
     ) -> None:
         self.decision = decision
+        self.until: float | None = None  # when it is to be looked at again, by the clock of the gate
         self._receive = receive
         self._send = send
         self._websocket = websocket
-        self._closed: asyncio.Event = asyncio.Event()
-        self._pending: asyncio.Future[Message] | None = None
-        self._open = websocket  # an HTTP answer lasts only where it is an event stream
+        self._watch = watch
+        self._unwatch = unwatch
+        self._waits: set[_Wait] = set()
+        self._ended = False
+        self._open = False  # an HTTP response lasts only if it is an event stream
         self._over = False
+        if websocket:
+            self._begin()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection was ended from this side, because its token no longer holds."""
+        return self._ended
 
     async def receive(self) -> Message:
         """The next message; a disconnection once the connection is closed."""
-        message: Message
-        if not self._websocket:
-            # In the caller's own task: frameworks ask whether a client is still there with a `receive` that they cancel
-            # at its first wait. An event stream's end wakes the server's own `receive`.
-            message = {"type": "http.disconnect"} if self._closed.is_set() else await self._receive()
-            self._over = self._over or message["type"] == "http.disconnect"
-            return message
-        while not self._closed.is_set():
-            pending = self._pending
-            if pending is None:
-                pending = self._pending = asyncio.ensure_future(self._receive())
-            if not pending.done():
-                closed = asyncio.ensure_future(self._closed.wait())
-                waiting: set[asyncio.Future[Any]] = {pending, closed}
-                try:
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    closed.cancel()
-            if pending.done() and self._pending is pending:  # or another task, which waited too, has it
-                self._pending = None
-                message = pending.result()
-                self._over = self._over or message["type"].endswith(".disconnect")
+        if not self._ended:
+            with contextlib.suppress(ConnectionEnded):
+                message = await self._until_end(self._receive())
+                if message["type"].endswith(".disconnect"):
+                    self.end()
                 return message
-        return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
+        if self._websocket:
+            return {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
+        return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Send, unless the connection is closed."""
-        if self._closed.is_set():
-            raise ConnectionEnded("the token of this connection no longer holds")
+        """Send `message`. Raises `ConnectionEnded` if the connection is closed before or while it is sent."""
+        if self._ended:
+            raise _ended()
         kind = message["type"]
         if kind == "http.response.start":
             if "headers" in message:
-                message = {**message, "headers": list(message["headers"])}  # it may be gone through only once
-            self._open = any(
-                name.lower() == b"content-type" and value.lower().startswith(_STREAM.encode())
+                message = {**message, "headers": list(message["headers"])}  # an iterator can be read only once
+            if any(
+                name.lower() == b"content-type" and value.lower().startswith(EVENT_STREAM.encode())
                 for name, value in message.get("headers", ())
-            )
-        elif kind == "websocket.close" or (kind == "http.response.body" and not message.get("more_body", False)):
-            self._over = True
-        await self._send(message)
+            ):
+                self._begin()
+        if not self._open:
+            await self._send(message)
+            return
+        await self._until_end(self._send(message))
+        if kind == "websocket.close" or (kind == "http.response.body" and not message.get("more_body", False)):
+            self.end()
 
     async def close(self, reason: str) -> None:
-        """Close it from this side: a socket with the code 4401, an event stream with its end."""
+        """Close it from this side: a socket with the code 4401, an event stream with its end.
+
+        The application is told at once. The server may keep the closing message back until the client reads.
+        """
         if self._over or not self._open:
             return
-        self._over = True
-        self._closed.set()
-        with contextlib.suppress(Exception):  # it may have ended by itself just now
+        self._ended = True
+        self.end()
+        for wait in tuple(self._waits):
+            wait.interrupt()
+        with contextlib.suppress(Exception):  # the client may have hung up in the same moment
             await self._send(
                 {"type": "websocket.close", "code": CLOSED, "reason": reason}
                 if self._websocket
@@ -108,106 +119,83 @@ class Lasting:
             )
 
     def end(self) -> None:
-        """The application is done."""
-        self._over = True
-        if self._pending is not None:
-            self._pending.cancel()
+        """The connection is over, or its application has returned."""
+        if not self._over:
+            self._over = True
+            if self._open and self._unwatch is not None:
+                self._unwatch(self)
 
+    def _begin(self) -> None:
+        self._open = True
+        if self._watch is not None and not self._over:
+            self._watch(self)
 
-class Watch:
-    """Looks after the lasting connections of one door, in whichever event loops they are."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Round] = weakref.WeakKeyDictionary()
-
-    def over(
-        self,
-        decision: Decision,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-        *,
-        websocket: bool,
-    ) -> Lasting:
-        """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
+    @types.coroutine
+    def _until_end(self, awaitable: Awaitable[T]) -> Generator[Any, Any, T]:
+        """Await `awaitable` in the calling task. Raises `ConnectionEnded` if the connection ends first."""
+        steps: Coroutine[Any, Any, T]
+        steps = awaitable if isinstance(awaitable, types.CoroutineType) else _awaiting(awaitable)
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
-        lasting = Lasting(decision, receive, send, websocket=websocket)
-        self._loops.setdefault(loop, _Round(self._gate)).add(lasting)
-        return lasting
+            future = steps.send(None)
+        except StopIteration as done:  # most servers have nothing to wait for
+            return cast("T", done.value)
+        result: T = yield from self._continued(steps, future)
+        return result
 
-    def leave(self, lasting: Lasting) -> None:
-        """The application is done with it."""
-        self._loops[asyncio.get_running_loop()].remove(lasting)
-        lasting.end()
+    def _continued(self, steps: Coroutine[Any, Any, T], future: asyncio.Future[Any] | None) -> Generator[Any, Any, T]:
+        """Run the rest of `steps`, which waits for `future`, and cancel it when the connection ends.
 
-
-class _Round:
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._held: set[Lasting] = set()
-        self._closing: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def add(self, lasting: Lasting) -> None:
-        self._held.add(lasting)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._go(), context=contextvars.Context())  # nobody's request is its own
-
-    def remove(self, lasting: Lasting) -> None:
-        self._held.discard(lasting)
-        if not self._held and self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _go(self) -> None:
+        The end cancels the future for which `steps` waits, as `Task.cancel` does. The task itself is not cancelled.
+        So its count of cancellations tells a cancellation from outside, which passes, from the end.
+        """
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancellations = task.cancelling()
+        interrupted = False
         while True:
-            await asyncio.sleep(_PERIOD)
-            for number, lasting in enumerate(tuple(self._held)):
-                if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)  # nobody else waits for a round over very many
-                try:
-                    refusal = await self._gate.arevisit(lasting.decision)
-                except Exception as error:  # noqa: BLE001 - a fault of one look must not end all that follow
-                    log_fault("a lasting connection could not be looked at", error)
-                    continue
-                if refusal is not None:
-                    task = asyncio.create_task(lasting.close(refusal.reason or refusal.code))
-                    self._closing.add(task)  # a loop keeps no task alive by itself
-                    task.add_done_callback(self._closing.discard)
-
-
-class Ending:
-    """What a WSGI application answers, ended at the first chunk after its token has expired or was revoked.
-
-    `lasts` says, once the application has begun to answer, whether that is an event stream.
-    """
-
-    def __init__(self, gate: Gate, decision: Decision, chunks: Iterable[bytes], lasts: Callable[[], bool]) -> None:
-        self._gate = gate
-        self._decision = decision
-        self._chunks = chunks
-        self._lasts = lasts
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for chunk in self._chunks:
-                if self._lasts() and self._gate.revisit(self._decision) is not None:
-                    return
-                yield chunk
-        except ConnectionEnded:  # of a `write` (PEP 3333) among them
-            if not self._lasts():
+            wait = _Wait(future)
+            thrown: BaseException | None = None
+            self._waits.add(wait)
+            if self._ended:
+                wait.interrupt()  # the server has caught the first interruption, and waits again
+            try:
+                yield future
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - what is thrown into the task is for what it runs
+                thrown = error
+            finally:
+                self._waits.discard(wait)
+            if self._ended and thrown is None:  # it was woken in the same moment, and must not send any more
+                wait.interrupted, thrown = True, asyncio.CancelledError()
+            interrupted = interrupted or wait.interrupted
+            try:
+                future = steps.send(None) if thrown is None else steps.throw(thrown)
+            except StopIteration as done:
+                return cast("T", done.value)
+            except (Exception, asyncio.CancelledError):
+                if interrupted and task.cancelling() <= cancellations:
+                    raise _ended() from None
                 raise
 
-    def close(self) -> None:
-        """Tell the application that nobody reads on (PEP 3333)."""
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
+
+class _Wait:
+    """One wait of the server for a future, or for the next turn of the event loop (None)."""
+
+    __slots__ = ("future", "interrupted")
+
+    def __init__(self, future: asyncio.Future[Any] | None) -> None:
+        self.future = future
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """Cancel the future. It stays as it is if it is done or cancelled already."""
+        self.interrupted = self.future is not None and self.future.cancel()
 
 
-def is_event_stream(headers: Iterable[tuple[str, str]]) -> bool:
-    """Whether an answer with these headers is one that lasts."""
-    return any(name.lower() == "content-type" and value.lower().startswith(_STREAM) for name, value in headers)
+def _ended() -> ConnectionEnded:
+    return ConnectionEnded("the token of this connection no longer holds")
+
+
+async def _awaiting(awaitable: Awaitable[T]) -> T:
+    return await awaitable

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, claims, gate_of, jwk, rsa_key, secret, token
 from wicket import App, Decision, Gate, Jwks, Mode, PublicKey, Request, Revocations, Rules
+from wicket.decision.revisiting import judge, name_in_registry
 from wicket.errors import config_error
 from wicket.identity_hash import CompanyHash, IdentityHash
 from wicket.jwks.outcome import Fetched
@@ -206,3 +207,10 @@ def test_a_registry_that_breaks_an_app_hides_nothing_it_knew() -> None:
         raise config_error("id", "is broken")
 
     assert revisited(broken) is None
+
+
+def test_nothing_is_judged_about_an_anonymous_request() -> None:
+    with Gate(registry=lambda ref: None, naming=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
+        decision = gate.decide(asks())
+        assert judge(gate.house, decision, None) is None
+        assert name_in_registry(gate.house, decision) is None

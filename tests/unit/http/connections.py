@@ -52,6 +52,35 @@ class Line:
         return self.sent[-1]
 
 
+class Stuck:
+    """A server's `send` that keeps messages back while its client does not read, as flow control does."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+        self.interrupted = 0
+        self.swallows = 0
+        self.fails = False
+        self.writable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, message: Message) -> None:
+        while not self.writable.done():
+            waiting = asyncio.get_running_loop().create_future()
+            self.writable.add_done_callback(lambda _, w=waiting: None if w.done() else w.set_result(None))  # type: ignore[misc]
+            try:
+                await waiting
+            except asyncio.CancelledError:
+                self.interrupted += 1
+                if self.fails:
+                    raise RuntimeError("cut short") from None
+                if self.interrupted > self.swallows:
+                    raise
+        self.taken.append(message)
+
+    def drained(self) -> None:
+        """The client reads."""
+        self.writable.set_result(None)
+
+
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(work(), 20))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from tests.properties.doors import finished
-from tests.unit.http.connections import Hand, Line, gate_at, run, verified
+from tests.unit.http.connections import Hand, Line, Stuck, gate_at, run, verified
 from tests.unit.support import NOW, acme, gate_of
-from wicket.http.lasting import CLOSED, ConnectionEnded, Ending, Lasting, Message
+from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message
+from wicket.http.wsgi_stream import Ending
 
 SSE: Message = {
     "type": "http.response.start",
@@ -207,6 +210,208 @@ def test_what_came_after_a_wait_was_given_up_is_not_lost() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert finished(lasting.receive()) is message
+
+    run(main)
+
+
+# --- a server that keeps messages back
+
+DATA: Message = {"type": "websocket.send", "text": "a"}
+
+
+@contextlib.asynccontextmanager
+async def blocked(count: int = 1) -> AsyncIterator[tuple[Lasting, Stuck, list[asyncio.Task[None]]]]:
+    """A socket in whose `send` so many tasks wait."""
+    server = Stuck()
+    lasting = Lasting(verified(gate_at(Hand())), Line().receive, server, websocket=True)
+    sending = [asyncio.ensure_future(lasting.send(DATA)) for _ in range(count)]
+    await turns()
+    assert not any(each.done() for each in sending)
+    yield lasting, server, sending
+    if not server.writable.done():
+        server.drained()
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("swallows", [0, 2])
+def test_a_blocked_send_raises_when_the_connection_ends(swallows: int) -> None:
+    async def main() -> None:
+        async with blocked(2) as (lasting, server, sending):
+            server.swallows = swallows
+            closing = asyncio.ensure_future(lasting.close("expired"))
+            for each in sending:
+                with pytest.raises(ConnectionEnded, match="no longer holds"):
+                    await asyncio.wait_for(each, 10)
+            assert server.taken == []
+            assert not closing.done(), "the closing message is still kept back"
+            server.drained()
+            await closing
+            assert server.taken == [{"type": "websocket.close", "code": CLOSED, "reason": "expired"}]
+
+    run(main)
+
+
+def test_a_server_that_tells_an_interruption_otherwise_ends_the_send_all_the_same() -> None:
+    async def main() -> None:
+        async with blocked() as (lasting, server, sending):
+            server.fails = True
+            closing = asyncio.ensure_future(lasting.close("expired"))
+            with pytest.raises(ConnectionEnded):
+                await sending[0]
+            closing.cancel()
+            await turns()
+
+    run(main)
+
+
+def test_a_blocked_send_that_the_application_gives_up_is_cancelled() -> None:
+    async def main() -> None:
+        async with blocked() as (lasting, server, sending):
+            sending[0].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending[0]
+            assert server.interrupted == 1
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await lasting.send(DATA)
+            assert server.taken == []
+
+    run(main)
+
+
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_cancellation_from_outside_passes_in_the_moment_of_the_end(cancelled_first: bool) -> None:
+    async def main() -> None:
+        async with blocked() as (lasting, server, sending):
+            if cancelled_first:
+                sending[0].cancel()
+            closing = asyncio.ensure_future(lasting.close("expired"))
+            if not cancelled_first:
+                asyncio.get_running_loop().call_soon(sending[0].cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await sending[0]
+            server.drained()
+            await closing
+
+    run(main)
+
+
+def test_a_send_that_becomes_free_in_the_moment_of_the_end_sends_no_more() -> None:
+    async def main() -> None:
+        async with blocked() as (lasting, server, sending):
+            server.drained()
+            await asyncio.sleep(0)  # the server is woken, and has not come to send
+            await lasting.close("expired")
+            with pytest.raises(ConnectionEnded):
+                await sending[0]
+            assert [each["type"] for each in server.taken] == ["websocket.close"]
+
+    run(main)
+
+
+def test_a_send_that_ends_without_the_end_passes_result_and_error() -> None:
+    async def main() -> None:
+        async with blocked() as (lasting, server, sending):
+            server.drained()
+            await sending[0]
+            assert server.taken == [DATA]
+
+        async def failing(message: Message) -> None:
+            await asyncio.sleep(0)
+            raise OSError("hung up")
+
+        lasting = Lasting(verified(gate_at(Hand())), Line().receive, failing, websocket=True)
+        with pytest.raises(OSError, match="hung up"):
+            await lasting.send(DATA)
+
+    run(main)
+
+
+def test_a_server_that_only_yields_is_ended_too() -> None:
+    async def main() -> None:
+        async def yielding(message: Message) -> None:
+            while True:  # noqa: ASYNC110 - the server that is meant here does just this
+                await asyncio.sleep(0)
+
+        lasting = Lasting(verified(gate_at(Hand())), Line().receive, yielding, websocket=True)
+        sending = asyncio.ensure_future(lasting.send(DATA))
+        await turns()
+        closing = asyncio.ensure_future(lasting.close("expired"))
+        with pytest.raises(ConnectionEnded):
+            await asyncio.wait_for(sending, 10)
+        closing.cancel()
+        await turns()
+
+    run(main)
+
+
+def test_a_send_that_is_no_coroutine_is_awaited() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[None] = loop.create_future()
+        lasting = Lasting(verified(gate_at(Hand())), Line().receive, lambda _: waiting, websocket=True)
+        sending = asyncio.ensure_future(lasting.send(DATA))
+        await turns()
+        waiting.set_result(None)
+        await sending
+
+    run(main)
+
+
+def test_a_send_that_is_dropped_unfinished_ends_the_servers() -> None:
+    async def main() -> None:
+        ended: list[str] = []
+
+        async def waits(message: Message) -> None:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                ended.append("ended")
+
+        steps = Lasting(verified(gate_at(Hand())), Line().receive, waits, websocket=True).send(DATA)
+        steps.send(None)
+        steps.close()
+        assert ended == ["ended"]
+
+    run(main)
+
+
+def test_the_last_message_of_a_stream_is_interrupted_as_others_are() -> None:
+    async def main() -> None:
+        server = Stuck()
+        lasting = Lasting(verified(gate_at(Hand())), Line().receive, server, websocket=False)
+        start = asyncio.ensure_future(lasting.send(SSE))
+        await turns()
+        closing = asyncio.ensure_future(lasting.close("expired"))
+        with pytest.raises(ConnectionEnded):
+            await start
+        closing.cancel()
+        await turns()
+
+    run(main)
+
+
+def test_messages_make_no_task() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        made: list[object] = []
+
+        def make(loop: asyncio.AbstractEventLoop, steps: Any, **settings: Any) -> asyncio.Task[Any]:
+            made.append(steps)
+            return asyncio.Task(steps, loop=loop, **settings)
+
+        lasting, line = connection()
+        loop.set_task_factory(make)
+        for _ in range(3):
+            loop.call_soon(line.incoming.put_nowait, {"type": "websocket.receive", "text": "a"})
+            await lasting.receive()
+            await lasting.send(DATA)
+        loop.set_task_factory(None)
+        assert made == []
 
     run(main)
 

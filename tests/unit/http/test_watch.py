@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from tests.properties.doors import finished
-from tests.unit.http.connections import Hand, Line, gate_at, run, verified
-from tests.unit.support import NOW, asks, claims, token
-from wicket import Decision, WicketError
-from wicket.http import lasting as module
-from wicket.http.lasting import Lasting, Watch
+from tests.unit.http.connections import Hand, Line, Stuck, gate_at, run, verified
+from tests.unit.support import BY_HEADER, NOW, acme, asks, claims, gate_of, secret, token
+from wicket import App, Decision, Gate, Mode, Refusal, Refused, Revocations, Rules, WicketError
+from wicket.decision.revisiting import judge as judge_now
+from wicket.http import monitor as module
+from wicket.http.lasting import Lasting, Message
+from wicket.http.monitor import Watch
 
 
-@contextlib.contextmanager
-def over(watch: Watch, decision: Decision, line: Line) -> Iterator[Lasting]:
+@contextlib.asynccontextmanager
+async def over(watch: Watch, decision: Decision, line: Line) -> AsyncIterator[Lasting]:
     """Look after a socket meanwhile, as the door does."""
     lasting = watch.over(decision, line.receive, line.send, websocket=True)
     try:
         yield lasting
     finally:
-        watch.leave(lasting)
+        await watch.leave(lasting)
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PERIOD", 0.01)
+    monkeypatch.setattr(module, "_CLOSE_TIMEOUT", 0.05)
 
 
 def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
@@ -37,7 +42,7 @@ def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
         gate = gate_at(clock)
         watch = Watch(gate)
         early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
-        with (
+        async with (
             over(watch, early, line),
             over(watch, late, other),
         ):
@@ -57,10 +62,10 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
         watch = Watch(gate)
         lines = [Line() for _ in range(5)]
         lines[0].stuck = True
-        with contextlib.ExitStack() as all_open:
+        async with contextlib.AsyncExitStack() as all_open:
             for line in lines:
                 decision = gate.decide(asks(token(claims(exp=NOW + (60 if line.stuck else 80)))))
-                all_open.enter_context(over(watch, decision, line))
+                await all_open.enter_async_context(over(watch, decision, line))
             clock.now = NOW + 60
             await lines[0].closing()
             clock.now = NOW + 80
@@ -75,7 +80,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
         clock = Hand()
         gate = gate_at(clock)
         line = Line()
-        with over(Watch(gate), verified(gate), line):
+        async with over(Watch(gate), verified(gate), line):
             clock.broken = True
             await asyncio.wait_for(clock.failed.wait(), 10)
             clock.now = NOW + 60
@@ -91,7 +96,7 @@ def test_a_watch_over_nothing_does_nothing() -> None:
         before = len(asyncio.all_tasks())
         for _ in range(2):
             line = Line()
-            with over(watch, verified(gate), line):
+            async with over(watch, verified(gate), line):
                 assert len(asyncio.all_tasks()) == before + 1
             await asyncio.sleep(0)
             assert len(asyncio.all_tasks()) == before
@@ -104,8 +109,9 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
         gate = gate_at(Hand())
         line = Line()
         before = asyncio.all_tasks()
-        with pytest.raises(TimeoutError), over(Watch(gate), verified(gate), line) as lasting:
-            await asyncio.wait_for(lasting.receive(), 0.01)
+        async with over(Watch(gate), verified(gate), line) as lasting:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(lasting.receive(), 0.01)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
 
@@ -115,8 +121,267 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
 def test_only_asyncio_can_watch() -> None:
     async def main() -> None:
         gate, line = gate_at(Hand()), Line()
-        with over(Watch(gate), verified(gate), line):
+        async with over(Watch(gate), verified(gate), line):
             raise AssertionError("is not reached")
 
     with pytest.raises(WicketError, match="asyncio"):
         finished(main())
+
+
+def held(watch: Watch) -> int:
+    """How many connections and closing messages are left."""
+    return sum(len(each._held) + len(each._closing) + len(each._unjudged) for each in watch._loops.values())
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Let the event loop turn until `check` is true."""
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+
+
+def test_so_many_are_closed_in_one_turn_of_the_loop_and_none_is_left() -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        watch, decision, count = Watch(gate), verified(gate), 20 * module._CLOSINGS
+        closed: list[int] = []
+        turn = 0
+
+        async def send(message: Message) -> None:
+            closed.append(turn)
+
+        sockets = [watch.over(decision, Line().receive, send, websocket=True) for _ in range(count)]
+        clock.now = NOW + 60
+        while len(closed) < count:
+            turn += 1
+            await asyncio.sleep(0)
+        assert max(Counter(closed).values()) <= module._CLOSINGS
+        for each in sockets:
+            await watch.leave(each)
+        await until(lambda: held(watch) == 0)
+
+    run(main)
+
+
+class Looked:
+    """Counts how often a connection is judged."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._judge = judge_now
+        monkeypatch.setattr(module, "judge", self)
+
+    def __call__(self, *given: Any) -> Any:
+        self.count += 1
+        return self._judge(*given)
+
+
+def test_a_connection_is_looked_at_once_until_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        looked = Looked(monkeypatch)
+        clock = Hand()
+        gate = gate_at(clock)
+        watch, line, last = Watch(gate), Line(), Line()
+        long = gate.decide(asks(token(claims(exp=NOW + 3600))))
+        async with over(watch, long, line):
+            for number in range(1, 4):
+                async with over(watch, gate.decide(asks(token(claims(iat=clock.now, exp=clock.now + 60)))), last):
+                    await until(lambda: looked.count >= 2 * number)  # noqa: B023 - it is awaited at once
+                    clock.now += 60
+                    await last.closing()
+                    last = Line()
+            assert looked.count == 1 + 3 * 2, "the long one once, the short ones when they came and when they were due"
+            assert line.sent == []
+
+    run(main)
+
+
+def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reaches_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        apps = [acme(naming=())]
+        asked: list[object] = []
+        with Gate(registry=lambda ref: apps[-1], naming=BY_HEADER, clock=lambda: NOW) as gate:
+            watch, lines = Watch(gate), [Line() for _ in range(50)]
+            decision = gate.decide(asks(token()))
+            house = gate.house
+            assert house.registry is not None
+            read = house.registry.read
+
+            def counted(ref: Any) -> Any:
+                asked.append(ref)
+                return read(ref)
+
+            monkeypatch.setattr(house.registry, "read", counted)
+            async with contextlib.AsyncExitStack() as all_open:
+                for line in lines:
+                    await all_open.enter_async_context(over(watch, decision, line))
+                await until(lambda: len(asked) >= 3)
+                assert all(line.sent == [] for line in lines)
+                apps.append(acme(naming=(), revocations=Revocations(users={"user-1": NOW})))
+                gate.refresh("acme")
+                for line in lines:
+                    assert (await line.closing())["reason"] == "revoked"
+                assert len(asked) < len(lines), "not once for each connection"
+                await until(lambda: held(watch) == 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize("error", [Refused(Refusal("apps_unavailable")), RuntimeError("broken")])
+def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        clock, asked = Hand(), asyncio.Event()
+
+        async def fails(flow: Any) -> None:
+            flow.close()
+            asked.set()
+            raise error
+
+        with Gate(registry=lambda ref: acme(naming=(), rules=Rules(skew=0)), naming=BY_HEADER, clock=clock) as gate:
+            line, decision = Line(), verified(gate)
+            monkeypatch.setattr(module, "arun", fails)
+            async with over(Watch(gate), decision, line):
+                await asyncio.wait_for(asked.wait(), 10)
+                clock.now = NOW + 60
+                assert (await line.closing())["reason"] == "expired"
+
+    run(main)
+
+
+@pytest.mark.parametrize("mode", ["app", "gate"])
+def test_what_only_logs_is_not_watched(mode: str) -> None:
+    async def main() -> None:
+        app = acme(mode=Mode.LOG_ONLY if mode == "app" else Mode.ENFORCE)
+        gate = gate_of(app, mode=None if mode == "app" else Mode.LOG_ONLY)
+        watch = Watch(gate)
+        async with over(watch, gate.decide(asks(token())), Line()):
+            assert held(watch) == 0
+
+    run(main)
+
+
+def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
+    async def main() -> None:
+        gate = gate_at(Hand())
+        watch, decision = Watch(gate), verified(gate)
+        async with over(watch, decision, Line()):
+            (held_here,) = watch._loops.values()
+            for _ in range(3):
+                many = [watch.over(decision, Line().receive, Line().send, websocket=True) for _ in range(400)]
+                await until(lambda: not held_here._unjudged)
+                for each in many:
+                    await watch.leave(each)
+            assert len(held_here._expiries) <= 2 + module._LOOKS
+
+    run(main)
+
+
+def test_a_socket_that_its_client_or_its_application_closed_is_left_at_once() -> None:
+    async def main() -> None:
+        gate = gate_at(Hand())
+        watch, line = Watch(gate), Line()
+        async with over(watch, verified(gate), line) as lasting:
+            line.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
+            await lasting.receive()
+            assert held(watch) == 0
+        async with over(watch, verified(gate), Line()) as lasting:
+            await lasting.send({"type": "websocket.close", "code": 1000})
+            assert held(watch) == 0
+
+    run(main)
+
+
+def test_the_closing_message_waits_for_the_client_only_for_a_time_once_the_application_is_gone() -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        watch, server = Watch(gate), Stuck()
+        lasting = watch.over(verified(gate), Line().receive, server, websocket=True)
+        clock.now = NOW + 60
+        assert (await lasting.receive())["code"] == 4401
+        assert held(watch) == 1
+        await watch.leave(lasting)
+        await until(lambda: held(watch) == 0)
+        assert server.interrupted == 1
+
+    run(main)
+
+
+def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        clock = Hand()
+        gate = gate_at(clock)
+        watch, line = Watch(gate), Line()
+        async with over(watch, verified(gate), line):
+            (held_here,) = watch._loops.values()
+            await until(lambda: not held_here._unjudged)
+            clock.broken = True
+            await asyncio.wait_for(clock.failed.wait(), 10)
+            clock.now = NOW + 60
+            assert (await line.closing())["reason"] == "expired"
+        assert "the clock of the gate failed" in caplog.text
+
+    run(main)
+
+
+def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_again() -> None:
+    async def main() -> None:
+        clock = Hand()
+        held_app = [acme(naming=(), rules=Rules(skew=0))]
+        with Gate(registry=lambda ref: held_app[0], naming=BY_HEADER, clock=clock) as gate:
+            watch, line = Watch(gate), Line()
+            async with over(watch, verified(gate), line):
+                (held_here,) = watch._loops.values()
+                await until(lambda: len(held_here._expiries) == 1)
+                (group,) = held_here._groups.values()
+
+                async def change(mode: Mode) -> None:
+                    held_app[0] = acme(naming=(), rules=Rules(skew=0), mode=mode)
+                    gate.refresh("acme")
+                    await until(lambda: group.app is held_app[0] and not held_here._unjudged)
+
+                await change(Mode.ENFORCE)
+                assert len(held_here._expiries) == 1
+                await change(Mode.LOG_ONLY)
+                clock.now = NOW + 60
+                await until(lambda: not held_here._expiries)
+                assert line.sent == []
+                await change(Mode.ENFORCE)
+                assert (await line.closing())["reason"] == "expired"
+
+    run(main)
+
+
+def test_what_is_left_during_a_round_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOKS", 1)
+
+    async def main() -> None:
+        looked: list[object] = []
+        with Gate(
+            registry=lambda ref: App(str(ref.value), naming=(), credentials=[secret()]),
+            naming=BY_HEADER,
+            clock=lambda: NOW,
+        ) as gate:
+            watch = Watch(gate)
+            several = [
+                watch.over(gate.decide(asks(token(), app=name)), Line().receive, Line().send, websocket=True)
+                for name in ("a", "b", "c")
+            ]
+
+            def judge(*given: Any) -> None:
+                looked.append(given)
+                for each in several[1:]:
+                    each.end()
+
+            monkeypatch.setattr(module, "judge", judge)
+            await until(lambda: held(watch) == 1)
+            await until(lambda: not watch._loops[asyncio.get_running_loop()]._unjudged)
+            assert len(looked) <= 2, "the first, and the one that stays"
+            await watch.leave(several[0])
+
+    run(main)
