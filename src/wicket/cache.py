@@ -48,6 +48,7 @@ V = TypeVar("V")
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
 _LONGEST_RETRY_AFTER: Final = 300.0
+_MAX_LOADED: Final = 100_000
 
 
 class Loaded(NamedTuple, Generic[V]):
@@ -121,6 +122,7 @@ class Cache(Generic[K, V]):
         self._versions = itertools.count(1)
         self._absent_size = absent_size
         self._slots: dict[K, Slot[V]] = {}
+        self._loaded: dict[int, None] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -162,6 +164,10 @@ class Cache(Generic[K, V]):
     def now(self) -> float:
         """The cache's monotonic clock, in seconds."""
         return self._clock()
+
+    def was_loaded(self, key: K) -> bool:
+        """Whether this process has had a value of `key`, evicted or not. The newest 100,000 hashes are remembered."""
+        return key in self._slots or hash(key) in self._loaded
 
     def retry_after(self, slot: Slot[V] | None) -> int:
         """In how many whole seconds a request that was turned away may come again; at least 1."""
@@ -280,6 +286,10 @@ class Cache(Generic[K, V]):
             until = now + times.absent
             self._without[key] = Slot(version, None, until, until, until, absent=True)
             return
+        self._loaded.pop(hash(key), None)
+        self._loaded[hash(key)] = None
+        if len(self._loaded) > _MAX_LOADED:
+            del self._loaded[next(iter(self._loaded))]
         while len(self._slots) >= self._size:
             del self._slots[next(iter(self._slots))]
         lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime

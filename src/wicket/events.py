@@ -38,7 +38,11 @@ def short_hash(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has."""
+    """A request was decided about. `code` is None where nothing was wrong; `claimed` hashes a name that no app has.
+
+    `limited` and `impatient` are those of the refusal (see `Refusal`): a spent budget or a full queue of this process,
+    and a wait that is shorter than that of an enforced app.
+    """
 
     gate: str
     app_id: str | None
@@ -49,6 +53,8 @@ class Decided:
     reason: Reason | None = None
     key_id: str | None = None
     claimed: str | None = None
+    limited: bool = False
+    impatient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Outcome:
     """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
 
     `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
-    `…` for what was too much to be told apart.
+    `…` for what was too much to be told apart. `limited` and `impatient` are those of the refusal.
     """
 
     app_id: str | None
@@ -84,6 +90,8 @@ class Outcome:
     reason: str | None
     enforced: bool
     count: int
+    limited: bool = False
+    impatient: bool = False
 
 
 class Reporter:
@@ -110,6 +118,8 @@ class Reporter:
         if refusal is not None:
             level = logging.INFO if decision.enforced or refusal.code == "missing_token" else logging.WARNING
             key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
+            if refusal.limited or refusal.impatient:
+                key = (*key, refusal.limited, refusal.impatient)
         elif key is None:
             key = (decision.app_id, "allowed" if decision.identity.verified else "anonymous", None, decision.enforced)
         pending = self._pending
@@ -130,6 +140,8 @@ class Reporter:
             None if refusal is None else refusal.reason,
             decision.identity.key_id,
             short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
+            refusal is not None and refusal.limited,
+            refusal is not None and refusal.impatient,
         )
         self.emit(event)
         self._write(event, key, level)
@@ -178,7 +190,7 @@ class Reporter:
         """The counts so far, most frequent first."""
         self._fold()
         with self._lock:
-            return tuple(Outcome(*key, count) for key, count in self._counts.most_common())
+            return tuple(Outcome(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
 
     def _fold(self) -> None:
         with self._lock:

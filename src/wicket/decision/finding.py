@@ -110,7 +110,8 @@ def look_up(house: House, ref: AppRef, way: Progress) -> Generator[Effect, None,
         slot = yield from Fetch(cache, ref, slot, patience)
     app = cache.usable(slot)
     if app is None and not cache.is_absent(slot):
-        raise Refused(Refusal("apps_unavailable", retry_after=cache.retry_after(slot)))
+        impatient = way.patience < house.limits.load_timeout and cache.loading(ref)
+        raise Refused(Refusal("apps_unavailable", retry_after=cache.retry_after(slot), impatient=impatient))
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from wicket.app import App
@@ -28,7 +29,7 @@ def verify_signature(
     if known is not None:
         for key in keys:
             if key.fingerprint == known.fingerprint:
-                return known, key if len(keys) == 1 else _owner(app, keys, key, known)
+                return known, key if len(keys) == 1 else owner_of(app, keys, key, known)
     algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
@@ -37,11 +38,11 @@ def verify_signature(
             payload = decode_proven(token.payload)
             signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
             memory.remember(app.id, digest, token.text, signed)
-            return signed, key if len(keys) == 1 else _owner(app, keys, key, signed)
+            return signed, key if len(keys) == 1 else owner_of(app, keys, key, signed)
     raise Refused(trouble) if trouble is not None else invalid_token("bad_signature")
 
 
-def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed) -> Key:
+def owner_of(app: App, keys: Iterable[Key], key: Key, signed: Signed) -> Key:
     """Of keys with one material that several issuers publish, the one whose issuer the token names."""
     issuer = signed.claims.get("iss")
     twins = [each for each in keys if each.fingerprint == key.fingerprint]
