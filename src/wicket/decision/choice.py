@@ -39,10 +39,12 @@ def choose_keys(
     For an app with remote key sets, `verification` tells whether some of them verify the token: then no key set is
     waited for. It must be given for such an app.
     """
-    if not app.sources or verification is None:
+    if not app.sources:
         return Choice(local_keys(app, header))
     if app.rules.key_id_required and header.kid is None:
         raise invalid_token("key_not_found", _NO_KID)
+    if verification is None:
+        raise ValueError("an app with remote key sets needs the verification of its token")
     local = app.keyring.select(header.algorithm, header.kid)
     if verification.verifies(local):
         return Choice(local)

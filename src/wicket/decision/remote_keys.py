@@ -56,7 +56,7 @@ from wicket.keys.keyset import Generation, SourceRef
 from wicket.keys.unknown import UnknownKids
 from wicket.keys.waiters import Waiters
 
-_RETRY_UNUSABLE: Final = 10
+_RETRY_UNUSABLE: Final = 5
 """`Retry-After` for a set that was never usable: always the same, so that it does not tell the causes apart."""
 _UNUSABLE: Final = "The key set of this app cannot be used now, and was not usable before; try again later."
 _LIMITED: Final = "This app's key set was asked for unknown keys too often; try again later."
@@ -105,7 +105,9 @@ def find_remote_keys(
     for waiting in (False, True):
         for view in views:
             yield from view.load(waiting=waiting)
-        if any([view.verified() for view in views]):  # of every set, for one key may be published by several issuers
+        # Every set is looked at: several issuers may publish one key, and the token names one of them.
+        verified = [view.verified() for view in views]
+        if any(verified):
             return _choice(views)
     for view in views:
         if not verification.signed:
@@ -131,9 +133,11 @@ class _View:
         self._came = sets.cache.now()
         self._joins = sets.cache.loading(ref)
         self._slot = sets.cache.read(ref)
+        self._seen = self._slot.version if self._slot is not None else 0
         self._held: Generation | None = None
         self.keys: tuple[Key, ...] = ()
         self.trouble: Refusal | None = None
+        self._waited = False
 
     def verified(self) -> bool:
         """Whether one of the keys known by now verifies the token, and may sign for its issuer."""
@@ -165,7 +169,7 @@ class _View:
                 return
             slot, held, issued_at = self._slot, self._held, self._verification.issued_at
             newer = held.began_at > issued_at + self._verification.leeway
-            if self._settled(held):
+            if self._settled():
                 self._remember(slot.version)
                 return
             unknown = not self._knows_kid()
@@ -191,7 +195,7 @@ class _View:
             if newest is None or self._held is None or newest.failures or newest.version == slot.version:
                 self.trouble = self._out_of_reach()
                 return
-            if not joined and not self._settled(self._held):
+            if not joined and not self._settled():
                 break
         if not self._signed():
             self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
@@ -199,9 +203,11 @@ class _View:
     def _wait_for_turn(self) -> Generator[Effect, None, bool]:
         """Wait until a fetch is permitted, if that is soon enough. Otherwise note the trouble, and return False."""
         due = self._sets.unknown.due_in(self._ref)
-        if due < self._left() and (yield from Pause(self._sets.waiters, self._ref, due)):
-            self._read(self._cache.read(self._ref))
-            return True
+        if not self._waited and due < self._left():
+            self._waited = yield from Pause(self._sets.waiters, self._ref, due)
+            if self._waited:
+                self._read(self._cache.read(self._ref))
+                return True
         self.trouble = Refusal(
             "keys_unavailable",
             detail=_LIMITED,
@@ -233,8 +239,15 @@ class _View:
             and bool(self._held.keys.keyring.select(self._header.algorithm, None))
         )
 
-    def _settled(self, held: Generation) -> bool:
-        """Whether the fetch of the set began after the request came."""
+    def _settled(self) -> bool:
+        """Whether the set in hand is of a fetch that began after the request came.
+
+        An older fetch that was under way then is told apart by its time. So that a clock which stands still does no
+        harm, the version must have moved on too. An empty answer that is not believed yet settles nothing.
+        """
+        slot, held = self._slot, self._held
+        if slot is None or held is None or slot.version == self._seen or slot.failures or held.empty_since is not None:
+            return False
         return held.began > self._came or (held.began == self._came and not self._joins)
 
     def _remember(self, version: int) -> None:

@@ -1,7 +1,7 @@
 """The verification of one token's signature with the keys of an app, as they become known.
 
-A key of one material is tried once, and at most `MAX_KEYS` are tried for one token. What is read of the payload before the signature
-is verified is `issued_at`, which decides only whether a key set must be asked again, within its budget.
+Each key material is tried once, and at most `MAX_KEYS` are tried for one token. What is read of the payload before the
+signature is verified is `issued_at`, which decides only whether a key set must be asked again, within its budget.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Final
 _COROUTINES: Final = (100, 1_000)
 _THREADS: Final = (2, 4)
 """How many wait at most for one key, and in all."""
-_THREAD_SECONDS: Final = 20.0
+_THREAD_SECONDS: Final = 10.0
 _THREAD_SHARE: Final = 0.1
 """For how many seconds threads may wait at first, and how much of each later second is added to that."""
 

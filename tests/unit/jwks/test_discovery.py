@@ -64,7 +64,7 @@ def test_where_there_is_neither_it_is_not_found() -> None:
     assert fetch.urls == [OPENID, OAUTH]
 
 
-@pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "not_json"])
+@pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "encoded"])
 def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
     fetch = Documents(FetchFailed(kind, retry_after=7.0))
     failure = failure_of(lambda: discover(ISSUER, fetch))
