@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.forge import NOW, app
+from tests.attacks.forge import NOW, app, private_key, signed
 from tests.attacks.published import ISSUER, URL, Clocks, Published, of_set, signed_by
 from tests.attacks.site import Behind
 from tests.integration.servers import eventually
@@ -171,7 +171,9 @@ def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behi
     published, clocks = Published({"key-1": "first"}), Clocks()
     events: list[object] = []
     limits = Limits(unknown_kid_every=4.0)
-    door = behind(of_set(mode=Mode.LOG_ONLY), fetcher=published, on_event=events.append, limits=limits, **clocks.settings())
+    door = behind(
+        of_set(mode=Mode.LOG_ONLY), fetcher=published, on_event=events.append, limits=limits, **clocks.settings()
+    )
     door.ask(signed_by("first", "key-1", NOW))
     for number in range(2):
         door.gate.verify(guess(f"invented-{number}"), app="acme")
@@ -179,6 +181,20 @@ def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behi
     decided = [each for each in events if isinstance(each, Decided)][-1]
     assert (decided.code, decided.enforced) == ("keys_unavailable", False)
     assert (decided.limited, decided.impatient) == (True, True), "an enforced app would have waited"
+
+
+def test_a1_a_payload_that_is_no_json_counts_as_issued_now(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed({"alg": "ES256", "kid": "1"}, "[]", private_key("ES256", "first"), "ES256")).said == (
+        *BAD_SIGNATURE[:2],
+        "malformed",
+    )
+    spend(door.gate)
+    odd: list[object] = ["[]", {"iat": True}, {"iat": "1"}, {"iat": 10**12}]
+    for payload in odd:
+        forged = signed({"alg": "ES256", "kid": "later"}, payload, private_key("ES256", "a stranger"), "ES256")
+        assert door.ask(forged).said == UNAVAILABLE, payload
 
 
 # --- A2, A3
@@ -261,6 +277,17 @@ def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
             assert gate.verify(signed_by("first", "1", NOW), app=name).refusal is None
         published.failure = FetchFailed("not_found")
         assert refusal_of(gate, signed_by("first", "1", NOW)).code == "keys_unavailable"
+
+
+def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing_at_its_first(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    published.keys.clear()
+    assert door.ask(signed_by("second", "2", NOW)).said == UNAVAILABLE
+    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    clocks.advance(31)
+    assert door.ask(signed_by("first", "1", NOW)).said == NOT_FOUND
 
 
 def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outside(behind: Behind) -> None:

@@ -25,7 +25,6 @@ from tests.integration.keyed import (
     network_of,
     said,
     ticking,
-    ticking,
 )
 from wicket import Decision, Gate, Jwks, Mode, PublicKey, Refusal, Request, profiles
 from wicket.testing.issuer import LocalIssuer

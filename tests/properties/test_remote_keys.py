@@ -12,7 +12,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.attacks.forge import NOW
 from tests.attacks.published import URL, Clocks, Published, of_set, signed_by
 from wicket import Gate, Limits
 from wicket.jwks.outcome import FetchFailed
@@ -72,7 +71,11 @@ class RemoteKeys(RuleBasedStateMachine):
         """Let the endpoint fail, or serve again."""
         self.published.failure = None if kind is None else FetchFailed(kind)
 
-    @rule(kid=st.sampled_from([*KIDS, "e", "f"]), ago=st.sampled_from([-30, 0, 20, 31, 500, None]), count=st.integers(1, 9))
+    @rule(
+        kid=st.sampled_from([*KIDS, "e", "f"]),
+        ago=st.sampled_from([-30, 0, 20, 31, 500, None]),
+        count=st.integers(1, 9),
+    )
     def forge(self, kid: str | None, ago: int | None, count: int) -> None:
         """Have a stranger ask with any `iat`."""
         before = self.published.fetches
@@ -89,7 +92,17 @@ class RemoteKeys(RuleBasedStateMachine):
     @rule(data=st.data(), ago=st.sampled_from([0, 1, 20, 31, 500]))
     def ask(self, data: st.DataObject, ago: int) -> None:
         """Have a genuine user ask, with a key that is published."""
-        kid = data.draw(st.sampled_from(sorted(self.published.keys, key=str)))
+        self.check(data.draw(st.sampled_from(sorted(self.published.keys, key=str))), ago)
+
+    @rule(kid=st.sampled_from(KIDS), ago=st.sampled_from([0, 1, 20]))
+    def rotate_under_fire(self, kid: str | None, ago: int) -> None:
+        """Have strangers spend the budget, then publish a key and have a genuine user ask with it."""
+        self.forge(kid="e", ago=0, count=4)
+        self.publish(kid)
+        self.check(kid, ago)
+
+    def check(self, kid: str | None, ago: int) -> None:
+        """Ask with a token of the published key, and hold the answer against the promise."""
         if kid is None and len(self.published.keys) > 1:
             kid = "z"  # a token without kid cannot be told apart; with an unknown kid the key without kid is tried
         owner = self.published.keys[None if kid == "z" else kid]

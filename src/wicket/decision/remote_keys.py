@@ -60,8 +60,8 @@ _RETRY_UNUSABLE: Final = 5
 """`Retry-After` for a set that was never usable: always the same, so that it does not tell the causes apart."""
 _UNUSABLE: Final = "The key set of this app cannot be used now, and was not usable before; try again later."
 _LIMITED: Final = "This app's key set was asked for unknown keys too often; try again later."
-_STEPS: Final = 4
-"""How often one request looks at a set: it joins a load, waits for a permitted fetch, and fetches, once each."""
+_TIMER_ERROR: Final = 0.05
+"""A timer may end a little early by the clock of the budget, in seconds."""
 
 
 class KeySets(NamedTuple):
@@ -163,8 +163,11 @@ class _View:
             self.trouble = self._out_of_reach()
 
     def look_again(self) -> Generator[Effect, None, None]:
-        """Ask the endpoint again if it may have the key by now: see the table at the head of the file."""
-        for _ in range(_STEPS):
+        """Ask the endpoint again if it may have the key by now: see the table at the head of the file.
+
+        At most one load that is under way is joined, one permitted fetch is waited for, and one fetch is started.
+        """
+        while True:
             if self._slot is None or self._held is None or self._signed() or self._several_fit():
                 return
             slot, held, issued_at = self._slot, self._held, self._verification.issued_at
@@ -195,16 +198,15 @@ class _View:
             if newest is None or self._held is None or newest.failures or newest.version == slot.version:
                 self.trouble = self._out_of_reach()
                 return
-            if not joined and not self._settled():
-                break
-        if not self._signed():
-            self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
+            if not joined and not self._settled() and not self._signed():  # it is empty, and not believed yet
+                self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
+                return
 
     def _wait_for_turn(self) -> Generator[Effect, None, bool]:
         """Wait until a fetch is permitted, if that is soon enough. Otherwise note the trouble, and return False."""
         due = self._sets.unknown.due_in(self._ref)
         if not self._waited and due < self._left():
-            self._waited = yield from Pause(self._sets.waiters, self._ref, due)
+            self._waited = yield from Pause(self._sets.waiters, self._ref, due + _TIMER_ERROR)
             if self._waited:
                 self._read(self._cache.read(self._ref))
                 return True

@@ -72,6 +72,31 @@ def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
     assert fetch.urls == [OPENID]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (FetchFailed("not_found"), FetchFailed("status", status=403), "status"),
+        (FetchFailed("not_found"), FetchFailed("timeout"), "timeout"),
+        (FetchFailed("status", status=403), FetchFailed("not_found"), "status"),
+        (FetchFailed("not_json"), FetchFailed("not_found"), "not_json"),
+        (FetchFailed("not_json"), FetchFailed("status", status=401), "not_json"),
+        (FetchFailed("not_json"), FetchFailed("redirect"), "redirect"),
+    ],
+)
+def test_a5_if_both_documents_fail_the_failure_that_says_more_is_told(
+    first: FetchFailed, second: FetchFailed, said: str
+) -> None:
+    fetch = Documents(first, second)
+    assert failure_of(lambda: discover(ISSUER, fetch)).kind == said
+    assert fetch.urls == [OPENID, OAUTH]
+
+
+def test_a5_a_5xx_is_no_reason_to_look_elsewhere() -> None:
+    fetch = Documents(FetchFailed("status", status=503))
+    assert failure_of(lambda: discover(ISSUER, fetch)).kind == "status"
+    assert fetch.urls == [OPENID]
+
+
 @pytest.mark.parametrize("document", [None, [], "text", 5, True, [metadata()]])
 def test_what_is_no_object_is_no_metadata(document: Any) -> None:
     assert failure_of(lambda: discover(ISSUER, Documents(fetched(document)))).kind == "not_discovery"
