@@ -284,7 +284,7 @@ def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(signed_by("first", "1", NOW)).said == ADA
     published.keys.clear()
-    assert door.ask(signed_by("second", "2", NOW)).said == UNAVAILABLE
+    assert refusal_of(door.gate, signed_by("second", "2", NOW)).code == "keys_unavailable"
     assert door.ask(signed_by("first", "1", NOW)).said == ADA
     clocks.advance(31)
     assert door.ask(signed_by("first", "1", NOW)).said == NOT_FOUND
