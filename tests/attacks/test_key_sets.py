@@ -238,7 +238,7 @@ def test_ghsa_8wjv_2p76_3863_a_key_set_that_is_nested_deeply_is_none_and_harms_n
         door.gate.refresh("acme", purge=True)
         asked = len(issuer.requests)
         for text in (good, invented(issuer, "another"), good):
-            assert door.ask(text).said == (503, "config_invalid", None), deep[:20]
+            assert door.ask(text).said[0] == 503, deep[:20]
         assert len(issuer.requests) == asked + 1, "what trying again will not mend is not asked for by each request"
         issuer.fault = None
         door.gate.refresh("acme", purge=True)
