@@ -16,7 +16,7 @@ from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPla
 
 MOST_ROADS: Final = 4_096
 
-Counted = tuple[str | None, str, str | None, bool] | tuple[str | None, str, str | None, bool, bool, bool]
+Counted = tuple[str | None, str, str | None, bool, *tuple[bool, ...]]
 """What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`.
 
 A refusal that is marked `limited` or `impatient` has these two behind them.
