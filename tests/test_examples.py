@@ -22,7 +22,7 @@ PRINTS = {
         "no token          401 missing_token",
         "expired           401 invalid_token",
         "no key set yet    401 config_missing",
-        "wrong key-set URL 401 config_invalid",
+        "wrong key-set URL 503 config_invalid",
     ],
     "log_only_rollout.py": ["would refuse: 1 x invalid_token expired", "old   -> 401 invalid_token"],
     "recipes.py": [

@@ -42,6 +42,7 @@ from wicket.pool import Pool, give_up
 
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
+_MAX_LOADED: Final = 100_000
 
 
 class Cache(Generic[K, V]):
@@ -80,6 +81,7 @@ class Cache(Generic[K, V]):
         self._absent_size = absent_size
         self._slots: dict[K, Slot[V]] = {}
         self._names: dict[K, K] = {}
+        self._loaded: dict[int, None] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -140,6 +142,10 @@ class Cache(Generic[K, V]):
     def now(self) -> float:
         """The cache's monotonic clock, in seconds."""
         return self._clock()
+
+    def was_loaded(self, key: K) -> bool:
+        """Whether this process has had a value of `key`, evicted or not. The newest 100,000 hashes are remembered."""
+        return key in self._slots or hash(key) in self._loaded
 
     def retry_after(self, slot: Slot[V] | None) -> int:
         """In how many whole seconds a request that was turned away may come again; at least 1."""
@@ -303,6 +309,10 @@ class Cache(Generic[K, V]):
                 self._without.put(key, Slot(version, None, until, until, until, absent=True))
             return
         home, direct = loaded.key, key == loaded.key
+        self._loaded.pop(hash(home), None)
+        self._loaded[hash(home)] = None
+        if len(self._loaded) > _MAX_LOADED:
+            del self._loaded[next(iter(self._loaded))]
         self._names.pop(key, None)
         if not direct:
             self._names[key] = home

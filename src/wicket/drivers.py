@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import time
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
-from wicket.decision.effects import Effect, Fetch, ReadBody
+from wicket.decision.effects import Effect, Fetch, Pause, ReadBody
 from wicket.errors import WicketError
 
 R = TypeVar("R")
@@ -21,6 +22,10 @@ def run(flow: Generator[Effect, None, R]) -> R:
             try:
                 if isinstance(effect, ReadBody):
                     effect.raw = effect.body.read(effect.limit, effect.seconds)
+                elif isinstance(effect, Pause):
+                    with effect.waiters.place(effect.key, effect.seconds, on_thread=True) as effect.waited:
+                        if effect.waited:
+                            time.sleep(effect.seconds)
                 else:
                     done, seconds = _begin(effect)
                     if seconds:
@@ -42,6 +47,10 @@ async def arun(flow: Generator[Effect, None, R]) -> R:
             try:
                 if isinstance(effect, ReadBody):
                     effect.raw = await effect.body.aread(effect.limit, effect.seconds)
+                elif isinstance(effect, Pause):
+                    with effect.waiters.place(effect.key, effect.seconds, on_thread=False) as effect.waited:
+                        if effect.waited:
+                            await _wait(concurrent.futures.Future(), effect.seconds)
                 else:
                     done, seconds = _begin(effect)
                     if seconds:

@@ -124,7 +124,13 @@ class Refusal:
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with the code."""
+        """The HTTP status that goes with the code.
+
+        `config_invalid` is 503 if `retry_after` is set: a key set cannot be used, which may pass. Otherwise it is 401:
+        the configuration itself is wrong.
+        """
+        if self.code == "config_invalid" and self.retry_after is not None:
+            return 503
         return STATUS[self.code]
 
 

@@ -120,8 +120,8 @@ class Outcome:
     """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
 
     `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
-    `…` for what was too much to be told apart. `stage` is `handler` for refusals that handlers raised after the gate
-    had allowed the request: such a request is counted in both stages.
+    `…` for what was too much to be told apart. `limited` and `impatient` are those of the refusal. `stage` is `handler`
+    for refusals that handlers raised after the gate had allowed the request: such a request is counted in both stages.
     """
 
     app_id: str | None
@@ -130,6 +130,8 @@ class Outcome:
     enforced: bool
     count: int
     stage: Literal["gate", "handler"] = "gate"
+    limited: bool = False
+    impatient: bool = False
 
 
 class Reporter:
@@ -158,6 +160,8 @@ class Reporter:
             users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
             level = logging.INFO if users else logging.WARNING
             key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
+            if refusal.limited or refusal.impatient:
+                key = (*key, "gate", refusal.limited, refusal.impatient)
         elif key is None:
             key = (decision.app_id, "allowed" if decision.identity.verified else "anonymous", None, decision.enforced)
         pending = self._pending
@@ -188,7 +192,7 @@ class Reporter:
         """Report a refusal that a handler raised. It is always enforced. Never raises."""
         app_id = decision.app_id if decision is not None else None
         identity = decision.identity if decision is not None else Identity(None)
-        key: Counted = (app_id, refusal.code, refusal.reason, True, "handler")
+        key: Counted = (app_id, refusal.code, refusal.reason, True, "handler", refusal.limited, refusal.impatient)
         self._pending.append(key)
         if len(self._pending) >= _FOLD_AT:
             self._fold()
@@ -272,10 +276,7 @@ class Reporter:
         """The counts so far, most frequent first."""
         self._fold()
         with self._lock:
-            return tuple(
-                Outcome(*key[:4], count, "gate" if len(key) == 4 else "handler")
-                for key, count in self._counts.most_common()
-            )
+            return tuple(Outcome(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
 
     def _fold(self) -> None:
         with self._lock:

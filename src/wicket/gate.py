@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache, Loaded, LoadFailed, Times
-from wicket.decision.choice import Choice, KeySets, Patience, choose_keys
+from wicket.decision.choice import Choice, KeySets, choose_keys
 from wicket.decision.effects import Effect
 from wicket.decision.flow import Decision, admit, decide, verify, verify_at_once
 from wicket.decision.house import House
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.revisiting import revisit
 from wicket.decision.straight import straight
-from wicket.decision.tokens import Header
+from wicket.decision.tokens import UnverifiedToken
+from wicket.decision.verification import Verification
 from wicket.drivers import arun, run
 from wicket.errors import Problems, Refusal
 from wicket.events import Fetched, OnEvent, Outcome, Reporter
@@ -31,6 +32,7 @@ from wicket.jwks.outcome import Fetcher
 from wicket.jwks.own import OwnFetcher
 from wicket.keys.keyset import Generation, KeySource, SourceRef
 from wicket.keys.unknown import UnknownKids
+from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
 from wicket.pool import Pool
@@ -252,10 +254,11 @@ class Gate:
         """Whether this gate, and not another of the same name, made the decision."""
         return decision.way is not None and decision.way.house is self._house
 
-    def choose_keys(self, app: App, header: Header) -> Generator[Effect, None, Choice]:
-        """The keys that may have signed a token with this header, for tools that explain: a flow, to be driven."""
-        limits = self.limits
-        return choose_keys(self._key_sets, app, header, Patience(limits.load_timeout, limits.stale_timeout))
+    def choose_keys(self, app: App, token: UnverifiedToken) -> Generator[Effect, None, Choice]:
+        """The keys that may have signed a token, for tools that explain: a flow, to be driven."""
+        patience = self._house.patience_for_keys(self.limits.load_timeout, enforced=True)
+        verification = Verification(app, token, self._memory, self.clock())
+        return choose_keys(self._key_sets, app, token.header, patience, verification)
 
     def key_sets(self, app: App) -> dict[KeySource, Generation | None]:
         """The remote key sets of an app as they are held now, without fetching any; None where none is."""
@@ -336,6 +339,7 @@ class Gate:
             report=lambda told: self._reporter.fetched(Fetched(**asdict(told), gate=self.name)),
             clock=self._monotonic,
             bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
+            wall_clock=self.clock,
         )
         cache: Cache[SourceRef, Generation] = Cache(
             loader,
@@ -356,7 +360,7 @@ class Gate:
             on_spent=self._reporter.budget_spent,
             clock=self._monotonic,
         )
-        return KeySets(cache, unknown)
+        return KeySets(cache, unknown, Waiters(self._monotonic))
 
     def _load_failed(self, what: str, error: BaseException) -> None:
         if not isinstance(error, LoadFailed):  # those were reported as what they are
@@ -376,7 +380,7 @@ class Gate:
     def _after_fork(self) -> None:
         for part in (
             *(self._pool, self._fetches, self._fetcher, self._memory, self._reporter, self._registry),
-            *(self._key_sets.cache, self._key_sets.unknown),
+            *self._key_sets,
         ):
             if part is not None:
                 part.after_fork()

@@ -308,7 +308,7 @@ def test_cve_2026_31837_keys_that_cannot_be_had_have_no_default(behind: Behind, 
     for key in (well_known, private_key("ES256")):
         forged = token("ES256", key, header={"kid": "key-1"}, iss=issuer.issuer)
         answered = door.ask(forged)
-        assert answered.said == (503, "keys_unavailable", None)
+        assert answered.said == (503, "config_invalid", None)
         assert int(answered.headers["retry-after"]) >= 1
     issuer.fault = None
     door.gate.refresh("acme", purge=True)

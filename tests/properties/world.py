@@ -333,10 +333,14 @@ class World:
 
     def _with_key_set(self, config: Config, seen: Seen) -> set[tuple[str, bool]]:
         enforced = config.mode is Mode.ENFORCE
-        answers = {("keys_unavailable", enforced)} if self._unsure(self.endpoint, seen) else set()
+        answers: set[tuple[str, bool]] = set()
+        if self._unsure(self.endpoint, seen):  # a set that was never usable is said to be that
+            answers |= {("keys_unavailable", enforced), ("config_invalid", enforced)}
         for version in self.endpoint.versions[seen.ask.app]:
             if self._visible(self.endpoint, version, seen):
                 answers.add(_judged(config, seen.ask, signed_by={seen.ask.kid}, known=version.held))
+        if ("key_not_found", enforced) in answers:  # the budget may be spent, and the set is not newer than the token
+            answers.add(("keys_unavailable", enforced))
         return answers
 
     def _unsure(self, source: Source, seen: Seen) -> bool:

@@ -51,7 +51,7 @@ def named_rows() -> list[Scenario]:
 def app_rows() -> list[Scenario]:
     good = bearer(token("acme"))
     unknown = refused(401, "unknown_app", Challenge.BARE)
-    unknown_with_token = refused(401, "unknown_app", Challenge.ERROR)
+    unknown_with_token = refused(401, "unknown_app", Challenge.BARE)
     unavailable = refused(503, "apps_unavailable", Challenge.NONE)
     return [
         row("no app at all", unknown),
@@ -62,7 +62,7 @@ def app_rows() -> list[Scenario]:
         row("an app's name that is far too long", unknown, named("a" * 129)),
         row("an issuer that nobody knows", unknown_with_token, bearer(globex_token(iss="https://evil.example"))),
         row("a broken app", refused(401, "config_invalid", Challenge.BARE), named("broken")),
-        row("a broken app and a token", refused(401, "config_invalid", Challenge.ERROR), named("broken"), good),
+        row("a broken app and a token", refused(401, "config_invalid", Challenge.BARE), named("broken"), good),
         row("a broken app of the registry", refused(401, "config_invalid", Challenge.BARE), named("rotten")),
         row("a broken app in log-only", reported("broken-observed", "config_invalid"), named("broken-observed"), good),
         row("a registry that is down", unavailable, named("down"), good),

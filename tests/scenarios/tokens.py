@@ -81,7 +81,7 @@ def token_rows() -> list[Scenario]:
         ),
         row(
             "an app without credential and a token",
-            refused(401, "config_missing", Challenge.ERROR),
+            refused(401, "config_missing", Challenge.BARE),
             named("new"),
             bearer(good),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.benches import Bench
+from wicket import cache as cache_module
 from wicket.cache import Slot
 
 
@@ -179,3 +180,12 @@ def test_a_flood_of_unknown_names_pushes_out_no_value(bench: Bench) -> None:
     assert bench.value("a") == "a"
     assert bench.cache.read("no-0") is None
     assert bench.cache.is_absent(bench.cache.read("no-99"))
+
+
+def test_a4_what_was_loaded_once_is_remembered_when_it_was_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_MAX_LOADED", 3)
+    bench = Bench(size=1)
+    for key in "abcd":
+        bench.load(key)
+    bench.load("e", None)
+    assert [bench.cache.was_loaded(key) for key in "abcde"] == [False, True, True, True, False]

@@ -129,7 +129,7 @@ def gather(
     if read is not None:
         held = read
         sets = {source: bring(gate, app.id, source) for source in app.sources}
-        choice, unchosen = attempt(lambda: run(gate.choose_keys(app, held.header)))
+        choice, unchosen = attempt(lambda: run(gate.choose_keys(app, held)))
         signer = next((key for key in (choice.keys if choice else ()) if verifies(held, key)), None)
         claims, unparsed = attempt(lambda: read_object(decode(held.payload)))
     decision = _decide(house, app, token or None, sent, origin)

@@ -47,8 +47,9 @@ def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable
         except FetchFailed as failure:
             good = False
             status = f" (status {failure.status})" if failure.status else ""
-            verdict = "config_invalid" if failure.permanent else "keys_unavailable"
-            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; requests get {verdict}", "red"))
+            verdict = "it lasts: see its URL" if failure.permanent else "it may pass"
+            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; {verdict}", "red"))
+            console.print("requests get config_invalid (503) until the set was fetched once, then keys_unavailable")
     return good
 
 

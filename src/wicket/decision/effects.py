@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from typing import Any
 
 from wicket.cache import Cache, Slot
+from wicket.keys.waiters import Waiters
 from wicket.request import Body
 
 
@@ -58,4 +59,23 @@ class ReadBody:
         return self.raw
 
 
-Effect = Fetch | ReadBody
+class Pause:
+    """Wait for `seconds` until a fetch is permitted, if `waiters` has a place: few have one on threads.
+
+    `waited = yield from Pause(...)` tells whether the request waited. Nothing is started and nothing is cancelled.
+    """
+
+    __slots__ = ("key", "seconds", "waited", "waiters")
+
+    def __init__(self, waiters: Waiters, key: Hashable, seconds: float) -> None:
+        self.waiters = waiters
+        self.key = key
+        self.seconds = seconds
+        self.waited = False
+
+    def __iter__(self) -> Generator[Pause, None, bool]:
+        yield self
+        return self.waited
+
+
+Effect = Fetch | ReadBody | Pause

@@ -122,7 +122,8 @@ def look_up(house: House, ref: AppRef, way: Progress) -> Generator[Effect, None,
             return BrokenApp(slot.value.id)
         return BrokenApp(ref.value if ref.kind == "id" else None)  # it may be an alias
     retry_after = 1 if limited else cache.retry_after(slot)
-    raise Refused(Refusal("apps_unavailable", retry_after=retry_after, limited=limited))
+    impatient = way.patience < house.limits.load_timeout and cache.loading(ref)
+    raise Refused(Refusal("apps_unavailable", retry_after=retry_after, limited=limited, impatient=impatient))
 
 
 # --- the token

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from wicket.app import App, Mode
-from wicket.decision.choice import Patience, choose_keys, local_keys
+from wicket.decision.choice import choose_keys, local_keys
 from wicket.decision.effects import Effect
 from wicket.decision.finding import (
     app_at_hand,
@@ -29,9 +29,9 @@ from wicket.decision.hashes import check_agreement, identify_by_hash
 from wicket.decision.house import House, Progress
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.tokens import look_at, malformed, read_token
+from wicket.decision.verification import Verification
 from wicket.decision.verifier import identify, verify_signature
 from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
-from wicket.keys.algorithms import Key
 from wicket.request import MAX_HEADERS, Request
 from wicket.sources import AppRef, Cookie
 
@@ -262,25 +262,12 @@ def _verify_token(
     if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
         token = read_token(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
-        keys, trouble = local_keys(app, token.header), None
+        signed, key = verify_signature(app, token, local_keys(app, token.header), house.memory)
     else:
-        first = way.patience if enforced else min(way.patience, house.limits.log_only_timeout)
-        patience = Patience(first, min(first, house.limits.stale_timeout))
-
-        failed: set[Key] = set()
-
-        def signed_by(keys: tuple[Key, ...]) -> bool:
-            try:
-                verify_signature(app, token, keys, house.memory)
-            except Refused as refused:
-                if refused.refusal.reason == "bad_signature":
-                    failed.update(keys)  # each key is tried once
-                return False
-            return True
-
-        choice = yield from choose_keys(house.key_sets, app, token.header, patience, signed_by)
-        keys, trouble = tuple(each for each in choice.keys if each not in failed), choice.trouble
-    signed, key = verify_signature(app, token, keys, house.memory, trouble)
+        verification = Verification(app, token, house.memory, house.clock())
+        patience = house.patience_for_keys(way.patience, enforced=enforced)
+        choice = yield from choose_keys(house.key_sets, app, token.header, patience, verification)
+        signed, key = verification.result(choice.trouble)
     return identify(app, signed, key, house.clock())
 
 

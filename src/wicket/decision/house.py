@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache
-from wicket.decision.choice import KeySets
+from wicket.decision.choice import KeySets, Patience
 from wicket.decision.memory import SignatureMemory
 from wicket.decision.tokens import UnverifiedToken
 from wicket.errors import Refusal
@@ -17,10 +17,10 @@ from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPla
 
 MOST_ROADS: Final = 4_096
 
-Counted = tuple[str | None, str, str | None, bool] | tuple[str | None, str, str | None, bool, str]
+Counted = tuple[str | None, str, str | None, bool] | tuple[str | None, str, str | None, bool, str, bool, bool]
 """What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`.
 
-The stage follows if it is not `gate`.
+The stage and the marks `limited` and `impatient` follow if they are not `gate`, False and False.
 """
 
 
@@ -78,6 +78,13 @@ class House:
             self.alone.clear()
         found = self.alone[ref] = Alone(self, app, ref)
         return found
+
+    def patience_for_keys(self, seconds: float, *, enforced: bool) -> Patience:
+        """How long a request that has `seconds` waits for a key set: for less long if its app is not enforced."""
+        limits = self.limits
+        first = seconds if enforced else min(seconds, limits.log_only_timeout)
+        longer = None if enforced or first >= limits.load_timeout else limits.load_timeout
+        return Patience(first, min(first, limits.stale_timeout), longer)
 
     def mode_of(self, app: App | BrokenApp | None) -> Mode:
         """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""

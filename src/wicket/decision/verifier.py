@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -11,28 +12,41 @@ from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
 from wicket.decision.tokens import UnverifiedToken, read_object
-from wicket.errors import Refusal, Refused, invalid_token
+from wicket.errors import Refused, invalid_token
 from wicket.keys.algorithms import Key
 
 _OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
 
 
 def verify_signature(
-    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureMemory, trouble: Refusal | None = None
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureMemory
 ) -> tuple[Signed, Key]:
-    """The payload and the one of `keys` that is shown to have signed it.
+    """Return the payload and the one of `keys` that signed it.
 
-    Raises `Refused`: `bad_signature`, or the `trouble` that stands in the way of knowing all keys; `malformed` for the
-    payload, which is decoded and parsed only after its signature has been verified; `wrong_issuer` if the JWK of the
-    key that signed it is bound to another issuer, and no other of `keys` with the same material serves the token's.
+    Raises `Refused`: `bad_signature`; `malformed` for the payload, which is decoded and parsed only after its signature
+    has been verified; `wrong_issuer` if the JWK of the key is bound to another issuer than the token's.
     """
+    found = find_signer(app, token, keys, memory)
+    if found is None:
+        raise invalid_token("bad_signature")
+    signed, key = found
+    owner = owner_of(app, keys, key, signed)
+    if owner is None:
+        raise wrong_jwk_issuer()
+    return signed, owner
+
+
+def find_signer(
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureMemory
+) -> tuple[Signed, Key] | None:
+    """As `verify_signature`, without looking at issuers; None if none of `keys` signed the token."""
     text = token.text.encode("ascii")
     digest = sha256(text).digest()
     known = memory.recall(app.id, digest)
     if known is not None:
         for key in keys:
             if key.fingerprint == known.fingerprint:
-                return known, _owner(app, keys, key, known, trouble)
+                return known, key
     algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
@@ -41,23 +55,26 @@ def verify_signature(
             payload = decode_proven(token.payload)
             signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
             memory.remember(app.id, digest, token.text, signed)
-            return signed, _owner(app, keys, key, signed, trouble)
-    raise Refused(trouble) if trouble is not None else invalid_token("bad_signature")
+            return signed, key
+    return None
 
 
-def _owner(app: App, keys: tuple[Key, ...], key: Key, signed: Signed, trouble: Refusal | None) -> Key:
-    """If several issuers publish the same key, the one that matches the token's `iss`; it must match `jwk_issuer`.
+def owner_of(app: App, keys: Collection[Key], key: Key, signed: Signed) -> Key | None:
+    """If several issuers publish the same key, the one that matches the token's `iss`.
 
-    A key set that is out of reach (`trouble`) may hold the same key for the token's issuer.
+    None if the JWKs of all of them are bound to other issuers.
     """
     if len(keys) == 1 and key.jwk_issuer is None:
         return key
     claims = signed.claims
     twins = [each for each in keys if each.fingerprint == key.fingerprint and each.serves(claims)]
-    if not twins:
-        raise Refused(trouble) if trouble is not None else invalid_token("wrong_issuer", _OTHER_ISSUER, claim="iss")
     issuer = claims.get("iss")
-    return next((each for each in twins if (each.issuer or app.issuer) == issuer), twins[0])
+    return next((each for each in twins if (each.issuer or app.issuer) == issuer), twins[0] if twins else None)
+
+
+def wrong_jwk_issuer() -> Refused:
+    """The key that signed the token is bound to another issuer."""
+    return invalid_token("wrong_issuer", _OTHER_ISSUER, claim="iss")
 
 
 def identify(app: App, signed: Signed, key: Key, now: float) -> VerifiedIdentity:

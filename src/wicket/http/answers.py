@@ -15,6 +15,8 @@ from wicket.request import Answer
 
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NO_CHALLENGE: Final = frozenset({"origin_not_allowed"})
+_NO_ERROR: Final = frozenset({"config_missing", "config_invalid", "unknown_app"})
+"""Codes for which the token is not at fault, so that the challenge has no `error`."""
 
 
 def answer_to(gate: Gate, decision: Decision) -> Answer:
@@ -75,9 +77,9 @@ def _problem(gate: Gate, refusal: Refusal) -> dict[str, Any]:
 
 
 def _challenge(realm: str, refusal: Refusal, token_sent: bool) -> str:
-    """`WWW-Authenticate`: error information only where a token was sent, and one of three codes (RFC 6750 3, 3.1)."""
+    """`WWW-Authenticate`: an error only if a token was sent and is at fault, by one of three codes (RFC 6750 3)."""
     challenge = f'Bearer realm="{_quotable(realm)}"'
-    if not token_sent:
+    if not token_sent or refusal.code in _NO_ERROR:
         return challenge
     code = refusal.code if refusal.code in ("invalid_request", "insufficient_scope") else "invalid_token"
     return f'{challenge}, error="{code}", error_description="{_quotable(refusal.detail)}"'

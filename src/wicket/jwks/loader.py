@@ -42,7 +42,8 @@ class KeySetLoader:
     """Loads key sets with `fetch`, and tells `report` what each load did. Blocks; runs on the pool of the fetches.
 
     A lifetime that the endpoint states is kept between `shortest` and `longest` seconds; without one it is `default`.
-    `bounds` are those of RSA keys.
+    `bounds` are those of RSA keys. `clock` is monotonic, and `wall_clock` gives the seconds since 1970 by which tokens
+    are judged.
     """
 
     fetch: Fetcher
@@ -53,6 +54,7 @@ class KeySetLoader:
     report: Callable[[LoadReport], None]
     clock: Callable[[], float] = time.monotonic
     bounds: RSABounds = REMOTE
+    wall_clock: Callable[[], float] = time.time
 
     def __call__(self, ref: SourceRef, held: Generation | None) -> Loaded[Generation]:
         """Load the set anew. Raises `FetchFailed`."""
@@ -105,8 +107,12 @@ class KeySetLoader:
 
     def _take(self, source: KeySource, url: KeySetUrl, held: Generation | None) -> tuple[Fetched, Generation, str]:
         known = held if held is not None and held.url == url else None
+        began, began_at = self.clock(), self.wall_clock()
         fetched = self.fetch(url, etag=known and known.etag, modified=known and known.modified)
-        return fetched, *self._believe(source, url, fetched, held)
+        new, outcome = self._believe(source, url, fetched, held)
+        if outcome != "empty":  # what serves on after an empty answer is as old as before
+            new = new._replace(began=began, began_at=began_at)
+        return fetched, new, outcome
 
     def _believe(
         self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: Generation | None

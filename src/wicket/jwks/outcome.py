@@ -54,7 +54,7 @@ PERMANENT: Final = frozenset(
         *("not_a_key_set", "no_usable_key", "wrong_issuer", "not_discovery"),
     }
 )
-"""Failures that trying again will not mend: the configuration or the endpoint is wrong (`config_invalid`)."""
+"""Failures that trying again will not mend: the configuration or the endpoint is wrong. Logs and the CLI say so."""
 
 
 class FetchFailed(LoadFailed):

@@ -190,13 +190,16 @@ def cost(key: Key, algorithm: str) -> int:
     return _COSTS.get(algorithm, 60)
 
 
-def within_budget(keys: Iterable[Key], algorithm: str) -> tuple[Key, ...]:
-    """As many of `keys`, in order, as cost at most `MAX_COST` together; the first one is always among them."""
+def within_budget(keys: Iterable[Key], algorithm: str, spent: int = 0) -> tuple[Key, ...]:
+    """As many of `keys`, in order, as cost at most `MAX_COST` together with what is `spent` for the token already.
+
+    If nothing is spent, the first one is always among them.
+    """
     held: list[Key] = []
-    spent = 0
     for key in keys:
+        first = spent == 0
         spent += cost(key, algorithm)
-        if held and spent > MAX_COST:
+        if spent > MAX_COST and not first:
             break
         held.append(key)
     return tuple(held)

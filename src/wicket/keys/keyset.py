@@ -70,6 +70,8 @@ class Generation(NamedTuple):
 
     `at` and `discovered_at` are of a monotonic clock, in seconds; `address` is what was dialled, and `seconds` what the
     fetch took; `empty_since` is when the endpoint first showed an empty set, which is believed at a second look.
+    `began` is when the fetch that brought or confirmed the set began, by the monotonic clock, and `began_at` the same
+    moment in seconds since 1970, by the clock that judges tokens. A key that the set lacks was not published then.
     """
 
     keys: KeySet
@@ -81,6 +83,8 @@ class Generation(NamedTuple):
     address: str | None = None
     seconds: float = 0.0
     empty_since: float | None = None
+    began: float = 0.0
+    began_at: float = 0.0
 
     @property
     def empty_seen(self) -> bool:

@@ -1,7 +1,8 @@
 """How often a `kid` that a key set lacks may cause a fetch: a small budget per source, and a memory of absent kids.
 
 Anybody can invent a kid. Two fetches are allowed at first, then one per 30 seconds for each source, counted when they
-start; a kid that a fetch did not bring is remembered until the next generation of the set, or for a minute.
+start. A kid that a fetch did not bring is remembered until the next generation of the set, or for a minute. A token
+that a fetch of its own did not help is remembered likewise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from wicket.keys.keyset import SourceRef
 
 _MAX_SOURCES: Final = 100_000
 _MAX_KIDS: Final = 10_000
+_WHOLE: Final = 1 - 1e-9
+"""One fetch, less what floating-point division loses."""
 
 
 class UnknownKids:
@@ -56,13 +59,32 @@ class UnknownKids:
             if (source, version, _short(kid)) in self._absent:
                 return False
             now = self._clock()
-            left, since = self._spent.get(source, (float(self._first), now))
-            left = min(float(self._first), left + (now - since) / self._every)
-            if left >= 1:
+            left = self._left(source, now)
+            if left >= _WHOLE:
                 self._spent[source] = (left - 1, now)
                 return True
         self._on_spent(source)
         return False
+
+    def refund(self, source: SourceRef) -> None:
+        """Take back one counted fetch, which a limit of this process did not allow to start."""
+        with self._lock:
+            now = self._clock()
+            self._spent[source] = (min(float(self._first), self._left(source, now) + 1), now)
+
+    def is_absent(self, source: SourceRef, kid: str, version: int) -> bool:
+        """Whether it is remembered that the set of this version does not have `kid`."""
+        with self._lock:
+            return (source, version, _short(kid)) in self._absent
+
+    def due_in(self, source: SourceRef) -> float:
+        """In how many seconds the next fetch is permitted; 0 if one is permitted now."""
+        with self._lock:
+            return max(0.0, (1 - self._left(source, self._clock())) * self._every)
+
+    def _left(self, source: SourceRef, now: float) -> float:
+        left, since = self._spent.get(source, (float(self._first), now))
+        return min(float(self._first), left + (now - since) / self._every)
 
     def remember(self, source: SourceRef, kid: str, version: int) -> None:
         """Note that the set of this version does not have `kid`."""

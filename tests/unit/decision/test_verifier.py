@@ -38,7 +38,7 @@ def fresh() -> SignatureMemory:
 def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
     read = read_token(text, 16_384)
     choice = choice_of(app, read)
-    signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory, choice.trouble)
+    signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory)
     return identify(app, signed, key, now)
 
 
@@ -199,3 +199,10 @@ def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> 
     )
     flow = choose_keys(no_key_sets(), app, Header("RS256", None, "JWT"), Patience(1, 1))
     assert refusal_of(lambda: next(flow)).reason == "key_not_found"
+
+
+def test_an_app_with_key_sets_needs_the_verification_of_the_token() -> None:
+    app = acme(credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
+    flow = choose_keys(no_key_sets(), app, Header("RS256", "k1", "JWT"), Patience(1, 1))
+    with pytest.raises(ValueError, match="verification"):
+        next(flow)

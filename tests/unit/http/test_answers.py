@@ -77,9 +77,6 @@ def test_every_code_has_its_status_title_and_no_store(gate: Gate, code: Code) ->
     ("code", "error"),
     [
         ("invalid_token", "invalid_token"),
-        ("config_missing", "invalid_token"),
-        ("config_invalid", "invalid_token"),
-        ("unknown_app", "invalid_token"),
         ("invalid_request", "invalid_request"),
         ("insufficient_scope", "insufficient_scope"),
     ],
@@ -87,6 +84,18 @@ def test_every_code_has_its_status_title_and_no_store(gate: Gate, code: Code) ->
 def test_a_challenge_has_one_of_three_codes(gate: Gate, code: Code, error: str) -> None:
     challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
     assert challenge == f'Bearer realm="wicket", error="{error}", error_description="Because."'
+
+
+@pytest.mark.parametrize("code", ["config_missing", "config_invalid", "unknown_app"])
+def test_a4_a_challenge_never_blames_the_token_for_the_configuration(gate: Gate, code: Code) -> None:
+    challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
+    assert challenge == 'Bearer realm="wicket"'
+
+
+def test_a4_a_key_set_that_was_never_usable_is_503_without_a_challenge(gate: Gate) -> None:
+    answer = refused(gate, Refusal("config_invalid", retry_after=5))
+    assert (answer.status, body(answer)["status"], headers(answer)["retry-after"]) == (503, 503, "5")
+    assert "www-authenticate" not in headers(answer)
 
 
 @pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])

@@ -64,11 +64,36 @@ def test_where_there_is_neither_it_is_not_found() -> None:
     assert fetch.urls == [OPENID, OAUTH]
 
 
-@pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "not_json"])
+@pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "encoded"])
 def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
     fetch = Documents(FetchFailed(kind, retry_after=7.0))
     failure = failure_of(lambda: discover(ISSUER, fetch))
     assert (failure.kind, failure.retry_after) == (kind, 7.0)
+    assert fetch.urls == [OPENID]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (FetchFailed("not_found"), FetchFailed("status", status=403), "status"),
+        (FetchFailed("not_found"), FetchFailed("timeout"), "timeout"),
+        (FetchFailed("status", status=403), FetchFailed("not_found"), "status"),
+        (FetchFailed("not_json"), FetchFailed("not_found"), "not_json"),
+        (FetchFailed("not_json"), FetchFailed("status", status=401), "not_json"),
+        (FetchFailed("not_json"), FetchFailed("redirect"), "redirect"),
+    ],
+)
+def test_a5_if_both_documents_fail_the_failure_that_says_more_is_told(
+    first: FetchFailed, second: FetchFailed, said: str
+) -> None:
+    fetch = Documents(first, second)
+    assert failure_of(lambda: discover(ISSUER, fetch)).kind == said
+    assert fetch.urls == [OPENID, OAUTH]
+
+
+def test_a5_a_5xx_is_no_reason_to_look_elsewhere() -> None:
+    fetch = Documents(FetchFailed("status", status=503))
+    assert failure_of(lambda: discover(ISSUER, fetch)).kind == "status"
     assert fetch.urls == [OPENID]
 
 

@@ -98,7 +98,7 @@ def test_what_is_held_is_asked_for_changes_only() -> None:
     loaded = bench.then(fetched(None, max_age=60), held)
     assert bench.fetch.asked[1] == (URL, '"1"', "then")
     assert loaded.lifetime == 60
-    assert loaded.value == held._replace(at=1100, discovered_at=1100)
+    assert loaded.value == held._replace(at=1100, discovered_at=1100, began=1100, began_at=loaded.value.began_at)
     assert loaded.value.keys is held.keys
     assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
 

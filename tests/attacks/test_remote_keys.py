@@ -1,0 +1,380 @@
+"""Strangers, outages and rotations at remote key sets: none of them makes a genuine user hear that the token is bad."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.attacks.forge import NOW, app, private_key, signed
+from tests.attacks.published import ISSUER, URL, Clocks, Published, of_set, signed_by
+from tests.attacks.site import Behind
+from tests.integration.servers import eventually
+from wicket import Gate, Jwks, Limits, Mode, Refusal, Request
+from wicket.events import Decided
+from wicket.jwks.outcome import PERMANENT, Fetched, FetchFailed, Kind
+from wicket.keys.urls import KeySetUrl
+
+ADA = (200, "acme:ada", None)
+BAD_SIGNATURE = (401, "invalid_token", "bad_signature")
+NOT_FOUND = (401, "invalid_token", "key_not_found")
+UNAVAILABLE = (503, "keys_unavailable", None)
+UNUSABLE = (503, "config_invalid", None)
+
+
+def guess(kid: str, iat: float | None = NOW) -> str:
+    """A token that a stranger signed."""
+    return signed_by("a stranger", kid, iat)
+
+
+def spend(gate: Gate, **about: Any) -> None:
+    """Have strangers spend the budget of the app's key set."""
+    for number in range(4):
+        gate.verify(guess(f"invented-{number}"), app="acme", **about)
+
+
+def refusal_of(gate: Gate, token: str) -> Refusal:
+    refusal = gate.verify(token, app="acme").refusal
+    assert refusal is not None
+    return refusal
+
+
+# --- A1
+
+
+def test_a1_a_kid_that_a_stranger_guessed_is_looked_for_again_for_a_token_issued_after_it(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    door.gate.verify(guess("key-2"), app="acme")
+    published.keys["key-2"] = "second"
+    clocks.advance(1)
+    assert door.ask(signed_by("second", "key-2", NOW + 1)).said == ADA
+    assert published.fetches == 3
+
+
+def test_a1_with_a_spent_budget_a_new_key_is_limited_and_not_a_bad_token(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    events: list[object] = []
+    door = behind(of_set(), fetcher=published, on_event=events.append, **clocks.settings())
+    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    spend(door.gate)
+    published.keys["key-2"] = "second"
+    new = signed_by("second", "key-2", NOW)
+    answered = door.ask(new)
+    assert answered.said == UNAVAILABLE
+    assert answered.headers["retry-after"] == "30"
+    assert "www-authenticate" not in answered.headers
+    decided = [each for each in events if isinstance(each, Decided)][-1]
+    assert (decided.code, decided.limited, decided.impatient) == ("keys_unavailable", True, False)
+    assert [each.limited for each in door.gate.outcomes() if each.code == "keys_unavailable"] == [True]
+    clocks.advance(30)
+    assert door.ask(new).said == ADA
+    assert published.fetches == 4
+
+
+def test_a1_a_set_that_was_fetched_after_the_token_was_issued_proves_that_its_key_is_unknown(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    spend(door.gate)
+    for iat, said in ((NOW - 31, NOT_FOUND), (NOW - 30, UNAVAILABLE), (NOW, UNAVAILABLE), (None, UNAVAILABLE)):
+        assert door.ask(guess("later", iat)).said == said, iat
+    assert published.fetches == 3
+
+
+def test_a1_a_token_of_the_future_causes_no_fetch(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    door.ask(signed_by("first", "key-1", NOW))
+    assert door.ask(guess("later", NOW + 31)).said == (401, "invalid_token", "issued_in_future")
+    assert published.fetches == 1
+    assert door.gate.verify(guess("later", NOW + 30), app="acme").refusal is not None
+    assert published.fetches == 2
+
+
+def test_a1_ten_thousand_random_kids_in_thirty_seconds_cause_three_fetches() -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    one = guess("x" * 8).split(".")
+    limits = Limits(load_timeout=0.01)
+    with Gate([of_set()], fetcher=published, limits=limits, **clocks.settings()) as gate:
+        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        for number in range(10_000):
+            header = guess(f"{number:08}").split(".")[0] if number < 100 else one[0][:-4] + f"{number:04}"
+            gate.verify(".".join([header, *one[1:]]), app="acme")
+            clocks.advance(0.003)
+    assert published.fetches <= 1 + 3
+
+
+def test_a1_the_same_forged_token_spends_the_budget_once() -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
+        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        forged = guess("invented")
+        assert {refusal_of(gate, forged).reason for _ in range(20)} == {"key_not_found"}
+    assert published.fetches == 2
+
+
+QUICK = Limits(unknown_kid_every=0.6)
+
+
+def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> None:
+    published = Published({"key-1": "first"})
+
+    async def main() -> None:
+        with Gate([of_set()], fetcher=published, clock=lambda: NOW, limits=QUICK) as gate:
+            await gate.averify(signed_by("first", "key-1", NOW), app="acme")
+            spend(gate)
+            published.keys["key-2"] = "second"
+            before = published.fetches
+            new = [gate.averify(signed_by("second", "key-2", NOW, sub=f"u{n}"), app="acme") for n in range(50)]
+            leaving = asyncio.create_task(gate.averify(signed_by("second", "key-2", NOW), app="acme"))
+            waiting = [asyncio.create_task(each) for each in new]
+            await asyncio.sleep(0)
+            leaving.cancel()
+            decisions = await asyncio.gather(*waiting)
+            assert {each.refusal for each in decisions} == {None}
+            assert published.fetches <= before + 2
+
+    asyncio.run(main())
+
+
+def test_a1_a_request_waits_on_a_thread_too() -> None:
+    published = Published({"key-1": "first"})
+    with Gate([of_set()], fetcher=published, clock=lambda: NOW, limits=QUICK) as gate:
+        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        spend(gate)
+        published.keys["key-2"] = "second"
+        assert gate.verify(signed_by("second", "key-2", NOW), app="acme").refusal is None
+
+
+def test_a1_strangers_can_hold_only_two_threads_and_few_coroutines() -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    limits = Limits(unknown_kid_every=4.0)
+    with Gate([of_set()], fetcher=published, limits=limits, **clocks.settings()) as gate:
+        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        gate.verify(guess("one"), app="acme")
+        gate.verify(guess("two"), app="acme")
+        with ThreadPoolExecutor(16) as threads:
+            asked = [threads.submit(gate.verify, guess(f"more-{number}"), app="acme") for number in range(16)]
+            eventually("all but two were answered at once", lambda: sum(each.done() for each in asked) >= 14)
+            assert Counter(each.done() for each in asked) == {True: 14, False: 2}
+            clocks.advance(4)
+        assert sum(1 for each in asked if (refusal := each.result().refusal) and refusal.limited) >= 14
+
+
+def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first"}), Clocks()
+    events: list[object] = []
+    limits = Limits(unknown_kid_every=4.0)
+    door = behind(
+        of_set(mode=Mode.LOG_ONLY), fetcher=published, on_event=events.append, limits=limits, **clocks.settings()
+    )
+    door.ask(signed_by("first", "key-1", NOW))
+    for number in range(2):
+        door.gate.verify(guess(f"invented-{number}"), app="acme")
+    assert door.ask(guess("other")).body["verified"] is False
+    decided = [each for each in events if isinstance(each, Decided)][-1]
+    assert (decided.code, decided.enforced) == ("keys_unavailable", False)
+    assert (decided.limited, decided.impatient) == (True, True), "an enforced app would have waited"
+
+
+def test_a1_a_payload_that_is_no_json_counts_as_issued_now(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed({"alg": "ES256", "kid": "1"}, "[]", private_key("ES256", "first"), "ES256")).said == (
+        *BAD_SIGNATURE[:2],
+        "malformed",
+    )
+    spend(door.gate)
+    odd: list[object] = ["[]", {"iat": True}, {"iat": "1"}, {"iat": 10**12}]
+    for payload in odd:
+        forged = signed({"alg": "ES256", "kid": "later"}, payload, private_key("ES256", "a stranger"), "ES256")
+        assert door.ask(forged).said == UNAVAILABLE, payload
+
+
+# --- A2, A3
+
+
+def test_a2_a_new_kid_is_looked_for_before_a_key_without_kid_says_that_the_signature_is_bad(behind: Behind) -> None:
+    published, clocks = Published({None: "unnamed", "a": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "a", NOW)).said == ADA
+    published.keys["b"] = "second"
+    assert door.ask(signed_by("unnamed", "c", NOW)).said == ADA, "a key without kid that verifies needs no fetch"
+    assert published.fetches == 1
+    assert door.ask(signed_by("second", "b", NOW)).said == ADA
+    assert published.fetches == 2
+    spend(door.gate)
+    assert door.ask(guess("d")).said == UNAVAILABLE
+    assert door.ask(guess("d", NOW - 60)).said == BAD_SIGNATURE
+
+
+@pytest.mark.parametrize("kid", ["1", None], ids=["same kid", "no kids"])
+def test_a3_a_key_that_was_replaced_under_its_name_is_asked_for_once(behind: Behind, kid: str | None) -> None:
+    published, clocks = Published({kid: "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", kid, NOW)).said == ADA
+    published.keys[kid] = "second"
+    assert door.ask(signed_by("second", kid, NOW)).said == ADA
+    assert published.fetches == 2
+
+
+def test_a3_a_bad_signature_is_asked_about_once_within_the_budget_and_never_for_an_older_token(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    door.ask(signed_by("first", "1", NOW))
+    assert door.ask(guess("1", NOW - 31)).said == BAD_SIGNATURE
+    assert published.fetches == 1, "the set is newer than the token"
+    forged = guess("1")
+    assert [door.ask(forged).said for _ in range(5)] == [BAD_SIGNATURE] * 5
+    assert published.fetches == 2, "the fetch brought the same key"
+    for number in range(20):
+        assert door.ask(signed_by("a stranger", "1", NOW, sub=f"user-{number}")).said == BAD_SIGNATURE
+    assert published.fetches == 3, "the budget is that of unknown kids"
+
+
+def test_a3_no_second_set_is_asked_again_for_a_token_that_a_key_in_hand_verifies() -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    two = [Jwks(f"{URL}/{number}", algorithms=["ES256"]) for number in range(2)]
+    with Gate([app("acme", *two, issuer=ISSUER)], fetcher=published, **clocks.settings()) as gate:
+        assert gate.verify(signed_by("first", "1", NOW), app="acme").refusal is None
+        clocks.advance(100)
+        assert gate.verify(signed_by("first", "1", NOW + 100), app="acme").refusal is None
+    assert published.fetches == 2
+
+
+# --- A4, S14
+
+
+KINDS: tuple[Kind, ...] = ("not_found", "redirect", "not_json", "encoded", "timeout", "status", "unresolved")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a4_a_set_that_was_usable_before_is_unavailable_whatever_its_endpoint_says(behind: Behind, kind: Kind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    published.failure = FetchFailed(kind)
+    clocks.advance(3600 + 3600)
+    answered = door.ask(signed_by("first", "1", NOW + 7200, exp=NOW + 9000))
+    assert answered.said == UNAVAILABLE
+    assert int(answered.headers["retry-after"]) >= 1
+    door.gate.refresh("acme", purge=True)
+    assert door.ask(signed_by("first", "1", NOW + 7200, exp=NOW + 9000)).said == UNAVAILABLE
+
+
+def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    apps = [of_set("acme"), of_set("globex")]
+    limits = Limits(max_key_sets=1)
+    with Gate(apps, fetcher=published, limits=limits, **clocks.settings()) as gate:
+        for name in ("acme", "globex"):
+            assert gate.verify(signed_by("first", "1", NOW), app=name).refusal is None
+        published.failure = FetchFailed("not_found")
+        assert refusal_of(gate, signed_by("first", "1", NOW)).code == "keys_unavailable"
+
+
+def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing_at_its_first(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    published.keys.clear()
+    assert refusal_of(door.gate, signed_by("second", "2", NOW)).code == "keys_unavailable"
+    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    clocks.advance(31)
+    assert door.ask(signed_by("first", "1", NOW)).said == NOT_FOUND
+
+
+def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outside(behind: Behind) -> None:
+    seen = set()
+    kinds: tuple[Kind, ...] = (*KINDS, "forbidden_address", "connection", "certificate", "no_usable_key")
+    for kind in kinds:
+        published, clocks = Published({}), Clocks()
+        published.failure = FetchFailed(kind, retry_after=None if kind in PERMANENT else 120.0)
+        door = behind(of_set(), fetcher=published, **clocks.settings())
+        for _ in range(3):
+            answered = door.ask(signed_by("first", "1", NOW))
+            seen.add((answered.said, answered.raw, tuple(sorted(answered.headers.items()))))
+            clocks.advance(400)
+    ((said, _, headers),) = seen
+    assert said == UNUSABLE
+    assert dict(headers)["retry-after"] == "5"
+    assert "www-authenticate" not in dict(headers)
+
+
+# --- A5
+
+
+@pytest.mark.parametrize(
+    "failure", [*[FetchFailed("status", status=each) for each in (400, 401, 403, 405, 429)], FetchFailed("not_json")]
+)
+def test_a5_the_document_of_rfc_8414_is_asked_for_after_any_4xx_and_what_is_no_json(failure: FetchFailed) -> None:
+    published = Published({"1": "first"})
+
+    def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        if url.target.endswith("openid-configuration"):
+            raise failure
+        if "oauth-authorization-server" in url.target:
+            return Fetched({"issuer": ISSUER, "jwks_uri": URL}, None, None, None, 0.0, None)
+        return published(url, etag=etag, modified=modified)
+
+    with Gate([app("acme", Jwks.discover(ISSUER), issuer=ISSUER)], fetcher=fetch, clock=lambda: NOW) as gate:
+        assert gate.verify(signed_by("first", "1", NOW), app="acme").refusal is None
+
+
+# --- A9
+
+
+@pytest.mark.parametrize("mode", [Mode.LOG_ONLY, Mode.ENFORCE], ids=["log-only", "enforced"])
+def test_a9_a_key_set_that_log_only_waited_for_too_briefly_is_marked(mode: Mode) -> None:
+    released = threading.Event()
+    published = Published({"1": "first"})
+    events: list[Decided] = []
+
+    def slow(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        released.wait(10)
+        return published(url, etag=etag, modified=modified)
+
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed_by('first', '1', NOW)}")])
+    limits = Limits(log_only_timeout=0.05, load_timeout=0.1)
+    told: Any = events.append
+    with Gate([of_set(mode=mode)], fetcher=slow, clock=lambda: NOW, limits=limits, on_event=told) as gate:
+        decision = gate.decide(request)
+        released.set()
+        outcomes = gate.outcomes()
+    assert decision.allowed is (mode is Mode.LOG_ONLY)
+    assert decision.refusal is not None
+    assert (decision.refusal.code, decision.refusal.impatient) == ("config_invalid", mode is Mode.LOG_ONLY)
+    assert [each.impatient for each in events if isinstance(each, Decided)] == [mode is Mode.LOG_ONLY]
+    assert [each.impatient for each in outcomes] == [mode is Mode.LOG_ONLY]
+
+
+def test_a9_a_key_set_that_failed_within_the_shorter_wait_is_not_marked() -> None:
+    published = Published({})
+    published.failure = FetchFailed("status")
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed_by('first', '1', NOW)}")])
+    with Gate([of_set(mode=Mode.LOG_ONLY)], fetcher=published, clock=lambda: NOW) as gate:
+        refusal = gate.decide(request).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.impatient) == ("config_invalid", False)
+
+
+@pytest.mark.parametrize("mode", [Mode.LOG_ONLY, None], ids=["log-only", "enforced"])
+def test_a9_a_look_up_that_log_only_waited_for_too_briefly_is_marked(mode: Mode | None) -> None:
+    released = threading.Event()
+
+    def registry(ref: Any) -> Any:
+        released.wait(10)
+
+    request = Request(headers=[("X-App-Id", "acme")])
+    limits = Limits(log_only_timeout=0.05, load_timeout=0.1)
+    with Gate(registry=registry, naming=of_set().naming, mode=mode, limits=limits) as gate:
+        refusal = gate.decide(request).refusal
+        released.set()
+    assert refusal is not None
+    assert (refusal.code, refusal.impatient) == ("apps_unavailable", mode is Mode.LOG_ONLY)

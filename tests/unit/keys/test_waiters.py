@@ -1,0 +1,59 @@
+"""How many requests may wait for a permitted fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from tests.properties.doors import finished
+from tests.unit.support import Clock
+from wicket.decision.effects import Pause
+from wicket.drivers import arun, run
+from wicket.keys.waiters import Waiters
+
+
+def places(waiters: Waiters, key: str, count: int, seconds: float = 0.0, *, on_thread: bool) -> int:
+    """How many of so many requests may wait at the same time."""
+    with contextlib.ExitStack() as stack:
+        return sum(stack.enter_context(waiters.place(key, seconds, on_thread=on_thread)) for _ in range(count))
+
+
+def test_two_threads_and_a_hundred_coroutines_may_wait_for_one_key() -> None:
+    waiters = Waiters(Clock())
+    assert places(waiters, "a", 10, on_thread=True) == 2
+    assert places(waiters, "a", 200, on_thread=False) == 100
+    assert places(waiters, "a", 10, on_thread=True) == 2, "those that ended count no longer"
+
+
+def test_four_threads_and_a_thousand_coroutines_may_wait_in_all() -> None:
+    waiters = Waiters(Clock())
+    with contextlib.ExitStack() as stack:
+        threads = [stack.enter_context(waiters.place(n // 2, 0.0, on_thread=True)) for n in range(12)]
+        coroutines = [stack.enter_context(waiters.place(n // 100, 0.0, on_thread=False)) for n in range(1_200)]
+    assert (sum(threads), sum(coroutines)) == (4, 1_000)
+
+
+def test_threads_wait_for_ten_seconds_and_then_for_a_tenth_of_the_time() -> None:
+    clock = Clock()
+    waiters = Waiters(clock)
+    assert [places(waiters, "a", 1, 4.0, on_thread=True) for _ in range(3)] == [1, 1, 0]
+    clock.now += 19
+    assert places(waiters, "a", 1, 4.0, on_thread=True) == 0
+    clock.now += 1
+    assert places(waiters, "a", 1, 4.0, on_thread=True) == 1
+    assert places(waiters, "a", 1, 4.0, on_thread=True) == 0
+    assert places(waiters, "a", 1, 4.0, on_thread=False) == 1
+    waiters.after_fork()
+    assert places(waiters, "a", 1, 4.0, on_thread=True) == 1
+
+
+def test_both_drivers_tell_the_flow_whether_the_request_waited() -> None:
+    waiters = Waiters(Clock())
+    assert run(iter(Pause(waiters, "a", 0.001))) is True
+    assert asyncio.run(arun(iter(Pause(waiters, "a", 0.001)))) is True
+    with contextlib.ExitStack() as stack:
+        for on_thread in (True, False):
+            for _ in range(100):
+                stack.enter_context(waiters.place("a", 0.0, on_thread=on_thread))
+        assert run(iter(Pause(waiters, "a", 60.0))) is False
+        assert finished(arun(iter(Pause(waiters, "a", 60.0)))) is False
