@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.interop.orders import KEYS, ORDERS
+from tests.interop.orders import KEYS, orders
 from tests.interop.signed import SignedElsewhere
 
 HERE = Path(__file__).parent
@@ -40,9 +41,11 @@ def installed(wanted: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def elsewhere(node: str) -> SignedElsewhere:
-    """Every token and hash of `orders`, signed by one run of sign.js."""
-    order = json.dumps({"orders": [{"name": name, **each} for name, each in ORDERS.items()], "keys": KEYS})
+    """Every token and hash of `orders`, signed by one run of sign.js at one time."""
+    now = int(time.time())
+    listed = [{"name": name, **each} for name, each in orders(now).items()]
+    order = json.dumps({"orders": listed, "keys": KEYS, "now": now})
     done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     answer: dict[str, Any] = json.loads(done.stdout)
-    return SignedElsewhere(answer["tokens"], answer["keys"])
+    return SignedElsewhere(now, answer["tokens"], answer["keys"])
