@@ -43,6 +43,8 @@ def test_a_diagnosis_is_values_for_json() -> None:
         "detail": "The claim sub must be a string.",
         "retry_after": None,
         "claim": "sub",
+        "limited": False,
+        "impatient": False,
         "status": 401,
     }
     assert said["findings"] == [
