@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +27,22 @@ def node() -> str:
     if node is None or npm is None:
         pytest.skip("node and npm are needed to sign tokens as the vendors' documents show")
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    if installed(wanted) != wanted:
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=90
-        )
-        if done.returncode != 0:
-            pytest.skip("npm could not install the packages that sign: is there a network?")
+    with alone():
+        if installed(wanted) != wanted:
+            done = subprocess.run(
+                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=90
+            )
+            if done.returncode != 0:
+                pytest.skip("npm could not install the packages that sign: is there a network?")
     return node
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """No two processes that run the suite are in this block at once."""
+    with (HERE / "package.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def installed(wanted: dict[str, str]) -> dict[str, str]:
