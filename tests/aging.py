@@ -33,10 +33,9 @@ class _Clock:
 _CLOCK: Final = _Clock()
 
 
-def pytest_configure() -> None:
-    """Put the clock behind until the modules of the suite are imported."""
-    _CLOCK.behind = AGE
-    time.time = _CLOCK
+# The conftest of a folder that is named on the command line is imported before any hook is called.
+_CLOCK.behind = AGE
+time.time = _CLOCK
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
         str(tmp_path),
         str(tmp_path),
     ]
-    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert "1 failed, 3 passed, 2 errors" in ran.stdout
     assert "a log record ('the key is %s') carries a secret" in ran.stdout

@@ -8,6 +8,6 @@ from typing import Final
 TIMES: Final = int(os.environ.get("WICKET_THOROUGH", "1"))
 
 
-def examples(usual: int) -> int:
+def example_count(usual: int) -> int:
     """How many examples a property is tried with that usually has so many."""
     return usual * TIMES

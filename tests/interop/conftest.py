@@ -30,7 +30,7 @@ def node() -> str:
     with alone():
         if installed(wanted) != wanted:
             done = subprocess.run(
-                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=90
+                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=240
             )
             if done.returncode != 0:
                 pytest.skip("npm could not install the packages that sign: is there a network?")
@@ -57,7 +57,7 @@ def elsewhere(node: str) -> SignedElsewhere:
     now = int(time.time())
     listed = [{"name": name, **each} for name, each in orders(now).items()]
     order = json.dumps({"orders": listed, "keys": KEYS, "now": now})
-    done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=60, check=False)
+    done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr.decode()
     answer: dict[str, Any] = json.loads(done.stdout)
     return SignedElsewhere(now, answer["tokens"], answer["keys"])
