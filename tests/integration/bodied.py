@@ -25,7 +25,8 @@ from wicket import (
     mint,
 )
 
-BODY_TIMEOUT: Final = 0.3
+BODY_TIMEOUT: Final = 1.0
+"""For how many seconds the sites wait for a body: a busy machine sends a small one in less."""
 PAGE: Final = "https://page.example"
 
 

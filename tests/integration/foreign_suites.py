@@ -1,6 +1,6 @@
 """Runs the test suites of Starlette and Flask, as they are and then behind a gate, and compares.
 
-    python tests/integration/foreign_suites.py [starlette | flask]
+    python tests/integration/foreign_suites.py [starlette | flask] [--stand bodies]
 
 The source archives of the installed versions (or of the newest) come from the package index that pip is set up with.
 Each suite gets an environment of its own, with the versions that the archive's lock names for what the suite needs.
@@ -10,6 +10,7 @@ differ. Needs no package but pip; the stands are those of `behind_gate.py`.
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -110,27 +111,32 @@ DIFFERENCES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
 Results = dict[str, str]
 
 
-def main(names: Sequence[str]) -> int:
-    """Run the named suites, or all. 0 where nothing differs but what may."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the named suites, or all, behind the named stands, or all. 0 where nothing differs but what may."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("suites", nargs="*", metavar="suite", help="all without one")
+    parser.add_argument("--stand", action="append", choices=STANDS, help="may be repeated; all without one")
+    given = parser.parse_args(arguments)
+    names, stands = given.suites, tuple(given.stand or STANDS)
     unknown = set(names) - {suite.package for suite in SUITES}
     if unknown:
-        raise SystemExit(f"no such suite: {', '.join(sorted(unknown))}")
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         for suite in SUITES:
             if not names or suite.package in names:
-                wrong += _compare(suite, Path(folder) / suite.package)
+                wrong += _compare(suite, stands, Path(folder) / suite.package)
     return min(wrong, 1)
 
 
-def _compare(suite: Suite, folder: Path) -> int:
+def _compare(suite: Suite, stands: Sequence[str], folder: Path) -> int:
     begun = time.monotonic()
     folder.mkdir()
     source = _source(suite, folder)
     python = _environment(suite, source, folder)
     with ThreadPoolExecutor(2) as runs:
         bare = runs.submit(_run, python, source, folder, None)
-        behind = {stand: runs.submit(_run, python, source, folder, stand) for stand in STANDS}
+        behind = {stand: runs.submit(_run, python, source, folder, stand) for stand in stands}
         without, _ = bare.result()
         failing = sorted(name for name, outcome in without.items() if outcome in ("failure", "error"))
         _say(f"{source.name}: {len(without)} tests, {_passed(without)} pass; without a gate fail: {failing or 'none'}")

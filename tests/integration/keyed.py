@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
-from wicket import App, Decision, Gate, Jwks, Request, profiles
+from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.events import BudgetSpent, Event, Fetched
 from wicket.jwks.guard import Network, Resolver
@@ -19,6 +19,9 @@ from wicket.testing.issuer import Exchange, LocalIssuer
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 DEADLINE: Final = 20.0
+
+PATIENT: Final = Limits(load_timeout=60.0, fetch_connect=60.0, fetch_total=60.0)
+"""Limits that no busy machine reaches: what waits for one of them takes three times the deadline of a test."""
 
 Headers = list[tuple[str, str]]
 
@@ -111,8 +114,8 @@ def app_of(issuer: LocalIssuer, id: str = "acme", **settings: Any) -> App:
 
 @contextlib.contextmanager
 def gate_of(issuer: LocalIssuer, *apps: App, **settings: Any) -> Iterator[Gate]:
-    """A gate of the apps, or of the one app `acme`, that may reach the issuer."""
-    settings.setdefault("network", issuer.network)
+    """A gate of the apps, or of the one app `acme`, that may reach the issuer, however long that takes."""
+    settings = {"network": issuer.network, "limits": PATIENT, **settings}
     with Gate(apps or [app_of(issuer)], **settings) as gate:
         yield gate
 

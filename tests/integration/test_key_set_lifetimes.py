@@ -107,7 +107,7 @@ def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issu
         assert said(gate.verify(token, app="acme")) == "config_invalid"
         begun = time.monotonic()
         assert {said(gate.verify(token, app="acme")) for _ in range(100)} == {"config_invalid"}
-        assert time.monotonic() - begun < 2, "not one of them waited"
+        assert time.monotonic() - begun < 100 * limits.fetch_total / 2, "they did not wait for a time-out each"
     assert len(issuer.requests) == 1
     hanging.release()
 

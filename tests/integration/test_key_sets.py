@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.keyed import (
     DEADLINE,
+    PATIENT,
     Held,
     Told,
     app_of,
@@ -29,7 +30,7 @@ from tests.integration.keyed import (
     with_kid,
 )
 from tests.integration.servers import eventually
-from wicket import App, AppRef, Decision, Gate, Header, Jwks
+from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits
 from wicket.events import BudgetSpent
 from wicket.jwks.guard import Network
 from wicket.testing.issuer import Exchange, LocalIssuer
@@ -242,7 +243,7 @@ def _shelf(ref: AppRef) -> App | None:
 
 @pytest.fixture
 def slow() -> Iterator[tuple[LocalIssuer, threading.Event, list[str]]]:
-    """An issuer of many hosts, of which all but `good` take five seconds; released by the event, and who asked."""
+    """An issuer of many hosts, of which all but `good` take a minute; released by the event, and who asked."""
     released = threading.Event()
     asked: list[str] = []
 
@@ -252,7 +253,7 @@ def slow() -> Iterator[tuple[LocalIssuer, threading.Event, list[str]]]:
             host = exchange.headers["Host"]
             if not host.startswith("good"):
                 asked.append(host)
-                released.wait(5)
+                released.wait(PATIENT.fetch_total)
             serve(many, exchange)
 
         many.fault = fault
@@ -282,9 +283,7 @@ def test_sixty_tenants_with_slow_endpoints_delay_neither_anothers_first_request_
         both = time.monotonic() - begun
         released.set()
         assert {said(each.result()) for each in waiting} <= {"allowed", "config_invalid"}
-    assert looked_up < 0.4
-    assert first_request < 1.5
-    assert both < 3
+    assert max(looked_up, first_request, both) < DEADLINE, "they waited for no endpoint that is slow"
 
 
 def test_one_host_holds_only_two_threads_of_the_fetches(
@@ -299,7 +298,7 @@ def test_one_host_holds_only_two_threads_of_the_fetches(
         eventually("two are asked for", lambda: len(asked) == 2)
         begun = time.monotonic()
         assert said(gate.verify(token, app="good")) == "allowed"
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < DEADLINE
         assert len(asked) == 2
         released.set()
         assert {said(each.result()) for each in waiting} == {"allowed"}
@@ -318,16 +317,15 @@ def test_sixty_tenants_that_never_shake_hands_delay_nobody_either() -> None:
         apps = [app_of(issuer, name, credentials=[Jwks(f"https://{name}.tenants.test:{port}/keys")]) for name in names]
         network = Network(["127.0.0.0/8"], [issuer.port, port], ssl_context=issuer.network.ssl_context, resolve=resolve)
         token = issuer.token("ada")
+        limits = Limits(load_timeout=60.0, fetch_connect=2.0, fetch_total=60.0)
         with (
             ThreadPoolExecutor(60) as clients,
-            gate_of(issuer, *apps, _tenant(issuer, "good"), network=network) as gate,
+            gate_of(issuer, *apps, _tenant(issuer, "good"), network=network, limits=limits) as gate,
         ):
             for name in names:
                 clients.submit(gate.verify, token, app=name)
             eventually("every thread of the fetches is busy", lambda: len(resolved) >= 16)
-            begun = time.monotonic()
             decision = gate.verify(token, app="good")
-            taken = time.monotonic() - begun
             gate.close()
     assert said(decision) == "allowed"
-    assert taken < 3
+    assert resolved.index("good.tenants.test") < len(names), "it did not wait for its turn behind all of them"

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -18,8 +18,10 @@ from tests.integration import servers
 from tests.integration.bodied import PAGE, token_of
 from tests.integration.servers import Server, eventually, read_head
 
-SOON: Final = 1.0
-"""Within how many seconds after its token a connection is closed."""
+SOON: Final = servers.DEADLINE / 2
+"""Within how many seconds after its token a connection is closed, on a machine that is busy."""
+LIFE: Final = 3
+"""How many seconds a token lives whose end a test waits for: long enough for a busy machine to open a connection."""
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +73,20 @@ def test_a_token_rides_in_the_subprotocols_and_the_application_does_not_see_it(s
 
 
 @pytest.mark.parametrize(
-    ("protocols", "status"),
+    ("offered", "status"),
     [
-        (["bearer", "a.b.c"], 401),
-        (["bearer"], 400),
-        (["chat"], 401),
-        (["bearer", token_of("lobby")], 401),
-        (["bearer", token_of("acme", ttl=60, age=90)], 401),
-        (["bearer", token_of("acme"), "bearer", token_of("acme", "bob")], 400),
+        (lambda: ["bearer", "a.b.c"], 401),
+        (lambda: ["bearer"], 400),
+        (lambda: ["chat"], 401),
+        (lambda: ["bearer", token_of("lobby")], 401),
+        (lambda: ["bearer", token_of("acme", ttl=60, age=90)], 401),
+        (lambda: ["bearer", token_of("acme"), "bearer", token_of("acme", "bob")], 400),
     ],
 )
-def test_a_handshake_without_a_good_token_is_refused(server: Server, protocols: list[str], status: int) -> None:
-    with pytest.raises(InvalidStatus) as refused, opened(server, "", protocols=protocols):
+def test_a_handshake_without_a_good_token_is_refused(
+    server: Server, offered: Callable[[], list[str]], status: int
+) -> None:
+    with pytest.raises(InvalidStatus) as refused, opened(server, "", protocols=offered()):
         pass
     assert refused.value.response.status_code == status
 
@@ -99,14 +103,14 @@ def test_a_handshake_of_another_page_is_refused(server: Server) -> None:
 
 
 def test_a_socket_is_closed_when_its_token_expires(server: Server) -> None:
-    ends = time.time() + 1.2
+    ends = int(time.time()) + LIFE
     with (
-        opened(server, token_of("acme", "short", ttl=ends - time.time())) as socket,
+        opened(server, token_of("acme", "short", ttl=LIFE)) as socket,
         opened(server, token_of("acme")) as other,
     ):
         code, reason, at = closed(socket)
         assert (code, reason) == (4401, "expired")
-        assert -1.0 < at - ends <= SOON, "a token's times are whole seconds"
+        assert 0 <= at - ends <= SOON
         other.send("still there")
         assert [json.loads(other.recv()), other.recv()] == [["ada", []], "still there"]
     eventually("the application heard of it", lambda: ["short", 4401] in happened(server))
@@ -131,7 +135,7 @@ def test_a_socket_is_closed_when_its_app_revokes_it(server: Server) -> None:
 
 def test_a_client_that_never_answers_holds_up_no_other(server: Server) -> None:
     """Bare connections that shake hands and then neither read nor answer, and one that is well behaved."""
-    token = token_of("acme", "silent", ttl=2)
+    token = token_of("acme", "silent", ttl=3 * LIFE)
     head = (
         f"GET /?app=acme HTTP/1.1\r\nHost: test\r\nOrigin: {PAGE}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n"
@@ -142,8 +146,8 @@ def test_a_client_that_never_answers_holds_up_no_other(server: Server) -> None:
             silent = held.enter_context(contextlib.closing(server.socket()))
             silent.sendall(head.encode())
             assert b" 101 " in read_head(silent)
-        ends = time.time() + 2
-        with opened(server, token_of("acme", "good", ttl=2)) as socket:
+        ends = time.time() + LIFE
+        with opened(server, token_of("acme", "good", ttl=LIFE)) as socket:
             code, _, at = closed(socket)
         assert code == 4401
         assert at - ends <= SOON
@@ -166,22 +170,22 @@ def stream_of(server: Server, target: str, user: str, ttl: float) -> tuple[bytes
 @pytest.mark.parametrize("target", ["/events", "/listening"])
 def test_an_event_stream_ends_when_its_token_expires(server: Server, target: str) -> None:
     begun = time.time()
-    got, at = stream_of(server, target, f"user-of-{target[1:]}", 2)
+    got, at = stream_of(server, target, f"user-of-{target[1:]}", LIFE)
     assert got.startswith(b"data: x\n\n")
-    assert at - begun - 2 <= SOON
+    assert at - begun - LIFE <= SOON
 
 
 @pytest.mark.parametrize(("target", "told"), [("/events", "told by send"), ("/listening", "told by receive")])
 def test_the_application_of_an_event_stream_ends_with_it(server: Server, target: str, told: str) -> None:
     """Or each stream that ever expired would go on for ever in the server, sending to nobody."""
     user = f"leaving{target[1:]}"
-    stream_of(server, target, user, 1)
-    eventually("the application ended", lambda: f"{user} ended" in happened(server), 3)
+    stream_of(server, target, user, LIFE)
+    eventually("the application ended", lambda: f"{user} ended" in happened(server))
     assert f"{user} {told}" in happened(server)
 
 
 def test_a_wsgi_event_stream_ends_when_its_token_expires(wsgi: Server) -> None:
     begun = time.time()
-    got, at = stream_of(wsgi, "/events", "ada", 2)
+    got, at = stream_of(wsgi, "/events", "ada", LIFE)
     assert got.startswith(b"data: x\n\n")
-    assert at - begun - 2 <= SOON
+    assert at - begun - LIFE <= SOON

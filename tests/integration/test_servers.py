@@ -132,20 +132,20 @@ def test_a_socket_opens_for_a_user(asgi_server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "code", "reason"),
+    ("made", "status", "code", "reason"),
     [
-        (headers_of("acme")[:1], 401, "missing_token", None),
-        (forged_headers("acme"), 401, "invalid_token", "bad_signature"),
-        ([*headers_of("acme"), ("X-App-Id", "lobby")], 400, "invalid_request", None),
-        (headers_of("nobody"), 401, "unknown_app", None),
-        (headers_of("lobby")[:1], 401, "missing_token", None),
+        (lambda: headers_of("acme")[:1], 401, "missing_token", None),
+        (lambda: forged_headers("acme"), 401, "invalid_token", "bad_signature"),
+        (lambda: [*headers_of("acme"), ("X-App-Id", "lobby")], 400, "invalid_request", None),
+        (lambda: headers_of("nobody"), 401, "unknown_app", None),
+        (lambda: headers_of("lobby")[:1], 401, "missing_token", None),
     ],
 )
 def test_a_socket_is_refused_with_a_real_answer(
-    asgi_server: Server, headers: list[tuple[str, str]], status: int, code: str, reason: str | None
+    asgi_server: Server, made: Callable[[], list[tuple[str, str]]], status: int, code: str, reason: str | None
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        _socket(asgi_server, headers)
+        _socket(asgi_server, made())
     answer = refused.value.response
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"

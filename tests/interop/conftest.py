@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.interop.orders import KEYS, ORDERS
+from tests.interop.orders import KEYS, orders
 from tests.interop.signed import SignedElsewhere
 
 HERE = Path(__file__).parent
@@ -23,13 +27,22 @@ def node() -> str:
     if node is None or npm is None:
         pytest.skip("node and npm are needed to sign tokens as the vendors' documents show")
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    if installed(wanted) != wanted:
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=90
-        )
-        if done.returncode != 0:
-            pytest.skip("npm could not install the packages that sign: is there a network?")
+    with alone():
+        if installed(wanted) != wanted:
+            done = subprocess.run(
+                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, timeout=240
+            )
+            if done.returncode != 0:
+                pytest.skip("npm could not install the packages that sign: is there a network?")
     return node
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """No two processes that run the suite are in this block at once."""
+    with (HERE / "package.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def installed(wanted: dict[str, str]) -> dict[str, str]:
@@ -40,9 +53,11 @@ def installed(wanted: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def elsewhere(node: str) -> SignedElsewhere:
-    """Every token and hash of `orders`, signed by one run of sign.js."""
-    order = json.dumps({"orders": [{"name": name, **each} for name, each in ORDERS.items()], "keys": KEYS})
-    done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=60, check=False)
+    """Every token and hash of `orders`, signed by one run of sign.js at one time."""
+    now = int(time.time())
+    listed = [{"name": name, **each} for name, each in orders(now).items()]
+    order = json.dumps({"orders": listed, "keys": KEYS, "now": now})
+    done = subprocess.run([node, HERE / "sign.js"], input=order.encode(), capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr.decode()
     answer: dict[str, Any] = json.loads(done.stdout)
-    return SignedElsewhere(answer["tokens"], answer["keys"])
+    return SignedElsewhere(now, answer["tokens"], answer["keys"])

@@ -1,12 +1,13 @@
-"""What is ordered from the signers: for each vendor a token or hash as its document has it, and one per broken rule."""
+"""What is ordered from the signers: for each vendor a token or hash as its document has it, and one per broken rule.
+
+An order says when its token is issued and when it expires. Therefore every order is a function of the time at which it
+is signed, in whole seconds since 1970.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from typing import Any, Final
-
-NOW: Final = int(time.time())
 
 HISSUNO_SECRET: Final = "sk_live_" + hashlib.sha256(b"a project of these tests").hexdigest()[:32]
 FEATUREBASE_SECRET: Final = "fb-jwt-7c1e0a5e4d0b4a0f9f6b2d8c"
@@ -48,22 +49,24 @@ TOKEN_DATA: Final[dict[str, Any]] = {
     ],
 }
 
-USERZ_PAYLOAD: Final[dict[str, Any]] = {
-    "sub": "user-1",
-    "app": USERZ_APP,
-    "ctx": {"email": "ada@acme.com", "plan": "pro", "name": "Ada Łovelace"},
-    "iat": NOW,
-    "exp": NOW + 3600,
-}
+USERZ_CONTEXT: Final = {"email": "ada@acme.com", "plan": "pro", "name": "Ada Łovelace"}
 
-ISSUER_PAYLOAD: Final[dict[str, Any]] = {
-    "iss": ISSUER,
-    "aud": AUDIENCE,
-    "sub": "user_2abc",
-    "iat": NOW,
-    "exp": NOW + 300,
-    "email": "ada@globex.com",
-}
+
+def userz_payload(now: int) -> dict[str, Any]:
+    """The claims of Userz's document, good for an hour."""
+    return {"sub": "user-1", "app": USERZ_APP, "ctx": USERZ_CONTEXT, "iat": now, "exp": now + 3600}
+
+
+def issuer_payload(now: int) -> dict[str, Any]:
+    """The claims of an issuer's token, good for five minutes."""
+    return {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "user_2abc",
+        "iat": now,
+        "exp": now + 300,
+        "email": "ada@globex.com",
+    }
 
 
 def without(claims: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -79,47 +82,52 @@ def _featurebase(token_data: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"by": "featurebase", "tokenData": token_data, "secret": FEATUREBASE_SECRET, **more}
 
 
-def _userz(changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
-    payload = without({**USERZ_PAYLOAD, **(changes or {})}, *without_claims)
+def _userz(now: int, changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
+    payload = without({**userz_payload(now), **(changes or {})}, *without_claims)
     return {"by": "userz", "payload": payload, "secret": USERZ_HEX, "encoding": "hex", **more}
 
 
-def _issuer(changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
-    payload = without({**ISSUER_PAYLOAD, **(changes or {})}, *without_claims)
+def _issuer(now: int, changes: dict[str, Any] | None = None, *without_claims: str, **more: Any) -> dict[str, Any]:
+    payload = without({**issuer_payload(now), **(changes or {})}, *without_claims)
     return {"by": "issuer", "payload": payload, "kid": "rsa-1", **more}
 
 
-HISSUNO: Final = {
-    "hissuno": _hissuno(),
-    "hissuno: expired": _hissuno({"exp": NOW - 3600, "iat": NOW - 7200}, options={"expiresIn": None}),
-    "hissuno: no expiry": _hissuno(options={"expiresIn": None}),
-    "hissuno: no user": _hissuno({"userId": None}),
-    "hissuno: a number as user": _hissuno({"userId": 42}),
-    "hissuno: an empty user": _hissuno({"userId": ""}),
-    "hissuno: metadata that is no text": _hissuno({"userMetadata": {"age": 36}}),
-    "hissuno: metadata that is no object": _hissuno({"userMetadata": "Ada"}),
-    "hissuno: another key": _hissuno(secret=HISSUNO_SECRET + "x"),
-    "hissuno: HS512": _hissuno(options={"algorithm": "HS512"}),
-    "hissuno: issued tomorrow": _hissuno({"iat": NOW + 86_400}),
-    "hissuno: not before tomorrow": _hissuno(options={"notBefore": "1h"}),
-    "hissuno: for an audience": _hissuno(options={"audience": "https://elsewhere.example"}),
-    "hissuno: unsigned": {"by": "unsigned", "payload": {"userId": "user-1", "exp": NOW + 3600}},
-}
+def hissuno(now: int) -> dict[str, dict[str, Any]]:
+    """A good token of Hissuno's, and those that break a rule."""
+    return {
+        "hissuno": _hissuno(),
+        "hissuno: expired": _hissuno({"exp": now - 3600, "iat": now - 7200}, options={"expiresIn": None}),
+        "hissuno: no expiry": _hissuno(options={"expiresIn": None}),
+        "hissuno: no user": _hissuno({"userId": None}),
+        "hissuno: a number as user": _hissuno({"userId": 42}),
+        "hissuno: an empty user": _hissuno({"userId": ""}),
+        "hissuno: metadata that is no text": _hissuno({"userMetadata": {"age": 36}}),
+        "hissuno: metadata that is no object": _hissuno({"userMetadata": "Ada"}),
+        "hissuno: another key": _hissuno(secret=HISSUNO_SECRET + "x"),
+        "hissuno: HS512": _hissuno(options={"algorithm": "HS512"}),
+        "hissuno: issued tomorrow": _hissuno({"iat": now + 86_400}),
+        "hissuno: not before tomorrow": _hissuno(options={"notBefore": "1h"}),
+        "hissuno: for an audience": _hissuno(options={"audience": "https://elsewhere.example"}),
+        "hissuno: unsigned": {"by": "unsigned", "payload": {"userId": "user-1", "exp": now + 3600}},
+    }
 
-FEATUREBASE: Final = {
-    "featurebase": _featurebase(TOKEN_DATA),
-    "featurebase: only an address": _featurebase(without(TOKEN_DATA, "userId")),
-    "featurebase: with an expiry": _featurebase(TOKEN_DATA, options={"expiresIn": "1h"}),
-    "featurebase: nobody": _featurebase(without(TOKEN_DATA, "userId", "email")),
-    "featurebase: expired": _featurebase({**TOKEN_DATA, "iat": NOW - 7200}, options={"expiresIn": "1h"}),
-    "featurebase: a number as user": _featurebase({**TOKEN_DATA, "userId": 123456}),
-    "featurebase: a company without a name": _featurebase({**TOKEN_DATA, "companies": [{"id": "987654321"}]}),
-    "featurebase: a company without an id": _featurebase({**TOKEN_DATA, "companies": [{"name": "Business Inc."}]}),
-    "featurebase: one company, no list": _featurebase({**TOKEN_DATA, "companies": TOKEN_DATA["companies"][0]}),
-    "featurebase: another key": _featurebase(TOKEN_DATA, secret="iv_of-another-organisation-altogether"),
-    "featurebase: HS384": _featurebase(TOKEN_DATA, options={"algorithm": "HS384"}),
-    "featurebase: unsigned": {"by": "unsigned", "payload": TOKEN_DATA},
-}
+
+def featurebase(now: int) -> dict[str, dict[str, Any]]:
+    """Good tokens of Featurebase's, and those that break a rule."""
+    return {
+        "featurebase": _featurebase(TOKEN_DATA),
+        "featurebase: only an address": _featurebase(without(TOKEN_DATA, "userId")),
+        "featurebase: with an expiry": _featurebase(TOKEN_DATA, options={"expiresIn": "1h"}),
+        "featurebase: nobody": _featurebase(without(TOKEN_DATA, "userId", "email")),
+        "featurebase: expired": _featurebase({**TOKEN_DATA, "iat": now - 7200}, options={"expiresIn": "1h"}),
+        "featurebase: a number as user": _featurebase({**TOKEN_DATA, "userId": 123456}),
+        "featurebase: a company without a name": _featurebase({**TOKEN_DATA, "companies": [{"id": "987654321"}]}),
+        "featurebase: a company without an id": _featurebase({**TOKEN_DATA, "companies": [{"name": "Business Inc."}]}),
+        "featurebase: one company, no list": _featurebase({**TOKEN_DATA, "companies": TOKEN_DATA["companies"][0]}),
+        "featurebase: another key": _featurebase(TOKEN_DATA, secret="iv_of-another-organisation-altogether"),
+        "featurebase: HS384": _featurebase(TOKEN_DATA, options={"algorithm": "HS384"}),
+        "featurebase: unsigned": {"by": "unsigned", "payload": TOKEN_DATA},
+    }
 
 
 def _hash(identifier: str, secret: str = FEATUREBASE_IV, **more: Any) -> dict[str, Any]:
@@ -140,60 +148,69 @@ FEATUREBASE_HASHES: Final = {
     "hash: a company by the user's secret": _hash("123"),
 }
 
-USERZ: Final = {
-    "userz": _userz(),
-    "userz: base64": _userz(secret=USERZ_BASE64, encoding="base64"),
-    "userz: jose": _userz(by="userzByJose"),
-    "userz: without a context": _userz({}, "ctx"),
-    "userz: the shortest life": _userz({"exp": NOW + 60}),
-    "userz: the longest life": _userz({"exp": NOW + 86_400}),
-    "userz: the largest context": _userz({"ctx": {"x": "y" * (2048 - len('{"x":""}'))}}),
-    "userz: another app": _userz({"app": "65fa1f3e8a1e5f2d9c1a5c02"}),
-    "userz: no app": _userz({}, "app"),
-    "userz: no user": _userz({}, "sub"),
-    "userz: a number as user": _userz({"sub": 7}),
-    "userz: no iat": _userz({}, "iat"),
-    "userz: no exp": _userz({}, "exp"),
-    "userz: expired": _userz({"iat": NOW - 7200, "exp": NOW - 3600}),
-    "userz: issued in the future": _userz({"iat": NOW + 3600, "exp": NOW + 7200}),
-    "userz: too long a life": _userz({"exp": NOW + 86_401}),
-    "userz: too short a life": _userz({"exp": NOW + 59}),
-    "userz: exp in milliseconds": _userz({"exp": (NOW + 3600) * 1000}),
-    "userz: exp as a text": _userz({"exp": str(NOW + 3600)}),
-    "userz: too large a context": _userz({"ctx": {"x": "y" * (2049 - len('{"x":""}'))}}),
-    "userz: a list as context": _userz({"ctx": ["ada@acme.com"]}),
-    "userz: the hex digits as key": _userz(encoding="utf8"),
-    "userz: the base64 text as key": _userz(secret=USERZ_BASE64, encoding="utf8"),
-    "userz: HS512": _userz(header={"alg": "HS512", "typ": "JWT"}, hash="sha512"),
-    "userz: HS512 by jose": _userz(by="userzByJose", alg="HS512", secret=USERZ_HEX * 2),
-    "userz: says RS256": _userz(header={"alg": "RS256", "typ": "JWT"}),
-    "userz: of another type": _userz(header={"alg": "HS256", "typ": "at+jwt"}),
-    "userz: unsigned": {"by": "unsigned", "payload": USERZ_PAYLOAD},
-}
 
-GETUSERFEEDBACK: Final = {
-    **{f"issuer: {key['kid']}": _issuer(kid=key["kid"]) for key in KEYS},
-    "issuer: several audiences": _issuer({"aud": ["https://globex.com", AUDIENCE]}),
-    "issuer: another audience": _issuer({"aud": "https://globex.com"}),
-    "issuer: audience with a slash": _issuer({"aud": AUDIENCE + "/"}),
-    "issuer: no audience": _issuer({}, "aud"),
-    "issuer: another issuer": _issuer({"iss": "https://id.initech.com"}),
-    "issuer: issuer with a slash": _issuer({"iss": ISSUER + "/"}),
-    "issuer: no issuer": _issuer({}, "iss"),
-    "issuer: no user": _issuer({}, "sub"),
-    "issuer: no exp": _issuer({}, "exp"),
-    "issuer: expired": _issuer({"iat": NOW - 900, "exp": NOW - 600}),
-    "issuer: not before tomorrow": _issuer({"nbf": NOW + 86_400}),
-    "issuer: names another's key": _issuer(kid="stranger", header={"kid": "ec-1"}),
-    "issuer: critical extension": _issuer(header={"b64": True, "crit": ["b64"]}),
-    "issuer: public key as secret": {"by": "confused", "payload": ISSUER_PAYLOAD, "kid": "rsa-1"},
-    "issuer: unsigned": {"by": "unsigned", "payload": ISSUER_PAYLOAD},
-}
+def userz(now: int) -> dict[str, dict[str, Any]]:
+    """Good tokens of Userz's, and those that break a rule."""
+    return {
+        "userz": _userz(now),
+        "userz: base64": _userz(now, secret=USERZ_BASE64, encoding="base64"),
+        "userz: jose": _userz(now, by="userzByJose"),
+        "userz: without a context": _userz(now, {}, "ctx"),
+        "userz: the shortest life": _userz(now, {"exp": now + 60}),
+        "userz: the longest life": _userz(now, {"exp": now + 86_400}),
+        "userz: the largest context": _userz(now, {"ctx": {"x": "y" * (2048 - len('{"x":""}'))}}),
+        "userz: another app": _userz(now, {"app": "65fa1f3e8a1e5f2d9c1a5c02"}),
+        "userz: no app": _userz(now, {}, "app"),
+        "userz: no user": _userz(now, {}, "sub"),
+        "userz: a number as user": _userz(now, {"sub": 7}),
+        "userz: no iat": _userz(now, {}, "iat"),
+        "userz: no exp": _userz(now, {}, "exp"),
+        "userz: expired": _userz(now, {"iat": now - 7200, "exp": now - 3600}),
+        "userz: issued in the future": _userz(now, {"iat": now + 3600, "exp": now + 7200}),
+        "userz: too long a life": _userz(now, {"exp": now + 86_401}),
+        "userz: too short a life": _userz(now, {"exp": now + 59}),
+        "userz: exp in milliseconds": _userz(now, {"exp": (now + 3600) * 1000}),
+        "userz: exp as a text": _userz(now, {"exp": str(now + 3600)}),
+        "userz: too large a context": _userz(now, {"ctx": {"x": "y" * (2049 - len('{"x":""}'))}}),
+        "userz: a list as context": _userz(now, {"ctx": ["ada@acme.com"]}),
+        "userz: the hex digits as key": _userz(now, encoding="utf8"),
+        "userz: the base64 text as key": _userz(now, secret=USERZ_BASE64, encoding="utf8"),
+        "userz: HS512": _userz(now, header={"alg": "HS512", "typ": "JWT"}, hash="sha512"),
+        "userz: HS512 by jose": _userz(now, by="userzByJose", alg="HS512", secret=USERZ_HEX * 2),
+        "userz: says RS256": _userz(now, header={"alg": "RS256", "typ": "JWT"}),
+        "userz: of another type": _userz(now, header={"alg": "HS256", "typ": "at+jwt"}),
+        "userz: unsigned": {"by": "unsigned", "payload": userz_payload(now)},
+    }
 
-ORDERS: Final[dict[str, dict[str, Any]]] = {
-    **HISSUNO,
-    **FEATUREBASE,
-    **FEATUREBASE_HASHES,
-    **USERZ,
-    **GETUSERFEEDBACK,
-}
+
+def getuserfeedback(now: int) -> dict[str, dict[str, Any]]:
+    """Good tokens of an issuer's, and those that break a rule."""
+    return {
+        **{f"issuer: {key['kid']}": _issuer(now, kid=key["kid"]) for key in KEYS},
+        "issuer: several audiences": _issuer(now, {"aud": ["https://globex.com", AUDIENCE]}),
+        "issuer: another audience": _issuer(now, {"aud": "https://globex.com"}),
+        "issuer: audience with a slash": _issuer(now, {"aud": AUDIENCE + "/"}),
+        "issuer: no audience": _issuer(now, {}, "aud"),
+        "issuer: another issuer": _issuer(now, {"iss": "https://id.initech.com"}),
+        "issuer: issuer with a slash": _issuer(now, {"iss": ISSUER + "/"}),
+        "issuer: no issuer": _issuer(now, {}, "iss"),
+        "issuer: no user": _issuer(now, {}, "sub"),
+        "issuer: no exp": _issuer(now, {}, "exp"),
+        "issuer: expired": _issuer(now, {"iat": now - 900, "exp": now - 600}),
+        "issuer: not before tomorrow": _issuer(now, {"nbf": now + 86_400}),
+        "issuer: names another's key": _issuer(now, kid="stranger", header={"kid": "ec-1"}),
+        "issuer: critical extension": _issuer(now, header={"b64": True, "crit": ["b64"]}),
+        "issuer: public key as secret": {"by": "confused", "payload": issuer_payload(now), "kid": "rsa-1"},
+        "issuer: unsigned": {"by": "unsigned", "payload": issuer_payload(now)},
+    }
+
+
+def orders(now: int) -> dict[str, dict[str, Any]]:
+    """Every order, by its name."""
+    return {
+        **hissuno(now),
+        **featurebase(now),
+        **FEATUREBASE_HASHES,
+        **userz(now),
+        **getuserfeedback(now),
+    }

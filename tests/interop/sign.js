@@ -1,7 +1,9 @@
 // Signs tokens and hashes as the vendors' documents show. Orders in on stdin, tokens out on stdout, both JSON:
 //
-//   {"orders": [{"name", "by", ...}], "keys": [{"kid", "alg"}]}  ->  {"tokens": {name: token}, "keys": {kid: {jwk, pem}}}
+//   {"orders": [{"name", "by", ...}], "keys": [{"kid", "alg"}], "now": seconds}
+//     ->  {"tokens": {name: token}, "keys": {kid: {jwk, pem}}}
 //
+// Every token is issued at the time "now", in seconds since 1970.
 // Keys of issuers are made here, and only their public halves leave this process.
 
 import crypto from "node:crypto";
@@ -67,7 +69,10 @@ const signers = {
   },
 };
 
-const { orders, keys: wanted } = JSON.parse(readFileSync(0, "utf8"));
+const { orders, keys: wanted, now } = JSON.parse(readFileSync(0, "utf8"));
+
+// the clock by which jsonwebtoken writes iat, exp and nbf
+Date.now = () => now * 1000;
 
 for (const { kid, alg } of wanted) {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,15 +11,19 @@ from wicket import App, Gate, Request, VerifiedIdentity
 
 @dataclass(frozen=True)
 class SignedElsewhere:
-    """Tokens and hashes by the name of their order, and the public halves of the issuers' keys by `kid`."""
+    """Tokens and hashes by the name of their order, the public halves of the issuers' keys by `kid`, and the time.
 
+    `now` is when every token was signed. The gates of these suites have this time, however late a test runs.
+    """
+
+    now: int
     tokens: dict[str, str] = field(repr=False)
     keys: dict[str, dict[str, Any]]
 
 
-def admitted(app: App, request: Request, *, later: float = 0) -> VerifiedIdentity:
-    """The identity of a request that must pass, `later` seconds from now."""
-    decision = gate_of(app, later=later).decide(request)
+def admitted(app: App, request: Request, *, now: float) -> VerifiedIdentity:
+    """The identity of a request that must pass at the time `now`."""
+    decision = gate_of(app, now=now).decide(request)
     assert decision.allowed, decision.refusal
     assert decision.enforced
     assert decision.refusal is None
@@ -31,9 +34,9 @@ def admitted(app: App, request: Request, *, later: float = 0) -> VerifiedIdentit
     return identity
 
 
-def refused(app: App, request: Request, *, later: float = 0) -> str:
-    """The reason for which a request must be turned away, `later` seconds from now."""
-    decision = gate_of(app, later=later).decide(request)
+def refused(app: App, request: Request, *, now: float) -> str:
+    """The reason for which a request must be turned away at the time `now`."""
+    decision = gate_of(app, now=now).decide(request)
     assert not decision.allowed
     assert not decision.identity.verified
     assert decision.refusal is not None
@@ -43,9 +46,9 @@ def refused(app: App, request: Request, *, later: float = 0) -> str:
     return decision.refusal.reason
 
 
-def gate_of(app: App, *, later: float = 0) -> Gate:
-    """A gate that holds this app, with a clock that runs `later` seconds ahead."""
-    return Gate([app], clock=lambda: time.time() + later)
+def gate_of(app: App, *, now: float) -> Gate:
+    """A gate that holds this app, and whose clock says `now`."""
+    return Gate([app], clock=lambda: now)
 
 
 def request(query: str = "", headers: Iterable[tuple[str, str]] = ()) -> Request:

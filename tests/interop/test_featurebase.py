@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.interop.orders import FEATUREBASE, FEATUREBASE_SECRET, TOKEN_DATA
+from tests.interop.orders import FEATUREBASE_SECRET, TOKEN_DATA, featurebase
 from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
 from tests.properties.doors import DOORS
 from wicket import Request, Secret, profiles
@@ -22,7 +22,7 @@ def carrying(token: str) -> Request:
 
 
 def test_the_token_of_the_guide_is_accepted(elsewhere: SignedElsewhere) -> None:
-    identity = admitted(APP, carrying(elsewhere.tokens["featurebase"]))
+    identity = admitted(APP, carrying(elsewhere.tokens["featurebase"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
     assert identity.companies == TOKEN_DATA["companies"]
@@ -39,24 +39,28 @@ def test_the_token_of_the_guide_is_accepted(elsewhere: SignedElsewhere) -> None:
 
 
 def test_a_token_without_an_expiry_is_still_good_in_ten_years(elsewhere: SignedElsewhere) -> None:
-    assert admitted(APP, carrying(elsewhere.tokens["featurebase"]), later=10 * 365 * 86_400).user_id == "user-1"
+    later = elsewhere.now + 10 * 365 * 86_400
+
+    assert admitted(APP, carrying(elsewhere.tokens["featurebase"]), now=later).user_id == "user-1"
 
 
 def test_an_expiry_that_is_given_counts(elsewhere: SignedElsewhere) -> None:
     token = elsewhere.tokens["featurebase: with an expiry"]
 
-    assert admitted(APP, carrying(token)).expires_at is not None
-    assert refused(APP, carrying(token), later=3700) == "expired"
+    assert admitted(APP, carrying(token), now=elsewhere.now).expires_at is not None
+    assert refused(APP, carrying(token), now=elsewhere.now + 3700) == "expired"
 
 
 def test_a_user_known_by_address_alone_is_accepted(elsewhere: SignedElsewhere) -> None:
-    identity = admitted(APP, carrying(elsewhere.tokens["featurebase: only an address"]))
+    identity = admitted(APP, carrying(elsewhere.tokens["featurebase: only an address"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("ada@acme.com", "email")
 
 
 def test_the_portals_query_parameter_carries_a_token_too(elsewhere: SignedElsewhere) -> None:
-    assert admitted(APP, request(f"appId=acme&jwt={elsewhere.tokens['featurebase']}")).user_id == "user-1"
+    asked = request(f"appId=acme&jwt={elsewhere.tokens['featurebase']}")
+
+    assert admitted(APP, asked, now=elsewhere.now).user_id == "user-1"
 
 
 BROKEN = {
@@ -74,18 +78,19 @@ BROKEN = {
 
 def test_every_order_is_looked_at() -> None:
     good = {"featurebase", "featurebase: only an address", "featurebase: with an expiry"}
-    assert FEATUREBASE.keys() == BROKEN.keys() | good
+    assert featurebase(0).keys() == BROKEN.keys() | good
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
-    assert refused(APP, carrying(elsewhere.tokens[name])) == BROKEN[name]
+    assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
 def test_a_bad_token_is_a_bad_request_as_the_vendor_has_it(elsewhere: SignedElsewhere, door: str) -> None:
     token = elsewhere.tokens["featurebase: expired"].encode()
-    answered = DOORS[door](gate_of(APP), [(b"Authorization", b"Bearer " + token)], query=b"organization=acme")
+    gate = gate_of(APP, now=elsewhere.now)
+    answered = DOORS[door](gate, [(b"Authorization", b"Bearer " + token)], query=b"organization=acme")
 
     assert (answered.passed, answered.status) == (False, 400)
     assert answered.headers["content-type"] == "application/json"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.orders import AUDIENCE, GETUSERFEEDBACK, ISSUER, ISSUER_PAYLOAD
+from tests.interop.orders import AUDIENCE, ISSUER, getuserfeedback, issuer_payload
 from tests.interop.signed import SignedElsewhere, admitted, refused, request
 from wicket import App, Jwks, PublicKey, Request, profiles
 
@@ -43,16 +43,16 @@ def carrying(token: str) -> Request:
 
 @pytest.mark.parametrize("kid", ALGORITHMS)
 def test_a_token_of_the_issuer_is_accepted(elsewhere: SignedElsewhere, globex: App, kid: str) -> None:
-    identity = admitted(globex, carrying(elsewhere.tokens[f"issuer: {kid}"]))
+    identity = admitted(globex, carrying(elsewhere.tokens[f"issuer: {kid}"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user_2abc", "sub")
     assert identity.key_id == kid
-    assert identity.claims == ISSUER_PAYLOAD
+    assert identity.claims == issuer_payload(elsewhere.now)
     assert identity.attributes == {"email": "ada@globex.com"}
 
 
 def test_one_of_several_audiences_is_enough(elsewhere: SignedElsewhere, globex: App) -> None:
-    identity = admitted(globex, carrying(elsewhere.tokens["issuer: several audiences"]))
+    identity = admitted(globex, carrying(elsewhere.tokens["issuer: several audiences"]), now=elsewhere.now)
 
     assert AUDIENCE in identity.claims["aud"]
 
@@ -79,7 +79,7 @@ BROKEN = {
 
 def test_every_order_is_looked_at() -> None:
     good = {f"issuer: {kid}" for kid in ALGORITHMS} | {"issuer: several audiences"}
-    assert GETUSERFEEDBACK.keys() == BROKEN.keys() | good
+    assert getuserfeedback(0).keys() == BROKEN.keys() | good
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -87,7 +87,7 @@ def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, globex: App, name:
     # Naming the app in the request keeps a wrong issuer from being a wrong app.
     named = request("appId=globex", [("Authorization", f"Bearer {elsewhere.tokens[name]}")])
 
-    assert refused(globex, named) == BROKEN[name]
+    assert refused(globex, named, now=elsewhere.now) == BROKEN[name]
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS.values())))
@@ -98,6 +98,6 @@ def test_a_credential_serves_only_the_algorithms_it_allows(elsewhere: SignedElse
     for kid, signed_with in ALGORITHMS.items():
         carried = carrying(elsewhere.tokens[f"issuer: {kid}"])
         if signed_with == algorithm:
-            assert admitted(narrow, carried).key_id == kid
+            assert admitted(narrow, carried, now=elsewhere.now).key_id == kid
         else:
-            assert refused(narrow, carried) == "algorithm_not_allowed"
+            assert refused(narrow, carried, now=elsewhere.now) == "algorithm_not_allowed"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
 
-from tests.interop.orders import HISSUNO, HISSUNO_SECRET
+from tests.interop.orders import HISSUNO_SECRET, hissuno
 from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
 from wicket import Request, Secret, profiles
 
@@ -21,7 +22,7 @@ def carrying(token: str) -> Request:
 
 
 def test_the_token_of_the_node_example_is_accepted(elsewhere: SignedElsewhere) -> None:
-    identity = admitted(APP, carrying(elsewhere.tokens["hissuno"]))
+    identity = admitted(APP, carrying(elsewhere.tokens["hissuno"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
     assert identity.attributes == {"name": "Ada Lovelace", "email": "ada@acme.com"}
@@ -30,34 +31,36 @@ def test_the_token_of_the_node_example_is_accepted(elsewhere: SignedElsewhere) -
 
 
 def test_the_token_of_the_flask_example_is_accepted() -> None:
+    now = datetime.now(UTC)
     token = jwt.encode(
         {
             "userId": "user-1",
             "userMetadata": {"name": "Ada Lovelace"},
-            "exp": datetime.now(UTC) + timedelta(hours=24),
+            "exp": now + timedelta(hours=24),
         },
         HISSUNO_SECRET,
         algorithm="HS256",
     )
-    identity = admitted(APP, carrying(token))
+    identity = admitted(APP, carrying(token), now=now.timestamp())
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
     assert identity.attributes == {"name": "Ada Lovelace"}
 
 
 def test_a_token_of_the_flask_example_with_another_key_is_refused() -> None:
-    token = jwt.encode({"userId": "user-1", "exp": datetime.now(UTC) + timedelta(hours=24)}, "x" * 32, "HS256")
+    now = datetime.now(UTC)
+    token = jwt.encode({"userId": "user-1", "exp": now + timedelta(hours=24)}, "x" * 32, "HS256")
 
-    assert refused(APP, carrying(token)) == "bad_signature"
+    assert refused(APP, carrying(token), now=now.timestamp()) == "bad_signature"
 
 
 def test_the_clock_may_be_a_minute_off_and_no_more(elsewhere: SignedElsewhere) -> None:
     token = elsewhere.tokens["hissuno"]
 
-    assert admitted(APP, carrying(token), later=24 * 3600 + 50).user_id == "user-1"
-    assert refused(APP, carrying(token), later=24 * 3600 + 70) == "expired"
-    assert admitted(APP, carrying(token), later=-50).user_id == "user-1"
-    assert refused(APP, carrying(token), later=-70) == "issued_in_future"
+    assert admitted(APP, carrying(token), now=elsewhere.now + 24 * 3600 + 50).user_id == "user-1"
+    assert refused(APP, carrying(token), now=elsewhere.now + 24 * 3600 + 70) == "expired"
+    assert admitted(APP, carrying(token), now=elsewhere.now - 50).user_id == "user-1"
+    assert refused(APP, carrying(token), now=elsewhere.now - 70) == "issued_in_future"
 
 
 BROKEN = {
@@ -78,29 +81,30 @@ BROKEN = {
 
 
 def test_every_order_is_looked_at() -> None:
-    assert HISSUNO.keys() == BROKEN.keys() | {"hissuno"}
+    assert hissuno(0).keys() == BROKEN.keys() | {"hissuno"}
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
-    assert refused(APP, carrying(elsewhere.tokens[name])) == BROKEN[name]
+    assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
 def test_a_widget_without_a_token_is_refused_unless_the_project_admits_anonymous_visitors() -> None:
+    now = time.time()
     bare = request("projectId=proj_acme")
-    decision = gate_of(APP).decide(bare)
+    decision = gate_of(APP, now=now).decide(bare)
     assert decision.refusal is not None
     assert (decision.refusal.code, decision.refusal.status) == ("missing_token", 401)
 
     lax = profiles.hissuno("proj_acme", credentials=APP.credentials, origins=APP.origins, anonymous=True)
-    decision = gate_of(lax).decide(bare)
+    decision = gate_of(lax, now=now).decide(bare)
     assert decision.allowed
     assert not decision.identity.verified
 
 
 def test_an_origin_that_is_not_the_customers_is_refused_with_the_best_of_tokens(elsewhere: SignedElsewhere) -> None:
     headers = [("Authorization", f"Bearer {elsewhere.tokens['hissuno']}"), ("Origin", "https://acme.com.evil.example")]
-    decision = gate_of(APP).decide(Request("POST", "/v1/chat", "projectId=proj_acme", headers))
+    decision = gate_of(APP, now=elsewhere.now).decide(Request("POST", "/v1/chat", "projectId=proj_acme", headers))
 
     assert decision.refusal is not None
     assert (decision.refusal.code, decision.refusal.status) == ("origin_not_allowed", 403)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
-from tests.interop.orders import NOW, USERZ, USERZ_APP, USERZ_BASE64, USERZ_HEX, USERZ_PAYLOAD
+from tests.interop.orders import USERZ_APP, USERZ_BASE64, USERZ_CONTEXT, USERZ_HEX, userz, userz_payload
 from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
 from tests.properties.doors import DOORS
 from wicket import App, ConfigError, Request, Secret, profiles
@@ -29,12 +28,12 @@ def carrying(token: str) -> Request:
 def test_the_secret_is_the_same_however_either_side_spells_it(
     elsewhere: SignedElsewhere, name: str, spelled: App
 ) -> None:
-    identity = admitted(spelled, carrying(elsewhere.tokens[name]))
+    identity = admitted(spelled, carrying(elsewhere.tokens[name]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "sub")
-    assert identity.attributes == USERZ_PAYLOAD["ctx"]
-    assert identity.claims == USERZ_PAYLOAD
-    assert identity.expires_at == USERZ_PAYLOAD["exp"]
+    assert identity.attributes == USERZ_CONTEXT
+    assert identity.claims == userz_payload(elsewhere.now)
+    assert identity.expires_at == userz_payload(elsewhere.now)["exp"]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +41,7 @@ def test_the_secret_is_the_same_however_either_side_spells_it(
     ["userz: without a context", "userz: the shortest life", "userz: the longest life", "userz: the largest context"],
 )
 def test_what_is_just_within_the_bounds_is_accepted(elsewhere: SignedElsewhere, name: str) -> None:
-    # Judged as of when it was ordered: a minute's life may be over before its turn in the suite has come.
-    assert admitted(BY_HEX, carrying(elsewhere.tokens[name]), later=NOW - time.time()).user_id == "user-1"
+    assert admitted(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now).user_id == "user-1"
 
 
 BROKEN = {
@@ -72,7 +70,7 @@ BROKEN = {
 
 
 def test_every_order_is_looked_at() -> None:
-    good = {name for name in USERZ if name not in BROKEN}
+    good = {name for name in userz(0) if name not in BROKEN}
     assert good == {
         "userz",
         "userz: base64",
@@ -86,12 +84,12 @@ def test_every_order_is_looked_at() -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
-    assert refused(BY_HEX, carrying(elsewhere.tokens[name]), later=NOW - time.time()) == BROKEN[name]
+    assert refused(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
 def test_a_token_is_not_looked_for_where_the_public_key_rides(elsewhere: SignedElsewhere) -> None:
     bearer = request(headers=[("Authorization", f"Bearer {elsewhere.tokens['userz']}")])
-    decision = gate_of(BY_HEX).decide(bearer)
+    decision = gate_of(BY_HEX, now=elsewhere.now).decide(bearer)
 
     assert decision.refusal is not None
     assert decision.refusal.code == "missing_token"
@@ -105,7 +103,8 @@ def test_a_secret_given_as_text_is_a_configuration_error() -> None:
 @pytest.mark.parametrize("door", sorted(DOORS))
 def test_the_answer_has_the_vendors_form(elsewhere: SignedElsewhere, door: str) -> None:
     token = elsewhere.tokens["userz: another app"].encode()
-    answered = DOORS[door](gate_of(BY_HEX), [(b"Authorization", b"Bearer pub_acme"), (b"X-Userz-User-Token", token)])
+    gate = gate_of(BY_HEX, now=elsewhere.now)
+    answered = DOORS[door](gate, [(b"Authorization", b"Bearer pub_acme"), (b"X-Userz-User-Token", token)])
 
     assert (answered.passed, answered.status) == (False, 401)
     error = json.loads(answered.body)["error"]

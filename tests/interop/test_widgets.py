@@ -22,12 +22,11 @@ from tests.interop.orders import (
     FEATUREBASE_SECRET,
     HISSUNO_SECRET,
     ISSUER,
-    ISSUER_PAYLOAD,
-    NOW,
     TOKEN_DATA,
     USERZ_APP,
+    USERZ_CONTEXT,
     USERZ_HEX,
-    USERZ_PAYLOAD,
+    issuer_payload,
 )
 from tests.interop.signed import SignedElsewhere
 from wicket import App, CompanyHash, IdentityHash, Jwks, Mode, Secret, profiles
@@ -137,9 +136,7 @@ def test_a_broken_rule_is_refused_with_its_code_and_reason(
     elsewhere: SignedElsewhere, vendor: str, order: str, door: Door
 ) -> None:
     kind = VENDORS[vendor]
-    # Userz's orders say themselves when they were issued: they are judged as of then, however long the suite has run.
-    now = NOW if vendor == "userz" else None
-    refusal = door(kind.apps(elsewhere), kind.boot(elsewhere.tokens[order]), now).refusal()
+    refusal = door(kind.apps(elsewhere), kind.boot(elsewhere.tokens[order]), elsewhere.now).refusal()
 
     assert refusal == (kind.status, "invalid_token", kind.broken[order])
 
@@ -149,7 +146,7 @@ def test_a_broken_rule_is_refused_with_its_code_and_reason(
 
 def test_hissunos_widget_token_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
     boot = hissuno_boot(elsewhere.tokens["hissuno"], userId="somebody-else", userMetadata={"name": "Eve"})
-    identity = door(hissuno(elsewhere), boot, None).identity()
+    identity = door(hissuno(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("proj_acme", "user-1", "userId")
     assert identity.method == "jwt"
@@ -171,26 +168,26 @@ def test_hissunos_widget_token_rides_in_the_body(elsewhere: SignedElsewhere, doo
 def test_hissuno_requires_its_token(
     elsewhere: SignedElsewhere, members: dict[str, Any], origin: str, expected: tuple[int, str, str | None], door: Door
 ) -> None:
-    assert door(hissuno(elsewhere), hissuno_boot(origin=origin, **members), None).refusal() == expected
+    assert door(hissuno(elsewhere), hissuno_boot(origin=origin, **members), elsewhere.now).refusal() == expected
 
 
 def test_a_token_of_one_hissuno_project_is_none_of_another(elsewhere: SignedElsewhere, door: Door) -> None:
     boot = hissuno_boot(elsewhere.tokens["hissuno"], projectId="proj_globex")
 
-    assert door(hissuno(elsewhere), boot, None).refusal() == (401, "invalid_token", "bad_signature")
+    assert door(hissuno(elsewhere), boot, elsewhere.now).refusal() == (401, "invalid_token", "bad_signature")
 
 
 def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: SignedElsewhere, door: Door) -> None:
     lax = hissuno(elsewhere, anonymous=True)
-    answered = door(lax, hissuno_boot(userId="user-1"), None)
+    answered = door(lax, hissuno_boot(userId="user-1"), elsewhere.now)
     assert answered.status == 200
     assert answered.decision is not None
     assert not answered.decision.identity.verified
     assert (answered.decision.identity.user_id, answered.decision.claimed) == (None, "user-1")
 
-    blocked = door(lax, hissuno_boot(userId="user-1", origin="https://evil.example"), None)
+    blocked = door(lax, hissuno_boot(userId="user-1", origin="https://evil.example"), elsewhere.now)
     assert blocked.refusal() == (403, "origin_not_allowed", None)
-    expired = door(lax, hissuno_boot(elsewhere.tokens["hissuno: expired"]), None)
+    expired = door(lax, hissuno_boot(elsewhere.tokens["hissuno: expired"]), elsewhere.now)
     assert expired.refusal() == (401, "invalid_token", "expired")
 
 
@@ -210,7 +207,7 @@ def test_featurebases_token_rides_in_the_body(
     elsewhere: SignedElsewhere, app: dict[str, str], carrier: str, door: Door
 ) -> None:
     boot = Boot({**app, carrier: elsewhere.tokens["featurebase"], "nonSensitiveAttr1": "non-sensitive-value"})
-    identity = door(featurebase(elsewhere), boot, None).identity()
+    identity = door(featurebase(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "userId")
     assert identity.method == "jwt"
@@ -221,7 +218,7 @@ def test_featurebases_token_rides_in_the_body(
 def test_featurebases_user_hash_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
     company = {"id": "123", "companyHash": elsewhere.tokens["hash: a company"], "name": "Business Inc. 23"}
     boot = hash_boot(elsewhere.tokens["hash"], companies=[company, {"id": "456", "name": "Not proven"}])
-    identity = door(featurebase(elsewhere), boot, None).identity()
+    identity = door(featurebase(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "ada@acme.com", "email")
     assert identity.method == "identity_hash"
@@ -251,7 +248,7 @@ def test_half_a_pair_is_refused(elsewhere: SignedElsewhere, members: dict[str, A
         body["userHash"] = made["hash"].upper()
     if "companies" in body:
         body["companies"] = [{**each, "companyHash": hashes[each["companyHash"]]} for each in body["companies"]]
-    refusal = door(featurebase(elsewhere), hash_boot(**{"user_hash": made["hash"], **body}), None).refusal()
+    refusal = door(featurebase(elsewhere), hash_boot(**{"user_hash": made["hash"], **body}), elsewhere.now).refusal()
 
     assert refusal == (400, "invalid_token", "bad_identity_hash")
 
@@ -260,9 +257,9 @@ def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admit
     elsewhere: SignedElsewhere, door: Door
 ) -> None:
     nobody = Boot({"appId": "acme"})
-    assert door(featurebase(elsewhere), nobody, None).refusal() == (400, "missing_token", None)
+    assert door(featurebase(elsewhere), nobody, elsewhere.now).refusal() == (400, "missing_token", None)
 
-    answered = door(featurebase(elsewhere, anonymous=True), Boot({"appId": "acme", **USER}), None)
+    answered = door(featurebase(elsewhere, anonymous=True), Boot({"appId": "acme", **USER}), elsewhere.now)
     assert answered.decision is not None
     assert not answered.decision.identity.verified
     assert answered.decision.claimed == "user-1"
@@ -272,11 +269,11 @@ def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admit
 
 
 def test_userzs_token_rides_in_its_header(elsewhere: SignedElsewhere, door: Door) -> None:
-    identity = door(userz(elsewhere), userz_submission(elsewhere.tokens["userz"]), None).identity()
+    identity = door(userz(elsewhere), userz_submission(elsewhere.tokens["userz"]), elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == (USERZ_APP, "user-1", "sub")
     assert identity.method == "jwt"
-    assert identity.attributes == USERZ_PAYLOAD["ctx"]
+    assert identity.attributes == USERZ_CONTEXT
 
 
 @pytest.mark.parametrize(
@@ -296,7 +293,7 @@ def test_userzs_token_is_for_the_app_of_the_public_key(
     door: Door,
 ) -> None:
     boot = userz_submission(None if order is None else elsewhere.tokens[order], public_key)
-    answered = door(userz(elsewhere), boot, None)
+    answered = door(userz(elsewhere), boot, elsewhere.now)
 
     assert answered.refusal() == expected
     if expected[1] != "unknown_app":  # nobody knows whose form the answer to no known app should have
@@ -311,28 +308,28 @@ def test_getuserfeedbacks_token_is_a_bearer_and_names_its_app_by_its_issuer(
     elsewhere: SignedElsewhere, kid: str, door: Door
 ) -> None:
     boot = Boot({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
-    identity = door(getuserfeedback(elsewhere), boot, None).identity()
+    identity = door(getuserfeedback(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("globex", "user_2abc", "sub")
     assert (identity.method, identity.key_id) == ("jwt", kid)
-    assert identity.claims == ISSUER_PAYLOAD
+    assert identity.claims == issuer_payload(elsewhere.now)
     assert identity.claims["aud"] == AUDIENCE
 
 
 def test_getuserfeedbacks_failures_have_its_codes(elsewhere: SignedElsewhere, door: Door) -> None:
     nothing = Boot({"survey": 1}, query={"appId": "globex"})
-    assert door(getuserfeedback(elsewhere), nothing, None).refusal() == (401, "missing_token", None)
+    assert door(getuserfeedback(elsewhere), nothing, elsewhere.now).refusal() == (401, "missing_token", None)
 
     unset = [profiles.getuserfeedback("globex", issuer=ISSUER)]
     token = survey(elsewhere.tokens["issuer: rsa-1"])
-    assert door(unset, token, None).refusal() == (401, "config_missing", None)
+    assert door(unset, token, elsewhere.now).refusal() == (401, "config_missing", None)
 
 
 def test_with_security_off_getuserfeedbacks_widget_works_and_failures_are_told(
     elsewhere: SignedElsewhere, door: Door
 ) -> None:
     off = getuserfeedback(elsewhere, mode=Mode.LOG_ONLY)
-    answered = door(off, survey(elsewhere.tokens["issuer: another audience"]), None)
+    answered = door(off, survey(elsewhere.tokens["issuer: another audience"]), elsewhere.now)
 
     assert answered.status == 200
     assert answered.decision is not None

@@ -17,10 +17,11 @@ import wicket.asgi
 import wicket.wsgi
 from tests.properties.strategies import ANY_TEXT, JSON, TOKENS
 from tests.properties.tokens import NOW, app, good_claims, signed
+from tests.thorough import example_count
 from wicket import App, Bearer, BodyField, Decision, Gate, Header, JsonBody, Limits, Mode, Request, Secret
 from wicket.identity_hash import CompanyHash, IdentityHash
 
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=example_count(150), deadline=None)
 
 HASH_SECRET = bytes(range(1, 33))
 LAX_SECRET = bytes(range(2, 34))

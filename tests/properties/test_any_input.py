@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tests.properties.doors import DOORS, Answered, through_asgi, through_wsgi
 from tests.properties.strategies import ALMOST_GOOD, ANY_TEXT, CLAIMS, HEADERS, JSON, TOKENS
 from tests.properties.tokens import NOW, SECRET, app, good_claims, signed
+from tests.thorough import example_count
 from wicket import Bearer, Cookie, Decision, Gate, Header, PathSegment, Query, Request, Rules, Secret, TokenIssuer
 from wicket.errors import STATUS
 
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=example_count(150), deadline=None)
 
 OTHER = bytes(reversed(SECRET))
 

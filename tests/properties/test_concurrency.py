@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from tests.properties.bursts import turns_taken_often
 from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
+from tests.thorough import example_count
 from wicket import Gate, Mode
 from wicket.decision.memory import SignatureMemory
 
@@ -121,7 +122,10 @@ def bound(world: World, change: tuple[str, str, set[int]]) -> Callable[[], None]
 
 def test_no_answer_is_wrong_whatever_changes_meanwhile() -> None:
     quick = settings(
-        max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        max_examples=example_count(100),
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
     )
     run_state_machine_as_test(Machine, settings=quick)
 

@@ -24,9 +24,10 @@ from tests.properties.peers import Pair, joserfc_claims, pairs, pyjwt, same_time
 from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
 from tests.properties.stricter import LOOSER, STRICTER, Case, excused, explained
 from tests.properties.tokens import NOW, app, good_claims
+from tests.thorough import example_count
 from wicket import App, Gate, Rules
 
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=example_count(150), deadline=None)
 
 ALGORITHMS = sorted(pairs())
 REQUIRED = frozenset({"sub", "exp"})
@@ -117,7 +118,7 @@ def good_for(which: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=example_count(8), deadline=None)
 @given(claims=ALMOST_GOOD, which=st.integers(0, len(APPS) - 1))
 def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any], which: int) -> None:
     pair = pairs()[algorithm]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from jwt import api_jws
 
 from tests.properties.doors import Answered, Headers, through_asgi, through_wsgi
+from tests.thorough import example_count
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
 from wicket.decision import house
 
@@ -145,7 +146,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("room", [4096, 2])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=example_count(100), deadline=None)
 @given(naming=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(naming) as old:

@@ -21,6 +21,7 @@ from tests.properties.key_peers import PEERS
 from tests.properties.key_rules import ALLOWED, FULL, LOOSER, STRICTER, excused, fitting, imported, mended, refused_by
 from tests.properties.strategies import JSON
 from tests.properties.tokens import NOW, good_claims
+from tests.thorough import example_count
 from wicket import App, Gate, Jwks, base64url
 
 
@@ -70,7 +71,7 @@ def some(values: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrat
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=example_count(500), deadline=None)
 @given(
     base=st.sampled_from(BASES),
     changes=some(VALUES, 3),
@@ -91,13 +92,13 @@ BESIDE: Final[dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=example_count(500), deadline=None)
 @given(base=st.sampled_from(BASES), beside=some(BESIDE, 2))
 def test_any_members_beside_the_numbers_are_judged_alike(base: str, beside: dict[str, Any]) -> None:
     judged({**jwk_of(private_keys()[base]), **beside})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=example_count(200), deadline=None)
 @given(JSON)
 def test_any_json_is_judged_alike(value: Any) -> None:
     assert judged(value) == "refused"

@@ -21,6 +21,7 @@ from tests.properties.key_material import BASES, CURVES, jwk_of, private_keys, s
 from tests.properties.key_rules import ALLOWED, LOOSER, STRICTER, imported, refused_by
 from tests.properties.key_set_peers import PEERS, Asked, excused_set, looser, without
 from tests.properties.tokens import NOW, app, good_claims
+from tests.thorough import example_count
 from wicket import ConfigError, Gate, Jwks
 from wicket.keys import keyset
 from wicket.keys.keyring import Keyring
@@ -119,7 +120,7 @@ def reasons(peer: str, question: Asked) -> list[str]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=example_count(200), deadline=None)
 @given(
     recipes=st.lists(RECIPES, min_size=1, max_size=6),
     at=st.integers(0, 6),

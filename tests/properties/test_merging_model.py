@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.properties.strategies import JSON
 from tests.properties.tokens import NOW, app, good_claims, signed
+from tests.thorough import example_count
 from wicket import Gate, Rules, VerifiedIdentity
 
-quick = settings(max_examples=200, deadline=None)
+quick = settings(max_examples=example_count(200), deadline=None)
 
 NAMES = st.sampled_from(["plan", "city", "seats", "email", "sub", "exp", "*", "id", "x"])
 VALUES = st.dictionaries(NAMES, JSON, max_size=6)

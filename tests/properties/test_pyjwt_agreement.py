@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from tests.properties.peers import Pair, pairs, pem_of, pyjwt, same_time
 from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
 from tests.properties.tokens import NOW, app, good_claims
+from tests.thorough import example_count
 from wicket import App, Gate, PublicKey, Rules, base64url
 
-quick = settings(max_examples=120, deadline=None)
+quick = settings(max_examples=example_count(120), deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -81,7 +82,7 @@ def test_what_is_nearly_right_is_judged_alike(settings_: int, changes: dict[str,
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
                                        "ES384", "ES512", "ES256K", "EdDSA"])  # fmt: skip
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=example_count(8), deadline=None)
 @given(claims=ALMOST_GOOD)
 def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any]) -> None:
     pair = pairs()[algorithm]
@@ -92,7 +93,7 @@ def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any])
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "PS256", "ES256", "EdDSA"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=example_count(25), deadline=None)
 @given(mutation=st.binary(min_size=1, max_size=4), at=st.integers(0, 511))
 def test_a_changed_signature_is_refused_by_both(algorithm: str, mutation: bytes, at: int) -> None:
     pair = pairs()[algorithm]

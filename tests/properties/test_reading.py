@@ -13,10 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.strategies import ANY_TEXT, JSON
+from tests.thorough import example_count
 from wicket import Refused, base64url
 from wicket.decision.tokens import read_object
 
-quick = settings(max_examples=300, deadline=None)
+quick = settings(max_examples=example_count(300), deadline=None)
 
 
 @quick

@@ -11,6 +11,7 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 
 from tests.scenarios import SCENARIOS, Scenario, build_gate
+from tests.thorough import example_count
 from wicket import (
     App,
     Bearer,
@@ -159,7 +160,7 @@ def same(one: Decision, other: Decision) -> bool:
     return told(one) == told(other)
 
 
-@runs(max_examples=400, deadline=None)
+@runs(max_examples=example_count(400), deadline=None)
 @given(
     settings=SETTINGS,
     request=REQUESTS,

@@ -212,7 +212,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_an_answer_that_is_no_answer_is_a_failed_connection(issuer: LocalIssuer, what: str) -> None:
-    with within(1.0):
+    with within(MARGIN):
         failure = failure_of(lambda: fetch(issuer, pouring(BROKEN[what], b"", 0)))
     assert (failure.kind, failure.permanent) == ("connection", False)
     assert failure.__suppress_context__
@@ -226,6 +226,6 @@ def test_a_server_without_tls_is_a_failed_connection(issuer: LocalIssuer, answer
 
     with server(serve) as port:
         fetcher = fetcher_of(issuer, network=loopback(port))
-        with within(1.0):
+        with within(MARGIN):
             failure = failure_of(lambda: fetcher(KeySetUrl("localhost", port, "/")))
     assert failure.kind == "connection"
