@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 import threading
 import time
@@ -44,6 +45,10 @@ _GOOD: Final = frozenset({"loaded", "not_modified", "empty"})
 _MAX_ORIGINS: Final = 16
 _MAX_SHOWN: Final = 256
 _MORE_ORIGINS: Final = "…"
+_MAX_SEARCHED: Final = 4 * _MAX_SHOWN
+_RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
+"""A run of base64url characters as long as the shortest part of a token that must not be logged."""
+_WITHHELD: Final = "(withheld)"
 
 _REMEDY: Final[dict[Code, str]] = {
     "config_missing": "Add a credential, or an issuer with a key set, to the app.",
@@ -353,9 +358,19 @@ class Reporter:
 
 
 def shown(text: str) -> str:
-    """A value that a client sent, for a record: everything but printable ASCII escaped, at most 256 characters."""
+    """A value that a client sent, for a record: everything but printable ASCII escaped, at most 256 characters.
+
+    A part that looks like a token is withheld. A client may put one into a path or an Origin.
+    """
+    text = _RUN.sub(_withhold, text[:_MAX_SEARCHED])
     escaped = ascii(text[:_MAX_SHOWN])[1:-1]
     return escaped if len(text) <= _MAX_SHOWN and len(escaped) <= _MAX_SHOWN else f"{escaped[: _MAX_SHOWN - 1]}…"
+
+
+def _withhold(run: re.Match[str]) -> str:
+    """Base64url of bytes has capital letters, small letters and digits. A word or an identifier in hexadecimal has not."""
+    kinds = (str.isupper, str.islower, str.isdigit)
+    return _WITHHELD if all(any(map(kind, run[0])) for kind in kinds) else run[0]
 
 
 def _what_was_refused(refusal: Refusal, way: Progress | None) -> dict[str, Any]:

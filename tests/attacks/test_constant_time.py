@@ -50,6 +50,12 @@ REVIEWED = {
         "identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
+    (
+        "decision/verification.py",
+        "key.fingerprint not in self._tried",
+    ): "keys that were tried for this token; nothing of the token's",
+    ("cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
+    ("http/door.py", "given == own"): "two root paths",
     ("checker/keys.py", "token.header.algorithm in key.algorithms"): "the names of algorithms",
     ("checker/keys.py", "token.header.algorithm not in case.algorithms"): "the names of algorithms",
     ("checker/keys.py", "algorithm in HASH_BYTES"): "the names of algorithms",

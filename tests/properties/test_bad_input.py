@@ -121,10 +121,10 @@ TABLE: dict[str, tuple[Headers, tuple[int, str, str | None]]] = {
     "two algorithms in the header": ([ACME, bearer(header('{"alg":"none","alg":"HS256"}'))], MALFORMED),
     "a byte order mark in the header": ([ACME, bearer(header('\ufeff{"alg":"HS256"}'))], MALFORMED),
     "UTF-16 in the header": ([ACME, bearer(joined('{"alg":"HS256"}'.encode("utf-16"), b"{}", b""))], MALFORMED),
-    "a kid of 10 KB": ([ACME, bearer(header(json.dumps({"alg": "HS256", "kid": "k" * 10_000})))], BAD_SIGNATURE),
+    "a kid of 10 KB": ([ACME, bearer(header(json.dumps({"alg": "HS256", "kid": "k" * 10_000})))], MALFORMED),
     "a path as the kid": ([ACME, bearer(header('{"alg":"HS256","kid":"../../dev/null"}'))], BAD_SIGNATURE),
     "no algorithm": ([ACME, bearer(header("{}"))], NOT_ALLOWED),
-    "an algorithm of 10 KB": ([ACME, bearer(header(json.dumps({"alg": "H" * 10_000})))], NOT_ALLOWED),
+    "an algorithm of 10 KB": ([ACME, bearer(header(json.dumps({"alg": "H" * 10_000})))], MALFORMED),
     "NUL behind the algorithm": ([ACME, bearer(header('{"alg":"HS256\\u0000"}'))], NOT_ALLOWED),
     "five parts": ([ACME, bearer(GOOD + b".e30.e30")], MALFORMED),
     "padding": ([ACME, bearer(GOOD + b"=")], MALFORMED),
@@ -213,23 +213,30 @@ def test_lone_surrogates_from_a_broken_server_are_answered(variable: str) -> Non
     ("headers", "error"),
     [
         ([ACME, bearer("a.b.c")], "invalid_token"),
-        ([(b"X-App-Id", b"nobody"), bearer(GOOD)], "invalid_token"),
-        ([bearer(GOOD)], "invalid_token"),
-        ([(b"X-App-Id", b"bare"), bearer(GOOD)], "invalid_token"),
-        ([(b"X-App-Id", b"broken"), bearer(GOOD)], "invalid_token"),
         ([ACME, TO_ROOMY, bearer(GOOD)], "invalid_request"),
         ([ACME, bearer(GOOD), bearer(GOOD)], "invalid_request"),
         ([ACME, bearer(GOOD + b" " + GOOD)], "invalid_request"),
     ],
-    ids=["bad token", "unknown app", "no app", "no credential", "broken app", "two apps", "two bearers", "two words"],
+    ids=["bad token", "two apps", "two bearers", "two words"],
 )
 def test_the_challenge_names_the_error_where_a_token_was_sent(door: str, headers: Headers, error: str) -> None:
-    """RFC 6750 section 3.1; `config_*` and `unknown_app` are no codes of it, and say `invalid_token`."""
+    """RFC 6750 section 3.1."""
     gate = Gate([APP, ROOMY_APP, app("bare", credentials=[]), BrokenApp("broken")], naming=[Header("X-App-Id")])
     challenge = DOORS[door](gate, headers).headers["www-authenticate"]
 
     assert challenge.startswith('Bearer realm="wicket"')
     assert f'error="{error}"' in challenge
+
+
+@pytest.mark.parametrize("door", sorted(DOORS))
+@pytest.mark.parametrize("sent", [[], [bearer(GOOD)]], ids=["no token", "a token"])
+@pytest.mark.parametrize("name", [b"nobody", b"bare", b"broken", None])
+def test_challenge_configuration_or_unknown_app_has_no_error(door: str, sent: Headers, name: bytes | None) -> None:
+    """`config_*` and `unknown_app` are no codes of RFC 6750, and the token is not at fault."""
+    gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], naming=[Header("X-App-Id")])
+    named = [] if name is None else [(b"X-App-Id", name)]
+
+    assert DOORS[door](gate, [*named, *sent]).headers["www-authenticate"] == 'Bearer realm="wicket"'
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))

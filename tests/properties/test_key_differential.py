@@ -149,6 +149,10 @@ def stripped(jwk: dict[str, Any]) -> dict[str, Any]:
     return {**jwk, **{name: base64url.encode(base64url.decode(jwk[name]).lstrip(b"\0")) for name in "xy"}}
 
 
+def integer_of(text: str) -> int:
+    return int.from_bytes(base64url.decode(text), "big")
+
+
 def examples() -> dict[str, dict[str, Any]]:
     held = jwk_of(private_keys()["ES256"])
     one = jwk_of(private_keys()["RS256"])
@@ -159,6 +163,15 @@ def examples() -> dict[str, dict[str, Any]]:
         "alg binds": {**held, "alg": "ES384"},
         "a curve that signs": {**jwk_of(private_keys()["Ed25519"]), "crv": "X25519"},
         "RSA from 2048 to 8192 bits": jwk_of(small_rsa()),
+        "an odd RSA modulus without small factors that is no square, prime or power of one": {
+            **one,
+            "n": base64url.encode((integer_of(one["n"]) - 1).to_bytes(256, "big")),
+        },
+        "an Edwards point in its canonical encoding and not of small order": {
+            **jwk_of(private_keys()["Ed25519"]),
+            "x": base64url.encode((1).to_bytes(32, "little")),
+        },
+        "issuer binds": {**held, "issuer": 7},
         "an odd RSA exponent from 3 to 2**32": {**one, "e": base64url.encode((2**32 + 1).to_bytes(5, "big"))},
         "canonical base64url": {**held, "x": held["x"] + "="},
         "no member of a private key": {**one, "p": "AAAA"},

@@ -15,7 +15,7 @@ from wicket import events as module
 from wicket.decision.house import Progress
 from wicket.decision.memory import Signed
 from wicket.decision.tokens import Header
-from wicket.events import Reporter, short_hash
+from wicket.events import Reporter, short_hash, shown
 
 ALLOWED_BY = acme()
 
@@ -418,3 +418,21 @@ def test_admitted_requests_are_counted_however_many_they_are(log: pytest.LogCapt
         for _ in range(2_500):
             report.decided(passed())
     assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2_500),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIiwiZSI6MX0.c2ln/b", "/a/(withheld).(withheld).c2ln/b"),
+        ("https://eyJhbGciOiJIUzI1NiJ9.example", "https://(withheld).example"),
+        (f"/{'Ab0_' * 11}", "/(withheld)"),
+        ("/static/WidgetBundle.js", "/static/WidgetBundle.js"),
+        ("/u/550e8400-e29b-41d4-a716-446655440000", "/u/550e8400-e29b-41d4-a716-446655440000"),
+        (
+            "https://a-long-service-name.another-long-name.example",
+            "https://a-long-service-name.another-long-name.example",
+        ),
+    ],
+)
+def test_shown_part_that_looks_like_a_token_is_withheld(text: str, expected: str) -> None:
+    assert shown(text) == expected

@@ -78,7 +78,7 @@ def litestar(routes: Iterable[str], reached: Reached) -> Any:
         handler.__annotations__.update({"request": Request[Any, Any, Any], "return": str})
         return get(route)(handler)
 
-    return Litestar([handler_of(route) for route in routes], openapi_config=None)
+    return Litestar([handler_of(route) for route in routes], openapi_config=None, logging_config=None)
 
 
 def falcon_asgi(routes: Iterable[str], reached: Reached) -> Any:
