@@ -368,7 +368,7 @@ def shown(text: str) -> str:
 
 
 def _withhold(run: re.Match[str]) -> str:
-    """Base64url of bytes has capital letters, small letters and digits. A word or an identifier in hexadecimal has not."""
+    """Base64url of bytes has capital and small letters and digits. Words and hexadecimal digits have not."""
     kinds = (str.isupper, str.islower, str.isdigit)
     return _WITHHELD if all(any(map(kind, run[0])) for kind in kinds) else run[0]
 

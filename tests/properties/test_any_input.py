@@ -91,6 +91,7 @@ def test_any_text_as_a_token(token: str) -> None:
     checked(ALONE.decide(Request(headers=[("Authorization", f"Bearer {token}")])))
 
 
+@pytest.mark.says_parts("its paths and origins are broken tokens")
 @quick
 @given(token=TOKENS, name=ANY_TEXT, origin=ANY_TEXT)
 def test_any_text_as_a_token_an_app_and_an_origin(token: str, name: str, origin: str) -> None:
@@ -161,6 +162,7 @@ QUERIES = st.binary(max_size=40) | st.builds(
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda path: f"/{path}")
 
 
+@pytest.mark.says_parts("its paths and origins are broken tokens")
 @pytest.mark.parametrize("gate", [GATE, ALONE], ids=["two apps", "one app"])
 @quick
 @given(headers=WIRE, query=QUERIES, path=PATHS)
@@ -176,6 +178,7 @@ def test_any_request_is_answered_alike_at_both_doors(
         assert (by_asgi.status, by_asgi.body) == (by_wsgi.status, by_wsgi.body)
 
 
+@pytest.mark.says_parts("its paths and origins are broken tokens")
 @quick
 @given(value=ANY_TEXT, query=ANY_TEXT, path=ANY_TEXT)
 def test_any_text_that_a_broken_wsgi_server_may_set(value: str, query: str, path: str) -> None:
