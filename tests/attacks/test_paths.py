@@ -158,6 +158,22 @@ def test_s1_a_root_of_an_inner_application_opens_nothing_beside_that_of_the_oute
         assert ask(app, "/public/hello") == (200, b"/public/hello")
 
 
+@pytest.mark.parametrize("given", ["/inner", "keep"])
+def test_s1_the_root_around_the_middleware_and_that_within_it_both_count(given: str) -> None:
+    def outer(**settings: Any) -> Any:
+        app = apps.fastapi(ROUTES, nothing, root_path="/outer")
+        app.mount("/", apps.fastapi(("/admin/other",), nothing, root_path="/inner"))
+        if settings:
+            app.add_middleware(WicketMiddleware, **settings)
+        return app
+
+    app = outer(gate=gate_of(), root_path=given, **ONLY)
+    for path in ("/outer/admin/secret", "/inner/admin/other"):
+        assert ask(outer(), path)[0] == 200, "so the router reads it"
+        assert ask(app, path)[0] == 401
+    assert ask(app, "/public/hello") == (200, b"/public/hello")
+
+
 def test_s1_a_root_that_is_said_to_be_kept_though_the_application_removes_it_opens_nothing() -> None:
     bare = apps.fastapi(ROUTES, nothing, root_path="/api")
     app = WicketMiddleware(bare, gate_of(), root_path="keep", **ONLY)

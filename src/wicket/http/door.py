@@ -91,13 +91,12 @@ class Door:
         route = litestar_route(application)
         if route is not None:
             self._check_route(route)
-        own, given = own_roots(application), self._root
-        if given is None or (given and given not in own):
-            # A part that is mounted in an application may be given the mount point with the root.
-            others = (each for each in own_roots(within) if given != each and not f"{given}".startswith(f"{each}/"))
-            self._demand(next(iter((*own, *others)), None))
-        removed = own if given else own or own_roots(within)
-        self._roots = tuple(each for each in removed if each != given and is_root(each))
+        own, around, given = own_roots(application), own_roots(within), self._root
+        # A part that is mounted in an application may be given the mount point with the root.
+        above = tuple(each for each in around if f"{given}".startswith(f"{each}/"))
+        if given != "" and given not in (*own, *around) and not above:
+            self._demand(next(iter((*own, *around)), None))
+        self._roots = tuple(each for each in (*own, *around) if is_root(each) and each != given and each not in above)
         self._mounts = loose_mounts(application)
 
     def _check_route(self, route: object) -> None:
