@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from werkzeug.test import Client
 
 from tests.attacks.forge import NOW, secret, token
@@ -238,6 +240,18 @@ def test_s1_a_mount_without_a_segment_boundary_opens_nothing(mounting: Any) -> N
         assert ask(app, path)[0] == 401
     if mounting is not sunk_in_falcon:
         assert ask(app, "/public/hello")[0] == 200
+
+
+def test_s1_a_mount_without_a_segment_boundary_within_a_mount_opens_nothing() -> None:
+    async def handler(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    bare = Starlette(routes=[Mount("/part", mounted_in_litestar(handler))])
+    app = WicketMiddleware(bare, gate_of(), only=["/part/admin/*"])
+    assert ask(bare, "/part/adminsecret")[0] == 200, "so the router reads it"
+    assert ask(app, "/part/adminsecret")[0] == 401
+    assert ask(app, "/part/public/hello")[0] == 200
 
 
 def test_s1_a_wsgi_sink_without_a_segment_boundary_opens_nothing() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from wicket.paths import is_root
 
 _DEEPEST: Final = 64
+_DEEPEST_PART: Final = 4
 _DJANGO: Final = "django.core.handlers.asgi"
 _HOLDERS: Final = ("app", "application", "inner")
 
@@ -35,8 +36,15 @@ def loose_mounts(application: object) -> tuple[str, ...]:
     `/admin` takes `/adminx` too as a mounted application of Litestar, a mount of Hypercorn's `DispatcherMiddleware` and
     a sink of Falcon.
     """
-    found = (point for each in _wrapped(application) for point in _points_of(each))
-    return tuple(dict.fromkeys(point for point in found if isinstance(point, str) and is_root(point)))
+    return tuple(dict.fromkeys(_loose(application, "", _DEEPEST_PART)))
+
+
+def _loose(application: object, above: str, depth: int) -> Iterator[str]:
+    for each in _wrapped(application):
+        yield from (f"{above}{point}" for point in _points_of(each) if isinstance(point, str) and is_root(point))
+        for point, inner in _parts_of(each) if depth else ():
+            if isinstance(point, str) and is_root(point):
+                yield from _loose(inner, f"{above}{point}", depth - 1)
 
 
 def litestar_route(application: object) -> object | None:
@@ -67,6 +75,12 @@ def _points_of(each: object) -> Iterator[object]:
             yield _attribute(route, "path")
     for sink in _list(each, "_sinks"):
         yield _attribute(sink[0] if isinstance(sink, tuple) and sink else None, "pattern")
+
+
+def _parts_of(each: object) -> Iterator[tuple[object, object]]:
+    yield from _mounts(each).items()
+    for route in _list(each, "routes"):
+        yield _attribute(route, "path"), _attribute(route, "app")
 
 
 def is_litestar_mount(route: object) -> bool:

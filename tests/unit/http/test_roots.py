@@ -25,6 +25,9 @@ class Wrapped:
         self.app = app
 
 
+SINK: Any = SimpleNamespace(_sinks=[(re.compile("/b"), None)])
+
+
 class Hostile:
     """An object that raises for whatever is looked up."""
 
@@ -85,6 +88,9 @@ def test_a_root_is_found_in_hypercorns_mount_without_a_path(point: str, found: t
         (SimpleNamespace(_sinks=[(re.compile("/a"), None), (re.compile("/"), None), (), 7, (7,)]), ("/a",)),
         (SimpleNamespace(_sinks=7, routes=7, mounts=7), ()),
         (Starlette(routes=[Mount("/a", Starlette())]), ()),
+        (Starlette(routes=[Mount("/a", SINK)]), ("/a/b",)),
+        (Starlette(routes=[Mount("/{a}", SINK)]), ("/{a}/b",)),
+        (DispatcherMiddleware({"/a": DispatcherMiddleware({"/b": Quart(__name__)})}), ("/a", "/a/b")),
         (Wrapped(Hostile()), ()),
     ],
 )
@@ -105,6 +111,13 @@ def test_a_chain_without_an_end_has_none() -> None:
     ring = Wrapped(None)
     ring.app = ring
     assert own_root(ring) is None
+    assert loose_mounts(ring) == ()
+
+
+def test_parts_without_an_end_are_looked_through_to_a_depth() -> None:
+    ring = SimpleNamespace(mounts={})
+    ring.mounts["/a"] = ring
+    assert loose_mounts(ring) == ("/a", "/a/a", "/a/a/a", "/a/a/a/a", "/a/a/a/a/a")
 
 
 @pytest.mark.parametrize(
