@@ -344,6 +344,18 @@ def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router
     assert ask(app, "/acme/acme/data", *proof)[0] == 400
 
 
+def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_serves() -> None:
+    gate = gate_of(naming=[PathSegment(1), Header("X-App-Id")])
+    bare = mounted_in_hypercorn(apps.quart(("/globex/acme",), nothing))
+    app = WicketMiddleware(bare, gate)
+    proof = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
+    assert ask(bare, "/adminglobex/acme") == (200, b"/globex/acme"), "so the router reads it"
+    for _ in range(2):
+        assert ask(app, "/adminglobex/acme", *proof)[0] == 400
+    assert ask(app, "/public/acme", *proof)[0] == 404
+    assert ask(app, "/admin/globex/acme", *proof)[0] == 400
+
+
 def test_s2_a_path_of_more_than_2048_characters_names_no_app() -> None:
     gate = gate_of(naming=[PathSegment(0)])
     app = WicketMiddleware(apps.starlette(("/acme/{rest:path}",), nothing), gate)

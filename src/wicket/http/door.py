@@ -120,7 +120,8 @@ class Door:
     def check_first(self, application: object, within: object = None) -> None:
         """As `check_root`, at the first request: a framework may not say earlier which application it is."""
         self.check_root(application, within)
-        self.root_checked, self.plain = True, self._plain
+        self.root_checked = True
+        self.plain = self._plain and self._root is None and not (self._roots or self._mounts)
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
