@@ -50,7 +50,9 @@ from wicket import (
 from wicket.asgi import WicketMiddleware
 from wicket.identity_hash import IdentityHash
 from wicket.keys.jwk import import_jwk
+from wicket.paths import LONGEST_PATH
 from wicket.request import HeldBody
+from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
 HEADERS: Final = 65_000
 """Bytes of headers that uvicorn admits (64 KiB), less the first line."""
@@ -353,7 +355,7 @@ def _floods() -> Iterator[Case]:
 
 def _paths() -> Iterator[Case]:
     segment = _gate(naming=[PathSegment(0)])
-    rules = {"only": ["/api/*"], "exempt": [f"/public/{number}/*" for number in range(20)]}
+    rules: dict[str, Any] = {"only": ["/api/*"], "exempt": [f"/public/{number}/*" for number in range(20)]}
     for what, path in {
         "a path of 32,000 segments": "/a" * (HEADERS // 2),
         "a path of 64 KiB": "/" + "a" * HEADERS,
@@ -362,6 +364,19 @@ def _paths() -> Iterator[Case]:
     }.items():
         yield Case(f"PathSegment, {what}", "honest", _asked(segment, [], path=path))
         yield Case(f"path rules, {what}", "honest", _served(_gate(), [], rules, path=f"/api{path}"))
+    for what, path in {
+        "the longest path": "/open/" + "b" * (LONGEST_PATH - 6),
+        "the longest path of segments": "/.b" * (LONGEST_PATH // 3),
+        "a path with the root twice": "/a/a/" + "b" * (LONGEST_PATH // 3 - 9),
+        "a path with the root seven times": "/a" * 7 + "/" + "b" * (LONGEST_PATH // 8 - 20),
+    }.items():
+        yield Case(f"PathSegment, {what}", "honest", _served(segment, [], {"root_path": "/a"}, path=path))
+        yield Case(f"path rules, {what}", "honest", _served(_gate(), [], {**rules, "root_path": "/a"}, path=path))
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/" + "\xc3\xbc" * 32_000}
+    door = WsgiMiddleware(lambda *_: [], _gate(), **rules)
+    yield Case(
+        "WSGI: path rules, a path of 64 KiB beyond ASCII", "honest", lambda: door(dict(environ), lambda *_: print)
+    )
 
 
 def _token(header: bytes, payload: bytes = b'{"sub":"user-1","exp":9999999999}', signature: bytes = b"a" * 32) -> str:

@@ -45,7 +45,8 @@ class WicketMiddleware:
 
     `root_path` is the root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
     `"keep"` for a router that leaves the root in the path: the paths given here then begin with it. If paths count, the
-    application says that it has a root, and none is given, `ConfigError` is raised, here or at the first request.
+    application says that it has a root, and none is given, `ConfigError` is raised, here or at the first request. It is
+    raised, too, among Litestar's own middlewares before a mounted application, whose path is not whole there.
 
     Without `cors`, `preflights` says whether a preflight is decided about like any other request (`"gate"`, the
     default) or passed on as an anonymous request (`"pass"`).

@@ -9,7 +9,7 @@ Litestar wherever it occurs first, Falcon not at all.
     does not have the root, or there is no root                     the path as it is
     has the root otherwise                                          as it is, without the root at its beginning, and the
                                                                     rest after every later occurrence
-    does not start with `/`                                         none
+    does not start with `/`, or is longer than `LONGEST_PATH`       none
     any, with a root that is not `/segment…` without a slash at     none
     its end
 """
@@ -17,13 +17,19 @@ Litestar wherever it occurs first, Falcon not at all.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
+LONGEST_PATH: Final = 2048
+"""How many characters a path may have to have a reading. Browsers and proxies send far shorter ones."""
 MOST_READINGS: Final = 8
-"""A path with more readings has none: to compare all of them would cost more than the request is worth."""
+"""A path with more readings, or with several that are longer together than `LONGEST_PATH`, has none.
 
-# Empty segments, backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
-_FOLDED: Final = re.compile(r"//|[\\;%\x00-\x1f\x7f]")
+To compare all of them would cost more than the request is worth.
+"""
+
+# Backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
+_FOLDED: Final = re.compile(r"[\\;%\x00-\x1f\x7f]")
 
 
 def is_plain(path: str) -> bool:
@@ -31,9 +37,9 @@ def is_plain(path: str) -> bool:
 
     A path with folded characters (see above), or with empty or dot segments, does not.
     """
-    if not path.startswith("/") or _FOLDED.search(path):
+    if not path.startswith("/") or "//" in path or _FOLDED.search(path):
         return False
-    return "/." not in path or not any(segment in (".", "..") for segment in path.split("/"))
+    return not ("/./" in path or "/../" in path or path.endswith(("/.", "/..")))
 
 
 def is_root(root: str) -> bool:
@@ -46,7 +52,7 @@ def readings(path: str, root: str) -> tuple[str, ...]:
 
     `path` is decoded. An empty path is the application's own root. Returns no reading where nothing can be said.
     """
-    if path and not path.startswith("/"):
+    if len(path) > LONGEST_PATH or (path and not path.startswith("/")):
         return ()
     if not root:
         return (path,)
@@ -65,5 +71,18 @@ def readings(path: str, root: str) -> tuple[str, ...]:
             return ()
         found.append(path[again + len(root) :])
         again = path.find(root, again + 1)
+    if len(found) > 1 and sum(map(len, found)) > LONGEST_PATH:
+        return ()
     # Routers take a path without a slash at its beginning for the same path with one.
     return tuple(each if each[:1] in ("", "/") else f"/{each}" for each in found)
+
+
+def loosened(found: tuple[str, ...], mounts: Iterable[str]) -> tuple[str, ...]:
+    """`found`, with the readings of routers that give the part at a mount what follows it without a boundary, too."""
+    more = (
+        f"{mount}/{path[len(mount) :]}"
+        for mount in mounts
+        for path in found
+        if path.startswith(mount) and path[len(mount) : len(mount) + 1] not in ("", "/")
+    )
+    return tuple(dict.fromkeys((*found, *more)))

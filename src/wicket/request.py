@@ -11,7 +11,7 @@ from typing import Any, AnyStr, Final, NamedTuple
 
 from wicket.document import Members
 from wicket.errors import WicketError, invalid_request
-from wicket.paths import readings
+from wicket.paths import LONGEST_PATH, loosened, readings
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -137,6 +137,9 @@ class Request:
     spelled: Spelling
     # `root` is the root that the middleware was told, where it was; then the server's does not count.
     root: str | None = None
+    # `roots` are others that the application removes too, and `mounts` those of its parts that have no boundary.
+    roots: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
     _scope: Mapping[str, Any]
 
     def __init__(
@@ -213,20 +216,20 @@ class Request:
     def readings(self) -> tuple[str, ...]:
         """Every path that a router may take the request for, decoded and without the root (see `wicket.paths`)."""
         path, served, root = self._full_path, self._served_root, self.root
-        if root is None:
-            return readings(path, served)
-        found = readings(path, root)
-        if found and root and served.startswith(f"{root}/"):
-            # A part that is mounted within the application: its router removes the mount point as well.
-            within = readings(path, served)
-            return (*found, *(each for each in within if each not in found)) if within else ()
-        return found
+        found = readings(path, served) if root is None else _under(root, path, served)
+        for each in self.roots:
+            more = _under(each, path, served)
+            found = tuple(dict.fromkeys((*found, *more))) if found and more else ()
+        return loosened(found, self.mounts) if self.mounts else found
 
     @property
     def _full_path(self) -> str:
         if self.spelled is _ENVIRON:
             raw: str = self._scope.get("PATH_INFO", "")
-            return raw if raw.isascii() else raw.encode("latin-1", "replace").decode("utf-8", "replace")
+            if raw.isascii():
+                return raw
+            raw = raw[: 4 * LONGEST_PATH + 1]  # a character has four bytes at most, so this is still too long
+            return raw.encode("latin-1", "replace").decode("utf-8", "replace")
         path: str = self._scope["path"]
         return path
 
@@ -299,6 +302,16 @@ class Request:
             and self.header("origin") is not None
             and self.header("access-control-request-method") is not None
         )
+
+
+def _under(root: str, path: str, served: str) -> tuple[str, ...]:
+    """The readings under a root that the application sets, while the scope has the root `served`."""
+    found = readings(path, root)
+    if found and root and served.startswith(f"{root}/"):
+        # A part that is mounted within the application: its router removes the mount point as well.
+        within = readings(path, served)
+        return (*found, *(each for each in within if each not in found)) if within else ()
+    return found
 
 
 class Answer(NamedTuple):

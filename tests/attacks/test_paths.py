@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from werkzeug.test import Client
 
 from tests.attacks.forge import NOW, secret, token
@@ -146,6 +148,159 @@ def test_s1_in_log_only_a_gated_handler_sees_a_decision_for_every_reading() -> N
     assert [user.is_authenticated for user in seen] == [False]
 
 
+def test_s1_a_root_of_an_inner_application_opens_nothing_beside_that_of_the_outer_one() -> None:
+    inner = apps.fastapi(ROUTES, nothing, root_path="/inner")
+    outer = apps.fastapi((), nothing, root_path="/outer")
+    outer.mount("/", inner)
+    assert ask(outer, "/inner/admin/secret") == (200, b"/admin/secret"), "so the router reads it"
+    for given in ("/outer", "/inner", "keep"):
+        app = WicketMiddleware(outer, gate_of(), root_path=given, **ONLY)
+        for path in ("/inner/admin/secret", "/outer/admin/secret", "/admin/secret"):
+            assert ask(app, path)[0] == 401
+        assert ask(app, "/public/hello") == (200, b"/public/hello")
+
+
+@pytest.mark.parametrize("given", ["/inner", "keep"])
+def test_s1_the_root_around_the_middleware_and_that_within_it_both_count(given: str) -> None:
+    def outer(**settings: Any) -> Any:
+        app = apps.fastapi(ROUTES, nothing, root_path="/outer")
+        app.mount("/", apps.fastapi(("/admin/other",), nothing, root_path="/inner"))
+        if settings:
+            app.add_middleware(WicketMiddleware, **settings)
+        return app
+
+    app = outer(gate=gate_of(), root_path=given, **ONLY)
+    for path in ("/outer/admin/secret", "/inner/admin/other"):
+        assert ask(outer(), path)[0] == 200, "so the router reads it"
+        assert ask(app, path)[0] == 401
+    assert ask(app, "/public/hello") == (200, b"/public/hello")
+
+
+def test_s1_a_root_that_is_said_to_be_kept_though_the_application_removes_it_opens_nothing() -> None:
+    bare = apps.fastapi(ROUTES, nothing, root_path="/api")
+    app = WicketMiddleware(bare, gate_of(), root_path="keep", **ONLY)
+    assert ask(bare, "/api/admin/secret") == (200, b"/admin/secret"), "so the router reads it"
+    assert ask(app, "/api/admin/secret")[0] == ask(app, "/admin/secret")[0] == 401
+    assert ask(app, "/public/hello") == (200, b"/public/hello")
+    bare = apps.fastapi(ROUTES, nothing, root_path="/api")
+    bare.add_middleware(WicketMiddleware, gate=gate_of(), root_path="keep", **ONLY)
+    assert ask(bare, "/api/admin/secret")[0] == ask(bare, "/admin/secret")[0] == 401
+    assert ask(bare, "/public/hello") == (200, b"/public/hello")
+
+
+def test_s1_a_root_below_that_of_the_wrapped_application_is_refused() -> None:
+    bare = apps.fastapi(ROUTES, nothing, root_path="/api")
+    with pytest.raises(ConfigError, match=r"the application sets the root '/api' itself.*\(root_path='/api'\)"):
+        WicketMiddleware(bare, gate_of(), root_path="/api/v2", **ONLY)
+
+
+def mounted_in_litestar(inner: Any, **settings: Any) -> Any:
+    """An application of Litestar that mounts `inner` at `/admin`."""
+    from litestar import Litestar, asgi, get
+    from litestar.types import Receive, Scope, Send
+
+    @asgi("/admin", is_mount=True, copy_scope=True)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner(scope, receive, send)
+
+    @get("/public/hello", sync_to_thread=False)
+    def hello() -> str:
+        return "hello"
+
+    mounted.fn.__annotations__.update(scope=Scope, receive=Receive, send=Send)
+    hello.fn.__annotations__["return"] = str
+    return Litestar([mounted, hello], openapi_config=None, **settings)
+
+
+def mounted_in_hypercorn(inner: Any) -> Any:
+    """The same by Hypercorn's dispatcher, before an application that is open."""
+    from hypercorn.middleware import DispatcherMiddleware
+
+    return DispatcherMiddleware({"/admin": inner, "": apps.starlette(("/public/hello",), nothing)})
+
+
+def sunk_in_falcon(_: Any) -> Any:
+    """An application of Falcon with a sink for `/admin`."""
+    import falcon.asgi
+
+    async def sink(request: Any, response: Any) -> None:
+        response.text = "/secret"
+
+    app: Any = falcon.asgi.App()
+    app.add_sink(sink, "/admin")
+    return app
+
+
+@pytest.mark.parametrize("mounting", [mounted_in_litestar, mounted_in_hypercorn, sunk_in_falcon])
+def test_s1_a_mount_without_a_segment_boundary_opens_nothing(mounting: Any) -> None:
+    bare = mounting(apps.quart(("/secret", "/secret/"), nothing))
+    app = WicketMiddleware(bare, gate_of(), **ONLY)
+    assert ask(bare, "/adminsecret")[0] == 200, "so the router reads it"
+    for path in ("/adminsecret", "/admin/secret", "/adminsecret/", "/admin"):
+        assert ask(app, path)[0] == 401
+    if mounting is not sunk_in_falcon:
+        assert ask(app, "/public/hello")[0] == 200
+
+
+def test_s1_a_mount_without_a_segment_boundary_within_a_mount_opens_nothing() -> None:
+    async def handler(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    bare = Starlette(routes=[Mount("/part", mounted_in_litestar(handler))])
+    app = WicketMiddleware(bare, gate_of(), only=["/part/admin/*"])
+    assert ask(bare, "/part/adminsecret")[0] == 200, "so the router reads it"
+    assert ask(app, "/part/adminsecret")[0] == 401
+    assert ask(app, "/part/public/hello")[0] == 200
+
+
+def test_s1_a_wsgi_sink_without_a_segment_boundary_opens_nothing() -> None:
+    import falcon
+
+    def sink(request: Any, response: Any) -> None:
+        response.text = request.path
+
+    bare: Any = falcon.App()
+    app = WsgiMiddleware(bare, gate_of(), **ONLY)
+    bare.add_sink(sink, "/")
+    bare.add_sink(sink, "/admin")
+    assert Client(bare).get("/adminx").text == "/adminx", "so the router reads it"
+    assert [Client(app).get(path).status_code for path in ("/adminx", "/admin/x", "/other")] == [401, 401, 200]
+
+
+def litestars_own(**settings: Any) -> Any:
+    """The middleware among Litestar's own."""
+    from litestar.middleware import DefineMiddleware
+
+    door: Any = WicketMiddleware
+    return DefineMiddleware(door, gate=gate_of(), **settings)
+
+
+def test_s1_paths_do_not_count_before_a_mount_within_litestar() -> None:
+    with pytest.raises(ConfigError, match="app: Litestar's own middlewares do not see the whole path"):
+        mounted_in_litestar(apps.quart((), nothing), middleware=[litestars_own(**ONLY)])
+    whole = mounted_in_litestar(apps.quart((), nothing), middleware=[litestars_own()])
+    assert ask(whole, "/admin/secret")[0] == 401
+
+
+def test_s1_within_litestar_the_root_is_removed_once() -> None:
+    def served(**settings: Any) -> Any:
+        return apps.litestar(("/app/secret", "/secret"), nothing, **settings)
+
+    door = litestars_own(exempt=["/secret"])
+    assert ask(served(), "/app/app/secret", root="/app") == (200, b"/app/secret"), "so the router reads it"
+    assert ask(served(middleware=[door]), "/app/app/secret", root="/app")[0] == 401
+    assert ask(served(middleware=[door]), "/app/secret", root="/app") == (200, b"/secret")
+
+
+@pytest.mark.parametrize("rules", [EXEMPT, ONLY])
+def test_s9_a_path_of_more_than_2048_characters_is_gated(rules: Any) -> None:
+    app = WicketMiddleware(apps.starlette(("/public/{rest:path}",), nothing), gate_of(), **rules)
+    longest = "/public/" + "a" * 2040
+    assert ask(app, longest)[0] == 200
+    assert ask(app, f"{longest}a")[0] == 401
+
+
 # --- S2: the path that names the app
 
 
@@ -179,6 +334,34 @@ def test_s2_a_root_that_the_application_sets_must_be_given_where_the_path_names_
     app = WicketMiddleware(bare, gate, root_path="/api")
     proof = ("authorization", f"Bearer {token()}")
     assert ask(app, "/api/acme/data", proof) == ask(app, "/acme/data", proof) == (200, b"/acme/data")
+
+
+def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router_serves() -> None:
+    gate = gate_of(naming=[PathSegment(0), Header("X-App-Id")])
+    app = WicketMiddleware(apps.fastapi(("/acme/data",), nothing, root_path="/acme"), gate, root_path="keep")
+    proof = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
+    assert ask(app, "/acme/data", *proof)[0] == 400
+    assert ask(app, "/acme/acme/data", *proof)[0] == 400
+
+
+def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_serves() -> None:
+    gate = gate_of(naming=[PathSegment(1), Header("X-App-Id")])
+    bare = mounted_in_hypercorn(apps.quart(("/globex/acme",), nothing))
+    app = WicketMiddleware(bare, gate)
+    proof = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
+    assert ask(bare, "/adminglobex/acme") == (200, b"/globex/acme"), "so the router reads it"
+    for _ in range(2):
+        assert ask(app, "/adminglobex/acme", *proof)[0] == 400
+    assert ask(app, "/public/acme", *proof)[0] == 404
+    assert ask(app, "/admin/globex/acme", *proof)[0] == 400
+
+
+def test_s2_a_path_of_more_than_2048_characters_names_no_app() -> None:
+    gate = gate_of(naming=[PathSegment(0)])
+    app = WicketMiddleware(apps.starlette(("/acme/{rest:path}",), nothing), gate)
+    proof = ("authorization", f"Bearer {token()}")
+    assert ask(app, "/acme/" + "a" * 2042, proof)[0] == 200
+    assert ask(app, "/acme/" + "a" * 2043, proof)[0] == 400
 
 
 # --- S4: preflights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wicket import Request
-from wicket.paths import MOST_READINGS, is_plain, is_root, readings
+from wicket.paths import LONGEST_PATH, MOST_READINGS, is_plain, is_root, loosened, readings
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,33 @@ def test_a_path_that_repeats_the_root_often_has_no_reading() -> None:
     assert readings("/a" * 30_000, "/a") == ()
 
 
+@pytest.mark.parametrize("root", ["", "/app"])
+def test_a_path_that_is_too_long_has_no_reading(root: str) -> None:
+    longest = "/" + "a" * (LONGEST_PATH - 1)
+    assert readings(longest, root) == (longest,)
+    assert readings(f"{longest}a", root) == ()
+
+
+def test_readings_that_are_too_long_together_are_none() -> None:
+    assert sum(map(len, readings("/a/a/" + "b" * 679, "/a"))) == LONGEST_PATH - 2
+    assert readings("/a/a/" + "b" * 680, "/a") == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "loose"),
+    [
+        (("/adminx",), ("/adminx", "/admin/x")),
+        (("/admin/x",), ("/admin/x",)),
+        (("/admin",), ("/admin",)),
+        (("/other", "/admin.x/y"), ("/other", "/admin.x/y", "/admin/.x/y")),
+        (("/bx", "/b/x"), ("/bx", "/b/x")),
+        ((), ()),
+    ],
+)
+def test_a_mount_without_a_boundary_adds_what_follows_it(found: tuple[str, ...], loose: tuple[str, ...]) -> None:
+    assert loosened(found, ("/admin", "/b")) == loose
+
+
 @pytest.mark.parametrize("path", ["/", "/a", "/a/b/", "/.hidden", "/a..b", "/...", "/é", "/a b"])
 def test_a_plain_path_means_only_itself(path: str) -> None:
     assert is_plain(path)
@@ -78,6 +105,33 @@ def test_a_wsgi_path_has_one_reading_whatever_the_server_removed() -> None:
     environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": "/app/app/x"}
     assert Request.from_wsgi(environ).readings == ("/app/app/x",)
     assert Request.from_wsgi({**environ, "PATH_INFO": "app/x"}).readings == ()
+
+
+@pytest.mark.parametrize("character", ["\u00fc", "\u20ac", "\U0001f600"])
+def test_a_wsgi_path_beyond_ascii_is_as_long_as_its_characters(character: str) -> None:
+    longest = "/" + character * (LONGEST_PATH - 1)
+    for path, found in ((longest, (longest,)), (f"{longest}{character}", ()), (longest * 9, ())):
+        variable = path.encode().decode("latin-1")
+        assert Request.from_wsgi({"REQUEST_METHOD": "GET", "PATH_INFO": variable}).readings == found
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "found"),
+    [
+        ("/b/x", "/a", ("/b/x", "/x")),
+        ("/a/x", "/a", ("/x", "/a/x")),
+        ("/x", "/a", ("/x",)),
+        ("/b/x", "", ("/b/x", "/x")),
+        ("/b" * 9, "/a", ()),
+        ("/a" * 9, "/a", ()),
+    ],
+)
+def test_a_request_has_the_readings_of_every_root(path: str, root: str, found: tuple[str, ...]) -> None:
+    request = Request("GET", path)
+    request.root, request.roots = root, ("/b",)
+    assert request.readings == found
+    request.mounts = ("/q",)
+    assert request.readings == found
 
 
 @pytest.mark.parametrize(

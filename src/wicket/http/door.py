@@ -12,7 +12,7 @@ from wicket.gate import Gate
 from wicket.http.answers import answer_refused, answer_to
 from wicket.http.cors import NOTHING, Additions, answer_preflight, cors_headers, own_headers
 from wicket.http.paths import Access, Paths
-from wicket.http.roots import own_root
+from wicket.http.roots import is_litestar_mount, litestar_route, loose_mounts, own_roots
 from wicket.paths import is_root
 from wicket.request import Answer, Request
 from wicket.sources import PathSegment
@@ -75,34 +75,60 @@ class Door:
         asks_paths = not self._paths.everything or origin_question is not None
         names_by_path = any(isinstance(place, PathSegment) for place in gate.naming)
         self._plain = not asks_paths and root_path is None
-        self.root_checked = root_path == KEEP or not (asks_paths or names_by_path)
+        self._roots: tuple[str, ...] = ()
+        self._mounts: tuple[str, ...] = ()
+        self.root_checked = not (asks_paths or names_by_path)
         self.plain = self._plain and self.root_checked
         self._own = own_headers(gate)
 
-    def check_root(self, *applications: object) -> None:
-        """Raise `ConfigError` if paths count here and `root_path` is not the root that one of `applications` sets.
+    def check_root(self, application: object, within: object = None) -> None:
+        """Raise `ConfigError` if paths count here and cannot be told: `root_path` is not the root that is set, or so.
 
-        `applications` are those that the middleware wraps, and those that it is a part of.
+        `application` is the one that the middleware wraps, and `within` the one that the middleware is a part of.
         """
-        own = None if self.root_checked else next(filter(None, map(own_root, applications)), None)
-        given = self._root
-        if own is not None and not (given == own or (given or "").startswith(f"{own}/")):
-            keep = "root_path='keep' if the paths given here are those that the router sees"
+        if self.root_checked:
+            return
+        route = litestar_route(application)
+        if route is not None:
+            self._check_route(route)
+        own, around, given = own_roots(application), own_roots(within), self._root
+        # A part that is mounted in an application may be given the mount point with the root.
+        above = tuple(each for each in around if f"{given}".startswith(f"{each}/"))
+        if given != "" and given not in (*own, *around) and not above:
+            self._demand(next(iter((*own, *around)), None))
+        self._roots = tuple(each for each in (*own, *around) if is_root(each) and each != given and each not in above)
+        self._mounts = loose_mounts(application)
+
+    def _check_route(self, route: object) -> None:
+        if is_litestar_mount(route):
+            raise config_error(
+                "app",
+                "Litestar's own middlewares do not see the whole path of a mounted application, so no path can count",
+                "WicketMiddleware around the whole Litestar application",
+            )
+        if self._root is None:
+            self._root = ""
+
+    def _demand(self, root: str | None) -> None:
+        if root is not None:
             raise config_error(
                 "root_path",
-                f"the application sets the root {own!r} itself, so paths must be counted from there",
-                f"root_path={own!r}, or {keep}" if is_root(own) else keep,
+                f"the application sets the root {root!r} itself, so paths must be counted from there",
+                f"root_path={root!r}" if is_root(root) else "root_path='keep'",
             )
 
-    def check_first(self, *applications: object) -> None:
+    def check_first(self, application: object, within: object = None) -> None:
         """As `check_root`, at the first request: a framework may not say earlier which application it is."""
-        self.check_root(*applications)
-        self.root_checked, self.plain = True, self._plain
+        self.check_root(application, within)
+        self.root_checked = True
+        self.plain = self._plain and self._root is None and not (self._roots or self._mounts)
 
     def turn(self, request: Request) -> Turn:
         """What happens with `request`."""
         if self._root is not None:
             request.root = self._root
+        if self._roots or self._mounts:
+            request.roots, request.mounts = self._roots, self._mounts
         access = Access.GATED
         if not self._plain:
             found = request.readings

@@ -66,8 +66,8 @@ def quart(routes: Iterable[str], reached: Reached) -> Any:
     return app
 
 
-def litestar(routes: Iterable[str], reached: Reached) -> Any:
-    """Litestar."""
+def litestar(routes: Iterable[str], reached: Reached, **settings: Any) -> Any:
+    """Litestar; `settings` are its own."""
     from litestar import Litestar, Request, get
 
     def handler_of(route: str) -> Any:
@@ -78,7 +78,7 @@ def litestar(routes: Iterable[str], reached: Reached) -> Any:
         handler.__annotations__.update({"request": Request[Any, Any, Any], "return": str})
         return get(route)(handler)
 
-    return Litestar([handler_of(route) for route in routes], openapi_config=None, logging_config=None)
+    return Litestar([handler_of(route) for route in routes], openapi_config=None, logging_config=None, **settings)
 
 
 def falcon_asgi(routes: Iterable[str], reached: Reached) -> Any:
