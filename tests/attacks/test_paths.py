@@ -209,7 +209,7 @@ def mounted_in_litestar(inner: Any, **settings: Any) -> Any:
 
     mounted.fn.__annotations__.update(scope=Scope, receive=Receive, send=Send)
     hello.fn.__annotations__["return"] = str
-    return Litestar([mounted, hello], openapi_config=None, **settings)
+    return Litestar([mounted, hello], openapi_config=None, logging_config=None, **settings)
 
 
 def mounted_in_hypercorn(inner: Any) -> Any:
