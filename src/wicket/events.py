@@ -11,7 +11,8 @@ Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, 
     our own trouble, or an issuer's                      WARNING, and what the operator can do about it
 
 Refusals are limited per app, reason and origin: the first at once, then one a minute; for one app and reason at most 16
-origins are told apart. Values that a client sent are escaped and cut at 256 characters.
+origins are told apart. Those that are not the user's doing are limited per app and reason only. Values that a client
+sent are escaped and cut at 256 characters.
 """
 
 from __future__ import annotations
@@ -289,7 +290,9 @@ class Reporter:
     def _write(self, event: Decided, key: Counted, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
-        suppressed = 0 if event.code is None else self._limited((*key, self._told_apart(key, event.origin)))
+        # Trouble that is not the user's is the same from everywhere: nobody multiplies its records by origins.
+        origin = None if event.code in _REMEDY else event.origin
+        suppressed = 0 if event.code is None else self._limited((*key, self._told_apart(key, origin)))
         if suppressed is None:
             return
         _log.log(

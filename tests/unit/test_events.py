@@ -289,6 +289,20 @@ def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
     assert origins == [f"https://page-{number}.example" for number in range(17)]
 
 
+@pytest.mark.parametrize("limited", [False, True])
+def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
+    limited: bool, log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    report = reporter()
+    for number in range(40):
+        decision = turned_away(Refusal("keys_unavailable", limited=limited))
+        assert decision.way is not None
+        decision.way.asked = Request(headers=[("Origin", f"https://page-{number}.example")])
+        report.decided(decision)
+    (record,) = [record for record in log.records if hasattr(record, "origin")]
+    assert (record.levelname, getattr(record, "origin")) == ("WARNING", "https://page-0.example")  # noqa: B009
+
+
 def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
     report = reporter(max_outcomes=2)
     keys = [(f"app-{number}", "origin_not_allowed", None, True) for number in range(5)]
