@@ -22,18 +22,25 @@ from typing import Final
 MOST_READINGS: Final = 8
 """A path with more readings has none: to compare all of them would cost more than the request is worth."""
 
+MOST_CHARACTERS: Final = 4096
+"""A longer path is never plain: anybody may send it, and to look through it costs more than the request is worth."""
+
 # Empty segments, backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
-_FOLDED: Final = re.compile(r"//|[\\;%\x00-\x1f\x7f]")
+_FOLDED: Final = ("//", "\\", ";", "%")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS: Final = frozenset({".", ".."})
 
 
 def is_plain(path: str) -> bool:
     """Whether `path` starts with a slash and means only itself for every server and router.
 
-    A path with folded characters (see above), or with empty or dot segments, does not.
+    A path with folded characters (see above), or with empty or dot segments, does not; nor does a very long one.
     """
-    if not path.startswith("/") or _FOLDED.search(path):
+    if not path.startswith("/") or len(path) > MOST_CHARACTERS or any(each in path for each in _FOLDED):
         return False
-    return "/." not in path or not any(segment in (".", "..") for segment in path.split("/"))
+    if not path.isprintable() and _CONTROL.search(path):  # the first takes a tenth of the time of the second
+        return False
+    return "/." not in path or _DOTS.isdisjoint(path.split("/"))
 
 
 def is_root(root: str) -> bool:
