@@ -322,7 +322,10 @@ def _check_hash_secrets(problems: Problems, credentials: Iterable[Any], rule: ob
 
 @dataclass(frozen=True, slots=True)
 class BrokenApp:
-    """An app that exists and whose configuration is not valid: its requests are refused with `config_invalid`."""
+    """An app that exists and whose configuration is not valid: its requests are refused with `config_invalid`.
+
+    If not `confirmed`, its id is only the name that a request used: no configuration says that there is such an app.
+    """
 
     id: str | None
     public_key: str | None = None
@@ -332,6 +335,7 @@ class BrokenApp:
     naming: tuple[NamingPlace, ...] = ()
     tokens: tuple[TokenPlace, ...] = ()
     aliases: tuple[str, ...] = ()
+    confirmed: bool = True
 
     def refs(self) -> tuple[AppRef, ...]:
         """Every name that could be read."""

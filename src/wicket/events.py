@@ -11,7 +11,9 @@ Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, 
     our own trouble, or an issuer's                      WARNING, and what the operator can do about it
 
 Refusals are limited per app, reason and origin: the first at once, then one a minute; for one app and reason at most 16
-origins are told apart. Values that a client sent are escaped and cut at 256 characters.
+origins are told apart. Those that are not the user's doing are limited per app and reason only; of apps that a
+registry calls broken and that were never loaded, at most 16 names are told apart. Values that a client sent are escaped
+and cut at 256 characters.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from wicket.app import BrokenApp
 from wicket.decision.flow import Decision, log_fault
 from wicket.decision.house import Counted, Progress
 from wicket.decision.identity import Identity
@@ -49,6 +52,8 @@ _MAX_SEARCHED: Final = 4 * _MAX_SHOWN
 _RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
 """A run of base64url characters as long as the shortest part of a token that must not be logged."""
 _WITHHELD: Final = "(withheld)"
+_UNCONFIRMED: Final[Counted] = (None, "config_invalid", None, True)
+"""What the names of broken apps that no configuration confirms are told apart by: anybody may invent such a name."""
 
 _REMEDY: Final[dict[Code, str]] = {
     "config_missing": "Add a credential, or an issuer with a key set, to the app.",
@@ -164,7 +169,10 @@ class Reporter:
         if refusal is not None:
             users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
             level = logging.INFO if users else logging.WARNING
-            key = (decision.app_id, refusal.code, refusal.reason, decision.enforced)
+            app_id = decision.app_id
+            if way is not None and isinstance(way.app, BrokenApp) and not way.app.confirmed:
+                app_id = self._told_apart(_UNCONFIRMED, app_id)
+            key = (app_id, refusal.code, refusal.reason, decision.enforced)
             if refusal.limited or refusal.impatient:
                 key = (*key, "gate", refusal.limited, refusal.impatient)
         elif key is None:
@@ -294,7 +302,9 @@ class Reporter:
     def _write(self, event: Decided, key: Counted, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
-        suppressed = 0 if event.code is None else self._limited((*key, self._told_apart(key, event.origin)))
+        # Trouble that is not the user's is the same from everywhere: nobody multiplies its records by origins.
+        origin = None if event.code in _REMEDY else event.origin
+        suppressed = 0 if event.code is None else self._limited((*key, self._told_apart(key, origin)))
         if suppressed is None:
             return
         _log.log(
@@ -330,7 +340,10 @@ class Reporter:
         )
 
     def _told_apart(self, key: Counted, origin: str | None) -> str | None:
-        """The origin by which the records of one kind are limited: one of the first 16, or one name for all others."""
+        """The origin by which the records of one kind are limited: one of the first 16, or one name for all others.
+
+        So it is with the names of broken apps that no configuration confirms.
+        """
         if origin is None:
             return None
         with self._lock:

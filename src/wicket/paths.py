@@ -35,9 +35,9 @@ _FOLDED: Final = re.compile(r"[\\;%\x00-\x1f\x7f]")
 def is_plain(path: str) -> bool:
     """Whether `path` starts with a slash and means only itself for every server and router.
 
-    A path with folded characters (see above), or with empty or dot segments, does not.
+    A path with folded characters (see above), or with empty or dot segments, does not; nor does a very long one.
     """
-    if not path.startswith("/") or "//" in path or _FOLDED.search(path):
+    if not path.startswith("/") or len(path) > LONGEST_PATH or "//" in path or _FOLDED.search(path):
         return False
     return not ("/./" in path or "/../" in path or path.endswith(("/.", "/..")))
 

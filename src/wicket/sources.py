@@ -91,8 +91,9 @@ def _bearer(request: Request) -> str | None:
         if len(rest) > _MAX_PADDING and not rest[:_MAX_PADDING].strip(" "):
             raise invalid_request("Authorization: Bearer is followed by too many blanks.")
         rest = rest.lstrip(" ")
-    if any(blank in rest for blank in _BLANKS):  # seven searches for one character are faster than one for seven
-        raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
+    for blank in _BLANKS:  # seven searches for one character are faster than one for seven
+        if blank in rest:
+            raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
     return rest
 
 

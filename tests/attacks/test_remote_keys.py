@@ -224,6 +224,27 @@ def test_a3_a_key_that_was_replaced_under_its_name_is_asked_for_once(behind: Beh
     assert published.fetches == 2
 
 
+def test_a3_a_token_without_kid_asks_once_more_where_the_older_set_has_several_keys_for_it(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first", "key-2": "second"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    clocks.advance(60)
+    assert door.ask(signed_by("second", None, NOW - 60)).said == NOT_FOUND  # the set is newer than this token
+    assert published.fetches == 1
+    del published.keys["key-1"]
+    assert door.ask(signed_by("second", None, NOW + 60)).said == ADA
+    assert published.fetches == 2
+
+
+def test_a3_tokens_without_kid_that_fit_several_keys_ask_within_the_budget(behind: Behind) -> None:
+    published, clocks = Published({"key-1": "first", "key-2": "second"}), Clocks()
+    door = behind(of_set(), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    for number in range(6):
+        assert door.ask(signed_by("second", None, NOW, sub=f"u{number}")).said == NOT_FOUND
+    assert published.fetches == 1 + 2
+
+
 def test_a3_a_bad_signature_is_asked_about_once_within_the_budget_and_never_for_an_older_token(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,10 @@ from tests.properties.bursts import turns_taken_often
 from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
 from tests.thorough import example_count
 from wicket import Gate, Mode
+from wicket.decision import remote_keys
+from wicket.decision.effects import Pause
 from wicket.decision.memory import SignatureMemory
+from wicket.keys.waiters import Waiters
 
 KIND = st.sampled_from(
     [
@@ -54,6 +57,16 @@ CHANGES = st.tuples(KIND, st.sampled_from(APPS), st.sets(st.sampled_from(KEYS), 
 def _threads_take_turns_often() -> Iterator[None]:
     with turns_taken_often():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of the budget stands still while a request waits for its turn, so a long wait brings nothing more."""
+
+    def short(waiters: Waiters, key: Hashable, seconds: float) -> Pause:
+        return Pause(waiters, key, min(seconds, 0.001))
+
+    monkeypatch.setattr(remote_keys, "Pause", short)
 
 
 def make(world: World, kind: str, id: str, keys: set[int]) -> None:

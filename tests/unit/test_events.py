@@ -10,7 +10,21 @@ from typing import Any
 import pytest
 
 from tests.unit.support import acme
-from wicket import AppRef, Decided, Decision, Gate, Identity, Mode, Outcome, Refusal, Request, VerifiedIdentity
+from wicket import (
+    App,
+    AppRef,
+    ConfigError,
+    Decided,
+    Decision,
+    Gate,
+    Identity,
+    Mode,
+    Outcome,
+    Refusal,
+    Request,
+    VerifiedIdentity,
+    sources,
+)
 from wicket import events as module
 from wicket.decision.house import Progress
 from wicket.decision.memory import Signed
@@ -287,6 +301,35 @@ def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
         ask(gate, f"https://page-{number}.example")
     origins = [getattr(record, "origin") for record in log.records if hasattr(record, "origin")]  # noqa: B009
     assert origins == [f"https://page-{number}.example" for number in range(17)]
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
+    limited: bool, log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    report = reporter()
+    for number in range(40):
+        decision = turned_away(Refusal("keys_unavailable", limited=limited))
+        assert decision.way is not None
+        decision.way.asked = Request(headers=[("Origin", f"https://page-{number}.example")])
+        report.decided(decision)
+    (record,) = [record for record in log.records if hasattr(record, "origin")]
+    assert (record.levelname, getattr(record, "origin")) == ("WARNING", "https://page-0.example")  # noqa: B009
+
+
+def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_first_sixteen(
+    log: pytest.LogCaptureFixture, clock: Time
+) -> None:
+    def registry(ref: AppRef) -> App | None:
+        raise ConfigError([])
+
+    with Gate(registry=registry, naming=[sources.Header("X-App-Id")]) as gate:
+        for number in range(40):
+            gate.decide(Request(headers=[("X-App-Id", f"invented-{number}")]))
+        named = [getattr(record, "app_id") for record in log.records if hasattr(record, "code")]  # noqa: B009
+        assert named == [f"invented-{number}" for number in range(17)]
+        counted = {each.app_id: each.count for each in gate.outcomes()}
+    assert counted == {f"invented-{number}": 1 for number in range(16)} | {"…": 24}
 
 
 def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:

@@ -101,6 +101,21 @@ def test_a_path_that_is_not_plain_is_told(path: str) -> None:
     assert not is_plain(path)
 
 
+def test_a_very_long_path_is_not_plain() -> None:
+    assert is_plain("/" + "a" * (LONGEST_PATH - 1))
+    assert not is_plain("/" + "a" * LONGEST_PATH)
+
+
+@pytest.mark.parametrize("code", [*range(32), 127])
+def test_a_path_with_a_control_character_is_not_plain(code: int) -> None:
+    assert not is_plain(f"/a{chr(code)}b")
+
+
+@pytest.mark.parametrize("path", ["/\xa0", "/\x85", "/\u2028", "/\ue000"])
+def test_a_path_with_what_is_not_printable_and_no_control_character_is_plain(path: str) -> None:
+    assert is_plain(path)
+
+
 def test_a_wsgi_path_has_one_reading_whatever_the_server_removed() -> None:
     environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": "/app/app/x"}
     assert Request.from_wsgi(environ).readings == ("/app/app/x",)

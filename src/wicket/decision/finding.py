@@ -120,7 +120,7 @@ def look_up(house: House, ref: AppRef, way: Progress) -> Generator[Effect, None,
     if slot is not None and slot.permanent:
         if slot.value is not None:
             return BrokenApp(slot.value.id)
-        return BrokenApp(ref.value if ref.kind == "id" else None)  # it may be an alias
+        return BrokenApp(ref.value if ref.kind == "id" else None, confirmed=False)  # it may be an alias
     retry_after = 1 if limited else cache.retry_after(slot)
     impatient = way.patience < house.limits.load_timeout and cache.loading(ref)
     raise Refused(Refusal("apps_unavailable", retry_after=retry_after, limited=limited, impatient=impatient))

@@ -64,6 +64,10 @@ class SignatureMemory:
     def __len__(self) -> int:
         return self._count
 
+    def knows(self, app_id: str) -> bool:
+        """Whether any token of this app is remembered."""
+        return app_id in self._entries
+
     def recall(self, app_id: str, digest: bytes) -> Signed | None:
         """What is remembered of the token with this SHA-256. It proves nothing but for a key of its fingerprint."""
         entries = self._entries.get(app_id)

@@ -13,11 +13,11 @@ of `wicket.keys.unknown`: two fetches at first, then one per 30 seconds for each
     usable before, not in hand     | any                            | one load, joined by all; `keys_unavailable`
                                    |                                | (endpoint down, in maintenance, discovery)
     no load can be started         | any                            | `keys_unavailable`, limited
-    several keys fit               | no kid                         | 401 `key_not_found`
     fetched since the request came | no key verifies it             | settled: 401 `key_not_found` or
                                    |                                | `bad_signature`; kid and token are remembered
     newer than the token           | known kid, or no kid and one   | 401 `bad_signature`
                                    | key fits: bad signature        |
+    newer than the token           | no kid, and several keys fit   | 401 `key_not_found`
     the endpoint fails, back-off   | any other                      | `keys_unavailable`; the older set serves on
     any                            | unknown kid, `iat` > now +     | 401 `issued_in_future`; no fetch
                                    | leeway                         |
@@ -26,11 +26,13 @@ of `wicket.keys.unknown`: two fetches at first, then one per 30 seconds for each
                                    |                                | not count for a token issued after it)
     a load is under way            | unknown kid (beside keys       | the load is joined, no budget is used; then
                                    | without kid too), or bad       | the question is asked again
-                                   | signature by a known kid       |
+                                   | signature by a known kid, or   |
+                                   | no kid and several keys fit    |
     budget left                    | the same                       | one fetch; settled, unless it fails
     budget spent, newer            | unknown kid                    | 401 `key_not_found`, or `bad_signature` after
                                    |                                | keys without kid
     budget spent, not newer        | known kid: bad signature       | 401 `bad_signature`
+    budget spent, not newer        | no kid, and several keys fit   | 401 `key_not_found`
     budget spent, not newer        | unknown kid                    | a fetch due within the load timeout is waited
                                    |                                | for, by few requests; else
                                    |                                | `keys_unavailable`, limited, with the seconds
@@ -169,14 +171,14 @@ class _View:
         At most one load that is under way is joined, one permitted fetch is waited for, and one fetch is started.
         """
         while True:
-            if self._slot is None or self._held is None or self._signed() or self._several_fit():
+            if self._slot is None or self._held is None or self._signed():
                 return
             slot, held, issued_at = self._slot, self._held, self._verification.issued_at
             newer = held.began_at > issued_at + self._verification.leeway
             if self._settled():
                 self._remember(slot.version)
                 return
-            unknown = not self._knows_kid()
+            unknown = not (self._knows_kid() or self._several_fit())
             if newer and not unknown:
                 return
             failing = slot.failures > 0

@@ -80,7 +80,7 @@ def _pave(house: House, request: Request, spelled: Spelling) -> Road | None:
     if place is None or name is None or "," in name:
         return None
     app = house.apps.get((place.kind, name))  # type: ignore[call-overload]  # a plain pair is found like an AppRef
-    if not isinstance(app, App) or app.straight is None:
+    if not isinstance(app, App) or app.straight is None or not house.memory.knows(app.id):
         return None
     origin = request.header("origin") if request.size("origin") < _LONGEST else ","
     if origin is None:

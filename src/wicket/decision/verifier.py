@@ -12,9 +12,10 @@ from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.memory import SignatureMemory, Signed
 from wicket.decision.tokens import UnverifiedToken, read_object
-from wicket.errors import Refused, invalid_token
+from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key
 
+_BAD_SIGNATURE: Final = Refusal("invalid_token", "bad_signature")
 _OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
 
 
@@ -28,7 +29,7 @@ def verify_signature(
     """
     found = find_signer(app, token, keys, memory)
     if found is None:
-        raise invalid_token("bad_signature")
+        raise Refused(_BAD_SIGNATURE)  # anybody may cause it, so it is made once
     signed, key = found
     owner = owner_of(app, keys, key, signed)
     if owner is None:
@@ -41,12 +42,12 @@ def find_signer(
 ) -> tuple[Signed, Key] | None:
     """As `verify_signature`, without looking at issuers; None if none of `keys` signed the token."""
     text = token.text.encode("ascii")
-    digest = sha256(text).digest()
-    known = memory.recall(app.id, digest)
-    if known is not None:
-        for key in keys:
-            if key.fingerprint == known.fingerprint:
-                return known, key
+    if memory.knows(app.id):
+        known = memory.recall(app.id, sha256(text).digest())
+        if known is not None:
+            for key in keys:
+                if key.fingerprint == known.fingerprint:
+                    return known, key
     algorithm = token.header.algorithm
     signature = decode_proven(token.signature)
     message = text[: len(text) - len(token.signature) - 1]
@@ -54,7 +55,7 @@ def find_signer(
         if key.verify(algorithm, message, signature):
             payload = decode_proven(token.payload)
             signed = Signed(token.header, key.fingerprint, payload, read_object(payload))
-            memory.remember(app.id, digest, token.text, signed)
+            memory.remember(app.id, sha256(text).digest(), token.text, signed)
             return signed, key
     return None
 

@@ -197,15 +197,17 @@ def _profile_of(table: Mapping[str, Any]) -> Profile:
 
 def _broken(table: Mapping[str, Any]) -> BrokenApp:
     """What can be known of an app that is broken: its names, so that its requests are told, and its mode."""
-    names = {name: table.get(name) for name in ("public_key", "issuer")}
+    named = (table.get(name) for name in ("public_key", "issuer"))
+    public_key, issuer = (value if isinstance(value, str) else None for value in named)
     return BrokenApp(
         table["id"],
+        public_key=public_key,
+        issuer=issuer,
         hosts=tuple(host.lower() for host in _texts(table.get("hosts"))),
         aliases=_texts(table.get("aliases")),
         mode=_mode(Problems(), "", table.get("mode")) or Mode.ENFORCE,
         naming=_profile_of(table).naming,
         tokens=_profile_of(table).tokens,
-        **{name: value for name, value in names.items() if isinstance(value, str)},
     )
 
 
