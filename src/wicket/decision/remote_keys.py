@@ -49,6 +49,7 @@ from typing import Final, NamedTuple
 
 from wicket.cache import Cache, Slot
 from wicket.decision.effects import Effect, Fetch, Pause
+from wicket.decision.tokens import Header
 from wicket.decision.verification import Verification
 from wicket.errors import Refusal, invalid_token
 from wicket.keys.algorithms import Key
@@ -106,13 +107,25 @@ def find_remote_keys(
         for view in views:
             yield from view.load(waiting=waiting)
         # Every set is looked at: several issuers may publish one key, and the token names one of them.
-        verified = [view.verified() for view in views]
+        named_first = sorted(views, key=lambda view: not names_one_of(view.keys, view.header))
+        verified = [view.verified() for view in named_first]
         if any(verified):
             return _choice(views)
     for view in views:
         if not verification.signed:
             yield from view.look_again()
     return _choice(views)
+
+
+def in_hand(sets: KeySets, ref: SourceRef, header: Header) -> tuple[Key, ...]:
+    """The keys of a set that may have signed a token with this header, as the set is held now, whatever its age."""
+    held = sets.cache.usable(sets.cache.read(ref))
+    return held.keys.select(header.algorithm, header.kid) if held is not None else ()
+
+
+def names_one_of(keys: Iterable[Key], header: Header) -> bool:
+    """Whether a token with this header names one of `keys` by its kid."""
+    return header.kid is not None and any(key.kid == header.kid for key in keys)
 
 
 def _choice(views: Iterable[_View]) -> Choice:
@@ -128,7 +141,7 @@ class _View:
         self._cache = sets.cache
         self._ref = ref
         self._verification = verification
-        self._header = verification.token.header
+        self.header = verification.token.header
         self._patience = patience
         self._came = sets.cache.now()
         self._joins = sets.cache.loading(ref)
@@ -185,7 +198,7 @@ class _View:
                 return
             if unknown and issued_at > self._verification.now + self._verification.leeway:
                 raise invalid_token("issued_in_future", claim="iat")
-            what = self._header.kid if newer and self._header.kid is not None else self._verification.token.text
+            what = self.header.kid if newer and self.header.kid is not None else self._verification.token.text
             if self._sets.unknown.is_absent(self._ref, what, slot.version):
                 return
             joined = self._cache.loading(self._ref)
@@ -210,6 +223,8 @@ class _View:
         fetch = Fetch(self._cache, self._ref, slot, seconds)
         newest = yield from fetch
         self._limited = fetch.limited
+        if newest is not None and (slot is None or newest.version != slot.version):
+            self._verification.renew()
         return newest
 
     def _wait_for_turn(self) -> Generator[Effect, None, bool]:
@@ -232,23 +247,23 @@ class _View:
     def _read(self, slot: Slot[Generation] | None) -> None:
         self._slot = slot
         self._held = self._cache.usable(slot)
-        self.keys = self._held.keys.select(self._header.algorithm, self._header.kid) if self._held is not None else ()
+        self.keys = self._held.keys.select(self.header.algorithm, self.header.kid) if self._held is not None else ()
 
     def _left(self) -> float:
         return max(0.0, self._patience.first - (self._cache.now() - self._came))
 
     def _knows_kid(self) -> bool:
         """Whether the set has a key for the token: of its kid, or the only one that fits if it has no kid."""
-        kid = self._header.kid
-        return bool(self.keys) if kid is None else any(key.kid == kid for key in self.keys)
+        kid = self.header.kid
+        return bool(self.keys) if kid is None else names_one_of(self.keys, self.header)
 
     def _several_fit(self) -> bool:
         """Whether the token needs a kid, for the set has several keys for it."""
         return (
             self._held is not None
-            and self._header.kid is None
+            and self.header.kid is None
             and not self.keys
-            and bool(self._held.keys.keyring.select(self._header.algorithm, None))
+            and bool(self._held.keys.keyring.select(self.header.algorithm, None))
         )
 
     def _settled(self) -> bool:
@@ -265,8 +280,8 @@ class _View:
     def _remember(self, version: int) -> None:
         """Note that a fetch for this token brought no key for it, so that the token causes no other one."""
         self._sets.unknown.remember(self._ref, self._verification.token.text, version)
-        if self._header.kid is not None and not self._knows_kid():
-            self._sets.unknown.remember(self._ref, self._header.kid, version)
+        if self.header.kid is not None and not self._knows_kid():
+            self._sets.unknown.remember(self._ref, self.header.kid, version)
 
     def _out_of_reach(self) -> Refusal:
         cache, ref, slot = self._cache, self._ref, self._slot

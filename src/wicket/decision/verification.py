@@ -1,8 +1,9 @@
 """The verification of one token's signature with the keys of an app, as they become known.
 
-Each key material is tried once, and all that are tried for one token cost at most `MAX_COST`. The part of the payload
-that is read before the signature is verified is `issued_at`. It decides only whether a key set must be asked again,
-within its budget.
+Each key material is tried once. All that are tried for one token cost at most `MAX_COST`, and as much again after each
+fetch of a key set, so that the keys which were tried before do not keep out those that it brought. The part of the
+payload that is read before the signature is verified is `issued_at`. It decides only whether a key set must be asked
+again, within its budget.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class Verification:
     def signed(self) -> bool:
         """Whether one of the keys that were tried verifies the token."""
         return self._signed is not None
+
+    def renew(self) -> None:
+        """Give the token a whole budget again, for a key set was fetched. How often that happens is bounded there."""
+        self._cost = 0
 
     def verifies(self, keys: tuple[Key, ...]) -> bool:
         """Whether one of `keys`, or of those that were tried before, verifies the token, and may sign for its issuer.
