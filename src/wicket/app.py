@@ -171,6 +171,7 @@ class App:
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
+    hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
 
     def __init__(
         self,
@@ -269,6 +270,7 @@ class App:
         if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
             values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
+        values["hash_cutoffs"] = _hash_cutoffs(identity_hash, revocations)
         also = identity_hash.places if identity_hash is not None else ()
         values["holders"] = holders_of(values["tokens"], (*values["claimed"], *also))
         values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
@@ -302,6 +304,17 @@ def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any)
                 "revocations.users_by_claim", f"{claim!a} gives no user id of this app", f"one of {', '.join(claims)}"
             )
     return claims
+
+
+def _hash_cutoffs(rule: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
+    """The cutoffs for the identifier of the identity hash, by the form in which it is hashed."""
+    found: dict[str, float] = {}
+    if rule is not None and rule.normalize:
+        for cutoffs in (revocations.users, revocations.users_by_claim.get(rule.identifier, {})):
+            for identifier, cutoff in cutoffs.items():
+                name = rule.normalized(identifier)
+                found[name] = max(cutoff, found.get(name, cutoff))
+    return found
 
 
 def _only_header(holders: Holders) -> Bearer | Header | None:
