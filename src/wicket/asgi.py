@@ -134,6 +134,8 @@ class WicketMiddleware:
                 if not begun:  # hints may come before the answer begins
                     kind = message["type"]
                     begun = kind in _BEGINNINGS
+                    if decision.demand is not None and begun:
+                        _report_answer(gate, decision, message)
                     if kind == "http.response.start" and additions is not NOTHING:
                         message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
@@ -168,6 +170,11 @@ class WicketMiddleware:
             await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)
         else:
             await _answer(self._door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
+
+
+def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
+    """Report what the application refuses itself; a close before a socket is accepted is a 403."""
+    gate.report_answer(decision, message.get("status", 403 if message["type"] == "websocket.close" else 101))
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
