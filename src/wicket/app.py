@@ -32,6 +32,7 @@ MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
 _MOST_SKEW: Final = 3600
 _NOTHING: Final[frozenset[str]] = frozenset()
+_NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Mode(enum.Enum):
@@ -308,12 +309,13 @@ def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any)
 
 def _hash_cutoffs(rule: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
     """The cutoffs for the identifier of the identity hash, by the form in which it is hashed."""
+    if rule is None or not rule.normalize:
+        return _NO_CUTOFFS
     found: dict[str, float] = {}
-    if rule is not None and rule.normalize:
-        for cutoffs in (revocations.users, revocations.users_by_claim.get(rule.identifier, {})):
-            for identifier, cutoff in cutoffs.items():
-                name = rule.normalized(identifier)
-                found[name] = max(cutoff, found.get(name, cutoff))
+    for cutoffs in (revocations.users, revocations.users_by_claim.get(rule.identifier, {})):
+        for identifier, cutoff in cutoffs.items():
+            name = rule.normalized(identifier)
+            found[name] = max(cutoff, found.get(name, cutoff))
     return found
 
 

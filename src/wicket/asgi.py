@@ -10,7 +10,7 @@ from wicket.decision.house import House
 from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.binding import attach_to_scope, clear_scope
+from wicket.http.binding import attach_to_scope, clear_scope, demanded_of
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -147,7 +147,8 @@ class WicketMiddleware:
             except Refused as refused:
                 if begun:
                     raise
-                gate.report_handler_refusal(decision, refused.refusal)
+                if decision.demand is refused.refusal or not demanded_of(scope["state"].values(), refused.refusal):
+                    gate.report_handler_refusal(decision, refused.refusal)
                 await _answer(door.refused(request, decision, refused), scope, send)
             except ConnectionEnded:
                 if lasting is None or not lasting.ended:

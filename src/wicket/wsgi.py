@@ -10,7 +10,7 @@ from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
-from wicket.http.binding import DECIDED, bind_to_environ, clear_environ
+from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, demanded_of
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -104,7 +104,7 @@ class WicketMiddleware:
             if decision.demand is not None:
                 gate.report_answer(decision, int(status[:3]))
             lasting = watching and is_event_stream(headers)
-            write = start_response(status, additions.to_text(headers), *error)
+            write = start_response(status, headers if additions is NOTHING else additions.to_text(headers), *error)
 
             def writing(chunk: bytes) -> object:
                 if gate.revisit(decision) is not None:
@@ -122,7 +122,9 @@ class WicketMiddleware:
         except Refused as refused:
             error = (sys.exc_info(),) if begun else ()
             answer = send(door.refused(request, decision, refused), environ, start_response, *error)
-            gate.report_handler_refusal(decision, refused.refusal)
+            others = (environ.get(names[0]) for names in environ[DECIDED])
+            if decision.demand is refused.refusal or not demanded_of(others, refused.refusal):
+                gate.report_handler_refusal(decision, refused.refusal)
             return answer
         return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 

@@ -785,6 +785,26 @@ def test_a11_a_refusal_that_a_wsgi_application_answers_in_its_own_form_is_counte
     assert outcomes(telling) == {**HANDLER, ("gate", "allowed"): 2}, "the view went on without"
 
 
+def test_a11_of_two_gates_the_one_whose_identity_was_demanded_counts_the_refusal() -> None:
+    async def on_asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        in_starlette.identity_of(HTTPConnection(scope), "outer", scopes=("read",))
+
+    def on_wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        environ["outer.decision"].require("read")
+        raise AssertionError("is not reached")
+
+    for on in ("asgi", "wsgi"):
+        with Gate([APP], name="outer") as outer, Gate([APP], name="inner") as inner:
+            if on == "asgi":
+                app = AsgiMiddleware(AsgiMiddleware(on_asgi, inner), outer)
+                assert run_asgi(app, http_scope("/read", bearer("alice")))[0]["status"] == 403
+            else:
+                site = WsgiMiddleware(WsgiMiddleware(on_wsgi, inner), outer)
+                assert run_wsgi_app(site, environ_of("/read", bearer("alice")))[1][:3] == "403"
+            assert outcomes(outer) == HANDLER
+            assert outcomes(inner) == {("gate", "allowed"): 1}
+
+
 def test_a11_a_refusal_under_log_only_is_let_pass_by_the_gate_and_refused_by_the_handler() -> None:
     with Gate([APP], mode=Mode.LOG_ONLY) as gate:
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity
+from wicket.errors import Refusal
 from wicket.request import Request, Spelling
 from wicket.sources import Header
 
@@ -132,6 +133,11 @@ def clear_environ(environ: MutableMapping[str, Any]) -> None:
             environ.pop(name, None)
         if held.identity.verified and environ.get("REMOTE_USER") == held.identity.identity:
             del environ["REMOTE_USER"]
+
+
+def demanded_of(decisions: Iterable[object], refusal: Refusal) -> bool:
+    """Whether `refusal` was raised by one of these, the decisions of other gates about the same request."""
+    return any(isinstance(each, Decision) and each.demand is refusal for each in decisions)
 
 
 def _stale(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
