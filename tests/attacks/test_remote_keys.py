@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.attacks.forge import NOW, app, private_key, public_key, signed
 from tests.attacks.published import ISSUER, URL, Clocks, Published, of_set, signed_by
 from tests.attacks.site import Behind
 from tests.integration.servers import eventually
-from wicket import Gate, Jwks, Limits, Mode, Refusal, Request
+from wicket import App, Gate, Jwks, Limits, Mode, Refusal, Request
 from wicket.events import Decided
 from wicket.jwks.outcome import PERMANENT, Fetched, FetchFailed, Kind
 from wicket.keys.algorithms import Key
@@ -247,6 +248,51 @@ def test_a3_no_second_set_is_asked_again_for_a_token_that_a_key_in_hand_verifies
         clocks.advance(100)
         assert gate.verify(signed_by("first", "1", NOW + 100), app="acme").refusal is None
     assert published.fetches == 2
+
+
+# --- two issuers that publish one key, as an identity provider with a domain of the customer's own does
+
+
+def of_two_issuers() -> tuple[App, dict[str, Published], Callable[..., Fetched]]:
+    """An app with the sets of two issuers, what each of them publishes, and the fetcher for both."""
+    sets = {f"{URL}/{name}": Published({"1": "shared"}) for name in ("own", "other")}
+    issuers = (ISSUER, "https://other.example")
+    credentials = [Jwks(url, issuer=of, algorithms=["ES256"]) for url, of in zip(sets, issuers, strict=True)]
+    held = app("acme", *credentials)
+    return (
+        held,
+        dict(zip(("own", "other"), sets.values(), strict=True)),
+        lambda url, **known: sets[url.public](url, **known),
+    )
+
+
+def of_other(owner: str, kid: str) -> str:
+    return signed_by(owner, kid, NOW, iss="https://other.example")
+
+
+def test_a4_a_key_of_another_issuer_hides_no_outage_of_the_tokens_own(behind: Behind) -> None:
+    held, published, fetcher = of_two_issuers()
+    published["other"].failure = FetchFailed("status")
+    door = behind(held, fetcher=fetcher, **Clocks().settings())
+    assert door.ask(signed_by("shared", "1", NOW)).said == ADA
+    assert door.ask(of_other("shared", "1")).said == UNUSABLE
+    stranger = signed_by("shared", "1", NOW, iss="https://third.example")
+    assert door.ask(stranger).said == (401, "invalid_token", "wrong_issuer")
+
+
+def test_a1_a_new_key_is_looked_for_at_the_tokens_issuer_though_another_publishes_it(behind: Behind) -> None:
+    held, published, fetcher = of_two_issuers()
+    clocks = Clocks()
+    door = behind(held, fetcher=fetcher, **clocks.settings())
+    assert door.ask(of_other("shared", "1")).said == ADA
+    published["own"].keys["2"] = "new"
+    clocks.advance(60)
+    assert door.ask(signed_by("new", "2", NOW + 60)).said == ADA
+    assert door.ask(of_other("new", "2")).said == (401, "invalid_token", "wrong_issuer"), "it does not publish it"
+    published["other"].keys["2"] = "new"
+    clocks.advance(60)
+    assert door.ask(signed_by("new", "2", NOW + 120, iss="https://other.example")).said == ADA
+    assert published["other"].fetches == 3
 
 
 # --- the budget of cost (S10): one ES384 check spends most of it

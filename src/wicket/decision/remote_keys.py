@@ -6,6 +6,8 @@ of `wicket.keys.unknown`: two fetches at first, then one per 30 seconds for each
 
     the set                        | the token                      | what is done, and what the request hears
     -------------------------------|--------------------------------|---------------------------------------------
+    any, of the token's issuer     | only a key of another issuer's | as if no key verified it: the two may publish
+                                   | set verifies it                | one key; settled: 401 `wrong_issuer`
     any                            | a key of a set in hand         | the claims decide; nothing is waited for
                                    | verifies it                    |
     never usable in this process,  | any                            | one load, joined by all; `config_invalid` 503
@@ -112,8 +114,11 @@ def find_remote_keys(
         if any(verified):
             return _choice(views)
     for view in views:
-        if not verification.signed:
+        if not view.decided():
             yield from view.look_again()
+    for view in views:
+        if view.decided():
+            view.trouble = None
     return _choice(views)
 
 
@@ -157,9 +162,10 @@ class _View:
         """Whether one of the keys known by now verifies the token, and may sign for its issuer."""
         return self._verification.verifies(self.keys)
 
-    def _signed(self) -> bool:
+    def decided(self) -> bool:
+        """Whether a key known by now verifies the token, and this set can change nothing about that."""
         self._verification.verifies(self.keys)
-        return self._verification.signed
+        return self._verification.decided_without(self._ref.source.issuer)
 
     def load(self, *, waiting: bool) -> Generator[Effect, None, None]:
         """Read the set, and load it if it is due. Without `waiting`, a set that has to be waited for is left alone.
@@ -182,7 +188,7 @@ class _View:
         At most one load that is under way is joined, one permitted fetch is waited for, and one fetch is started.
         """
         while True:
-            if self._slot is None or self._held is None or self._signed() or self._several_fit():
+            if self._slot is None or self._held is None or self.decided() or self._several_fit():
                 return
             slot, held, issued_at = self._slot, self._held, self._verification.issued_at
             newer = held.began_at > issued_at + self._verification.leeway
@@ -214,7 +220,7 @@ class _View:
             if newest is None or self._held is None or newest.failures or newest.version == slot.version:
                 self.trouble = self._out_of_reach()
                 return
-            if not joined and not self._settled() and not self._signed():  # it is empty, and not believed yet
+            if not joined and not self._settled() and not self.decided():  # it is empty, and not believed yet
                 self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
                 return
 

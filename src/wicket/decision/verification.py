@@ -53,10 +53,14 @@ class Verification:
             return self.now
         return value
 
-    @property
-    def signed(self) -> bool:
-        """Whether one of the keys that were tried verifies the token."""
-        return self._signed is not None
+    def decided_without(self, issuer: str | None) -> bool:
+        """Whether a key verifies the token, and a key set of `issuer` can change nothing about that.
+
+        If the key is of a set of another issuer than the token's, the token's own may publish the same key.
+        """
+        if self._signed is None:
+            return False
+        return self._owner is None or self._is_owned() or issuer != self._signed.claims.get("iss")
 
     def renew(self) -> None:
         """Give the token a whole budget again, for a key set was fetched. How often that happens is bounded there."""
@@ -83,15 +87,21 @@ class Verification:
         self._owner = owner_of(self._app, self._known.values(), self._signer, self._signed)
         if self._owner is None:
             return False
+        return self._is_owned()
+
+    def _is_owned(self) -> bool:
+        """Whether the set of the key that verifies the token, if it is of one, belongs to the token's issuer."""
+        if self._signed is None or self._owner is None:
+            return False
         return self._owner.issuer is None or self._owner.issuer == self._signed.claims.get("iss")
 
     def result(self, trouble: Refusal | None) -> tuple[Signed, Key]:
         """The signed payload and its key.
 
-        Raises `Refused` if no key verifies the token: `trouble`, else `bad_signature`, or `wrong_issuer` if the JWK of
-        the key is bound to another issuer.
+        Raises `Refused` if no key verifies the token, or only one of another issuer while a set of the token's own has
+        `trouble`: that, else `bad_signature`, or `wrong_issuer` if the JWK of the key is bound to another issuer.
         """
-        if self._signed is not None and self._owner is not None:
+        if self._signed is not None and self._owner is not None and (trouble is None or self._is_owned()):
             return self._signed, self._owner
         if trouble is not None:
             raise Refused(trouble)
