@@ -85,15 +85,12 @@ class Verification:
         if self._signed is None or self._signer is None:
             return False
         self._owner = owner_of(self._app, self._known.values(), self._signer, self._signed)
-        if self._owner is None:
-            return False
         return self._is_owned()
 
     def _is_owned(self) -> bool:
         """Whether the set of the key that verifies the token, if it is of one, belongs to the token's issuer."""
-        if self._signed is None or self._owner is None:
-            return False
-        return self._owner.issuer is None or self._owner.issuer == self._signed.claims.get("iss")
+        signed, owner = self._signed, self._owner
+        return signed is not None and owner is not None and owner.issuer in (None, signed.claims.get("iss"))
 
     def result(self, trouble: Refusal | None) -> tuple[Signed, Key]:
         """The signed payload and its key.
