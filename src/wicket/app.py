@@ -32,6 +32,7 @@ MAX_TOKEN_BYTES: Final = 16_384
 _LARGEST: Final = 1e12
 _MOST_SKEW: Final = 3600
 _NOTHING: Final[frozenset[str]] = frozenset()
+_NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Mode(enum.Enum):
@@ -171,6 +172,7 @@ class App:
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
+    hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
 
     def __init__(
         self,
@@ -269,6 +271,7 @@ class App:
         if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
             values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
+        values["hash_cutoffs"] = _hash_cutoffs(identity_hash, revocations)
         also = identity_hash.places if identity_hash is not None else ()
         values["holders"] = holders_of(values["tokens"], (*values["claimed"], *also))
         values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
@@ -302,6 +305,18 @@ def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any)
                 "revocations.users_by_claim", f"{claim!a} gives no user id of this app", f"one of {', '.join(claims)}"
             )
     return claims
+
+
+def _hash_cutoffs(rule: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
+    """The cutoffs for the identifier of the identity hash, by the form in which it is hashed."""
+    if rule is None or not rule.normalize:
+        return _NO_CUTOFFS
+    found: dict[str, float] = {}
+    for cutoffs in (revocations.users, revocations.users_by_claim.get(rule.identifier, {})):
+        for identifier, cutoff in cutoffs.items():
+            name = rule.normalized(identifier)
+            found[name] = max(cutoff, found.get(name, cutoff))
+    return found
 
 
 def _only_header(holders: Holders) -> Bearer | Header | None:

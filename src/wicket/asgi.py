@@ -10,7 +10,7 @@ from wicket.decision.house import House
 from wicket.decision.identity import Permissions
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.binding import attach_to_scope, clear_scope
+from wicket.http.binding import attach_to_scope, clear_scope, demanded_of
 from wicket.http.bodies import ReceivedBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -135,6 +135,8 @@ class WicketMiddleware:
                 if not begun:  # hints may come before the answer begins
                     kind = message["type"]
                     begun = kind in _BEGINNINGS
+                    if decision.demand is not None and begun:
+                        _report_answer(gate, decision, message)
                     if kind == "http.response.start" and additions is not NOTHING:
                         message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
@@ -146,7 +148,8 @@ class WicketMiddleware:
             except Refused as refused:
                 if begun:
                     raise
-                gate.report_handler_refusal(decision, refused.refusal)
+                if decision.demand is refused.refusal or not demanded_of(scope["state"].values(), refused.refusal):
+                    gate.report_handler_refusal(decision, refused.refusal)
                 await _answer(door.refused(request, decision, refused), scope, send)
             except ConnectionEnded:
                 if lasting is None or not lasting.ended:
@@ -169,6 +172,11 @@ class WicketMiddleware:
             await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)
         else:
             await _answer(self._door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
+
+
+def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
+    """Report what the application refuses itself; a close before a socket is accepted is a 403."""
+    gate.report_answer(decision, message.get("status", 403 if message["type"] == "websocket.close" else 101))
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

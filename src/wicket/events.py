@@ -52,7 +52,7 @@ _MAX_SEARCHED: Final = 4 * _MAX_SHOWN
 _RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
 """A run of base64url characters as long as the shortest part of a token that must not be logged."""
 _WITHHELD: Final = "(withheld)"
-_UNCONFIRMED: Final[Counted] = (None, "config_invalid", None, True)
+_UNCONFIRMED: Final[Counted] = (None, "config_invalid", None, True, "gate", False, False)
 """What the names of broken apps that no configuration confirms are told apart by: anybody may invent such a name."""
 
 _REMEDY: Final[dict[Code, str]] = {
@@ -164,7 +164,7 @@ class Reporter:
     def decided(self, decision: Decision) -> None:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
         way, refusal = decision.way, decision.refusal
-        key = way.outcome if way is not None else None
+        key: Counted | None = way.outcome if way is not None else None
         level = logging.DEBUG
         if refusal is not None:
             users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
@@ -172,11 +172,10 @@ class Reporter:
             app_id = decision.app_id
             if way is not None and isinstance(way.app, BrokenApp) and not way.app.confirmed:
                 app_id = self._told_apart(_UNCONFIRMED, app_id)
-            key = (app_id, refusal.code, refusal.reason, decision.enforced)
-            if refusal.limited or refusal.impatient:
-                key = (*key, "gate", refusal.limited, refusal.impatient)
+            key = (app_id, refusal.code, refusal.reason, decision.enforced, "gate", refusal.limited, refusal.impatient)
         elif key is None:
-            key = (decision.app_id, "allowed" if decision.identity.verified else "anonymous", None, decision.enforced)
+            code = "allowed" if decision.identity.verified else "anonymous"
+            key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
         pending = self._pending
         pending.append(key)
         if len(pending) >= _FOLD_AT:
@@ -184,17 +183,16 @@ class Reporter:
         if self._on_event is None and not _log.isEnabledFor(level):  # as nearly always: nobody listens
             return
         verified = decision.identity.verified
-        code = None if refusal is None else refusal.code
         event = Decided(
             self._gate,
             decision.app_id,
             decision.allowed,
             verified,
             decision.enforced,
-            code,
+            None if refusal is None else refusal.code,
             None if refusal is None else refusal.reason,
             decision.identity.key_id,
-            short_hash(str(decision.asked_for.value)) if code == "unknown_app" and decision.asked_for else None,
+            _unknown_name(decision),
             body_unread=None if way is None else way.body_unread,
             **({} if refusal is None else _what_was_refused(refusal, way)),
         )
@@ -368,6 +366,12 @@ class Reporter:
                 del self._spoken[next(iter(self._spoken))]
             self._spoken[key] = (now, 0)
             return count
+
+
+def _unknown_name(decision: Decision) -> str | None:
+    """A keyed hash of the name that no app has, if that is why the request is refused."""
+    refusal, ref = decision.refusal, decision.asked_for
+    return short_hash(str(ref.value)) if refusal is not None and refusal.code == "unknown_app" and ref else None
 
 
 def shown(text: str) -> str:

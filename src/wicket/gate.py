@@ -219,6 +219,15 @@ class Gate:
         if decision is not None:
             decision.handler_refusal = refusal
 
+    def report_answer(self, decision: Decision, status: int) -> None:
+        """Report the refusal that `Decision.require` raised, if an application answered with it in a form of its own.
+
+        Middlewares call it when an answer begins. Another status means that the application went on without.
+        """
+        demand = decision.demand
+        if demand is not None and status in (401, 403, demand.status):
+            self.report_handler_refusal(decision, demand)
+
     # --- the apps
 
     @classmethod

@@ -22,7 +22,8 @@ class Revocations:
         token_ids: Revokes the tokens with these `jti`.
 
     A request is revoked if any identifier that its token or hash proves is covered, not only the one that gave the
-    user's id. A token without `iat`, and an identity hash, are revoked by any time that covers them.
+    user's id. Spellings that the app's identity hash normalizes to one are one identifier. A token without `iat`, and
+    an identity hash, are revoked by any time that covers them.
 
     Raises:
         ConfigError: A value does not have its form. Each problem has the path to its field.

@@ -10,7 +10,7 @@ from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.answers import reason_phrase
-from wicket.http.binding import bind_to_environ, clear_environ
+from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, demanded_of
 from wicket.http.bodies import StreamBody, declared_length
 from wicket.http.cors import NOTHING, cors_headers
 from wicket.http.door import Door, Turn
@@ -101,8 +101,10 @@ class WicketMiddleware:
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             nonlocal lasting, begun
             begun = True
+            if decision.demand is not None:
+                gate.report_answer(decision, int(status[:3]))
             lasting = watching and is_event_stream(headers)
-            write = start_response(status, additions.to_text(headers), *error)
+            write = start_response(status, headers if additions is NOTHING else additions.to_text(headers), *error)
 
             def writing(chunk: bytes) -> object:
                 if gate.revisit(decision) is not None:
@@ -112,7 +114,7 @@ class WicketMiddleware:
             return writing if lasting else write
 
         try:
-            chunks = self.app(environ, starting if door.cors or watching else start_response)
+            chunks = self.app(environ, starting)
         except ConnectionEnded:
             if not lasting:
                 raise
@@ -120,14 +122,16 @@ class WicketMiddleware:
         except Refused as refused:
             error = (sys.exc_info(),) if begun else ()
             answer = send(door.refused(request, decision, refused), environ, start_response, *error)
-            gate.report_handler_refusal(decision, refused.refusal)
+            others = (environ.get(names[0]) for names in environ[DECIDED])
+            if decision.demand is refused.refusal or not demanded_of(others, refused.refusal):
+                gate.report_handler_refusal(decision, refused.refusal)
             return answer
         return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 
     def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
         if turn is Turn.OPEN:
-            clear_environ(environ, self.gate.environ_names)
+            clear_environ(environ)
             return self.app(environ, start_response)
         if turn is Turn.PREFLIGHT:
             return send(self._door.preflight(request, self.gate.admit(request)), environ, start_response)
@@ -147,6 +151,11 @@ def body_of(request: Request, environ: Environ) -> StreamBody | None:
 def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -> None:
     """Put the decision about `request` where applications look for it, after the last change of its headers."""
     names = gate.environ_names
+    earlier = environ.get(DECIDED, ())
+    if earlier:
+        clear_environ(environ)
+    if names not in earlier:
+        environ[DECIDED] = (*earlier, names)
     bind_to_environ(decision, request, environ, names[0])
     identity = decision.identity
     environ[names[0]] = decision

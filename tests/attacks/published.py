@@ -38,8 +38,9 @@ class Clocks:
 class Published:
     """Give it as `fetcher`: it serves `keys`, owners by kid (None for a key without one), or raises `failure`."""
 
-    def __init__(self, keys: Mapping[str | None, str]) -> None:
+    def __init__(self, keys: Mapping[str | None, str], algorithm: str = "ES256") -> None:
         self.keys = dict(keys)
+        self.algorithm = algorithm
         self.failure: FetchFailed | None = None
         self.fetches = 0
 
@@ -47,22 +48,22 @@ class Published:
         self.fetches += 1
         if self.failure is not None:
             raise self.failure
-        members = [member(owner, kid) for kid, owner in self.keys.items()]
+        members = [member(owner, kid, self.algorithm) for kid, owner in self.keys.items()]
         return Fetched({"keys": members}, None, None, 3600.0, 0.0, "192.0.2.1")
 
 
-def member(owner: str, kid: str | None) -> dict[str, Any]:
+def member(owner: str, kid: str | None, algorithm: str = "ES256") -> dict[str, Any]:
     """The public key of an owner as a member of a key set."""
-    held = json.loads(ECAlgorithm.to_jwk(private_key("ES256", owner).public_key()))
-    return {**held, "alg": "ES256", "use": "sig", **({} if kid is None else {"kid": kid})}
+    held = json.loads(ECAlgorithm.to_jwk(private_key(algorithm, owner).public_key()))
+    return {**held, "alg": algorithm, "use": "sig", **({} if kid is None else {"kid": kid})}
 
 
-def of_set(id: str = "acme", **settings: Any) -> App:
+def of_set(id: str = "acme", algorithm: str = "ES256", **settings: Any) -> App:
     """An app whose only credential is the published set."""
-    return app(id, Jwks(URL, algorithms=["ES256"]), issuer=ISSUER, **settings)
+    return app(id, Jwks(URL, algorithms=[algorithm]), issuer=ISSUER, **settings)
 
 
-def signed_by(owner: str, kid: str | None, iat: float | None, **changes: Any) -> str:
+def signed_by(owner: str, kid: str | None, iat: float | None, algorithm: str = "ES256", **changes: Any) -> str:
     """A token of the issuer, signed with the key of an owner."""
     issued = {"iat": None if iat is None else int(iat), "iss": ISSUER, **changes}
-    return token("ES256", private_key("ES256", owner), header={} if kid is None else {"kid": kid}, **issued)
+    return token(algorithm, private_key(algorithm, owner), header={} if kid is None else {"kid": kid}, **issued)

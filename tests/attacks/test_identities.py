@@ -14,7 +14,19 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.attacks.forge import NOW, app, claims, jwk, private_key, secret, signed, token
 from tests.attacks.site import Behind
 from tests.integration.keyed import answering
-from wicket import App, ConfigError, IdentityHash, Jwks, Merged, PublicKey, Revocations, Secret, base64url, profiles
+from wicket import (
+    App,
+    ConfigError,
+    Gate,
+    IdentityHash,
+    Jwks,
+    Merged,
+    PublicKey,
+    Revocations,
+    Secret,
+    base64url,
+    profiles,
+)
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -220,9 +232,25 @@ def test_s5_companies_that_are_signed_as_attributes_are_closed_too() -> None:
     assert merged_of(held, {"companies": [{"id": "c2"}]}).companies == [{"id": "c2"}]
 
 
-def featurebase(**settings: Any) -> App:
+@pytest.mark.parametrize("name", ["hissuno", "userz", "featurebase", "generic"])
+def test_s5_a_stored_identifier_does_not_overrule_the_signed_one(name: str) -> None:
+    profile = profiles.BY_NAME[name]
+    held = profile("acme", credentials=[Secret(secret())])
+    claim = held.rules.user_id[-1]
+    members = {"app": "acme", "iat": NOW, "exp": NOW + 60, claim: "ada"}
+    with Gate([held], clock=lambda: NOW) as gate:
+        user = gate.verify(signed({"alg": "HS256"}, members, secret(), "HS256"), app="acme").require()
+    stored = {claim: "bob", "exp": "when the trial ends"}
+    assert user.with_unsigned({claim: "eve"}, stored).attributes == {
+        **user.attributes,
+        claim: "ada",
+        "exp": "when the trial ends",
+    }
+
+
+def featurebase(normalize: tuple[str, ...] = (), **settings: Any) -> App:
     """An app that names its users by `userId` or `email`, by token or by the hash of an e-mail address."""
-    rule = IdentityHash(secret=Secret(hashlib.sha256(b"hashes").digest()), identifier="email")
+    rule = IdentityHash(secret=Secret(hashlib.sha256(b"hashes").digest()), identifier="email", normalize=normalize)
     return profiles.featurebase("acme", credentials=[Secret(secret())], identity_hash=rule, **settings)
 
 
@@ -285,6 +313,20 @@ def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[s
     assert door.gate.verify(later, app="acme").refusal.reason == "issued_in_future"  # type: ignore[union-attr]  # it has one
     one = said({"featurebaseJwt": of_user(userId="x")})
     assert one == (REVOKED if "users" in revoked else (200, "acme:userId:x", None))
+
+
+@pytest.mark.parametrize("revoked", [{"users": {"Ada@X": NOW}}, {"users_by_claim": {"email": {"Ada@X": NOW}}}])
+def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: dict[str, Any], behind: Behind) -> None:
+    held = featurebase(("strip", "lower"), revocations=Revocations(**revoked))
+    door = behind(held, naming=profiles.featurebase.naming)
+    assert held.hash_cutoffs == {"ada@x": NOW}
+    hashed = by_hash("ada@x")
+    for email in ("ada@x", "Ada@X", " ADA@x"):
+        assert door.post({**hashed, "email": email}).said == REVOKED, email
+        assert door.post({"appId": "acme", "featurebaseJwt": of_user(email=email)}).said == REVOKED, email
+    assert door.post(by_hash("bob@x")).said == (200, "acme:email:bob%40x", None)
+    exact = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.naming)
+    assert exact.post(hashed).said == (200, "acme:email:ada%40x", None), "without a rule, spellings are identifiers"
 
 
 def test_s15_a_revocation_of_a_claim_that_names_no_user_is_a_mistake() -> None:

@@ -15,12 +15,14 @@ import flask
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import run_wsgi_app
 
@@ -230,6 +232,16 @@ def test_s3_an_honest_copy_of_a_scope_keeps_its_decision(gate: Gate) -> None:
     assert seen_in(scope) == ["alice"] * 3
     scope["headers"].append((b"X-Request-Id", b"2"))  # and in upper case, which is read in another way
     assert seen_in(scope) == ["alice"] * 3
+
+
+def test_s3_the_decided_scope_keeps_its_decision_with_another_header_list(gate: Gate) -> None:
+    """Middlewares that give requests an id use `MutableHeaders`, which makes a list of its own."""
+    scope = decided(gate)
+    MutableHeaders(scope=scope)["x-request-id"] = "1"
+    assert seen_in(scope) == ["alice"] * 3
+    assert seen_in({**scope})[0] is None, "a copy with more headers is a request of its own"
+    MutableHeaders(scope=scope)["authorization"] = wire(bearer("bob"))[1][1].decode()
+    assert seen_in(scope)[0] is None
 
 
 def test_s3_the_state_of_a_request_is_copied_and_written_through() -> None:
@@ -473,6 +485,31 @@ def test_s3_an_honest_copy_of_an_environ_keeps_its_decision(gate: Gate) -> None:
     assert seen == [wanted]
 
 
+@pytest.mark.parametrize("path", ["/open", "/me"])
+def test_s3_a_copied_environ_shows_no_user_of_another_gate_that_decided_about_another_request(path: str) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def note(environ: dict[str, Any], start: Any) -> list[bytes]:
+        seen.append({**environ})
+        start("200 OK", [])
+        return []
+
+    with Gate([APP], name="outer") as outer, Gate([PARTNER], name="inner") as inner:
+        api = WsgiMiddleware(note, inner, **PATHS)
+
+        def batch(environ: dict[str, Any], start: Any) -> Any:
+            sub = environ_of(path, bearer("bob", PARTNER))
+            run_wsgi_app(api, {**environ, **sub})
+            return api({**environ, "PATH_INFO": "/open"}, start)
+
+        run_wsgi_app(WsgiMiddleware(batch, outer), environ_of("/me", bearer("alice")))
+    shown = [{name for name in each if name.startswith(("outer.", "inner."))} for each in seen]
+    own = {f"inner.{name}" for name in ("decision", "identity", "gate")} if path == "/me" else set()
+    assert shown == [own, {f"outer.{name}" for name in ("decision", "identity", "gate")}]
+    assert seen[0].get("REMOTE_USER") == ("partner:bob" if path == "/me" else None)
+    assert seen[1]["REMOTE_USER"] == "acme:alice", "an honest copy"
+
+
 def test_s3_a_reused_environ_keeps_one_decision(gate: Gate) -> None:
     environ = environ_of("/me", bearer("alice"))
     held: list[Any] = []
@@ -658,6 +695,114 @@ def test_a11_a_refusal_that_a_flask_view_raises_itself_is_counted(telling: Gate)
     assert outcomes(telling) == {("gate", "allowed"): 1, ("handler", "rate_limited"): 1}
     assert client.get("/open").status_code == 429
     assert Outcome(None, "rate_limited", None, True, 1, "handler") in telling.outcomes()
+
+
+@pytest.mark.parametrize("kind", ["refused", "base"])
+def test_a11_a_refusal_that_an_asgi_application_answers_in_its_own_form_is_counted_once(
+    telling: Gate, kind: str
+) -> None:
+    async def read(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(in_starlette.identity_of(request, scopes=("read",)).user_id)
+
+    async def own(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("no", 403)
+
+    async def caught(request: Request, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except Refused:
+            return await own(request, Refused(Refusal("insufficient_scope")))
+
+    within = [Middleware(BaseHTTPMiddleware, dispatch=caught)] if kind == "base" else []
+    inner = Starlette(
+        routes=[Route("/read", read)],
+        middleware=[Middleware(AsgiMiddleware, gate=telling), *within],
+        exception_handlers={} if within else {Refused: own},
+    )
+    assert TestClient(inner).get("/read", headers=dict(bearer("alice"))).text == "no"
+    assert outcomes(telling) == HANDLER
+
+
+@pytest.mark.parametrize(("closing", "stages"), [(True, HANDLER), (False, {("gate", "allowed"): 1})])
+def test_a11_a_socket_that_the_application_refuses_itself_is_counted(
+    telling: Gate, closing: bool, stages: dict[tuple[str, str], int]
+) -> None:
+    async def site(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            in_starlette.identity_of(HTTPConnection(scope), scopes=("read",))
+        except Refused:
+            if closing:
+                await send({"type": "websocket.close", "code": 4403})
+                return
+        await send({"type": "websocket.accept"})
+
+    socket = {**http_scope("/read", bearer("alice")), "type": "websocket", "subprotocols": []}
+    run_asgi(AsgiMiddleware(site, telling), socket)
+    assert outcomes(telling) == stages
+
+
+@pytest.mark.parametrize("kind", ["application", "blueprint", "plain", "without cors"])
+def test_a11_a_refusal_that_a_wsgi_application_answers_in_its_own_form_is_counted_once(
+    telling: Gate, kind: str
+) -> None:
+    site: Any = flask.Flask("site")
+    views = flask.Blueprint("views", "views")
+
+    @views.get("/read")
+    def read() -> str:
+        return in_flask.identity_of(flask.request, scopes=("read",)).user_id
+
+    @views.get("/either")
+    def either() -> str:
+        try:
+            return read()
+        except Refused:
+            return "without"
+
+    def own(error: HTTPException) -> tuple[str, int]:
+        return "no", error.code or 500
+
+    site.register_error_handler(HTTPException, own)
+
+    if kind == "plain":
+
+        def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+            with pytest.raises(Refused):
+                environ["wicket.decision"].require("read")
+            start("403 FORBIDDEN" if environ["PATH_INFO"] == "/read" else "200 OK", [])
+            return [b"no" if environ["PATH_INFO"] == "/read" else b"without"]
+
+        site.wsgi_app = app
+    if kind == "blueprint":
+        in_flask.Wicket(telling).init_app(views)
+        views.register_error_handler(Refused, own)  # in the place of the gate's
+    site.register_blueprint(views)
+    if kind != "blueprint":
+        site.wsgi_app = WsgiMiddleware(site.wsgi_app, telling, cors=kind != "without cors")
+    assert run_wsgi_app(site, environ_of("/read", bearer("alice")))[1][:3] == "403"
+    assert outcomes(telling) == HANDLER
+    assert list(run_wsgi_app(site, environ_of("/either", bearer("alice")))[0]) == [b"without"]
+    assert outcomes(telling) == {**HANDLER, ("gate", "allowed"): 2}, "the view went on without"
+
+
+def test_a11_of_two_gates_the_one_whose_identity_was_demanded_counts_the_refusal() -> None:
+    async def on_asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        in_starlette.identity_of(HTTPConnection(scope), "outer", scopes=("read",))
+
+    def on_wsgi(environ: dict[str, Any], start: Any) -> list[bytes]:
+        environ["outer.decision"].require("read")
+        raise AssertionError("is not reached")
+
+    for on in ("asgi", "wsgi"):
+        with Gate([APP], name="outer") as outer, Gate([APP], name="inner") as inner:
+            if on == "asgi":
+                app = AsgiMiddleware(AsgiMiddleware(on_asgi, inner), outer)
+                assert run_asgi(app, http_scope("/read", bearer("alice")))[0]["status"] == 403
+            else:
+                site = WsgiMiddleware(WsgiMiddleware(on_wsgi, inner), outer)
+                assert run_wsgi_app(site, environ_of("/read", bearer("alice")))[1][:3] == "403"
+            assert outcomes(outer) == HANDLER
+            assert outcomes(inner) == {("gate", "allowed"): 1}
 
 
 def test_a11_a_refusal_under_log_only_is_let_pass_by_the_gate_and_refused_by_the_handler() -> None:

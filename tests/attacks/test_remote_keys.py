@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.attacks.forge import NOW, app, private_key, signed
+from tests.attacks.forge import NOW, app, private_key, public_key, signed
 from tests.attacks.published import ISSUER, URL, Clocks, Published, of_set, signed_by
 from tests.attacks.site import Behind
 from tests.integration.servers import eventually
-from wicket import Gate, Jwks, Limits, Mode, Refusal, Request
+from wicket import App, Gate, Jwks, Limits, Mode, Refusal, Request
 from wicket.events import Decided
 from wicket.jwks.outcome import PERMANENT, Fetched, FetchFailed, Kind
+from wicket.keys.algorithms import Key
 from wicket.keys.urls import KeySetUrl
 
 ADA = (200, "acme:ada", None)
@@ -267,6 +269,113 @@ def test_a3_no_second_set_is_asked_again_for_a_token_that_a_key_in_hand_verifies
         clocks.advance(100)
         assert gate.verify(signed_by("first", "1", NOW + 100), app="acme").refusal is None
     assert published.fetches == 2
+
+
+# --- two issuers that publish one key, as an identity provider with a domain of the customer's own does
+
+
+def of_two_issuers() -> tuple[App, dict[str, Published], Callable[..., Fetched]]:
+    """An app with the sets of two issuers, what each of them publishes, and the fetcher for both."""
+    sets = {f"{URL}/{name}": Published({"1": "shared"}) for name in ("own", "other")}
+    issuers = (ISSUER, "https://other.example")
+    credentials = [Jwks(url, issuer=of, algorithms=["ES256"]) for url, of in zip(sets, issuers, strict=True)]
+    held = app("acme", *credentials)
+    return (
+        held,
+        dict(zip(("own", "other"), sets.values(), strict=True)),
+        lambda url, **known: sets[url.public](url, **known),
+    )
+
+
+def of_other(owner: str, kid: str) -> str:
+    return signed_by(owner, kid, NOW, iss="https://other.example")
+
+
+def test_a4_a_key_of_another_issuer_hides_no_outage_of_the_tokens_own(behind: Behind) -> None:
+    held, published, fetcher = of_two_issuers()
+    published["other"].failure = FetchFailed("status")
+    door = behind(held, fetcher=fetcher, **Clocks().settings())
+    assert door.ask(signed_by("shared", "1", NOW)).said == ADA
+    assert door.ask(of_other("shared", "1")).said == UNUSABLE
+    stranger = signed_by("shared", "1", NOW, iss="https://third.example")
+    assert door.ask(stranger).said == (401, "invalid_token", "wrong_issuer")
+
+
+def test_a1_a_new_key_is_looked_for_at_the_tokens_issuer_though_another_publishes_it(behind: Behind) -> None:
+    held, published, fetcher = of_two_issuers()
+    clocks = Clocks()
+    door = behind(held, fetcher=fetcher, **clocks.settings())
+    assert door.ask(of_other("shared", "1")).said == ADA
+    published["own"].keys["2"] = "new"
+    clocks.advance(60)
+    assert door.ask(signed_by("new", "2", NOW + 60)).said == ADA
+    assert door.ask(of_other("new", "2")).said == (401, "invalid_token", "wrong_issuer"), "it does not publish it"
+    published["other"].keys["2"] = "new"
+    clocks.advance(60)
+    assert door.ask(signed_by("new", "2", NOW + 120, iss="https://other.example")).said == ADA
+    assert published["other"].fetches == 3
+
+
+# --- the budget of cost (S10): one ES384 check spends most of it
+
+
+@pytest.mark.parametrize("kid", ["1", None], ids=["same kid", "no kids"])
+def test_a3_a_replaced_key_whose_check_is_slow_is_tried_beside_the_one_before(behind: Behind, kid: str | None) -> None:
+    published, clocks = Published({kid: "first"}, "ES384"), Clocks()
+    door = behind(of_set(algorithm="ES384"), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("first", kid, NOW, "ES384")).said == ADA
+    published.keys[kid] = "second"
+    assert door.ask(signed_by("second", kid, NOW, "ES384")).said == ADA
+
+
+def test_a2_a_new_key_whose_check_is_slow_is_tried_beside_a_key_without_kid(behind: Behind) -> None:
+    published, clocks = Published({None: "unnamed"}, "ES384"), Clocks()
+    door = behind(of_set(algorithm="ES384"), fetcher=published, **clocks.settings())
+    assert door.ask(signed_by("unnamed", "a", NOW, "ES384")).said == ADA
+    published.keys["b"] = "second"
+    assert door.ask(signed_by("second", "b", NOW, "ES384")).said == ADA
+    assert door.ask(signed_by("second", "b", NOW, "ES384")).said == ADA, "and from then on"
+
+
+def test_s10_a_local_key_without_kid_does_not_keep_out_the_remote_key_that_a_token_names(behind: Behind) -> None:
+    published, clocks = Published({"1": "first"}, "ES384"), Clocks()
+    held = app("acme", public_key("ES384", "local"), Jwks(URL, algorithms=["ES384"]), issuer=ISSUER)
+    door = behind(held, fetcher=published, **clocks.settings())
+    for _ in range(2):  # with the set not in hand, and in hand
+        assert door.ask(signed_by("first", "1", NOW, "ES384")).said == ADA
+        assert door.ask(signed_by("local", "of the local key", NOW, "ES384")).said == ADA
+    assert published.fetches == 1
+    assert door.ask(signed_by("a stranger", "1", NOW - 60, "ES384")).said == BAD_SIGNATURE
+
+
+def test_s10_a_key_of_one_set_without_kid_does_not_keep_out_the_named_key_of_another(behind: Behind) -> None:
+    clocks = Clocks()
+    sets = {f"{URL}/1": Published({None: "unnamed"}, "ES384"), f"{URL}/2": Published({"1": "first"}, "ES384")}
+    held = app("acme", *[Jwks(url, algorithms=["ES384"]) for url in sets], issuer=ISSUER)
+
+    def fetcher(url: KeySetUrl, **known: Any) -> Fetched:
+        return sets[url.public](url, **known)
+
+    door = behind(held, fetcher=fetcher, **clocks.settings())
+    for _ in range(2):
+        assert door.ask(signed_by("first", "1", NOW, "ES384")).said == ADA
+
+
+def test_s10_a_forged_token_costs_one_slow_check_while_all_keys_are_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    published, clocks = Published({"1": "first"}, "ES384"), Clocks()
+    held = app("acme", public_key("ES384", "local"), Jwks(URL, algorithms=["ES384"]), issuer=ISSUER)
+    with Gate([held], fetcher=published, **clocks.settings()) as gate:
+        assert gate.verify(signed_by("first", "1", NOW, "ES384"), app="acme").allowed
+        tried: list[str | None] = []
+        verify = Key.verify
+
+        def noted(key: Key, algorithm: str, message: bytes, signature: bytes) -> bool:
+            tried.append(key.kid)
+            return verify(key, algorithm, message, signature)
+
+        monkeypatch.setattr(Key, "verify", noted)
+        assert not gate.verify(signed_by("a stranger", "1", NOW - 60, "ES384"), app="acme").allowed
+    assert tried == ["1"]
 
 
 # --- A4, S14

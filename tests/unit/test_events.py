@@ -26,7 +26,7 @@ from wicket import (
     sources,
 )
 from wicket import events as module
-from wicket.decision.house import Progress
+from wicket.decision.house import Counted, Progress
 from wicket.decision.memory import Signed
 from wicket.decision.tokens import Header
 from wicket.events import Reporter, short_hash, shown
@@ -334,7 +334,9 @@ def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_fi
 
 def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
     report = reporter(max_outcomes=2)
-    keys = [(f"app-{number}", "origin_not_allowed", None, True) for number in range(5)]
+    keys: list[Counted] = [
+        (f"app-{number}", "origin_not_allowed", None, True, "gate", False, False) for number in range(5)
+    ]
     assert [report._told_apart(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
     assert len(report._origins) == 2
 

@@ -7,7 +7,7 @@ reported: a case is no request.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -130,13 +130,21 @@ def gather(
         held = read
         sets = {source: bring(gate, app.id, source) for source in app.sources}
         choice, unchosen = attempt(lambda: run(gate.choose_keys(app, held)))
-        signer = next((key for key in (choice.keys if choice else ()) if verifies(held, key)), None)
         claims, unparsed = attempt(lambda: read_object(decode(held.payload)))
+        signer = _signer(app, held, choice.keys if choice else (), claims or {})
     decision = _decide(house, app, token or None, sent, origin)
     now = house.clock()
     return Case(
         app, now, origin, request, text, read, unread, sets, choice, unchosen, signer, claims, unparsed, decision
     )
+
+
+def _signer(app: App, token: UnverifiedToken, keys: Iterable[Key], claims: Mapping[str, Any]) -> Key | None:
+    """The key that signed the token; if several issuers publish it, the one of the token's issuer."""
+    signed = [key for key in keys if verifies(token, key)]
+    serving = [key for key in signed if key.serves(claims)] or signed
+    issuer = claims.get("iss")
+    return next((key for key in serving if (key.issuer or app.issuer) == issuer), serving[0] if serving else None)
 
 
 @dataclass(frozen=True, slots=True)

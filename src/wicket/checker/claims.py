@@ -26,6 +26,8 @@ def claim_findings(case: Case) -> Iterator[Finding]:
     _, refused = attempt(lambda: check_claims(claims, typ, app, case.now, issuer=issuer))
     yield from _user_findings(claims, app.rules)
     if refused is None:
+        if case.signer is not None and case.signer.jwk_issuer is not None and not case.signer.serves(claims):
+            yield from _issuer_findings(claims, case.signer.jwk_issuer)
         return
     times = list(_time_findings(claims, case.now))
     yield from times

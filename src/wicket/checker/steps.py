@@ -16,6 +16,7 @@ from wicket.checker.hashes import described_pairs
 from wicket.checker.key_sets import describe
 from wicket.decision.claims import LATEST, check_claims, is_revoked, read_user_id
 from wicket.decision.tokens import UnverifiedToken
+from wicket.decision.verifier import wrong_jwk_issuer
 from wicket.errors import Refusal, Refused
 from wicket.gate import Gate
 from wicket.jwks.outcome import FetchFailed
@@ -93,7 +94,8 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
                 name, "required" if name in rules.required else "optional", f"{_time(claims, name, now)}{proof}", None
             )
     issuer = case.signer.issuer if case.signer is not None else None
-    wanted = {"iss": issuer or app.issuer, "aud": " or ".join(app.audience) or None}
+    bound = case.signer.jwk_issuer if case.signer is not None else None
+    wanted = {"iss": bound or issuer or app.issuer, "aud": " or ".join(app.audience) or None}
     if rules.app_claim is not None:
         wanted[rules.app_claim] = app.id
     for name, value in wanted.items():
@@ -104,6 +106,8 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
     if rules.bounded:
         lifetime += f", lifetime {rules.min_lifetime or 0:g} to {rules.max_lifetime or float('inf'):g} s"
     _, refused = attempt(lambda: check_claims(claims, token.header.typ, app, now, issuer=issuer))
+    if refused is None and case.signer is not None and not case.signer.serves(claims):
+        refused = wrong_jwk_issuer()
     required = ", ".join(sorted(rules.required)) or "none required"
     yield Step("claims", f"{required}; {lifetime}", "hold" if refused is None else _words(refused), refused is None)
     user, refused = attempt(lambda: read_user_id(claims, rules))

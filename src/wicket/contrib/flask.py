@@ -117,7 +117,7 @@ class Wicket:
         asked = WicketRequest.from_wsgi(request.environ)
         turn = self._door.turn(asked)
         if turn is Turn.OPEN:
-            clear_environ(request.environ, self.gate.environ_names)
+            clear_environ(request.environ)
             return None
         if turn is Turn.PREFLIGHT:
             return _response(self._door.preflight(asked, self.gate.admit(asked)))
@@ -143,6 +143,9 @@ class Wicket:
         return None
 
     def _after_view(self, response: Response) -> Response:
+        held = request.environ.get(self.gate.environ_names[0])
+        if isinstance(held, Decision) and self.gate.made(held):
+            self.gate.report_answer(held, response.status_code)
         headers = request.environ.get(_ADDITIONS, NOTHING).to_text(list(response.headers))
         response.headers = Headers(headers)
         watched = request.environ.get(_WATCHED)

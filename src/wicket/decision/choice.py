@@ -7,7 +7,7 @@ from typing import Final
 
 from wicket.app import App
 from wicket.decision.effects import Effect
-from wicket.decision.remote_keys import Choice, KeySets, Patience, find_remote_keys
+from wicket.decision.remote_keys import Choice, KeySets, Patience, find_remote_keys, in_hand, names_one_of
 from wicket.decision.tokens import Header
 from wicket.decision.verification import Verification
 from wicket.errors import Refusal, Refused, invalid_token
@@ -37,7 +37,7 @@ def choose_keys(
     """The keys of `app` that may have signed a token with this header. Raises `Refused` if there is none.
 
     For an app with remote key sets, `verification` tells whether some of them verify the token: then no key set is
-    waited for. It must be given for such an app.
+    waited for. It must be given for such an app. Local keys come first, unless only a set in hand has the token's kid.
     """
     if not app.sources:
         return Choice(local_keys(app, header))
@@ -46,13 +46,19 @@ def choose_keys(
     if verification is None:
         raise ValueError("an app with remote key sets needs the verification of its token")
     local = app.keyring.select(header.algorithm, header.kid)
-    if verification.verifies(local):
-        return Choice(local)
     refs = [SourceRef(app.id, each) for each in app.sources if header.algorithm in expand(each.algorithms)]
+    elsewhere = not names_one_of(local, header) and any(
+        names_one_of(in_hand(sets, each, header), header) for each in refs
+    )
+    if not elsewhere and verification.verifies(local):
+        return Choice(local)
     if not refs and header.algorithm not in app.keyring.algorithms:
         raise invalid_token("algorithm_not_allowed")
     found = yield from find_remote_keys(sets, refs, verification, patience)
+    if elsewhere:
+        verification.verifies(local)
     keys = (*local, *found.keys)
     if not keys:
         raise Refused(found.trouble) if found.trouble is not None else invalid_token("key_not_found")
+    keys = tuple(sorted(keys, key=lambda key: header.kid is None or key.kid != header.kid))
     return Choice(within_budget(keys, header.algorithm), found.trouble)

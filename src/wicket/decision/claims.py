@@ -259,7 +259,8 @@ def bad_user_id(text: str) -> str | None:
 def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
     """Whether the app's revocations cover this token: `iat` at or before a cutoff, with the skew against us.
 
-    Every identifier counts that the token proves, not `user_id` alone.
+    Every identifier counts that the token proves, not `user_id` alone. If the app normalizes an identifier before it is
+    hashed, all spellings of it are one.
     """
     revocations = app.revocations
     if revocations.token_ids and claims.get("jti") in revocations.token_ids:
@@ -271,6 +272,9 @@ def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
         identifier = str(value) if type(value) is int else value
         if isinstance(identifier, str):
             found += users.get(identifier), by_claim.get(claim, {}).get(identifier)
+            rule = app.identity_hash
+            if rule is not None and app.hash_cutoffs and claim == rule.identifier:
+                found.append(app.hash_cutoffs.get(rule.normalized(identifier)))
     cutoffs = [cutoff for cutoff in found if cutoff is not None]
     if not cutoffs:
         return False

@@ -53,7 +53,8 @@ class Decision:
     `allowed`: it may pass. `identity`: who it is from, never unverified. `refusal`: why it is turned away or, where
     `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: whom an anonymous client
     says it is, without proof; nothing may be decided by it. The middlewares set
-    `binding`, which says to which request the decision belongs. `handler_refusal` is the reported refusal of a handler.
+    `binding`, which says to which request the decision belongs. `handler_refusal` is the reported refusal of a handler,
+    and `demand` the last one that `require` raised.
     """
 
     allowed: bool
@@ -65,6 +66,7 @@ class Decision:
     way: Progress | None = field(default=None, repr=False, compare=False)
     binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
+    demand: Refusal | None = field(default=None, repr=False, compare=False)
 
     @property
     def app(self) -> App | None:
@@ -95,11 +97,13 @@ class Decision:
         """
         identity = self.identity
         if not isinstance(identity, VerifiedIdentity):
-            raise Refused(self.refusal or _MISSING_TOKEN)
+            self.demand = self.refusal or _MISSING_TOKEN
+            raise Refused(self.demand)
         missing = sorted(set(scopes) - identity.scopes)
         if missing:
             detail = f"The token lacks a scope that this request needs: {' '.join(missing)}."
-            raise Refused(Refusal("insufficient_scope", detail=detail))
+            self.demand = Refusal("insufficient_scope", detail=detail)
+            raise Refused(self.demand)
         return identity
 
 

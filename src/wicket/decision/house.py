@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from wicket.app import App, BrokenApp, Mode
 from wicket.cache import Cache
@@ -17,10 +17,9 @@ from wicket.sources import AppRef, Bearer, BodyField, Header, Holders, NamingPla
 
 MOST_ROADS: Final = 4_096
 
-Counted = tuple[str | None, str, str | None, bool] | tuple[str | None, str, str | None, bool, str, bool, bool]
-"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, and `enforced`.
-
-The stage and the marks `limited` and `impatient` follow if they are not `gate`, False and False.
+Counted = tuple[str | None, str, str | None, bool, Literal["gate", "handler"], bool, bool]
+"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, `enforced`, the
+stage, and the marks `limited` and `impatient`.
 """
 
 
@@ -131,7 +130,7 @@ class Alone(Progress):
 
     def __init__(self, house: House, app: App, ref: AppRef) -> None:
         super().__init__(house, house.limits.load_timeout, (ref,), app, token_sent=True)
-        self.outcome = (app.id, "allowed", None, True)
+        self.outcome = (app.id, "allowed", None, True, "gate", False, False)
 
 
 Asked = tuple[Spelling, Any, Any]
@@ -154,7 +153,7 @@ class Road(Progress):
         super().__init__(house, house.patience, app=app, token_sent=True)
         self.origin = origin
         self.enforced = house.mode_of(app) is Mode.ENFORCE
-        self.outcome = (app.id, "allowed", None, self.enforced)
+        self.outcome = (app.id, "allowed", None, self.enforced, "gate", False, False)
         name, scheme = ("authorization", "Bearer ") if isinstance(place, Bearer) else (place.name, "")
         self.token_header = spelled[name]
         self.scheme: str | bytes = scheme.encode() if isinstance(self.token_header, bytes) else scheme

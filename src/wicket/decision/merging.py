@@ -127,7 +127,7 @@ def merge(
     )
     protected = rules.protected if "*" in rules.protected else rules.protected | own
     beside = {name: value for name, value in claims.items() if name not in signed and name != apart}
-    overruled = beside.keys() - own
+    overruled = beside.keys() - (own - {*rules.user_id})
     known = {name: beside[name] if name in overruled else value for name, value in stored.items()}
     attributes = _merge(
         signed, _without(known, apart), _without(unsigned, apart), protected, conflicts, "", beside=beside

@@ -6,6 +6,8 @@ of `wicket.keys.unknown`: two fetches at first, then one per 30 seconds for each
 
     the set                        | the token                      | what is done, and what the request hears
     -------------------------------|--------------------------------|---------------------------------------------
+    any, of the token's issuer     | only a key of another issuer's | as if no key verified it: the two may publish
+                                   | set verifies it                | one key; settled: 401 `wrong_issuer`
     any                            | a key of a set in hand         | the claims decide; nothing is waited for
                                    | verifies it                    |
     never usable in this process,  | any                            | one load, joined by all; `config_invalid` 503
@@ -51,6 +53,7 @@ from typing import Final, NamedTuple
 
 from wicket.cache import Cache, Slot
 from wicket.decision.effects import Effect, Fetch, Pause
+from wicket.decision.tokens import Header
 from wicket.decision.verification import Verification
 from wicket.errors import Refusal, invalid_token
 from wicket.keys.algorithms import Key
@@ -108,13 +111,28 @@ def find_remote_keys(
         for view in views:
             yield from view.load(waiting=waiting)
         # Every set is looked at: several issuers may publish one key, and the token names one of them.
-        verified = [view.verified() for view in views]
+        named_first = sorted(views, key=lambda view: not names_one_of(view.keys, view.header))
+        verified = [view.verified() for view in named_first]
         if any(verified):
             return _choice(views)
     for view in views:
-        if not verification.signed:
+        if not view.decided():
             yield from view.look_again()
+    for view in views:
+        if view.decided():
+            view.trouble = None
     return _choice(views)
+
+
+def in_hand(sets: KeySets, ref: SourceRef, header: Header) -> tuple[Key, ...]:
+    """The keys of a set that may have signed a token with this header, as the set is held now, whatever its age."""
+    held = sets.cache.usable(sets.cache.read(ref))
+    return held.keys.select(header.algorithm, header.kid) if held is not None else ()
+
+
+def names_one_of(keys: Iterable[Key], header: Header) -> bool:
+    """Whether a token with this header names one of `keys` by its kid."""
+    return header.kid is not None and any(key.kid == header.kid for key in keys)
 
 
 def _choice(views: Iterable[_View]) -> Choice:
@@ -130,7 +148,7 @@ class _View:
         self._cache = sets.cache
         self._ref = ref
         self._verification = verification
-        self._header = verification.token.header
+        self.header = verification.token.header
         self._patience = patience
         self._came = sets.cache.now()
         self._joins = sets.cache.loading(ref)
@@ -146,9 +164,10 @@ class _View:
         """Whether one of the keys known by now verifies the token, and may sign for its issuer."""
         return self._verification.verifies(self.keys)
 
-    def _signed(self) -> bool:
+    def decided(self) -> bool:
+        """Whether a key known by now verifies the token, and this set can change nothing about that."""
         self._verification.verifies(self.keys)
-        return self._verification.signed
+        return self._verification.decided_without(self._ref.source.issuer)
 
     def load(self, *, waiting: bool) -> Generator[Effect, None, None]:
         """Read the set, and load it if it is due. Without `waiting`, a set that has to be waited for is left alone.
@@ -171,7 +190,7 @@ class _View:
         At most one load that is under way is joined, one permitted fetch is waited for, and one fetch is started.
         """
         while True:
-            if self._slot is None or self._held is None or self._signed():
+            if self._slot is None or self._held is None or self.decided():
                 return
             slot, held, issued_at = self._slot, self._held, self._verification.issued_at
             newer = held.began_at > issued_at + self._verification.leeway
@@ -187,7 +206,7 @@ class _View:
                 return
             if unknown and issued_at > self._verification.now + self._verification.leeway:
                 raise invalid_token("issued_in_future", claim="iat")
-            what = self._header.kid if newer and self._header.kid is not None else self._verification.token.text
+            what = self.header.kid if newer and self.header.kid is not None else self._verification.token.text
             if self._sets.unknown.is_absent(self._ref, what, slot.version):
                 return
             joined = self._cache.loading(self._ref)
@@ -203,7 +222,7 @@ class _View:
             if newest is None or self._held is None or newest.failures or newest.version == slot.version:
                 self.trouble = self._out_of_reach()
                 return
-            if not joined and not self._settled() and not self._signed():  # it is empty, and not believed yet
+            if not joined and not self._settled() and not self.decided():  # it is empty, and not believed yet
                 self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
                 return
 
@@ -212,6 +231,8 @@ class _View:
         fetch = Fetch(self._cache, self._ref, slot, seconds)
         newest = yield from fetch
         self._limited = fetch.limited
+        if newest is not None and (slot is None or newest.version != slot.version):
+            self._verification.renew()
         return newest
 
     def _wait_for_turn(self) -> Generator[Effect, None, bool]:
@@ -234,23 +255,23 @@ class _View:
     def _read(self, slot: Slot[Generation] | None) -> None:
         self._slot = slot
         self._held = self._cache.usable(slot)
-        self.keys = self._held.keys.select(self._header.algorithm, self._header.kid) if self._held is not None else ()
+        self.keys = self._held.keys.select(self.header.algorithm, self.header.kid) if self._held is not None else ()
 
     def _left(self) -> float:
         return max(0.0, self._patience.first - (self._cache.now() - self._came))
 
     def _knows_kid(self) -> bool:
         """Whether the set has a key for the token: of its kid, or the only one that fits if it has no kid."""
-        kid = self._header.kid
-        return bool(self.keys) if kid is None else any(key.kid == kid for key in self.keys)
+        kid = self.header.kid
+        return bool(self.keys) if kid is None else names_one_of(self.keys, self.header)
 
     def _several_fit(self) -> bool:
         """Whether the token needs a kid, for the set has several keys for it."""
         return (
             self._held is not None
-            and self._header.kid is None
+            and self.header.kid is None
             and not self.keys
-            and bool(self._held.keys.keyring.select(self._header.algorithm, None))
+            and bool(self._held.keys.keyring.select(self.header.algorithm, None))
         )
 
     def _settled(self) -> bool:
@@ -267,8 +288,8 @@ class _View:
     def _remember(self, version: int) -> None:
         """Note that a fetch for this token brought no key for it, so that the token causes no other one."""
         self._sets.unknown.remember(self._ref, self._verification.token.text, version)
-        if self._header.kid is not None and not self._knows_kid():
-            self._sets.unknown.remember(self._ref, self._header.kid, version)
+        if self.header.kid is not None and not self._knows_kid():
+            self._sets.unknown.remember(self._ref, self.header.kid, version)
 
     def _out_of_reach(self) -> Refusal:
         cache, ref, slot = self._cache, self._ref, self._slot

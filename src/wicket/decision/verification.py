@@ -1,8 +1,9 @@
 """The verification of one token's signature with the keys of an app, as they become known.
 
-Each key material is tried once, and all that are tried for one token cost at most `MAX_COST`. The part of the payload
-that is read before the signature is verified is `issued_at`. It decides only whether a key set must be asked again,
-within its budget.
+Each key material is tried once. All that are tried for one token cost at most `MAX_COST`, and as much again after each
+fetch of a key set, so that the keys which were tried before do not keep out those that it brought. The part of the
+payload that is read before the signature is verified is `issued_at`. It decides only whether a key set must be asked
+again, within its budget.
 """
 
 from __future__ import annotations
@@ -52,10 +53,18 @@ class Verification:
             return self.now
         return value
 
-    @property
-    def signed(self) -> bool:
-        """Whether one of the keys that were tried verifies the token."""
-        return self._signed is not None
+    def decided_without(self, issuer: str | None) -> bool:
+        """Whether a key verifies the token, and a key set of `issuer` can change nothing about that.
+
+        If the key is of a set of another issuer than the token's, the token's own may publish the same key.
+        """
+        if self._signed is None:
+            return False
+        return self._owner is None or self._is_owned() or issuer != self._signed.claims.get("iss")
+
+    def renew(self) -> None:
+        """Give the token a whole budget again, for a key set was fetched. How often that happens is bounded there."""
+        self._cost = 0
 
     def verifies(self, keys: tuple[Key, ...]) -> bool:
         """Whether one of `keys`, or of those that were tried before, verifies the token, and may sign for its issuer.
@@ -76,17 +85,20 @@ class Verification:
         if self._signed is None or self._signer is None:
             return False
         self._owner = owner_of(self._app, self._known.values(), self._signer, self._signed)
-        if self._owner is None:
-            return False
-        return self._owner.issuer is None or self._owner.issuer == self._signed.claims.get("iss")
+        return self._is_owned()
+
+    def _is_owned(self) -> bool:
+        """Whether the set of the key that verifies the token, if it is of one, belongs to the token's issuer."""
+        signed, owner = self._signed, self._owner
+        return signed is not None and owner is not None and owner.issuer in (None, signed.claims.get("iss"))
 
     def result(self, trouble: Refusal | None) -> tuple[Signed, Key]:
         """The signed payload and its key.
 
-        Raises `Refused` if no key verifies the token: `trouble`, else `bad_signature`, or `wrong_issuer` if the JWK of
-        the key is bound to another issuer.
+        Raises `Refused` if no key verifies the token, or only one of another issuer while a set of the token's own has
+        `trouble`: that, else `bad_signature`, or `wrong_issuer` if the JWK of the key is bound to another issuer.
         """
-        if self._signed is not None and self._owner is not None:
+        if self._signed is not None and self._owner is not None and (trouble is None or self._is_owned()):
             return self._signed, self._owner
         if trouble is not None:
             raise Refused(trouble)

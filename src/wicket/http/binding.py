@@ -6,8 +6,9 @@ neither the identity of the object nor the path says which request it is. These 
 - ASGI: the scope type, the query string and the header list (the same object, or an equal list).
 - WSGI: `QUERY_STRING` and the `HTTP_*` variables.
 
-If a middleware changes the header list or the environ in place, the headers that name the app or carry the credential
-must be unchanged. The binding is made for each allowed request and compared only when a handler asks for the decision.
+If a middleware changes the header list or the environ in place, or gives the decided scope another header list, the
+headers that name the app or carry the credential must be unchanged. The binding is made for each allowed request and
+compared only when a handler asks for the decision.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from typing import Any, Final
 
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity
+from wicket.errors import Refusal
 from wicket.request import Request, Spelling
 from wicket.sources import Header
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
 _REMOVED: Final = frozenset({"remote-user", "remote_user"})
+DECIDED: Final = "wicket.decided"
+"""Where an environ has the names under which gates have put their decisions into it."""
 _set: Final = dict.__setitem__
 
 
@@ -37,11 +41,11 @@ def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
     """Return whether `scope` is the decided scope or an honest copy of it."""
     if decision.binding is None:
         return False
-    kind, query, bound, held, spelled = decision.binding
+    kind, query, bound, held, spelled, place = decision.binding
     if scope.get("type") != kind or (scope.get("query_string") or b"") != (query or b""):
         return False
     headers = scope.get("headers")
-    if headers is not bound and not _equal(headers, bound):
+    if headers is not bound and not _equal(headers, bound) and (id(scope) != place or not isinstance(headers, list)):
         return False
     now = Request.from_asgi({"type": "http", "headers": headers})
     if (now.spelled is spelled and now.held == held) or _compared(now.held) == _compared(held):
@@ -89,7 +93,8 @@ def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[
     `request` is the view of the scope that was decided about. Decisions about other requests are left out of the state.
     """
     # `held` keeps the values that were decided about, whatever happens to the header list afterwards.
-    decision.binding = scope["type"], scope.get("query_string"), scope["headers"], request.held, request.spelled
+    query, place = scope.get("query_string"), id(scope)  # a reference to the scope would make a cycle
+    decision.binding = scope["type"], query, scope["headers"], request.held, request.spelled, place
     outer = scope.get("state")
     if outer is None:
         scope["state"] = {name: decision}
@@ -118,15 +123,21 @@ def clear_scope(scope: MutableMapping[str, Any]) -> None:
         scope.pop("auth", None)
 
 
-def clear_environ(environ: MutableMapping[str, Any], names: tuple[str, str, str]) -> None:
-    """As `clear_scope`, for an environ and the gate that keeps its decision under `names`."""
-    held = environ.get(names[0])
-    if not isinstance(held, Decision) or belongs_to_environ(held, environ):
-        return
-    for name in names:
-        environ.pop(name, None)
-    if held.identity.verified and environ.get("REMOTE_USER") == held.identity.identity:
-        del environ["REMOTE_USER"]
+def clear_environ(environ: MutableMapping[str, Any]) -> None:
+    """As `clear_scope`, for an environ and every gate that decided about it or about the one that it is a copy of."""
+    for names in environ.get(DECIDED, ()):
+        held = environ.get(names[0])
+        if not isinstance(held, Decision) or belongs_to_environ(held, environ):
+            continue
+        for name in names:
+            environ.pop(name, None)
+        if held.identity.verified and environ.get("REMOTE_USER") == held.identity.identity:
+            del environ["REMOTE_USER"]
+
+
+def demanded_of(decisions: Iterable[object], refusal: Refusal) -> bool:
+    """Whether `refusal` was raised by one of these, the decisions of other gates about the same request."""
+    return any(isinstance(each, Decision) and each.demand is refusal for each in decisions)
 
 
 def _stale(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:

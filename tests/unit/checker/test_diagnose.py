@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.attacks.forge import NOW as FORGED
+from tests.attacks.forge import private_key
+from tests.attacks.forge import token as by_key
+from tests.attacks.published import member
 from tests.unit.support import KEY, NOW, ORIGIN, acme, claims, gate_of, problems_of, secret, segment, token
 from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, Mode, Revocations, Rules, Secret
 from wicket.app import BrokenApp
@@ -276,3 +280,38 @@ def test_a_kid_beside_keys_without_an_id_is_not_what_is_wrong() -> None:
     assert words(ask(acme(credentials=[secret(id="k1"), secret(bytes(range(7, 39)))]), token(kid="k9"))) == [
         "kid_unknown"
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "bound", "mistakes"),
+    [
+        ({"iss": "https://a.example"}, "https://a.example", []),
+        ({"iss": "https://b.example"}, "https://a.example", ["issuer_wrong"]),
+        ({}, "https://a.example", ["issuer_missing"]),
+        ({"iss": "https://l.example/t1", "tid": "t1"}, "https://l.example/{tenantid}", []),
+        ({"iss": "https://l.example/t1", "tid": "t2"}, "https://l.example/{tenantid}", ["issuer_wrong"]),
+    ],
+)
+def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
+    said: dict[str, str], bound: str, mistakes: list[str]
+) -> None:
+    published = member("first", "1")
+    held = App("acme", credentials=[Jwks.static({"keys": [{**published, "issuer": bound}]}, algorithms=["ES256"])])
+    text = by_key("ES256", private_key("ES256", "first"), header={"kid": "1"}, **{"iss": None, **said})
+    found = diagnose(Gate([held], clock=lambda: float(FORGED)), "acme", text)
+    assert [each.mistake for each in found.findings] == mistakes
+    assert all(each.expected == repr(bound) for each in found.findings)
+    steps = {each.name: each for each in found.steps}
+    assert (steps["iss"].expected, steps["claims"].passed) == (bound, not mistakes)
+
+
+def test_of_two_issuers_that_publish_one_key_the_one_of_the_token_is_said() -> None:
+    issuers = ("https://a.example", "https://b.example")
+    published = [{**member("first", "1"), "issuer": each} for each in issuers]
+    held = App("acme", credentials=[Jwks.static({"keys": published}, algorithms=["ES256"])])
+    gate = Gate([held], clock=lambda: float(FORGED))
+    for issuer in issuers:
+        text = by_key("ES256", private_key("ES256", "first"), header={"kid": "1"}, iss=issuer)
+        found = diagnose(gate, "acme", text)
+        assert found.passed
+        assert next(each for each in found.steps if each.name == "iss").expected == issuer
