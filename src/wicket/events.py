@@ -164,7 +164,7 @@ class Reporter:
     def decided(self, decision: Decision) -> None:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
         way, refusal = decision.way, decision.refusal
-        key: Counted | None = way.outcome if way is not None else None
+        key: Counted
         level = logging.DEBUG
         if refusal is not None:
             users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
@@ -173,7 +173,9 @@ class Reporter:
             if way is not None and isinstance(way.app, BrokenApp) and not way.app.confirmed:
                 app_id = self._told_apart(_UNCONFIRMED, app_id)
             key = (app_id, refusal.code, refusal.reason, decision.enforced, "gate", refusal.limited, refusal.impatient)
-        elif key is None:
+        elif way is not None and way.outcome is not None:  # as nearly always
+            key = way.outcome
+        else:
             code = "allowed" if decision.identity.verified else "anonymous"
             key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
         pending = self._pending
