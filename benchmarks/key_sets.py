@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, profiles
-from wicket.jwks.outcome import Fetched
+from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import Clock
 from wicket.testing.issuer import Exchange, LocalIssuer
@@ -151,12 +151,16 @@ def slow_tenants() -> list[Row]:
             until = time.monotonic() + 5
             while len(asked) < 16 and time.monotonic() < until:
                 time.sleep(0.001)
-            look_up = _seconds(lambda: gate.verify(token, app="nobody"))
+            lookup_app = _seconds(lambda: gate.verify(token, app="nobody"))
             first = _seconds(lambda: check(gate.verify(token, app="good")))
             for each in waiting:
                 each.result()
     return [
-        (f"delay of a registry look-up, {SLOW} tenants' endpoints taking 5 s", f"{look_up * 1000:.1f} ms", "no wait"),
+        (
+            f"delay of a registry look-up, {SLOW} tenants' endpoints taking 5 s",
+            f"{lookup_app * 1000:.1f} ms",
+            "no wait",
+        ),
         ("delay of an innocent app's first request amid them", f"{first * 1000:.0f} ms", "well below 5,000"),
     ]
 

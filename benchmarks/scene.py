@@ -82,7 +82,7 @@ def app_with(
         Secret(secret) if algorithm == "HS256" else PublicKey.from_pem(public_pem(algorithm), algorithms=[algorithm])
     )
     app = profiles.generic(id, credentials=[credential], origins=origins, mode=mode)
-    if app.rules.skew != SKEW:
+    if app.rules.leeway != SKEW:
         raise RuntimeError("the peers are given another skew than Wicket has")
     return app
 

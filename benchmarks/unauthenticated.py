@@ -48,13 +48,13 @@ from wicket import (
     profiles,
 )
 from wicket.asgi import WicketMiddleware
-from wicket.identity_hash import IdentityHash
+from wicket.config.identity_hash import IdentityHash
 from wicket.keys.jwk import import_jwk
-from wicket.paths import LONGEST_PATH
-from wicket.request import HeldBody
+from wicket.messages.paths import LONGEST_PATH
+from wicket.messages.request import BytesBody
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
-HEADERS: Final = 65_000
+_HEADER_CACHE: Final = 65_000
 """Bytes of headers that uvicorn admits (64 KiB), less the first line."""
 BODY: Final = 65_000
 TOKEN: Final = 16_000
@@ -195,7 +195,7 @@ def _origins() -> Iterator[Case]:
         + "d" * 60
         + ".example",
         "an origin of 251 labels": "https://" + "a." * 250 + "b",
-        "an origin of 64 KiB": "https://" + "a." * (HEADERS // 2),
+        "an origin of 64 KiB": "https://" + "a." * (_HEADER_CACHE // 2),
         "an origin of points": "https://" + "." * 500,
         "an origin of hyphens": "https://a" + "-" * 500,
         "an origin of brackets": "https://[" + ":" * 500,
@@ -206,9 +206,9 @@ def _origins() -> Iterator[Case]:
     by_query = _gate(naming=[Query("app")], origins=_PATTERNS)
     for what, more in {
         "a preflight from an origin of 121 labels": ("origin", labels),
-        "a preflight that asks for 32,000 headers": ("access-control-request-headers", "a," * (HEADERS // 2)),
-        "a preflight that asks for one header of 64 KiB": ("access-control-request-headers", "a" * HEADERS),
-        "a preflight for a method of 64 KiB": ("x-a", "a" * HEADERS),
+        "a preflight that asks for 32,000 headers": ("access-control-request-headers", "a," * (_HEADER_CACHE // 2)),
+        "a preflight that asks for one header of 64 KiB": ("access-control-request-headers", "a" * _HEADER_CACHE),
+        "a preflight for a method of 64 KiB": ("x-a", "a" * _HEADER_CACHE),
     }.items():
         headers = [asked, more] if more[0] != "x-a" else [("access-control-request-method", more[1])]
         if more[0] != "origin":
@@ -263,7 +263,7 @@ def _bodies() -> Iterator[Case]:
         scope = _scope([("content-type", "application/json")], method="POST")
 
         def call(scope: Any = scope, body: bytes = body) -> object:
-            return several.decide(Request.from_asgi(scope, HeldBody(body)))
+            return several.decide(Request.from_asgi(scope, BytesBody(body)))
 
         def base(body: bytes = body) -> object:
             try:
@@ -284,37 +284,37 @@ def _lists() -> Iterator[Case]:
         "32 kB of blanks between cookies": ";" + " " * 32_000 + "sessio=session",
         "500 cookies of blanks": ("session" + " " * 50 + "a;") * 500,
         "the cookie again and again": "; ".join(["session=1"] * 5900),
-        "one cookie of 64 KiB": "session=" + "a" * HEADERS,
-        "a cookie of blanks": "session" + " " * HEADERS,
-        "semicolons": ";" * HEADERS + "session",
+        "one cookie of 64 KiB": "session=" + "a" * _HEADER_CACHE,
+        "a cookie of blanks": "session" + " " * _HEADER_CACHE,
+        "semicolons": ";" * _HEADER_CACHE + "session",
     }.items():
         yield Case(what, "honest", _asked(cookies, [*NAMED, ("cookie", value)]))
     split = [("cookie", "a=session")] * 4000
     yield Case("4,000 headers of one cookie each", "honest", _asked(cookies, [*NAMED, *split]))
     sockets = _gate(tokens=[Subprotocol()])
     for what, value in {
-        "32,000 subprotocols": "bearer," + "a," * (HEADERS // 2 - 10) + "a",
-        "commas for subprotocols": "bearer" + "," * HEADERS,
+        "32,000 subprotocols": "bearer," + "a," * (_HEADER_CACHE // 2 - 10) + "a",
+        "commas for subprotocols": "bearer" + "," * _HEADER_CACHE,
         "the subprotocol again and again": "bearer," * 9000 + "a",
         "60 subprotocols of 1 kB": ",".join(["bearerer" * 125] * 60) + ",bearer",
         "60 subprotocols with blanks": "bearer" + (" " * 1000 + ",a") * 60,
-        "one subprotocol of 64 KiB": "bearer, " + "a" * HEADERS,
+        "one subprotocol of 64 KiB": "bearer, " + "a" * _HEADER_CACHE,
         "blanks between subprotocols": ("bearer," + " " * 500) * 120,
     }.items():
         yield Case(what, "honest", _asked(sockets, [*NAMED, ("sec-websocket-protocol", value)], kind="websocket"))
     queries = _gate(naming=[Query("appId"), Query("organization")], tokens=[Query("token")])
     spelled = "%61%70%70%49%64"
     for what, query in {
-        "a query of ampersands": "&" * HEADERS,
+        "a query of ampersands": "&" * _HEADER_CACHE,
         "a query of 16,000 parameters": "&".join(["a=b"] * 16_000),
         "a query that spells the name again and again": "&".join([f"{spelled}=x"] * 3700),
         "a query of names that are alike": "&".join([f"{spelled[:-1]}5=x"] * 3700),
         "a query of 1,000 names that are alike": "&".join([f"{spelled[:-1]}5=" + "x" * 40] * 1000),
-        "a query of one long value": "x=" + "a" * HEADERS,
-        "a query of one long value of the name": "appId=" + "a" * HEADERS,
-        "a query of one long value in escapes": "appId=" + "%61" * (HEADERS // 3),
-        "a query of percent signs": "%" * HEADERS,
-        "a query of pluses": "appId=" + "+" * HEADERS,
+        "a query of one long value": "x=" + "a" * _HEADER_CACHE,
+        "a query of one long value of the name": "appId=" + "a" * _HEADER_CACHE,
+        "a query of one long value in escapes": "appId=" + "%61" * (_HEADER_CACHE // 3),
+        "a query of percent signs": "%" * _HEADER_CACHE,
+        "a query of pluses": "appId=" + "+" * _HEADER_CACHE,
         "a token of 16 kB in the query, in escapes": "appId=acme&token=" + "%61" * (TOKEN // 3),
         "a query of 990 names that are alike, in 32 kB": "&".join([f"{spelled[:-1]}5=" + "x" * 10] * 990),
         "a query of 990 short parameters": "&".join(["a"] * 990),
@@ -334,14 +334,14 @@ def _floods() -> Iterator[Case]:
         "500 headers in upper case": [(f"X-{number:X}", "a" * 120) for number in range(500)],
         "500 headers of one name": [("x-a", "a")] * 500,
         "256 headers in upper case": [(f"X-{number:X}", "a" * 120) for number in range(250)],
-        "one header of 64 KiB": [("x-a", "a" * HEADERS)],
+        "one header of 64 KiB": [("x-a", "a" * _HEADER_CACHE)],
         "Authorization 4,000 times": [*NAMED, *[("authorization", "a")] * 4000],
         "Authorization 200 times": [*NAMED, *[("authorization", "Bearer a.b.c")] * 200],
         "Authorization with 32,000 commas": [*NAMED, ("authorization", "Bearer a" + ",a" * 32_000)],
-        "Authorization of blanks": [*NAMED, ("authorization", "Bearer " + " " * HEADERS + "a")],
+        "Authorization of blanks": [*NAMED, ("authorization", "Bearer " + " " * _HEADER_CACHE + "a")],
         "the app's name 4,000 times": [("x-app-id", "a")] * 4000,
-        "an app's name of 64 KiB": [("x-app-id", "a" * HEADERS)],
-        "an app's name of 64 KiB of blanks": [("x-app-id", " " * HEADERS + "a")],
+        "an app's name of 64 KiB": [("x-app-id", "a" * _HEADER_CACHE)],
+        "an app's name of 64 KiB of blanks": [("x-app-id", " " * _HEADER_CACHE + "a")],
     }.items():
         yield Case(what, "honest", _asked(gate, headers))
     for what, variables in {
@@ -357,10 +357,10 @@ def _paths() -> Iterator[Case]:
     segment = _gate(naming=[PathSegment(0)])
     rules: dict[str, Any] = {"only": ["/api/*"], "exempt": [f"/public/{number}/*" for number in range(20)]}
     for what, path in {
-        "a path of 32,000 segments": "/a" * (HEADERS // 2),
-        "a path of 64 KiB": "/" + "a" * HEADERS,
-        "a path of slashes": "/" * HEADERS,
-        "a path of points": "/." * (HEADERS // 2),
+        "a path of 32,000 segments": "/a" * (_HEADER_CACHE // 2),
+        "a path of 64 KiB": "/" + "a" * _HEADER_CACHE,
+        "a path of slashes": "/" * _HEADER_CACHE,
+        "a path of points": "/." * (_HEADER_CACHE // 2),
     }.items():
         yield Case(f"PathSegment, {what}", "honest", _asked(segment, [], path=path))
         yield Case(f"path rules, {what}", "honest", _served(_gate(), [], rules, path=f"/api{path}"))
@@ -444,8 +444,8 @@ def _garbage() -> Iterator[Case]:
         token = _token(b'{"alg":"HS256"}', piece)
         yield Case(f"a payload whose issuer names the app: {what}", "first-seen", _asked(issued, _bearing(token)))
     for what, text in {
-        "a token of 64 KiB": "a" * HEADERS,
-        "a token of points": "a." * (HEADERS // 2),
+        "a token of 64 KiB": "a" * _HEADER_CACHE,
+        "a token of points": "a." * (_HEADER_CACHE // 2),
         "a token of 16 kB of points": "a." * (TOKEN // 2),
         "a token of 16 kB of letters": "a" * TOKEN,
         "a token of 16 kB beyond base64url": "a.b." + "~" * TOKEN,
@@ -457,10 +457,10 @@ def _garbage() -> Iterator[Case]:
         tokens=[Bearer()],
         identity_hash=IdentityHash(secret=Secret(bytes(range(32))), value=Header("x-user"), proof=Header("x-hash")),
     )
-    for what, user in {"a user id of 64 KiB": "a" * HEADERS, "a user id of controls": "a" * 200 + "\x01"}.items():
+    for what, user in {"a user id of 64 KiB": "a" * _HEADER_CACHE, "a user id of controls": "a" * 200 + "\x01"}.items():
         headers = [*NAMED, ("x-user", user), ("x-hash", "a" * 64)]
         yield Case(f"an identity hash, {what}", "honest", _asked(hashed, headers))
-    headers = [*NAMED, ("x-user", "a"), ("x-hash", "a" * HEADERS)]
+    headers = [*NAMED, ("x-user", "a"), ("x-hash", "a" * _HEADER_CACHE)]
     yield Case("an identity hash of 64 KiB", "honest", _asked(hashed, headers))
 
 

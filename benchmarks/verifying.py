@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from benchmarks import doors, peers, scene
 from benchmarks.measure import Row, fresh, interleaved, repeated, warm_rounds
 from benchmarks.scene import APP_ID, Algorithm, admitted, refused
-from wicket import base64url
+from wicket.runtime import base64url
 
 _GATE: Final = "gate.verify"
 _CALLS: Final = 50
@@ -225,7 +225,7 @@ def _huge() -> list[Row]:
     ]
 
 
-def _one(door: doors.Door, headers: dict[str, str]) -> Callable[[], object]:
+def _one(door: doors.MiddlewareCore, headers: dict[str, str]) -> Callable[[], object]:
     return lambda: door(headers, 1)
 
 

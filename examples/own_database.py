@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from wicket import App, AppRef, Gate, Header, Limits, PublicKeyBearer, Request, Secret, mint, profiles
+from wicket import App, AppRef, Gate, Header, Limits, PublishableKeyBearer, Request, Secret, mint, profiles
 
 SCHEMA = "CREATE TABLE apps (id TEXT PRIMARY KEY, public_key TEXT UNIQUE, secret TEXT, origins TEXT)"
 COLUMNS = {"id": "id", "public_key": "public_key"}  # which column holds which kind of name
@@ -60,7 +60,7 @@ def main() -> None:
         fill(path, 3000)
         apps = Apps(path)
         limits = Limits(app_lifetime=300)
-        with Gate(registry=apps, naming=[Header("X-App-Id"), PublicKeyBearer()], limits=limits) as gate:
+        with Gate(registry=apps, naming=[Header("X-App-Id"), PublishableKeyBearer()], limits=limits) as gate:
             acme = apps(AppRef("id", "app-2718"))
             assert acme is not None
             token = mint(acme, "user-1")

@@ -30,7 +30,7 @@ from wicket import (
     JsonBody,
     Profile,
     PublicKey,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Query,
     Rules,
     Secret,
@@ -83,7 +83,7 @@ zendesk = Profile(
         user_id=("external_id",),
         fixed={"scope": "user"},
         types=frozenset({"JWT"}),
-        key_id_required=True,
+        require_kid=True,
     ),
     naming=(Query("key"),),
 )
@@ -126,7 +126,7 @@ knock = Profile(
     "knock",
     rules=Rules(required=frozenset({"sub", "iat", "exp"})),
     tokens=(Header("X-Knock-User-Token"),),
-    naming=(PublicKeyBearer(prefix="pk_"),),
+    naming=(PublishableKeyBearer(prefix="pk_"),),
 )
 knock_app = knock(
     "acme-production",
@@ -175,7 +175,7 @@ async def boot(request: Request) -> JSONResponse:
     return JSONResponse(f"{identity.user_id} by {identity.user_id_claim}, {identity.method}")
 
 
-def hash_of(key: bytes, identifier: str) -> str:
+def compute_hash(key: bytes, identifier: str) -> str:
     return hmac.new(key, identifier.encode(), hashlib.sha256).hexdigest()
 
 
@@ -189,7 +189,7 @@ def requests() -> dict[str, dict[str, Any]]:
             "json": {"app_id": "tx2p130c", "intercom_user_jwt": jwt.encode({"user_id": "7"}, text["intercom jwt"])}
         },
         "intercom, by hash": {
-            "json": {"app_id": "tx2p130c", "user_id": "7", "user_hash": hash_of(text["intercom hash"], "7")}
+            "json": {"app_id": "tx2p130c", "user_id": "7", "user_hash": compute_hash(text["intercom hash"], "7")}
         },
         "zendesk": {
             "params": {"key": "a1b2c3d4-messenger"},
@@ -201,7 +201,7 @@ def requests() -> dict[str, dict[str, Any]]:
         "canny": {"params": {"companyID": "5a0e1f", "ssoToken": jwt.encode({"id": "7", **ada}, text["canny"])}},
         "chatwoot": {
             "params": {"website_token": "website-token-of-acme"},
-            "json": {"identifier": "7", "identifier_hash": hash_of(text["chatwoot"], "7")},
+            "json": {"identifier": "7", "identifier_hash": compute_hash(text["chatwoot"], "7")},
         },
         "knock": {
             "headers": {
@@ -213,18 +213,18 @@ def requests() -> dict[str, dict[str, Any]]:
             "json": {
                 "app_id": "3f7c9a52-pylon",
                 **ada,
-                "email_hash": hash_of(bytes.fromhex(SECRETS["pylon"]), ada["email"]),
+                "email_hash": compute_hash(bytes.fromhex(SECRETS["pylon"]), ada["email"]),
             }
         },
         "novu": {
             "json": {
                 "applicationIdentifier": "novu-application-of-acme",
                 "subscriberId": "7",
-                "subscriberHash": hash_of(text["novu"], "7"),
+                "subscriberHash": compute_hash(text["novu"], "7"),
             }
         },
         "help scout": {
-            "json": {"beaconId": "beacon-of-acme", **ada, "signature": hash_of(text["help scout"], ada["email"])}
+            "json": {"beaconId": "beacon-of-acme", **ada, "signature": compute_hash(text["help scout"], ada["email"])}
         },
     }
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from werkzeug.test import Client
 
-from wicket import App, Decided, Decision, Gate, VerifiedIdentity
+from wicket import App, Decision, DecisionEvent, Gate, VerifiedIdentity
 from wicket import asgi as asgi_door
 from wicket import wsgi as wsgi_door
 from wicket.contrib import flask as in_flask
@@ -51,7 +51,7 @@ class Answered:
 
     status: int
     body: dict[str, Any]
-    decided: Decided
+    decided: DecisionEvent
     decision: Decision | None
 
     def identity(self) -> VerifiedIdentity:
@@ -74,16 +74,16 @@ class Answered:
 Door = Callable[[Iterable[App], Boot, float | None], Answered]
 
 
-def _gate(apps: Iterable[App], now: float | None, events: list[Decided]) -> Gate:
+def _gate(apps: Iterable[App], now: float | None, events: list[DecisionEvent]) -> Gate:
     def on_event(event: object) -> None:
-        assert isinstance(event, Decided)
+        assert isinstance(event, DecisionEvent)
         events.append(event)
 
     return Gate(apps, on_event=on_event, clock=time.time if now is None else lambda: now)
 
 
 def _answered(
-    status: int, body: Any, events: list[Decided], seen: list[tuple[Decision, bytes]], boot: Boot
+    status: int, body: Any, events: list[DecisionEvent], seen: list[tuple[Decision, bytes]], boot: Boot
 ) -> Answered:
     (decided,) = events
     for _, replayed in seen:
@@ -93,7 +93,7 @@ def _answered(
 
 def through_asgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> Answered:
     """Send it to Starlette behind `wicket.asgi`."""
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     seen: list[tuple[Decision, bytes]] = []
 
     async def handler(request: Request) -> Response:
@@ -108,7 +108,7 @@ def through_asgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> A
 
 def through_wsgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> Answered:
     """Send it to Flask behind `wicket.wsgi`."""
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     seen: list[tuple[Decision, bytes]] = []
     site = flask.Flask(__name__)
 

@@ -27,8 +27,8 @@ import wicket
 from tests.unsayable import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
 from wicket.decision import finding, hashes, tokens
 from wicket.errors import ConfigError, Refused
-from wicket.events import Reporter
 from wicket.keys import PublicKey, Secret, jwk
+from wicket.reporting.events import Reporter
 
 _LOGGER: Final = logging.getLogger("wicket")
 _SOURCE: Final = str(Path(wicket.__file__).parent)
@@ -163,9 +163,9 @@ def _wrap_proofs() -> None:
         _after(Secret, name, None, before=lambda _, text, *rest: WATCH.know(text))
     _after(PublicKey, "from_pem", None, before=lambda _, text, *rest: WATCH.know(text))
     _replace(jwk, "import_jwk", before=lambda key, *rest: WATCH.know(key))
-    _replace(hashes, "hash_of", then=lambda made: WATCH.meet(spelled(made)))
-    _replace(tokens, "look_at", before=lambda text, *rest: WATCH.meet(proofs_in(text)))
-    _replace(finding, "token_in", then=lambda found: WATCH.meet(proofs_in(found[0] or "")))
+    _replace(hashes, "compute_hash", then=lambda made: WATCH.meet(spelled(made)))
+    _replace(tokens, "parse_token", before=lambda text, *rest: WATCH.meet(proofs_in(text)))
+    _replace(finding, "token_from", then=lambda found: WATCH.meet(proofs_in(found[0] or "")))
 
 
 def _replace(

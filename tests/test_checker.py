@@ -49,7 +49,7 @@ def check(row: Row) -> Diagnosis:
         return diagnose(gate, "acme", row.token, sent=row.sent, origin=row.origin)
 
 
-def said_by(diagnosis: Diagnosis) -> str:
+def unsigned_values(diagnosis: Diagnosis) -> str:
     return repr(diagnosis) + json.dumps(diagnosis.as_dict()) + json.dumps(diagnosis.as_dict(), ensure_ascii=False)
 
 
@@ -71,7 +71,7 @@ def test_each_mistake_is_named(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_nothing_secret_is_said(row: Row) -> None:
-    said = said_by(check(row))
+    said = unsigned_values(check(row))
     for secret in SECRETS:
         for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex()):
             assert form not in said
@@ -94,7 +94,7 @@ HONEST: list[tuple[str, Callable[[], App], str | None, Mapping[str, Any] | None,
     ("kid", named_keys, sign(SECOND, kid="k2"), None, None),
     ("no kid", named_keys, sign(SECOND), None, None),
     ("an unknown kid, and keys without an id", app, sign(TEXT, kid="k9"), None, None),
-    ("an integer user", lambda: app(rules=Rules(integer_user_id=True)), sign(TEXT, sub=42), None, None),
+    ("an integer user", lambda: app(rules=Rules(allow_integer_user_id=True)), sign(TEXT, sub=42), None, None),
     ("issuer and audience", with_issuer, claimed(aud=["x", AUDIENCE]), None, None),
     ("a hash", hashing, None, body(RAW.hex()), None),
     ("a hash in base64", lambda: hashing(encoding="base64"), None, body(base64.b64encode(RAW).decode()), None),
@@ -127,7 +127,7 @@ def test_the_honest_variant_has_no_finding(
         diagnosis = diagnose(gate, "acme", token, sent=sent, origin=origin)
     assert (diagnosis.passed, diagnosis.refusal, diagnosis.findings) == (True, None, ())
     assert diagnosis.steps[-1].found.startswith("passes as acme:")
-    said = said_by(diagnosis)
+    said = unsigned_values(diagnosis)
     assert not any(secret in said for secret in SECRETS)
     assert token is None or token not in said
     assert RAW.hex() not in said

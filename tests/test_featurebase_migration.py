@@ -34,7 +34,7 @@ TOKENS: Final = [Secret.from_text(JWT_SECRET)]
 # --- what the customer's backend makes, without any of Wicket
 
 
-def hash_of(identifier: str, secret: str = IV_SECRET) -> str:
+def compute_hash(identifier: str, secret: str = IV_SECRET) -> str:
     return hmac.new(secret.encode(), identifier.encode(), hashlib.sha256).hexdigest()
 
 
@@ -49,8 +49,8 @@ def boot(**members: Any) -> Boot:
     return Boot({"appId": "acme", **members})
 
 
-BEFORE: Final = boot(**USER, userHash=hash_of(USER["email"]), createdAt="2025-05-06T12:00:00Z")
-IN_BETWEEN: Final = boot(**USER, userHash=hash_of(USER["email"]), featurebaseJwt=token_of())
+BEFORE: Final = boot(**USER, userHash=compute_hash(USER["email"]), createdAt="2025-05-06T12:00:00Z")
+IN_BETWEEN: Final = boot(**USER, userHash=compute_hash(USER["email"]), featurebaseJwt=token_of())
 AFTER: Final = boot(featurebaseJwt=token_of(), nonSensitiveAttr1="non-sensitive-value")
 
 
@@ -124,7 +124,7 @@ def test_the_same_user_is_found_again_by_the_address_that_was_hashed(door: Door)
 def test_a_user_who_is_known_by_address_alone_stays_the_same_user(door: Door) -> None:
     known = {"email": USER["email"]}
     token = jwt.encode(known, JWT_SECRET, algorithm="HS256")
-    by_hash = door([HASH_OR_TOKEN], boot(**known, userHash=hash_of(USER["email"])), NOW).identity()
+    by_hash = door([HASH_OR_TOKEN], boot(**known, userHash=compute_hash(USER["email"])), NOW).identity()
     by_token = door([HASH_OR_TOKEN], boot(featurebaseJwt=token), NOW).identity()
 
     assert (by_hash.user_id, by_hash.user_id_claim) == (by_token.user_id, by_token.user_id_claim)
@@ -146,7 +146,9 @@ def test_an_identity_by_hash_ends_when_hashes_do(door: Door) -> None:
 
 
 @pytest.mark.parametrize(("app", "now"), [(TOKEN_ONLY, NOW), (UNTIL_A_DATE, THE_END)], ids=["removed", "past the date"])
-@pytest.mark.parametrize("left_over", [hash_of("ada@acme.com"), hash_of("ada@acme.com", "iv_rotated"), "", "undefined"])
+@pytest.mark.parametrize(
+    "left_over", [compute_hash("ada@acme.com"), compute_hash("ada@acme.com", "iv_rotated"), "", "undefined"]
+)
 def test_what_an_old_client_still_sends_as_user_hash_does_not_matter(
     app: App, now: float, left_over: str, door: Door
 ) -> None:
@@ -158,14 +160,14 @@ def test_what_an_old_client_still_sends_as_user_hash_does_not_matter(
 
 @pytest.mark.parametrize("app", [HASH_OR_TOKEN, UNTIL_A_DATE], ids=["for good", "until a date"])
 def test_a_token_and_a_hash_of_two_users_are_refused(app: App, door: Door) -> None:
-    other = {**USER, "email": "eve@acme.com", "userHash": hash_of("eve@acme.com")}
+    other = {**USER, "email": "eve@acme.com", "userHash": compute_hash("eve@acme.com")}
 
     assert door([app], boot(**other, featurebaseJwt=token_of()), NOW).refusal() == (400, "invalid_request", None)
 
 
 def test_a_token_does_not_excuse_a_forged_hash_nor_a_hash_a_forged_token(door: Door) -> None:
     forged = jwt.encode(USER, IV_SECRET, algorithm="HS256")
-    hashed = {**USER, "userHash": hash_of(USER["email"])}
+    hashed = {**USER, "userHash": compute_hash(USER["email"])}
 
     assert door([HASH_OR_TOKEN], boot(**hashed, featurebaseJwt=forged), NOW).refusal() == (
         400,
@@ -185,15 +187,15 @@ def test_a_token_does_not_excuse_a_forged_hash_nor_a_hash_a_forged_token(door: D
 
 HALVES: Final[dict[str, dict[str, Any]]] = {
     "an address without a hash": {"email": "ada@acme.com"},
-    "a hash without an address": {"userHash": hash_of("ada@acme.com")},
-    "a hash beside the other identifier": {"userId": "123456", "userHash": hash_of("ada@acme.com")},
+    "a hash without an address": {"userHash": compute_hash("ada@acme.com")},
+    "a hash beside the other identifier": {"userId": "123456", "userHash": compute_hash("ada@acme.com")},
     "an empty hash": {**USER, "userHash": ""},
     "a hash that is null": {**USER, "userHash": None},
-    "the hash of the other identifier": {**USER, "userHash": hash_of("123456")},
-    "another user's hash": {**USER, "userHash": hash_of("eve@acme.com")},
-    "a hash by the token's secret": {**USER, "userHash": hash_of("ada@acme.com", JWT_SECRET)},
+    "the hash of the other identifier": {**USER, "userHash": compute_hash("123456")},
+    "another user's hash": {**USER, "userHash": compute_hash("eve@acme.com")},
+    "a hash by the token's secret": {**USER, "userHash": compute_hash("ada@acme.com", JWT_SECRET)},
     "the address itself": {**USER, "userHash": "ada@acme.com"},
-    "another spelling of the address": {**USER, "email": "Ada@acme.com", "userHash": hash_of("ada@acme.com")},
+    "another spelling of the address": {**USER, "email": "Ada@acme.com", "userHash": compute_hash("ada@acme.com")},
 }
 
 
@@ -222,12 +224,12 @@ WITH_COMPANIES: Final = profiles.featurebase("acme", credentials=TOKENS, identit
 
 
 def with_companies(*companies: dict[str, Any]) -> Boot:
-    return boot(**USER, userHash=hash_of(USER["email"]), companies=list(companies))
+    return boot(**USER, userHash=compute_hash(USER["email"]), companies=list(companies))
 
 
 def test_a_company_is_proven_by_its_own_hash_and_by_its_id_alone(door: Door) -> None:
     sent = with_companies(
-        {"id": "123", "companyHash": hash_of("123", COMPANY_SECRET), "monthlySpend": 500},
+        {"id": "123", "companyHash": compute_hash("123", COMPANY_SECRET), "monthlySpend": 500},
         {"id": "456", "name": "Said, and not proven"},
     )
     identity = passes(door([WITH_COMPANIES], sent, NOW), "identity_hash")
@@ -238,10 +240,10 @@ def test_a_company_is_proven_by_its_own_hash_and_by_its_id_alone(door: Door) -> 
 @pytest.mark.parametrize(
     "company",
     [
-        {"id": "124", "companyHash": hash_of("123", COMPANY_SECRET)},
-        {"id": "123", "companyHash": hash_of("123", IV_SECRET)},
-        {"companyHash": hash_of("123", COMPANY_SECRET)},
-        {"id": 123, "companyHash": hash_of("123", COMPANY_SECRET)},
+        {"id": "124", "companyHash": compute_hash("123", COMPANY_SECRET)},
+        {"id": "123", "companyHash": compute_hash("123", IV_SECRET)},
+        {"companyHash": compute_hash("123", COMPANY_SECRET)},
+        {"id": 123, "companyHash": compute_hash("123", COMPANY_SECRET)},
     ],
     ids=["another's", "by the user's secret", "half a pair", "an id that is no text"],
 )
@@ -251,15 +253,17 @@ def test_a_wrong_hash_of_a_company_is_refused(company: dict[str, Any], door: Doo
 
 
 def test_one_secret_for_users_and_companies_is_said_aloud(caplog: pytest.LogCaptureFixture, door: Door) -> None:
-    with pytest.raises(ConfigError, match="same_secret"):
+    with pytest.raises(ConfigError, match="allow_shared_secret"):
         IdentityHash(secret=Secret.from_text(IV_SECRET), companies=CompanyHash(secret=Secret.from_text(IV_SECRET)))
     caplog.set_level(logging.WARNING, "wicket")
-    one = CompanyHash(secret=Secret.from_text(IV_SECRET), same_secret=True)
+    one = CompanyHash(secret=Secret.from_text(IV_SECRET), allow_shared_secret=True)
     rule = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", companies=one)
-    assert "same_secret" in caplog.text
+    assert "allow_shared_secret" in caplog.text
 
     app = profiles.featurebase("acme", identity_hash=rule)
-    identity = passes(door([app], with_companies({"id": "123", "companyHash": hash_of("123")}), NOW), "identity_hash")
+    identity = passes(
+        door([app], with_companies({"id": "123", "companyHash": compute_hash("123")}), NOW), "identity_hash"
+    )
     assert identity.companies == [{"id": "123"}]
 
 
@@ -270,7 +274,7 @@ SECURED: Final = profiles.featurebase(
     credentials=TOKENS,
     identity_hash=COMPANIES,
     protected=["plan", "monthlySpend"],
-    protected_companies=["monthlySpend"],
+    protected_company_attributes=["monthlySpend"],
 )
 
 
@@ -284,7 +288,7 @@ def test_a_signed_attribute_wins_over_what_is_stored_and_over_what_the_page_says
     page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", theme="dark")
     identity = passes(door([SECURED], page, NOW), "jwt")
 
-    merged = identity.with_unsigned(beside(page), stored={"title": "Miss", "theme": "light"})
+    merged = identity.merge_unsigned(beside(page), stored={"title": "Miss", "theme": "light"})
     assert merged.attributes == {
         "email": "ada@acme.com",
         "name": "Ada Lovelace",
@@ -296,36 +300,38 @@ def test_a_signed_attribute_wins_over_what_is_stored_and_over_what_the_page_says
 
 
 def test_secure_updates_keep_a_page_from_writing_an_attribute_before_and_after_the_move(door: Door) -> None:
-    before = boot(**USER, userHash=hash_of(USER["email"]), plan="Premium", theme="dark")
-    by_hash = passes(door([SECURED], before, NOW), "identity_hash").with_unsigned(beside(before))
+    before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", theme="dark")
+    by_hash = passes(door([SECURED], before, NOW), "identity_hash").merge_unsigned(beside(before))
     assert "plan" not in by_hash.attributes
     assert by_hash.attributes["theme"] == "dark"
     assert Conflict("plan") in by_hash.conflicts
 
     after = boot(featurebaseJwt=token_of(), plan="Premium", theme="dark")
-    by_token = passes(door([SECURED], after, NOW), "jwt").with_unsigned(beside(after))
+    by_token = passes(door([SECURED], after, NOW), "jwt").merge_unsigned(beside(after))
     assert "plan" not in by_token.attributes
     assert by_token.conflicts == (Conflict("plan"),)
 
     signed = boot(featurebaseJwt=token_of(plan="Premium"))
-    assert passes(door([SECURED], signed, NOW), "jwt").with_unsigned({}).attributes["plan"] == "Premium"
+    assert passes(door([SECURED], signed, NOW), "jwt").merge_unsigned({}).attributes["plan"] == "Premium"
 
 
 def test_a_hash_signs_no_attribute_and_no_page_writes_who_the_user_is(door: Door) -> None:
     identity = passes(door([SECURED], BEFORE, NOW), "identity_hash")
     assert identity.attributes == {}
 
-    merged = identity.with_unsigned({"userId": "1", "email": "root@acme.com", "name": "Ada"})
+    merged = identity.merge_unsigned({"userId": "1", "email": "root@acme.com", "name": "Ada"})
     assert merged.attributes == {"name": "Ada"}
     assert {conflict.attribute for conflict in merged.conflicts} == {"userId", "email"}
 
 
 def test_a_company_takes_what_is_said_of_it_only_where_that_needs_no_signature(door: Door) -> None:
     said = {"id": "123", "monthlySpend": 9_999, "industry": "Fintech"}
-    page = with_companies({**said, "companyHash": hash_of("123", COMPANY_SECRET)}, {"id": "456", "name": "Not proven"})
+    page = with_companies(
+        {**said, "companyHash": compute_hash("123", COMPANY_SECRET)}, {"id": "456", "name": "Not proven"}
+    )
     identity = passes(door([SECURED], page, NOW), "identity_hash")
 
-    merged = identity.with_unsigned({"companies": [said, {"id": "456", "name": "Not proven"}]})
+    merged = identity.merge_unsigned({"companies": [said, {"id": "456", "name": "Not proven"}]})
     assert merged.companies == [{"id": "123", "industry": "Fintech"}]
     assert {conflict.attribute for conflict in merged.conflicts} == {"companies[123].monthlySpend", "companies[456]"}
 
@@ -336,6 +342,6 @@ def test_a_company_of_the_token_keeps_what_is_signed(door: Door) -> None:
     identity = passes(door([SECURED], page, NOW), "jwt")
     assert identity.companies == [signed]
 
-    merged = identity.with_unsigned(beside(page))
+    merged = identity.merge_unsigned(beside(page))
     assert merged.companies == [signed]
     assert merged.conflicts == (Conflict("companies[987654321].monthlySpend", 500, "signed"),)

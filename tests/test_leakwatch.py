@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.leakwatch import WATCH, LeakWatch
-from wicket import ConfigError, Decided, Gate, Header, Problem, Refusal, Refused, Secret, mint, profiles
-from wicket.events import Reporter
+from wicket import ConfigError, DecisionEvent, Gate, Header, Problem, Refusal, Refused, Secret, mint, profiles
+from wicket.reporting.events import Reporter
 
 LOG = logging.getLogger("wicket")
 VALUE = hashlib.sha256(b"the secret of these tests alone").digest()
@@ -46,7 +46,7 @@ SAYINGS: dict[str, Callable[[str], object]] = {
     "an argument that is not written": lambda text: LOG.warning("%(a)s", {"a": "b", "token": text}),
     "a field": lambda text: LOG.info("fine", extra={"key_id": text}),
     "a traceback": _raised,
-    "an event": lambda text: Reporter("wicket", None, 9).emit(Decided("wicket", text, True, True, True)),
+    "an event": lambda text: Reporter("wicket", None, 9).emit(DecisionEvent("wicket", text, True, True, True)),
     "the text of a configuration error": lambda text: ConfigError([Problem("value", f"is {text}")]),
     "the hint of a configuration error": lambda text: ConfigError([Problem("value", "is wrong", text)]),
     "what led to a configuration error": _chained,

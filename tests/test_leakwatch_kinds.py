@@ -33,16 +33,16 @@ from wicket import (
     mint,
     profiles,
 )
-from wicket.cache import LoadFailed
 from wicket.errors import Problems, WicketError
-from wicket.http.lasting import ConnectionEnded
-from wicket.jwks.backend import TooMuch
-from wicket.jwks.guard import Forbidden, Unresolved
-from wicket.keys.algorithms import Unusable
+from wicket.http.long_lived import ConnectionEnded
+from wicket.jwks.network_backend import ResponseTooLargeError
+from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
+from wicket.keys.algorithms import UnusableKeyError
+from wicket.runtime.cache import LoadFailed
 from wicket.testing import diagnose
 
 LOG = logging.getLogger("wicket")
-NOTHING = "nothing to hide: app=watched, https://id.example/jwks.json, key-1, the identity hash does not verify"
+NO_HEADERS = "nothing to hide: app=watched, https://id.example/jwks.json, key-1, the identity hash does not verify"
 
 
 def digest(name: str) -> bytes:
@@ -53,7 +53,7 @@ def digest(name: str) -> bytes:
 def said(watch: LeakWatch, text: str) -> bool:
     """Whether the watch objects to a record with this text."""
     assert watch.taken() == []
-    LOG.warning("%s", NOTHING)
+    LOG.warning("%s", NO_HEADERS)
     assert watch.taken() == []
     LOG.warning("<%s>", text)
     return watch.taken() != []
@@ -138,14 +138,14 @@ APP = profiles.generic(
 )
 
 
-def hash_of(name: str, text: str) -> bytes:
+def compute_hash(name: str, text: str) -> bytes:
     """The hash that the backend of the app makes."""
     return hmac.digest(digest(name), text.encode(), "sha256")
 
 
 def body(**members: Any) -> bytes:
     """What a client sends."""
-    return json.dumps({"userId": "ada", "userHash": hash_of("users", "ada").hex(), **members}).encode()
+    return json.dumps({"userId": "ada", "userHash": compute_hash("users", "ada").hex(), **members}).encode()
 
 
 def ask(sent: bytes) -> bool:
@@ -158,15 +158,15 @@ def ask(sent: bytes) -> bool:
 def test_an_identity_hash_is_known_though_another_was_sent(leak_watch: LeakWatch) -> None:
     for sent, allowed in ((body(), True), (body(userHash="0" * 64), False)):
         leak_watch.begin()
-        assert not said(leak_watch, hash_of("users", "ada").hex()), "nobody has made one"
+        assert not said(leak_watch, compute_hash("users", "ada").hex()), "nobody has made one"
         assert ask(sent) is allowed
-        for text in spellings(hash_of("users", "ada")):
+        for text in spellings(compute_hash("users", "ada")):
             assert said(leak_watch, text)
             assert said(leak_watch, text[-RUN:])
 
 
 def test_the_hash_of_a_company_is_known(leak_watch: LeakWatch) -> None:
-    proof = hash_of("firms", "c1").hex()
+    proof = compute_hash("firms", "c1").hex()
     for sent, allowed in ((proof, True), ("f" * 64, False)):
         leak_watch.begin()
         assert not said(leak_watch, proof)
@@ -178,7 +178,7 @@ def test_a_hash_that_the_checker_makes_is_known(leak_watch: LeakWatch) -> None:
     with Gate([APP], naming=[Header("X-App-Id")]) as gate:
         diagnosis = diagnose(gate, "hashed", sent={"userId": "eve", "userHash": "0" * 64})
     assert not diagnosis.passed
-    assert said(leak_watch, hash_of("users", "eve").hex())
+    assert said(leak_watch, compute_hash("users", "eve").hex())
 
 
 def test_a_signature_alone_and_the_claims_alone_are_seen(leak_watch: LeakWatch) -> None:
@@ -211,7 +211,7 @@ def test_a_token_is_seen_however_its_header_is_spelled(opened: str, leak_watch: 
 def test_what_proves_once_is_forgotten_with_its_test_and_a_secret_is_not(leak_watch: LeakWatch) -> None:
     assert ask(body())
     leak_watch.begin()
-    assert not said(leak_watch, hash_of("users", "ada").hex())
+    assert not said(leak_watch, compute_hash("users", "ada").hex())
     assert said(leak_watch, digest("users").hex())
 
 
@@ -240,11 +240,11 @@ def test_what_was_clean_is_looked_through_again_where_a_piece_of_it_is_news(leak
 
 TOLD = digest("told").hex()
 MADE: list[type[BaseException]] = [
-    Unusable,
+    UnusableKeyError,
     LoadFailed,
-    TooMuch,
-    Forbidden,
-    Unresolved,
+    ResponseTooLargeError,
+    ForbiddenAddressError,
+    ResolutionError,
     ConnectionEnded,
     WicketError,
     ConfigError,
@@ -325,10 +325,10 @@ def test_a_literal_of_a_test_in_a_traceback_is_nothing_that_wicket_says(leak_wat
 
 @pytest.mark.parametrize("part", ["nothing", "a token", "a signature", "a hash", "the end of a secret"])
 def test_the_log_of_a_server_is_looked_through(part: str, leak_watch: LeakWatch) -> None:
-    token, proof = mint(APP, f"ada, {part}"), hash_of("users", part).hex()
+    token, proof = mint(APP, f"ada, {part}"), compute_hash("users", part).hex()
     Secret.from_hex(TOLD)
     told = {"a token": token, "a signature": token.rpartition(".")[2], "a hash": proof}
-    told |= {"nothing": NOTHING, "the end of a secret": TOLD[-RUN:]}
+    told |= {"nothing": NO_HEADERS, "the end of a secret": TOLD[-RUN:]}
     sent = [("Authorization", f"Bearer {token}"), ("X-Hash", proof), ("X-Tell", told[part])]
     serving = servers.uvicorn("tests.integration.telling_site:app")
     server = serving.__enter__()

@@ -30,7 +30,7 @@ NOW: Final = 1_761_000_000
 EMAIL: Final = "ada@acme.com"
 
 
-def hash_of(key: str | bytes, identifier: str, how: str = "sha256") -> str:
+def compute_hash(key: str | bytes, identifier: str, how: str = "sha256") -> str:
     return hmac.new(key.encode() if isinstance(key, str) else key, identifier.encode(), how).hexdigest()
 
 
@@ -105,7 +105,7 @@ PASSES: Final = {
         {"email": EMAIL, "plan": "pro"},
     ),
     "intercom, by hash": Passes(
-        intercom(user_id="7", user_hash=hash_of(SECRETS["intercom hash"], "7"), name="Ada"),
+        intercom(user_id="7", user_hash=compute_hash(SECRETS["intercom hash"], "7"), name="Ada"),
         "tx2p130c",
         "7",
         "user_id",
@@ -113,7 +113,7 @@ PASSES: Final = {
     ),
     "intercom, both": Passes(
         intercom(
-            signed("intercom jwt", {"user_id": "7"}), user_id="7", user_hash=hash_of(SECRETS["intercom hash"], "7")
+            signed("intercom jwt", {"user_id": "7"}), user_id="7", user_hash=compute_hash(SECRETS["intercom hash"], "7")
         ),
         "tx2p130c",
         "7",
@@ -154,7 +154,7 @@ PASSES: Final = {
         {"email": EMAIL, "name": "Ada"},
     ),
     "chatwoot": Passes(
-        chatwoot(identifier="7", identifier_hash=hash_of(SECRETS["chatwoot"], "7"), name="Ada"),
+        chatwoot(identifier="7", identifier_hash=compute_hash(SECRETS["chatwoot"], "7"), name="Ada"),
         "website-token-of-acme",
         "7",
         "identifier",
@@ -168,21 +168,21 @@ PASSES: Final = {
         "jwt",
     ),
     "pylon": Passes(
-        pylon(email=EMAIL, name="Ada", email_hash=hash_of(PYLON_KEY, EMAIL)),
+        pylon(email=EMAIL, name="Ada", email_hash=compute_hash(PYLON_KEY, EMAIL)),
         "3f7c9a52-pylon",
         EMAIL,
         "email",
         "identity_hash",
     ),
     "novu": Passes(
-        novu(subscriberId="7", subscriberHash=hash_of(SECRETS["novu"], "7")),
+        novu(subscriberId="7", subscriberHash=compute_hash(SECRETS["novu"], "7")),
         "novu-application-of-acme",
         "7",
         "subscriberId",
         "identity_hash",
     ),
     "help scout": Passes(
-        help_scout(name="Ada", email=EMAIL, signature=hash_of(SECRETS["help scout"], EMAIL)),
+        help_scout(name="Ada", email=EMAIL, signature=compute_hash(SECRETS["help scout"], EMAIL)),
         "beacon-of-acme",
         EMAIL,
         "email",
@@ -220,16 +220,16 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
     "intercom: the hash's secret": (intercom(signed("intercom hash", {"user_id": "7"})), _bad("bad_signature")),
     "intercom: an id without hash": (intercom(user_id="7"), _bad("bad_identity_hash")),
     "intercom: a hash without id": (
-        intercom(user_hash=hash_of(SECRETS["intercom hash"], "7")),
+        intercom(user_hash=compute_hash(SECRETS["intercom hash"], "7")),
         _bad("bad_identity_hash"),
     ),
     "intercom: the hash of another identifier": (
-        intercom(user_id="7", email=EMAIL, user_hash=hash_of(SECRETS["intercom hash"], EMAIL)),
+        intercom(user_id="7", email=EMAIL, user_hash=compute_hash(SECRETS["intercom hash"], EMAIL)),
         _bad("bad_identity_hash"),
     ),
     "intercom: a token and a hash of two users": (
         intercom(
-            signed("intercom jwt", {"user_id": "7"}), user_id="8", user_hash=hash_of(SECRETS["intercom hash"], "8")
+            signed("intercom jwt", {"user_id": "7"}), user_id="8", user_hash=compute_hash(SECRETS["intercom hash"], "8")
         ),
         ("invalid_request", None),
     ),
@@ -273,15 +273,15 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
     ),
     "chatwoot: an identifier without hash": (chatwoot(identifier="7"), _bad("bad_identity_hash")),
     "chatwoot: another user's hash": (
-        chatwoot(identifier="8", identifier_hash=hash_of(SECRETS["chatwoot"], "7")),
+        chatwoot(identifier="8", identifier_hash=compute_hash(SECRETS["chatwoot"], "7")),
         _bad("bad_identity_hash"),
     ),
     "chatwoot: key and message swapped": (
-        chatwoot(identifier="7", identifier_hash=hash_of("7", SECRETS["chatwoot"])),
+        chatwoot(identifier="7", identifier_hash=compute_hash("7", SECRETS["chatwoot"])),
         _bad("bad_identity_hash"),
     ),
     "chatwoot: upper-case digits": (
-        chatwoot(identifier="7", identifier_hash=hash_of(SECRETS["chatwoot"], "7").upper()),
+        chatwoot(identifier="7", identifier_hash=compute_hash(SECRETS["chatwoot"], "7").upper()),
         _bad("bad_identity_hash"),
     ),
     "knock: no token": (knock(None), ("missing_token", None)),
@@ -294,25 +294,25 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
     "knock: RS512": (knock(jwt.encode(KNOCK_CLAIMS, KNOCK_KEY, "RS512")), _bad("algorithm_not_allowed")),
     "knock: the public key as secret": (knock(_confused()), _bad("algorithm_not_allowed")),
     "pylon: the digits of the secret as text": (
-        pylon(email=EMAIL, email_hash=hash_of(SECRETS["pylon"], EMAIL)),
+        pylon(email=EMAIL, email_hash=compute_hash(SECRETS["pylon"], EMAIL)),
         _bad("bad_identity_hash"),
     ),
     "pylon: another spelling of the address": (
-        pylon(email="Ada@acme.com", email_hash=hash_of(PYLON_KEY, EMAIL)),
+        pylon(email="Ada@acme.com", email_hash=compute_hash(PYLON_KEY, EMAIL)),
         _bad("bad_identity_hash"),
     ),
     "pylon: an address without hash": (pylon(email=EMAIL), _bad("bad_identity_hash")),
     "novu: a guessed subscriber": (
-        novu(subscriberId="8", subscriberHash=hash_of(SECRETS["novu"], "7")),
+        novu(subscriberId="8", subscriberHash=compute_hash(SECRETS["novu"], "7")),
         _bad("bad_identity_hash"),
     ),
     "novu: SHA-512": (
-        novu(subscriberId="7", subscriberHash=hash_of(SECRETS["novu"], "7", "sha512")),
+        novu(subscriberId="7", subscriberHash=compute_hash(SECRETS["novu"], "7", "sha512")),
         _bad("bad_identity_hash"),
     ),
     "novu: a subscriber without hash": (novu(subscriberId="7"), _bad("bad_identity_hash")),
     "help scout: the hash of the name": (
-        help_scout(name="Ada", email=EMAIL, signature=hash_of(SECRETS["help scout"], "Ada")),
+        help_scout(name="Ada", email=EMAIL, signature=compute_hash(SECRETS["help scout"], "Ada")),
         _bad("bad_identity_hash"),
     ),
     "help scout: no signature": (help_scout(name="Ada", email=EMAIL), _bad("bad_identity_hash")),
@@ -368,7 +368,7 @@ def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -
 @pytest.mark.parametrize("name", ["chatwoot", "pylon", "novu", "help scout"])
 def test_nothing_unsigned_writes_the_identifier_that_the_hash_proves(name: str) -> None:
     identity = DOORS["wsgi"](APPS, PASSES[name].boot, NOW).identity()
-    merged = identity.with_unsigned({identity.user_id_claim: "somebody-else", "name": "Ada"})
+    merged = identity.merge_unsigned({identity.user_id_claim: "somebody-else", "name": "Ada"})
 
     assert merged.attributes == {"name": "Ada"}
     assert [conflict.attribute for conflict in merged.conflicts] == [identity.user_id_claim]

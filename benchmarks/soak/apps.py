@@ -18,14 +18,14 @@ STORED: Final = 50
 
 LIMITS: Final = Limits(
     app_lifetime=2,
-    absent_lifetime=1,
+    negative_cache_lifetime=1,
     max_apps=20,
-    max_absent=200,
-    key_set_shortest=1,
-    unknown_kid_every=1,
-    unknown_kid_remembered=5,
-    remembered_tokens=500,
-    remembered_per_app=100,
+    negative_cache_size=200,
+    key_set_min_lifetime=1,
+    unknown_kid_interval=1,
+    unknown_kid_negative_lifetime=5,
+    signature_cache_size=500,
+    signature_cache_per_app=100,
 )
 """All that is remembered is full within seconds, so that what grows after that grows without end."""
 

@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket
 
 from benchmarks.soak.apps import gate_from_environment
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.decision import tokens
+from wicket.decision import token_parser as tokens
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 _CHUNKS: Final = 100
@@ -35,7 +35,7 @@ _gate: Final = gate_from_environment()
 
 
 def _objects() -> int:
-    tokens.HEADERS.clear()  # they are bounded, and would be counted as many as they happen to be
+    tokens._HEADER_CACHE.clear()  # they are bounded, and would be counted as many as they happen to be
     gc.collect()
     return sys.getallocatedblocks()
 

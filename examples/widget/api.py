@@ -23,7 +23,7 @@ from wicket import (
     Gate,
     Header,
     JsonBody,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Query,
     Refused,
     Secret,
@@ -31,12 +31,12 @@ from wicket import (
     profiles,
 )
 from wicket.asgi import ASGIApp, WicketMiddleware
-from wicket.contrib.starlette import identity_of, refused_handler
+from wicket.contrib.starlette import identity_of, refusal_exception_handler
 
 TYPES = ("application/json", "text/plain")  # text/plain is what navigator.sendBeacon sends
 
 userz = profiles.userz.extend(
-    naming=[PublicKeyBearer(), Query("publicKey", kind="public_key")],
+    naming=[PublishableKeyBearer(), Query("publicKey", kind="public_key")],
     tokens=[Header("X-Userz-User-Token"), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
 )
 hissuno = profiles.hissuno.extend(
@@ -116,5 +116,7 @@ routes = [
 
 def application(gate: Gate) -> ASGIApp:
     """The API. The gate stands outside all of it, so that a page can read even the answer to a crash."""
-    site = Starlette(routes=routes, exception_handlers={Refused: refused_handler(gate)})
-    return WicketMiddleware(site, gate, exempt=["/widget.js"], origin_question="/widget/allowed", close_on_expiry=True)
+    site = Starlette(routes=routes, exception_handlers={Refused: refusal_exception_handler(gate)})
+    return WicketMiddleware(
+        site, gate, exempt=["/widget.js"], origin_check_path="/widget/allowed", close_on_expiry=True
+    )

@@ -1,23 +1,9 @@
 """Wicket: verification middleware for ASGI and WSGI applications that serve many customers' apps at once."""
 
 from wicket import profiles
-from wicket.app import App, Mode, Rules
-from wicket.decision.flow import Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
-from wicket.decision.merging import Conflict, Merged
-from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
-from wicket.events import BudgetSpent, Decided, Fetched, Outcome
-from wicket.gate import Gate
-from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.jwks.guard import Network
-from wicket.keys import Jwks, PublicKey, Secret
-from wicket.limits import Limits
-from wicket.minting import mint
-from wicket.origins import OriginPolicy
-from wicket.profiles import Profile
-from wicket.request import Request
-from wicket.revocations import Revocations
-from wicket.sources import (
+from wicket.config.app import App, Mode, Rules
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import (
     AppRef,
     Bearer,
     BodyField,
@@ -26,11 +12,25 @@ from wicket.sources import (
     Host,
     JsonBody,
     PathSegment,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Query,
     Subprotocol,
     TokenIssuer,
 )
+from wicket.config.origins import OriginPolicy
+from wicket.config.revocations import Revocations
+from wicket.decision.attributes import Conflict, MergeResult
+from wicket.decision.flow import Decision
+from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
+from wicket.gate import Gate
+from wicket.jwks.ssrf import Network
+from wicket.keys import Jwks, PublicKey, Secret
+from wicket.limits import Limits
+from wicket.messages.request import Request
+from wicket.minting import mint
+from wicket.profiles import Profile
+from wicket.reporting.events import DecisionEvent, Fetched, Outcome, UnknownKidLimited
 
 __version__ = "0.1.0"
 
@@ -39,13 +39,12 @@ __all__ = [
     "AppRef",
     "Bearer",
     "BodyField",
-    "BudgetSpent",
     "CompanyHash",
     "ConfigError",
     "Conflict",
     "Cookie",
-    "Decided",
     "Decision",
+    "DecisionEvent",
     "Fetched",
     "Gate",
     "Header",
@@ -55,7 +54,7 @@ __all__ = [
     "JsonBody",
     "Jwks",
     "Limits",
-    "Merged",
+    "MergeResult",
     "Mode",
     "Network",
     "OriginPolicy",
@@ -64,7 +63,7 @@ __all__ = [
     "Problem",
     "Profile",
     "PublicKey",
-    "PublicKeyBearer",
+    "PublishableKeyBearer",
     "Query",
     "Refusal",
     "Refused",
@@ -74,6 +73,7 @@ __all__ = [
     "Secret",
     "Subprotocol",
     "TokenIssuer",
+    "UnknownKidLimited",
     "VerifiedIdentity",
     "WicketError",
     "mint",

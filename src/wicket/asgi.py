@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from wicket.config.locations import Subprotocol
+from wicket.decision.context import GateContext
 from wicket.decision.flow import Decision
-from wicket.decision.house import House
-from wicket.decision.identity import Permissions
+from wicket.decision.identity import AuthCredentials
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.binding import attach_to_scope, clear_scope, demanded_of
-from wicket.http.bodies import ReceivedBody, declared_length
-from wicket.http.cors import NOTHING, cors_headers
-from wicket.http.door import Door, Turn
-from wicket.http.lasting import ConnectionEnded, Lasting
-from wicket.http.monitor import Watch
-from wicket.request import Answer, Request
-from wicket.sources import Subprotocol
+from wicket.http.bodies import ASGIBody, declared_length
+from wicket.http.cors import NO_HEADERS, cors_headers
+from wicket.http.long_lived import ConnectionEnded, LiveConnection
+from wicket.http.middleware import Action, MiddlewareCore
+from wicket.http.monitor import ConnectionMonitor
+from wicket.messages.request import Answer, Request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,7 +39,7 @@ class WicketMiddleware:
     `Refused` that the application raises before it answers becomes the refusal's own answer.
 
     With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
-    `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
+    `origin_check_path` is a path that tells a widget, without a token, whether it may render on the page that asks.
     `close_on_expiry` closes sockets (code 4401) and event streams within a second after their token has expired or
     their app's revocations have come to cover it.
 
@@ -63,18 +63,18 @@ class WicketMiddleware:
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
         cors: bool = True,
-        origin_question: str | None = None,
+        origin_check_path: str | None = None,
         close_on_expiry: bool = False,
         root_path: str | None = None,
         preflights: str | None = None,
     ) -> None:
-        self._door = Door(
+        self._door = MiddlewareCore(
             gate,
             only=only,
             exempt=exempt,
             optional=optional,
             cors=cors,
-            origin_question=origin_question,
+            origin_check_path=origin_check_path,
             close_on_expiry=close_on_expiry,
             root_path=root_path,
             preflights=preflights,
@@ -82,7 +82,7 @@ class WicketMiddleware:
         self._door.check_root(app)
         self.app = app
         self.gate = gate
-        self._watch = Watch(gate)
+        self._watch = ConnectionMonitor(gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide about one scope, and pass it on or answer it."""
@@ -93,24 +93,24 @@ class WicketMiddleware:
         door, gate = self._door, self.gate
         optional = passing = False
         subprotocol: str | None = None
-        body: ReceivedBody | None = None
-        lasting: Lasting | None = None
+        body: ASGIBody | None = None
+        lasting: LiveConnection | None = None
         if not door.plain or scope.get("method") != "GET":  # nearly always it is: no preflight, no body, no socket
             if not door.root_checked:
                 door.check_first(self.app, scope.get("app"))
             turn = door.turn(request)
-            passing = turn is Turn.PASS
-            if turn is not Turn.GATED and turn is not Turn.OPTIONAL and not passing:
-                await self._aside(turn, request, scope, receive, send)
+            passing = turn is Action.PASS
+            if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
+                await self._handle_undecided(turn, request, scope, receive, send)
                 return
-            optional = turn is Turn.OPTIONAL
+            optional = turn is Action.OPTIONAL
             if request.unsafe and not request.websocket:
-                body = request.body = ReceivedBody(receive, declared_length(request.header("content-length")))
+                body = request.body = ASGIBody(receive, declared_length(request.header("content-length")))
         try:
             if passing:
                 decision = door.passed(request)
             else:
-                decision = gate.at_once(request) or await gate.adecide(request, optional=optional, tried=True)
+                decision = gate._try_fast_path(request) or await gate.adecide(request, optional=optional, tried=True)
             if not decision.allowed:
                 await _answer(door.refusal(request, decision), scope, send)
                 return
@@ -119,7 +119,7 @@ class WicketMiddleware:
             # The scope is written in place, so that middlewares outside the gate see it. Its state is copied.
             attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
-            scope["auth"] = Permissions(identity)
+            scope["auth"] = AuthCredentials(identity)
             if body is not None and body.begun:
                 receive = body.receive
             if door.close_on_expiry and identity.verified:
@@ -127,7 +127,7 @@ class WicketMiddleware:
                 receive, send = lasting.receive, lasting.send
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate.house)
-            additions = cors_headers(request, decision) if door.cors else NOTHING
+            additions = cors_headers(request, decision) if door.cors else NO_HEADERS
             begun = False
 
             async def sending(message: Message) -> None:  # adapters look whether it is a coroutine function
@@ -137,8 +137,8 @@ class WicketMiddleware:
                     begun = kind in _BEGINNINGS
                     if decision.demand is not None and begun:
                         _report_answer(gate, decision, message)
-                    if kind == "http.response.start" and additions is not NOTHING:
-                        message = {**message, "headers": additions.to_wire(message.get("headers", ()))}
+                    if kind == "http.response.start" and additions is not NO_HEADERS:
+                        message = {**message, "headers": additions.apply_asgi(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
                         message = {**message, "subprotocol": subprotocol}
                 await send(message)
@@ -163,12 +163,14 @@ class WicketMiddleware:
             if lasting is not None:
                 await self._watch.leave(lasting)
 
-    async def _aside(self, turn: Turn, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle_undecided(
+        self, turn: Action, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
-        if turn is Turn.OPEN:
+        if turn is Action.OPEN:
             clear_scope(scope)
             await self.app(scope, receive, send)
-        elif turn is Turn.PREFLIGHT:
+        elif turn is Action.PREFLIGHT:
             await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)
         else:
             await _answer(self._door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
@@ -189,7 +191,7 @@ def _remove_remote_user(scope: Scope) -> None:
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in names]
 
 
-def _hide_token(scope: Scope, decision: Decision, house: House) -> str | None:
+def _hide_token(scope: Scope, decision: Decision, house: GateContext) -> str | None:
     """Take every token out of the subprotocols that the application may choose from.
 
     Returns the marker before it, for an application that chooses none: a browser ends a socket whose server answers

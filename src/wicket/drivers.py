@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
-from wicket.decision.effects import Effect, Fetch, Pause, ReadBody
+from wicket.decision.io import Effect, Fetch, Pause, ReadBody
 from wicket.errors import WicketError
 
 R = TypeVar("R")

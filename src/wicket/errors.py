@@ -197,7 +197,7 @@ class Problems:
         """Note one problem at `path`."""
         self.found.append(Problem(path, message, hint))
 
-    def absorb(self, path: str, error: ConfigError) -> None:
+    def merge_problems(self, path: str, error: ConfigError) -> None:
         """Take over the problems of a part, its paths put below `path`."""
         for problem in error.problems:
             below = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"

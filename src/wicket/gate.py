@@ -12,33 +12,50 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Final
 
-from wicket.app import App, BrokenApp, Mode
-from wicket.cache import Cache, Loaded, LoadFailed, Times
-from wicket.decision.choice import Choice, KeySets, choose_keys
-from wicket.decision.effects import Effect
-from wicket.decision.flow import Decision, admit, decide, verify, verify_at_once
-from wicket.decision.house import House
-from wicket.decision.memory import SignatureMemory
-from wicket.decision.revisiting import revisit
-from wicket.decision.straight import straight
-from wicket.decision.tokens import UnverifiedToken
-from wicket.decision.verification import Verification
+from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.app_index import (
+    Registry,
+    check_registry,
+    check_shared_secrets,
+    index_apps,
+    registry_loader,
+    union,
+    validate_apps,
+    validate_locations,
+)
+from wicket.config.locations import (
+    AppLocation,
+    AppRef,
+    Bearer,
+    TokenIssuer,
+    TokenLocation,
+    TokenLocations,
+    _fast_app_ref,
+)
+from wicket.decision.context import GateContext
+from wicket.decision.fast_path import straight
+from wicket.decision.flow import Decision, admit, decide, verify, verify_configured
+from wicket.decision.io import Effect
+from wicket.decision.key_selection import KeySelection, KeySets, select_keys
+from wicket.decision.revalidation import revalidate
+from wicket.decision.signature_cache import SignatureCache
+from wicket.decision.token_parser import UnverifiedToken
+from wicket.decision.token_verification import Verification
 from wicket.drivers import arun, run
 from wicket.errors import Problems, Refusal
-from wicket.events import Fetched, OnEvent, Outcome, Reporter
-from wicket.jwks.guard import Network
+from wicket.jwks.fetcher import Fetcher
 from wicket.jwks.loader import KeySetLoader
-from wicket.jwks.outcome import Fetcher
-from wicket.jwks.own import OwnFetcher
-from wicket.keys.keyset import Generation, KeySource, SourceRef
-from wicket.keys.unknown import UnknownKids
+from wicket.jwks.own import LazyFetcher
+from wicket.jwks.ssrf import Network
+from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource
+from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
-from wicket.pool import Pool
-from wicket.request import Request
-from wicket.roster import Registry, check_registry, check_secrets, checked_apps, index_apps, loader_of, places_of, union
-from wicket.sources import AppRef, Bearer, Holders, NamingPlace, TokenIssuer, TokenPlace, new_ref
+from wicket.messages.request import Request
+from wicket.reporting.events import Fetched, OnEvent, Outcome, Reporter
+from wicket.runtime.cache import Cache, Loaded, LoadFailed, Times
+from wicket.runtime.pool import Pool
 
 _log: Final = logging.getLogger("wicket")
 
@@ -64,8 +81,8 @@ class Gate:
         apps: Iterable[App | BrokenApp] = (),
         *,
         registry: Registry | None = None,
-        naming: Iterable[NamingPlace] | None = None,
-        tokens: Iterable[TokenPlace] | None = None,
+        naming: Iterable[AppLocation] | None = None,
+        tokens: Iterable[TokenLocation] | None = None,
         mode: Mode | None = None,
         name: str = "wicket",
         realm: str | None = None,
@@ -78,12 +95,14 @@ class Gate:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         problems = Problems()
-        held = checked_apps(problems, apps)
+        held = validate_apps(problems, apps)
         # A broken app's places count too: its requests must find it, to be told what is wrong.
-        places = places_of(problems, "naming", naming, NamingPlace, union(app.naming for app in held))
-        holders = places_of(problems, "tokens", tokens, TokenPlace, union(app.tokens for app in held) or (Bearer(),))
-        self.naming: tuple[NamingPlace, ...] = places
-        self.tokens: tuple[TokenPlace, ...] = holders
+        places = validate_locations(problems, "naming", naming, AppLocation, union(app.naming for app in held))
+        holders = validate_locations(
+            problems, "tokens", tokens, TokenLocation, union(app.tokens for app in held) or (Bearer(),)
+        )
+        self.naming: tuple[AppLocation, ...] = places
+        self.tokens: tuple[TokenLocation, ...] = holders
         check_registry(problems, registry, naming)
         if len(held) > 1 and not places:
             problems.add(
@@ -109,7 +128,7 @@ class Gate:
         if not isinstance(name, str) or not name.isidentifier():
             problems.add("name", "must be an identifier", "it names the gate's place in the application's state")
         index_of = index_apps(problems, held, by_issuer=any(isinstance(place, TokenIssuer) for place in places))
-        check_secrets(problems, held)
+        check_shared_secrets(problems, held)
         problems.raise_if_any()
 
         self._held = held
@@ -120,8 +139,10 @@ class Gate:
         self.clock = clock
         self.limits = limits
         self._reporter = Reporter(name, on_event, limits.max_outcomes)
-        self._memory = SignatureMemory(
-            total=limits.remembered_tokens, per_app=limits.remembered_per_app, max_bytes=limits.remembered_token_bytes
+        self._memory = SignatureCache(
+            total=limits.signature_cache_size,
+            per_app=limits.signature_cache_per_app,
+            max_bytes=limits.signature_cache_max_token_bytes,
         )
         # Two pools: what the operator controls never waits for what tenants control.
         self._pool = Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
@@ -129,15 +150,15 @@ class Gate:
             f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_lane=limits.fetch_per_host
         )
         self._monotonic = monotonic
-        self._registry = None if registry is None else self._cache_of(registry, index_of)
-        self._fetcher = OwnFetcher(network or Network(), limits, lambda: self._fetches.crowded)
-        self._key_sets = self._key_sets_of(fetcher or self._fetcher)
-        self._house = House(
+        self._registry = None if registry is None else self._build_registry_cache(registry, index_of)
+        self._fetcher = LazyFetcher(network or Network(), limits, lambda: self._fetches.crowded)
+        self._key_sets = self._build_key_set_cache(fetcher or self._fetcher)
+        self._house = GateContext(
             apps=index_of,
             only_app=held[0] if len(held) == 1 and registry is None else None,
             registry=self._registry,
             naming=places,
-            holders=Holders(holders),
+            holders=TokenLocations(holders),
             memory=self._memory,
             key_sets=self._key_sets,
             mode=mode,
@@ -145,7 +166,7 @@ class Gate:
             limits=limits,
         )
         _gates.add(self)
-        self._announce(held)
+        self._log_config_warnings(held)
 
     # --- the answers
 
@@ -154,15 +175,15 @@ class Gate:
 
         `optional` admits requests without a token, whatever the app says; a bad token is still refused.
         """
-        found = self.at_once(request)
+        found = self._try_fast_path(request)
         return self._report(run(decide(self._house, request, optional=optional))) if found is None else found
 
     async def adecide(self, request: Request, *, optional: bool = False, tried: bool = False) -> Decision:
-        """As `decide`, without blocking the event loop; `tried` says that `at_once` could not tell."""
-        found = None if tried else self.at_once(request)
+        """As `decide`, without blocking the event loop; `tried` says that `_try_fast_path` could not tell."""
+        found = None if tried else self._try_fast_path(request)
         return self._report(await arun(decide(self._house, request, optional=optional))) if found is None else found
 
-    def at_once(self, request: Request) -> Decision | None:
+    def _try_fast_path(self, request: Request) -> Decision | None:
         """The decision about an ordinary request of a user who was here before; None where `decide` has to tell."""
         try:
             found = straight(self._house, request)
@@ -178,8 +199,8 @@ class Gate:
         Knows no mode and no anonymity: the decision is allowed only with a verified identity. An `origin` that is
         given is checked, whether one is required or not.
         """
-        ref = app if isinstance(app, AppRef) else new_ref(AppRef, ("id", app))
-        found = verify_at_once(self._house, token, ref, origin)
+        ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
+        found = verify_configured(self._house, token, ref, origin)
         if found is None:
             found = run(verify(self._house, token, ref, origin))
         self._reporter.decided(found)
@@ -187,8 +208,8 @@ class Gate:
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """As `verify`, without blocking the event loop."""
-        ref = app if isinstance(app, AppRef) else new_ref(AppRef, ("id", app))
-        found = verify_at_once(self._house, token, ref, origin)
+        ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
+        found = verify_configured(self._house, token, ref, origin)
         return self._report(await arun(verify(self._house, token, ref, origin)) if found is None else found)
 
     def admit(self, request: Request, *, report: bool = False) -> Decision:
@@ -201,13 +222,13 @@ class Gate:
         decision = await arun(admit(self._house, request))
         return self._report(decision) if report else decision
 
-    def revisit(self, decision: Decision) -> Refusal | None:
+    def revalidate(self, decision: Decision) -> Refusal | None:
         """What has come to stand against a verified identity since: expired, revoked, key or app gone; else None."""
-        return run(revisit(self._house, decision))
+        return run(revalidate(self._house, decision))
 
-    async def arevisit(self, decision: Decision) -> Refusal | None:
-        """As `revisit`, without blocking the event loop."""
-        return await arun(revisit(self._house, decision))
+    async def arevalidate(self, decision: Decision) -> Refusal | None:
+        """As `revalidate`, without blocking the event loop."""
+        return await arun(revalidate(self._house, decision))
 
     def report_handler_refusal(self, decision: Decision | None, refusal: Refusal) -> None:
         """Report and count, once for each decision, the refusal that a handler raised: events have `stage="handler"`.
@@ -255,7 +276,7 @@ class Gate:
         return tuple(app for app in self._held if isinstance(app, BrokenApp))
 
     @property
-    def house(self) -> House:
+    def house(self) -> GateContext:
         """What the decision may look at, for tools that explain."""
         return self._house
 
@@ -263,20 +284,20 @@ class Gate:
         """Whether this gate, and not another of the same name, made the decision."""
         return decision.way is not None and decision.way.house is self._house
 
-    def choose_keys(self, app: App, token: UnverifiedToken) -> Generator[Effect, None, Choice]:
+    def select_keys(self, app: App, token: UnverifiedToken) -> Generator[Effect, None, KeySelection]:
         """The keys that may have signed a token, for tools that explain: a flow, to be driven."""
         patience = self._house.patience_for_keys(self.limits.load_timeout, enforced=True)
         verification = Verification(app, token, self._memory, self.clock())
-        return choose_keys(self._key_sets, app, token.header, patience, verification)
+        return select_keys(self._key_sets, app, token.header, patience, verification)
 
-    def key_sets(self, app: App) -> dict[KeySource, Generation | None]:
+    def key_sets(self, app: App) -> dict[KeySource, FetchedKeySet | None]:
         """The remote key sets of an app as they are held now, without fetching any; None where none is."""
         cache = self._key_sets.cache
-        return {source: cache.usable(cache.read(SourceRef(app.id, source))) for source in app.sources}
+        return {source: cache.usable(cache.read(KeySetRef(app.id, source))) for source in app.sources}
 
-    def load_key_set(self, app_id: str, source: KeySource) -> Loaded[Generation]:
+    def load_key_set(self, app_id: str, source: KeySource) -> Loaded[FetchedKeySet]:
         """Fetch one key set now, apart from the cache, for tools that explain. Blocks; raises `FetchFailed`."""
-        return self._load_key_set(SourceRef(app_id, source), None)
+        return self._load_key_set(KeySetRef(app_id, source), None)
 
     def refresh(self, app: str, *, purge: bool = False) -> None:
         """Load the app with this id or alias, and its key sets, again at their next request.
@@ -287,12 +308,12 @@ class Gate:
         names that the registry did not know. An app in code or from a file stays as it is. It concerns this gate, in
         this process. How long it takes does not depend on how many apps are loaded.
         """
-        in_code = self._house.apps.get(new_ref(AppRef, ("id", app)))
+        in_code = self._house.apps.get(_fast_app_ref(AppRef, ("id", app)))
         held = [] if self._registry is None else self._registry.tagged(app)
         ids = {app, *(each.id for each in (in_code, *held) if each is not None and each.id is not None)}
-        self._key_sets.cache.outdate(ids, purge=purge)
+        self._key_sets.cache.invalidate(ids, purge=purge)
         if self._registry is not None:
-            self._registry.outdate(ids, purge=purge, permanent=True)
+            self._registry.invalidate(ids, purge=purge, permanent=True)
         for each in ids:
             self._memory.forget(each)
 
@@ -322,38 +343,38 @@ class Gate:
 
     # --- what it is built of
 
-    def _cache_of(
+    def _build_registry_cache(
         self, registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
     ) -> Cache[AppRef, App | BrokenApp]:
         limits = self.limits
         return Cache(
-            loader_of(registry, in_code, self._reporter),
+            registry_loader(registry, in_code, self._reporter),
             pool=self._pool,
-            times=self._times(limits.app_lifetime, limits.app_stale, limits.load_timeout),
+            times=self._times(limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
             size=limits.max_apps,
-            absent_size=limits.max_absent,
+            absent_size=limits.negative_cache_size,
             on_failure=lambda _, error: self._load_failed("the registry could not be asked for an app", error),
             clock=self._monotonic,
             owner=lambda ref: ref.value if ref.kind == "id" else None,
         )
 
-    def _key_sets_of(self, fetch: Fetcher) -> KeySets:
+    def _build_key_set_cache(self, fetch: Fetcher) -> KeySets:
         limits = self.limits
         self._load_key_set = loader = KeySetLoader(
             fetch,
-            shortest=limits.key_set_shortest,
-            longest=limits.key_set_longest,
+            shortest=limits.key_set_min_lifetime,
+            longest=limits.key_set_max_lifetime,
             default=limits.key_set_lifetime,
-            max_keys=limits.key_set_keys,
+            max_keys=limits.max_key_set_keys,
             report=lambda told: self._reporter.fetched(Fetched(**asdict(told), gate=self.name)),
             clock=self._monotonic,
             bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
             wall_clock=self.clock,
         )
-        cache: Cache[SourceRef, Generation] = Cache(
+        cache: Cache[KeySetRef, FetchedKeySet] = Cache(
             loader,
             pool=self._fetches,
-            times=self._times(limits.key_set_lifetime, limits.key_set_stale, limits.fetch_total),
+            times=self._times(limits.key_set_lifetime, limits.key_set_stale_if_error, limits.fetch_timeout),
             size=limits.max_key_sets,
             absent_size=limits.max_key_sets,
             on_failure=lambda _, error: self._load_failed("a key set could not be loaded", error),
@@ -362,11 +383,11 @@ class Gate:
             owner=lambda ref: ref.app_id,
             per_owner=limits.max_loads_per_app,
         )
-        unknown = UnknownKids(
-            first=limits.unknown_kid_first,
-            every=limits.unknown_kid_every,
-            remembered=limits.unknown_kid_remembered,
-            on_spent=self._reporter.budget_spent,
+        unknown = UnknownKidLimiter(
+            first=limits.unknown_kid_burst,
+            every=limits.unknown_kid_interval,
+            remembered=limits.unknown_kid_negative_lifetime,
+            on_limited=self._reporter.budget_spent,
             clock=self._monotonic,
         )
         return KeySets(cache, unknown, Waiters(self._monotonic))
@@ -380,9 +401,9 @@ class Gate:
         return Times(
             lifetime=lifetime,
             stale=stale,
-            absent=limits.absent_lifetime,
-            backoff_first=limits.backoff_first,
-            backoff_last=limits.backoff_last,
+            absent=limits.negative_cache_lifetime,
+            backoff_initial=limits.backoff_initial,
+            backoff_max=limits.backoff_max,
             timeout=timeout,
         )
 
@@ -394,7 +415,7 @@ class Gate:
             if part is not None:
                 part.after_fork()
 
-    def _announce(self, held: tuple[App | BrokenApp, ...]) -> None:
+    def _log_config_warnings(self, held: tuple[App | BrokenApp, ...]) -> None:
         mode = self._house.mode
         if mode is not None:
             _log.warning("gate %s: the mode %s overrides that of every app", self.name, mode.value)

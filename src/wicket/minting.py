@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wicket import base64url
-from wicket.app import App
+from wicket.config.app import App
 from wicket.errors import ConfigError, Problem, config_error
 from wicket.keys import Secret
 from wicket.keys.algorithms import sign
+from wicket.runtime import base64url
 
 LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from wicket.decision.flow import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.answers import reason_phrase
 from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, demanded_of
-from wicket.http.bodies import StreamBody, declared_length
-from wicket.http.cors import NOTHING, cors_headers
-from wicket.http.door import Door, Turn
-from wicket.http.lasting import ConnectionEnded
-from wicket.http.wsgi_stream import Ending, is_event_stream
-from wicket.request import Answer, Request
+from wicket.http.bodies import WSGIBody, declared_length
+from wicket.http.cors import NO_HEADERS, cors_headers
+from wicket.http.long_lived import ConnectionEnded
+from wicket.http.middleware import Action, MiddlewareCore
+from wicket.http.refusals import reason_phrase
+from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
+from wicket.messages.request import Answer, Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -33,7 +33,7 @@ class WicketMiddleware:
     request. A `Refused` that the application raises when it is called becomes the refusal's own answer.
 
     With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
-    `origin_question` is a path that tells a widget, without a token, whether it may render on the page that asks.
+    `origin_check_path` is a path that tells a widget, without a token, whether it may render on the page that asks.
     `close_on_expiry` ends event streams at the first chunk after their token has expired or was revoked.
 
     `root_path` is a root that the application itself removes from `PATH_INFO`. A server removes its own, and Django's
@@ -55,18 +55,18 @@ class WicketMiddleware:
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
         cors: bool = True,
-        origin_question: str | None = None,
+        origin_check_path: str | None = None,
         close_on_expiry: bool = False,
         root_path: str | None = None,
         preflights: str | None = None,
     ) -> None:
-        self._door = Door(
+        self._door = MiddlewareCore(
             gate,
             only=only,
             exempt=exempt,
             optional=optional,
             cors=cors,
-            origin_question=origin_question,
+            origin_check_path=origin_check_path,
             close_on_expiry=close_on_expiry,
             root_path=root_path,
             preflights=preflights,
@@ -85,17 +85,17 @@ class WicketMiddleware:
             if not door.root_checked:
                 door.check_first(self.app)
             turn = door.turn(request)
-            passing = turn is Turn.PASS
-            if turn is not Turn.GATED and turn is not Turn.OPTIONAL and not passing:
-                return self._aside(turn, request, environ, start_response)
+            passing = turn is Action.PASS
+            if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
+                return self._handle_undecided(turn, request, environ, start_response)
             body = body_of(request, environ)
-            decision = door.passed(request) if passing else gate.decide(request, optional=turn is Turn.OPTIONAL)
+            decision = door.passed(request) if passing else gate.decide(request, optional=turn is Action.OPTIONAL)
             if body is not None and body.begun:
                 environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
             return send(door.refusal(request, decision), environ, start_response)
         attach(environ, gate, decision, request)
-        additions = cors_headers(request, decision) if door.cors else NOTHING
+        additions = cors_headers(request, decision) if door.cors else NO_HEADERS
         watching, lasting, begun = door.close_on_expiry and decision.identity.verified, False, False
 
         def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
@@ -104,10 +104,12 @@ class WicketMiddleware:
             if decision.demand is not None:
                 gate.report_answer(decision, int(status[:3]))
             lasting = watching and is_event_stream(headers)
-            write = start_response(status, headers if additions is NOTHING else additions.to_text(headers), *error)
+            write = start_response(
+                status, headers if additions is NO_HEADERS else additions.apply_wsgi(headers), *error
+            )
 
             def writing(chunk: bytes) -> object:
-                if gate.revisit(decision) is not None:
+                if gate.revalidate(decision) is not None:
                     raise ConnectionEnded("the token of this connection no longer holds")
                 return write(chunk)
 
@@ -126,24 +128,26 @@ class WicketMiddleware:
             if decision.demand is refused.refusal or not demanded_of(others, refused.refusal):
                 gate.report_handler_refusal(decision, refused.refusal)
             return answer
-        return Ending(self.gate, decision, chunks, lambda: lasting) if watching else chunks
+        return ExpiringStream(self.gate, decision, chunks, lambda: lasting) if watching else chunks
 
-    def _aside(self, turn: Turn, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _handle_undecided(
+        self, turn: Action, request: Request, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
         """What is not decided about: open paths, preflights, and whether a widget may render."""
-        if turn is Turn.OPEN:
+        if turn is Action.OPEN:
             clear_environ(environ)
             return self.app(environ, start_response)
-        if turn is Turn.PREFLIGHT:
+        if turn is Action.PREFLIGHT:
             return send(self._door.preflight(request, self.gate.admit(request)), environ, start_response)
         return send(self._door.question(request, self.gate.admit(request, report=True)), environ, start_response)
 
 
-def body_of(request: Request, environ: Environ) -> StreamBody | None:
+def body_of(request: Request, environ: Environ) -> WSGIBody | None:
     """The body of a request that may have one, for the decision to look into."""
     if not request.unsafe:
         return None
     length = declared_length(environ.get("CONTENT_LENGTH"))
-    body = StreamBody(environ["wsgi.input"], length, terminated=bool(environ.get("wsgi.input_terminated")))
+    body = WSGIBody(environ["wsgi.input"], length, terminated=bool(environ.get("wsgi.input_terminated")))
     request.body = body
     return body
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from tests.attacks.forge import ASYMMETRIC, HASHES, claims, secret, signature_of, signed, token
 from tests.attacks.spellings import spellings
 from tests.attacks.targets import Headers, Made, Sent, asked, honest, issuer_of, key_of
-from wicket import base64url
+from wicket.runtime import base64url
 
 _ORDERS: Final = {
     "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tests.attacks.forge import ASYMMETRIC, HASHES, NOW, claims, jwk, of_any_kind, signed, token
 from tests.attacks.targets import Made, honest, key_of
-from wicket import base64url
+from wicket.runtime import base64url
 
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

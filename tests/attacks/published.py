@@ -10,7 +10,7 @@ from jwt.algorithms import ECAlgorithm
 
 from tests.attacks.forge import NOW, app, private_key, token
 from wicket import App, Jwks
-from wicket.jwks.outcome import Fetched, FetchFailed
+from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import Clock
 
@@ -63,7 +63,7 @@ def of_set(id: str = "acme", algorithm: str = "ES256", **settings: Any) -> App:
     return app(id, Jwks(URL, algorithms=[algorithm]), issuer=ISSUER, **settings)
 
 
-def signed_by(owner: str, kid: str | None, iat: float | None, algorithm: str = "ES256", **changes: Any) -> str:
+def is_signed_by(owner: str, kid: str | None, iat: float | None, algorithm: str = "ES256", **changes: Any) -> str:
     """A token of the issuer, signed with the key of an owner."""
     issued = {"iat": None if iat is None else int(iat), "iss": ISSUER, **changes}
     return token(algorithm, private_key(algorithm, owner), header={} if kid is None else {"kid": kid}, **issued)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.attacks.forge import certificate, der, jwk, pem, private_key, thumbprint_text
-from wicket import base64url
+from wicket.runtime import base64url
 
 
 @functools.cache

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from tests.attacks.forge import HASHES, NOW, app, credential, jwk, private_key, secret, token
 from wicket import App, Gate, Header, Host, Mode, PathSegment, PublicKey, Query, Secret, TokenIssuer
+from wicket.config.locations import AppLocation
 from wicket.keys import Credential
-from wicket.sources import NamingPlace
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -33,7 +33,7 @@ def asked(text: str, name: str = "acme") -> Headers:
     return (("X-App-Id", name), ("Authorization", f"Bearer {text}"))
 
 
-NAMED_BY: Final[dict[str, tuple[NamingPlace, ...]]] = {
+NAMED_BY: Final[dict[str, tuple[AppLocation, ...]]] = {
     "any place": (Header("X-App-Id"), Query("app"), PathSegment(1), Host("*.widgets.example"), TokenIssuer()),
     "a header": (Header("X-App-Id"),),
 }
@@ -61,13 +61,13 @@ def apps(algorithm: str) -> list[App]:
     return [
         app("acme", own, issuer=issuer_of("acme")),
         app("mallory", credential(algorithm, "mallory"), issuer=issuer_of("mallory")),
-        app("twins", *(_named(algorithm, kid) for kid in "12"), issuer=issuer_of("twins")),
+        app("twins", *(_read_app_refs(algorithm, kid) for kid in "12"), issuer=issuer_of("twins")),
         app("sibling", own if public else Secret(secret("sibling")), issuer=issuer_of("sibling")),
         app("mixed", *beside, issuer=issuer_of("mixed")),
     ]
 
 
-def _named(algorithm: str, kid: str) -> Credential:
+def _read_app_refs(algorithm: str, kid: str) -> Credential:
     if algorithm in HASHES:
         return Secret(secret(f"twin {kid}"), id=kid)
     return PublicKey.from_jwk(jwk(private_key(algorithm, f"twin {kid}"), kid=kid), algorithms=[algorithm])

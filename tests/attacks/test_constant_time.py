@@ -14,7 +14,7 @@ import pytest
 import wicket
 from tests.attacks.forge import app, credential, public_key, secret, token
 from tests.attacks.site import Behind
-from wicket import base64url
+from wicket.runtime import base64url
 
 SOURCE = Path(wicket.__file__).parent
 SECRETS = re.compile(
@@ -43,7 +43,7 @@ REVIEWED = {
     ): "two of the app's own keys; nothing of the token's",
     (
         "decision/flow.py",
-        "token_in(app.holders.in_body, request)[0] not in (None, token)",
+        "token_from(app.holders.in_body, request)[0] not in (None, token)",
     ): "two tokens of one request, both the client's own",
     ("app.py", "key.fingerprint in hashed"): "configuration; two secrets of one app, by their SHA-256",
     (

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import wicket.asgi
-import wicket.origins
+import wicket.config.origins
 import wicket.wsgi
 from tests.unit.support import KEY, NOW, OTHER_KEY, claims, secret, token
 from wicket import (
@@ -34,8 +34,8 @@ from wicket import (
     Subprotocol,
     TokenIssuer,
 )
-from wicket.base64url import encode
-from wicket.events import Decided
+from wicket.reporting.events import DecisionEvent
+from wicket.runtime.base64url import encode
 
 
 def gate(**settings: Any) -> Gate:
@@ -69,13 +69,13 @@ def test_an_origin_is_at_most_as_long_as_a_name_in_dns(host: str, admitted: bool
 
 def test_as_many_parents_of_an_origin_are_looked_up_as_patterns_have_depths(monkeypatch: pytest.MonkeyPatch) -> None:
     policy, made = OriginPolicy(["*.a.example", "*.b.example"]), []
-    kind = wicket.origins._Origin
+    kind = wicket.config.origins._Origin
 
     def counted(*parts: str) -> Any:
         made.append(parts)
         return kind(*parts)
 
-    monkeypatch.setattr("wicket.origins._Origin", counted)
+    monkeypatch.setattr("wicket.config.origins._Origin", counted)
     assert not policy.allows(f"https://{'x.' * 100}example")
     assert len(made) <= 3
 
@@ -182,10 +182,10 @@ def whole(body: bytes) -> list[Any]:
 JSON = ("content-type", "application/json")
 UNREAD: dict[str, tuple[list[Any], list[tuple[str, str]], str]] = {
     "declared too large": (
-        whole(b"{}"), [JSON, ("content-length", "70000")], "it has 70,000 bytes; limits.body_bytes allows 65,536",
+        whole(b"{}"), [JSON, ("content-length", "70000")], "it has 70,000 bytes; limits.max_body_bytes allows 65,536",
     ),
     "too large": (
-        whole(b" " * 70_000), [JSON], "it has more than 65,536 bytes, which is what limits.body_bytes allows",
+        whole(b" " * 70_000), [JSON], "it has more than 65,536 bytes, which is what limits.max_body_bytes allows",
     ),
     "another type": (
         whole(b"{}"),
@@ -217,7 +217,7 @@ def test_a_body_that_was_not_read_is_told_as_such(kind: str, caplog: pytest.LogC
     sentence = f"The body was not read: {why}."
     assert (status, told["error"]) == (401, "unknown_app")
     assert told["detail"] == f"Outside its body, this request names no app that is known here. {sentence}"
-    assert [event.body_unread for event in events if isinstance(event, Decided)] == [sentence]
+    assert [event.body_unread for event in events if isinstance(event, DecisionEvent)] == [sentence]
     assert sentence in caplog.text
 
 
@@ -238,7 +238,7 @@ def test_a_token_that_was_not_looked_for_is_told_as_such_in_both_modes(mode: Mod
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
-        ({"CONTENT_LENGTH": "70000"}, "it has 70,000 bytes; limits.body_bytes allows 65,536"),
+        ({"CONTENT_LENGTH": "70000"}, "it has 70,000 bytes; limits.max_body_bytes allows 65,536"),
         ({"CONTENT_LENGTH": "9"}, "the client disconnected before it was complete"),
         (
             {"HTTP_TRANSFER_ENCODING": "chunked"},

@@ -20,7 +20,7 @@ from wicket import (
     Gate,
     IdentityHash,
     Jwks,
-    Merged,
+    MergeResult,
     PublicKey,
     Revocations,
     Secret,
@@ -165,8 +165,8 @@ def test_s7_an_identity_ends_when_its_key_is_bound_to_another_issuer(behind: Beh
     decision = door.gate.verify(said_by_tenant(iss=TENANT), app="acme")
     assert decision.identity.verified
     identity = decision.require()
-    assert identity.proven_by(of_issuer(TENANT, issuer=TENANT))
-    assert not identity.proven_by(of_issuer(OTHER_TENANT, issuer=TENANT))
+    assert identity.still_verified_by(of_issuer(TENANT, issuer=TENANT))
+    assert not identity.still_verified_by(of_issuer(OTHER_TENANT, issuer=TENANT))
 
 
 def test_s10_a_forged_token_is_tried_against_few_slow_keys(monkeypatch: pytest.MonkeyPatch, behind: Behind) -> None:
@@ -189,11 +189,11 @@ def test_s10_a_forged_token_is_tried_against_few_slow_keys(monkeypatch: pytest.M
     assert door.ask(token("ES384", private_key("ES384", "twin 0"))).said == ADA, "the first key is always tried"
 
 
-def merged_of(held: App, said: dict[str, Any], stored: dict[str, Any] | None = None, **signs: Any) -> Merged:
+def merged_of(held: App, said: dict[str, Any], stored: dict[str, Any] | None = None, **signs: Any) -> MergeResult:
     from wicket import Gate
 
     text = signed({"alg": "HS256"}, claims(**signs), secret(), "HS256")
-    return Gate([held], clock=lambda: NOW).verify(text, app="acme").require().with_unsigned(said, stored)
+    return Gate([held], clock=lambda: NOW).verify(text, app="acme").require().merge_unsigned(said, stored)
 
 
 def test_s5_no_name_that_a_token_signs_is_said_by_the_client() -> None:
@@ -241,7 +241,7 @@ def test_s5_a_stored_identifier_does_not_overrule_the_signed_one(name: str) -> N
     with Gate([held], clock=lambda: NOW) as gate:
         user = gate.verify(signed({"alg": "HS256"}, members, secret(), "HS256"), app="acme").require()
     stored = {claim: "bob", "exp": "when the trial ends"}
-    assert user.with_unsigned({claim: "eve"}, stored).attributes == {
+    assert user.merge_unsigned({claim: "eve"}, stored).attributes == {
         **user.attributes,
         claim: "ada",
         "exp": "when the trial ends",

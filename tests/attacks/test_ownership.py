@@ -30,7 +30,7 @@ from tests.integration.by_hand import awaited, environ_of, http_scope, never_rec
 from wicket import (
     App,
     ConfigError,
-    Decided,
+    DecisionEvent,
     Gate,
     Header,
     IdentityHash,
@@ -46,9 +46,9 @@ from wicket.asgi import ASGIApp, Message, Receive, Scope, Send
 from wicket.asgi import WicketMiddleware as AsgiMiddleware
 from wicket.contrib import flask as in_flask
 from wicket.contrib import starlette as in_starlette
-from wicket.events import Event
 from wicket.http.binding import attach_to_scope
-from wicket.request import Request as RequestView
+from wicket.messages.request import Request as RequestView
+from wicket.reporting.events import Event
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
 APP = profiles.generic("acme", credentials=[Secret(b"0f3c9a17e5b2d846" * 3)], scopes_claim="scope", scopes=["read"])
@@ -639,7 +639,9 @@ def test_a11_the_refusal_of_an_asgi_handler_is_counted_once(telling: Gate, told:
     assert client.get("/read", headers=dict(bearer("alice"))).status_code == 403
     assert outcomes(telling) == HANDLER
     detail = "The token lacks a scope that this request needs: read."
-    assert told[1] == Decided("wicket", "acme", False, True, True, "insufficient_scope", detail=detail, stage="handler")
+    assert told[1] == DecisionEvent(
+        "wicket", "acme", False, True, True, "insufficient_scope", detail=detail, stage="handler"
+    )
     assert Outcome("acme", "insufficient_scope", None, True, 1, "handler") in telling.outcomes()
 
 
@@ -648,7 +650,9 @@ def test_a11_the_refusal_that_an_exception_handler_answers_is_counted_once(telli
     async def read(request: Request) -> PlainTextResponse:
         return PlainTextResponse(in_starlette.identity_of(request, scopes=("read",)).user_id)
 
-    inner = Starlette(routes=[Route("/read", read)], exception_handlers={key: in_starlette.refused_handler(telling)})
+    inner = Starlette(
+        routes=[Route("/read", read)], exception_handlers={key: in_starlette.refusal_exception_handler(telling)}
+    )
     client = TestClient(AsgiMiddleware(inner, telling), raise_server_exceptions=False)
     assert client.get("/read", headers=dict(bearer("alice"))).status_code == 403
     assert outcomes(telling) == HANDLER

@@ -18,8 +18,8 @@ from tests.integration.keyed import DEADLINE
 from tests.integration.servers import eventually
 from wicket import App, AppRef, Gate, Header, Jwks, Limits, Mode, Revocations
 from wicket.errors import config_error
-from wicket.jwks.outcome import Fetched
-from wicket.keys.keyset import SourceRef
+from wicket.jwks.fetcher import Fetched
+from wicket.keys.key_set import KeySetRef
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import Clock
 
@@ -152,7 +152,7 @@ def asked_of(id: str, algorithm: str = "ES256") -> str:
     return signed(header, claims(iss=f"https://{id}.example"), private_key(algorithm), algorithm)
 
 
-IMPATIENT = Limits(log_only_timeout=0.01, load_timeout=DEADLINE, fetch_total=DEADLINE)
+IMPATIENT = Limits(log_only_timeout=0.01, load_timeout=DEADLINE, fetch_timeout=DEADLINE)
 
 
 def test_s13_a_tenant_of_300_key_sets_keeps_no_other_waiting(behind: Behind, endpoints: Endpoints) -> None:
@@ -177,7 +177,7 @@ def test_s13_beyond_its_share_a_tenant_is_told_at_once_to_come_again(behind: Beh
     gate = Gate([many], naming=[Header("X-App-Id")], clock=lambda: NOW, fetcher=endpoints, limits=PATIENT)
     door = behind(gate=gate)
     for source in many.sources[:4]:
-        gate._key_sets.cache.start(SourceRef(many.id, source), 0)
+        gate._key_sets.cache.start(KeySetRef(many.id, source), 0)
     eventually("four fetches run", lambda: endpoints.slow == 4)
     answer = door.ask(asked_of("many", "RS256"), app="many")
     assert answer.said == (503, "keys_unavailable", None)

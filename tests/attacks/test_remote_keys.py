@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from tests.attacks.forge import NOW, app, private_key, public_key, signed
-from tests.attacks.published import ISSUER, URL, Clocks, Published, of_set, signed_by
+from tests.attacks.published import ISSUER, URL, Clocks, Published, is_signed_by, of_set
 from tests.attacks.site import Behind
 from tests.integration.servers import eventually
 from wicket import App, Gate, Jwks, Limits, Mode, Refusal, Request
-from wicket.events import Decided
-from wicket.jwks.outcome import PERMANENT, Fetched, FetchFailed, Kind
+from wicket.jwks.fetcher import PERMANENT, Fetched, FetchFailed, Kind
 from wicket.keys.algorithms import Key
 from wicket.keys.urls import KeySetUrl
+from wicket.reporting.events import DecisionEvent
 
 ADA = (200, "acme:ada", None)
 BAD_SIGNATURE = (401, "invalid_token", "bad_signature")
@@ -30,7 +30,7 @@ UNUSABLE = (503, "config_invalid", None)
 
 def guess(kid: str, iat: float | None = NOW) -> str:
     """A token that a stranger signed."""
-    return signed_by("a stranger", kid, iat)
+    return is_signed_by("a stranger", kid, iat)
 
 
 def spend(gate: Gate, **about: Any) -> None:
@@ -51,11 +51,11 @@ def refusal_of(gate: Gate, token: str) -> Refusal:
 def test_a1_a_kid_that_a_stranger_guessed_is_looked_for_again_for_a_token_issued_after_it(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
     door.gate.verify(guess("key-2"), app="acme")
     published.keys["key-2"] = "second"
     clocks.advance(1)
-    assert door.ask(signed_by("second", "key-2", NOW + 1)).said == ADA
+    assert door.ask(is_signed_by("second", "key-2", NOW + 1)).said == ADA
     assert published.fetches == 3
 
 
@@ -63,15 +63,15 @@ def test_a1_with_a_spent_budget_a_new_key_is_limited_and_not_a_bad_token(behind:
     published, clocks = Published({"key-1": "first"}), Clocks()
     events: list[object] = []
     door = behind(of_set(), fetcher=published, on_event=events.append, **clocks.settings())
-    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
     spend(door.gate)
     published.keys["key-2"] = "second"
-    new = signed_by("second", "key-2", NOW)
+    new = is_signed_by("second", "key-2", NOW)
     answered = door.ask(new)
     assert answered.said == UNAVAILABLE
     assert answered.headers["retry-after"] == "30"
     assert "www-authenticate" not in answered.headers
-    decided = [each for each in events if isinstance(each, Decided)][-1]
+    decided = [each for each in events if isinstance(each, DecisionEvent)][-1]
     assert (decided.code, decided.limited, decided.impatient) == ("keys_unavailable", True, False)
     assert [each.limited for each in door.gate.outcomes() if each.code == "keys_unavailable"] == [True]
     clocks.advance(30)
@@ -82,7 +82,7 @@ def test_a1_with_a_spent_budget_a_new_key_is_limited_and_not_a_bad_token(behind:
 def test_a1_a_set_that_was_fetched_after_the_token_was_issued_proves_that_its_key_is_unknown(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
     spend(door.gate)
     for iat, said in ((NOW - 31, NOT_FOUND), (NOW - 30, UNAVAILABLE), (NOW, UNAVAILABLE), (None, UNAVAILABLE)):
         assert door.ask(guess("later", iat)).said == said, iat
@@ -92,7 +92,7 @@ def test_a1_a_set_that_was_fetched_after_the_token_was_issued_proves_that_its_ke
 def test_a1_a_token_of_the_future_causes_no_fetch(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    door.ask(signed_by("first", "key-1", NOW))
+    door.ask(is_signed_by("first", "key-1", NOW))
     assert door.ask(guess("later", NOW + 31)).said == (401, "invalid_token", "issued_in_future")
     assert published.fetches == 1
     assert door.gate.verify(guess("later", NOW + 30), app="acme").refusal is not None
@@ -104,7 +104,7 @@ def test_a1_ten_thousand_random_kids_in_thirty_seconds_cause_three_fetches() -> 
     one = guess("x" * 8).split(".")
     limits = Limits(load_timeout=0.01)
     with Gate([of_set()], fetcher=published, limits=limits, **clocks.settings()) as gate:
-        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
         for number in range(10_000):
             header = guess(f"{number:08}").split(".")[0] if number < 100 else one[0][:-4] + f"{number:04}"
             gate.verify(".".join([header, *one[1:]]), app="acme")
@@ -115,13 +115,13 @@ def test_a1_ten_thousand_random_kids_in_thirty_seconds_cause_three_fetches() -> 
 def test_a1_the_same_forged_token_spends_the_budget_once() -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
-        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
         forged = guess("invented")
         assert {refusal_of(gate, forged).reason for _ in range(20)} == {"key_not_found"}
     assert published.fetches == 2
 
 
-QUICK = Limits(unknown_kid_every=0.6)
+QUICK = Limits(unknown_kid_interval=0.6)
 
 
 def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> None:
@@ -129,12 +129,12 @@ def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> N
 
     async def main() -> None:
         with Gate([of_set()], fetcher=published, clock=lambda: NOW, limits=QUICK) as gate:
-            await gate.averify(signed_by("first", "key-1", NOW), app="acme")
+            await gate.averify(is_signed_by("first", "key-1", NOW), app="acme")
             spend(gate)
             published.keys["key-2"] = "second"
             before = published.fetches
-            new = [gate.averify(signed_by("second", "key-2", NOW, sub=f"u{n}"), app="acme") for n in range(50)]
-            leaving = asyncio.create_task(gate.averify(signed_by("second", "key-2", NOW), app="acme"))
+            new = [gate.averify(is_signed_by("second", "key-2", NOW, sub=f"u{n}"), app="acme") for n in range(50)]
+            leaving = asyncio.create_task(gate.averify(is_signed_by("second", "key-2", NOW), app="acme"))
             waiting = [asyncio.create_task(each) for each in new]
             await asyncio.sleep(0)
             leaving.cancel()
@@ -148,17 +148,17 @@ def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> N
 def test_a1_a_request_waits_on_a_thread_too() -> None:
     published = Published({"key-1": "first"})
     with Gate([of_set()], fetcher=published, clock=lambda: NOW, limits=QUICK) as gate:
-        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
         spend(gate)
         published.keys["key-2"] = "second"
-        assert gate.verify(signed_by("second", "key-2", NOW), app="acme").refusal is None
+        assert gate.verify(is_signed_by("second", "key-2", NOW), app="acme").refusal is None
 
 
 def test_a1_strangers_can_hold_only_two_threads_and_few_coroutines() -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
-    limits = Limits(unknown_kid_every=4.0)
+    limits = Limits(unknown_kid_interval=4.0)
     with Gate([of_set()], fetcher=published, limits=limits, **clocks.settings()) as gate:
-        gate.verify(signed_by("first", "key-1", NOW), app="acme")
+        gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
         gate.verify(guess("one"), app="acme")
         gate.verify(guess("two"), app="acme")
         with ThreadPoolExecutor(16) as threads:
@@ -172,15 +172,15 @@ def test_a1_strangers_can_hold_only_two_threads_and_few_coroutines() -> None:
 def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     events: list[object] = []
-    limits = Limits(unknown_kid_every=4.0)
+    limits = Limits(unknown_kid_interval=4.0)
     door = behind(
         of_set(mode=Mode.LOG_ONLY), fetcher=published, on_event=events.append, limits=limits, **clocks.settings()
     )
-    door.ask(signed_by("first", "key-1", NOW))
+    door.ask(is_signed_by("first", "key-1", NOW))
     for number in range(2):
         door.gate.verify(guess(f"invented-{number}"), app="acme")
     assert door.ask(guess("other")).body["verified"] is False
-    decided = [each for each in events if isinstance(each, Decided)][-1]
+    decided = [each for each in events if isinstance(each, DecisionEvent)][-1]
     assert (decided.code, decided.enforced) == ("keys_unavailable", False)
     assert (decided.limited, decided.impatient) == (True, True), "an enforced app would have waited"
 
@@ -205,11 +205,11 @@ def test_a1_a_payload_that_is_no_json_counts_as_issued_now(behind: Behind) -> No
 def test_a2_a_new_kid_is_looked_for_before_a_key_without_kid_says_that_the_signature_is_bad(behind: Behind) -> None:
     published, clocks = Published({None: "unnamed", "a": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "a", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "a", NOW)).said == ADA
     published.keys["b"] = "second"
-    assert door.ask(signed_by("unnamed", "c", NOW)).said == ADA, "a key without kid that verifies needs no fetch"
+    assert door.ask(is_signed_by("unnamed", "c", NOW)).said == ADA, "a key without kid that verifies needs no fetch"
     assert published.fetches == 1
-    assert door.ask(signed_by("second", "b", NOW)).said == ADA
+    assert door.ask(is_signed_by("second", "b", NOW)).said == ADA
     assert published.fetches == 2
     spend(door.gate)
     assert door.ask(guess("d")).said == UNAVAILABLE
@@ -220,44 +220,44 @@ def test_a2_a_new_kid_is_looked_for_before_a_key_without_kid_says_that_the_signa
 def test_a3_a_key_that_was_replaced_under_its_name_is_asked_for_once(behind: Behind, kid: str | None) -> None:
     published, clocks = Published({kid: "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", kid, NOW)).said == ADA
+    assert door.ask(is_signed_by("first", kid, NOW)).said == ADA
     published.keys[kid] = "second"
-    assert door.ask(signed_by("second", kid, NOW)).said == ADA
+    assert door.ask(is_signed_by("second", kid, NOW)).said == ADA
     assert published.fetches == 2
 
 
 def test_a3_a_token_without_kid_asks_once_more_where_the_older_set_has_several_keys_for_it(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first", "key-2": "second"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
     clocks.advance(60)
-    assert door.ask(signed_by("second", None, NOW - 60)).said == NOT_FOUND  # the set is newer than this token
+    assert door.ask(is_signed_by("second", None, NOW - 60)).said == NOT_FOUND  # the set is newer than this token
     assert published.fetches == 1
     del published.keys["key-1"]
-    assert door.ask(signed_by("second", None, NOW + 60)).said == ADA
+    assert door.ask(is_signed_by("second", None, NOW + 60)).said == ADA
     assert published.fetches == 2
 
 
 def test_a3_tokens_without_kid_that_fit_several_keys_ask_within_the_budget(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first", "key-2": "second"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "key-1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
     for number in range(6):
-        assert door.ask(signed_by("second", None, NOW, sub=f"u{number}")).said == NOT_FOUND
+        assert door.ask(is_signed_by("second", None, NOW, sub=f"u{number}")).said == NOT_FOUND
     assert published.fetches == 1 + 2
 
 
 def test_a3_a_bad_signature_is_asked_about_once_within_the_budget_and_never_for_an_older_token(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    door.ask(signed_by("first", "1", NOW))
+    door.ask(is_signed_by("first", "1", NOW))
     assert door.ask(guess("1", NOW - 31)).said == BAD_SIGNATURE
     assert published.fetches == 1, "the set is newer than the token"
     forged = guess("1")
     assert [door.ask(forged).said for _ in range(5)] == [BAD_SIGNATURE] * 5
     assert published.fetches == 2, "the fetch brought the same key"
     for number in range(20):
-        assert door.ask(signed_by("a stranger", "1", NOW, sub=f"user-{number}")).said == BAD_SIGNATURE
+        assert door.ask(is_signed_by("a stranger", "1", NOW, sub=f"user-{number}")).said == BAD_SIGNATURE
     assert published.fetches == 3, "the budget is that of unknown kids"
 
 
@@ -265,9 +265,9 @@ def test_a3_no_second_set_is_asked_again_for_a_token_that_a_key_in_hand_verifies
     published, clocks = Published({"1": "first"}), Clocks()
     two = [Jwks(f"{URL}/{number}", algorithms=["ES256"]) for number in range(2)]
     with Gate([app("acme", *two, issuer=ISSUER)], fetcher=published, **clocks.settings()) as gate:
-        assert gate.verify(signed_by("first", "1", NOW), app="acme").refusal is None
+        assert gate.verify(is_signed_by("first", "1", NOW), app="acme").refusal is None
         clocks.advance(100)
-        assert gate.verify(signed_by("first", "1", NOW + 100), app="acme").refusal is None
+        assert gate.verify(is_signed_by("first", "1", NOW + 100), app="acme").refusal is None
     assert published.fetches == 2
 
 
@@ -288,16 +288,16 @@ def of_two_issuers() -> tuple[App, dict[str, Published], Callable[..., Fetched]]
 
 
 def of_other(owner: str, kid: str) -> str:
-    return signed_by(owner, kid, NOW, iss="https://other.example")
+    return is_signed_by(owner, kid, NOW, iss="https://other.example")
 
 
 def test_a4_a_key_of_another_issuer_hides_no_outage_of_the_tokens_own(behind: Behind) -> None:
     held, published, fetcher = of_two_issuers()
     published["other"].failure = FetchFailed("status")
     door = behind(held, fetcher=fetcher, **Clocks().settings())
-    assert door.ask(signed_by("shared", "1", NOW)).said == ADA
+    assert door.ask(is_signed_by("shared", "1", NOW)).said == ADA
     assert door.ask(of_other("shared", "1")).said == UNUSABLE
-    stranger = signed_by("shared", "1", NOW, iss="https://third.example")
+    stranger = is_signed_by("shared", "1", NOW, iss="https://third.example")
     assert door.ask(stranger).said == (401, "invalid_token", "wrong_issuer")
 
 
@@ -308,11 +308,11 @@ def test_a1_a_new_key_is_looked_for_at_the_tokens_issuer_though_another_publishe
     assert door.ask(of_other("shared", "1")).said == ADA
     published["own"].keys["2"] = "new"
     clocks.advance(60)
-    assert door.ask(signed_by("new", "2", NOW + 60)).said == ADA
+    assert door.ask(is_signed_by("new", "2", NOW + 60)).said == ADA
     assert door.ask(of_other("new", "2")).said == (401, "invalid_token", "wrong_issuer"), "it does not publish it"
     published["other"].keys["2"] = "new"
     clocks.advance(60)
-    assert door.ask(signed_by("new", "2", NOW + 120, iss="https://other.example")).said == ADA
+    assert door.ask(is_signed_by("new", "2", NOW + 120, iss="https://other.example")).said == ADA
     assert published["other"].fetches == 3
 
 
@@ -323,18 +323,18 @@ def test_a1_a_new_key_is_looked_for_at_the_tokens_issuer_though_another_publishe
 def test_a3_a_replaced_key_whose_check_is_slow_is_tried_beside_the_one_before(behind: Behind, kid: str | None) -> None:
     published, clocks = Published({kid: "first"}, "ES384"), Clocks()
     door = behind(of_set(algorithm="ES384"), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", kid, NOW, "ES384")).said == ADA
+    assert door.ask(is_signed_by("first", kid, NOW, "ES384")).said == ADA
     published.keys[kid] = "second"
-    assert door.ask(signed_by("second", kid, NOW, "ES384")).said == ADA
+    assert door.ask(is_signed_by("second", kid, NOW, "ES384")).said == ADA
 
 
 def test_a2_a_new_key_whose_check_is_slow_is_tried_beside_a_key_without_kid(behind: Behind) -> None:
     published, clocks = Published({None: "unnamed"}, "ES384"), Clocks()
     door = behind(of_set(algorithm="ES384"), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("unnamed", "a", NOW, "ES384")).said == ADA
+    assert door.ask(is_signed_by("unnamed", "a", NOW, "ES384")).said == ADA
     published.keys["b"] = "second"
-    assert door.ask(signed_by("second", "b", NOW, "ES384")).said == ADA
-    assert door.ask(signed_by("second", "b", NOW, "ES384")).said == ADA, "and from then on"
+    assert door.ask(is_signed_by("second", "b", NOW, "ES384")).said == ADA
+    assert door.ask(is_signed_by("second", "b", NOW, "ES384")).said == ADA, "and from then on"
 
 
 def test_s10_a_local_key_without_kid_does_not_keep_out_the_remote_key_that_a_token_names(behind: Behind) -> None:
@@ -342,10 +342,10 @@ def test_s10_a_local_key_without_kid_does_not_keep_out_the_remote_key_that_a_tok
     held = app("acme", public_key("ES384", "local"), Jwks(URL, algorithms=["ES384"]), issuer=ISSUER)
     door = behind(held, fetcher=published, **clocks.settings())
     for _ in range(2):  # with the set not in hand, and in hand
-        assert door.ask(signed_by("first", "1", NOW, "ES384")).said == ADA
-        assert door.ask(signed_by("local", "of the local key", NOW, "ES384")).said == ADA
+        assert door.ask(is_signed_by("first", "1", NOW, "ES384")).said == ADA
+        assert door.ask(is_signed_by("local", "of the local key", NOW, "ES384")).said == ADA
     assert published.fetches == 1
-    assert door.ask(signed_by("a stranger", "1", NOW - 60, "ES384")).said == BAD_SIGNATURE
+    assert door.ask(is_signed_by("a stranger", "1", NOW - 60, "ES384")).said == BAD_SIGNATURE
 
 
 def test_s10_a_key_of_one_set_without_kid_does_not_keep_out_the_named_key_of_another(behind: Behind) -> None:
@@ -358,14 +358,14 @@ def test_s10_a_key_of_one_set_without_kid_does_not_keep_out_the_named_key_of_ano
 
     door = behind(held, fetcher=fetcher, **clocks.settings())
     for _ in range(2):
-        assert door.ask(signed_by("first", "1", NOW, "ES384")).said == ADA
+        assert door.ask(is_signed_by("first", "1", NOW, "ES384")).said == ADA
 
 
 def test_s10_a_forged_token_costs_one_slow_check_while_all_keys_are_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     published, clocks = Published({"1": "first"}, "ES384"), Clocks()
     held = app("acme", public_key("ES384", "local"), Jwks(URL, algorithms=["ES384"]), issuer=ISSUER)
     with Gate([held], fetcher=published, **clocks.settings()) as gate:
-        assert gate.verify(signed_by("first", "1", NOW, "ES384"), app="acme").allowed
+        assert gate.verify(is_signed_by("first", "1", NOW, "ES384"), app="acme").allowed
         tried: list[str | None] = []
         verify = Key.verify
 
@@ -374,7 +374,7 @@ def test_s10_a_forged_token_costs_one_slow_check_while_all_keys_are_in_hand(monk
             return verify(key, algorithm, message, signature)
 
         monkeypatch.setattr(Key, "verify", noted)
-        assert not gate.verify(signed_by("a stranger", "1", NOW - 60, "ES384"), app="acme").allowed
+        assert not gate.verify(is_signed_by("a stranger", "1", NOW - 60, "ES384"), app="acme").allowed
     assert tried == ["1"]
 
 
@@ -388,14 +388,14 @@ KINDS: tuple[Kind, ...] = ("not_found", "redirect", "not_json", "encoded", "time
 def test_a4_a_set_that_was_usable_before_is_unavailable_whatever_its_endpoint_says(behind: Behind, kind: Kind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "1", NOW)).said == ADA
     published.failure = FetchFailed(kind)
     clocks.advance(3600 + 3600)
-    answered = door.ask(signed_by("first", "1", NOW + 7200, exp=NOW + 9000))
+    answered = door.ask(is_signed_by("first", "1", NOW + 7200, exp=NOW + 9000))
     assert answered.said == UNAVAILABLE
     assert int(answered.headers["retry-after"]) >= 1
     door.gate.refresh("acme", purge=True)
-    assert door.ask(signed_by("first", "1", NOW + 7200, exp=NOW + 9000)).said == UNAVAILABLE
+    assert door.ask(is_signed_by("first", "1", NOW + 7200, exp=NOW + 9000)).said == UNAVAILABLE
 
 
 def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
@@ -404,20 +404,20 @@ def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
     limits = Limits(max_key_sets=1)
     with Gate(apps, fetcher=published, limits=limits, **clocks.settings()) as gate:
         for name in ("acme", "globex"):
-            assert gate.verify(signed_by("first", "1", NOW), app=name).refusal is None
+            assert gate.verify(is_signed_by("first", "1", NOW), app=name).refusal is None
         published.failure = FetchFailed("not_found")
-        assert refusal_of(gate, signed_by("first", "1", NOW)).code == "keys_unavailable"
+        assert refusal_of(gate, is_signed_by("first", "1", NOW)).code == "keys_unavailable"
 
 
 def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing_at_its_first(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
-    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    assert door.ask(is_signed_by("first", "1", NOW)).said == ADA
     published.keys.clear()
-    assert refusal_of(door.gate, signed_by("second", "2", NOW)).code == "keys_unavailable"
-    assert door.ask(signed_by("first", "1", NOW)).said == ADA
+    assert refusal_of(door.gate, is_signed_by("second", "2", NOW)).code == "keys_unavailable"
+    assert door.ask(is_signed_by("first", "1", NOW)).said == ADA
     clocks.advance(31)
-    assert door.ask(signed_by("first", "1", NOW)).said == NOT_FOUND
+    assert door.ask(is_signed_by("first", "1", NOW)).said == NOT_FOUND
 
 
 def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outside(behind: Behind) -> None:
@@ -428,7 +428,7 @@ def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outs
         published.failure = FetchFailed(kind, retry_after=None if kind in PERMANENT else 120.0)
         door = behind(of_set(), fetcher=published, **clocks.settings())
         for _ in range(3):
-            answered = door.ask(signed_by("first", "1", NOW))
+            answered = door.ask(is_signed_by("first", "1", NOW))
             seen.add((answered.said, answered.raw, tuple(sorted(answered.headers.items()))))
             clocks.advance(400)
     ((said, _, headers),) = seen
@@ -454,7 +454,7 @@ def test_a5_the_document_of_rfc_8414_is_asked_for_after_any_4xx_and_what_is_no_j
         return published(url, etag=etag, modified=modified)
 
     with Gate([app("acme", Jwks.discover(ISSUER), issuer=ISSUER)], fetcher=fetch, clock=lambda: NOW) as gate:
-        assert gate.verify(signed_by("first", "1", NOW), app="acme").refusal is None
+        assert gate.verify(is_signed_by("first", "1", NOW), app="acme").refusal is None
 
 
 # --- A9
@@ -464,13 +464,13 @@ def test_a5_the_document_of_rfc_8414_is_asked_for_after_any_4xx_and_what_is_no_j
 def test_a9_a_key_set_that_log_only_waited_for_too_briefly_is_marked(mode: Mode) -> None:
     released = threading.Event()
     published = Published({"1": "first"})
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
 
     def slow(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
         released.wait(10)
         return published(url, etag=etag, modified=modified)
 
-    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed_by('first', '1', NOW)}")])
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {is_signed_by('first', '1', NOW)}")])
     limits = Limits(log_only_timeout=0.05, load_timeout=0.1)
     told: Any = events.append
     with Gate([of_set(mode=mode)], fetcher=slow, clock=lambda: NOW, limits=limits, on_event=told) as gate:
@@ -480,14 +480,14 @@ def test_a9_a_key_set_that_log_only_waited_for_too_briefly_is_marked(mode: Mode)
     assert decision.allowed is (mode is Mode.LOG_ONLY)
     assert decision.refusal is not None
     assert (decision.refusal.code, decision.refusal.impatient) == ("config_invalid", mode is Mode.LOG_ONLY)
-    assert [each.impatient for each in events if isinstance(each, Decided)] == [mode is Mode.LOG_ONLY]
+    assert [each.impatient for each in events if isinstance(each, DecisionEvent)] == [mode is Mode.LOG_ONLY]
     assert [each.impatient for each in outcomes] == [mode is Mode.LOG_ONLY]
 
 
 def test_a9_a_key_set_that_failed_within_the_shorter_wait_is_not_marked() -> None:
     published = Published({})
     published.failure = FetchFailed("status")
-    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed_by('first', '1', NOW)}")])
+    request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {is_signed_by('first', '1', NOW)}")])
     with Gate([of_set(mode=Mode.LOG_ONLY)], fetcher=published, clock=lambda: NOW) as gate:
         refusal = gate.decide(request).refusal
     assert refusal is not None

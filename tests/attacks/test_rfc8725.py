@@ -29,7 +29,7 @@ from tests.attacks.site import Behind
 from tests.cost import AT_ONCE, steps_of
 from tests.integration.keyed import answering, network_of
 from wicket import ConfigError, Jwks, PublicKey, Secret, base64url
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)

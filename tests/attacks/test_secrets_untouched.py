@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 
 import pytest
 
-import wicket.checker.hashes
-import wicket.decision.hashes
+import wicket.decision.identity_hash
+import wicket.diagnostics.hashes
 from tests.attacks.forge import HASHES, NOW, app, claims, secret, signature_of
 from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret, base64url
 from wicket.testing import diagnose
@@ -71,8 +71,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
     monkeypatch.setattr(hmac, "digest", lambda *given: HiddenBytes(digest(*given)))
     monkeypatch.setattr(hmac, "compare_digest", spy)
-    for module in (wicket.decision.hashes, wicket.checker.hashes):
-        monkeypatch.setattr(module, "hash_of", _hidden(vars(module)["hash_of"]))
+    for module in (wicket.decision.identity_hash, wicket.diagnostics.hashes):
+        monkeypatch.setattr(module, "compute_hash", _hidden(vars(module)["compute_hash"]))
     return told
 
 

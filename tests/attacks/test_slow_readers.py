@@ -11,7 +11,7 @@ import pytest
 from tests.attacks.readers import DEADLINE, SERVERS, reading
 from wicket import Mode
 from wicket.http import monitor
-from wicket.http.lasting import ConnectionEnded
+from wicket.http.long_lived import ConnectionEnded
 
 pytestmark = [  # uvicorn's oldest implementation of sockets is deprecated, and what it uses
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -17,7 +17,7 @@ import wicket.asgi
 from tests.attacks.forge import NOW, app, secret, token
 from tests.attacks.site import WSGIDoor
 from wicket import Bearer, Cookie, Decision, Gate, Header, Query, Revocations, Subprotocol
-from wicket.sources import NamingPlace
+from wicket.config.locations import AppLocation
 from wicket.testing import Clock
 
 Message = MutableMapping[str, Any]
@@ -26,7 +26,7 @@ EVIL: Final = ("Origin", "https://evil.example")
 ID: Final = ("X-App-Id", "acme")
 PROTOCOLS: Final = "Sec-WebSocket-Protocol"
 ADA: Final = {"user": "acme:ada", "offered": []}
-NAMING: Final[list[NamingPlace]] = [Header("X-App-Id"), Query("app")]
+NAMING: Final[list[AppLocation]] = [Header("X-App-Id"), Query("app")]
 PLACES: Final = [Bearer(), Subprotocol("bearer"), Cookie("session")]
 
 

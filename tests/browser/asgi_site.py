@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.browser.shop import EXEMPT, OPTIONAL, QUESTION, Notes, api, gate, note
+from tests.browser.shop import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
 from wicket import Refused
 from wicket.asgi import ASGIApp, Receive, Scope, Send, WicketMiddleware
-from wicket.contrib.starlette import decision_of, refused_handler
+from wicket.contrib.starlette import decision_of, refusal_exception_handler
 
 outside: Notes = []
 inside: Notes = []
@@ -60,7 +60,7 @@ _site = Starlette(
         Route("/crash", crash, methods=["POST"]),
         Route("/told", told),
     ],
-    exception_handlers={Refused: refused_handler(_gate)},
+    exception_handlers={Refused: refusal_exception_handler(_gate)},
 )
 app = Noting(
     WicketMiddleware(
@@ -68,7 +68,7 @@ app = Noting(
         _gate,
         exempt=EXEMPT,
         optional=OPTIONAL,
-        origin_question=QUESTION,
+        origin_check_path=ORIGIN_CHECK,
         close_on_expiry=True,
     ),
     outside,

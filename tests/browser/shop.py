@@ -22,7 +22,7 @@ KEYS: Final = ("userz", "hissuno", "cookie")
 ORIGINS: Final = "WICKET_TEST_ORIGINS_"
 EXEMPT: Final = ("/widget.js", "/told")
 OPTIONAL: Final = ("/strangers/upload",)
-QUESTION: Final = "/widget/allowed"
+ORIGIN_CHECK: Final = "/widget/allowed"
 
 _SHORT: Final = api.userz.extend(min_lifetime=1, skew=0)
 

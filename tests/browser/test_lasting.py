@@ -56,7 +56,7 @@ _EVENTS: Final = """
         events.onmessage = ({data}) => seen.messages.push(data);
         events.onerror = () => {
             seen.at ??= Date.now() / 1000;
-            if (events.readyState === EventSource.CLOSED) done(seen);
+            if (events.readyState === EventSource.CLOSE_CODE) done(seen);
         };
     })"""
 

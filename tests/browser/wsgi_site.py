@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from tests.browser.shop import EXEMPT, OPTIONAL, QUESTION, Notes, api, gate, note
+from tests.browser.shop import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
 from wicket.contrib.flask import Wicket, current_identity, decision_of
 
 if TYPE_CHECKING:
@@ -86,5 +86,5 @@ def told() -> dict[str, object]:
 
 
 site.wsgi_app = Noting(site.wsgi_app, inside)  # type: ignore[method-assign]
-Wicket(gate(), exempt=EXEMPT, optional=OPTIONAL, origin_question=QUESTION, close_on_expiry=True).init_app(site)
+Wicket(gate(), exempt=EXEMPT, optional=OPTIONAL, origin_check_path=ORIGIN_CHECK, close_on_expiry=True).init_app(site)
 app = Noting(site.wsgi_app, outside)

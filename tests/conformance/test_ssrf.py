@@ -17,8 +17,8 @@ from tests.conformance.vectors import load, needs_vectors
 from tests.unit.jwks.support import Documents, failure_of
 from wicket import ConfigError, Jwks
 from wicket.jwks.discovery import discover
-from wicket.jwks.fetch import GuardedFetcher
-from wicket.jwks.guard import Network
+from wicket.jwks.http_fetcher import GuardedFetcher
+from wicket.jwks.ssrf import Network
 from wicket.keys.urls import check_url, is_url
 
 pytestmark = needs_vectors

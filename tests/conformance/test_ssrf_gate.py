@@ -15,7 +15,7 @@ from tests.conformance.vectors import needs_vectors
 from tests.unit.jwks.support import fetched
 from tests.unit.support import Clock, PrivateKey, jwk, private_key, rsa_key
 from wicket import App, Decision, Gate, Header, Jwks
-from wicket.jwks.outcome import Fetched, FetchFailed
+from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
 
 pytestmark = needs_vectors

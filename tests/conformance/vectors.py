@@ -13,10 +13,10 @@ import pytest
 
 from tests.choosing import choice_of
 from wicket import App, Refused, Rules, base64url
-from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import decode, read_token
-from wicket.decision.verifier import verify_signature
-from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable, hmac_key
+from wicket.decision.signature import verify_signature
+from wicket.decision.signature_cache import SignatureCache
+from wicket.decision.token_parser import decode, parse_token_or_raise
+from wicket.keys.algorithms import ASYMMETRIC, Key, UnusableKeyError, hmac_key
 from wicket.keys.jwk import import_jwk
 
 VECTORS = Path(
@@ -51,7 +51,7 @@ class Held:
 
 
 def key_of(jwk: dict[str, Any], algorithms: Iterable[str] = ()) -> Key:
-    """The key that a JWK of a suite verifies with. Raises `Unusable` where Wicket must not use it."""
+    """The key that a JWK of a suite verifies with. Raises `UnusableKeyError` where Wicket must not use it."""
     if jwk["kty"] == "oct":
         return hmac_key(jwk.get("kid"), [jwk.get("alg", "HS256")], base64url.decode(jwk["k"]))
     return import_jwk(jwk, algorithms or ASYMMETRIC)
@@ -77,7 +77,7 @@ def stage_of_refusal(app: App, text: str) -> Stage:
     `spelling of payload`, that what was signed is not even canonical base64url.
     """
     try:
-        token = read_token(text, app.rules.max_token_bytes)
+        token = parse_token_or_raise(text, app.rules.max_token_bytes)
     except Refused:
         return "reading"
     try:
@@ -90,7 +90,7 @@ def stage_of_refusal(app: App, text: str) -> Stage:
         return "reading"
     verified = any(key.verify(token.header.algorithm, token.signed, signature) for key in choice.keys)
     try:
-        verify_signature(app, token, choice.keys, SignatureMemory(total=1, per_app=1, max_bytes=0))
+        verify_signature(app, token, choice.keys, SignatureCache(total=1, per_app=1, max_bytes=0))
     except Refused as refused:
         if refused.refusal.reason != ("malformed" if verified else "bad_signature"):
             raise
@@ -114,7 +114,7 @@ def verifies_by_hand(key: Key, algorithm: str, text: str) -> bool:
 __all__ = [
     "VECTORS",
     "Held",
-    "Unusable",
+    "UnusableKeyError",
     "app_of",
     "key_of",
     "load",

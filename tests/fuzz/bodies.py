@@ -17,7 +17,7 @@ import wicket.wsgi
 from tests.fuzz.models import lenient_value, sound, tree
 from tests.properties.tokens import NOW, SECRET, app
 from wicket import BodyField, Decision, Gate, JsonBody, Limits, Mode, Refused, Request, Secret
-from wicket.document import read_document
+from wicket.messages.json_body import parse_body
 
 WORDS: Final = (
     *('"appId":"acme"', '"appId":"other"', '"auth":{', '"token":"', '"appId":null', '"appId":1', '"auth":{"token":'),
@@ -43,7 +43,7 @@ _GATE: Final = Gate(
     ],
     naming=[_NAME],
     mode=Mode.LOG_ONLY,  # so that every request reaches the application
-    limits=Limits(body_bytes=LIMIT),
+    limits=Limits(max_body_bytes=LIMIT),
     clock=lambda: NOW,
 )
 _LOOP: Final = asyncio.new_event_loop()
@@ -92,7 +92,7 @@ def _as_the_body_says(body: bytes, decision: Decision) -> None:
 
 def _document(body: bytes) -> None:
     """What is found in a document is what stands there once."""
-    document = read_document(body)
+    document = parse_body(body)
     try:
         plain = type(tree(body)).__name__ == "_Pairs"
     except (ValueError, RecursionError):

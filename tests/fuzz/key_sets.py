@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.properties.key_rules import used_alone
 from wicket import ConfigError, Jwks, PublicKey
+from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.jwks.loader import KeySetLoader
-from wicket.jwks.outcome import Fetched, FetchFailed
-from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable
+from wicket.keys.algorithms import ASYMMETRIC, Key, UnusableKeyError
 from wicket.keys.jwk import import_jwk
 from wicket.keys.jwks import MAX_KEYS
-from wicket.keys.keyset import KeySource, SourceRef
+from wicket.keys.key_set import KeySetRef, KeySource
 from wicket.keys.urls import KeySetUrl
 
 WORDS: Final = (
@@ -48,7 +48,7 @@ def check(data: bytes) -> None:
 def _imported(member: Any) -> Key | None:
     try:
         key = import_jwk(member, _ALLOWED)
-    except Unusable as unusable:
+    except UnusableKeyError as unusable:
         _quotes_nothing(str(unusable), member)
         _agrees(None, member)
         return None
@@ -110,7 +110,7 @@ def _fetched(document: Any, keys: list[Key]) -> None:
     loader = KeySetLoader(fetch, shortest=1, longest=2, default=1, max_keys=MAX_KEYS, report=told.append)
     source = KeySource(_URL, "https://id.example", _ALLOWED)
     try:
-        loaded = loader(SourceRef("a", source), None)
+        loaded = loader(KeySetRef("a", source), None)
     except FetchFailed:
         assert (
             not (isinstance(document, dict) and isinstance(document.get("keys"), list) and keys)

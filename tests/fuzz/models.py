@@ -84,7 +84,7 @@ def lenient_value(raw: bytes, path: list[str]) -> tuple[bool, Any]:
         held = [each for key, each in value.pairs if key == name]
         surplus = len(value.pairs) - len({key for key, _ in value.pairs})
         if len(held) > 1 or (held and surplus > 64):
-            return True, None  # an object that repeats itself very often is refused: see `wicket.document`
+            return True, None  # an object that repeats itself very often is refused: see `wicket.messages.json_body`
         value = held[0] if held else None
     return False, _plain(value)
 

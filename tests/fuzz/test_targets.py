@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 import wicket.asgi
-import wicket.document
+import wicket.messages.json_body
 from tests.fuzz import TARGETS, bodies, key_sets, origins, tokens, toml
 from tests.fuzz.__main__ import run
 from tests.fuzz.engine import CORPUS, load, mutated, seeds, unguided
 from tests.fuzz.models import strict_object
 from wicket import Gate, OriginPolicy
-from wicket.http.bodies import ReceivedBody, StreamBody
+from wicket.http.bodies import ASGIBody, WSGIBody
 from wicket.keys.jwk import import_jwk
 
 
@@ -75,7 +75,7 @@ def test_a_token_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
         return json.loads(raw)
 
     for room in ("verifier", "identity"):
-        monkeypatch.setattr(f"wicket.decision.{room}.read_object", lenient)
+        monkeypatch.setattr(f"wicket.decision.{room}.parse_json_object", lenient)
     with pytest.raises(AssertionError, match="the payload is malformed"):
         tokens.check((CORPUS / "tokens" / "duplicate").read_bytes())
 
@@ -111,8 +111,8 @@ def test_a_file_that_raises_something_else_is_seen(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("kind", "member", "careless"),
     [
-        (ReceivedBody, "begun", property(lambda _: False)),
-        (StreamBody, "replayed", lambda _: io.BytesIO()),
+        (ASGIBody, "begun", property(lambda _: False)),
+        (WSGIBody, "replayed", lambda _: io.BytesIO()),
     ],
 )
 def test_a_body_that_gets_lost_is_seen(
@@ -124,7 +124,9 @@ def test_a_body_that_gets_lost_is_seen(
 
 
 def test_a_document_that_is_read_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "read_document", lambda raw: wicket.document.Members(list(json.loads(raw).items())))
+    monkeypatch.setattr(
+        bodies, "parse_body", lambda raw: wicket.messages.json_body.JSONObject(list(json.loads(raw).items()))
+    )
     with pytest.raises(AssertionError):
         bodies.check((CORPUS / "bodies" / "name-twice").read_bytes())
 

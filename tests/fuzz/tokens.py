@@ -15,8 +15,8 @@ from tests.fuzz.models import canonical, sound, strict_object
 from tests.properties.peers import joserfc_claims, pairs, pyjwt, same_time
 from tests.properties.tokens import NOW, SECRET, good_claims, signed_bytes
 from wicket import App, Gate, Refused, Rules, Secret
-from wicket.app import MAX_TOKEN_BYTES
-from wicket.decision.tokens import read_token
+from wicket.config.app import MAX_TOKEN_BYTES
+from wicket.decision.token_parser import parse_token_or_raise
 
 WORDS: Final = (
     *('"alg":"HS256"', '"typ":"JWT"', '"kid":"k"', '"crit":[]', '"b64":false', '"zip":"DEF"', '"cty":"JWT"'),
@@ -39,7 +39,7 @@ _SETTINGS: Final[tuple[dict[str, Any], ...]] = (
             companies_claim="companies",
             scopes_claim="scope",
             max_attributes_bytes=64,
-            text_attributes=True,
+            string_attributes_only=True,
             fixed={"v": 1},
         ),
         "scopes": ["read"],
@@ -78,7 +78,7 @@ def _any_text(raw: bytes, which: int) -> None:
     decision = sound(_GATES[which].verify(text, app=APPS[which].id))
     assert not decision.allowed, "nobody signed this"
     try:
-        token = read_token(text, MAX_TOKEN_BYTES)
+        token = parse_token_or_raise(text, MAX_TOKEN_BYTES)
     except Refused as refused:
         reason = refused.refusal.reason
     else:

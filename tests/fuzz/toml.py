@@ -12,7 +12,7 @@ from unittest.mock import patch
 from tests.fuzz.models import sound
 from tests.properties.tokens import NOW, SECRET
 from wicket import ConfigError, Gate
-from wicket.jwks.outcome import Fetched, FetchFailed
+from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
 
 WORDS: Final = (

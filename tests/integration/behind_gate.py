@@ -23,7 +23,7 @@ import pytest
 
 from wicket import Bearer, Cookie, Gate, Header, JsonBody, Mode, Query, Secret, mint, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.events import Decided, Event
+from wicket.reporting.events import DecisionEvent, Event
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 _HEADER: Final = "X-Foreign-Suite-Token"
@@ -64,7 +64,7 @@ _counts: Final = Counter[str]()
 
 
 def _count(event: Event) -> None:
-    if isinstance(event, Decided):
+    if isinstance(event, DecisionEvent):
         _counts[event.code or ("verified" if event.verified else "anonymous")] += 1
 
 

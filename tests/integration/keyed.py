@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.events import BudgetSpent, Event, Fetched
-from wicket.jwks.guard import Network, Resolver
+from wicket.jwks.ssrf import Network, Resolver
+from wicket.reporting.events import Event, Fetched, UnknownKidLimited
 from wicket.testing import Clock
 from wicket.testing.issuer import Exchange, LocalIssuer
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 DEADLINE: Final = 20.0
 
-PATIENT: Final = Limits(load_timeout=60.0, fetch_connect=60.0, fetch_total=60.0)
+PATIENT: Final = Limits(load_timeout=60.0, fetch_connect_timeout=60.0, fetch_timeout=60.0)
 """Limits that no busy machine reaches: what waits for one of them takes three times the deadline of a test."""
 
 Headers = list[tuple[str, str]]
@@ -33,7 +33,7 @@ class Told:
         self.events: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, (Fetched, BudgetSpent)):
+        if isinstance(event, (Fetched, UnknownKidLimited)):
             self.events.append(event)
 
     def fetched(self, app: str | None = None) -> list[Fetched]:

@@ -101,13 +101,13 @@ def test_fetches_of_an_endpoint_that_fails_from_the_start_follow_the_back_off(
 
 def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issuer: LocalIssuer) -> None:
     hanging = Held(issuer)
-    limits = Limits(fetch_total=0.4, backoff_first=60.0)
+    limits = Limits(fetch_timeout=0.4, backoff_initial=60.0)
     with gate_of(issuer, limits=limits) as gate:
         token = issuer.token("ada")
         assert said(gate.verify(token, app="acme")) == "config_invalid"
         begun = time.monotonic()
         assert {said(gate.verify(token, app="acme")) for _ in range(100)} == {"config_invalid"}
-        assert time.monotonic() - begun < 100 * limits.fetch_total / 2, "they did not wait for a time-out each"
+        assert time.monotonic() - begun < 100 * limits.fetch_timeout / 2, "they did not wait for a time-out each"
     assert len(issuer.requests) == 1
     hanging.release()
 

@@ -31,8 +31,8 @@ from tests.integration.keyed import (
 )
 from tests.integration.servers import eventually
 from wicket import Gate, Jwks, Limits, Mode
-from wicket.events import BudgetSpent
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
+from wicket.reporting.events import UnknownKidLimited
 from wicket.testing import Clock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
@@ -115,7 +115,7 @@ def test_events_and_records_tell_what_happened_and_hold_no_query(
         gate.verify(token, app="acme")
     assert issuer.requests[0].endswith("?code=hidden")
     assert {each.url for each in told.events if not hasattr(each, "code")} == {issuer.jwks_url}
-    assert [type(each) for each in told.events].count(BudgetSpent) == 1, "and limited, as refusals are"
+    assert [type(each) for each in told.events].count(UnknownKidLimited) == 1, "and limited, as refusals are"
     first, *_, last = told.fetched()
     assert (first.gate, first.app_id, first.outcome, first.added) == ("wicket", "acme", "loaded", ("key-1",))
     assert (last.outcome, last.stale_age) == ("status", 301)
@@ -161,7 +161,7 @@ def test_s14_a_set_that_was_never_usable_is_answered_alike_whatever_its_endpoint
 
 def test_an_endpoint_that_does_not_answer_is_down(issuer: LocalIssuer, told: Told) -> None:
     hanging = Held(issuer)
-    with gate_of(issuer, on_event=told, limits=Limits(fetch_total=0.3)) as gate:
+    with gate_of(issuer, on_event=told, limits=Limits(fetch_timeout=0.3)) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
         eventually("the fetch gave up", lambda: told.outcomes() == ["timeout"])
     hanging.release()

@@ -140,7 +140,7 @@ from wicket.testing.issuer import LocalIssuer
 
 issuer = LocalIssuer().__enter__()
 fetch = Held(issuer)
-gate = Gate([app_of(issuer)], network=issuer.network, limits=Limits(fetch_total=60.0, load_timeout=60.0))
+gate = Gate([app_of(issuer)], network=issuer.network, limits=Limits(fetch_timeout=60.0, load_timeout=60.0))
 token = issuer.token("ada")
 
 

@@ -31,8 +31,8 @@ from tests.integration.keyed import (
 )
 from tests.integration.servers import eventually
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits
-from wicket.events import BudgetSpent
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
+from wicket.reporting.events import UnknownKidLimited
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 
@@ -186,7 +186,7 @@ def test_a_flood_of_random_kids_costs_two_fetches_and_one_every_30_seconds(
             clock.advance(1)
         assert len(told.fetched("acme")) <= 1 + 2 + 100 // 30
         assert (len(issuer.requests), len(other.requests)) == (len(told.fetched("acme")), 1)
-        assert {each.app_id for each in told.events if isinstance(each, BudgetSpent)} == {"acme"}
+        assert {each.app_id for each in told.events if isinstance(each, UnknownKidLimited)} == {"acme"}
         other.rotate()
         assert said(gate.verify(other.token("eve"), app="calm")) == "allowed", "the budget of the other is its own"
         assert len(other.requests) == 2
@@ -253,7 +253,7 @@ def slow() -> Iterator[tuple[LocalIssuer, threading.Event, list[str]]]:
             host = exchange.headers["Host"]
             if not host.startswith("good"):
                 asked.append(host)
-                released.wait(PATIENT.fetch_total)
+                released.wait(PATIENT.fetch_timeout)
             serve(many, exchange)
 
         many.fault = fault
@@ -317,7 +317,7 @@ def test_sixty_tenants_that_never_shake_hands_delay_nobody_either() -> None:
         apps = [app_of(issuer, name, credentials=[Jwks(f"https://{name}.tenants.test:{port}/keys")]) for name in names]
         network = Network(["127.0.0.0/8"], [issuer.port, port], ssl_context=issuer.network.ssl_context, resolve=resolve)
         token = issuer.token("ada")
-        limits = Limits(load_timeout=60.0, fetch_connect=2.0, fetch_total=60.0)
+        limits = Limits(load_timeout=60.0, fetch_connect_timeout=2.0, fetch_timeout=60.0)
         with (
             ThreadPoolExecutor(60) as clients,
             gate_of(issuer, *apps, _tenant(issuer, "good"), network=network, limits=limits) as gate,

@@ -174,7 +174,7 @@ def test_a_registry_that_fails_is_left_alone_for_a_while(decide: Decide) -> None
         calls.append(ref)
         raise ConnectionError
 
-    with _gate(fails, limits=Limits(backoff_first=30)) as gate:
+    with _gate(fails, limits=Limits(backoff_initial=30)) as gate:
         for _ in range(10):
             assert _code(decide(gate, "stored")) == "apps_unavailable"
     assert len(calls) == 1

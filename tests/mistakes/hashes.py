@@ -7,7 +7,7 @@ import hashlib
 
 from tests.mistakes.words import COMPANY, HASHING, RAW, TEXT, URLSAFE, Row, app, body, hashed, hashing, with_companies
 from wicket import Secret
-from wicket.identity_hash import IdentityHash
+from wicket.config.identity_hash import IdentityHash
 
 HASH_ROWS = [
     # HMAC of the wrong identifier, of a trimmed or lower-cased one

@@ -13,8 +13,8 @@ from typing import Any
 import jwt
 
 from wicket import App, Header, Secret
-from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.sources import JsonBody
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import JsonBody
 
 NOW = 1_761_000_000
 HEX = "6c0f9a" * 10 + "8e21"

@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from tests.properties.key_peers import PEERS, der
-from wicket import base64url
-from wicket.keys.algorithms import ASYMMETRIC, Key, Unusable
+from wicket.keys.algorithms import ASYMMETRIC, Key, UnusableKeyError
 from wicket.keys.jwk import import_jwk
 from wicket.keys.weak_keys import weakness
+from wicket.runtime import base64url
 
 ALLOWED: Final = tuple(sorted(ASYMMETRIC))
 FULL: Final = {"EdDSA", "Ed25519", "Ed448"}
@@ -30,7 +30,7 @@ def imported(jwk: Any) -> Key | str:
     """Wicket's key, or why it cannot serve."""
     try:
         return import_jwk(jwk, ALLOWED)
-    except Unusable as unusable:
+    except UnusableKeyError as unusable:
         return str(unusable)
 
 

@@ -97,7 +97,7 @@ def _bound(asked: Asked) -> list[Asked]:
     return [replace(asked, members=[bind(member) for member in asked.members])]
 
 
-def _named(asked: Asked) -> list[Asked]:
+def _read_app_refs(asked: Asked) -> list[Asked]:
     """Keys of no id get the token's."""
     if asked.kid is None:
         return [asked]
@@ -146,7 +146,7 @@ def looser(peer: str) -> dict[str, LooserSet]:
             "RFC 7517 section 5: such members should be ignored; DESIGN 6, Key sets", _whole(peer)
         ),
         "a key without kid serves every kid": LooserSet(
-            "RFC 7517 section 4.5: kid is optional; DESIGN 6, Which key: of the id, and of none", _named
+            "RFC 7517 section 4.5: kid is optional; DESIGN 6, Which key: of the id, and of none", _read_app_refs
         ),
         "keys of one kid are tried": LooserSet(
             "RFC 7517 section 4.5: other keys should have other ids; DESIGN 6, Which key: at most four", _each_first

@@ -107,7 +107,7 @@ def pyjwt(pair: Pair, token: str, held: App, *, verify_exp: bool = True) -> dict
         algorithms=[pair.algorithm],
         audience=held.audience or None,
         issuer=held.issuer,
-        leeway=held.rules.skew,
+        leeway=held.rules.leeway,
         options={"require": sorted(held.rules.required), "verify_exp": verify_exp},
     )
     return claims
@@ -124,7 +124,7 @@ def joserfc_claims(pair: Pair, token: str, held: App) -> dict[str, Any]:
     if held.audience:
         options["aud"] = {"essential": True, "values": list(held.audience)}
     # Its leeway is said to be whole seconds, and is only ever added and subtracted.
-    joserfc.jwt.JWTClaimsRegistry(now=NOW, leeway=held.rules.skew, **options).validate(  # type: ignore[arg-type]
+    joserfc.jwt.JWTClaimsRegistry(now=NOW, leeway=held.rules.leeway, **options).validate(  # type: ignore[arg-type]
         read.claims
     )
     return read.claims

@@ -143,7 +143,7 @@ def app_of(rule: Rule) -> App:
         rule.id,
         credentials=credentials,
         issuer=f"https://{rule.id}.example",
-        rules=Rules(skew=SKEW, key_id_required=rule.kids),
+        rules=Rules(skew=SKEW, require_kid=rule.kids),
         origins=rule.origins,
         require_origin=rule.require_origin,
         mode=rule.mode,

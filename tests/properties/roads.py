@@ -33,8 +33,8 @@ from wicket import (
     Mode,
     Request,
 )
-from wicket.decision.house import Road
-from wicket.jwks.outcome import Fetched
+from wicket.decision.context import FastPathEntry
+from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import Clock
 
@@ -67,10 +67,10 @@ class WatchedGate(Gate):
 
     taken: list[tuple[str | None, str]]
 
-    def at_once(self, request: Request) -> Decision | None:
-        found = super().at_once(request)
+    def _try_fast_path(self, request: Request) -> Decision | None:
+        found = super()._try_fast_path(request)
         if found is not None:
-            assert isinstance(found.way, Road)
+            assert isinstance(found.way, FastPathEntry)
             self.taken.append((found.app_id, "asgi" if isinstance(found.way.token_header, bytes) else "wsgi"))
         return found
 
@@ -111,11 +111,11 @@ class Roads:
                 load_timeout=LONG,
                 log_only_timeout=LONG,
                 stale_timeout=LONG,
-                fetch_total=LONG,
+                fetch_timeout=LONG,
                 app_lifetime=60.0,
                 key_set_lifetime=60.0,
-                remembered_tokens=8 if tiny else 1000,
-                remembered_per_app=3 if tiny else 100,
+                signature_cache_size=8 if tiny else 1000,
+                signature_cache_per_app=3 if tiny else 100,
             ),
         )
         self.gate.taken = []

@@ -86,7 +86,7 @@ def _odd_dates(case: Case) -> bool:
 
 def _fraction_ahead(case: Case) -> bool:
     dates = [case.claims.get(name) for name in ("nbf", "iat")]
-    return any(isinstance(date, float) and date > NOW + case.app.rules.skew for date in dates)
+    return any(isinstance(date, float) and date > NOW + case.app.rules.leeway for date in dates)
 
 
 def _lifetime(case: Case) -> bool:
@@ -161,10 +161,10 @@ LOOSER: Final[dict[str, dict[str, Callable[[Case], bool]]]] = {
     "pyjwt": {
         "fractional exp": _fractional_exp,
         "Ed25519 and Ed448 as names": lambda case: case.algorithm in NAMED_IN_FULL,
-        "integer user ids": lambda case: case.app.rules.integer_user_id and type(case.user_id) is int,
+        "integer user ids": lambda case: case.app.rules.allow_integer_user_id and type(case.user_id) is int,
     },
     "joserfc": {
-        "integer user ids": lambda case: case.app.rules.integer_user_id and type(case.user_id) is int,
+        "integer user ids": lambda case: case.app.rules.allow_integer_user_id and type(case.user_id) is int,
     },
 }
 """What Wicket accepts though a peer refuses it: DESIGN section 6, "but for a short list by name"."""

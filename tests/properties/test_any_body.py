@@ -19,7 +19,7 @@ from tests.properties.strategies import ANY_TEXT, JSON, TOKENS
 from tests.properties.tokens import NOW, app, good_claims, signed
 from tests.thorough import example_count
 from wicket import App, Bearer, BodyField, Decision, Gate, Header, JsonBody, Limits, Mode, Request, Secret
-from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 quick = settings(max_examples=example_count(150), deadline=None)
 
@@ -37,7 +37,7 @@ GATE = Gate(
         App("lax", credentials=[Secret(LAX_SECRET)], anonymous=True, **PLACES),
     ],
     clock=lambda: NOW,
-    limits=Limits(body_bytes=200),
+    limits=Limits(max_body_bytes=200),
 )
 WIDE = Gate(GATE.apps, clock=lambda: NOW)
 OBSERVED = Gate(GATE.apps, clock=lambda: NOW, limits=GATE.limits, mode=Mode.LOG_ONLY)

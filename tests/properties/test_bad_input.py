@@ -28,8 +28,8 @@ from wicket import (
     Secret,
     base64url,
 )
-from wicket.app import BrokenApp
-from wicket.decision.tokens import read_object
+from wicket.config.app import BrokenApp
+from wicket.decision.token_parser import parse_json_object
 from wicket.errors import Refused
 
 MANY = 10**6
@@ -318,7 +318,7 @@ def reader(text: Callable[[int], str]) -> Callable[[int], Callable[[], object]]:
 
         def read() -> None:
             with pytest.raises(Refused):
-                read_object(raw)
+                parse_json_object(raw)
 
         return read
 

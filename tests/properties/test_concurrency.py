@@ -22,8 +22,8 @@ from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, W
 from tests.thorough import example_count
 from wicket import Gate, Mode
 from wicket.decision import remote_keys
-from wicket.decision.effects import Pause
-from wicket.decision.memory import SignatureMemory
+from wicket.decision.io import Pause
+from wicket.decision.signature_cache import SignatureCache
 from wicket.keys.waiters import Waiters
 
 KIND = st.sampled_from(
@@ -245,15 +245,15 @@ def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pyte
 
         __hash__ = None  # type: ignore[assignment]  # nobody looks it up
 
-    recall = SignatureMemory.recall
+    recall = SignatureCache.recall
 
-    def careless(self: SignatureMemory, app_id: str, digest: bytes) -> Any:
+    def careless(self: SignatureCache, app_id: str, digest: bytes) -> Any:
         found: Any = recall(self, app_id, digest)
         if found is not None:
             found.fingerprint = Whatever()
         return found
 
-    monkeypatch.setattr(SignatureMemory, "recall", careless)
+    monkeypatch.setattr(SignatureCache, "recall", careless)
     world = rotated()
     world.advance(LIFETIME)
 

@@ -1,7 +1,7 @@
 """Threads and tasks on the short ways of apps in code, through both doors and by hand, while time and memory change.
 
-An app in code never changes, so its requests find much of their way done; see `wicket.decision.straight` and
-`verify_at_once`. Here they come at once, with good tokens and bad, of this app and of another, from pages that may ask
+An app in code never changes, so its requests find much of their way done; see `wicket.decision.fast_path` and
+`verify_configured`. Here they come at once, with good tokens and bad, of this app and of another, from pages that may ask
 and that may not, while the clock goes forth and back and what is remembered is forgotten. See `roads`.
 """
 
@@ -21,10 +21,10 @@ import pytest
 from tests.properties.bursts import turns_taken_often
 from tests.properties.road_rules import IN_CODE, LOADED, A, Ask, asks_by, passes_of
 from tests.properties.roads import Roads, change_by
-from wicket.decision import house
-from wicket.decision.flow import verify_at_once
-from wicket.decision.house import House
-from wicket.decision.straight import _pave, straight
+from wicket.decision import context as house
+from wicket.decision.context import GateContext
+from wicket.decision.fast_path import _pave, straight
+from wicket.decision.flow import verify_configured
 
 FEW = 3
 OUTCOMES = {
@@ -50,7 +50,7 @@ def _threads_take_turns_often() -> Iterator[None]:
 
 @pytest.fixture
 def _few_roads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house, "MOST_ROADS", FEW)
+    monkeypatch.setattr(house, "MAX_FAST_PATH_ENTRIES", FEW)
 
 
 def hammered(roads: Roads, *, turns: int = 4, asks: int = 200) -> Counter[str]:
@@ -110,7 +110,7 @@ def test_no_answer_is_wrong_where_nearly_nothing_is_kept() -> None:
     assert len(house.roads) < FEW + 5  # each thread may have added one at the same time
     assert len(house.alone) < FEW + 5
     memory = house.memory
-    assert len(memory) == sum(len(entries) for entries in memory._entries.values()) <= house.limits.remembered_tokens
+    assert len(memory) == sum(len(entries) for entries in memory._entries.values()) <= house.limits.signature_cache_size
 
 
 # --- the model sees what would be wrong
@@ -129,13 +129,13 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "the road of an origin that may not ask": (_pave, "not app.allows_origin(origin)", "False"),
     "the road of no origin": (_pave, "app.require_origin", "False"),
     "the entry of another app": (
-        House.alone_with,
+        GateContext.alone_with,
         "Alone(self, app, ref)",
         "next(iter(self.alone.values()), None) or Alone(self, app, ref)",
     ),
-    "any origin by hand": (verify_at_once, "origin is None and isinstance", "isinstance"),
+    "any origin by hand": (verify_configured, "origin is None and isinstance", "isinstance"),
     "a clock that stands": (straight, "house.clock()", "1_760_000_000"),
-    "one clock for all": (verify_at_once, "house.clock()", "1_760_000_000"),
+    "one clock for all": (verify_configured, "house.clock()", "1_760_000_000"),
 }
 
 

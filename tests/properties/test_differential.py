@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.fuzz.engine import mutated
 from tests.fuzz.tokens import WORDS
 from tests.properties.peers import Pair, joserfc_claims, pairs, pyjwt, same_time
-from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
+from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
 from tests.properties.stricter import LOOSER, STRICTER, Case, excused, explained
 from tests.properties.tokens import NOW, app, good_claims
 from tests.thorough import example_count
@@ -38,7 +38,7 @@ APPS: list[dict[str, Any]] = [
     {"rules": Rules(required=frozenset({"sub", "exp", "iat", "jti"}), skew=0)},
     {"rules": Rules(required=frozenset(), skew=0.5, user_id=("sub", "email"))},
     {"rules": Rules(required=REQUIRED, max_lifetime=7200, min_lifetime=60, max_token_bytes=600)},
-    {"rules": Rules(required=REQUIRED, integer_user_id=True)},
+    {"rules": Rules(required=REQUIRED, allow_integer_user_id=True)},
 ]
 PEERS: dict[str, Callable[[Pair, str, App], dict[str, Any]]] = {"pyjwt": pyjwt, "joserfc": joserfc_claims}
 REFUSES = (
@@ -92,7 +92,7 @@ def judged(pair: Pair, token: str, which: int) -> str:
 
 
 @quick
-@given(claims=CLAIMS | ALMOST_GOOD, header=HEADERS, which=st.integers(0, len(APPS) - 1))
+@given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, which=st.integers(0, len(APPS) - 1))
 def test_any_claims_and_headers_are_judged_alike(claims: dict[str, Any], header: Any, which: int) -> None:
     pair = pairs()["HS256"]
     given = header if isinstance(header, dict) else {}

@@ -22,7 +22,7 @@ from jwt import api_jws
 from tests.properties.doors import Answered, Headers, through_asgi, through_wsgi
 from tests.thorough import example_count
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
-from wicket.decision import house
+from wicket.decision import context as house
 
 NOW: Final = 1_761_000_000
 KEY, OTHER = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -139,7 +139,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
     if decision is not None:
         identity = decision.identity
         seen = (
-            *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.token_sent),
+            *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.credentials_sent),
             *(identity.verified, identity.identity, identity.claims, identity.key_id, identity.expires_at),
         )
     return answered.status, answered.headers, answered.body, seen
@@ -150,7 +150,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @given(naming=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(naming) as old:
-        patch.setattr(house, "MOST_ROADS", room)
+        patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
             with gate(naming) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))

@@ -23,7 +23,7 @@ from tests.properties.key_set_peers import PEERS, Asked, excused_set, looser, wi
 from tests.properties.tokens import NOW, app, good_claims
 from tests.thorough import example_count
 from wicket import ConfigError, Gate, Jwks
-from wicket.keys import keyset
+from wicket.keys import key_set as keyset
 from wicket.keys.keyring import Keyring
 
 PRIVATE: Final = "this is a private key"

@@ -34,9 +34,9 @@ from wicket import (
     Secret,
     profiles,
 )
-from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import read_token
-from wicket.decision.verifier import verify_signature
+from wicket.decision.signature import verify_signature
+from wicket.decision.signature_cache import SignatureCache
+from wicket.decision.token_parser import parse_token_or_raise
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -179,7 +179,7 @@ def test_nothing_leaks_from_what_can_be_printed() -> None:
         wicket.Revocations(),
         wicket.Limits(),
         Request(headers=[("Authorization", f"Bearer {TOKENS['good']}")], query=f"token={TOKENS['good']}"),
-        wicket.Decided("wicket", "acme", True, True, True),
+        wicket.DecisionEvent("wicket", "acme", True, True, True),
     ]
     assert any(decision.allowed for decision in decisions)
     for each in objects:
@@ -188,9 +188,9 @@ def test_nothing_leaks_from_what_can_be_printed() -> None:
 
 def test_nothing_leaks_from_what_stands_between_a_request_and_its_decision() -> None:
     held = app()
-    token = read_token(TOKENS["good"], 10_000)
+    token = parse_token_or_raise(TOKENS["good"], 10_000)
     choice = choice_of(held, token)
-    signed_ = verify_signature(held, token, choice.keys, SignatureMemory(total=9, per_app=9, max_bytes=9999))
+    signed_ = verify_signature(held, token, choice.keys, SignatureCache(total=9, per_app=9, max_bytes=9999))
     for each in (token, token.header, choice, *signed_):
         assert_nothing_of_it(repr(each), f"the repr of a {type(each).__name__}")
 

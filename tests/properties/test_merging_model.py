@@ -1,4 +1,4 @@
-"""`with_unsigned` against a simple model of what may be written by whom."""
+"""`merge_unsigned` against a simple model of what may be written by whom."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_each_attribute_is_what_its_best_source_says(
 ) -> None:
     rules = Rules(attributes_claim="ctx", protected=protected, user_id=("sub", "email"))
     held = identity(rules, {"ctx": ctx, "city": "Rome", **({"seats": 5} if "seats" in said else {})})
-    merged = held.with_unsigned(said, stored)
+    merged = held.merge_unsigned(said, stored)
     beside = {name: value for name, value in held.claims.items() if name not in ctx}
 
     expected: dict[str, Any] = {}
@@ -82,10 +82,10 @@ def test_each_attribute_is_what_its_best_source_says(
 def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
     said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected: frozenset[str], closed: Any
 ) -> None:
-    rules = Rules(companies_claim="companies", protected=protected, protected_companies=closed)
+    rules = Rules(companies_claim="companies", protected=protected, protected_company_attributes=closed)
     claims = {} if proven is None else {"companies": proven}
     known = {} if stored is None else {"companies": stored}
-    merged = identity(rules, claims).with_unsigned({"companies": said}, known)
+    merged = identity(rules, claims).merge_unsigned({"companies": said}, known)
 
     best = proven if proven is not None else stored
     if best is None:
@@ -107,10 +107,10 @@ def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
 @quick
 @given(said=JSON, stored=st.dictionaries(st.text(max_size=8), JSON, max_size=4), companies=JSON, protected=PROTECTED)
 def test_no_json_is_too_wild(said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]) -> None:
-    rules = Rules(companies_claim="companies", protected=protected, protected_companies=protected)
+    rules = Rules(companies_claim="companies", protected=protected, protected_company_attributes=protected)
     held = identity(rules, {})
     for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):
-        merged = held.with_unsigned(values, {**stored, "companies": companies})
+        merged = held.merge_unsigned(values, {**stored, "companies": companies})
         json.dumps([merged.attributes, merged.companies])
         assert all(isinstance(company.get("id"), str) for company in merged.companies)
         if "*" in protected:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.properties.strategies import ANY_TEXT, JSON
 from tests.thorough import example_count
 from wicket import Refused, base64url
-from wicket.decision.tokens import read_object
+from wicket.decision.token_parser import parse_json_object
 
 quick = settings(max_examples=example_count(300), deadline=None)
 
@@ -55,7 +55,7 @@ def test_base64url_agrees_with_the_standard_library_on_the_canonical_spelling_an
 
 def read(raw: bytes) -> dict[str, Any] | None:
     try:
-        return read_object(raw)
+        return parse_json_object(raw)
     except Refused as refused:
         if (refused.refusal.code, refused.refusal.reason) == ("invalid_token", "malformed"):
             return None

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.attacks.published import URL, Clocks, Published, of_set, signed_by
+from tests.attacks.published import URL, Clocks, Published, is_signed_by, of_set
 from wicket import Gate, Limits
-from wicket.jwks.outcome import FetchFailed
+from wicket.jwks.fetcher import FetchFailed
 
 LEEWAY: Final = 30
 FIRST: Final = 2
@@ -36,7 +36,7 @@ class RemoteKeys(RuleBasedStateMachine):
         self.began = self.clocks.monotonic()
         self.due = 0  # fetches that the lifetime of a set or the end of an outage allow
         # Nothing waits: the clocks stand still meanwhile.
-        limits = Limits(load_timeout=2.0, unknown_kid_first=FIRST, unknown_kid_every=EVERY)
+        limits = Limits(load_timeout=2.0, unknown_kid_burst=FIRST, unknown_kid_interval=EVERY)
         self.gate = Gate([of_set()], fetcher=self.published, limits=limits, **self.clocks.settings())
         self.gate._key_sets.waiters.place = _nowhere  # type: ignore[method-assign]
 
@@ -82,7 +82,7 @@ class RemoteKeys(RuleBasedStateMachine):
         version = self.held()
         for number in range(count):
             iat = None if ago is None else self.clocks.day() - ago
-            decision = self.gate.verify(signed_by("a stranger", kid, iat, sub=f"{number}"), app="acme")
+            decision = self.gate.verify(is_signed_by("a stranger", kid, iat, sub=f"{number}"), app="acme")
             assert decision.refusal is not None
             assert decision.refusal.code in ("invalid_token", "keys_unavailable", "config_invalid")
         # Beside the budget only one load can be due, and each failure puts the next one off.
@@ -108,7 +108,7 @@ class RemoteKeys(RuleBasedStateMachine):
         owner = self.published.keys[None if kid == "z" else kid]
         before = self.held()
         issued = self.clocks.day() - ago
-        decision = self.gate.verify(signed_by(owner, kid, issued, exp=int(self.clocks.day()) + 600), app="acme")
+        decision = self.gate.verify(is_signed_by(owner, kid, issued, exp=int(self.clocks.day()) + 600), app="acme")
         refusal = decision.refusal
         if refusal is None:
             return

@@ -30,8 +30,8 @@ from wicket import (
     Secret,
     profiles,
 )
+from wicket.decision.fast_path import straight
 from wicket.decision.flow import decide
-from wicket.decision.straight import straight
 from wicket.drivers import run
 
 NOW = 1_761_000_000
@@ -96,11 +96,11 @@ SETTINGS = st.fixed_dictionaries(
             [[Header("X-Token")], [Bearer(), Header("X-Token")], [Bearer(), Cookie("t")], [Bearer(), JsonBody("t")]]
         ),
         "identity_hash": st.just(IdentityHash(secret=Secret(KEYS["hash"]))),
-        "key_id_required": st.booleans(),
+        "require_kid": st.booleans(),
         "max_token_bytes": st.sampled_from([150, 1_000]),
         "max_lifetime": st.just(86_400),
         "types": st.just(["at+jwt"]),
-        "skew": st.sampled_from([0, 30]),
+        "leeway": st.sampled_from([0, 30]),
         "app_claim": st.just("app"),
         "fixed": st.just({"role": "user"}),
     },
@@ -153,7 +153,7 @@ def same(one: Decision, other: Decision) -> bool:
         identity = decision.identity
         return (
             *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.claimed),
-            *(decision.token_sent, decision.app, identity.verified, identity.app_id, identity.user_id),
+            *(decision.credentials_sent, decision.app, identity.verified, identity.app_id, identity.user_id),
             *(identity.user_id_claim, identity.claims, identity.key_id, identity.expires_at, identity.method),
         )
 
@@ -218,7 +218,7 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
         found = straight(gate.house, request)
         assert found is not None
         assert same(found, walked)
-        assert gate.at_once(request) is not None
+        assert gate._try_fast_path(request) is not None
         assert gate.outcomes()[0].count == 2, "both were counted"
 
 
@@ -271,7 +271,7 @@ def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
 
 
 def test_the_straight_road_asks_for_the_key_id_that_its_app_requires() -> None:
-    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], id="1")], key_id_required=True)
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], id="1")], require_kid=True)
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed

@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm
 from tests.properties.bursts import LONG, Published, landed, together
 from tests.properties.tokens import NOW, SECRET, good_claims, signed
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, Mode, Request, Revocations, Rules, Secret
-from wicket.jwks.outcome import Fetched, FetchFailed
+from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import Clock
 
@@ -46,20 +46,20 @@ def limits(*, tight: bool) -> Limits:
         load_timeout=LONG,
         log_only_timeout=LONG,
         stale_timeout=LONG,
-        fetch_total=LONG,
+        fetch_timeout=LONG,
         app_lifetime=LIFETIME,
-        app_stale=STALE,
-        absent_lifetime=ABSENT,
-        backoff_first=1.0,
-        backoff_last=BACKOFF,
+        app_stale_if_error=STALE,
+        negative_cache_lifetime=ABSENT,
+        backoff_initial=1.0,
+        backoff_max=BACKOFF,
         key_set_lifetime=LIFETIME,
-        key_set_shortest=1.0,
-        key_set_stale=STALE,
+        key_set_min_lifetime=1.0,
+        key_set_stale_if_error=STALE,
         max_apps=3 if tight else 100,
-        max_absent=1 if tight else 100,
+        negative_cache_size=1 if tight else 100,
         max_key_sets=1 if tight else 100,
-        remembered_tokens=4 if tight else 1000,
-        remembered_per_app=2 if tight else 100,
+        signature_cache_size=4 if tight else 1000,
+        signature_cache_per_app=2 if tight else 100,
     )
 
 
@@ -326,7 +326,7 @@ class World:
             if config is None or seen.ask.capitals or (seen.ask.alias and not config.listed):
                 answers.add(("unknown_app", True))
             elif seen.ask.app in WITH_SECRETS:
-                answers.add(_judged(config, seen.ask, signed_by=config.keys, known=None))
+                answers.add(_judged(config, seen.ask, is_signed_by=config.keys, known=None))
             else:
                 answers |= self._with_key_set(config, seen)
         return answers
@@ -338,7 +338,7 @@ class World:
             answers |= {("keys_unavailable", enforced), ("config_invalid", enforced)}
         for version in self.endpoint.versions[seen.ask.app]:
             if self._visible(self.endpoint, version, seen):
-                answers.add(_judged(config, seen.ask, signed_by={seen.ask.kid}, known=version.held))
+                answers.add(_judged(config, seen.ask, is_signed_by={seen.ask.kid}, known=version.held))
         if ("key_not_found", enforced) in answers:  # the budget may be spent, and the set is not newer than the token
             answers.add(("keys_unavailable", enforced))
         return answers
@@ -373,12 +373,12 @@ class World:
         return seen.at < version.ended_at + window
 
 
-def _judged(config: Config, ask: Ask, *, signed_by: Iterable[int], known: Any) -> tuple[str, bool]:
+def _judged(config: Config, ask: Ask, *, is_signed_by: Iterable[int], known: Any) -> tuple[str, bool]:
     """What is right by one state: of the app's own keys, or of a key set in which `known` keys stand."""
     enforced = config.mode is Mode.ENFORCE
     if known is not None and ask.kid not in known:
         return "key_not_found", enforced
-    if ask.key not in signed_by:
+    if ask.key not in is_signed_by:
         return "bad_signature", enforced
     return ("revoked" if ask.user in config.revoked else "accepted"), enforced
 

@@ -115,7 +115,7 @@ def log_only_rows() -> list[Scenario]:
             "log-only: a bad signature",
             reported("observed", "invalid_token", "bad_signature"),
             named("observed"),
-            bearer(token("observed", signed_by="acme", sub="root")),
+            bearer(token("observed", is_signed_by="acme", sub="root")),
         ),
         row(
             "log-only: expired",

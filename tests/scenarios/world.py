@@ -29,7 +29,7 @@ from wicket import (
     PathSegment,
     Problem,
     PublicKey,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Query,
     Refusal,
     Request,
@@ -38,7 +38,7 @@ from wicket import (
     TokenIssuer,
     profiles,
 )
-from wicket.app import BrokenApp
+from wicket.config.app import BrokenApp
 
 NOW: Final = 1_761_000_000
 """The gate's time of day."""
@@ -67,7 +67,7 @@ def token(
     /,
     *,
     without: Iterable[str] = (),
-    signed_by: str | None = None,
+    is_signed_by: str | None = None,
     algorithm: str = "HS256",
     typ: str = "JWT",
     kid: str | None = None,
@@ -79,7 +79,7 @@ def token(
         del payload[name]
     header: dict[str, Any] = {"typ": typ} if kid is None else {"typ": typ, "kid": kid}
     material: bytes | None = {
-        "HS256": key(signed_by or app),
+        "HS256": key(is_signed_by or app),
         "HS512": hashlib.sha512(app.encode()).digest(),
         "none": None,
     }[algorithm]
@@ -255,7 +255,7 @@ def build_gate() -> Gate:
         _apps(),
         registry=registry,
         naming=[
-            PublicKeyBearer(),
+            PublishableKeyBearer(),
             Header("X-App-Id"),
             Query("appId"),
             Query("projectId"),
@@ -268,5 +268,5 @@ def build_gate() -> Gate:
         tokens=[Bearer(), Query("jwt")],
         clock=lambda: NOW,
         error_docs=ERROR_DOCS,
-        limits=Limits(backoff_first=30.0),
+        limits=Limits(backoff_initial=30.0),
     )

@@ -20,9 +20,8 @@ import wicket.wsgi
 from wicket import (
     App,
     AppRef,
-    BudgetSpent,
-    Decided,
     Decision,
+    DecisionEvent,
     Fetched,
     Gate,
     Header,
@@ -31,11 +30,12 @@ from wicket import (
     Mode,
     OriginPolicy,
     PublicKey,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Refusal,
     Revocations,
     Rules,
     Secret,
+    UnknownKidLimited,
     VerifiedIdentity,
     mint,
     profiles,
@@ -61,7 +61,7 @@ globex = App(
     credentials=[PublicKey.from_pem("", algorithms=["ES256"]), Jwks.static({"keys": []})],
     rules=Rules(required=frozenset({"exp"}), max_lifetime=3600),
     audience="https://api.example",
-    naming=[Header("X-App-Id"), PublicKeyBearer()],
+    naming=[Header("X-App-Id"), PublishableKeyBearer()],
 )
 stricter = profiles.userz.extend(name="strict-userz", skew=0, required=["jti"])
 assert_type(stricter("another"), App)
@@ -71,8 +71,8 @@ def load(ref: AppRef) -> App | None:
     return acme if ref == AppRef("id", "acme") else None
 
 
-def watch(event: Decided | Fetched | BudgetSpent) -> None:
-    if isinstance(event, Decided):
+def watch(event: DecisionEvent | Fetched | UnknownKidLimited) -> None:
+    if isinstance(event, DecisionEvent):
         assert_type(event.app_id, str | None)
 
 

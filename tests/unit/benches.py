@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.support import Clock, HandPool, loads
-from wicket.cache import Cache, Slot, Times
+from wicket.runtime.cache import Cache, Entry, Times
 
-TIMES = Times(lifetime=100, stale=1000, absent=10, backoff_first=1, backoff_last=60, timeout=5)
+TIMES = Times(lifetime=100, stale=1000, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
 class Source:
@@ -44,7 +44,7 @@ class Bench:
             owner=lambda key: key,
         )
 
-    def load(self, key: str = "a", value: Any = "value") -> Slot[Any] | None:
+    def load(self, key: str = "a", value: Any = "value") -> Entry[Any] | None:
         """Have `key` loaded with this outcome, and what is known of it then."""
         self.source.values[key] = value
         slot = self.cache.read(key)

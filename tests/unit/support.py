@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wicket import App, ConfigError, Gate, Header, Refusal, Refused, Request, Secret
-from wicket.base64url import encode
-from wicket.cache import Loaded
-from wicket.pool import Pool
+from wicket.runtime.base64url import encode
+from wicket.runtime.cache import Loaded
+from wicket.runtime.pool import Pool
 
 NOW = 1_800_000_000
 KEY = bytes(range(32))

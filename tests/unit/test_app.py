@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
 from wicket import App, AppRef, Bearer, Cookie, Header, JsonBody, Jwks, Mode, Query, Revocations, Rules
-from wicket.app import BrokenApp, media_type
-from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.config.app import BrokenApp, media_type
+from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 VISIBLE = "must be 1 to 128 visible characters"
 NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
@@ -75,7 +75,7 @@ def test_an_app_goes_by_all_its_names() -> None:
     app = App("acme", public_key="pub_acme", hosts=["a.example", "B.example"], issuer="https://id")
     assert app.refs() == (
         AppRef("id", "acme"),
-        AppRef("public_key", "pub_acme"),
+        AppRef("publishable_key", "pub_acme"),
         AppRef("host", "a.example"),
         AppRef("host", "b.example"),
         AppRef("issuer", "https://id"),
@@ -85,7 +85,7 @@ def test_an_app_goes_by_all_its_names() -> None:
 
 def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
     broken = BrokenApp(None, public_key="pub_acme", hosts=("a.example",))
-    assert broken.refs() == (AppRef("public_key", "pub_acme"), AppRef("host", "a.example"))
+    assert broken.refs() == (AppRef("publishable_key", "pub_acme"), AppRef("host", "a.example"))
     assert broken.mode is Mode.ENFORCE
     assert BrokenApp("acme").refs() == (AppRef("id", "acme"),)
 
@@ -161,13 +161,13 @@ def test_the_rules_are_strict_by_default() -> None:
     rules = Rules()
     assert rules.required == {"exp"}
     assert rules.user_id == ("sub",)
-    assert (rules.skew, rules.max_token_bytes) == (30.0, 16_384)
+    assert (rules.leeway, rules.max_token_bytes) == (30.0, 16_384)
     assert not rules.bounded
-    assert not rules.integer_user_id
+    assert not rules.allow_integer_user_id
 
 
 @pytest.mark.parametrize(
-    ("settings", "bounded"), [({"min_lifetime": 1}, True), ({"max_lifetime": 1}, True), ({"skew": 1}, False)]
+    ("settings", "bounded"), [({"min_lifetime": 1}, True), ({"max_lifetime": 1}, True), ({"leeway": 1}, False)]
 )
 def test_rules_with_a_lifetime_are_bounded(settings: dict[str, Any], bounded: bool) -> None:
     assert Rules(**settings).bounded is bounded
@@ -209,19 +209,19 @@ def test_a_claim_has_a_name(name: str, given: Any) -> None:
     assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be the name of a claim"}
 
 
-@pytest.mark.parametrize("name", ["min_lifetime", "max_lifetime", "skew", "max_attributes_bytes", "max_token_bytes"])
+@pytest.mark.parametrize("name", ["min_lifetime", "max_lifetime", "leeway", "max_attributes_bytes", "max_token_bytes"])
 @pytest.mark.parametrize("given", [-1, "5", True, float("inf"), float("nan")])
 def test_a_bound_is_a_number_that_is_not_negative(name: str, given: Any) -> None:
     assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a number, and not negative"}
 
 
-@pytest.mark.parametrize("name", ["skew", "max_token_bytes"])
+@pytest.mark.parametrize("name", ["leeway", "max_token_bytes"])
 def test_two_bounds_must_be_there(name: str) -> None:
     given: dict[str, Any] = {name: None}
     assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number, and not negative"}
 
 
-@pytest.mark.parametrize("name", ["integer_user_id", "key_id_required", "text_attributes"])
+@pytest.mark.parametrize("name", ["allow_integer_user_id", "require_kid", "string_attributes_only"])
 def test_a_switch_is_true_or_false(name: str) -> None:
     given: dict[str, Any] = {name: 1}
     assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be true or false"}
@@ -242,8 +242,8 @@ def test_the_least_lifetime_is_not_above_the_most() -> None:
 
 def test_every_wrong_rule_is_named_at_once() -> None:
     assert set(problems_of(lambda: Rules(skew=3601))) == {"rules.skew"}
-    assert Rules(skew=3600).skew == 3600
-    given: Any = {"required": "sub", "skew": -1, "fixed": 5, "app_claim": ""}
+    assert Rules(skew=3600).leeway == 3600
+    given: Any = {"required": "sub", "leeway": -1, "fixed": 5, "app_claim": ""}
     assert set(problems_of(lambda: Rules(**given))) == {
         "rules.required",
         "rules.skew",
@@ -336,4 +336,6 @@ def test_protected_attributes_are_names() -> None:
     assert Rules(protected=frozenset({"plan"})).protected == {"plan"}
     wrong: Any = "plan"
     assert list(problems_of(lambda: Rules(protected=wrong))) == ["rules.protected"]
-    assert list(problems_of(lambda: Rules(protected_companies=wrong))) == ["rules.protected_companies"]
+    assert list(problems_of(lambda: Rules(protected_company_attributes=wrong))) == [
+        "rules.protected_company_attributes"
+    ]

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from wicket import base64url
+from wicket.runtime import base64url
 
 VALUES = [b"", b"f", b"fo", b"foo", b"foob", b"\xff\xfe\xfd", b"\xfb\xff\xbf", bytes(range(256))]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.benches import Bench
-from wicket import cache as cache_module
-from wicket.cache import Slot
+from wicket.runtime import cache as cache_module
+from wicket.runtime.cache import Entry
 
 
 def test_of_an_empty_key_nothing_is_known(bench: Bench) -> None:
@@ -39,7 +39,7 @@ def test_an_ageing_value_is_served_while_a_load_runs_behind_it(bench: Bench) -> 
 def test_a_value_ages_at_four_fifths_of_its_life_or_a_little_before(
     jitter: float, ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wicket.cache.random.random", lambda: jitter)
+    monkeypatch.setattr("wicket.runtime.cache.random.random", lambda: jitter)
     bench = Bench()
     slot = bench.load()
     assert slot is not None
@@ -155,7 +155,7 @@ def test_a_value_ends_the_back_off(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("pause", "seconds"), [(0.95, 1), (30.4, 30), (-5.0, 1)])
 def test_retry_after_is_in_whole_seconds_and_at_least_one(bench: Bench, pause: float, seconds: int) -> None:
-    assert bench.cache.retry_after(Slot(1, retry_at=bench.clock.now + pause)) == seconds
+    assert bench.cache.retry_after(Entry(1, retry_at=bench.clock.now + pause)) == seconds
 
 
 def test_the_oldest_value_makes_room(bench: Bench) -> None:

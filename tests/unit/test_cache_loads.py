@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.benches import TIMES, Bench
 from tests.unit.support import loads
-from wicket.cache import Cache, Loaded, Slot
-from wicket.pool import Pool
+from wicket.runtime.cache import Cache, Entry, Loaded
+from wicket.runtime.pool import Pool
 
 # --- one at a time
 
@@ -139,7 +139,7 @@ def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pyt
 def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) -> None:
     bench.load("a", "a")
     bench.load("b", "b")
-    bench.cache.outdate(["a"])
+    bench.cache.invalidate(["a"])
     assert bench.patience("a") == 1.0
     assert bench.value("a") == "a"
     assert bench.patience("b") is None
@@ -149,10 +149,10 @@ def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) ->
 
 def test_a_second_demand_does_not_stand_for_the_load_that_the_first_asked_for(bench: Bench) -> None:
     bench.load("a", "old")
-    bench.cache.outdate(["a"])
+    bench.cache.invalidate(["a"])
     seen = bench.cache.read("a")
     assert seen is not None
-    bench.cache.outdate(["a"])
+    bench.cache.invalidate(["a"])
     bench.source.values["a"] = "new"
     assert bench.cache.start("a", seen.version) is not None, "whoever saw the outdated entry must have it loaded"
     bench.pool.run()
@@ -183,7 +183,7 @@ def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
     bench.load("a", "old")
     bench.clock.now += 70
     slots = bench.cache._slots = _Published(bench.cache._slots)
-    seen: list[Slot[Any] | None] = []
+    seen: list[Entry[Any] | None] = []
     reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
 
     def read_in_between() -> None:
@@ -201,7 +201,7 @@ def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
 
 def test_a_purged_value_serves_no_more(bench: Bench) -> None:
     bench.load("a", "a")
-    bench.cache.outdate(["a"], purge=True)
+    bench.cache.invalidate(["a"], purge=True)
     assert bench.cache.read("a") is None
     assert bench.patience("a") == 5.0
 
@@ -209,7 +209,7 @@ def test_a_purged_value_serves_no_more(bench: Bench) -> None:
 def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None:
     bench.load("absent", None)
     bench.load("failing", OSError())
-    bench.cache.outdate(["failing"])
+    bench.cache.invalidate(["failing"])
     assert bench.cache.read("absent") is None
     assert bench.cache.read("failing") is None
 
@@ -221,7 +221,7 @@ def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: 
 
     def overtaken(key: str) -> Any:
         if next(outdated, False):
-            bench.cache.outdate(["a"])
+            bench.cache.invalidate(["a"])
             try:
                 return bench.source(key)
             finally:
@@ -242,7 +242,7 @@ def loading_under(bench: Bench, tag: str, times: int) -> None:
 
     def overtaken(key: str) -> Any:
         if next(demands, None) is not None:
-            bench.cache.outdate([tag])
+            bench.cache.invalidate([tag])
         return bench.source(key)
 
     bench.cache._load = loads(overtaken)
@@ -327,7 +327,7 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     bench.load("absent", None)
     bench.load("down", OSError())
     bench.cache.start("other", 0)
-    bench.cache.outdate(["failing"])
+    bench.cache.invalidate(["failing"])
     assert bench.cache.read("failing") is None
     assert bench.cache.read("absent") is None, "it may be a name of what was changed"
     down = bench.cache.read("down")

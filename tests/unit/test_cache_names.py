@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.benches import TIMES
 from tests.unit.support import Clock, HandPool
-from wicket.cache import Cache, Loaded, LoadFailed, Slot
+from wicket.runtime.cache import Cache, Entry, Loaded, LoadFailed
 
 
 class Named:
@@ -41,7 +41,7 @@ class Named:
         slot = self.cache.read(key)
         assert self.cache.start(key, slot.version if slot else 0) is not None
 
-    def load(self, key: str, found: Any) -> Slot[Any] | None:
+    def load(self, key: str, found: Any) -> Entry[Any] | None:
         """Have `key` loaded with this outcome, and what is known of it then."""
         self.source[key] = found
         self.start(key)
@@ -86,7 +86,7 @@ def test_pointers_end_with_their_entry_and_those_of_others_stay(named: Named) ->
     named.load("name-other", app("id-other", "name-other", value="other"))
     assert len(named.cache._names) == 101
     assert named.value("name-0") == "one"
-    named.cache.outdate(["id"], purge=True)
+    named.cache.invalidate(["id"], purge=True)
     assert set(named.cache._names) == {"name-other"}
     assert named.value("name-other") == "other"
 
@@ -249,7 +249,7 @@ def test_an_entry_is_invalidated_by_any_of_its_tags(named: Named) -> None:
     for tag in ("id", "alias"):
         named.load("id", app("id", "alias", value="one"))
         assert named.cache.tagged(tag) == ["one"]
-        named.cache.outdate([tag], purge=True)
+        named.cache.invalidate([tag], purge=True)
         assert named.cache.read("id") is None
     assert named.cache._tagged == {}
 
@@ -259,7 +259,7 @@ def test_tags_follow_the_value(named: Named) -> None:
     named.clock.now += 90
     named.load("id", app("id"))
     assert set(named.cache._tagged) == {"id"}
-    named.cache.outdate(["alias"], purge=True)
+    named.cache.invalidate(["alias"], purge=True)
     assert named.value("id") is not None
 
 
@@ -272,16 +272,16 @@ def test_an_entry_that_made_room_has_no_tags_left(named: Named) -> None:
 def test_two_entries_may_have_one_tag(named: Named) -> None:
     for id in ("id-1", "id-2"):
         named.load(id, Loaded(id, tags=("both",)))
-    named.cache.outdate(["both"])
+    named.cache.invalidate(["both"])
     assert [named.cache.patience(named.cache.read(id), 5.0, 1.0) for id in ("id-1", "id-2")] == [1.0, 1.0]
-    named.cache.outdate(["both"], purge=True)
+    named.cache.invalidate(["both"], purge=True)
     assert named.cache._slots == {}
 
 
 def test_a_forked_child_can_invalidate_what_it_kept(named: Named) -> None:
     named.load("id", app("id", "alias"))
     named.cache.after_fork()
-    named.cache.outdate(["alias"], purge=True)
+    named.cache.invalidate(["alias"], purge=True)
     assert named.cache.read("id") is None
 
 
@@ -324,7 +324,7 @@ def test_to_invalidate_one_entry_looks_at_as_many_of_20_000_as_of_10(purge: bool
             named.cache._publish(key, app(key, f"alias-{number}"), None, number)
         stores = [_Counting(named.cache._slots), _Counting(named.cache._tagged), _Counting(named.cache._names)]
         named.cache._slots, named.cache._tagged, named.cache._names = stores
-        named.cache.outdate(["id-7"], purge=purge)
+        named.cache.invalidate(["id-7"], purge=purge)
         looked.append([store.looked for store in stores])
         assert (named.cache.read("id-7") is None) is purge
     assert looked[0] == looked[1]
@@ -352,7 +352,7 @@ def test_which_negative_entries_an_invalidation_drops(
         found = LoadFailed()
         found.permanent = True
     named.load(key, found)
-    named.cache.outdate(tags, permanent=permanent)
+    named.cache.invalidate(tags, permanent=permanent)
     assert (named.cache.read(key) is None) is dropped
     assert named.cache.read(key) is named.cache.read(key)
 
@@ -362,7 +362,7 @@ def test_which_negative_entries_an_invalidation_drops(
 
 def test_of_one_owner_so_many_loads_are_under_way_and_no_more() -> None:
     named = Named(per_owner=2)
-    named.cache._owner = lambda key: key[0]
+    named.cache._key_for_issuer = lambda key: key[0]
     named.source.update({f"{owner}{number}": None for owner, number in itertools.product("ab", range(9))})
     first = [named.cache.start(key, 0) for key in ("a0", "a1", "a2", "a1", "b0")]
     assert [started is not None and started.limited for started in first] == [False, False, True, False, False]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import wicket.document
+import wicket.messages.json_body
 from tests.unit.support import refusal_of
-from wicket.document import Members, find, plain, read_document
+from wicket.messages.json_body import JSONObject, find, parse_body, plain
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,15 @@ from wicket.document import Members, find, plain, read_document
     ids=repr,
 )
 def test_what_is_no_readable_object_holds_nothing(raw: bytes | None) -> None:
-    assert read_document(raw) is None
+    assert parse_body(raw) is None
 
 
 def test_a_number_that_the_application_can_read_is_read() -> None:
-    assert read_document(b'{"a": ' + b"9" * 4300 + b"}") == {"a": 10**4300 - 1}
+    assert parse_body(b'{"a": ' + b"9" * 4300 + b"}") == {"a": 10**4300 - 1}
 
 
 def test_a_member_is_found_by_its_path() -> None:
-    document = read_document(b'{"auth": {"token": "t", "none": null}, "list": [{"token": "x"}]}')
+    document = parse_body(b'{"auth": {"token": "t", "none": null}, "list": [{"token": "x"}]}')
     assert find(document, ["auth", "token"]) == "t"
     assert find(document, ["auth"]) == {"token": "t", "none": None}
     for path in (["token"], ["auth", "none"], ["auth", "token", "deeper"], ["list", "token"], ["list", "0"]):
@@ -65,27 +65,27 @@ def test_a_member_is_found_by_its_path() -> None:
     ],
 )
 def test_a_name_that_stands_twice_on_the_way_is_refused(text: str) -> None:
-    document = read_document(text.encode())
+    document = parse_body(text.encode())
     refusal = refusal_of(lambda: find(document, ["auth", "token"]))
     assert (refusal.code, refusal.detail) == ("invalid_request", "The body's member auth.token may be given once.")
 
 
 def test_a_name_that_stands_twice_elsewhere_is_the_applications_business() -> None:
-    document = read_document(b'{"x": 1, "x": 2, "auth": {"token": "t"}, "other": {"token": "a", "token": "b"}}')
+    document = parse_body(b'{"x": 1, "x": 2, "auth": {"token": "t"}, "other": {"token": "a", "token": "b"}}')
     assert find(document, ["auth", "token"]) == "t"
 
 
 def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
     many = ", ".join(f'"m{index}": {index}' for index in range(300))
-    assert find(read_document(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
-    repeated = read_document(f'{{{many}, "m1": 0, "token": "t"}}'.encode())
+    assert find(parse_body(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
+    repeated = parse_body(f'{{{many}, "m1": 0, "token": "t"}}'.encode())
     assert find(repeated, ["token"]) == "t"
     assert refusal_of(lambda: find(repeated, ["m1"])).code == "invalid_request"
 
 
 def test_what_is_read_is_what_any_other_parser_reads() -> None:
     text = '{"a": [1, 1.5, true, null, {"b": "\\u00fc"}], "c": {}}'
-    document = read_document(text.encode())
+    document = parse_body(text.encode())
     assert plain(document) == json.loads(text)
     assert plain(find(document, ["a"])) == json.loads(text)["a"]
 
@@ -95,15 +95,15 @@ def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
 ) -> None:
     """S9: an object costs nothing beyond the parser, unless a value is looked for in it."""
     made: list[int] = []
-    opened = Members.__init__
+    opened = JSONObject.__init__
 
-    def counted(self: Members, pairs: Any) -> None:
+    def counted(self: JSONObject, pairs: Any) -> None:
         made.append(len(pairs))
         opened(self, pairs)
 
-    monkeypatch.setattr(Members, "__init__", counted)
+    monkeypatch.setattr(JSONObject, "__init__", counted)
     objects = b",".join([b'{"a":{},"a":{}}'] * 4000)
-    document = read_document(b'{"list":[' + objects + b'],"auth":{"token":"t"},"x":{"token":"u"}}')
+    document = parse_body(b'{"list":[' + objects + b'],"auth":{"token":"t"},"x":{"token":"u"}}')
     assert find(document, ["auth", "token"]) == "t"
     assert find(document, ["list", "token"]) is None
     assert find(document, ["auth", "token"]) == "t"
@@ -115,7 +115,7 @@ def test_an_object_that_repeats_itself_very_often_is_refused_where_it_is_looked_
     repeated: int, refused: bool
 ) -> None:
     """S9: to tell one repeated name from another costs as much as to parse them, so there is a bound to it."""
-    document = read_document(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
+    document = parse_body(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
     assert find(document, ["absent"]) is None
     if refused:
         assert refusal_of(lambda: find(document, ["token"])).code == "invalid_request"
@@ -130,11 +130,11 @@ def test_names_are_counted_once_however_many_are_looked_for(monkeypatch: pytest.
         counted.append(len(names))
         return Counter(names)
 
-    monkeypatch.setattr(wicket.document, "Counter", count)
+    monkeypatch.setattr(wicket.messages.json_body, "Counter", count)
     members = ", ".join(f'"m{index}": {index}' for index in range(1000))
-    assert find(read_document(f"{{{members}}}".encode()), ["m1"]) == 1
+    assert find(parse_body(f"{{{members}}}".encode()), ["m1"]) == 1
     assert counted == [], "no name stands twice"
-    document = read_document(f'{{{members}, "m0": 0}}'.encode())
+    document = parse_body(f'{{{members}, "m0": 0}}'.encode())
     for index in range(1, 1000):
         assert find(document, [f"m{index}"]) == index
     assert refusal_of(lambda: find(document, ["m0"])).code == "invalid_request"

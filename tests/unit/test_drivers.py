@@ -10,9 +10,9 @@ import pytest
 
 from tests.properties.doors import finished
 from wicket import Request, WicketError
-from wicket.decision.effects import Effect, ReadBody
+from wicket.decision.io import Effect, ReadBody
 from wicket.drivers import arun, run
-from wicket.request import Body, HeldBody
+from wicket.messages.request import Body, BytesBody
 
 ended: list[str] = []
 
@@ -29,15 +29,15 @@ def catching(body: Body) -> Generator[Effect, None, str]:
         yield from ReadBody(body, 10, 1.0)
     except WicketError as error:
         # After a failure the flow goes on, and may lack something again.
-        again = yield from ReadBody(HeldBody(b"more"), 10, 1.0)
+        again = yield from ReadBody(BytesBody(b"more"), 10, 1.0)
         return f"{error} {again!r}"
     return "read"
 
 
 @pytest.mark.parametrize(("limit", "found"), [(4, b"body"), (3, None)])
 def test_both_give_the_body_to_the_flow(limit: int, found: bytes | None) -> None:
-    assert run(reading(HeldBody(b"body"), limit)) == found
-    assert finished(arun(reading(HeldBody(b"body"), limit))) == found
+    assert run(reading(BytesBody(b"body"), limit)) == found
+    assert finished(arun(reading(BytesBody(b"body"), limit))) == found
 
 
 def test_a_flow_that_lacks_nothing_ends_at_once() -> None:
@@ -74,6 +74,6 @@ def test_an_awaiting_driver_that_is_cancelled_closes_its_flow() -> None:
 
 def test_a_request_may_hold_its_body() -> None:
     held: Any = Request(body=b"x").body
-    assert isinstance(held, HeldBody)
+    assert isinstance(held, BytesBody)
     assert Request(body=held).body is held
     assert Request().body is None

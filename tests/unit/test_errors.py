@@ -133,7 +133,7 @@ def test_problems_are_raised_together_or_not_at_all() -> None:
 )
 def test_the_problems_of_a_part_are_put_below_its_path(above: str, below: str, path: str) -> None:
     problems = Problems()
-    problems.absorb(above, config_error(below, "is wrong", "hint"))
+    problems.merge_problems(above, config_error(below, "is wrong", "hint"))
     assert problems.found == [Problem(path, "is wrong", "hint")]
 
 

@@ -14,8 +14,8 @@ from wicket import (
     App,
     AppRef,
     ConfigError,
-    Decided,
     Decision,
+    DecisionEvent,
     Gate,
     Identity,
     Mode,
@@ -25,24 +25,24 @@ from wicket import (
     VerifiedIdentity,
     sources,
 )
-from wicket import events as module
-from wicket.decision.house import Counted, Progress
-from wicket.decision.memory import Signed
-from wicket.decision.tokens import Header
-from wicket.events import Reporter, short_hash, shown
+from wicket.decision.context import OutcomeKey, RequestContext
+from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.token_parser import Header
+from wicket.reporting import events as module
+from wicket.reporting.events import Reporter, short_hash, shown
 
 ALLOWED_BY = acme()
 
 
 def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
     identity = VerifiedIdentity(
-        ALLOWED_BY, "user-1", "sub", Signed(Header("HS256", "k1", None), b"key", b"{}", {}), "k1"
+        ALLOWED_BY, "user-1", "sub", VerifiedPayload(Header("HS256", "k1", None), b"key", b"{}", {}), "k1"
     )
     return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
 
 
-def way_of(ref: AppRef) -> Progress:
-    way = Progress(Gate([ALLOWED_BY])._house, 0.0)
+def way_of(ref: AppRef) -> RequestContext:
+    way = RequestContext(Gate([ALLOWED_BY])._house, 0.0)
     way.refs = (ref,)
     return way
 
@@ -50,8 +50,8 @@ def way_of(ref: AppRef) -> Progress:
 def anonymous(
     refusal: Refusal | None = None, *, allowed: bool = True, enforced: bool = True, app_id: str | None = "acme"
 ) -> Decision:
-    asked_for = AppRef("id", "the-name-they-sent")
-    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, way_of(asked_for))
+    app_ref = AppRef("id", "the-name-they-sent")
+    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, way_of(app_ref))
 
 
 def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
@@ -98,32 +98,32 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(
     ("decision", "event"),
     [
-        (passed(), Decided("wicket", "acme", True, True, True, key_id="k1")),
-        (anonymous(), Decided("wicket", "acme", True, False, True)),
+        (passed(), DecisionEvent("wicket", "acme", True, True, True, key_id="k1")),
+        (anonymous(), DecisionEvent("wicket", "acme", True, False, True)),
         (
             turned_away(EXPIRED),
-            Decided("wicket", "acme", False, False, True, "invalid_token", "expired", detail=EXPIRED.detail),
+            DecisionEvent("wicket", "acme", False, False, True, "invalid_token", "expired", detail=EXPIRED.detail),
         ),
         (
             anonymous(MISSING, enforced=False),
-            Decided("wicket", "acme", True, False, False, "missing_token", detail=MISSING.detail),
+            DecisionEvent("wicket", "acme", True, False, False, "missing_token", detail=MISSING.detail),
         ),
         (
             passed(enforced=False, refusal=FOREIGN_ORIGIN),
-            Decided(
+            DecisionEvent(
                 "wicket", "acme", True, True, False, "origin_not_allowed", None, "k1", detail=FOREIGN_ORIGIN.detail
             ),
         ),
     ],
 )
-def test_each_decision_is_one_event(decision: Decision, event: Decided) -> None:
-    events: list[Decided] = []
+def test_each_decision_is_one_event(decision: Decision, event: DecisionEvent) -> None:
+    events: list[DecisionEvent] = []
     reporter(events.append).decided(decision)
     assert events == [event]
 
 
 def test_a_name_that_no_app_has_is_told_as_a_hash() -> None:
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     report = reporter(events.append)
     report.decided(turned_away(Refusal("unknown_app"), None))
     assert events[0].claimed == short_hash("the-name-they-sent")
@@ -139,7 +139,7 @@ def test_a_hash_is_short_and_tells_names_apart() -> None:
 
 
 def test_what_a_hook_raises_is_logged_and_goes_no_further(log: pytest.LogCaptureFixture) -> None:
-    def fails(event: Decided) -> None:
+    def fails(event: DecisionEvent) -> None:
         raise ZeroDivisionError("secret")
 
     reporter(fails).decided(passed())
@@ -262,7 +262,7 @@ def test_what_is_not_logged_is_not_limited_either(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_hook_hears_what_the_log_does_not(caplog: pytest.LogCaptureFixture) -> None:
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     with caplog.at_level(logging.ERROR, "wicket"):
         reporter(events.append).decided(passed())
     assert (len(events), caplog.records) == (1, [])
@@ -275,7 +275,7 @@ def ask(gate: Gate, origin: str | None = None, path: str = "/widget/boot", query
 
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
 def test_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode, log: pytest.LogCaptureFixture) -> None:
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     gate = Gate([acme(origins=["https://acme.com"], mode=mode)], on_event=events.append)  # type: ignore[arg-type]
     for origin in ("https://staging.acme.com", "http://localhost:3000", "https://staging.acme.com"):
         ask(gate, origin, query="token=secret")
@@ -334,7 +334,7 @@ def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_fi
 
 def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
     report = reporter(max_outcomes=2)
-    keys: list[Counted] = [
+    keys: list[OutcomeKey] = [
         (f"app-{number}", "origin_not_allowed", None, True, "gate", False, False) for number in range(5)
     ]
     assert [report._told_apart(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
@@ -375,7 +375,7 @@ def test_log_record_our_own_trouble_is_a_warning_with_a_remedy(
 
 
 def test_log_record_a_limit_of_ours_names_the_limits(log: pytest.LogCaptureFixture) -> None:
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     report = reporter(events.append)
     report.decided(turned_away(Refusal("keys_unavailable", retry_after=1, limited=True)))
     assert log.records[0].getMessage().endswith("raise it in Limits.")
@@ -441,7 +441,7 @@ def test_a_forked_child_goes_on_counting() -> None:
 
 
 def test_an_event_is_a_value() -> None:
-    assert Decided("g", "a", True, True, True) == Decided("g", "a", True, True, True)
+    assert DecisionEvent("g", "a", True, True, True) == DecisionEvent("g", "a", True, True, True)
 
 
 def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(

@@ -19,11 +19,11 @@ import wicket.drivers
 import wicket.gate
 from tests.unit.gates import LONG, QUICK, Ask, Registry, acme_two, both, code, over
 from tests.unit.support import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
-from wicket import App, AppRef, Decided, Decision, Gate, Jwks, Limits, Outcome
-from wicket.cache import Cache
-from wicket.decision import house
-from wicket.jwks.outcome import Fetched
+from wicket import App, AppRef, Decision, DecisionEvent, Gate, Jwks, Limits, Outcome
+from wicket.decision import context as house
+from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
+from wicket.runtime.cache import Cache
 
 # --- the answers
 
@@ -44,17 +44,17 @@ def test_optional_admits_a_request_without_a_token() -> None:
 
 
 def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house, "MOST_ROADS", 2)
+    monkeypatch.setattr(house, "MAX_FAST_PATH_ENTRIES", 2)
     names = ["acme", "acme-2", "acme-3", "acme-4"]
     with gate_of(acme(aliases=names[1:])) as gate:
         for name in names * 2:
             assert gate.verify(token(), app=name).require().user_id == "user-1"
             refused = gate.verify(None, app=name)
-            assert (code(refused), refused.token_sent) == ("missing_token", False)
+            assert (code(refused), refused.credentials_sent) == ("missing_token", False)
         assert len(gate.house.alone) <= 2
 
 
-@pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("public_key", "pub_acme")])
+@pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("publishable_key", "pub_acme")])
 def test_a_token_alone_is_verified(app: str | AppRef) -> None:
     with gate_of(acme(public_key="pub_acme")) as gate:
         for decision in (gate.verify(token(), app=app), asyncio.run(gate.averify(token(), app=app))):
@@ -92,7 +92,7 @@ def test_tokens_are_judged_by_the_gates_clock() -> None:
 
 
 def test_each_decision_is_told_and_counted() -> None:
-    events: list[Decided] = []
+    events: list[DecisionEvent] = []
     with gate_of(acme(), on_event=events.append) as gate:
         gate.decide(asks(token()))
         asyncio.run(gate.adecide(asks()))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.support import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
 from wicket import App, AppRef, ConfigError, Gate, Request
-from wicket.identity_hash import IdentityHash
+from wicket.config.identity_hash import IdentityHash
 
 
 def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
@@ -17,7 +17,7 @@ def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
     gate = Gate(registry=lambda ref: app if ref in app.refs() else None, naming=BY_HEADER, clock=lambda: NOW)
     with gate:
         assert gate.verify(token(), app="acme").allowed
-        assert gate.verify(token(), app=AppRef("public_key", "pub_acme")).allowed
+        assert gate.verify(token(), app=AppRef("publishable_key", "pub_acme")).allowed
         assert gate.verify(token(), app="acme-inc").allowed
         assert not gate.verify(token(), app="acme-ltd").allowed
 

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.gates import LONG, Ask, Registry, acme_two, both, code, messages, over
 from tests.unit.support import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, gate_of, secret, token
 from wicket import App, AppRef, Decision, Header, Limits, Mode, Query, Request, Revocations, TokenIssuer
-from wicket.app import BrokenApp
+from wicket.config.app import BrokenApp
 from wicket.errors import ConfigError, Problem, config_error
 
 # --- apps of a registry
@@ -145,7 +145,7 @@ def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, clock = [100.0], Clock()
-    monkeypatch.setattr("wicket.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
     registry = Registry(acme=acme(public_key="pub_acme"), pub_acme=acme(public_key="pub_acme"))
     naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
@@ -485,7 +485,7 @@ def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("wicket.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
     failing: dict[str, Any] = {f"app-{number}": OSError("password=hunter2") for number in range(5)}
     registry = Registry(**failing, other=KeyError("password=hunter2"))
 

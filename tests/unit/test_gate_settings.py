@@ -30,7 +30,7 @@ from wicket import (
     AppRef,
     Bearer,
     ConfigError,
-    Decided,
+    DecisionEvent,
     Gate,
     Header,
     Jwks,
@@ -41,7 +41,7 @@ from wicket import (
     Secret,
     TokenIssuer,
 )
-from wicket.app import BrokenApp
+from wicket.config.app import BrokenApp
 
 # --- what it is built of
 
@@ -162,7 +162,7 @@ def test_a_gate_without_apps_knows_none() -> None:
         assert code(gate.decide(asks(token()))) == "unknown_app"
 
 
-async def hear_later(event: Decided) -> None:
+async def hear_later(event: DecisionEvent) -> None:
     return None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
 from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret
-from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 
 def test_the_identifier_rides_in_the_body_by_its_own_name() -> None:
@@ -67,9 +67,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     [
         ({"secret": KEY}, "secret"),
         ({"place": Header("X-Companies")}, "place"),
-        ({"id_member": ""}, "id_member"),
-        ({"hash_member": 7}, "hash_member"),
-        ({"same_secret": 1}, "same_secret"),
+        ({"id_field": ""}, "id_field"),
+        ({"hash_field": 7}, "hash_field"),
+        ({"allow_shared_secret": 1}, "allow_shared_secret"),
     ],
 )
 def test_a_wrong_setting_of_companies_is_named_too(changes: dict[str, Any], path: str) -> None:
@@ -80,8 +80,8 @@ def test_one_secret_for_users_and_companies_must_be_said_aloud(caplog: pytest.Lo
     found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
     assert list(found) == ["identity_hash.companies.secret"]
     with caplog.at_level(logging.WARNING, "wicket"):
-        IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), same_secret=True))
-    assert "same_secret" in caplog.text
+        IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), allow_shared_secret=True))
+    assert "allow_shared_secret" in caplog.text
 
 
 def test_no_secret_is_shown() -> None:
@@ -89,7 +89,7 @@ def test_no_secret_is_shown() -> None:
     for key in (KEY, OTHER_KEY):
         assert key.hex() not in repr(rule)
         assert repr(key)[2:-1] not in repr(rule)
-    assert "secret" not in repr(rule).replace("same_secret", "")
+    assert "secret" not in repr(rule).replace("allow_shared_secret", "")
 
 
 @pytest.mark.parametrize("name", ["value", "proof"])

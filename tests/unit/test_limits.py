@@ -17,8 +17,8 @@ COUNTS = [field.name for field in fields(Limits) if isinstance(getattr(Limits(),
 def test_the_defaults_are_those_of_the_design() -> None:
     limits = Limits()
     assert limits.log_only_timeout == 0.5
-    assert (limits.backoff_first, limits.backoff_last) == (1.0, 60.0)
-    assert limits.app_stale == 3600.0
+    assert (limits.backoff_initial, limits.backoff_max) == (1.0, 60.0)
+    assert limits.app_stale_if_error == 3600.0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,8 +41,8 @@ def test_a_time_may_be_whole_or_not(name: str) -> None:
 
 
 def test_every_wrong_limit_is_named_at_once() -> None:
-    found = problems_of(lambda: Limits(max_apps=0, load_timeout=-1, max_absent=1.5))  # type: ignore[arg-type]
-    assert set(found) == {"limits.max_apps", "limits.load_timeout", "limits.max_absent"}
+    found = problems_of(lambda: Limits(max_apps=0, load_timeout=-1, negative_cache_size=1.5))  # type: ignore[arg-type]
+    assert set(found) == {"limits.max_apps", "limits.load_timeout", "limits.negative_cache_size"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wicket import Request
-from wicket.paths import LONGEST_PATH, MOST_READINGS, is_plain, is_root, loosened, readings
+from wicket.messages.paths import LONGEST_PATH, MOST_READINGS, is_plain, is_root, loosened, readings
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-import wicket.pool
-from wicket.pool import Pool
+import wicket.runtime.pool
+from wicket.runtime.pool import Pool
 
 LONG = 10.0
 """How long a test waits for what must happen."""
@@ -140,7 +140,7 @@ def test_whoever_waits_for_a_job_that_is_given_up_is_told_at_once(job: Gated) ->
 
 
 def test_an_idle_thread_ends(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wicket.pool, "IDLE_SECONDS", 0.001)
+    monkeypatch.setattr(wicket.runtime.pool, "IDLE_SECONDS", 0.001)
     pool = Pool("idle", threads=1, queue=1)
     job.go.set()
     taken(submit(pool, job)).result(LONG)
@@ -224,7 +224,7 @@ def test_what_else_keeps_a_thread_from_starting_is_raised_and_leaves_nothing_beh
 
 
 def test_a_thread_that_ends_counts_no_more(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wicket.pool, "IDLE_SECONDS", 0.001)
+    monkeypatch.setattr(wicket.runtime.pool, "IDLE_SECONDS", 0.001)
     pool = Pool("counted", threads=1, queue=1)
     job.go.set()
     taken(submit(pool, job)).result(LONG)

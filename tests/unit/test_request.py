@@ -9,7 +9,7 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.support import refusal_of
 from wicket import Refused, Request, WicketError
-from wicket.request import Answer, Body
+from wicket.messages.request import Answer, Body
 
 
 def scope(**changes: Any) -> dict[str, Any]:

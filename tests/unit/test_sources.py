@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.support import ANYTHING, problems_of, refusal_of
-from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
-from wicket.sources import NamingPlace, TokenPlace, shaped
+from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublishableKeyBearer, Query, Request, TokenIssuer
+from wicket.config.locations import AppLocation, TokenLocation, is_valid_name
 
-BEARERS: list[Bearer | PublicKeyBearer] = [Bearer(), PublicKeyBearer()]
+BEARERS: list[Bearer | PublishableKeyBearer] = [Bearer(), PublishableKeyBearer()]
 
 
 def authorized(value: str) -> Request:
@@ -20,18 +20,18 @@ def authorized(value: str) -> Request:
 
 @pytest.mark.parametrize("value", ["Bearer pub_a", "bearer pub_a", "BEARER   pub_a", " Bearer pub_a "])
 @pytest.mark.parametrize("place", BEARERS)
-def test_a_bearer_is_read(place: Bearer | PublicKeyBearer, value: str) -> None:
+def test_a_bearer_is_read(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert place.read(authorized(value)) == "pub_a"
 
 
 @pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
 @pytest.mark.parametrize("place", BEARERS)
-def test_another_scheme_is_no_bearer(place: Bearer | PublicKeyBearer, value: str) -> None:
+def test_another_scheme_is_no_bearer(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert place.read(authorized(value)) is None
 
 
 @pytest.mark.parametrize("place", BEARERS)
-def test_without_authorization_there_is_no_bearer(place: Bearer | PublicKeyBearer) -> None:
+def test_without_authorization_there_is_no_bearer(place: Bearer | PublishableKeyBearer) -> None:
     assert place.read(Request()) is None
 
 
@@ -49,14 +49,14 @@ def test_without_authorization_there_is_no_bearer(place: Bearer | PublicKeyBeare
     ],
 )
 @pytest.mark.parametrize("place", BEARERS)
-def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | PublicKeyBearer, value: str) -> None:
+def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert refusal_of(lambda: place.read(authorized(value))).code == "invalid_request"
 
 
 def test_only_a_public_key_names_an_app() -> None:
-    assert PublicKeyBearer().read(authorized("Bearer eyJ.a.b")) is None
-    assert PublicKeyBearer("pk-").read(authorized("Bearer pk-acme")) == "pk-acme"
-    assert PublicKeyBearer().kind == "public_key"
+    assert PublishableKeyBearer().read(authorized("Bearer eyJ.a.b")) is None
+    assert PublishableKeyBearer("pk-").read(authorized("Bearer pk-acme")) == "pk-acme"
+    assert PublishableKeyBearer().kind == "public_key"
 
 
 def test_a_header_is_read_without_case_and_blanks() -> None:
@@ -261,19 +261,21 @@ def test_the_tokens_issuer_is_not_read_here() -> None:
     assert TokenIssuer().kind == "issuer"
 
 
-@pytest.mark.parametrize("place", [PublicKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()])
+@pytest.mark.parametrize(
+    "place", [PublishableKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()]
+)
 def test_places_that_name_an_app(place: object) -> None:
-    assert isinstance(place, NamingPlace)
+    assert isinstance(place, AppLocation)
 
 
 @pytest.mark.parametrize("place", [Bearer(), Header("a"), Query("a"), Cookie("a")])
 def test_places_that_hold_a_token(place: object) -> None:
-    assert isinstance(place, TokenPlace)
+    assert isinstance(place, TokenLocation)
 
 
 @pytest.mark.parametrize("place", [Bearer(), Cookie("a")])
 def test_places_that_name_no_app(place: object) -> None:
-    assert not isinstance(place, NamingPlace)
+    assert not isinstance(place, AppLocation)
 
 
 @pytest.mark.parametrize(
@@ -290,12 +292,12 @@ def test_places_that_name_no_app(place: object) -> None:
     ],
 )
 def test_a_name_has_1_to_128_visible_characters(name: str, fits: bool) -> None:
-    assert shaped(name) is fits
+    assert is_valid_name(name) is fits
 
 
 def test_a_reference_is_a_kind_and_a_value() -> None:
     assert AppRef("id", "acme") == ("id", "acme")
-    assert AppRef("id", "acme") != AppRef("public_key", "acme")
+    assert AppRef("id", "acme") != AppRef("publishable_key", "acme")
 
 
 @pytest.mark.parametrize(
@@ -318,11 +320,11 @@ def test_a_place_that_can_never_be_read_is_a_configuration_error(build: Callable
 
 @pytest.mark.parametrize("prefix", ["", "a b", "pub\n", ANYTHING[5]])
 def test_public_keys_begin_with_visible_characters(prefix: str) -> None:
-    assert set(problems_of(lambda: PublicKeyBearer(prefix))) == {"prefix"}
+    assert set(problems_of(lambda: PublishableKeyBearer(prefix))) == {"prefix"}
 
 
 def test_a_public_key_bearer_names_by_a_kind_that_exists() -> None:
-    assert set(problems_of(lambda: PublicKeyBearer(kind=ANYTHING["nonsense"]))) == {"kind"}
+    assert set(problems_of(lambda: PublishableKeyBearer(kind=ANYTHING["nonsense"]))) == {"kind"}
 
 
 def test_a_path_has_no_hundredth_segment() -> None:
@@ -353,6 +355,6 @@ def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytes
         decoded.append(text)
         return text
 
-    monkeypatch.setattr("wicket.parameters.unquote_plus", decode)
+    monkeypatch.setattr("wicket.messages.parameters.unquote_plus", decode)
     assert Query("appId").read(Request(query="&".join(["%61%70%70%49%65=1"] * 400) + "&appId=acme")) == "acme"
     assert decoded == [], "not even a value without escapes is decoded"

@@ -8,15 +8,15 @@ import pytest
 
 from tests.unit.support import ANYTHING, acme, problems_of, refusal_of
 from wicket import Bearer, BodyField, Cookie, JsonBody, Request, Subprotocol
-from wicket.document import read_document
-from wicket.sources import Holders
+from wicket.config.locations import TokenLocations
+from wicket.messages.json_body import parse_body
 
 # --- in the body
 
 
 def with_body(text: str, *, kind: str = "application/json") -> Request:
     request = Request("POST", headers=[("Content-Type", kind)])
-    request.document = read_document(text.encode())
+    request.document = parse_body(text.encode())
     return request
 
 
@@ -113,10 +113,10 @@ def test_a_marker_is_the_name_of_a_subprotocol(marker: str) -> None:
 
 def test_the_places_of_tokens_are_read_in_their_order() -> None:
     body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
-    held = Holders([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
+    held = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
     assert (held.first, held.cookies, held.in_body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
     assert held.body_types == {"application/json", "text/plain"}
-    assert Holders([Bearer()]).body_types == frozenset()
+    assert TokenLocations([Bearer()]).body_types == frozenset()
 
 
 class _WithoutHash:

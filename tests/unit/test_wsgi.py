@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import Gate, JsonBody, Rules
-from wicket.http.lasting import ConnectionEnded
+from wicket.http.long_lived import ConnectionEnded
 from wicket.wsgi import WicketMiddleware
 
 
@@ -30,7 +30,7 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
     clock = Clock()
     clock.now = NOW
 
-    def at_once(environ: Any, start_response: Any) -> Any:
+    def _try_fast_path(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("content-type", "text/event-stream")])
         return [b"a", b"b", b"c"]
 
@@ -39,7 +39,7 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
         yield from (b"a", b"b", b"c")
 
     stream = iter(
-        through_wsgi(at_once if kind == "list" else generator, gate_of(acme(rules=Rules(skew=0)), clock=clock))
+        through_wsgi(_try_fast_path if kind == "list" else generator, gate_of(acme(rules=Rules(skew=0)), clock=clock))
     )
     assert next(stream) == b"a"
     clock.now = NOW + 60
@@ -105,7 +105,7 @@ def answer_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[st
         started.append(given)
 
     given = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_X_APP_ID": "acme", **environ}
-    body = b"".join(WicketMiddleware(app or never, gate, origin_question="/allowed")(given, start_response))
+    body = b"".join(WicketMiddleware(app or never, gate, origin_check_path="/allowed")(given, start_response))
     ((status, headers, *_),) = started
     return status, dict(headers), body
 

@@ -14,15 +14,15 @@ import click
 from rich.console import Console
 
 from wicket import __version__
-from wicket.checker.diagnose import examine
-from wicket.checker.url import diagnose_url
 from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, source_of, sources_of
 from wicket.decision.claims import LATEST
-from wicket.document import plain, read_document
+from wicket.diagnostics.diagnose import run_diagnosis
+from wicket.diagnostics.url import diagnose_url
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
+from wicket.messages.json_body import parse_body, plain
 
 
 def _console() -> Console:
@@ -82,7 +82,7 @@ def explain(
             body = None if sent is None else _body(sent)
             text = sys.stdin.read().strip() if token == "-" or (token is None and sent is None) else token
             with Gate.from_file(config, clock=time.time if now is None else lambda: now) as gate:
-                diagnosis = examine(gate, app_id, text, body, origin)
+                diagnosis = run_diagnosis(gate, app_id, text, body, origin)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem) if url is not None else f"{config}: {problem}", err=True)
@@ -96,7 +96,7 @@ def explain(
 
 def _body(path: Path) -> Mapping[str, Any]:
     """The JSON object in a file."""
-    body = read_document(path.read_bytes())
+    body = parse_body(path.read_bytes())
     if body is None:
         raise click.UsageError(f"--sent: {path} does not hold a JSON object")
     return plain(body)  # type: ignore[no-any-return]  # an object

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wicket.checker.diagnosis import Diagnosis
+from wicket.diagnostics.report import Diagnosis
 
 
 def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wicket.cache import Loaded
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.jwks.outcome import MEANING, FetchFailed
+from wicket.jwks.fetcher import MEANING, FetchFailed
 from wicket.keys.algorithms import ASYMMETRIC
-from wicket.keys.keyset import Generation, KeySource
+from wicket.keys.key_set import FetchedKeySet, KeySource
 from wicket.keys.urls import check_url
+from wicket.runtime.cache import Loaded
 
 
 def source_of(where: str) -> KeySource:
@@ -53,7 +53,7 @@ def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable
     return good
 
 
-def _print_generation(console: Console, loaded: Loaded[Generation]) -> None:
+def _print_generation(console: Console, loaded: Loaded[FetchedKeySet]) -> None:
     held = loaded.value
     table = Table("", "kid", "algorithms", "")
     for key in held.keys.keys:

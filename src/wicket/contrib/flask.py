@@ -15,14 +15,14 @@ from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.answers import answer_refusal, answer_refused
+from wicket.http.accessors import demand_in_environ, gate_name
 from wicket.http.binding import clear_environ
-from wicket.http.cors import NOTHING
-from wicket.http.demands import demand_in_environ, name_of
-from wicket.http.door import Door, Turn
-from wicket.http.wsgi_stream import Ending, is_event_stream
-from wicket.request import Answer, Body
-from wicket.request import Request as WicketRequest
+from wicket.http.cors import NO_HEADERS
+from wicket.http.middleware import Action, MiddlewareCore
+from wicket.http.refusals import refusal_response, response_for_exception
+from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
+from wicket.messages.request import Answer, Body
+from wicket.messages.request import Request as WicketRequest
 from wicket.wsgi import WicketMiddleware, attach, body_of
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
@@ -75,7 +75,7 @@ class Wicket:
         exempt: Iterable[str] = (),
         optional: Iterable[str] = (),
         cors: bool = True,
-        origin_question: str | None = None,
+        origin_check_path: str | None = None,
         close_on_expiry: bool = False,
         root_path: str | None = None,
         preflights: str | None = None,
@@ -86,12 +86,12 @@ class Wicket:
             "exempt": tuple(exempt),
             "optional": tuple(optional),
             "cors": cors,
-            "origin_question": origin_question,
+            "origin_check_path": origin_check_path,
             "close_on_expiry": close_on_expiry,
             "root_path": root_path,
             "preflights": preflights,
         }
-        self._door = Door(gate, **self._settings)
+        self._door = MiddlewareCore(gate, **self._settings)
 
     def init_app(self, app: Flask | Blueprint) -> None:
         """Stand before `app` from now on, and answer each `Refused` that a view of it raises."""
@@ -109,29 +109,29 @@ class Wicket:
             held = decision_of(request, self.gate)
         except ConfigError:
             self.gate.report_handler_refusal(None, refused.refusal)
-            return _response(answer_refusal(self.gate, refused.refusal, None, token_sent=False))
+            return _response(refusal_response(self.gate, refused.refusal, None, credentials_sent=False))
         self.gate.report_handler_refusal(held, refused.refusal)
-        return _response(answer_refused(self.gate, held, refused))
+        return _response(response_for_exception(self.gate, held, refused))
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)
         turn = self._door.turn(asked)
-        if turn is Turn.OPEN:
+        if turn is Action.OPEN:
             clear_environ(request.environ)
             return None
-        if turn is Turn.PREFLIGHT:
+        if turn is Action.PREFLIGHT:
             return _response(self._door.preflight(asked, self.gate.admit(asked)))
-        if turn is Turn.QUESTION:
+        if turn is Action.ORIGIN_CHECK:
             return _response(self._door.question(asked, self.gate.admit(asked, report=True)))
         body = None
         if "stream" in request.__dict__:  # Werkzeug's, of which there is one for each request
             asked.body = _FlaskBody()
         else:
             body = body_of(asked, request.environ)
-        if turn is Turn.PASS:
+        if turn is Action.PASS:
             decision = self._door.passed(asked)
         else:
-            decision = self.gate.decide(asked, optional=turn is Turn.OPTIONAL)
+            decision = self.gate.decide(asked, optional=turn is Action.OPTIONAL)
         if body is not None and body.begun:
             request.environ["wsgi.input"] = body.replayed()
         if not decision.allowed:
@@ -146,11 +146,11 @@ class Wicket:
         held = request.environ.get(self.gate.environ_names[0])
         if isinstance(held, Decision) and self.gate.made(held):
             self.gate.report_answer(held, response.status_code)
-        headers = request.environ.get(_ADDITIONS, NOTHING).to_text(list(response.headers))
+        headers = request.environ.get(_ADDITIONS, NO_HEADERS).apply_wsgi(list(response.headers))
         response.headers = Headers(headers)
         watched = request.environ.get(_WATCHED)
         if watched is not None and is_event_stream(headers):
-            response.response = Ending(self.gate, watched, response.iter_encoded(), lambda: True)
+            response.response = ExpiringStream(self.gate, watched, response.iter_encoded(), lambda: True)
         return response
 
 
@@ -178,8 +178,8 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
     try:
         return decision.require(*scopes)
     except Refused as refused:
-        made_by = request.environ[f"{name_of(gate)}.gate"]
-        raise RefusedResponse(refused, answer_refused(made_by, decision, refused), made_by, decision) from None
+        made_by = request.environ[f"{gate_name(gate)}.gate"]
+        raise RefusedResponse(refused, response_for_exception(made_by, decision, refused), made_by, decision) from None
 
 
 def _current() -> VerifiedIdentity:

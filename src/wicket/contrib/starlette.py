@@ -15,10 +15,10 @@ from wicket.decision.flow import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
-from wicket.http.answers import answer_refused
-from wicket.http.demands import demand_in_scope
+from wicket.http.accessors import demand_in_scope
+from wicket.http.refusals import response_for_exception
 
-__all__ = ["WicketMiddleware", "decision_of", "identity_of", "refused_handler", "requires_identity"]
+__all__ = ["WicketMiddleware", "decision_of", "identity_of", "refusal_exception_handler", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,8 +41,8 @@ def identity_of(
     return decision_of(connection, gate).require(*scopes)
 
 
-def refused_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
-    """For `exception_handlers={Refused: refused_handler(gate)}`, where the gate stands outside the whole application.
+def refusal_exception_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
+    """For `exception_handlers={Refused: refusal_exception_handler(gate)}`, where the gate stands outside the whole application.
 
     There its door hears of a handler's own refusal only after Starlette has answered 500, and in return the answer to
     a handler that crashes can be read by the page, too.
@@ -53,7 +53,7 @@ def refused_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
             raise error
         decision = decision_of(request, gate)
         gate.report_handler_refusal(decision, error.refusal)
-        answer = answer_refused(gate, decision, error)
+        answer = response_for_exception(gate, decision, error)
         return Response(answer.body, answer.status, dict(answer.headers))
 
     return answer

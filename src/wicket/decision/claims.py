@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wicket.app import App, Rules, media_type
+from wicket.config.app import App, Rules, media_type
 from wicket.errors import invalid_token
 
 LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
@@ -53,7 +53,7 @@ def check_claims(
     if typ != "JWT" or rules.types:
         _check_type(typ, rules)
     expires, starts, issued = read_times(claims) if times is None else times
-    skew = rules.skew
+    skew = rules.leeway
     if expires is None:
         if rules.bounded:
             raise _missing("exp")
@@ -76,11 +76,11 @@ def check_claims(
         if claims.get(name) is None:
             raise _missing(min(each for each in rules.required if claims.get(each) is None))
     if rules.particular:
-        _check_particulars(claims, app)
+        _check_custom_claims(claims, app)
     if claims.get("sub").__class__ is not str or "jti" in claims:
         _check_strings(claims, rules)
     if rules.particular:
-        _check_forms(claims, rules)
+        _check_claim_types(claims, rules)
 
 
 def _check_lifetime(lifetime: float, rules: Rules) -> None:
@@ -90,7 +90,7 @@ def _check_lifetime(lifetime: float, rules: Rules) -> None:
         raise invalid_token("lifetime_too_short", claim="exp")
 
 
-def _check_particulars(claims: Claims, app: App) -> None:
+def _check_custom_claims(claims: Claims, app: App) -> None:
     rules = app.rules
     if rules.app_claim is not None:
         _check_binding(claims, rules.app_claim, app)
@@ -101,12 +101,12 @@ def _check_particulars(claims: Claims, app: App) -> None:
 def _check_strings(claims: Claims, rules: Rules) -> None:
     for name in ("sub", "jti"):
         if name in claims and not isinstance(claims[name], str):
-            if name == "sub" and rules.integer_user_id and type(claims[name]) is int:
+            if name == "sub" and rules.allow_integer_user_id and type(claims[name]) is int:
                 continue
             raise bad_claim(name, "must be a string")
 
 
-def _check_forms(claims: Claims, rules: Rules) -> None:
+def _check_claim_types(claims: Claims, rules: Rules) -> None:
     if rules.attributes_claim is not None:
         _check_attributes(claims, rules)
     if rules.companies_claim is not None:
@@ -193,7 +193,7 @@ def _check_attributes(claims: Claims, rules: Rules) -> None:
     attributes = claims[name]
     if not isinstance(attributes, dict):
         raise bad_claim(name, "must be an object")
-    if rules.text_attributes and not all(isinstance(value, str) for value in attributes.values()):
+    if rules.string_attributes_only and not all(isinstance(value, str) for value in attributes.values()):
         raise bad_claim(name, "must map texts to texts")
     limit = rules.max_attributes_bytes
     if limit is not None:
@@ -237,7 +237,7 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
         value = claims.get(name)
         if value is None:
             continue
-        if type(value) is int and rules.integer_user_id:
+        if type(value) is int and rules.allow_integer_user_id:
             value = str(value)
         if not isinstance(value, str) or not value:
             raise bad_claim(name, "must be a string that is not empty")
@@ -279,4 +279,4 @@ def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
     if not cutoffs:
         return False
     issued = numeric_date(claims, "iat")
-    return issued is None or issued <= max(cutoffs) + app.rules.skew
+    return issued is None or issued <= max(cutoffs) + app.rules.leeway

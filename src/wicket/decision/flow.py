@@ -12,28 +12,28 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from wicket.app import App, Mode
-from wicket.decision.choice import choose_keys, local_keys
-from wicket.decision.effects import Effect
-from wicket.decision.finding import (
-    app_at_hand,
-    check_names_in_body,
-    claimed_by,
-    find_app,
-    find_token,
-    name_app,
-    token_in,
-    token_was_sent,
-)
-from wicket.decision.hashes import check_agreement, identify_by_hash
-from wicket.decision.house import House, Progress
+from wicket.config.app import App, Mode
+from wicket.config.locations import AppRef, Cookie
+from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.identity import Identity, VerifiedIdentity
-from wicket.decision.tokens import look_at, malformed, read_token
-from wicket.decision.verification import Verification
-from wicket.decision.verifier import identify, verify_signature
+from wicket.decision.identity_hash import check_hash_matches_token, identify_by_hash
+from wicket.decision.io import Effect
+from wicket.decision.key_selection import select_keys, select_local_keys
+from wicket.decision.resolve_app import (
+    check_body_app_refs,
+    claimed_user_id,
+    credentials_sent,
+    extract_token,
+    find_app_refs,
+    resolve_app,
+    resolve_configured_app,
+    token_from,
+)
+from wicket.decision.signature import identify, verify_signature
+from wicket.decision.token_parser import malformed, parse_token, parse_token_or_raise
+from wicket.decision.token_verification import Verification
 from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
-from wicket.request import MAX_HEADERS, Request
-from wicket.sources import AppRef, Cookie
+from wicket.messages.request import MAX_HEADERS, Request
 
 _log: Final = logging.getLogger("wicket")
 
@@ -63,7 +63,7 @@ class Decision:
     enforced: bool
     app_id: str | None
     claimed: str | None = field(default=None, repr=False)
-    way: Progress | None = field(default=None, repr=False, compare=False)
+    way: RequestContext | None = field(default=None, repr=False, compare=False)
     binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
     demand: Refusal | None = field(default=None, repr=False, compare=False)
@@ -75,7 +75,7 @@ class Decision:
         return app if isinstance(app, App) else None
 
     @property
-    def asked_for(self) -> AppRef | None:
+    def app_ref(self) -> AppRef | None:
         """The first name by which the request called its app."""
         return self.way.refs[0] if self.way is not None and self.way.refs else None
 
@@ -85,9 +85,9 @@ class Decision:
         return self.way.body_unread if self.way is not None else None
 
     @property
-    def token_sent(self) -> bool:
+    def credentials_sent(self) -> bool:
         """Whether the request carried a proof."""
-        return self.way is not None and self.way.token_sent
+        return self.way is not None and self.way.credentials_sent
 
     def require(self, *scopes: str) -> VerifiedIdentity:
         """The verified identity, with all of `scopes`.
@@ -110,43 +110,43 @@ class Decision:
 Flow = Generator[Effect, None, Decision]
 
 
-def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
+def decide(house: GateContext, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = Progress(house, house.patience, app=house.only_app)
+    way = RequestContext(house, house.patience, app=house.only_app)
     try:
         if request.flooded:
             raise _flooded()
 
         # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
-        app = app_at_hand(house, request, way)
+        app = resolve_configured_app(house, request, way)
         if app is None:
-            yield from name_app(house, request, way)
+            yield from find_app_refs(house, request, way)
             if optional and not way.refs and house.only_app is None:
-                token, _ = yield from find_token(house, house.holders, request)
+                token, _ = yield from extract_token(house, house.holders, request)
                 if token is None:
                     return _allow(request, way, Identity(None))
-            app = yield from find_app(house, way.refs, way)
+            app = yield from resolve_app(house, way.refs, way)
 
         # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
         origin = way.origin = request.single("origin")
         if not app.allows_origin(origin):
-            _refuse_origin(app, way)
+            _handle_blocked_origin(app, way)
 
         # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
-        token, place = token_in(app.holders.first, request)
+        token, place = token_from(app.holders.first, request)
         if token is None:
-            token, place = yield from find_token(house, app.holders, request)
-            yield from check_names_in_body(house, request, way)
+            token, place = yield from extract_token(house, app.holders, request)
+            yield from check_body_app_refs(house, request, way)
         if token is None:
             hashed = identify_by_hash(app, request, house.clock(), anonymous=app.anonymous or optional)
             if hashed is not None:
-                way.token_sent = True
+                way.credentials_sent = True
                 return _allow(request, way, hashed)
             if app.anonymous or optional:
                 return _allow(request, way, Identity(app.id, app))
             raise Refused(_MISSING_TOKEN)
-        way.token_sent = True
-        if request.document is not None and token_in(app.holders.in_body, request)[0] not in (None, token):
+        way.credentials_sent = True
+        if request.document is not None and token_from(app.holders.in_body, request)[0] not in (None, token):
             raise invalid_request("The request carries two different tokens.")
         if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
             # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
@@ -157,56 +157,56 @@ def decide(house: House, request: Request, *, optional: bool = False) -> Flow:
         enforced = house.mode_of(app) is Mode.ENFORCE
         identity = yield from _verify_token(house, app, token, way, enforced=enforced)
         if app.identity_hash is not None:
-            check_agreement(app, request, identity, house.clock())
+            check_hash_matches_token(app, request, identity, house.clock())
     except Refused as refused:
         return _refuse(request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
-        log_fault("the decision about a request failed", error)
+        log_internal_error("the decision about a request failed", error)
         return _refuse(request, way, Refusal("internal_error", retry_after=1))
     return _allow(request, way, identity)
 
 
-def admit(house: House, request: Request) -> Flow:
+def admit(house: GateContext, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
-    way = Progress(house, house.patience, app=house.only_app)
+    way = RequestContext(house, house.patience, app=house.only_app)
     try:
         if request.flooded:
             raise _flooded()
-        app = app_at_hand(house, request, way)
+        app = resolve_configured_app(house, request, way)
         if app is None:
-            yield from name_app(house, request, way)
-            app = yield from find_app(house, way.refs, way)
+            yield from find_app_refs(house, request, way)
+            app = yield from resolve_app(house, way.refs, way)
         origin = way.origin = request.single("origin")
         if not app.allows_origin(origin):
-            _refuse_origin(app, way)
+            _handle_blocked_origin(app, way)
     except Refused as refused:
         return _refuse(request, way, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
-        log_fault("the decision about an origin failed", error)
+        log_internal_error("the decision about an origin failed", error)
         return _refuse(request, way, Refusal("internal_error", retry_after=1))
     return _allow(request, way, Identity(app.id, app))
 
 
-def anonymous(house: House, request: Request) -> Decision:
+def anonymous(house: GateContext, request: Request) -> Decision:
     """Allow a request as anonymous without looking at what it carries, where the operator wants it passed on."""
     app = house.only_app
-    way = Progress(house, house.patience, app=app)
+    way = RequestContext(house, house.patience, app=app)
     return _allow(request, way, Identity(app.id, app) if isinstance(app, App) else Identity(None))
 
 
-def verify(house: House, token: str | None, ref: AppRef, origin: str | None) -> Flow:
+def verify(house: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Flow:
     """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = Progress(house, house.limits.load_timeout, (ref,), token_sent=bool(token))
+    way = RequestContext(house, house.limits.load_timeout, (ref,), credentials_sent=bool(token))
     try:
-        app = yield from find_app(house, way.refs, way)
-        text = _text_of(app, token, origin)
+        app = yield from resolve_app(house, way.refs, way)
+        text = _checked_token(app, token, origin)
         identity = yield from _verify_token(house, app, text, way)
     except Exception as error:  # noqa: BLE001 - as in decide
-        return _not_verified(way, error)
+        return _decision_for_error(way, error)
     return Decision(True, identity, None, True, app.id, None, way)
 
 
-def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
+def verify_configured(house: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
     """As `verify`, for an app in code whose keys are all at hand: nothing can be lacking. None for any other app."""
     try:
         way = house.alone.get(ref) or house.alone_with(ref)
@@ -216,25 +216,25 @@ def verify_at_once(house: House, token: str | None, ref: AppRef, origin: str | N
         return None
     app = way.app
     try:
-        text = token if origin is None and isinstance(token, str) and token else _text_of(app, token, origin)
-        read = look_at(text, app.rules.max_token_bytes)
+        text = token if origin is None and isinstance(token, str) and token else _checked_token(app, token, origin)
+        read = parse_token(text, app.rules.max_token_bytes)
         if isinstance(read, Refusal):
             return Decision(False, Identity(app.id, app), read, True, app.id, None, way)
-        signed, key = verify_signature(app, read, local_keys(app, read.header), house.memory)
+        signed, key = verify_signature(app, read, select_local_keys(app, read.header), house.memory)
         identity = identify(app, signed, key, house.clock())
     except Exception as error:  # noqa: BLE001 - as in decide
-        return _not_verified(way if token else Progress(house, way.patience, way.refs, app), error)
+        return _decision_for_error(way if token else RequestContext(house, way.patience, way.refs, app), error)
     return Decision(True, identity, None, True, app.id, None, way)
 
 
-def _not_verified(way: Progress, error: Exception) -> Decision:
+def _decision_for_error(way: RequestContext, error: Exception) -> Decision:
     if isinstance(error, Refused):
-        return _without_proof(way, error.refusal, enforced=True)
-    log_fault("the verification of a token failed", error)
-    return _without_proof(way, Refusal("internal_error", retry_after=1), enforced=True)
+        return _refused_decision(way, error.refusal, enforced=True)
+    log_internal_error("the verification of a token failed", error)
+    return _refused_decision(way, Refusal("internal_error", retry_after=1), enforced=True)
 
 
-def _text_of(app: App, token: object, origin: str | None) -> str:
+def _checked_token(app: App, token: object, origin: str | None) -> str:
     """The token that was handed over, from an origin that the app admits. Raises `Refused`."""
     if origin is not None and not (isinstance(origin, str) and app.allows_origin(origin)):
         raise Refused(Refusal("origin_not_allowed"))
@@ -249,7 +249,7 @@ def _flooded() -> Refused:
     return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
 
 
-def _refuse_origin(app: App, way: Progress) -> None:
+def _handle_blocked_origin(app: App, way: RequestContext) -> None:
     """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
     refusal = Refusal("origin_not_allowed")
     house = way.house
@@ -260,32 +260,32 @@ def _refuse_origin(app: App, way: Progress) -> None:
 
 
 def _verify_token(
-    house: House, app: App, text: str, way: Progress, *, enforced: bool = True
+    house: GateContext, app: App, text: str, way: RequestContext, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
     token = way.token
     if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
-        token = read_token(text, app.rules.max_token_bytes)
+        token = parse_token_or_raise(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
-        signed, key = verify_signature(app, token, local_keys(app, token.header), house.memory)
+        signed, key = verify_signature(app, token, select_local_keys(app, token.header), house.memory)
     else:
         verification = Verification(app, token, house.memory, house.clock())
         patience = house.patience_for_keys(way.patience, enforced=enforced)
-        choice = yield from choose_keys(house.key_sets, app, token.header, patience, verification)
+        choice = yield from select_keys(house.key_sets, app, token.header, patience, verification)
         signed, key = verification.result(choice.trouble)
     return identify(app, signed, key, house.clock())
 
 
-def _allow(request: Request, way: Progress, identity: Identity) -> Decision:
+def _allow(request: Request, way: RequestContext, identity: Identity) -> Decision:
     # 9. Decide.
     if way.reported is not None:
         way.asked = request
     way.body_unread = request.body_unread
     enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
-    claimed = None if identity.verified else claimed_by(way.app, request)
+    claimed = None if identity.verified else claimed_user_id(way.app, request)
     return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
 
 
-def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
+def _refuse(request: Request, way: RequestContext, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
     way.asked = request
     if request.body_unread is not None:
@@ -294,13 +294,13 @@ def _refuse(request: Request, way: Progress, refusal: Refusal) -> Decision:
             detail = _OUTSIDE.get(refusal.detail, refusal.detail)
             refusal = replace(refusal, detail=f"{detail} {request.body_unread}")
     holders = way.app.holders if isinstance(way.app, App) else way.house.holders
-    way.token_sent = way.token_sent or token_was_sent(holders, request, refusal)
+    way.credentials_sent = way.credentials_sent or credentials_sent(holders, request, refusal)
     if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:
-        return _without_proof(way, refusal, enforced=True)
-    return _without_proof(way, way.reported or refusal, enforced=False, claimed=claimed_by(way.app, request))
+        return _refused_decision(way, refusal, enforced=True)
+    return _refused_decision(way, way.reported or refusal, enforced=False, claimed=claimed_user_id(way.app, request))
 
 
-def _without_proof(way: Progress, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:
+def _refused_decision(way: RequestContext, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:
     app = way.app
     app_id = app.id if app is not None else None
     return Decision(
@@ -308,7 +308,7 @@ def _without_proof(way: Progress, refusal: Refusal, *, enforced: bool, claimed: 
     )
 
 
-def log_fault(what: str, error: BaseException) -> None:
+def log_internal_error(what: str, error: BaseException) -> None:
     """Log where `error` came from. Its text is left out unless it is our own: it may quote a token, a key or a name."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     text = f" ({error})" if isinstance(error, WicketError) else ""

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from wicket.app import App, Rules
+from wicket.config.app import App, Rules
+from wicket.config.locations import JsonBody
+from wicket.decision.attributes import MergeResult, companies_name, merge, unsigned_values
 from wicket.decision.claims import is_revoked, read_scopes
-from wicket.decision.memory import Signed
-from wicket.decision.merging import Merged, companies_name, merge, said_by
-from wicket.decision.tokens import Header, read_object
+from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.token_parser import Header, parse_json_object
 from wicket.keys.algorithms import Key
-from wicket.sources import JsonBody
 
 Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
-_NO_TOKEN: Final = Signed(Header("", None, None), b"", b"{}", {})
+_NO_TOKEN: Final = VerifiedPayload(Header("", None, None), b"", b"{}", {})
 _LARGEST: Final = 10**18
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 
@@ -100,7 +100,7 @@ class Identity:
         """The `kid` of the key that verified the token."""
         return None
 
-    def with_unsigned(self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Merged:
+    def merge_unsigned(self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> MergeResult:
         """Merge `values`, which the client sent beside its token, and `stored`, what the product knows of this user.
 
         Signed over stored over unsigned: an unsigned value only fills in what nothing else says, and never a
@@ -112,9 +112,9 @@ class Identity:
         attributes, claims = self.attributes, self.claims
         held = {name: value for name, value in attributes.items() if name != claim}
         signed: Any = None
-        if claim is not None and (self._signs_companies() or claim in attributes or claim in claims):
+        if claim is not None and (self._companies_are_proven() or claim in attributes or claim in claims):
             signed = self.companies or attributes.get(claim) or claims.get(claim) or []
-        said = said_by(values, self._app)
+        said = unsigned_values(values, self._app)
         own = said.get(self.user_id_claim or "")
         if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
             said.pop(self.user_id_claim or "", None)  # who the user is, in agreement with the proof
@@ -131,10 +131,10 @@ class Identity:
             claims=claims,
             apart=claim,
             proven=[name for name in proven if name is not None],
-            proven_of_companies=[rule.companies.id_member] if rule is not None and rule.companies is not None else [],
+            proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
         )
 
-    def _signs_companies(self) -> bool:
+    def _companies_are_proven(self) -> bool:
         """Whether only those companies are this user's that are proven: by a hash, where the app has one for them."""
         rule = self._app.identity_hash if self._app is not None else None
         return rule is not None and rule.companies is not None
@@ -169,7 +169,7 @@ class VerifiedIdentity(Identity):
 
     __slots__ = ("_claims", "_key_id", "_signed", "_user_id", "_user_id_claim")
 
-    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: Signed, key_id: str | None) -> None:
+    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: VerifiedPayload, key_id: str | None) -> None:
         self._app = app
         self._user_id = user_id
         self._user_id_claim = user_id_claim
@@ -219,7 +219,7 @@ class VerifiedIdentity(Identity):
     def claims(self) -> dict[str, Any]:
         """All signed claims, parsed for this request alone."""
         if self._claims is None:
-            self._claims = read_object(self._signed.payload)
+            self._claims = parse_json_object(self._signed.payload)
         return self._claims
 
     @property
@@ -261,16 +261,16 @@ class VerifiedIdentity(Identity):
         """The `kid` of the key that verified the token."""
         return self._key_id
 
-    def _signs_companies(self) -> bool:
+    def _companies_are_proven(self) -> bool:
         name = self._app.rules.companies_claim
-        return super()._signs_companies() or (name is not None and name in self.claims)
+        return super()._companies_are_proven() or (name is not None and name in self.claims)
 
-    def holds_until(self, app: App) -> float | None:
+    def valid_until(self, app: App) -> float | None:
         """When `app`, as it is now, takes what proved this identity no more, in seconds since 1970; None for never."""
         expires = self.expires_at
-        return None if expires is None else expires + app.rules.skew
+        return None if expires is None else expires + app.rules.leeway
 
-    def proven_by(self, app: App) -> bool:
+    def still_verified_by(self, app: App) -> bool:
         """Whether `app`, as it is now, still has the key that proved this identity.
 
         A remote key set is taken to have it, unless it was a key of the app's own.
@@ -283,7 +283,7 @@ class VerifiedIdentity(Identity):
         now = app.keyring.select(signed.header.algorithm, signed.header.kid)
         return proved(now) or (bool(app.sources) and not proved(self._app.keyring.keys))
 
-    def revoked_by(self, app: App) -> bool:
+    def is_revoked_in(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover what proved this identity."""
         return is_revoked(self._signed.claims, self._user_id, app)
 
@@ -329,21 +329,21 @@ class HashedIdentity(VerifiedIdentity):
         """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
         return self._until
 
-    def holds_until(self, app: App) -> float | None:
+    def valid_until(self, app: App) -> float | None:
         """When `app`, as it is now, stops taking hashes."""
         return app.identity_hash.until if app.identity_hash is not None else None
 
-    def proven_by(self, app: App) -> bool:
+    def still_verified_by(self, app: App) -> bool:
         """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
 
-    def revoked_by(self, app: App) -> bool:
+    def is_revoked_in(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover the identifier: any cutoff does, a hash has no date."""
         return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
 
 
-class Permissions:
+class AuthCredentials:
     """Starlette's `request.auth`: what the request may do. `authenticated` stands for a verified identity."""
 
     __slots__ = ("_identity",)

@@ -2,7 +2,7 @@
 
 A fetch *settles* the question for a token if it began after the request came: a key that signed the token was published
 by then. By the clocks alone, a set is *newer* than a token if its fetch began after `iat + leeway`. The budget is that
-of `wicket.keys.unknown`: two fetches at first, then one per 30 seconds for each set. The first row that applies counts:
+of `wicket.keys.kid_limiter`: two fetches at first, then one per 30 seconds for each set. The first row that applies counts:
 
     the set                        | the token                      | what is done, and what the request hears
     -------------------------------|--------------------------------|---------------------------------------------
@@ -51,15 +51,15 @@ import math
 from collections.abc import Generator, Iterable
 from typing import Final, NamedTuple
 
-from wicket.cache import Cache, Slot
-from wicket.decision.effects import Effect, Fetch, Pause
-from wicket.decision.tokens import Header
-from wicket.decision.verification import Verification
+from wicket.decision.io import Effect, Fetch, Pause
+from wicket.decision.token_parser import Header
+from wicket.decision.token_verification import Verification
 from wicket.errors import Refusal, invalid_token
 from wicket.keys.algorithms import Key
-from wicket.keys.keyset import Generation, SourceRef
-from wicket.keys.unknown import UnknownKids
+from wicket.keys.key_set import FetchedKeySet, KeySetRef
+from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
+from wicket.runtime.cache import Cache, Entry
 
 _RETRY_UNUSABLE: Final = 5
 """`Retry-After` for a set that was never usable: always the same, so that it does not tell the causes apart."""
@@ -72,19 +72,19 @@ _TIMER_ERROR: Final = 0.05
 class KeySets(NamedTuple):
     """The remote key sets of a gate: their cache, the budget of fetches for unknown kids, and who waits for one."""
 
-    cache: Cache[SourceRef, Generation]
-    unknown: UnknownKids
+    cache: Cache[KeySetRef, FetchedKeySet]
+    unknown: UnknownKidLimiter
     waiters: Waiters = Waiters()
 
 
-class Choice(NamedTuple):
+class KeySelection(NamedTuple):
     """The keys to try, and what stands in the way of knowing all of them."""
 
     keys: tuple[Key, ...]
     trouble: Refusal | None = None
 
 
-class Patience(NamedTuple):
+class LoadTimeouts(NamedTuple):
     """How long a request waits for a key set, in seconds: if it has none, and if an older one can serve.
 
     `enforced` is how long it would wait for its first one if its app were enforced; None if that is `first`.
@@ -100,8 +100,8 @@ class Patience(NamedTuple):
 
 
 def find_remote_keys(
-    sets: KeySets, refs: Iterable[SourceRef], verification: Verification, patience: Patience
-) -> Generator[Effect, None, Choice]:
+    sets: KeySets, refs: Iterable[KeySetRef], verification: Verification, patience: LoadTimeouts
+) -> Generator[Effect, None, KeySelection]:
     """The keys of these sets that may have signed the token, and the trouble if none of them did. Raises `Refused`.
 
     One request waits for at most `patience.first` seconds, however many sets its app has.
@@ -124,7 +124,7 @@ def find_remote_keys(
     return _choice(views)
 
 
-def in_hand(sets: KeySets, ref: SourceRef, header: Header) -> tuple[Key, ...]:
+def in_hand(sets: KeySets, ref: KeySetRef, header: Header) -> tuple[Key, ...]:
     """The keys of a set that may have signed a token with this header, as the set is held now, whatever its age."""
     held = sets.cache.usable(sets.cache.read(ref))
     return held.keys.select(header.algorithm, header.kid) if held is not None else ()
@@ -135,15 +135,15 @@ def names_one_of(keys: Iterable[Key], header: Header) -> bool:
     return header.kid is not None and any(key.kid == header.kid for key in keys)
 
 
-def _choice(views: Iterable[_View]) -> Choice:
+def _choice(views: Iterable[_View]) -> KeySelection:
     troubles = sorted((view.trouble for view in views if view.trouble is not None), key=lambda each: each.limited)
-    return Choice(tuple(key for view in views for key in view.keys), troubles[0] if troubles else None)
+    return KeySelection(tuple(key for view in views for key in view.keys), troubles[0] if troubles else None)
 
 
 class _View:
     """One key set as one request sees it."""
 
-    def __init__(self, sets: KeySets, ref: SourceRef, verification: Verification, patience: Patience) -> None:
+    def __init__(self, sets: KeySets, ref: KeySetRef, verification: Verification, patience: LoadTimeouts) -> None:
         self._sets = sets
         self._cache = sets.cache
         self._ref = ref
@@ -154,11 +154,11 @@ class _View:
         self._joins = sets.cache.loading(ref)
         self._slot = sets.cache.read(ref)
         self._seen = self._slot.version if self._slot is not None else 0
-        self._held: Generation | None = None
+        self._held: FetchedKeySet | None = None
         self.keys: tuple[Key, ...] = ()
         self.trouble: Refusal | None = None
         self._waited = False
-        self._limited = False
+        self._rate_limited = False
 
     def verified(self) -> bool:
         """Whether one of the keys known by now verifies the token, and may sign for its issuer."""
@@ -182,7 +182,7 @@ class _View:
         if waiting or not wait:
             self._read(self._slot)
         if waiting and self._held is None:
-            self.trouble = self._out_of_reach()
+            self.trouble = self._unavailable()
 
     def look_again(self) -> Generator[Effect, None, None]:
         """Ask the endpoint again if it may have the key by now: see the table at the head of the file.
@@ -202,7 +202,7 @@ class _View:
                 return
             failing = slot.failures > 0
             if failing and self._cache.now() < slot.retry_at:
-                self.trouble = self._out_of_reach()
+                self.trouble = self._unavailable()
                 return
             if unknown and issued_at > self._verification.now + self._verification.leeway:
                 raise invalid_token("issued_in_future", claim="iat")
@@ -210,27 +210,29 @@ class _View:
             if self._sets.unknown.is_absent(self._ref, what, slot.version):
                 return
             joined = self._cache.loading(self._ref)
-            if not (joined or failing or self._sets.unknown.may_fetch(self._ref, what, slot.version)):
+            if not (joined or failing or self._sets.unknown.try_acquire(self._ref, what, slot.version)):
                 if newer or not unknown or not (yield from self._wait_for_turn()):
                     return
                 continue
             newest = yield from self._fetch(slot, self._left())
             self._read(newest)
-            if self._limited and not (joined or failing):
+            if self._rate_limited and not (joined or failing):
                 self._sets.unknown.refund(self._ref)
             self._joins = self._joins and joined
             if newest is None or self._held is None or newest.failures or newest.version == slot.version:
-                self.trouble = self._out_of_reach()
+                self.trouble = self._unavailable()
                 return
             if not joined and not self._settled() and not self.decided():  # it is empty, and not believed yet
                 self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
                 return
 
-    def _fetch(self, slot: Slot[Generation] | None, seconds: float) -> Generator[Effect, None, Slot[Generation] | None]:
+    def _fetch(
+        self, slot: Entry[FetchedKeySet] | None, seconds: float
+    ) -> Generator[Effect, None, Entry[FetchedKeySet] | None]:
         """Load the set, or join the load that is under way, and note whether a limit of this process forbade it."""
         fetch = Fetch(self._cache, self._ref, slot, seconds)
         newest = yield from fetch
-        self._limited = fetch.limited
+        self._rate_limited = fetch.limited
         if newest is not None and (slot is None or newest.version != slot.version):
             self._verification.renew()
         return newest
@@ -252,7 +254,7 @@ class _View:
         )
         return False
 
-    def _read(self, slot: Slot[Generation] | None) -> None:
+    def _read(self, slot: Entry[FetchedKeySet] | None) -> None:
         self._slot = slot
         self._held = self._cache.usable(slot)
         self.keys = self._held.keys.select(self.header.algorithm, self.header.kid) if self._held is not None else ()
@@ -291,11 +293,11 @@ class _View:
         if self.header.kid is not None and not self._knows_kid():
             self._sets.unknown.remember(self._ref, self.header.kid, version)
 
-    def _out_of_reach(self) -> Refusal:
+    def _unavailable(self) -> Refusal:
         cache, ref, slot = self._cache, self._ref, self._slot
         loading = cache.loading(ref)
         impatient = loading and self._patience.enforced is not None
-        if self._limited:
+        if self._rate_limited:
             return Refusal("keys_unavailable", retry_after=1, limited=True)
         if not cache.was_loaded(ref):
             return Refusal("config_invalid", detail=_UNUSABLE, retry_after=_RETRY_UNUSABLE, impatient=impatient)

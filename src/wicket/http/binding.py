@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
+from wicket.config.locations import Header
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity
 from wicket.errors import Refusal
-from wicket.request import Request, Spelling
-from wicket.sources import Header
+from wicket.messages.request import Request, Spelling
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
 _REMOVED: Final = frozenset({"remote-user", "remote_user"})

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wicket.errors import WicketError
-from wicket.request import Body, too_large
+from wicket.messages.request import Body, too_large
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -38,7 +38,7 @@ def declared_length(text: str | None) -> int | None:
     return int(digits or "0") if len(digits) < 19 else 10**18
 
 
-class ReceivedBody(Body):
+class ASGIBody(Body):
     """An ASGI body. Give the application `receive` in place of the server's where `begun`.
 
     One task reads it, so that a message that is there costs no turn of the event loop. What counts is what has arrived:
@@ -99,7 +99,7 @@ class ReceivedBody(Body):
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
-                self.unread = f"it has more than {limit:,} bytes, which is what limits.body_bytes allows"
+                self.unread = f"it has more than {limit:,} bytes, which is what limits.max_body_bytes allows"
                 return None
             if not message.get("more_body", False):
                 return b"".join(parts)
@@ -122,7 +122,7 @@ class ReceivedBody(Body):
             self._reader.exception()  # nobody wants to hear it
 
 
-class StreamBody(Body):
+class WSGIBody(Body):
     """A WSGI body. Give the application `replayed()` in place of `wsgi.input` where `begun`.
 
     A read cannot be interrupted, and reading on another thread would leave two readers at one socket. So what drips
@@ -173,7 +173,7 @@ class StreamBody(Body):
             self.unread = "the client disconnected before it was complete"
             return None
         if not wanted and length is None:
-            self.unread = f"it has more than {limit:,} bytes, which is what limits.body_bytes allows"
+            self.unread = f"it has more than {limit:,} bytes, which is what limits.max_body_bytes allows"
             return None
         self._ended = True
         return b"".join(self._taken)
@@ -184,10 +184,10 @@ class StreamBody(Body):
         if self._ended:
             return io.BytesIO(start)
         left = None if self.length is None else self.length - len(start)
-        return io.BufferedReader(_Resumed(start, self._stream, left, self._error))
+        return io.BufferedReader(_ReplayStream(start, self._stream, left, self._error))
 
 
-class _Resumed(io.RawIOBase):
+class _ReplayStream(io.RawIOBase):
     """What was taken already, and then what is still to come, `left` bytes at the most."""
 
     def __init__(self, start: bytes, stream: Any, left: int | None, error: Exception | None) -> None:

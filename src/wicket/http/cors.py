@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from wicket.app import App
+from wicket.config.app import App
+from wicket.config.locations import Header
+from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.decision.flow import Decision
-from wicket.decision.house import Progress, Road
 from wicket.gate import Gate
-from wicket.request import Answer, Request
-from wicket.sources import Header
+from wicket.messages.request import Answer, Request
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -33,7 +33,7 @@ _MAX_NAME: Final = 256
 """How many names a preflight may ask for, and how long each may be with its blanks; others are not allowed."""
 
 
-class Additions:
+class CORSHeaders:
     """Headers that an answer shall have besides its own, as WSGI and as ASGI spell them. Made once for each origin.
 
     An answer that says anything about whom it admits itself gets nothing added: a CORS middleware that withholds an
@@ -46,22 +46,22 @@ class Additions:
         self.text = pairs
         self.wire = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
 
-    def to_text(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def apply_wsgi(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """`headers`, with those that they lack."""
         for name, _ in headers:
             if name[:1] in _WATCHED:
-                return [*headers, *self._lacking(headers)]
+                return [*headers, *self._missing_headers(headers)]
         return [*headers, *self.text]
 
-    def to_wire(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """As `to_text`, for ASGI."""
+    def apply_asgi(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """As `apply_wsgi`, for ASGI."""
         headers = given if isinstance(given, list) else list(given)
         for name, _ in headers:
             if name[:1] in _WATCHED:
-                return [*headers, *Additions(*self._lacking(headers)).wire]
+                return [*headers, *CORSHeaders(*self._missing_headers(headers)).wire]
         return [*headers, *self.wire]
 
-    def _lacking(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
+    def _missing_headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
         lower = [(_text(name).lower(), _text(value)) for name, value in headers]
         varies = {each.strip().lower() for name, value in lower if name == "vary" for each in value.split(",")}
         if any(name.startswith(_ALLOW) for name, _ in lower):
@@ -73,50 +73,50 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else bytes(value).decode("latin-1")
 
 
-NOTHING: Final = Additions()
-_UNREADABLE: Final = Additions(_VARY)
+NO_HEADERS: Final = CORSHeaders()
+_VARY_ONLY: Final = CORSHeaders(_VARY)
 
 
-def cors_headers(request: Request, decision: Decision) -> Additions:
+def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
     """What an answer to `request` shall carry besides its own headers; `Vary` alone where a page may not read it.
 
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
     way = decision.way
-    if not isinstance(way, Road):
+    if not isinstance(way, FastPathEntry):
         return _made(request, decision, way)
     if way.additions is None:  # as nearly always they were made for this road before
         way.additions = _made(request, decision, way)
-    made: Additions = way.additions
+    made: CORSHeaders = way.additions
     return made
 
 
-def _made(request: Request, decision: Decision, way: Progress | None) -> Additions:
+def _made(request: Request, decision: Decision, way: RequestContext | None) -> CORSHeaders:
     origin = (way.origin if way is not None else None) or request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
-        return _UNREADABLE
+        return _VARY_ONLY
     if not _ORIGIN.fullmatch(origin):  # nor is it kept, however long it may be
-        return _UNREADABLE
+        return _VARY_ONLY
     app = way.app if way is not None else None
     cookies = isinstance(app, App) and app.holders.cookies != () and app.origin_policy.allows(origin)
     return _additions(origin, cookies)
 
 
 @functools.lru_cache(maxsize=1024)
-def _additions(origin: str, credentials: bool) -> Additions:
+def _additions(origin: str, credentials: bool) -> CORSHeaders:
     admitted = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
-    return Additions(*admitted, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
+    return CORSHeaders(*admitted, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
-def own_headers(gate: Gate) -> tuple[str, ...]:
+def request_header_names(gate: Gate) -> tuple[str, ...]:
     """The headers that the gate's own requests carry, which a preflight must allow."""
     places = (*gate.naming, *gate.tokens, *(place for app in gate.apps for place in app.tokens))
     named = (place.name for place in places if isinstance(place, Header))
     return tuple(dict.fromkeys(("authorization", "content-type", *named)))
 
 
-def answer_preflight(request: Request, decision: Decision, own: tuple[str, ...]) -> Answer:
+def preflight_response(request: Request, decision: Decision, own: tuple[str, ...]) -> Answer:
     """The answer to a preflight whose app, as far as the URL names it, admits the origin."""
     method = request.header("access-control-request-method") or ""
     listed = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]

@@ -21,14 +21,14 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from wicket.app import App, BrokenApp
-from wicket.decision.flow import Decision, log_fault
-from wicket.decision.revisiting import app_now, can_end, judge, name_in_registry
+from wicket.config.app import App, BrokenApp
+from wicket.config.locations import AppRef
+from wicket.decision.flow import Decision, log_internal_error
+from wicket.decision.revalidation import app_now, can_end, judge, name_in_registry
 from wicket.drivers import arun
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.gate import Gate
-from wicket.http.lasting import Lasting, Message
-from wicket.sources import AppRef
+from wicket.http.long_lived import LiveConnection, Message
 
 _PERIOD: Final = 0.4
 _LOOKS: Final = 256
@@ -37,12 +37,12 @@ _CLOSE_TIMEOUT: Final = 5.0
 """For how many seconds the server may keep the closing message back once the application has returned."""
 
 
-class Watch:
+class ConnectionMonitor:
     """Looks after the lasting connections of one middleware, in each event loop in which it has any."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Round] = weakref.WeakKeyDictionary()
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopMonitor] = weakref.WeakKeyDictionary()
 
     def over(
         self,
@@ -51,7 +51,7 @@ class Watch:
         send: Callable[[Message], Awaitable[None]],
         *,
         websocket: bool,
-    ) -> Lasting:
+    ) -> LiveConnection:
         """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
         try:
             loop = asyncio.get_running_loop()
@@ -59,10 +59,10 @@ class Watch:
             raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
         held = self._loops.get(loop)
         if held is None:
-            held = self._loops[loop] = _Round(self._gate)
-        return Lasting(decision, receive, send, websocket=websocket, watch=held.add, unwatch=held.remove)
+            held = self._loops[loop] = _LoopMonitor(self._gate)
+        return LiveConnection(decision, receive, send, websocket=websocket, watch=held.add, unwatch=held.remove)
 
-    async def leave(self, lasting: Lasting) -> None:
+    async def leave(self, lasting: LiveConnection) -> None:
         """The application has returned. Wait a few seconds for the closing message, if it is still to be sent."""
         lasting.end()
         if lasting.ended:
@@ -75,25 +75,25 @@ class _Group:
     __slots__ = ("app", "held", "known")
 
     def __init__(self) -> None:
-        self.held: set[Lasting] = set()
+        self.held: set[LiveConnection] = set()
         self.app: App | BrokenApp | None = None
         self.known = False
 
 
-class _Round:
+class _LoopMonitor:
     """The connections of one event loop, and the task that looks after them."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._held: dict[Lasting, AppRef | None] = {}
+        self._held: dict[LiveConnection, AppRef | None] = {}
         self._groups: dict[AppRef, _Group] = {}
-        self._expiries: list[tuple[float, int, Lasting]] = []
+        self._expiries: list[tuple[float, int, LiveConnection]] = []
         self._count = itertools.count()
-        self._unjudged: set[Lasting] = set()
-        self._closing: dict[Lasting, asyncio.Task[None]] = {}
+        self._unjudged: set[LiveConnection] = set()
+        self._closing: dict[LiveConnection, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, lasting: Lasting) -> None:
+    def add(self, lasting: LiveConnection) -> None:
         """Look after `lasting` until it is removed."""
         house = self._gate.house
         if not can_end(house, lasting.decision):
@@ -106,7 +106,7 @@ class _Round:
             # In a context of its own: the request that comes first must not lend it its variables.
             self._task = asyncio.create_task(self._go(), context=contextvars.Context())
 
-    def remove(self, lasting: Lasting) -> None:
+    def remove(self, lasting: LiveConnection) -> None:
         """Forget `lasting`."""
         if lasting not in self._held:
             return
@@ -122,7 +122,7 @@ class _Round:
             self._task.cancel()
             self._task = None
 
-    async def closed(self, lasting: Lasting) -> None:
+    async def closed(self, lasting: LiveConnection) -> None:
         """Wait until the closing message of `lasting` is sent, or cancel it after some seconds."""
         task = self._closing.get(lasting)
         if task is None or task.done():
@@ -146,7 +146,7 @@ class _Round:
             except Refused:
                 pass  # it cannot be had right now: what is known of it counts
             except Exception as error:  # noqa: BLE001 - a fault of one app must not end the round
-                log_fault("the app of lasting connections could not be looked at", error)
+                log_internal_error("the app of lasting connections could not be looked at", error)
             else:
                 if not group.known or found is not group.app:
                     group.app, group.known = found, True
@@ -162,7 +162,7 @@ class _Round:
             try:
                 found = self._judge(lasting)
             except Exception as error:  # noqa: BLE001 - a fault of one look must not end all that follow
-                log_fault("a lasting connection could not be looked at", error)
+                log_internal_error("a lasting connection could not be looked at", error)
                 self._unjudged.add(lasting)
                 continue
             if isinstance(found, Refusal):
@@ -177,7 +177,7 @@ class _Round:
                 looks = closings = 0
                 await asyncio.sleep(0)
 
-    def _due(self) -> Iterator[Lasting]:
+    def _due(self) -> Iterator[LiveConnection]:
         for lasting in tuple(self._unjudged):
             if lasting in self._unjudged:  # otherwise it was removed meanwhile
                 self._unjudged.discard(lasting)
@@ -192,7 +192,7 @@ class _Round:
         try:
             return self._gate.clock()
         except Exception as error:  # noqa: BLE001 - the clock is the operator's: the next round asks it again
-            log_fault("the clock of the gate failed", error)
+            log_internal_error("the clock of the gate failed", error)
             return -math.inf
 
     def _compact(self) -> None:
@@ -201,13 +201,13 @@ class _Round:
             self._expiries = [each for each in self._expiries if each[2] in self._held and each[2].until == each[0]]
             heapq.heapify(self._expiries)
 
-    def _judge(self, lasting: Lasting) -> Refusal | float | None:
+    def _judge(self, lasting: LiveConnection) -> Refusal | float | None:
         ref = self._held[lasting]
         group = self._groups[ref] if ref is not None else None
         app = group.app if group is not None and group.known else lasting.decision.app
         return judge(self._gate.house, lasting.decision, app)
 
-    def _close(self, lasting: Lasting, refusal: Refusal) -> None:
+    def _close(self, lasting: LiveConnection, refusal: Refusal) -> None:
         self.remove(lasting)
         task = self._closing[lasting] = asyncio.create_task(lasting.close(refusal.reason or refusal.code))
         task.add_done_callback(lambda _: self._closing.pop(lasting, None))

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 
 from wicket.errors import Problems
-from wicket.paths import is_plain
+from wicket.messages.paths import is_plain
 
 
 class Access(enum.Enum):
@@ -42,7 +42,7 @@ class Paths:
         self._match = tuple(_Patterns(patterns) for patterns in (self._only, self._exempt, self._optional))
 
     def access(self, *readings: str) -> Access:
-        """How a request with these readings is treated (see `wicket.paths`): gated unless all of them agree."""
+        """How a request with these readings is treated (see `wicket.messages.paths`): gated unless all of them agree."""
         if self.everything or not readings:
             return Access.GATED
         first = self._access(readings[0])

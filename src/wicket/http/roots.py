@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from wicket.paths import is_root
+from wicket.messages.paths import is_root
 
 _DEEPEST: Final = 64
 _DEEPEST_PART: Final = 4

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wicket.decision.flow import Decision
 from wicket.gate import Gate
-from wicket.http.lasting import EVENT_STREAM, ConnectionEnded
+from wicket.http.long_lived import EVENT_STREAM, ConnectionEnded
 
 
-class Ending:
+class ExpiringStream:
     """What a WSGI application answers, ended at the first chunk after its token has expired or was revoked.
 
     `lasts` says, once the application has begun to answer, whether that is an event stream.
@@ -28,7 +28,7 @@ class Ending:
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._chunks:
-                if self._lasts() and self._gate.revisit(self._decision) is not None:
+                if self._lasts() and self._gate.revalidate(self._decision) is not None:
                     return
                 yield chunk
         except ConnectionEnded:  # of a `write` (PEP 3333) among them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wicket.errors import ConfigError
-from wicket.jwks.outcome import Fetcher, FetchFailed
+from wicket.jwks.fetcher import Fetcher, FetchFailed
 from wicket.keys.urls import KeySetUrl, check_url
 
 

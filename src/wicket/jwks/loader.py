@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wicket.cache import Loaded
 from wicket.jwks.discovery import discover
-from wicket.jwks.outcome import Fetched, Fetcher, FetchFailed
-from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set
+from wicket.jwks.fetcher import Fetched, Fetcher, FetchFailed
+from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource, read_key_set
 from wicket.keys.urls import KeySetUrl
 from wicket.keys.weak_keys import REMOTE, RSABounds
+from wicket.runtime.cache import Loaded
 
-_SECOND_LOOK: Final = 30.0
+_EMPTY_SET_GRACE: Final = 30.0
 _REDISCOVER: Final = 3600.0
 
 
@@ -56,7 +56,7 @@ class KeySetLoader:
     bounds: RSABounds = REMOTE
     wall_clock: Callable[[], float] = time.time
 
-    def __call__(self, ref: SourceRef, held: Generation | None) -> Loaded[Generation]:
+    def __call__(self, ref: KeySetRef, held: FetchedKeySet | None) -> Loaded[FetchedKeySet]:
         """Load the set anew. Raises `FetchFailed`."""
         begun = self.clock()
         before = held.keys.kids if held is not None else frozenset()
@@ -65,14 +65,16 @@ class KeySetLoader:
             url, discovered_at = self._locate(ref.source, held, begun)
             where = url.public
             try:
-                fetched, new, outcome = self._take(ref.source, url, held)
+                fetched, new, outcome = self._fetch_set(ref.source, url, held)
             except FetchFailed as failure:
                 # One that says when to come again has not moved.
-                moved = self._moved(ref.source, url) if discovered_at < begun and failure.retry_after is None else None
+                moved = (
+                    self._rediscover(ref.source, url) if discovered_at < begun and failure.retry_after is None else None
+                )
                 if moved is None:
                     raise
                 discovered_at, where = begun, moved.public
-                fetched, new, outcome = self._take(ref.source, moved, held)
+                fetched, new, outcome = self._fetch_set(ref.source, moved, held)
         except FetchFailed as failure:
             age = begun - held.at if held is not None else None
             self.report(LoadReport(ref.app_id, where, failure.kind, self.clock() - begun, stale_age=age))
@@ -88,16 +90,16 @@ class KeySetLoader:
                 ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped, never_tried=never
             )
         )
-        return Loaded(new, _SECOND_LOOK if outcome == "empty" else self._lifetime(fetched))
+        return Loaded(new, _EMPTY_SET_GRACE if outcome == "empty" else self._lifetime(fetched))
 
-    def _locate(self, source: KeySource, held: Generation | None, now: float) -> tuple[KeySetUrl, float]:
+    def _locate(self, source: KeySource, held: FetchedKeySet | None, now: float) -> tuple[KeySetUrl, float]:
         if source.url is not None:
             return source.url, now
         if held is not None and now - held.discovered_at < _REDISCOVER:
             return held.url, held.discovered_at
         return discover(source.issuer or "", self.fetch), now
 
-    def _moved(self, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
+    def _rediscover(self, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
         """Where else the issuer has its keys, now that `url` fails, of which it told some time ago."""
         try:
             found = discover(source.issuer or "", self.fetch)
@@ -105,18 +107,20 @@ class KeySetLoader:
             return None
         return found if found != url else None
 
-    def _take(self, source: KeySource, url: KeySetUrl, held: Generation | None) -> tuple[Fetched, Generation, str]:
+    def _fetch_set(
+        self, source: KeySource, url: KeySetUrl, held: FetchedKeySet | None
+    ) -> tuple[Fetched, FetchedKeySet, str]:
         known = held if held is not None and held.url == url else None
         began, began_at = self.clock(), self.wall_clock()
         fetched = self.fetch(url, etag=known and known.etag, modified=known and known.modified)
-        new, outcome = self._believe(source, url, fetched, held)
+        new, outcome = self._accept(source, url, fetched, held)
         if outcome != "empty":  # what serves on after an empty answer is as old as before
             new = new._replace(began=began, began_at=began_at)
         return fetched, new, outcome
 
-    def _believe(
-        self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: Generation | None
-    ) -> tuple[Generation, str]:
+    def _accept(
+        self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: FetchedKeySet | None
+    ) -> tuple[FetchedKeySet, str]:
         now = self.clock()
         if fetched.document is None:
             if held is None or held.url != url:
@@ -128,13 +132,13 @@ class KeySetLoader:
             raise FetchFailed("too_large")
         if not members and held is not None and held.keys.keys:
             since = now if held.empty_since is None else held.empty_since
-            if held.empty_since is None or now - since < _SECOND_LOOK:
+            if held.empty_since is None or now - since < _EMPTY_SET_GRACE:
                 # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
                 return held._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source, self.bounds)
         if not keys.keys and (members or held is None):
             raise FetchFailed("no_usable_key")
-        return Generation(
+        return FetchedKeySet(
             keys, url, fetched.etag, fetched.modified, now, now, fetched.address, fetched.seconds
         ), "loaded"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
-from wicket.jwks.guard import Network
-from wicket.jwks.outcome import Fetched, Fetcher
+from wicket.jwks.fetcher import Fetched, Fetcher
+from wicket.jwks.ssrf import Network
 from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 
 
-class OwnFetcher:
+class LazyFetcher:
     """Builds the guarded fetcher at the first fetch: most gates never need an HTTP client.
 
     `crowded` says whether others wait for a thread, so that a slow fetch gives way.
@@ -31,15 +31,15 @@ class OwnFetcher:
         """Fetch one document. Raises `FetchFailed`."""
         built = self._built
         if built is None:
-            from wicket.jwks.fetch import GuardedFetcher
+            from wicket.jwks.http_fetcher import GuardedFetcher
 
             network, limits = self._network, self._limits
             built = self._built = GuardedFetcher(
                 network,
                 network.ssl_context or ssl.create_default_context(),
-                connect_seconds=limits.fetch_connect,
-                total_seconds=limits.fetch_total,
-                max_bytes=limits.key_set_bytes,
+                connect_seconds=limits.fetch_connect_timeout,
+                total_seconds=limits.fetch_timeout,
+                max_bytes=limits.max_key_set_bytes,
                 crowded=self._crowded,
             )
         return built(url, etag=etag, modified=modified)

@@ -2,7 +2,7 @@
 
 from wicket.keys.credentials import Credential, PublicKey, Secret
 from wicket.keys.jwks import Jwks
+from wicket.keys.key_set import KeySet, KeySource
 from wicket.keys.keyring import Keyring
-from wicket.keys.keyset import KeySet, KeySource
 
 __all__ = ["Credential", "Jwks", "KeySet", "KeySource", "Keyring", "PublicKey", "Secret"]

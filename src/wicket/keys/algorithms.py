@@ -124,7 +124,7 @@ _FOR_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}
 
 
-class Unusable(Exception):
+class UnusableKeyError(Exception):
     """Key material that must not verify anything. Its one argument says why and never quotes the key."""
 
 
@@ -216,22 +216,22 @@ def public_key(
 ) -> Key:
     """Prepare a public key for those of the `allowed` algorithms that fit it.
 
-    Raises `Unusable` if none fits, if anybody can sign with the key (`weak_keys`), and for an RSA key outside `bounds`
+    Raises `UnusableKeyError` if none fits, if anybody can sign with the key (`weak_keys`), and for an RSA key outside `bounds`
     (RFC 7518 section 3.3; a huge modulus or exponent makes each verification slow).
     """
     weak = weakness(material, bounds)
     if weak is not None:
-        raise Unusable(weak)
-    fitting = fits(material)
+        raise UnusableKeyError(weak)
+    fitting = compatible_algorithms(material)
     algorithms = tuple(name for name in fitting if name in expand(allowed))
     if not algorithms:
-        raise Unusable(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
+        raise UnusableKeyError(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Key(kid, algorithms, hashlib.sha256(der).digest(), material, issuer, jwk_issuer)
 
 
-def fits(material: AsymmetricKey) -> tuple[str, ...]:
-    """The algorithms that a public key can serve by its type and curve; raises `Unusable` for other curves."""
+def compatible_algorithms(material: AsymmetricKey) -> tuple[str, ...]:
+    """The algorithms that a public key can serve by its type and curve; raises `UnusableKeyError` for other curves."""
     if isinstance(material, rsa.RSAPublicKey):
         return _FOR_RSA
     if isinstance(material, ed25519.Ed25519PublicKey):
@@ -240,7 +240,7 @@ def fits(material: AsymmetricKey) -> tuple[str, ...]:
         return ("EdDSA", "Ed448")
     name = _CURVES.get(material.curve.name)
     if name is None:
-        raise Unusable("the curve is none of P-256, P-384, P-521 and secp256k1")
+        raise UnusableKeyError("the curve is none of P-256, P-384, P-521 and secp256k1")
     return (name,)
 
 

@@ -16,11 +16,20 @@ from typing import Any, Final, Literal, Protocol
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from wicket import base64url
 from wicket.errors import Problems, config_error
-from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, AsymmetricKey, Key, Unusable, fits, hmac_key, public_key
+from wicket.keys.algorithms import (
+    ASYMMETRIC,
+    HASH_BYTES,
+    AsymmetricKey,
+    Key,
+    UnusableKeyError,
+    compatible_algorithms,
+    hmac_key,
+    public_key,
+)
 from wicket.keys.jwk import import_jwk
-from wicket.keys.public_text import is_public_text
+from wicket.keys.public_key_detection import looks_like_public_key
+from wicket.runtime import base64url
 
 Encoding = Literal["bytes", "text", "hex", "base64"]
 
@@ -102,7 +111,7 @@ class Secret:
             if not allow_short:
                 raise config_error("value", f"has {len(value)} bytes, and needs at least {least}", hint)
             _log.warning("a secret of %d bytes is in use where %d are the least (allow_short)", len(value), least)
-        if is_public_text(value):
+        if looks_like_public_key(value):
             hint = "use PublicKey.from_pem or PublicKey.from_jwk"
             raise config_error("value", "is the text of a public key, not a secret", hint)
         self.keys = (hmac_key(self.id, self.algorithms, value),)
@@ -190,11 +199,13 @@ class PublicKey:
         if not isinstance(material, AsymmetricKey):
             raise config_error("pem", "is not a key that verifies signatures of a JWT")
         try:
-            unfit = [name for name in names if name not in fits(material)]
+            unfit = [name for name in names if name not in compatible_algorithms(material)]
             if unfit:
-                raise Unusable(f"the key cannot serve {', '.join(unfit)}; it can serve {', '.join(fits(material))}")
+                raise UnusableKeyError(
+                    f"the key cannot serve {', '.join(unfit)}; it can serve {', '.join(compatible_algorithms(material))}"
+                )
             return cls(public_key(_checked_id(id), names, material))
-        except Unusable as unusable:
+        except UnusableKeyError as unusable:
             raise config_error("pem", str(unusable)) from None
 
     @classmethod
@@ -212,7 +223,7 @@ class PublicKey:
             names = tuple(ASYMMETRIC)
         try:
             return cls(import_jwk(mapping, names))
-        except Unusable as unusable:
+        except UnusableKeyError as unusable:
             raise config_error("jwk", str(unusable)) from None
 
     def __repr__(self) -> str:

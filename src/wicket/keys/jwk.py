@@ -8,9 +8,9 @@ from typing import Any, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from wicket import base64url
-from wicket.keys.algorithms import AsymmetricKey, Key, Unusable, expand, public_key
+from wicket.keys.algorithms import AsymmetricKey, Key, UnusableKeyError, expand, public_key
 from wicket.keys.weak_keys import LOCAL, RSABounds
+from wicket.runtime import base64url
 
 _CURVES: Final[dict[str, tuple[ec.EllipticCurve, int]]] = {
     "P-256": (ec.SECP256R1(), 32),
@@ -28,35 +28,35 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     """Prepare one public JWK of `issuer` for those `allowed` algorithms that fit it.
 
     The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4), and so does its `issuer`, a member of
-    Entra ID's key sets. `bounds` are those of an RSA key. Raises `Unusable`, with a reason that quotes nothing of the
+    Entra ID's key sets. `bounds` are those of an RSA key. Raises `UnusableKeyError`, with a reason that quotes nothing of the
     key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption, wrong sizes, points off the
     curve or of small order, moduli that anybody can factor, members of the wrong form.
     """
     if not isinstance(jwk, Mapping):
-        raise Unusable("a key must be a JSON object")
+        raise UnusableKeyError("a key must be a JSON object")
     members: Mapping[str, Any] = jwk
     if members.get("kty") == "oct":
-        raise Unusable("a secret (kty oct) is never taken from a key set")
+        raise UnusableKeyError("a secret (kty oct) is never taken from a key set")
     if not _PRIVATE.isdisjoint(members):
-        raise Unusable("this is a private key")
+        raise UnusableKeyError("this is a private key")
     if "use" in members and members["use"] != "sig":
-        raise Unusable("its use is not sig")
+        raise UnusableKeyError("its use is not sig")
     operations = members.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
-        raise Unusable("its key_ops do not have verify")
+        raise UnusableKeyError("its key_ops do not have verify")
     if not all(isinstance(operation, str) for operation in operations):
-        raise Unusable("its key_ops are not all strings")
+        raise UnusableKeyError("its key_ops are not all strings")
     if "use" in members and not _FOR_ENCRYPTION.isdisjoint(operations):
-        raise Unusable("its use is sig, and its key_ops have encryption")
+        raise UnusableKeyError("its use is sig, and its key_ops have encryption")
     kid = members.get("kid", "")
     if not isinstance(kid, str) or len(kid) > _MAX_KID:
-        raise Unusable("its kid is not a string of at most 256 characters")
+        raise UnusableKeyError("its kid is not a string of at most 256 characters")
     bound = members.get("alg", "")
     if not isinstance(bound, str):
-        raise Unusable("its alg is not a string")
+        raise UnusableKeyError("its alg is not a string")
     own_issuer = members.get("issuer")
     if "issuer" in members and (not isinstance(own_issuer, str) or not own_issuer):
-        raise Unusable("its issuer is not a string, or an empty one")
+        raise UnusableKeyError("its issuer is not a string, or an empty one")
     names = expand(allowed)
     if "alg" in members:
         names &= expand([bound])
@@ -76,7 +76,7 @@ def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
             shape, size = _CURVES[curve]
             x, y = (_member(jwk, name, size) for name in ("x", "y"))
             if not len(x) == len(y) == size:
-                raise Unusable("its coordinates are not as long as its curve has them")
+                raise UnusableKeyError("its coordinates are not as long as its curve has them")
             return ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), shape).public_key()
         if kind == "OKP" and curve == "Ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(_member(jwk, "x", 32))
@@ -84,17 +84,17 @@ def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
             return ed448.Ed448PublicKey.from_public_bytes(_member(jwk, "x", 57))
     except (ValueError, UnsupportedAlgorithm):
         # The cause is left out of the chain: the libraries' messages may quote the key.
-        raise Unusable("its numbers are no valid public key") from None
-    raise Unusable("its kty and crv name no kind of key that signs")
+        raise UnusableKeyError("its numbers are no valid public key") from None
+    raise UnusableKeyError("its kty and crv name no kind of key that signs")
 
 
 def _member(jwk: Mapping[str, Any], name: str, limit: int) -> bytes:
     value = jwk.get(name)
     if not isinstance(value, str) or not value:
-        raise Unusable(f"its member {name} is not a string")
+        raise UnusableKeyError(f"its member {name} is not a string")
     if len(value) > (limit * 4 + 2) // 3 + 4:
-        raise Unusable(f"its member {name} is too long")
+        raise UnusableKeyError(f"its member {name} is too long")
     decoded = base64url.decode(value)
     if len(decoded) > limit:
-        raise Unusable(f"its member {name} is too long")
+        raise UnusableKeyError(f"its member {name} is too long")
     return decoded

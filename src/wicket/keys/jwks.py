@@ -8,7 +8,7 @@ from typing import Any, Final
 from wicket.errors import config_error
 from wicket.keys.algorithms import ASYMMETRIC, Key, expand
 from wicket.keys.credentials import allow_list
-from wicket.keys.keyset import KeySource, read_members
+from wicket.keys.key_set import KeySource, read_members
 from wicket.keys.urls import check_url
 
 MAX_KEYS: Final = 64

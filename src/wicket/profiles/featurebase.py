@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.app import Rules
+from wicket.config.app import Rules
+from wicket.config.locations import Bearer, BodyField, JsonBody, Query
 from wicket.errors import Refusal
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, BodyField, JsonBody, Query
 
 
 def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:

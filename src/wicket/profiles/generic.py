@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wicket.app import Rules
+from wicket.config.app import Rules
+from wicket.config.locations import Bearer, Header
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, Header
 
 generic = Profile(
     "generic", rules=Rules(required=frozenset({"sub", "exp"})), tokens=(Bearer(),), naming=(Header("X-App-Id"),)

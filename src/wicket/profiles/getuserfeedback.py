@@ -6,10 +6,10 @@ issuer are our assumption.
 
 from __future__ import annotations
 
-from wicket.app import Rules
+from wicket.config.app import Rules
+from wicket.config.locations import Bearer, Header, Query, TokenIssuer
 from wicket.profiles.checks import only_public
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, Header, Query, TokenIssuer
 
 getuserfeedback = Profile(
     "getuserfeedback",

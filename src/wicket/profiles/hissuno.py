@@ -5,10 +5,10 @@ The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymou
 
 from __future__ import annotations
 
-from wicket.app import Rules
+from wicket.config.app import Rules
+from wicket.config.locations import Bearer, BodyField, JsonBody, Query
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
-from wicket.sources import Bearer, BodyField, JsonBody, Query
 
 hissuno = Profile(
     "hissuno",
@@ -17,7 +17,7 @@ hissuno = Profile(
         user_id=("userId",),
         skew=60,
         attributes_claim="userMetadata",
-        text_attributes=True,
+        string_attributes_only=True,
     ),
     tokens=(Bearer(), JsonBody("widgetToken")),
     naming=(Query("projectId"), BodyField("projectId")),

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, Unpack
 
-from wicket.app import App, ErrorBody, Mode, Rules
+from wicket.config.app import App, ErrorFormatter, Mode, Rules
+from wicket.config.identity_hash import IdentityHash
+from wicket.config.locations import AppLocation, Bearer, TokenLocation
+from wicket.config.revocations import Revocations
 from wicket.errors import ConfigError, Problems, config_error
-from wicket.identity_hash import IdentityHash
 from wicket.keys import Credential
-from wicket.revocations import Revocations
-from wicket.sources import Bearer, NamingPlace, TokenPlace
 
 
 class RuleChanges(TypedDict, total=False):
@@ -22,22 +22,22 @@ class RuleChanges(TypedDict, total=False):
     required: Iterable[str]
     optional: Iterable[str]
     types: Iterable[str]
-    key_id_required: bool
+    require_kid: bool
     fixed: Mapping[str, str | int | bool]
     user_id: Iterable[str]
-    integer_user_id: bool
+    allow_integer_user_id: bool
     app_claim: str | None
     min_lifetime: float | None
     max_lifetime: float | None
-    skew: float
+    leeway: float
     attributes_claim: str | None
     max_attributes_bytes: int | None
-    text_attributes: bool
+    string_attributes_only: bool
     companies_claim: str | None
     scopes_claim: str | None
     max_token_bytes: int
     protected: Iterable[str]
-    protected_companies: Iterable[str]
+    protected_company_attributes: Iterable[str]
 
 
 class AppSettings(RuleChanges, total=False):
@@ -54,9 +54,9 @@ class AppSettings(RuleChanges, total=False):
     anonymous: bool
     revocations: Revocations
     scopes: Iterable[str]
-    tokens: Iterable[TokenPlace]
-    naming: Iterable[NamingPlace]
-    claimed: Iterable[TokenPlace]
+    tokens: Iterable[TokenLocation]
+    naming: Iterable[AppLocation]
+    claimed: Iterable[TokenLocation]
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
 
@@ -65,10 +65,10 @@ class ProfileChanges(RuleChanges, total=False):
     """What `Profile.extend` may change: rules, and the places where the token and the app's name ride."""
 
     audience: str | None
-    tokens: Iterable[TokenPlace]
-    naming: Iterable[NamingPlace]
-    claimed: Iterable[TokenPlace]
-    errors: ErrorBody | None
+    tokens: Iterable[TokenLocation]
+    naming: Iterable[AppLocation]
+    claimed: Iterable[TokenLocation]
+    errors: ErrorFormatter | None
     anonymous: bool
 
 
@@ -87,14 +87,14 @@ class Profile:
 
     name: str
     rules: Rules = field(default_factory=Rules)
-    tokens: tuple[TokenPlace, ...] = (Bearer(),)
-    naming: tuple[NamingPlace, ...] = ()
-    claimed: tuple[TokenPlace, ...] = ()
+    tokens: tuple[TokenLocation, ...] = (Bearer(),)
+    naming: tuple[AppLocation, ...] = ()
+    claimed: tuple[TokenLocation, ...] = ()
     audience: str | None = None
     anonymous: bool = False
     needs: tuple[str, ...] = ()
     check_credential: CredentialCheck | None = field(default=None, repr=False)
-    errors: ErrorBody | None = field(default=None, repr=False)
+    errors: ErrorFormatter | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.rules, Rules):
@@ -128,7 +128,7 @@ class Profile:
         try:
             app = App(id, credentials=credentials, rules=rules, profile=self.name, **{**defaults, **known})
         except ConfigError as error:
-            problems.absorb("", error)
+            problems.merge_problems("", error)
             raise ConfigError(problems.found) from None
         problems.raise_if_any()
         return app
@@ -169,7 +169,7 @@ class Profile:
                 self.rules, required=required, types=types, fixed={**self.rules.fixed, **fixed}, **values
             )
         except ConfigError as error:
-            problems.absorb("", error)
+            problems.merge_problems("", error)
             return self.rules
 
 

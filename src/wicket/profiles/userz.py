@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.app import Rules
+from wicket.config.app import Rules
+from wicket.config.locations import Header, PublishableKeyBearer
 from wicket.errors import Refusal
 from wicket.keys import Credential, Secret
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
-from wicket.sources import Header, PublicKeyBearer
 
 
 def _credential(credential: Credential) -> str | None:
@@ -34,7 +34,7 @@ userz = Profile(
         max_attributes_bytes=2_048,
     ),
     tokens=(Header("X-Userz-User-Token"),),
-    naming=(PublicKeyBearer(),),
+    naming=(PublishableKeyBearer(),),
     check_credential=_credential,
     errors=_errors,
 )

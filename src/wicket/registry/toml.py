@@ -13,17 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from wicket.app import App, BrokenApp, Mode
+from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import is_valid_name
+from wicket.config.revocations import Revocations
 from wicket.errors import ConfigError, Problem, Problems, config_error
-from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.profiles import BY_NAME, Profile
 from wicket.profiles.profile import RuleChanges
-from wicket.registry.places import NAMING, TOKENS, read_places
-from wicket.revocations import Revocations
-from wicket.sources import shaped
+from wicket.registry.toml_locations import NAMING, TOKENS, read_places
 
 _log: Final = logging.getLogger("wicket")
 
@@ -63,13 +63,13 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
     apps: list[App | BrokenApp] = []
     for index, table in enumerate(tables):
         where = f"apps[{index}]"
-        if not isinstance(table.get("id"), str) or not shaped(table["id"]):
+        if not isinstance(table.get("id"), str) or not is_valid_name(table["id"]):
             fatal.add(f"{where}.id", "must be 1 to 128 visible characters")
             continue
         try:
             apps.append(_app(table, source.parent))
         except ConfigError as error:
-            partial.absorb(where, error)
+            partial.merge_problems(where, error)
             apps.append(_broken(table))
         except (TypeError, ValueError, OverflowError):  # a value of a kind that nobody thought of is one app's trouble
             partial.add(where, "has a value of the wrong kind")
@@ -117,7 +117,7 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
         try:
             settings["limits"] = Limits(**table["limits"])
         except ConfigError as error:
-            problems.absorb("gate", error)
+            problems.merge_problems("gate", error)
         except TypeError:
             problems.add("gate.limits", "has a name that is no limit", f"one of {', '.join(Limits.__slots__)}")
     return settings
@@ -133,7 +133,7 @@ def _network(problems: Problems, table: Any) -> Network | None:
         context = None if authorities is None else ssl.create_default_context(cafile=authorities)
         return Network(**options, ssl_context=context)
     except ConfigError as error:
-        problems.absorb("gate", error)
+        problems.merge_problems("gate", error)
     except (OSError, TypeError, ValueError):
         problems.add("gate.network.ca_file", "cannot be read as authorities in PEM")
     return None
@@ -166,12 +166,12 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
         try:
             settings["identity_hash"] = _identity_hash(table["identity_hash"], folder)
         except ConfigError as error:
-            problems.absorb("", error)
+            problems.merge_problems("", error)
     if "revocations" in table:
         try:
             settings["revocations"] = Revocations(**table["revocations"])
         except ConfigError as error:
-            problems.absorb("", error)
+            problems.merge_problems("", error)
         except TypeError:
             problems.add("revocations", "has a name that is not known", "before, users, users_by_claim, token_ids")
     rules = table.get("rules", {})
@@ -185,7 +185,7 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
     try:
         app = profile(table["id"], credentials=credentials, **settings)
     except ConfigError as error:
-        problems.absorb("", error)
+        problems.merge_problems("", error)
         raise ConfigError(problems.found) from None
     problems.raise_if_any()
     return app
@@ -224,7 +224,7 @@ def _credentials(problems: Problems, given: Any, folder: Path) -> list[Credentia
         try:
             credentials.append(_credential(table, folder))
         except ConfigError as error:
-            problems.absorb(f"credentials[{index}]", error)
+            problems.merge_problems(f"credentials[{index}]", error)
     return credentials
 
 
@@ -267,7 +267,7 @@ def _identity_hash(table: Any, folder: Path) -> IdentityHash:
             options["companies"] = CompanyHash(**given)
         except ConfigError as error:
             problems = Problems()
-            problems.absorb(where, error)
+            problems.merge_problems(where, error)
             raise ConfigError(problems.found) from None
         except TypeError:
             raise config_error(where, "has a name that is not known, or no secret", _known(CompanyHash)) from None
@@ -289,7 +289,7 @@ def _hash_options(path: str, table: Any, folder: Path, places: tuple[str, ...]) 
         try:
             options["secret"] = _credential({**secret, "kind": "secret"}, folder)
         except ConfigError as error:
-            problems.absorb(f"{path}.secret", error)
+            problems.merge_problems(f"{path}.secret", error)
     for name in places:
         if name in options:
             held = read_places(problems, f"{path}.{name}", [options[name]], TOKENS)

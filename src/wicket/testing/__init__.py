@@ -8,9 +8,9 @@ The token is a real one, signed with the app's own secret by the gate's clock, a
 `diagnose` and `diagnose_url` name the mistake behind a refusal, for a test that fails and for a vendor's dashboard.
 """
 
-from wicket.checker.diagnose import diagnose
-from wicket.checker.diagnosis import Diagnosis, Finding
-from wicket.checker.url import diagnose_url
+from wicket.diagnostics.diagnose import diagnose
+from wicket.diagnostics.report import Diagnosis, Finding
+from wicket.diagnostics.url import diagnose_url
 from wicket.testing.clients import as_user
 from wicket.testing.clock import Clock
 

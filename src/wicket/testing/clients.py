@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from wicket.app import App
+from wicket.config.app import App
+from wicket.config.locations import Bearer, Cookie, Header, Host, JsonBody, PublishableKeyBearer, Query, Subprotocol
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.minting import mint
-from wicket.sources import Bearer, Cookie, Header, Host, JsonBody, PublicKeyBearer, Query, Subprotocol
 
 C = TypeVar("C")
 
@@ -47,7 +47,7 @@ def as_user(
     query: dict[str, str] = {}
     cookies: dict[str, str] = {}
     for place in gate.naming:
-        if isinstance(place, PublicKeyBearer) and found.public_key is not None:
+        if isinstance(place, PublishableKeyBearer) and found.public_key is not None:
             headers["authorization"] = f"Bearer {found.public_key}"
             break
         if isinstance(place, Header):

@@ -16,7 +16,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from wicket.jwks.guard import Network
+from wicket.jwks.ssrf import Network
 
 Handler = Callable[["Exchange"], None]
 

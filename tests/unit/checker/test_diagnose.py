@@ -16,10 +16,10 @@ from tests.attacks.forge import token as by_key
 from tests.attacks.published import member
 from tests.unit.support import KEY, NOW, ORIGIN, acme, claims, gate_of, problems_of, secret, segment, token
 from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, Mode, Revocations, Rules, Secret
-from wicket.app import BrokenApp
-from wicket.events import Decided
-from wicket.identity_hash import IdentityHash
-from wicket.sources import BodyField, Cookie, JsonBody, Query
+from wicket.config.app import BrokenApp
+from wicket.config.identity_hash import IdentityHash
+from wicket.config.locations import BodyField, Cookie, JsonBody, Query
+from wicket.reporting.events import DecisionEvent
 from wicket.testing import Diagnosis, diagnose
 from wicket.testing.issuer import LocalIssuer
 
@@ -136,7 +136,7 @@ def test_a_diagnosis_is_no_request() -> None:
         diagnose(gate, "acme", "nonsense")
         assert (events, gate.outcomes()) == ([], ())
         gate.verify("nonsense", app="acme")
-    assert [type(event) for event in events] == [Decided]
+    assert [type(event) for event in events] == [DecisionEvent]
 
 
 @pytest.mark.parametrize("settings", [{"mode": Mode.LOG_ONLY}, {"anonymous": True}, {"origin_mode": Mode.LOG_ONLY}])

@@ -6,8 +6,8 @@ import base64
 
 from tests.unit.support import KEY, acme
 from wicket import Refusal, Secret
-from wicket.checker.diagnosis import Diagnosis, Finding, Step, Veil, listed, shown
-from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.diagnostics.report import Diagnosis, Finding, Redactor, Step, listed, shown
 
 TEXT = 'x7 "q2" k9 é w4 m1 z8 t5 v3 h6 p0 d2 j7 n4'
 COMPANIES = "4e0f-a91b-77c2-d850-63ab, for the companies"
@@ -26,7 +26,7 @@ def test_every_spelling_of_every_secret_is_withheld() -> None:
         identifier="userId",
         companies=CompanyHash(secret=Secret.from_text(COMPANIES)),
     )
-    veil = Veil(acme(identity_hash=rule), ["a.whole.token", "short"])
+    veil = Redactor(acme(identity_hash=rule), ["a.whole.token", "short"])
     spelled = [
         *(KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode(), base64.urlsafe_b64encode(KEY).decode()),
         *(TEXT, shown(TEXT), COMPANIES, "a.whole.token"),
@@ -51,4 +51,4 @@ def test_every_spelling_of_every_secret_is_withheld() -> None:
 
 def test_short_texts_stay_as_words() -> None:
     diagnosis = Diagnosis(None, True, None, (), (Step("s", "short", "", True),))
-    assert Veil(acme(), ["short"]).over(diagnosis) == diagnosis
+    assert Redactor(acme(), ["short"]).over(diagnosis) == diagnosis

@@ -11,8 +11,8 @@ import pytest
 
 from tests.cost import BOUNDED, steps_of
 from tests.unit.support import NOW, acme, gate_of, secret
-from wicket.checker.hashes import _MAX_MEMBERS, _read
-from wicket.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.diagnostics.hashes import _MAX_MEMBERS, _read
 from wicket.testing import Diagnosis, diagnose
 
 KEY = bytes(range(100, 140))

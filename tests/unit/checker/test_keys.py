@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.support import token
-from wicket.checker.keys import bare_token
+from wicket.diagnostics.keys import bare_token
 
 GOOD = token()
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.support import NOW, acme, token
 from wicket import Gate
-from wicket.checker.diagnose import diagnose
+from wicket.diagnostics.diagnose import diagnose
 
 
 @pytest.mark.parametrize(("origin", "mistakes"), [("null", ["origin_malformed"]), ("https://a.example", [])])

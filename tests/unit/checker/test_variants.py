@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from wicket import Secret
-from wicket.checker.variants import variants
+from wicket.diagnostics.variants import variants
 
 HEX = "00ff10" * 12
 SECRETS = [

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wicket.cli.commands import wicket
-from wicket.jwks.outcome import MEANING, Kind
+from wicket.jwks.fetcher import MEANING, Kind
 from wicket.testing.issuer import LocalIssuer
 
 

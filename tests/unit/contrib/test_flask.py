@@ -290,7 +290,7 @@ def test_before_a_blueprint_every_answer_is_readable_for_the_page() -> None:
 
 
 def test_before_a_blueprint_the_question_is_answered() -> None:
-    client = blueprint_client(make_gate(origins=["https://page.example"]), origin_question="/api/maybe")
+    client = blueprint_client(make_gate(origins=["https://page.example"]), origin_check_path="/api/maybe")
     assert client.get("/api/maybe", headers=ELSEWHERE).get_json() == {"allowed": True}
     assert client.get("/api/maybe", headers={"Origin": "https://evil.example"}).status_code == 403
 

@@ -15,7 +15,13 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
 from wicket import ConfigError, Gate, Mode, Refused, Secret, profiles
-from wicket.contrib.starlette import WicketMiddleware, decision_of, identity_of, refused_handler, requires_identity
+from wicket.contrib.starlette import (
+    WicketMiddleware,
+    decision_of,
+    identity_of,
+    refusal_exception_handler,
+    requires_identity,
+)
 from wicket.testing import as_user
 
 
@@ -207,7 +213,7 @@ def outside(gate: Gate) -> TestClient:
 
     site = Starlette(
         routes=[Route("/read", read), Route("/crash", crash)],
-        exception_handlers={Refused: refused_handler(gate)},
+        exception_handlers={Refused: refusal_exception_handler(gate)},
     )
     return TestClient(WicketMiddleware(site, gate), raise_server_exceptions=False)
 
@@ -232,12 +238,12 @@ def test_a_handlers_own_refusal_is_answered_by_the_handler_of_refusals() -> None
 def test_the_handler_of_refusals_handles_nothing_else() -> None:
     gate = make_gate()
     with pytest.raises(ValueError, match="own"):
-        refused_handler(gate)(Request({"type": "http"}), ValueError("own"))
+        refusal_exception_handler(gate)(Request({"type": "http"}), ValueError("own"))
 
 
 def test_the_origin_question_and_preflights_are_answered_by_the_door() -> None:
     gate = make_gate(origins=["https://page.example"])
-    client = TestClient(WicketMiddleware(Starlette(), gate, origin_question="/allowed"))
+    client = TestClient(WicketMiddleware(Starlette(), gate, origin_check_path="/allowed"))
     assert client.get("/allowed", headers=ELSEWHERE).json() == {"allowed": True}
     assert client.get("/allowed", headers={"Origin": "https://evil.example"}).status_code == 403
     assert client.options("/x", headers={**ELSEWHERE, "Access-Control-Request-Method": "PUT"}).status_code == 204

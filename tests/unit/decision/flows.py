@@ -7,16 +7,16 @@ from typing import Any
 from tests.choosing import no_key_sets
 from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, Clock, HandPool, loads, secret
 from wicket import App, AppRef, Bearer, Decision, Limits, Request
-from wicket.app import BrokenApp
-from wicket.cache import Cache, Times
-from wicket.decision.effects import Fetch
+from wicket.config.app import BrokenApp
+from wicket.config.locations import TokenLocations
+from wicket.decision.context import GateContext
 from wicket.decision.flow import Flow, decide
-from wicket.decision.house import House
-from wicket.decision.memory import SignatureMemory
-from wicket.sources import Holders
+from wicket.decision.io import Fetch
+from wicket.decision.signature_cache import SignatureCache
+from wicket.runtime.cache import Cache, Times
 
 ELSEWHERE = ("Origin", "https://evil.example")
-TIMES = Times(lifetime=60, stale=3600, absent=10, backoff_first=1, backoff_last=60, timeout=5)
+TIMES = Times(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
 class Town:
@@ -45,21 +45,21 @@ class Town:
         return found
 
 
-def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> House:
+def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> GateContext:
     index = {ref: app for app in apps for ref in app.refs()}
     settings: dict[str, Any] = {
         "apps": index,
         "only_app": apps[0] if len(apps) == 1 and town is None else None,
         "registry": town.cache if town else None,
         "naming": BY_HEADER,
-        "holders": Holders((Bearer(),)),
+        "holders": TokenLocations((Bearer(),)),
         "key_sets": no_key_sets(),
-        "memory": SignatureMemory(total=10, per_app=10, max_bytes=4096),
+        "memory": SignatureCache(total=10, per_app=10, max_bytes=4096),
         "mode": None,
         "clock": lambda: NOW,
         "limits": Limits(),
     }
-    return House(**{**settings, **changes})
+    return GateContext(**{**settings, **changes})
 
 
 def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:

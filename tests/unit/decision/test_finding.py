@@ -22,15 +22,15 @@ from wicket import (
     Request,
     TokenIssuer,
 )
-from wicket.decision.finding import token_was_sent
-from wicket.request import Body, HeldBody
-from wicket.sources import Holders
+from wicket.config.locations import TokenLocations
+from wicket.decision.resolve_app import credentials_sent
+from wicket.messages.request import Body, BytesBody
 
 IN_BODY = (BodyField("appId"),)
 TOKENS = (Bearer(), Cookie("session"), JsonBody("token"))
 
 
-class Counted(HeldBody):
+class Counted(BytesBody):
     """A body that counts how often it is read."""
 
     def __init__(self, raw: bytes) -> None:
@@ -166,7 +166,7 @@ def test_header_and_query_go_before_cookies_and_cookies_before_the_body() -> Non
 
 def test_a_body_that_is_too_large_or_too_slow_holds_no_token() -> None:
     request = sends({"token": token()}, ("X-App-Id", "acme"))
-    gate = gate_of(acme(tokens=TOKENS), limits=Limits(body_bytes=20))
+    gate = gate_of(acme(tokens=TOKENS), limits=Limits(max_body_bytes=20))
     assert code(gate.decide(request)) == "missing_token"
 
 
@@ -226,9 +226,9 @@ def test_a_place_that_fails_claims_nothing() -> None:
 
 def test_whether_a_token_was_sent_counts_the_body_too() -> None:
     request = sends({"token": "x"})
-    holders = Holders([JsonBody("token")])
-    assert not token_was_sent(holders, request, Refusal("unknown_app"))
+    holders = TokenLocations([JsonBody("token")])
+    assert not credentials_sent(holders, request, Refusal("unknown_app"))
     gate_of(acme(tokens=[JsonBody("token")])).decide(request)
-    assert token_was_sent(holders, request, Refusal("unknown_app"))
-    assert not token_was_sent(holders, request, Refusal("missing_token")), "every place was read before"
-    assert token_was_sent(holders, Request(), Refusal("invalid_token", "revoked"))
+    assert credentials_sent(holders, request, Refusal("unknown_app"))
+    assert not credentials_sent(holders, request, Refusal("missing_token")), "every place was read before"
+    assert credentials_sent(holders, Request(), Refusal("invalid_token", "revoked"))

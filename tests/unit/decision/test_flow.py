@@ -20,9 +20,9 @@ def test_a_good_token_passes_with_its_identity() -> None:
     decision = decided(asks(token()), app)
     assert (decision.allowed, decision.refusal, decision.enforced, decision.app_id) == (True, None, True, "acme")
     assert decision.require().user_id == "user-1"
-    assert decision.token_sent
+    assert decision.credentials_sent
     assert decision.app is app
-    assert decision.asked_for == AppRef("id", "acme")
+    assert decision.app_ref == AppRef("id", "acme")
     assert decision.claimed is None
 
 
@@ -143,7 +143,7 @@ def test_without_a_token_only_an_anonymous_request_passes(anonymous: bool, optio
         assert (decision.allowed, decision.refusal, decision.identity.verified) == (True, None, False)
         assert decision.app_id == "acme"
     else:
-        assert (decision.allowed, code(decision), decision.token_sent) == (False, "missing_token", False)
+        assert (decision.allowed, code(decision), decision.credentials_sent) == (False, "missing_token", False)
 
 
 @pytest.mark.parametrize("optional", [True, False])
@@ -238,7 +238,7 @@ def test_a_token_in_a_cookie_from_an_origin_that_is_admitted_passes() -> None:
 def test_a_token_that_does_not_pass_has_a_reason(text: str, expected: str) -> None:
     decision = decided(asks(text), acme())
     assert (decision.allowed, code(decision), reason(decision)) == (False, "invalid_token", expected)
-    assert decision.token_sent
+    assert decision.credentials_sent
 
 
 def test_the_size_is_the_apps_own() -> None:
@@ -264,4 +264,4 @@ def test_the_size_is_the_apps_own() -> None:
 def test_a_refused_request_says_whether_a_token_was_sent(request_: Request, sent: bool) -> None:
     decision = decided(request_, acme(tokens=[Bearer(), Header("X-Token")]), acme_two())
     assert decision.refusal is not None
-    assert decision.token_sent is sent
+    assert decision.credentials_sent is sent

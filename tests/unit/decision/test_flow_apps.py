@@ -9,10 +9,21 @@ import pytest
 
 from tests.unit.decision.flows import Town, acme_two, code, decided, house, reason, run
 from tests.unit.support import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
-from wicket import AppRef, Bearer, ConfigError, Header, Mode, PathSegment, PublicKeyBearer, Query, Request, TokenIssuer
-from wicket.app import BrokenApp
-from wicket.decision.effects import Fetch
+from wicket import (
+    AppRef,
+    Bearer,
+    ConfigError,
+    Header,
+    Mode,
+    PathSegment,
+    PublishableKeyBearer,
+    Query,
+    Request,
+    TokenIssuer,
+)
+from wicket.config.app import BrokenApp
 from wicket.decision.flow import Flow, admit, decide, verify
+from wicket.decision.io import Fetch
 
 # --- 1. which app
 
@@ -23,7 +34,7 @@ def test_the_only_app_needs_no_name() -> None:
 
 def test_the_only_app_is_not_meant_by_another_name() -> None:
     decision = decided(asks(token(), app="other"), acme())
-    assert (code(decision), decision.app_id, decision.asked_for) == ("unknown_app", None, AppRef("id", "other"))
+    assert (code(decision), decision.app_id, decision.app_ref) == ("unknown_app", None, AppRef("id", "other"))
 
 
 @pytest.mark.parametrize("app", [None, "other", "", "a" * 200, "a b"])
@@ -50,7 +61,7 @@ def test_two_different_apps_are_an_invalid_request_whatever_their_mode(query: st
 
 
 def test_two_names_of_one_app_agree() -> None:
-    naming = (Header("X-App-Id"), PublicKeyBearer())
+    naming = (Header("X-App-Id"), PublishableKeyBearer())
     app = acme(public_key="pub_acme", tokens=[Header("X-Token")])
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme"), ("X-Token", token())])
     assert decided(request, app, acme_two(), naming=naming).allowed
@@ -96,7 +107,7 @@ def test_the_named_app_must_still_have_signed_the_token() -> None:
 def test_an_issuer_that_names_no_app_is_told(text: str | None, expected: tuple[str, str | None]) -> None:
     decision = decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)
     assert (decision.allowed, code(decision), reason(decision)) == (False, *expected)
-    assert decision.token_sent is (text is not None)
+    assert decision.credentials_sent is (text is not None)
 
 
 def test_where_an_anonymous_request_may_come_it_needs_no_app() -> None:
@@ -200,7 +211,7 @@ def test_a_token_alone_is_waited_for_in_full_though_the_gate_is_in_log_only() ->
 
 def test_a_broken_app_of_the_registry_is_told_by_whatever_it_is_named() -> None:
     town = Town(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
-    naming = (Header("X-App-Id"), PublicKeyBearer())
+    naming = (Header("X-App-Id"), PublishableKeyBearer())
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme")])
     assert code(decided(request, town=town, naming=naming)) == "config_invalid"
     assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, naming=naming)) == "config_invalid"

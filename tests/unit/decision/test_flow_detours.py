@@ -10,8 +10,8 @@ import pytest
 from tests.unit.decision.flows import ELSEWHERE, acme_two, code, decided, house, reason, run
 from tests.unit.support import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import App, AppRef, Decision, Mode, Refused, Request, VerifiedIdentity
-from wicket.app import BrokenApp
-from wicket.decision.flow import log_fault, verify
+from wicket.config.app import BrokenApp
+from wicket.decision.flow import log_internal_error, verify
 from wicket.errors import config_error
 
 # --- 9. log-only
@@ -84,7 +84,7 @@ def test_a_bug_is_not_the_users_fault(mode: Mode, allowed: bool, caplog: pytest.
 def test_a_fault_is_logged_with_its_text_only_where_it_is_our_own(
     error: Exception, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log_fault("it failed", error)
+    log_internal_error("it failed", error)
     message = caplog.records[0].getMessage()
     assert message.startswith(f"it failed: {type(error).__name__}")
     assert ("is wrong" in message) is told
@@ -126,7 +126,7 @@ def test_a_token_alone_is_verified() -> None:
 @pytest.mark.parametrize("text", [None, ""])
 def test_no_token_alone_is_missing(text: str | None) -> None:
     decision = verified(text, acme(anonymous=True))
-    assert (decision.allowed, code(decision), decision.token_sent) == (False, "missing_token", False)
+    assert (decision.allowed, code(decision), decision.credentials_sent) == (False, "missing_token", False)
 
 
 @pytest.mark.parametrize("text", [5, b"a.b.c", ["a.b.c"], {"a": 1}])

@@ -12,9 +12,9 @@ import pytest
 
 from tests.unit.support import KEY, NOW, OTHER_KEY, acme, claims, gate_of, refusal_of, secret, token
 from wicket import App, Decision, Header, JsonBody, Refusal, Request, Revocations, Rules
-from wicket.decision.hashes import hash_of, identify_by_hash
-from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.sources import Bearer
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import Bearer
+from wicket.decision.identity_hash import compute_hash, identify_by_hash
 
 COMPANY_KEY = bytes(range(5, 37))
 
@@ -47,8 +47,8 @@ def refused(app: App, body: Any, *headers: tuple[str, str], **settings: Any) -> 
 
 def test_a_hash_is_spelled_as_configured() -> None:
     digest = hmac.new(KEY, "ä".encode(), hashlib.sha256).digest()
-    assert hash_of(secret(), "ä", "hex") == digest.hex()
-    assert hash_of(secret(), "ä", "base64") == base64.b64encode(digest).decode()
+    assert compute_hash(secret(), "ä", "hex") == digest.hex()
+    assert compute_hash(secret(), "ä", "base64") == base64.b64encode(digest).decode()
 
 
 def test_a_hash_proves_the_identifier_and_nothing_else() -> None:
@@ -57,7 +57,7 @@ def test_a_hash_proves_the_identifier_and_nothing_else() -> None:
     assert (identity.user_id, identity.user_id_claim, identity.method) == ("ada", "userId", "identity_hash")
     assert (identity.claims, identity.attributes, identity.companies) == ({}, {}, [])
     assert (identity.scopes, identity.key_id, identity.expires_at) == (frozenset(), None, None)
-    assert decision.token_sent
+    assert decision.credentials_sent
 
 
 def test_an_integer_is_hashed_as_its_digits() -> None:
@@ -184,7 +184,7 @@ def test_a_company_is_proven_by_a_hash_of_its_own() -> None:
     app, body = with_companies([company("c1"), {"id": "c2"}, "c3", company("c1"), company("c4")])
     identity = decide(app, body).require()
     assert identity.companies == [{"id": "c1"}, {"id": "c4"}]
-    merged = identity.with_unsigned({"companies": [{"id": "c1", "name": "One"}, {"id": "c2"}]})
+    merged = identity.merge_unsigned({"companies": [{"id": "c1", "name": "One"}, {"id": "c2"}]})
     assert merged.companies == [{"id": "c1", "name": "One"}, {"id": "c4"}]
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies[c2]"]
 
@@ -216,7 +216,7 @@ def test_a_bad_hash_of_a_company_is_refused(given: dict[str, Any]) -> None:
 def test_without_a_proven_company_the_user_is_in_none() -> None:
     """To leave every proof out must not open what one proof closes."""
     app, body = with_companies([{"id": "bank", "name": "Bank"}])
-    merged = decide(app, body).require().with_unsigned(body)
+    merged = decide(app, body).require().merge_unsigned(body)
     assert merged.companies == []
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies[bank]"]
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.unit.support import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
-from wicket.decision.identity import Permissions
-from wicket.decision.memory import Signed
-from wicket.decision.tokens import Header
+from wicket.decision.identity import AuthCredentials
+from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.token_parser import Header
 
 
-def signed(raw: bytes) -> Signed:
-    return Signed(Header("HS256", None, None), b"key", raw, json.loads(raw))
+def signed(raw: bytes) -> VerifiedPayload:
+    return VerifiedPayload(Header("HS256", None, None), b"key", raw, json.loads(raw))
 
 
 def verified(
@@ -117,12 +117,12 @@ def test_what_a_handler_does_to_the_claims_gives_no_scope_and_no_time() -> None:
 
 def test_permissions_are_authenticated_and_the_scopes() -> None:
     app_scopes = verified({"scope": "write read"}, scopes_claim="scope")
-    assert Permissions(app_scopes).scopes == ["authenticated", "read", "write"]
-    assert Permissions(Identity("acme")).scopes == []
+    assert AuthCredentials(app_scopes).scopes == ["authenticated", "read", "write"]
+    assert AuthCredentials(Identity("acme")).scopes == []
 
 
 def test_a_scope_named_authenticated_is_not_given_twice() -> None:
     app = App("acme", rules=Rules(scopes_claim="scope"), scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
     identity = VerifiedIdentity(app, "u", "sub", signed(raw), None)
-    assert Permissions(identity).scopes == ["authenticated"]
+    assert AuthCredentials(identity).scopes == ["authenticated"]

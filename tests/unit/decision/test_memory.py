@@ -6,23 +6,23 @@ import json
 
 import pytest
 
-from wicket.decision.memory import SignatureMemory, Signed
-from wicket.decision.tokens import Header
+from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
+from wicket.decision.token_parser import Header
 
 HEADER = Header("HS256", None, "JWT")
-SIGNED = Signed(HEADER, b"key", b"{}", {})
+SIGNED = VerifiedPayload(HEADER, b"key", b"{}", {})
 
 
-def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureMemory:
-    return SignatureMemory(total=total, per_app=per_app, max_bytes=max_bytes)
+def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureCache:
+    return SignatureCache(total=total, per_app=per_app, max_bytes=max_bytes)
 
 
-def fill(held: SignatureMemory, app: str, *names: str) -> None:
+def fill(held: SignatureCache, app: str, *names: str) -> None:
     for name in names:
         held.remember(app, name.encode(), "token", SIGNED)
 
 
-def recalled(held: SignatureMemory, app: str, *names: str) -> list[str]:
+def recalled(held: SignatureCache, app: str, *names: str) -> list[str]:
     return [name for name in names if held.recall(app, name.encode()) is not None]
 
 
@@ -112,7 +112,7 @@ def test_a_forked_child_keeps_what_was_remembered() -> None:
 def test_a_signature_names_the_key_that_made_it_and_the_latest_counts() -> None:
     held = memory()
     held.remember("a", b"digest", "token", SIGNED)
-    other = Signed(HEADER, b"yek", b"{}", {})
+    other = VerifiedPayload(HEADER, b"yek", b"{}", {})
     held.remember("a", b"digest", "token", other)
     found = held.recall("a", b"digest")
     assert found is other
@@ -123,13 +123,13 @@ def test_a_signature_names_the_key_that_made_it_and_the_latest_counts() -> None:
 
 @pytest.mark.parametrize("wrong", [{"exp": "soon"}, {"iat": True}, {"nbf": None}, {"exp": 1e300}])
 def test_dates_without_their_form_are_no_dates(wrong: dict[str, object]) -> None:
-    assert Signed(HEADER, b"key", b"{}", wrong).times is None
-    assert Signed(HEADER, b"key", b"{}", {"exp": 2, "iat": 1.5}).times == (2, None, 1.5)
+    assert VerifiedPayload(HEADER, b"key", b"{}", wrong).times is None
+    assert VerifiedPayload(HEADER, b"key", b"{}", {"exp": 2, "iat": 1.5}).times == (2, None, 1.5)
 
 
 @pytest.mark.parametrize("secret", ["user-1", "payload"])
 def test_the_repr_of_a_signature_tells_nothing(secret: str) -> None:
-    assert secret not in repr(Signed(HEADER, b"key", b'{"payload": 1}', {"sub": "user-1"}))
+    assert secret not in repr(VerifiedPayload(HEADER, b"key", b'{"payload": 1}', {"sub": "user-1"}))
 
 
 def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
@@ -140,7 +140,7 @@ def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
 @pytest.mark.parametrize(("members", "kept"), [(1, True), (64, True), (65, False), (1000, False)])
 def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -> None:
     payload, held = payload_of(members)
-    signed = Signed(HEADER, b"key", payload, held)
+    signed = VerifiedPayload(HEADER, b"key", payload, held)
     assert (signed.payload, signed.kept is held) == (payload, kept)
     assert (signed.kept is None) is not kept
     assert signed.claims == held
@@ -149,4 +149,4 @@ def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -
 @pytest.mark.parametrize("nested", [[[]] * 80, [{}] * 80, list(range(80))])
 def test_what_is_nested_in_a_claim_counts_too(nested: object) -> None:
     held = {"a": nested}
-    assert Signed(HEADER, b"key", json.dumps(held).encode(), held).kept is None
+    assert VerifiedPayload(HEADER, b"key", json.dumps(held).encode(), held).kept is None

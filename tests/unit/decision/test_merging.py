@@ -12,8 +12,8 @@ import pytest
 
 from tests.unit.support import OTHER_KEY, acme, asks, claims, gate_of, secret, token
 from wicket import CompanyHash, Conflict, Header, Identity, JsonBody, Request, Rules, Secret, VerifiedIdentity
-from wicket.decision.merging import merge
-from wicket.identity_hash import IdentityHash
+from wicket.config.identity_hash import IdentityHash
+from wicket.decision.attributes import merge
 
 COMPANIES = Rules(companies_claim="companies")
 
@@ -28,7 +28,7 @@ def company(id: str, **more: Any) -> dict[str, Any]:
 
 
 def test_signed_goes_over_stored_and_stored_over_unsigned() -> None:
-    merged = user(plan="gold").with_unsigned(
+    merged = user(plan="gold").merge_unsigned(
         {"plan": "free", "city": "Rome", "age": 7}, {"plan": "silver", "city": "Oslo"}
     )
     assert merged.attributes == {"plan": "gold", "city": "Oslo", "age": 7}
@@ -37,27 +37,27 @@ def test_signed_goes_over_stored_and_stored_over_unsigned() -> None:
 
 
 def test_what_agrees_is_no_conflict_and_another_type_is() -> None:
-    assert user(plan="gold").with_unsigned({"plan": "gold"}).conflicts == ()
+    assert user(plan="gold").merge_unsigned({"plan": "gold"}).conflicts == ()
     for said in (True, 1.0, "1", [1]):
-        assert user(seats=1).with_unsigned({"seats": said}).conflicts == (Conflict("seats", 1, "signed"),)
+        assert user(seats=1).merge_unsigned({"seats": said}).conflicts == (Conflict("seats", 1, "signed"),)
 
 
 def test_a_difference_within_a_value_is_reported_too() -> None:
     for said in ([True], [1.0], [[1]]):
-        assert user(seats=[1]).with_unsigned({"seats": said}).conflicts == (Conflict("seats", [1], "signed"),)
+        assert user(seats=[1]).merge_unsigned({"seats": said}).conflicts == (Conflict("seats", [1], "signed"),)
 
 
 def test_a_protected_attribute_is_never_written_unsigned() -> None:
     rules = Rules(protected=frozenset({"plan"}))
-    merged = user(rules).with_unsigned({"plan": "gold", "city": "Rome"})
+    merged = user(rules).merge_unsigned({"plan": "gold", "city": "Rome"})
     assert merged.attributes == {"city": "Rome"}
     assert merged.conflicts == (Conflict("plan", None, None),)
-    assert user(rules, plan="free").with_unsigned({"plan": "gold"}).attributes == {"plan": "free"}
-    assert user(rules).with_unsigned({"plan": "gold"}, {"plan": "silver"}).attributes == {"plan": "silver"}
+    assert user(rules, plan="free").merge_unsigned({"plan": "gold"}).attributes == {"plan": "free"}
+    assert user(rules).merge_unsigned({"plan": "gold"}, {"plan": "silver"}).attributes == {"plan": "silver"}
 
 
 def test_everything_may_be_protected() -> None:
-    merged = user(Rules(protected=frozenset({"*"})), plan="free").with_unsigned({"city": "Rome", "*": 1, "sub": "x"})
+    merged = user(Rules(protected=frozenset({"*"})), plan="free").merge_unsigned({"city": "Rome", "*": 1, "sub": "x"})
     assert merged.attributes == {"plan": "free"}
     assert {conflict.attribute for conflict in merged.conflicts} == {"city", "*", "sub"}
 
@@ -66,7 +66,7 @@ def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
     rules = Rules(user_id=("sub", "email"), fixed={"tier": "a"}, app_claim="app", scopes_claim="scope")
     said = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email", "tier", "app", "scope")
     identity = user(rules, tier="a", app="acme")
-    merged = identity.with_unsigned(dict.fromkeys(said, "mine"))
+    merged = identity.merge_unsigned(dict.fromkeys(said, "mine"))
     assert merged.attributes == {}
     assert {conflict.attribute for conflict in merged.conflicts} == set(said)
 
@@ -76,31 +76,31 @@ def test_the_identifier_that_a_hash_proved_is_protected() -> None:
     proof = hmac.new(OTHER_KEY, b"ada@a.example", hashlib.sha256).hexdigest()
     request = asks(headers=[("X-Email", "ada@a.example"), ("X-Hash", proof)])
     identity = gate_of(acme(identity_hash=rule)).decide(request).require()
-    merged = identity.with_unsigned({"email": "victim@a.example"})
+    merged = identity.merge_unsigned({"email": "victim@a.example"})
     assert "email" not in merged.attributes
     assert [conflict.attribute for conflict in merged.conflicts] == ["email"]
 
 
 @pytest.mark.parametrize("said", [None, [], "text", 7, [["a", "b"]]])
 def test_anything_but_a_mapping_is_nothing(said: Any) -> None:
-    assert user(plan="gold").with_unsigned(said).attributes == {"plan": "gold"}
+    assert user(plan="gold").merge_unsigned(said).attributes == {"plan": "gold"}
 
 
 def test_an_anonymous_users_values_are_taken_under_the_apps_rules() -> None:
     decision = gate_of(acme(anonymous=True, rules=Rules(protected=frozenset({"plan"})))).decide(asks())
-    assert decision.identity.with_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
-    assert Identity(None).with_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
+    assert decision.identity.merge_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
+    assert Identity(None).merge_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
 
 
 def test_the_attributes_may_have_a_claim_of_their_own() -> None:
     rules = Rules(attributes_claim="ctx")
-    assert user(rules, ctx={"plan": "gold"}).with_unsigned({"plan": "free"}).attributes == {"plan": "gold"}
+    assert user(rules, ctx={"plan": "gold"}).merge_unsigned({"plan": "free"}).attributes == {"plan": "gold"}
 
 
 def test_what_is_merged_belongs_to_nobody_else() -> None:
     stored, said = {"a": 1}, {"b": 2}
     identity = user(plan="gold")
-    identity.with_unsigned(said, stored).attributes["own"] = True
+    identity.merge_unsigned(said, stored).attributes["own"] = True
     assert (stored, said, identity.attributes) == ({"a": 1}, {"b": 2}, {"plan": "gold"})
 
 
@@ -108,32 +108,36 @@ def test_what_is_merged_belongs_to_nobody_else() -> None:
 
 
 def test_companies_are_no_attribute() -> None:
-    merged = user(COMPANIES, companies=[company("c1")]).with_unsigned({"companies": [company("c1")]}, {"companies": []})
+    merged = user(COMPANIES, companies=[company("c1")]).merge_unsigned(
+        {"companies": [company("c1")]}, {"companies": []}
+    )
     assert merged.attributes == {}
     assert merged.companies == [company("c1")]
     assert merged.conflicts == ()
-    assert user().with_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: as any other
+    assert user().merge_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: as any other
 
 
 def test_who_belongs_to_which_company_comes_whole_from_the_best_source() -> None:
     signed = user(COMPANIES, companies=[company("c1")])
-    merged = signed.with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    merged = signed.merge_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
     assert merged.companies == [company("c1")]
     assert merged.conflicts == (Conflict("companies[c2]", ["c1"], "signed"),)
-    stored = user(COMPANIES).with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    stored = user(COMPANIES).merge_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
     assert stored.companies == [company("c3")]
     assert stored.conflicts == (Conflict("companies[c2]", ["c3"], "stored"),)
-    assert user(COMPANIES).with_unsigned({"companies": [company("c2")]}).companies == [company("c2")]
+    assert user(COMPANIES).merge_unsigned({"companies": [company("c2")]}).companies == [company("c2")]
 
 
 def test_a_signed_empty_list_says_that_there_is_none() -> None:
-    merged = user(COMPANIES, companies=[]).with_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
+    merged = user(COMPANIES, companies=[]).merge_unsigned(
+        {"companies": [company("c2")]}, {"companies": [company("c3")]}
+    )
     assert merged.companies == []
 
 
 def test_what_a_company_is_is_merged_from_all() -> None:
     identity = user(COMPANIES, companies=[company("c1", plan="gold")])
-    merged = identity.with_unsigned(
+    merged = identity.merge_unsigned(
         {"companies": [company("c1", plan="free", city="Rome", age=7)]}, {"companies": [company("c1", city="Oslo")]}
     )
     assert merged.companies == [company("c1", plan="gold", city="Oslo", age=7)]
@@ -143,14 +147,14 @@ def test_what_a_company_is_is_merged_from_all() -> None:
 @pytest.mark.parametrize("protected", ["companies", "*"])
 def test_protected_companies_are_never_written_unsigned(protected: str) -> None:
     rules = Rules(companies_claim="companies", protected=frozenset({protected}))
-    merged = user(rules).with_unsigned({"companies": [company("c1")]})
+    merged = user(rules).merge_unsigned({"companies": [company("c1")]})
     assert merged.companies == []
     assert merged.conflicts == (Conflict("companies[c1]", [], None),)
 
 
 def test_an_attribute_of_companies_may_be_protected() -> None:
-    rules = Rules(companies_claim="companies", protected_companies=frozenset({"plan"}))
-    merged = user(rules, companies=[company("c1")]).with_unsigned(
+    rules = Rules(companies_claim="companies", protected_company_attributes=frozenset({"plan"}))
+    merged = user(rules, companies=[company("c1")]).merge_unsigned(
         {"companies": [{"id": "c1", "plan": "gold", "age": 7}]}
     )
     assert merged.companies == [company("c1", age=7)]
@@ -159,14 +163,14 @@ def test_an_attribute_of_companies_may_be_protected() -> None:
 
 @pytest.mark.parametrize("protected", ["*", "id"])
 def test_a_company_that_is_taken_always_has_its_id(protected: str) -> None:
-    rules = Rules(companies_claim="companies", protected_companies=frozenset({protected}))
-    merged = user(rules).with_unsigned({"companies": [{"id": "c1", "plan": "gold"}]})
+    rules = Rules(companies_claim="companies", protected_company_attributes=frozenset({protected}))
+    merged = user(rules).merge_unsigned({"companies": [{"id": "c1", "plan": "gold"}]})
     assert [each.get("id") for each in merged.companies] == ["c1"]
 
 
 @pytest.mark.parametrize("bad", [7, None, "c1", [], {}, {"id": 7}, {"name": "C"}])
 def test_a_company_that_is_none_is_reported(bad: Any) -> None:
-    merged = user(COMPANIES).with_unsigned({"companies": [bad, company("c1")]})
+    merged = user(COMPANIES).merge_unsigned({"companies": [bad, company("c1")]})
     assert merged.companies == [company("c1")]
     assert merged.conflicts == (Conflict("companies", None, None),)
 
@@ -185,7 +189,7 @@ def test_a_company_that_is_none_is_reported(bad: Any) -> None:
     ],
 )
 def test_what_is_stored_of_companies_in_whatever_form_keeps_others_out(stored: Any, ids: list[Any]) -> None:
-    merged = user(COMPANIES).with_unsigned({"companies": [company("c1")]}, {"companies": stored})
+    merged = user(COMPANIES).merge_unsigned({"companies": [company("c1")]}, {"companies": stored})
     assert [each["id"] for each in merged.companies] == ids
 
 
@@ -210,7 +214,7 @@ def test_where_companies_have_hashes_none_is_taken_without(by_token: bool, claim
     headers = [("X-App-Id", "acme"), ("Content-Type", "application/json")]
     proven = [("Authorization", f"Bearer {token()}")] if by_token else []
     request = Request("POST", headers=[*headers, *proven], body=raw)
-    merged = gate_of(app).decide(request).require().with_unsigned(said)
+    merged = gate_of(app).decide(request).require().merge_unsigned(said)
     assert merged.companies == ([] if by_token else [{"id": "c1", "plan": "pro"}])
     assert "companies" not in merged.attributes
     told = [conflict.attribute for conflict in merged.conflicts if conflict.attribute != "userId"]
@@ -221,25 +225,25 @@ def test_signed_companies_without_a_claim_of_their_own_count_where_there_are_has
     app = acme(identity_hash=IdentityHash(secret=Secret(OTHER_KEY), companies=COMPANY_HASH))
     identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
     assert identity.attributes["companies"] == [company("c1")]
-    assert identity.with_unsigned({"companies": [company("victim")]}).companies == [company("c1")]
+    assert identity.merge_unsigned({"companies": [company("victim")]}).companies == [company("c1")]
     nothing = gate_of(app).decide(asks(token(claims(companies=None)))).require()
-    assert nothing.with_unsigned({"companies": [company("victim")]}, {"companies": [company("old")]}).companies == []
+    assert nothing.merge_unsigned({"companies": [company("victim")]}, {"companies": [company("old")]}).companies == []
 
 
 def test_a_company_is_known_by_the_member_that_is_hashed() -> None:
     rule = IdentityHash(
-        secret=Secret(OTHER_KEY), companies=CompanyHash(secret=COMPANY_HASH.secret, id_member="companyId")
+        secret=Secret(OTHER_KEY), companies=CompanyHash(secret=COMPANY_HASH.secret, id_field="companyId")
     )
     identity = gate_of(acme(identity_hash=rule)).decide(asks(token(claims(companies=[company("c1")])))).require()
     said = [{"companyId": "c1", "id": "victim", "plan": "pro"}, {"id": "c1", "plan": "free"}, 7]
-    merged = identity.with_unsigned({"companies": said})
+    merged = identity.merge_unsigned({"companies": said})
     assert merged.companies == [{**company("c1"), "plan": "pro"}]
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies", "companies"]
-    assert identity.with_unsigned({"companies": "c1"}).companies == [company("c1")]
+    assert identity.merge_unsigned({"companies": "c1"}).companies == [company("c1")]
 
 
 def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
-    elsewhere = CompanyHash(secret=COMPANY_HASH.secret, place=JsonBody("org.all"), id_member="companyId")
+    elsewhere = CompanyHash(secret=COMPANY_HASH.secret, place=JsonBody("org.all"), id_field="companyId")
     rule = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("user.email"), companies=elsewhere)
     app = acme(identity_hash=rule, rules=Rules(companies_claim="companies"))
     said = {
@@ -249,13 +253,13 @@ def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
         "companies": [{"id": "c1", "companyId": "victim", "plan": "pro"}],
     }
     identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
-    merged = identity.with_unsigned(said)
+    merged = identity.merge_unsigned(said)
     assert merged.attributes == {"user": {"name": "Ada"}, "org": {"name": "Org"}}
     assert merged.companies == [{**company("c1"), "plan": "pro"}]
     assert {conflict.attribute for conflict in merged.conflicts} == {"email", "companies[c1].companyId"}
 
     flat = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("mail"))
-    merged = Identity("acme", acme(identity_hash=flat)).with_unsigned({"mail": "victim@a.example"})
+    merged = Identity("acme", acme(identity_hash=flat)).merge_unsigned({"mail": "victim@a.example"})
     assert (merged.attributes, [each.attribute for each in merged.conflicts]) == ({}, ["mail"])
 
 
@@ -271,14 +275,14 @@ class Counted(str):
 
 def test_many_companies_are_not_each_held_against_all_others() -> None:
     said = [{"id": Counted(number)} for number in range(2000)]
-    merged = user(COMPANIES).with_unsigned({"companies": said}, {"companies": [company(str(n)) for n in range(2000)]})
+    merged = user(COMPANIES).merge_unsigned({"companies": said}, {"companies": [company(str(n)) for n in range(2000)]})
     assert len(merged.companies) == 2000
     assert Counted.compared < 40_000
 
 
 def test_values_as_deep_as_a_body_may_be_are_compared() -> None:
     text = '{"a":' * 900 + "1" + "}" * 900
-    merged = user().with_unsigned({"deep": json.loads(text)}, {"deep": json.loads(text)})
+    merged = user().merge_unsigned({"deep": json.loads(text)}, {"deep": json.loads(text)})
     assert merged.conflicts == ()
 
 
@@ -289,19 +293,19 @@ def test_values_that_are_deeper_than_can_be_compared_are_two() -> None:
             value = [value]
         return value
 
-    merged = user().with_unsigned({"deep": deep(), "plan": "free"}, {"deep": deep()})
+    merged = user().merge_unsigned({"deep": deep(), "plan": "free"}, {"deep": deep()})
     assert [conflict.attribute for conflict in merged.conflicts] == ["deep"]
     assert merged.attributes["plan"] == "free"
 
 
 def test_a_conflict_does_not_show_what_is_kept() -> None:
-    assert "gold" not in repr(user(plan="gold").with_unsigned({"plan": "free"}).conflicts)
+    assert "gold" not in repr(user(plan="gold").merge_unsigned({"plan": "free"}).conflicts)
 
 
 def test_an_anonymous_user_signs_no_companies() -> None:
     decision = gate_of(acme(anonymous=True, rules=COMPANIES)).decide(asks())
-    assert decision.identity.with_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
-    stored = decision.identity.with_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
+    assert decision.identity.merge_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
+    stored = decision.identity.merge_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
     assert stored.companies == [company("c2")]
 
 
@@ -324,7 +328,7 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
         "ctx": {"plan": "pro"},
         "plan": "free",
     }
-    merged = Identity("acme", app).with_unsigned(said)
+    merged = Identity("acme", app).merge_unsigned(said)
     assert merged.attributes == {"auth": {"via": "widget"}, "user": {}, "plan": "free"}
     assert {conflict.attribute for conflict in merged.conflicts} == {"ctx", "companies", "companies[1]"}
     assert "00" not in repr([conflict.kept for conflict in merged.conflicts])
@@ -338,4 +342,4 @@ def test_no_list_however_deep_stands_in_the_way_of_a_proof(name: str) -> None:
     deep: Any = [{"token": "a.b.c", "companyHash": "00"}]
     for _ in range(900):  # as deep as a parser takes it
         deep = [deep]
-    assert Identity("acme", app).with_unsigned({name: deep, "plan": "free"}).attributes["plan"] == "free"
+    assert Identity("acme", app).merge_unsigned({name: deep, "plan": "free"}).attributes["plan"] == "free"

@@ -12,10 +12,10 @@ import pytest
 
 from tests.unit.support import BY_HEADER, NOW, OTHER_KEY, acme, asks, claims, gate_of, jwk, rsa_key, secret, token
 from wicket import App, Decision, Gate, Jwks, Mode, PublicKey, Request, Revocations, Rules
-from wicket.decision.revisiting import judge, name_in_registry
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.decision.revalidation import judge, name_in_registry
 from wicket.errors import config_error
-from wicket.identity_hash import CompanyHash, IdentityHash
-from wicket.jwks.outcome import Fetched
+from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 
 THIRD_KEY = bytes(range(2, 34))
@@ -27,8 +27,8 @@ def at(now: float, app: App, decision: Decision | None = None, **settings: Any) 
     gate = gate_of(app, clock=lambda: clock[0], **settings)
     held = decision or gate.decide(asks(token()))
     clock[0] = now
-    found = gate.revisit(held)
-    assert asyncio.run(gate.arevisit(held)) == found
+    found = gate.revalidate(held)
+    assert asyncio.run(gate.arevalidate(held)) == found
     return found and (found.code, found.reason)
 
 
@@ -51,12 +51,12 @@ def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
     with Gate(registry=lambda ref: held[0](), naming=BY_HEADER, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token()))
         assert decision.identity.verified
-        assert gate.revisit(decision) is None
+        assert gate.revalidate(decision) is None
         held[0] = change
         gate.refresh("acme", purge=purge)
-        assert gate.revisit(decision) is None, "it begins a load, and waits for none"
+        assert gate.revalidate(decision) is None, "it begins a load, and waits for none"
         gate.decide(asks(token()))  # this one waits for it
-        found = gate.revisit(decision)
+        found = gate.revalidate(decision)
         return found and (found.code, found.reason)
 
 
@@ -103,7 +103,7 @@ def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool)
         held[0] = app(secret(OTHER_KEY))
         gate.refresh("acme", purge=True)
         gate.decide(asks(proof))
-        against = gate.revisit(decision)
+        against = gate.revalidate(decision)
         assert (against and against.reason) == ("bad_signature" if local else None)
 
 
@@ -129,7 +129,7 @@ def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
             for name in ("acme", "other", "acme-inc"):
                 gate.refresh(name, purge=True)
             gate.decide(asks(token(), app="acme-inc"))
-            against = gate.revisit(decision)
+            against = gate.revalidate(decision)
             assert (against and (against.code, against.reason)) == found
 
 
@@ -141,7 +141,7 @@ def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
         held[0] = None
         gate.refresh("acme", purge=True)
         assert gate.decide(asks(token())).refusal is not None
-        assert gate.revisit(decision) is None
+        assert gate.revalidate(decision) is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def rehashed(rule: IdentityHash, change: dict[str, Any], said: dict[str, Any] | 
         held[0] = app(**change)
         gate.refresh("acme", purge=True)
         gate.decide(request)
-        against = gate.revisit(decision)
+        against = gate.revalidate(decision)
         return against and (against.code, against.reason)
 
 

@@ -22,27 +22,27 @@ from tests.unit.support import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
-from wicket.decision.choice import Patience, choose_keys
-from wicket.decision.memory import SignatureMemory
-from wicket.decision.tokens import Header, read_token
-from wicket.decision.verifier import identify, verify_signature
+from wicket.decision.key_selection import LoadTimeouts, select_keys
+from wicket.decision.signature import identify, verify_signature
+from wicket.decision.signature_cache import SignatureCache
+from wicket.decision.token_parser import Header, parse_token_or_raise
 from wicket.keys.algorithms import Key
 
 OLD_KEY = bytes(range(2, 34))
 
 
-def fresh() -> SignatureMemory:
-    return SignatureMemory(total=10, per_app=10, max_bytes=4096)
+def fresh() -> SignatureCache:
+    return SignatureCache(total=10, per_app=10, max_bytes=4096)
 
 
-def verify(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> VerifiedIdentity:
-    read = read_token(text, 16_384)
+def verify(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> VerifiedIdentity:
+    read = parse_token_or_raise(text, 16_384)
     choice = choice_of(app, read)
     signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory)
     return identify(app, signed, key, now)
 
 
-def refused(app: App, text: str, memory: SignatureMemory | None = None, now: float = NOW) -> Refusal:
+def refused(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> Refusal:
     return refusal_of(lambda: verify(app, text, memory, now))
 
 
@@ -178,9 +178,7 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
 
 
 def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
-    lax, strict = (
-        acme(credentials=[secret(id="k1")], rules=Rules(key_id_required=required)) for required in (False, True)
-    )
+    lax, strict = (acme(credentials=[secret(id="k1")], rules=Rules(require_kid=required)) for required in (False, True))
     assert verify(lax, token()).user_id == "user-1"
     assert verify(strict, token(kid="k1")).key_id == "k1"
     nameless = refused(strict, token())
@@ -189,20 +187,20 @@ def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
 
 
 def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
-    app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(key_id_required=True))
+    app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(require_kid=True))
     assert verify(app, token(kid="k2")).key_id is None
 
 
 def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> None:
     app = acme(
-        credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(key_id_required=True)
+        credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(require_kid=True)
     )
-    flow = choose_keys(no_key_sets(), app, Header("RS256", None, "JWT"), Patience(1, 1))
+    flow = select_keys(no_key_sets(), app, Header("RS256", None, "JWT"), LoadTimeouts(1, 1))
     assert refusal_of(lambda: next(flow)).reason == "key_not_found"
 
 
 def test_an_app_with_key_sets_needs_the_verification_of_the_token() -> None:
     app = acme(credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
-    flow = choose_keys(no_key_sets(), app, Header("RS256", "k1", "JWT"), Patience(1, 1))
+    flow = select_keys(no_key_sets(), app, Header("RS256", "k1", "JWT"), LoadTimeouts(1, 1))
     with pytest.raises(ValueError, match="verification"):
         next(flow)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.unit.support import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules
-from wicket.http.lasting import Message
+from wicket.http.long_lived import Message
 
 
 class Hand:

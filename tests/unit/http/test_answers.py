@@ -19,8 +19,8 @@ import wicket.wsgi
 from tests.unit.support import OTHER_KEY, acme, asks, gate_of, problems_of, token
 from wicket import App, Decision, Gate, Identity, Refusal, Refused
 from wicket.errors import STATUS, Code
-from wicket.http.answers import answer_refusal, answer_refused, answer_to, reason_phrase
-from wicket.request import Answer
+from wicket.http.refusals import reason_phrase, refusal_response, response_for, response_for_exception
+from wicket.messages.request import Answer
 
 CODES: tuple[Code, ...] = get_args(Code)
 
@@ -41,12 +41,12 @@ def body(answer: Answer) -> dict[str, Any]:
     return held
 
 
-def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, token_sent: bool = True) -> Answer:
-    return answer_refusal(gate, refusal, app, token_sent=token_sent)
+def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials_sent: bool = True) -> Answer:
+    return refusal_response(gate, refusal, app, credentials_sent=credentials_sent)
 
 
 def test_a_bad_token_is_told_by_problem_json_and_a_challenge(gate: Gate) -> None:
-    answer = answer_to(gate, gate.decide(asks(token(key=OTHER_KEY))))
+    answer = response_for(gate, gate.decide(asks(token(key=OTHER_KEY))))
     detail = "The token's signature does not verify with this app's keys."
     assert answer.status == 401
     assert body(answer) == {
@@ -100,7 +100,7 @@ def test_a4_a_key_set_that_was_never_usable_is_503_without_a_challenge(gate: Gat
 
 @pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])
 def test_without_a_token_a_challenge_says_no_more_than_the_realm(gate: Gate, code: Code) -> None:
-    answer = refused(gate, Refusal(code, None, "Because."), token_sent=False)
+    answer = refused(gate, Refusal(code, None, "Because."), credentials_sent=False)
     assert headers(answer)["www-authenticate"] == 'Bearer realm="wicket"'
 
 
@@ -145,7 +145,7 @@ def test_a_vendor_has_its_own_status_and_body_and_our_headers(gate: Gate) -> Non
 
 
 def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
-    answer = answer_to(gate, Decision(False, Identity(None), None, True, None))
+    answer = response_for(gate, Decision(False, Identity(None), None, True, None))
     assert (answer.status, body(answer)["error"]) == (503, "internal_error")
     assert headers(answer)["retry-after"] == "1"
 
@@ -153,14 +153,14 @@ def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
 def test_a_handler_that_demands_more_is_answered_in_the_apps_form() -> None:
     gate = gate_of(acme(errors=vendors))
     decision = gate.decide(asks(token()))
-    answer = answer_refused(gate, decision, Refused(Refusal("insufficient_scope")))
+    answer = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
     assert (answer.status, body(answer)) == (418, {"ä": "insufficient_scope"})
     assert 'error="insufficient_scope"' in headers(answer)["www-authenticate"]
 
 
 def test_no_answer_carries_the_token(gate: Gate) -> None:
     text = token(key=OTHER_KEY)
-    answer = answer_to(gate, gate.decide(asks(text)))
+    answer = response_for(gate, gate.decide(asks(text)))
     assert text not in answer.body.decode() + repr(answer.headers)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.properties.doors import finished
 from wicket import WicketError
-from wicket.http.bodies import Message, ReceivedBody, StreamBody, declared_length
+from wicket.http.bodies import ASGIBody, Message, WSGIBody, declared_length
 
 LONG = 60.0
 """More seconds than any test takes."""
@@ -85,7 +85,7 @@ def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
     async def main() -> None:
         messages = [part(b"ab", True), part(b"", True), {"type": "http.request", "more_body": True}, part(b"c")]
         client = Client(*messages, {"type": "http.disconnect"})
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         assert not body.begun
         assert await body.aread(3, LONG) == b"abc"
         assert body.begun
@@ -98,8 +98,8 @@ def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
 
 def test_the_last_message_need_not_say_that_it_is_the_last() -> None:
     async def main() -> None:
-        assert await ReceivedBody(Client({"type": "http.request", "body": b"x"}).receive, 1).aread(1, LONG) == b"x"
-        assert await ReceivedBody(Client({"type": "http.request"}).receive, None).aread(1, LONG) == b""
+        assert await ASGIBody(Client({"type": "http.request", "body": b"x"}).receive, 1).aread(1, LONG) == b"x"
+        assert await ASGIBody(Client({"type": "http.request"}).receive, None).aread(1, LONG) == b""
 
     run(main)
 
@@ -108,7 +108,7 @@ def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
     async def never() -> Message:
         raise AssertionError("nothing may be read")
 
-    body = ReceivedBody(never, 4)
+    body = ASGIBody(never, 4)
     assert finished(body.aread(3, LONG)) is None
     assert not body.begun
 
@@ -116,7 +116,7 @@ def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
 def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
     async def main() -> None:
         client = Client(part(b"ab", True), part(b"cd", True), part(b"ef"))
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         assert await body.aread(3, LONG) is None
         assert client.queue.qsize() == 1, "what follows is not buffered"
         assert await all_of(body.receive) == b"abcdef"
@@ -127,7 +127,7 @@ def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
 def test_a_body_that_comes_too_late_is_not_lost() -> None:
     async def main() -> None:
         client = Client(part(b"ab", True))
-        body = ReceivedBody(client.receive, 4)
+        body = ASGIBody(client.receive, 4)
         assert await body.aread(10, 0.01) is None
         assert body.begun
         rest = asyncio.ensure_future(all_of(body.receive))
@@ -146,7 +146,7 @@ def test_a_message_that_is_there_counts_though_the_loop_was_busy(pieces: int) ->
 
     async def main() -> None:
         client = Client()
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         reading = asyncio.ensure_future(body.aread(10, 0))
         await asyncio.sleep(0)  # the reader waits, and the time is over
         for index in range(pieces):
@@ -170,7 +170,7 @@ def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
             return asyncio.Task(work, loop=loop)
 
         loop.set_task_factory(task)
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         assert await body.aread(10_000, LONG) == b"x" * 4000 + b"y"
         assert len(made) == 1
 
@@ -180,7 +180,7 @@ def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
 def test_a_body_of_too_many_pieces_goes_on_from_there() -> None:
     async def main() -> None:
         client = Client(*[part(b"", True)] * 5000, part(b"y"))
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         assert await body.aread(10, LONG) is None
         assert body.unread == "it came in more than 4,096 pieces"
         assert client.queue.qsize() == 904
@@ -199,7 +199,7 @@ def test_a_failure_after_the_time_is_over_is_the_applications_to_hear_of_or_nobo
 
         for heard in (True, False):
             fails.clear()
-            body = ReceivedBody(broken, None)
+            body = ASGIBody(broken, None)
             assert await body.aread(10, 0) is None
             fails.set()
             if heard:
@@ -214,7 +214,7 @@ def test_a_failure_after_the_time_is_over_is_the_applications_to_hear_of_or_nobo
 
 def test_a_client_that_hangs_up_is_told_on() -> None:
     async def main() -> None:
-        body = ReceivedBody(Client(part(b"ab", True), {"type": "http.disconnect"}).receive, None)
+        body = ASGIBody(Client(part(b"ab", True), {"type": "http.disconnect"}).receive, None)
         assert await body.aread(10, LONG) is None
         assert await all_of(body.receive) == b"ab|gone"
 
@@ -224,7 +224,7 @@ def test_a_client_that_hangs_up_is_told_on() -> None:
 def test_nobody_waits_once_it_is_over() -> None:
     async def main() -> None:
         client = Client()
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         assert await body.aread(10, 0) is None
         body.close()
         await asyncio.sleep(0)
@@ -236,7 +236,7 @@ def test_nobody_waits_once_it_is_over() -> None:
 def test_a_request_that_is_cancelled_waits_no_more() -> None:
     async def main() -> None:
         client = Client()
-        body = ReceivedBody(client.receive, None)
+        body = ASGIBody(client.receive, None)
         reading = asyncio.ensure_future(body.aread(10, LONG))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -256,7 +256,7 @@ def test_a_failure_to_receive_is_the_applications_to_hear_of() -> None:
         async def broken() -> Message:
             raise OSError("the client is gone")
 
-        body = ReceivedBody(broken, None)
+        body = ASGIBody(broken, None)
         assert await body.aread(10, LONG) is None
         with pytest.raises(OSError, match="the client is gone"):
             await body.receive()
@@ -265,7 +265,7 @@ def test_a_failure_to_receive_is_the_applications_to_hear_of() -> None:
 
 
 def test_only_asyncio_can_wait_for_a_body() -> None:
-    body = ReceivedBody(Client().receive, None)
+    body = ASGIBody(Client().receive, None)
     with pytest.raises(WicketError, match="asyncio"):
         finished(body.aread(10, 1))
     with pytest.raises(WicketError, match="adecide"):
@@ -296,7 +296,7 @@ class Wire(io.RawIOBase):
 @pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 65_536])
 def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) -> None:
     data = bytes(index % 251 for index in range(size))
-    body = StreamBody(Wire(data, most=most), size, terminated=False)
+    body = WSGIBody(Wire(data, most=most), size, terminated=False)
     assert not body.begun
     assert body.read(65_536, LONG) == data
     assert body.begun
@@ -304,14 +304,14 @@ def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) 
 
 
 def test_a_declared_body_that_is_too_large_is_left_alone() -> None:
-    body = StreamBody(Wire(b""), 11, terminated=True)
+    body = WSGIBody(Wire(b""), 11, terminated=True)
     assert body.read(10, LONG) is None
     assert not body.begun
 
 
 @pytest.mark.parametrize("size", [0, 9, 10])
 def test_a_body_without_a_length_is_read_to_its_end(size: int) -> None:
-    body = StreamBody(Wire(b"x" * size, ends=True), None, terminated=True)
+    body = WSGIBody(Wire(b"x" * size, ends=True), None, terminated=True)
     assert body.read(10, LONG) == b"x" * size
     assert body.replayed().read() == b"x" * size
 
@@ -320,14 +320,14 @@ def test_a_body_without_a_length_is_read_to_its_end(size: int) -> None:
 def test_a_body_without_a_length_that_is_too_large_goes_on_from_there(size: int) -> None:
     data = bytes(index % 251 for index in range(size))
     wire = Wire(data, ends=True)
-    body = StreamBody(wire, None, terminated=True)
+    body = WSGIBody(wire, None, terminated=True)
     assert body.read(10, LONG) is None
     assert len(wire.data) == size - 11, "what follows is not buffered"
     assert body.replayed().read() == data
 
 
 def test_what_is_replayed_reads_like_any_file() -> None:
-    body = StreamBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
+    body = WSGIBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
     assert body.read(5, LONG) is None
     stream = body.replayed()
     assert stream.readable()
@@ -367,7 +367,7 @@ def test_a_declared_body_that_drips_is_bounded_and_goes_on_and_no_byte_beyond(
     data = bytes(index % 251 for index in range(size))
     wire = Slow(data)
     on_its_clock(wire)
-    body = StreamBody(wire, size, terminated=False)
+    body = WSGIBody(wire, size, terminated=False)
     assert body.read(65_536, 1.5) is None
     assert wire.reads == 3, "the first read that begins after the end and has to wait is the last"
     assert body.unread == "it did not arrive within 1.5 seconds (limits.body_timeout)"
@@ -383,23 +383,23 @@ def test_a_body_that_is_there_counts_though_our_own_process_was_busy(
     data = bytes(index % 251 for index in range(30_000))
     wire = Slow(data, waits={stalled: 100.0})
     on_its_clock(wire)
-    body = StreamBody(wire, len(data), terminated=False)
+    body = WSGIBody(wire, len(data), terminated=False)
     assert body.read(65_536, 5) == data
     assert body.replayed().read() == data
 
 
 def test_a_body_that_came_late_but_whole_counts() -> None:
     """A6: what is complete is not late, whatever the clock says."""
-    body = StreamBody(Wire(b"abc"), 3, terminated=False)
+    body = WSGIBody(Wire(b"abc"), 3, terminated=False)
     assert body.read(10, -1) == b"abc"
     assert body.replayed().read() == b"abc"
-    endless = StreamBody(Wire(b"abc", ends=True), None, terminated=True)
+    endless = WSGIBody(Wire(b"abc", ends=True), None, terminated=True)
     assert endless.read(10, -1) == b"abc"
     assert endless.replayed().read() == b"abc"
 
 
 def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
-    body = StreamBody(Wire(b"ab", ends=True), 4, terminated=False)
+    body = WSGIBody(Wire(b"ab", ends=True), 4, terminated=False)
     assert body.read(10, LONG) is None, "as under ASGI: a part of a body is no body"
     assert body.unread == "the client disconnected before it was complete"
     assert body.replayed().read() == b"ab"
@@ -408,7 +408,7 @@ def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
 def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application() -> None:
     """Without a length, and where the server does not end the stream, only the application may know how to read it."""
     wire = Wire(b"chunks that only the application can read")
-    body = StreamBody(wire, None, terminated=False)
+    body = WSGIBody(wire, None, terminated=False)
     assert not body.read(100, LONG)
     assert not body.begun
     assert len(wire.data) == 41
@@ -419,7 +419,7 @@ def test_a_stream_that_fails_fails_for_the_application() -> None:
         def read(self, size: int) -> bytes:
             raise OSError("the client is gone")
 
-    body = StreamBody(Broken(), 10, terminated=False)
+    body = WSGIBody(Broken(), 10, terminated=False)
     assert body.read(100, LONG) is None
     with pytest.raises(OSError, match="the client is gone"):
         body.replayed().read()
@@ -427,4 +427,4 @@ def test_a_stream_that_fails_fails_for_the_application() -> None:
 
 def test_a_stream_can_only_be_read_by_blocking() -> None:
     with pytest.raises(WicketError, match="use decide"):
-        finished(StreamBody(Wire(b""), 0, terminated=False).aread(10, 1))
+        finished(WSGIBody(Wire(b""), 0, terminated=False).aread(10, 1))

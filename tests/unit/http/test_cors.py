@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.support import ORIGIN, acme, asks, gate_of, segment
 from wicket import App, Cookie, Decision, Gate, Header, Mode, Query, Request
-from wicket.http.cors import Additions, answer_preflight, cors_headers, own_headers
+from wicket.http.cors import CORSHeaders, cors_headers, preflight_response, request_header_names
 
 EVIL = "https://evil.example"
 
@@ -19,16 +19,16 @@ def told(of: App, origin: str | None, *, token: str | None = None, **settings: A
     return said(cors_headers(request, gate_of(of).decide(request)))
 
 
-def said(additions: Additions) -> dict[str, str]:
+def said(additions: CORSHeaders) -> dict[str, str]:
     assert additions.wire == tuple((name.lower().encode(), value.encode()) for name, value in additions.text)
     return {name.lower(): value for name, value in additions.text}
 
 
-def missing_from(headers: list[tuple[str, str]], additions: Additions) -> tuple[tuple[str, str], ...]:
+def missing_from(headers: list[tuple[str, str]], additions: CORSHeaders) -> tuple[tuple[str, str], ...]:
     """What an answer with these headers gets besides; the same for ASGI, which spells names in lower case."""
     wire = [(name.lower().encode(), value.encode()) for name, value in headers]
-    text = tuple((name.lower(), value) for name, value in additions.to_text(headers)[len(headers) :])
-    assert text == tuple((name.decode(), value.decode()) for name, value in additions.to_wire(wire)[len(wire) :])
+    text = tuple((name.lower(), value) for name, value in additions.apply_wsgi(headers)[len(headers) :])
+    assert text == tuple((name.decode(), value.decode()) for name, value in additions.apply_asgi(wire)[len(wire) :])
     return text
 
 
@@ -36,11 +36,11 @@ def missing_from(headers: list[tuple[str, str]], additions: Additions) -> tuple[
 def test_a_header_of_an_odd_name_is_the_servers_affair(name: str) -> None:
     request = asks(headers=[("Origin", ORIGIN)])
     additions = cors_headers(request, gate_of(acme()).decide(request))
-    assert additions.to_text([(name, "v")])[0] == (name, "v")
-    assert additions.to_wire([(name.encode(), b"v")])[0] == (name.encode(), b"v")
+    assert additions.apply_wsgi([(name, "v")])[0] == (name, "v")
+    assert additions.apply_asgi([(name.encode(), b"v")])[0] == (name.encode(), b"v")
 
 
-def stranger(origin: str) -> Additions:
+def stranger(origin: str) -> CORSHeaders:
     """What an answer to a request of no known app carries."""
     request = asks(app="nobody", headers=[("Origin", origin)])
     return cors_headers(request, gate_of(acme()).decide(request))
@@ -96,7 +96,7 @@ ADDITIONS = (
 )
 
 
-def additions() -> Additions:
+def additions() -> CORSHeaders:
     return stranger(EVIL)
 
 
@@ -121,13 +121,13 @@ def test_an_application_that_answers_cors_and_withheld_the_origin_is_not_overrul
 
 def test_a_gate_knows_the_headers_of_its_own_requests() -> None:
     app = acme(tokens=[Header("X-Token"), Query("jwt")])
-    assert own_headers(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
+    assert request_header_names(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
 
 
 def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[Decision, dict[str, str]]:
     request = Request("OPTIONS", query=query, headers=[("Origin", EVIL), *headers])
     decision = gate.admit(request)
-    answer = answer_preflight(request, decision, own_headers(gate))
+    answer = preflight_response(request, decision, request_header_names(gate))
     assert (answer.status, answer.body) == (204, b"")
     assert len({name for name, _ in answer.headers}) == len(answer.headers)
     return decision, dict(answer.headers)

@@ -9,15 +9,15 @@ import pytest
 
 from tests.unit.support import ORIGIN, acme, asks, gate_of, problems_of
 from wicket import App, Gate, Header, PathSegment, Refusal, Refused, Request
-from wicket.http.cors import NOTHING
-from wicket.http.door import Door, Turn
+from wicket.http.cors import NO_HEADERS
+from wicket.http.middleware import Action, MiddlewareCore
 
 PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
 
 
-def door(gate: Gate | None = None, **settings: Any) -> Door:
-    given: dict[str, Any] = {"only": (), "exempt": (), "optional": (), "cors": True, "origin_question": None}
-    return Door(gate or gate_of(acme()), **{**given, **settings})
+def door(gate: Gate | None = None, **settings: Any) -> MiddlewareCore:
+    given: dict[str, Any] = {"only": (), "exempt": (), "optional": (), "cors": True, "origin_check_path": None}
+    return MiddlewareCore(gate or gate_of(acme()), **{**given, **settings})
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def door(gate: Gate | None = None, **settings: Any) -> Door:
         ({"cors": 1}, "cors"),
         ({"cors": None}, "cors"),
         ({"close_on_expiry": "yes"}, "close_on_expiry"),
-        ({"origin_question": "allowed"}, "origin_question"),
-        ({"origin_question": 7}, "origin_question"),
-        ({"origin_question": ""}, "origin_question"),
+        ({"origin_check_path": "allowed"}, "origin_check_path"),
+        ({"origin_check_path": 7}, "origin_check_path"),
+        ({"origin_check_path": ""}, "origin_check_path"),
         ({"only": "/x"}, "only"),
         ({"root_path": "api"}, "root_path"),
         ({"root_path": "/api/"}, "root_path"),
@@ -48,40 +48,40 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str) -> None:
 
 
 def test_whose_turn_it_is() -> None:
-    held = door(exempt=["/open"], optional=["/greet"], origin_question="/allowed")
-    assert held.turn(Request("GET", "/open")) is Turn.OPEN
-    assert held.turn(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Turn.OPEN
-    assert held.turn(Request("GET", "/greet")) is Turn.OPTIONAL
-    assert held.turn(Request("GET", "/x")) is Turn.GATED
-    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Turn.PREFLIGHT
-    assert held.turn(Request("OPTIONS", "/allowed", headers=PREFLIGHT)) is Turn.PREFLIGHT
-    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT[:1])) is Turn.GATED
-    assert held.turn(Request("POST", "/x", headers=PREFLIGHT)) is Turn.GATED
-    for method, turn in (("GET", Turn.QUESTION), ("HEAD", Turn.QUESTION), ("POST", Turn.GATED)):
+    held = door(exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
+    assert held.turn(Request("GET", "/open")) is Action.OPEN
+    assert held.turn(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Action.OPEN
+    assert held.turn(Request("GET", "/greet")) is Action.OPTIONAL
+    assert held.turn(Request("GET", "/x")) is Action.GATED
+    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Action.PREFLIGHT
+    assert held.turn(Request("OPTIONS", "/allowed", headers=PREFLIGHT)) is Action.PREFLIGHT
+    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT[:1])) is Action.GATED
+    assert held.turn(Request("POST", "/x", headers=PREFLIGHT)) is Action.GATED
+    for method, turn in (("GET", Action.ORIGIN_CHECK), ("HEAD", Action.ORIGIN_CHECK), ("POST", Action.GATED)):
         assert held.turn(Request(method, "/allowed")) is turn
-    assert held.turn(Request("GET", "/allowed/x")) is Turn.GATED
+    assert held.turn(Request("GET", "/allowed/x")) is Action.GATED
 
 
 @pytest.mark.parametrize(
     ("preflights", "path", "turn"),
     [
-        (None, "/x", Turn.GATED),
-        ("gate", "/x", Turn.GATED),
-        ("pass", "/x", Turn.PASS),
-        (None, "/greet", Turn.OPTIONAL),
-        ("gate", "/greet", Turn.OPTIONAL),
-        ("pass", "/greet", Turn.PASS),
-        (None, "/open", Turn.OPEN),
-        ("pass", "/open", Turn.OPEN),
-        ("pass", "/allowed", Turn.PASS),
+        (None, "/x", Action.GATED),
+        ("gate", "/x", Action.GATED),
+        ("pass", "/x", Action.PASS),
+        (None, "/greet", Action.OPTIONAL),
+        ("gate", "/greet", Action.OPTIONAL),
+        ("pass", "/greet", Action.PASS),
+        (None, "/open", Action.OPEN),
+        ("pass", "/open", Action.OPEN),
+        ("pass", "/allowed", Action.PASS),
     ],
 )
 def test_without_cors_a_preflight_is_gated_unless_preflights_pass(
-    preflights: str | None, path: str, turn: Turn
+    preflights: str | None, path: str, turn: Action
 ) -> None:
-    held = door(cors=False, preflights=preflights, exempt=["/open"], optional=["/greet"], origin_question="/allowed")
+    held = door(cors=False, preflights=preflights, exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
     assert held.turn(Request("OPTIONS", path, headers=PREFLIGHT)) is turn
-    assert held.turn(Request("OPTIONS", "/x")) is Turn.GATED, "this is no preflight"
+    assert held.turn(Request("OPTIONS", "/x")) is Action.GATED, "this is no preflight"
 
 
 def test_a_preflight_that_passes_is_decided_and_anonymous() -> None:
@@ -100,24 +100,24 @@ def asgi(path: str, root: str = "") -> Request:
 @pytest.mark.parametrize(
     ("root_path", "served", "path", "turn"),
     [
-        ("/api", "", "/api/open", Turn.OPEN),
-        ("/api", "", "/open", Turn.OPEN),
-        ("/api", "", "/api/x", Turn.GATED),
-        ("/api", "", "/api/api/open", Turn.GATED),
-        ("/api", "/api", "/api/open", Turn.OPEN),
-        ("/api", "/other", "/api/open", Turn.OPEN),
-        ("/api", "/api/sub", "/api/sub/open", Turn.GATED),
-        ("/api", "/api/sub/", "/api/sub/open", Turn.GATED),
-        ("/api", "/api/sub", "/api/open", Turn.GATED),
-        ("/api", "/apis", "/api/open", Turn.OPEN),
-        ("/api/sub", "/api/sub", "/api/sub/open", Turn.OPEN),
-        ("keep", "/app", "/open", Turn.OPEN),
-        ("keep", "/app", "/app/open", Turn.GATED),
-        (None, "/app", "/app/open", Turn.OPEN),
+        ("/api", "", "/api/open", Action.OPEN),
+        ("/api", "", "/open", Action.OPEN),
+        ("/api", "", "/api/x", Action.GATED),
+        ("/api", "", "/api/api/open", Action.GATED),
+        ("/api", "/api", "/api/open", Action.OPEN),
+        ("/api", "/other", "/api/open", Action.OPEN),
+        ("/api", "/api/sub", "/api/sub/open", Action.GATED),
+        ("/api", "/api/sub/", "/api/sub/open", Action.GATED),
+        ("/api", "/api/sub", "/api/open", Action.GATED),
+        ("/api", "/apis", "/api/open", Action.OPEN),
+        ("/api/sub", "/api/sub", "/api/sub/open", Action.OPEN),
+        ("keep", "/app", "/open", Action.OPEN),
+        ("keep", "/app", "/app/open", Action.GATED),
+        (None, "/app", "/app/open", Action.OPEN),
     ],
 )
 def test_the_root_that_the_application_sets_counts_before_the_servers(
-    root_path: str | None, served: str, path: str, turn: Turn
+    root_path: str | None, served: str, path: str, turn: Action
 ) -> None:
     assert door(root_path=root_path, exempt=["/open"]).turn(asgi(path, served)) is turn
 
@@ -125,28 +125,31 @@ def test_the_root_that_the_application_sets_counts_before_the_servers(
 @pytest.mark.parametrize(
     ("path", "turn"),
     [
-        ("/app/allowed", Turn.QUESTION),
-        ("/allowed", Turn.QUESTION),
-        ("/appallowed", Turn.GATED),
-        ("/app/allowed/app/allowed", Turn.GATED),
-        ("allowed", Turn.GATED),
-        ("//allowed", Turn.GATED),
+        ("/app/allowed", Action.ORIGIN_CHECK),
+        ("/allowed", Action.ORIGIN_CHECK),
+        ("/appallowed", Action.GATED),
+        ("/app/allowed/app/allowed", Action.GATED),
+        ("allowed", Action.GATED),
+        ("//allowed", Action.GATED),
     ],
 )
-def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Turn) -> None:
-    assert door(origin_question="/allowed").turn(asgi(path, "/app")) is turn
+def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Action) -> None:
+    assert door(origin_check_path="/allowed").turn(asgi(path, "/app")) is turn
 
 
 def test_a_root_that_is_given_counts_for_the_segment_that_names_the_app() -> None:
     held = door(Gate([acme(), acme_named("other")], naming=[PathSegment(0)]), root_path="/api")
     request = asgi("/api/acme/x")
-    assert (held.turn(request), held.plain) == (Turn.GATED, False)
+    assert (held.turn(request), held.plain) == (Action.GATED, False)
     assert PathSegment(0).read(request) == "acme"
 
 
 @pytest.mark.parametrize("paths", [{"only": ["/api/*"]}, {"exempt": ["/widget/*"]}, {"optional": ["/widget/*"]}])
 def test_the_question_is_answered_wherever_it_stands(paths: Any) -> None:
-    assert door(origin_question="/widget/allowed", **paths).turn(Request("GET", "/widget/allowed")) is Turn.QUESTION
+    assert (
+        door(origin_check_path="/widget/allowed", **paths).turn(Request("GET", "/widget/allowed"))
+        is Action.ORIGIN_CHECK
+    )
 
 
 def test_a_refusal_is_readable_for_the_page_unless_its_origin_is_the_reason() -> None:
@@ -195,5 +198,5 @@ def test_the_question_is_answered_without_a_token() -> None:
 def test_without_cors_nothing_is_added() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
-    assert door(gate, cors=False).additions(request, gate.decide(request)) is NOTHING
-    assert door(gate).additions(request, gate.decide(request)) is not NOTHING
+    assert door(gate, cors=False).additions(request, gate.decide(request)) is NO_HEADERS
+    assert door(gate).additions(request, gate.decide(request)) is not NO_HEADERS

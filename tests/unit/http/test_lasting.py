@@ -12,8 +12,8 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.http.connections import Hand, Line, Stuck, gate_at, run, verified
 from tests.unit.support import NOW, acme, gate_of
-from wicket.http.lasting import CLOSED, ConnectionEnded, Lasting, Message
-from wicket.http.wsgi_stream import Ending
+from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection, Message
+from wicket.http.wsgi_stream import ExpiringStream
 
 SSE: Message = {
     "type": "http.response.start",
@@ -23,9 +23,9 @@ SSE: Message = {
 PLAIN: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 
 
-def connection(*, websocket: bool = True) -> tuple[Lasting, Line]:
+def connection(*, websocket: bool = True) -> tuple[LiveConnection, Line]:
     line = Line()
-    return Lasting(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
+    return LiveConnection(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
 
 
 def test_messages_pass_as_they_are() -> None:
@@ -48,8 +48,8 @@ def test_a_socket_is_closed_with_its_reason_and_its_application_hears_of_it() ->
         waiting = asyncio.ensure_future(lasting.receive())
         await asyncio.sleep(0)
         await lasting.close("expired")
-        assert line.sent == [{"type": "websocket.close", "code": CLOSED, "reason": "expired"}]
-        assert await waiting == {"type": "websocket.disconnect", "code": CLOSED, "reason": ""}
+        assert line.sent == [{"type": "websocket.close", "code": CLOSE_CODE, "reason": "expired"}]
+        assert await waiting == {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
         assert (await lasting.receive())["type"] == "websocket.disconnect"
         with pytest.raises(ConnectionEnded):
             await lasting.send({"type": "websocket.send", "text": "late"})
@@ -153,9 +153,9 @@ def test_a_server_that_fails_to_close_is_not_our_trouble() -> None:
         async def send(message: Message) -> None:
             raise OSError("gone just now")
 
-        lasting = Lasting(verified(gate_at(Hand())), Line().receive, send, websocket=True)
+        lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, send, websocket=True)
         await lasting.close("expired")
-        assert (await lasting.receive())["code"] == CLOSED
+        assert (await lasting.receive())["code"] == CLOSE_CODE
 
     run(main)
 
@@ -220,10 +220,10 @@ DATA: Message = {"type": "websocket.send", "text": "a"}
 
 
 @contextlib.asynccontextmanager
-async def blocked(count: int = 1) -> AsyncIterator[tuple[Lasting, Stuck, list[asyncio.Task[None]]]]:
+async def blocked(count: int = 1) -> AsyncIterator[tuple[LiveConnection, Stuck, list[asyncio.Task[None]]]]:
     """A socket in whose `send` so many tasks wait."""
     server = Stuck()
-    lasting = Lasting(verified(gate_at(Hand())), Line().receive, server, websocket=True)
+    lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, server, websocket=True)
     sending = [asyncio.ensure_future(lasting.send(DATA)) for _ in range(count)]
     await turns()
     assert not any(each.done() for each in sending)
@@ -250,7 +250,7 @@ def test_a_blocked_send_raises_when_the_connection_ends(swallows: int) -> None:
             assert not closing.done(), "the closing message is still kept back"
             server.drained()
             await closing
-            assert server.taken == [{"type": "websocket.close", "code": CLOSED, "reason": "expired"}]
+            assert server.taken == [{"type": "websocket.close", "code": CLOSE_CODE, "reason": "expired"}]
 
     run(main)
 
@@ -324,7 +324,7 @@ def test_a_send_that_ends_without_the_end_passes_result_and_error() -> None:
             await asyncio.sleep(0)
             raise OSError("hung up")
 
-        lasting = Lasting(verified(gate_at(Hand())), Line().receive, failing, websocket=True)
+        lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, failing, websocket=True)
         with pytest.raises(OSError, match="hung up"):
             await lasting.send(DATA)
 
@@ -337,7 +337,7 @@ def test_a_server_that_only_yields_is_ended_too() -> None:
             while True:  # noqa: ASYNC110 - the server that is meant here does just this
                 await asyncio.sleep(0)
 
-        lasting = Lasting(verified(gate_at(Hand())), Line().receive, yielding, websocket=True)
+        lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, yielding, websocket=True)
         sending = asyncio.ensure_future(lasting.send(DATA))
         await turns()
         closing = asyncio.ensure_future(lasting.close("expired"))
@@ -353,7 +353,7 @@ def test_a_send_that_is_no_coroutine_is_awaited() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[None] = loop.create_future()
-        lasting = Lasting(verified(gate_at(Hand())), Line().receive, lambda _: waiting, websocket=True)
+        lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, lambda _: waiting, websocket=True)
         sending = asyncio.ensure_future(lasting.send(DATA))
         await turns()
         waiting.set_result(None)
@@ -372,7 +372,7 @@ def test_a_send_that_is_dropped_unfinished_ends_the_servers() -> None:
             finally:
                 ended.append("ended")
 
-        steps = Lasting(verified(gate_at(Hand())), Line().receive, waits, websocket=True).send(DATA)
+        steps = LiveConnection(verified(gate_at(Hand())), Line().receive, waits, websocket=True).send(DATA)
         steps.send(None)
         steps.close()
         assert ended == ["ended"]
@@ -383,7 +383,7 @@ def test_a_send_that_is_dropped_unfinished_ends_the_servers() -> None:
 def test_the_last_message_of_a_stream_is_interrupted_as_others_are() -> None:
     async def main() -> None:
         server = Stuck()
-        lasting = Lasting(verified(gate_at(Hand())), Line().receive, server, websocket=False)
+        lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, server, websocket=False)
         start = asyncio.ensure_future(lasting.send(SSE))
         await turns()
         closing = asyncio.ensure_future(lasting.close("expired"))
@@ -438,7 +438,7 @@ def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
     clock.now, clock.broken = NOW, False
     gate = gate_at(clock)
     chunks = Chunks(b"a", b"b", b"c")
-    answer = Ending(gate, verified(gate), chunks, lambda: True)
+    answer = ExpiringStream(gate, verified(gate), chunks, lambda: True)
     stream = iter(answer)
     assert next(stream) == b"a"
     clock.now = NOW + 60
@@ -450,7 +450,7 @@ def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
 def test_a_wsgi_answer_that_is_no_event_stream_is_given_whole() -> None:
     clock = Hand()
     gate = gate_at(clock)
-    answer = Ending(gate, verified(gate), [b"a", b"b"], lambda: False)
+    answer = ExpiringStream(gate, verified(gate), [b"a", b"b"], lambda: False)
     clock.now = NOW + 60
     assert list(answer) == [b"a", b"b"]
     answer.close()
@@ -458,14 +458,14 @@ def test_a_wsgi_answer_that_is_no_event_stream_is_given_whole() -> None:
 
 def test_a_wsgi_event_stream_that_holds_is_given_whole() -> None:
     gate = gate_of(acme())
-    assert list(Ending(gate, verified(gate), [b"a", b"b"], lambda: True)) == [b"a", b"b"]
+    assert list(ExpiringStream(gate, verified(gate), [b"a", b"b"], lambda: True)) == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("taken", [0, 1])
 def test_a_server_that_closes_early_closes_the_applications_iterable(taken: int) -> None:
     gate = gate_of(acme())
     chunks = Chunks(b"a", b"b")
-    answer = Ending(gate, verified(gate), chunks, lambda: True)
+    answer = ExpiringStream(gate, verified(gate), chunks, lambda: True)
     stream = iter(answer)
     for _ in range(taken):
         next(stream)

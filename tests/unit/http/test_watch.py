@@ -14,14 +14,14 @@ from tests.properties.doors import finished
 from tests.unit.http.connections import Hand, Line, Stuck, gate_at, run, verified
 from tests.unit.support import BY_HEADER, NOW, acme, asks, claims, gate_of, secret, token
 from wicket import App, Decision, Gate, Mode, Refusal, Refused, Revocations, Rules, WicketError
-from wicket.decision.revisiting import judge as judge_now
+from wicket.decision.revalidation import judge as judge_now
 from wicket.http import monitor as module
-from wicket.http.lasting import Lasting, Message
-from wicket.http.monitor import Watch
+from wicket.http.long_lived import LiveConnection, Message
+from wicket.http.monitor import ConnectionMonitor
 
 
 @contextlib.asynccontextmanager
-async def over(watch: Watch, decision: Decision, line: Line) -> AsyncIterator[Lasting]:
+async def over(watch: ConnectionMonitor, decision: Decision, line: Line) -> AsyncIterator[LiveConnection]:
     """Look after a socket meanwhile, as the door does."""
     lasting = watch.over(decision, line.receive, line.send, websocket=True)
     try:
@@ -40,7 +40,7 @@ def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
-        watch = Watch(gate)
+        watch = ConnectionMonitor(gate)
         early, late, line, other = verified(gate), gate.decide(asks(token(claims(exp=NOW + 90)))), Line(), Line()
         async with (
             over(watch, early, line),
@@ -59,7 +59,7 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
-        watch = Watch(gate)
+        watch = ConnectionMonitor(gate)
         lines = [Line() for _ in range(5)]
         lines[0].stuck = True
         async with contextlib.AsyncExitStack() as all_open:
@@ -80,7 +80,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
         clock = Hand()
         gate = gate_at(clock)
         line = Line()
-        async with over(Watch(gate), verified(gate), line):
+        async with over(ConnectionMonitor(gate), verified(gate), line):
             clock.broken = True
             await asyncio.wait_for(clock.failed.wait(), 10)
             clock.now = NOW + 60
@@ -92,7 +92,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
 def test_a_watch_over_nothing_does_nothing() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
-        watch = Watch(gate)
+        watch = ConnectionMonitor(gate)
         before = len(asyncio.all_tasks())
         for _ in range(2):
             line = Line()
@@ -109,7 +109,7 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
         gate = gate_at(Hand())
         line = Line()
         before = asyncio.all_tasks()
-        async with over(Watch(gate), verified(gate), line) as lasting:
+        async with over(ConnectionMonitor(gate), verified(gate), line) as lasting:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(lasting.receive(), 0.01)
         await asyncio.sleep(0)
@@ -121,14 +121,14 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
 def test_only_asyncio_can_watch() -> None:
     async def main() -> None:
         gate, line = gate_at(Hand()), Line()
-        async with over(Watch(gate), verified(gate), line):
+        async with over(ConnectionMonitor(gate), verified(gate), line):
             raise AssertionError("is not reached")
 
     with pytest.raises(WicketError, match="asyncio"):
         finished(main())
 
 
-def held(watch: Watch) -> int:
+def held(watch: ConnectionMonitor) -> int:
     """How many connections and closing messages are left."""
     return sum(len(each._held) + len(each._closing) + len(each._unjudged) for each in watch._loops.values())
 
@@ -144,7 +144,7 @@ def test_so_many_are_closed_in_one_turn_of_the_loop_and_none_is_left() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
-        watch, decision, count = Watch(gate), verified(gate), 20 * module._CLOSINGS
+        watch, decision, count = ConnectionMonitor(gate), verified(gate), 20 * module._CLOSINGS
         closed: list[int] = []
         turn = 0
 
@@ -182,7 +182,7 @@ def test_a_connection_is_looked_at_once_until_it_is_due(monkeypatch: pytest.Monk
         looked = Looked(monkeypatch)
         clock = Hand()
         gate = gate_at(clock)
-        watch, line, last = Watch(gate), Line(), Line()
+        watch, line, last = ConnectionMonitor(gate), Line(), Line()
         long = gate.decide(asks(token(claims(exp=NOW + 3600))))
         async with over(watch, long, line):
             for number in range(1, 4):
@@ -204,7 +204,7 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
         apps = [acme(naming=())]
         asked: list[object] = []
         with Gate(registry=lambda ref: apps[-1], naming=BY_HEADER, clock=lambda: NOW) as gate:
-            watch, lines = Watch(gate), [Line() for _ in range(50)]
+            watch, lines = ConnectionMonitor(gate), [Line() for _ in range(50)]
             decision = gate.decide(asks(token()))
             house = gate.house
             assert house.registry is not None
@@ -245,7 +245,7 @@ def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
         with Gate(registry=lambda ref: acme(naming=(), rules=Rules(skew=0)), naming=BY_HEADER, clock=clock) as gate:
             line, decision = Line(), verified(gate)
             monkeypatch.setattr(module, "arun", fails)
-            async with over(Watch(gate), decision, line):
+            async with over(ConnectionMonitor(gate), decision, line):
                 await asyncio.wait_for(asked.wait(), 10)
                 clock.now = NOW + 60
                 assert (await line.closing())["reason"] == "expired"
@@ -258,7 +258,7 @@ def test_what_only_logs_is_not_watched(mode: str) -> None:
     async def main() -> None:
         app = acme(mode=Mode.LOG_ONLY if mode == "app" else Mode.ENFORCE)
         gate = gate_of(app, mode=None if mode == "app" else Mode.LOG_ONLY)
-        watch = Watch(gate)
+        watch = ConnectionMonitor(gate)
         async with over(watch, gate.decide(asks(token())), Line()):
             assert held(watch) == 0
 
@@ -268,7 +268,7 @@ def test_what_only_logs_is_not_watched(mode: str) -> None:
 def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
-        watch, decision = Watch(gate), verified(gate)
+        watch, decision = ConnectionMonitor(gate), verified(gate)
         async with over(watch, decision, Line()):
             (held_here,) = watch._loops.values()
             for _ in range(3):
@@ -284,7 +284,7 @@ def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
 def test_a_socket_that_its_client_or_its_application_closed_is_left_at_once() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
-        watch, line = Watch(gate), Line()
+        watch, line = ConnectionMonitor(gate), Line()
         async with over(watch, verified(gate), line) as lasting:
             line.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
             await lasting.receive()
@@ -300,7 +300,7 @@ def test_the_closing_message_waits_for_the_client_only_for_a_time_once_the_appli
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
-        watch, server = Watch(gate), Stuck()
+        watch, server = ConnectionMonitor(gate), Stuck()
         lasting = watch.over(verified(gate), Line().receive, server, websocket=True)
         clock.now = NOW + 60
         assert (await lasting.receive())["code"] == 4401
@@ -316,7 +316,7 @@ def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.L
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
-        watch, line = Watch(gate), Line()
+        watch, line = ConnectionMonitor(gate), Line()
         async with over(watch, verified(gate), line):
             (held_here,) = watch._loops.values()
             await until(lambda: not held_here._unjudged)
@@ -334,7 +334,7 @@ def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_
         clock = Hand()
         held_app = [acme(naming=(), rules=Rules(skew=0))]
         with Gate(registry=lambda ref: held_app[0], naming=BY_HEADER, clock=clock) as gate:
-            watch, line = Watch(gate), Line()
+            watch, line = ConnectionMonitor(gate), Line()
             async with over(watch, verified(gate), line):
                 (held_here,) = watch._loops.values()
                 await until(lambda: len(held_here._expiries) == 1)
@@ -367,7 +367,7 @@ def test_what_is_left_during_a_round_is_not_looked_at(monkeypatch: pytest.Monkey
             naming=BY_HEADER,
             clock=lambda: NOW,
         ) as gate:
-            watch = Watch(gate)
+            watch = ConnectionMonitor(gate)
             several = [
                 watch.over(gate.decide(asks(token(), app=name)), Line().receive, Line().send, websocket=True)
                 for name in ("a", "b", "c")

@@ -9,8 +9,8 @@ import httpcore
 import pytest
 
 from tests.unit.jwks.support import PUBLIC
-from wicket.jwks.backend import GuardedBackend, remaining
-from wicket.jwks.guard import Forbidden, Network
+from wicket.jwks.network_backend import GuardedBackend, remaining
+from wicket.jwks.ssrf import ForbiddenAddressError, Network
 
 OTHER = "1.1.1.1"
 
@@ -52,7 +52,7 @@ class Dialler:
     """Stands in for the sockets: which addresses were dialled, and which of them do not answer."""
 
     def __init__(self) -> None:
-        self.dialled: list[tuple[Any, ...]] = []
+        self.connected_address: list[tuple[Any, ...]] = []
         self.failing: dict[str, Exception] = {}
         self.streams: list[Stream] = []
 
@@ -64,7 +64,7 @@ class Dialler:
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        self.dialled.append((host, port, timeout, local_address, socket_options))
+        self.connected_address.append((host, port, timeout, local_address, socket_options))
         if host in self.failing:
             raise self.failing[host]
         self.streams.append(Stream(host))
@@ -84,14 +84,14 @@ class Now:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Now:
     clock = Now()
-    monkeypatch.setattr("wicket.jwks.backend.time", clock)
+    monkeypatch.setattr("wicket.jwks.network_backend.time", clock)
     return clock
 
 
 @pytest.fixture
 def dialler(monkeypatch: pytest.MonkeyPatch) -> Dialler:
     dialler = Dialler()
-    monkeypatch.setattr("wicket.jwks.backend.httpcore.SyncBackend", lambda: dialler)
+    monkeypatch.setattr("wicket.jwks.network_backend.httpcore.SyncBackend", lambda: dialler)
     return dialler
 
 
@@ -107,19 +107,19 @@ def read_all(stream: httpcore.NetworkStream) -> None:
 
 def test_the_address_that_was_checked_is_the_one_that_is_dialled(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC)
-    assert backend.dialled is None
+    assert backend.connected_address is None
     stream = backend.connect_tcp("id.example.com", 443, 99.0, None, [(1, 2, 3)])
-    ((host, port, timeout, local, options),) = dialler.dialled
+    ((host, port, timeout, local, options),) = dialler.connected_address
     assert (host, port, local, options) == (PUBLIC, 443, None, [(1, 2, 3)])
     assert timeout == 2.0
-    assert backend.dialled == PUBLIC
+    assert backend.connected_address == PUBLIC
     assert stream.get_extra_info("server") == f"server of {PUBLIC}"
 
 
 def test_nothing_is_dialled_where_one_address_must_not_be(dialler: Dialler) -> None:
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenAddressError):
         backend_of(PUBLIC, "127.0.0.1").connect_tcp("id.example.com", 443)
-    assert dialler.dialled == []
+    assert dialler.connected_address == []
 
 
 @pytest.mark.parametrize("error", [httpcore.ConnectError("x"), httpcore.ConnectTimeout()])
@@ -127,8 +127,8 @@ def test_an_address_that_does_not_answer_is_followed_by_the_next(dialler: Dialle
     dialler.failing[PUBLIC] = error
     backend = backend_of(PUBLIC, OTHER)
     backend.connect_tcp("id.example.com", 443)
-    assert [each[0] for each in dialler.dialled] == [PUBLIC, OTHER]
-    assert backend.dialled == OTHER
+    assert [each[0] for each in dialler.connected_address] == [PUBLIC, OTHER]
+    assert backend.connected_address == OTHER
 
 
 def test_where_none_answers_the_last_failure_is_told(dialler: Dialler) -> None:
@@ -138,28 +138,28 @@ def test_where_none_answers_the_last_failure_is_told(dialler: Dialler) -> None:
     with pytest.raises(httpcore.ConnectError) as caught:
         backend.connect_tcp("id.example.com", 443)
     assert caught.value is last
-    assert backend.dialled is None
+    assert backend.connected_address is None
 
 
 def test_an_error_of_another_kind_is_no_reason_to_go_on(dialler: Dialler) -> None:
     dialler.failing[PUBLIC] = PermissionError()
     with pytest.raises(PermissionError):
         backend_of(PUBLIC, OTHER).connect_tcp("id.example.com", 443)
-    assert len(dialler.dialled) == 1
+    assert len(dialler.connected_address) == 1
 
 
 def test_past_the_time_to_connect_nothing_more_is_dialled(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC, OTHER, connect_seconds=0.0)
     with pytest.raises(httpcore.ConnectTimeout):
         backend.connect_tcp("id.example.com", 443)
-    assert dialler.dialled == []
+    assert dialler.connected_address == []
 
 
 def test_the_time_that_is_left_is_counted_from_the_start(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC, connect_seconds=1.0)
     backend._connect_by -= 0.6
     stream = backend.connect_tcp("id.example.com", 443)
-    assert dialler.dialled[0][2] == pytest.approx(0.4)
+    assert dialler.connected_address[0][2] == pytest.approx(0.4)
     stream.start_tls("context", "id.example.com", 99.0)  # type: ignore[arg-type]
     ((_, context, name, timeout),) = dialler.streams[0].calls
     assert (context, name) == ("context", "id.example.com")
@@ -231,7 +231,7 @@ def test_a_write_has_the_time_that_is_left(dialler: Dialler) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wicket.jwks.backend._PATIENCE", 0.0)
+    monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")

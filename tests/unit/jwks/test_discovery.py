@@ -9,7 +9,7 @@ import pytest
 from tests.unit.jwks.support import Documents, failure_of, fetched
 from wicket import ConfigError
 from wicket.jwks.discovery import discover, metadata_urls
-from wicket.jwks.outcome import FetchFailed
+from wicket.jwks.fetcher import FetchFailed
 from wicket.keys.urls import check_url
 
 ISSUER = "https://id.example.com"

@@ -12,11 +12,11 @@ import pytest
 
 from tests.unit.jwks.support import MARGIN, answering, failure_of, fetch, fetcher_of, within
 from tests.unit.support import jwk, rsa_key
-from wicket.base64url import encode
-from wicket.jwks.fetch import _retry_after
+from wicket.jwks.http_fetcher import _retry_after
 from wicket.jwks.loader import KeySetLoader, LoadReport
-from wicket.keys.keyset import KeySource, SourceRef
+from wicket.keys.key_set import KeySetRef, KeySource
 from wicket.keys.urls import check_url
+from wicket.runtime.base64url import encode
 from wicket.testing.issuer import LocalIssuer
 
 # --- servers that send the wrong thing
@@ -113,7 +113,7 @@ def test_the_time_that_an_endpoint_asks_for_is_honoured_up_to_five_minutes(
 
 def test_the_time_may_be_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
     now = int(time.time())
-    monkeypatch.setattr("wicket.jwks.fetch.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("wicket.jwks.http_fetcher.time", SimpleNamespace(time=lambda: now))
     assert _retry_after(formatdate(now + 100, usegmt=True)) == 100
     assert _retry_after(None) is None
 
@@ -131,16 +131,16 @@ def test_no_time_however_odd_is_an_error() -> None:
 # --- through the loader, as the cache has it
 
 
-def loader_of(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[KeySetLoader, SourceRef]:
+def registry_loader(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[KeySetLoader, KeySetRef]:
     loader = KeySetLoader(
         fetcher_of(issuer), shortest=60, longest=3600, default=300, max_keys=64, report=reports.append
     )
-    return loader, SourceRef("acme", KeySource(check_url(issuer.jwks_url), None, ("RS256", "ES256")))
+    return loader, KeySetRef("acme", KeySource(check_url(issuer.jwks_url), None, ("RS256", "ES256")))
 
 
 def test_a_key_set_is_loaded_once_and_then_asked_for_changes(issuer: LocalIssuer) -> None:
     reports: list[LoadReport] = []
-    load, ref = loader_of(issuer, reports)
+    load, ref = registry_loader(issuer, reports)
     held = load(ref, None).value
     assert held.keys.kids == set(issuer.keys)
     again = load(ref, held).value
@@ -175,7 +175,7 @@ def test_a_key_set_is_loaded_once_and_then_asked_for_changes(issuer: LocalIssuer
 def test_a_document_that_is_no_key_set_is_told_in_time(issuer: LocalIssuer, body: bytes, kind: str) -> None:
     issuer.fault = answering(body)
     reports: list[LoadReport] = []
-    load, ref = loader_of(issuer, reports)
+    load, ref = registry_loader(issuer, reports)
     with within(MARGIN):
         failure = failure_of(lambda: load(ref, None))
     assert (failure.kind, failure.permanent) == (kind, True)
@@ -185,7 +185,7 @@ def test_a_document_that_is_no_key_set_is_told_in_time(issuer: LocalIssuer, body
 def test_null_is_not_taken_for_an_answer_that_nothing_has_changed(issuer: LocalIssuer) -> None:
     """Or an endpoint that is broken would have its old keys renewed for ever."""
     reports: list[LoadReport] = []
-    load, ref = loader_of(issuer, reports)
+    load, ref = registry_loader(issuer, reports)
     held = load(ref, None).value
     issuer.fault = answering(b"null")
     assert failure_of(lambda: load(ref, held)).kind == "not_a_key_set"
@@ -197,6 +197,6 @@ def test_null_is_not_taken_for_an_answer_that_nothing_has_changed(issuer: LocalI
 def test_beside_a_key_that_would_cost_too_much_the_others_serve(issuer: LocalIssuer, member: Any) -> None:
     issuer.fault = answering(json.dumps({"keys": [member, jwk(rsa_key(), kid="good")]}).encode())
     reports: list[LoadReport] = []
-    load, ref = loader_of(issuer, reports)
+    load, ref = registry_loader(issuer, reports)
     assert load(ref, None).value.keys.kids == {"good"}
     assert len(reports[0].skipped) == 1

@@ -97,14 +97,14 @@ def test_a_fetch_that_takes_long_gives_way_where_others_wait(
     issuer: LocalIssuer, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that sends a byte now and then must not hold a thread that others wait for."""
-    monkeypatch.setattr("wicket.jwks.backend._PATIENCE", 0.2)
+    monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.2)
     with within(0.3 + MARGIN, least=0.15):
         failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), crowded=lambda: True))
     assert failure.kind == "timeout"
 
 
 def test_a_fetch_does_not_give_way_where_nobody_waits(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wicket.jwks.backend._PATIENCE", 0.0)
+    monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.0)
 
     def late(exchange: Exchange) -> None:
         issuer.wait(0.25)

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.jwks.support import LOOPBACK, PUBLIC
 from tests.unit.support import problems_of
 from wicket.errors import ConfigError
-from wicket.jwks.guard import Forbidden, Network, Unresolved
+from wicket.jwks.ssrf import ForbiddenAddressError, Network, ResolutionError
 
 ADMITTED = [
     *("1.1.1.1", "8.8.8.8", "93.184.215.14", "9.255.255.255", "11.0.0.0", "126.255.255.255", "128.0.0.0"),
@@ -51,7 +51,7 @@ def test_a_public_address_may_be_dialled(address: str) -> None:
 @pytest.mark.parametrize("address", REFUSED)
 def test_any_other_address_may_not(address: str) -> None:
     assert not Network().admits(address)
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenAddressError):
         resolving(address).addresses("id.example.com", 443)
 
 
@@ -63,12 +63,12 @@ def test_what_is_no_address_may_not_be_dialled(address: str) -> None:
 @pytest.mark.parametrize("address", REFUSED)
 def test_a_public_address_beside_it_does_not_help(address: str) -> None:
     for answer in ([PUBLIC, address], [address, PUBLIC], [PUBLIC, PUBLIC, address]):
-        with pytest.raises(Forbidden):
+        with pytest.raises(ForbiddenAddressError):
             resolving(*answer).addresses("id.example.com", 443)
 
 
 def test_an_error_says_nothing_of_the_address() -> None:
-    with pytest.raises(Forbidden) as caught:
+    with pytest.raises(ForbiddenAddressError) as caught:
         resolving("10.1.2.3").addresses("id.example.com", 443)
     assert str(caught.value) == ""
 
@@ -89,7 +89,7 @@ def test_the_operator_may_allow_networks() -> None:
 def test_an_allowed_and_a_public_address_may_be_mixed_and_a_private_one_never() -> None:
     network = resolving("10.1.2.3", PUBLIC, allow=["10.0.0.0/8"])
     assert network.addresses("id.example.com", 443) == ["10.1.2.3", PUBLIC]
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenAddressError):
         resolving("10.1.2.3", "192.168.0.1", allow=["10.0.0.0/8"]).addresses("id.example.com", 443)
 
 
@@ -151,7 +151,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_a_name_that_leads_nowhere_is_unresolved() -> None:
-    with pytest.raises(Unresolved):
+    with pytest.raises(ResolutionError):
         resolving().addresses("id.example.com", 443)
 
 
@@ -160,7 +160,7 @@ def test_a_resolver_that_fails_leaves_the_name_unresolved(error: Exception) -> N
     def fail(host: str, port: int) -> list[str]:
         raise error
 
-    with pytest.raises(Unresolved) as caught:
+    with pytest.raises(ResolutionError) as caught:
         Network(resolve=fail).addresses("id.example.com", 443)
     assert caught.value.__suppress_context__
 
@@ -180,7 +180,7 @@ def test_the_resolver_is_asked_once_for_host_and_port() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", LOOPBACK, "[::1]"])
 def test_without_a_resolver_the_systems_own_is_asked(host: str) -> None:
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenAddressError):
         Network().addresses(host, 443)
     assert LOOPBACK in Network(["127.0.0.0/8", "::1/128"]).addresses("localhost", 443)
 
@@ -217,5 +217,5 @@ def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:
     def fails(host: str, port: int) -> list[str]:
         raise KeyError(host)
 
-    with pytest.raises(Unresolved):
+    with pytest.raises(ResolutionError):
         Network(resolve=fails).addresses("id.example.com", 443)

@@ -9,18 +9,18 @@ import pytest
 
 from tests.unit.jwks.support import PUBLIC, Documents, failure_of, fetched
 from tests.unit.support import Clock, jwk, private_key, rsa_key
-from wicket.cache import Loaded
+from wicket.jwks.fetcher import FetchFailed
 from wicket.jwks.loader import KeySetLoader, LoadReport
-from wicket.jwks.outcome import FetchFailed
-from wicket.keys.keyset import Generation, KeySource, SourceRef
+from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource
 from wicket.keys.urls import check_url
+from wicket.runtime.cache import Loaded
 
 URL = "https://id.example.com/keys?secret=hunter2"
 SHOWN = "https://id.example.com/keys"
 ISSUER = "https://id.example.com"
 OPENID = f"{ISSUER}/.well-known/openid-configuration"
-REF = SourceRef("acme", KeySource(check_url(URL), None, ("RS256", "ES256")))
-DISCOVERED = SourceRef("acme", KeySource(None, ISSUER, ("RS256", "ES256")))
+REF = KeySetRef("acme", KeySource(check_url(URL), None, ("RS256", "ES256")))
+DISCOVERED = KeySetRef("acme", KeySource(None, ISSUER, ("RS256", "ES256")))
 
 
 def key_set(*kids: str) -> dict[str, Any]:
@@ -49,8 +49,8 @@ class Bench:
         )
 
     def then(
-        self, answer: Any, held: Generation | None, ref: SourceRef = REF, after: float = 100
-    ) -> Loaded[Generation]:
+        self, answer: Any, held: FetchedKeySet | None, ref: KeySetRef = REF, after: float = 100
+    ) -> Loaded[FetchedKeySet]:
         """What the load brings, some seconds later, for a source that answers so."""
         self.clock.now += after
         self.fetch.answers.append(answer)
@@ -151,7 +151,7 @@ def test_a_set_without_a_usable_key_is_a_failure(members: list[Any], held: bool)
 
 
 def test_the_issuer_of_a_source_is_the_issuer_of_its_keys() -> None:
-    ref = SourceRef("acme", KeySource(check_url(URL), "https://other.example", ("RS256",)))
+    ref = KeySetRef("acme", KeySource(check_url(URL), "https://other.example", ("RS256",)))
     held = Bench(fetched(key_set("a"))).load(ref, None).value
     assert [key.issuer for key in held.keys.keys] == ["https://other.example"]
 

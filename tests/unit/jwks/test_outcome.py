@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from wicket.cache import LoadFailed
-from wicket.jwks.outcome import PERMANENT, FetchFailed, Kind
+from wicket.jwks.fetcher import PERMANENT, FetchFailed, Kind
+from wicket.runtime.cache import LoadFailed
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PASSING = {"unresolved", "timeout", "connection", "certificate", "status"}

@@ -12,7 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.unit.support import KEY, OTHER_KEY, private_key, rsa_key
-from wicket.keys.algorithms import ASYMMETRIC, HASH_BYTES, Key, Unusable, expand, fits, hmac_key, public_key
+from wicket.keys.algorithms import (
+    ASYMMETRIC,
+    HASH_BYTES,
+    Key,
+    UnusableKeyError,
+    compatible_algorithms,
+    expand,
+    hmac_key,
+    public_key,
+)
 
 RSA_NAMES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 FITTING = {
@@ -71,7 +80,7 @@ def test_no_signature_of_whatever_length_raises(algorithm: str, signature: bytes
 @pytest.mark.parametrize("algorithm", FITTING)
 def test_a_public_key_serves_the_algorithms_of_its_kind(algorithm: str) -> None:
     material = private_key(algorithm).public_key()
-    assert fits(material) == FITTING[algorithm]
+    assert compatible_algorithms(material) == FITTING[algorithm]
     assert public_key("k", ASYMMETRIC, material).algorithms == FITTING[algorithm]
 
 
@@ -82,17 +91,17 @@ def test_a_key_serves_only_what_is_allowed() -> None:
 
 
 def test_a_key_that_fits_nothing_allowed_is_unusable() -> None:
-    with pytest.raises(Unusable, match="can serve ES256, and none of these is allowed"):
+    with pytest.raises(UnusableKeyError, match="can serve ES256, and none of these is allowed"):
         public_key(None, ("RS256",), private_key("ES256").public_key())
 
 
 def test_other_curves_are_unusable() -> None:
-    with pytest.raises(Unusable, match="the curve is none of"):
-        fits(ec.generate_private_key(ec.SECP224R1()).public_key())
+    with pytest.raises(UnusableKeyError, match="the curve is none of"):
+        compatible_algorithms(ec.generate_private_key(ec.SECP224R1()).public_key())
 
 
 def test_a_short_rsa_key_is_unusable() -> None:
-    with pytest.raises(Unusable, match="2048 to 8192 bits"):
+    with pytest.raises(UnusableKeyError, match="2048 to 8192 bits"):
         public_key(None, ("RS256",), rsa.generate_private_key(65537, 1024).public_key())
 
 
@@ -112,7 +121,7 @@ def test_an_rsa_key_has_2048_to_8192_bits(bits: int, usable: bool) -> None:
     if usable:
         assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
     else:
-        with pytest.raises(Unusable, match="2048 to 8192 bits"):
+        with pytest.raises(UnusableKeyError, match="2048 to 8192 bits"):
             public_key(None, ("RS256",), material)
 
 
@@ -122,7 +131,7 @@ def test_an_rsa_exponent_is_below_2_to_the_32(exponent: int, usable: bool) -> No
     if usable:
         assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
     else:
-        with pytest.raises(Unusable, match="the RSA exponent must be odd"):
+        with pytest.raises(UnusableKeyError, match="the RSA exponent must be odd"):
             public_key(None, ("RS256",), material)
 
 

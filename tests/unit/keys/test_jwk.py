@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.unit.support import jwk, private_key, rsa_key
-from wicket.base64url import encode
-from wicket.keys.algorithms import ASYMMETRIC, Unusable
+from wicket.keys.algorithms import ASYMMETRIC, UnusableKeyError
 from wicket.keys.jwk import import_jwk
+from wicket.runtime.base64url import encode
 
 KINDS = ["RS256", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed448"]
 LENGTH = "its coordinates are not as long as its curve has them"
@@ -103,7 +103,7 @@ def test_eddsa_and_its_fully_specified_name_meet(bound: str, allowed: list[str],
     ],
 )
 def test_what_must_not_verify_is_unusable(members: dict[str, Any], why: str) -> None:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableKeyError) as caught:
         import_jwk(jwk(rsa_key(), **members), ASYMMETRIC)
     assert str(caught.value) == why
     assert caught.value.__cause__ is None
@@ -111,13 +111,13 @@ def test_what_must_not_verify_is_unusable(members: dict[str, Any], why: str) -> 
 
 @pytest.mark.parametrize("alg", ["RSA-OAEP", "rs256", "none", "HS256", "ES256", ""])
 def test_a_key_bound_to_what_it_cannot_do_is_unusable(alg: str) -> None:
-    with pytest.raises(Unusable, match="none of these is allowed"):
+    with pytest.raises(UnusableKeyError, match="none of these is allowed"):
         import_jwk(jwk(rsa_key(), alg=alg), ASYMMETRIC)
 
 
 @pytest.mark.parametrize("jwk", [None, 5, "text", [], [("kty", "RSA")]])
 def test_what_is_no_object_is_unusable(jwk: object) -> None:
-    with pytest.raises(Unusable, match="a key must be a JSON object"):
+    with pytest.raises(UnusableKeyError, match="a key must be a JSON object"):
         import_jwk(jwk, ASYMMETRIC)
 
 
@@ -140,7 +140,7 @@ def test_what_is_no_object_is_unusable(jwk: object) -> None:
     ],
 )
 def test_numbers_off_the_curve_are_unusable(algorithm: str, members: dict[str, Any], why: str) -> None:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableKeyError) as caught:
         import_jwk(jwk(private_key(algorithm), **members), ASYMMETRIC)
     assert str(caught.value) == why
 
@@ -154,14 +154,14 @@ def test_a_coordinate_without_its_leading_zeros_is_unusable() -> None:
         if x < 1 << 248:
             break
     assert import_jwk(jwk(private), ["ES256"]).algorithms == ("ES256",)
-    with pytest.raises(Unusable, match=LENGTH):
+    with pytest.raises(UnusableKeyError, match=LENGTH):
         import_jwk(jwk(private, x=encode(x.to_bytes(31, "big"))), ["ES256"])
 
 
 def test_the_reason_quotes_nothing_of_the_key() -> None:
     n = rsa.RSAPublicNumbers(65537, rsa_key().public_key().public_numbers().n).n
     text = number(n, 256)
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableKeyError) as caught:
         import_jwk({"kty": "RSA", "n": text, "e": "AAAA", "kid": "secret-kid"}, ASYMMETRIC)
     assert text[:10] not in repr(caught.value)
     assert "secret-kid" not in repr(caught.value)

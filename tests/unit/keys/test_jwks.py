@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.support import jwk, problems_of, rsa_key
 from wicket import Jwks
-from wicket.keys.keyset import KeySource
+from wicket.keys.key_set import KeySource
 from wicket.keys.urls import check_url
 
 URL = "https://id.example.com/keys?secret=hunter2"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.support import jwk, private_key, rsa_key
-from wicket.base64url import encode
-from wicket.keys.keyset import Generation, KeySource, SourceRef, read_key_set, read_members
+from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource, read_key_set, read_members
 from wicket.keys.urls import check_url
 from wicket.keys.weak_keys import RSABounds
+from wicket.runtime.base64url import encode
 
 URL = check_url("https://id.example.com/keys?tenant=1")
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -29,7 +29,7 @@ def test_a_source_names_the_host_that_is_asked_first() -> None:
 
 def test_no_repr_of_a_source_shows_a_query() -> None:
     source = KeySource(check_url("https://id.example.com/keys?token=secret"), None, ALGORITHMS)
-    assert "secret" not in repr(SourceRef("acme", source))
+    assert "secret" not in repr(KeySetRef("acme", source))
     assert "https://id.example.com/keys" in repr(source)
 
 
@@ -40,12 +40,12 @@ def test_a_source_is_shown_without_its_query() -> None:
 
 def test_sources_are_told_apart_by_app_url_and_algorithms() -> None:
     refs = {
-        SourceRef("a", SOURCE),
-        SourceRef("a", KeySource(URL, None, ALGORITHMS)),
-        SourceRef("b", SOURCE),
-        SourceRef("a", KeySource(URL, None, ("RS256",))),
-        SourceRef("a", KeySource(URL, "https://issuer.example.com", ALGORITHMS)),
-        SourceRef("a", KeySource(check_url("https://id.example.com/keys"), None, ALGORITHMS)),
+        KeySetRef("a", SOURCE),
+        KeySetRef("a", KeySource(URL, None, ALGORITHMS)),
+        KeySetRef("b", SOURCE),
+        KeySetRef("a", KeySource(URL, None, ("RS256",))),
+        KeySetRef("a", KeySource(URL, "https://issuer.example.com", ALGORITHMS)),
+        KeySetRef("a", KeySource(check_url("https://id.example.com/keys"), None, ALGORITHMS)),
     }
     assert len(refs) == 5
 
@@ -185,7 +185,7 @@ def test_without_a_kid_a_remote_set_is_tried_only_if_exactly_one_key_fits(
 
 
 def test_a_generation_cannot_be_changed() -> None:
-    held = Generation(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
+    held = FetchedKeySet(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
     assert (held.address, held.empty_seen) == (None, False)
     with pytest.raises(AttributeError):
         held.etag = "other"  # type: ignore[misc]

@@ -6,30 +6,30 @@ import threading
 import tracemalloc
 
 from tests.unit.support import Clock
-from wicket.keys.keyset import KeySource, SourceRef
-from wicket.keys.unknown import UnknownKids
+from wicket.keys.key_set import KeySetRef, KeySource
+from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.urls import check_url
 
-MINE = SourceRef("mine", KeySource(check_url("https://id.example.com/"), None, ("RS256",)))
-OTHER = SourceRef("other", MINE.source)
+MINE = KeySetRef("mine", KeySource(check_url("https://id.example.com/"), None, ("RS256",)))
+OTHER = KeySetRef("other", MINE.source)
 
 
 class Bench:
     def __init__(self, first: int = 2, every: float = 30, remembered: float = 60) -> None:
         self.clock = Clock()
-        self.spent: list[SourceRef] = []
-        self.kids = UnknownKids(
-            first=first, every=every, remembered=remembered, on_spent=self.spent.append, clock=self.clock
+        self.spent: list[KeySetRef] = []
+        self.kids = UnknownKidLimiter(
+            first=first, every=every, remembered=remembered, on_limited=self.spent.append, clock=self.clock
         )
 
-    def flood(self, source: SourceRef = MINE, count: int = 100) -> int:
+    def flood(self, source: KeySetRef = MINE, count: int = 100) -> int:
         """How many of so many new kids may be fetched for."""
-        return sum(self.kids.may_fetch(source, f"kid-{self.clock.now}-{index}", 1) for index in range(count))
+        return sum(self.kids.try_acquire(source, f"kid-{self.clock.now}-{index}", 1) for index in range(count))
 
 
 def test_two_fetches_are_allowed_at_first() -> None:
     bench = Bench()
-    assert [bench.kids.may_fetch(MINE, kid, 1) for kid in "abcd"] == [True, True, False, False]
+    assert [bench.kids.try_acquire(MINE, kid, 1) for kid in "abcd"] == [True, True, False, False]
     assert bench.spent == [MINE, MINE]
 
 
@@ -81,7 +81,7 @@ def test_the_budget_of_one_source_is_nothing_to_another() -> None:
 def test_a_kid_known_to_be_absent_costs_nothing_and_causes_nothing() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
-    assert [bench.kids.may_fetch(MINE, "a", 1) for _ in range(5)] == [False] * 5
+    assert [bench.kids.try_acquire(MINE, "a", 1) for _ in range(5)] == [False] * 5
     assert bench.spent == []
     assert bench.flood() == 2
 
@@ -90,21 +90,21 @@ def test_an_absent_kid_is_remembered_for_a_minute() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     bench.clock.now += 59.9
-    assert not bench.kids.may_fetch(MINE, "a", 1)
+    assert not bench.kids.try_acquire(MINE, "a", 1)
     bench.clock.now += 0.2
-    assert bench.kids.may_fetch(MINE, "a", 1)
+    assert bench.kids.try_acquire(MINE, "a", 1)
 
 
 def test_an_absent_kid_is_forgotten_with_the_next_generation() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
-    assert bench.kids.may_fetch(MINE, "a", 2)
+    assert bench.kids.try_acquire(MINE, "a", 2)
 
 
 def test_a_kid_absent_at_one_source_may_be_at_another() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
-    assert bench.kids.may_fetch(OTHER, "a", 1)
+    assert bench.kids.try_acquire(OTHER, "a", 1)
 
 
 def test_kids_however_long_take_little_memory() -> None:
@@ -117,7 +117,7 @@ def test_kids_however_long_take_little_memory() -> None:
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert not bench.kids.may_fetch(MINE, "999".ljust(12_000, "x"), 1)
+    assert not bench.kids.try_acquire(MINE, "999".ljust(12_000, "x"), 1)
     assert held < 2_000_000
 
 
@@ -128,7 +128,7 @@ def test_the_numbers_can_be_set() -> None:
     assert bench.flood() == 2
     bench.kids.remember(MINE, "a", 1)
     bench.clock.now += 4
-    assert bench.kids.may_fetch(MINE, "a", 1)
+    assert bench.kids.try_acquire(MINE, "a", 1)
 
 
 def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
@@ -139,7 +139,7 @@ def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
     bench.kids.after_fork()
     assert bench.flood() == 2
     bench.clock.now += 30
-    assert bench.kids.may_fetch(MINE, "a", 1)
+    assert bench.kids.try_acquire(MINE, "a", 1)
 
 
 def test_many_threads_at_once_share_one_budget() -> None:
@@ -149,7 +149,7 @@ def test_many_threads_at_once_share_one_budget() -> None:
 
     def ask(number: int) -> None:
         start.wait(5)
-        allowed.extend(bench.kids.may_fetch(MINE, f"{number}-{index}", 1) for index in range(50))
+        allowed.extend(bench.kids.try_acquire(MINE, f"{number}-{index}", 1) for index in range(50))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -7,7 +7,7 @@ import contextlib
 
 from tests.properties.doors import finished
 from tests.unit.support import Clock
-from wicket.decision.effects import Pause
+from wicket.decision.io import Pause
 from wicket.drivers import arun, run
 from wicket.keys.waiters import Waiters
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.unit.support import problems_of, rsa_key
 from wicket import Jwks, PublicKey
-from wicket.base64url import encode
-from wicket.keys.algorithms import ASYMMETRIC, Unusable, public_key
+from wicket.keys.algorithms import ASYMMETRIC, UnusableKeyError, public_key
 from wicket.keys.jwk import import_jwk
-from wicket.keys.keyset import KeySource, read_key_set
+from wicket.keys.key_set import KeySource, read_key_set
 from wicket.keys.weak_keys import LOCAL, REMOTE, weakness
+from wicket.runtime.base64url import encode
 
 P25519 = 2**255 - 19
 P448 = 2**448 - 2**224 - 1
@@ -166,7 +166,7 @@ GOOD = rsa_key().public_key().public_numbers().n
 def test_s8_an_rsa_key_that_anybody_can_factor_or_with_a_bad_exponent_is_refused(
     modulus: int, exponent: int, reason: str
 ) -> None:
-    with pytest.raises(Unusable, match=reason):
+    with pytest.raises(UnusableKeyError, match=reason):
         import_jwk(rsa_jwk(modulus, exponent), ["RS256"])
     source = KeySource(None, "https://id.example.com", ("RS256",))
     assert reason in read_key_set([rsa_jwk(modulus, exponent)], source).skipped[0]

@@ -78,7 +78,7 @@ def test_the_settings_of_an_app_take_precedence() -> None:
     assert (app.public_key, app.hosts, app.audience) == ("pub_acme", ("a.example",), ("other",))
     assert (app.mode, app.origin_mode, app.anonymous) == (Mode.LOG_ONLY, Mode.ENFORCE, False)
     assert (app.tokens, app.naming) == ((Bearer(),), (Header("X-App"),))
-    assert (app.rules.skew, app.rules.scopes_claim, app.rules.max_lifetime) == (1, "scope", 60)
+    assert (app.rules.leeway, app.rules.scopes_claim, app.rules.max_lifetime) == (1, "scope", 60)
     assert app.revocations == Revocations(before=1)
     assert app.scopes == {"read"}
 
@@ -136,7 +136,7 @@ def test_a_setting_that_is_none_is_named() -> None:
 
 
 def test_every_problem_of_an_app_is_named_at_once() -> None:
-    given: Any = {"skew": -1, "origins": ["null"], "typo": 1, "required": "sub"}
+    given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required": "sub"}
     found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
     assert set(found) == {"id", "issuer", "credentials[0]", "rules.skew", "origins[0]", "typo", "required"}
 
@@ -170,10 +170,10 @@ def test_an_extended_profile_keeps_the_rest() -> None:
     assert (sibling.name, sibling.audience, sibling.anonymous) == ("looser", "other", False)
     assert (sibling.tokens, sibling.naming) == ((Bearer(),), STRICT.naming)
     assert (sibling.needs, sibling.check_credential, sibling.errors) == (STRICT.needs, only_named, in_words)
-    assert sibling.rules.skew == 60
+    assert sibling.rules.leeway == 60
     assert sibling.rules.required == {"exp", "email"}
     assert (sibling.rules.max_lifetime, sibling.rules.fixed) == (60, {"kind": "user"})
-    assert STRICT.rules.skew == 5
+    assert STRICT.rules.leeway == 5
     assert sibling("acme", **NEEDED).profile == "looser"
 
 

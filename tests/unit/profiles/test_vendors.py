@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.support import KEY, NOW, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
 from wicket import App, Decision, Jwks, PublicKey, Refusal, Request, Secret, profiles
-from wicket.http.answers import answer_to
+from wicket.http.refusals import response_for
 from wicket.keys import Credential
 
 
@@ -83,7 +83,7 @@ def test_userz_tokens_live_from_a_minute_to_a_day(lifetime: int, expected: str |
 
 
 def test_userz_has_the_default_skew() -> None:
-    assert profiles.userz.rules.skew == 30
+    assert profiles.userz.rules.leeway == 30
 
 
 @pytest.mark.parametrize(("size", "fits"), [(2048, True), (2049, False)])
@@ -125,7 +125,7 @@ def test_vendors_with_secrets_know_only_hs256(vendor: str) -> None:
 def test_userz_answers_with_a_code_and_a_message() -> None:
     decision = at_userz(userz_claims(exp=1))
     with gate_of(userz()) as gate:
-        answer = answer_to(gate, decision)
+        answer = response_for(gate, decision)
     assert answer.status == 401
     assert answer.body == b'{"error": {"code": "expired", "message": "The token has expired."}}'
 
@@ -197,7 +197,7 @@ def test_hissuno_secrets_are_texts() -> None:
 def test_hissuno_refuses_by_problem_json_and_401() -> None:
     decision = at_hissuno(hissuno_claims(exp=1))
     with gate_of(hissuno()) as gate:
-        answer = answer_to(gate, decision)
+        answer = response_for(gate, decision)
     assert (answer.status, dict(answer.headers)["content-type"]) == (401, "application/problem+json")
 
 

@@ -17,13 +17,13 @@ from wicket import (
     Host,
     Mode,
     PathSegment,
-    PublicKeyBearer,
+    PublishableKeyBearer,
     Query,
     Request,
     TokenIssuer,
     mint,
 )
-from wicket.sources import Bearer, Cookie
+from wicket.config.locations import Bearer, Cookie
 
 SECRET = "5f" * 31 + "01"
 
@@ -112,7 +112,7 @@ revocations = { before = 1700000000, users = { "user-1" = 1800000000 }, token_id
     assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
     assert gate.limits.load_timeout == 2.5
     kinds = [type(place) for place in gate.naming]
-    assert kinds == [Header, Query, PublicKeyBearer, PublicKeyBearer, PathSegment, Host, Host, TokenIssuer]
+    assert kinds == [Header, Query, PublishableKeyBearer, PublishableKeyBearer, PathSegment, Host, Host, TokenIssuer]
     (app,) = gate.apps
     assert (app.mode, app.origin_mode, app.anonymous, app.require_origin) == (Mode.LOG_ONLY, Mode.ENFORCE, True, True)
     assert (app.issuer, app.audience, app.hosts) == (
@@ -120,7 +120,7 @@ revocations = { before = 1700000000, users = { "user-1" = 1800000000 }, token_id
         ("https://api.acme.com",),
         ("acme.example",),
     )
-    assert app.rules.skew == 5
+    assert app.rules.leeway == 5
     assert app.rules.required == {"sub", "exp", "jti"}
     assert app.scopes == {"read"}
     assert (app.revocations.before, app.revocations.users) == (1700000000, {"user-1": 1800000000})

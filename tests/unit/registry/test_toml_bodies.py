@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.registry.test_toml import problems_of, write
 from wicket import Gate, Header, Query
-from wicket.sources import Bearer, BodyField, JsonBody, Subprotocol
+from wicket.config.locations import Bearer, BodyField, JsonBody, Subprotocol
 
 SECRET = bytes(range(32)).hex()
 
@@ -42,8 +42,8 @@ until = 1900000000
 [apps.identity_hash.companies]
 secret = { env = "OTHER_SECRET", encoding = "hex" }
 place = "json_body:orgs"
-id_member = "orgId"
-hash_member = "orgHash"
+id_field = "orgId"
+hash_field = "orgHash"
 """
 
 
@@ -62,7 +62,7 @@ def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None
     assert rule.until == 1900000000
     assert rule.companies is not None
     assert rule.companies.place == JsonBody("orgs")
-    assert (rule.companies.id_member, rule.companies.hash_member) == ("orgId", "orgHash")
+    assert (rule.companies.id_field, rule.companies.hash_field) == ("orgId", "orgHash")
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
         ('"json_body:orgs"', '"header:X-Orgs"', "identity_hash.companies.place"),
-        ('id_member = "orgId"', "id_member = 7", "identity_hash.companies.id_member"),
-        ('id_member = "orgId"', "colour = 7", "identity_hash.companies"),
+        ('id_field = "orgId"', "id_field = 7", "identity_hash.companies.id_field"),
+        ('id_field = "orgId"', "colour = 7", "identity_hash.companies"),
     ],
 )
 def test_a_wrong_identity_hash_is_named_by_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:

@@ -122,7 +122,7 @@ def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
         "exp": 1_761_000_060,
     }
     assert client.get("/").status_code == 200
-    clock.advance(60 + app.rules.skew)
+    clock.advance(60 + app.rules.leeway)
     assert client.get("/").json()["reason"] == "expired"
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.jwks.support import failure_of, fetcher_of
 from wicket import App, Gate, Jwks
 from wicket.jwks.discovery import discover
-from wicket.jwks.outcome import Fetched
+from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import check_url
 from wicket.testing.issuer import Exchange, LocalIssuer
 

@@ -1,0 +1,408 @@
+"""What an app is: one tenant's names, credentials, rules, origins and mode, as a frozen and fully checked value."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from wicket.config.identity_hash import IdentityHash
+from wicket.config.locations import (
+    MAX_NAME,
+    AppLocation,
+    AppRef,
+    Bearer,
+    Cookie,
+    Header,
+    TokenLocation,
+    TokenLocations,
+    intern_token_locations,
+    is_location,
+    is_valid_name,
+)
+from wicket.config.origins import OriginPolicy, is_origin
+from wicket.config.revocations import Revocations
+from wicket.errors import ConfigError, Problem, Problems, Refusal
+from wicket.keys import Credential, Jwks, Keyring, KeySource
+from wicket.keys.keyring import warn_of_untried
+
+MAX_TOKEN_BYTES: Final = 16_384
+_LARGEST: Final = 1e12
+_MOST_SKEW: Final = 3600
+_NOTHING: Final[frozenset[str]] = frozenset()
+_NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+class Mode(enum.Enum):
+    """Whether a refusal turns the request away, or is only reported while the request passes as anonymous."""
+
+    ENFORCE = "enforce"
+    LOG_ONLY = "log_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the claims of an app's tokens must say. All times are seconds, all sizes bytes.
+
+    `required` are claims that must be there; `user_id` are the claims that may give the user's id, in order, at
+    least one of which must; `app_claim` must equal the app's id; `types` are the `typ` values admitted (RFC 8725
+    section 3.11): with none, `JWT` or no `typ`. `fixed` are claims with the one value they must have.
+    `require_kid`: the token's header must say by its `kid` which key signed it, or no key is tried.
+    `attributes_claim` holds the user's attributes as an object (without it they are all claims that have no other
+    meaning); its JSON may have at most `max_attributes_bytes`, and only texts as values where `string_attributes_only` is
+    set. `companies_claim` holds a list of objects, each with an `id` and a `name`. `scopes_claim` holds the scopes,
+    as a list or as words in a string. `protected` are attributes that nothing unsigned may write, and
+    `protected_company_attributes` those of companies; `*` stands for all. Claims that have another meaning always are.
+    """
+
+    required: frozenset[str] = frozenset({"exp"})
+    user_id: tuple[str, ...] = ("sub",)
+    allow_integer_user_id: bool = False
+    app_claim: str | None = None
+    min_lifetime: float | None = None
+    max_lifetime: float | None = None
+    leeway: float = 30.0
+    types: frozenset[str] = frozenset()
+    require_kid: bool = False
+    fixed: Mapping[str, str | int | bool] = field(default_factory=dict)
+    attributes_claim: str | None = None
+    max_attributes_bytes: int | None = None
+    string_attributes_only: bool = False
+    companies_claim: str | None = None
+    scopes_claim: str | None = None
+    max_token_bytes: int = MAX_TOKEN_BYTES
+    protected: frozenset[str] = frozenset()
+    protected_company_attributes: frozenset[str] = frozenset()
+    particular: bool = field(init=False, repr=False, compare=False)
+    bounded: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        for name, kind in (
+            ("user_id", tuple),
+            *((name, frozenset) for name in ("required", "types", "protected", "protected_company_attributes")),
+        ):
+            given = problems.listed(f"rules.{name}", getattr(self, name), "names")
+            if not all(isinstance(each, str) and each for each in given):
+                problems.add(f"rules.{name}", "must be a list of names")
+            elif not given and name == "user_id" and not problems.found:
+                problems.add("rules.user_id", "must name at least one claim")
+            else:
+                object.__setattr__(self, name, kind(given))
+        for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
+            given = getattr(self, name)
+            if given is not None and (not isinstance(given, str) or not given):
+                problems.add(f"rules.{name}", "must be the name of a claim")
+        for name in ("min_lifetime", "max_lifetime", "leeway", "max_attributes_bytes", "max_token_bytes"):
+            given = getattr(self, name)
+            if given is None and name not in ("leeway", "max_token_bytes"):
+                continue
+            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
+                problems.add(f"rules.{name}", "must be a number, and not negative")
+            elif name == "leeway" and given > _MOST_SKEW:
+                problems.add("rules.skew", "must be at most an hour", "by so many seconds clocks may differ")
+        for name in ("allow_integer_user_id", "require_kid", "string_attributes_only"):
+            if not isinstance(getattr(self, name), bool):
+                problems.add(f"rules.{name}", "must be true or false")
+        if not isinstance(self.fixed, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, (str, int, bool)) for name, value in self.fixed.items()
+        ):
+            problems.add("rules.fixed", "must map names of claims to texts, whole numbers or booleans")
+        problems.raise_if_any()
+        object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
+        if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
+            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
+        object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
+        claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
+        object.__setattr__(self, "particular", bool(self.fixed) or any(claims))
+        object.__setattr__(self, "bounded", self.min_lifetime is not None or self.max_lifetime is not None)
+
+
+def media_type(typ: str) -> str:
+    """A `typ` in the spelling by which two compare: no `application/`, no case (RFC 7515 section 4.1.9)."""
+    return typ.lower().removeprefix("application/")
+
+
+ErrorFormatter = Callable[[Refusal], tuple[int, Mapping[str, Any]]]
+"""A vendor's own status and JSON body for a refusal."""
+
+
+@dataclass(frozen=True, init=False, eq=False, slots=True)
+class App:
+    """One tenant. Raises `ConfigError` with every problem at once, each with the path to its field.
+
+    `id` has 1 to 128 visible characters. `public_key` and `hosts` are further names of the app; `issuer` is the `iss`
+    that its tokens must have, and a name where the naming says so; `audience` is the `aud` of which its tokens must
+    have at least one: without it, a token that has an audience is refused (RFC 7519 section 4.1.3).
+    `origins` are patterns (see `wicket.config.origins`); `require_origin` refuses requests without a well-formed
+    Origin header.
+    `anonymous` lets requests without a token pass, unverified. `origin_mode` is the mode of the origin check alone.
+    `aliases` are further ids by which requests name it. `scopes` are those that the app's tokens may give. `tokens`
+    are the places where its tokens ride, `naming` those where requests name it, and `claimed` those where an anonymous
+    user says who it is. `identity_hash` admits the older hash instead of a token. `profile` is the name of the
+    vendor's profile that built it, and `errors` that vendor's own form of a refusal.
+    """
+
+    id: str
+    credentials: tuple[Credential, ...]
+    rules: Rules
+    profile: str | None
+    public_key: str | None
+    hosts: tuple[str, ...]
+    issuer: str | None
+    audience: tuple[str, ...]
+    origins: tuple[str, ...]
+    require_origin: bool
+    mode: Mode
+    origin_mode: Mode | None
+    anonymous: bool
+    revocations: Revocations
+    scopes: frozenset[str]
+    tokens: tuple[TokenLocation, ...]
+    naming: tuple[AppLocation, ...]
+    claimed: tuple[TokenLocation, ...]
+    aliases: tuple[str, ...]
+    identity_hash: IdentityHash | None
+    errors: ErrorFormatter | None = field(repr=False)
+    holders: TokenLocations = field(init=False, repr=False)
+    straight: Bearer | Header | None = field(init=False, repr=False)
+    origin_policy: OriginPolicy = field(init=False, repr=False)
+    keyring: Keyring = field(init=False, repr=False)
+    sources: tuple[KeySource, ...] = field(init=False, repr=False)
+    user_id_claims: tuple[str, ...] = field(init=False, repr=False)
+    hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        credentials: Iterable[Credential] = (),
+        rules: Rules = Rules(),
+        profile: str | None = None,
+        public_key: str | None = None,
+        hosts: Iterable[str] = (),
+        issuer: str | None = None,
+        audience: str | Iterable[str] | None = None,
+        origins: Iterable[str] = (),
+        require_origin: bool = False,
+        mode: Mode = Mode.ENFORCE,
+        origin_mode: Mode | None = None,
+        anonymous: bool = False,
+        revocations: Revocations = Revocations(),  # noqa: B008 - a frozen value
+        scopes: Iterable[str] = (),
+        tokens: Iterable[TokenLocation] = (Bearer(),),
+        naming: Iterable[AppLocation] = (),
+        claimed: Iterable[TokenLocation] = (),
+        aliases: Iterable[str] = (),
+        identity_hash: IdentityHash | None = None,
+        errors: ErrorFormatter | None = None,
+    ) -> None:
+        problems = Problems()
+        values: dict[str, Any] = {
+            "id": id,
+            "rules": rules,
+            "profile": profile,
+            "public_key": public_key,
+            "issuer": issuer,
+            "require_origin": require_origin,
+            "mode": mode,
+            "origin_mode": origin_mode,
+            "anonymous": anonymous,
+            "revocations": revocations,
+            "errors": errors,
+            "identity_hash": identity_hash,
+            "credentials": _items(
+                problems,
+                "credentials",
+                credentials,
+                lambda each: isinstance(getattr(each, "keys", None), tuple),
+                "credential",
+            ),
+            "hosts": _items(problems, "hosts", hosts, _is_name, "host name"),
+            "audience": _items(
+                problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "text"
+            ),
+            "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))) or _NOTHING,
+            "tokens": _items(problems, "tokens", tokens, lambda each: is_location(each, TokenLocation), "place"),
+            "naming": _items(problems, "naming", naming, lambda each: is_location(each, AppLocation), "place"),
+            "claimed": _items(problems, "claimed", claimed, lambda each: is_location(each, TokenLocation), "place"),
+            "aliases": _items(problems, "aliases", aliases, _is_name, "name"),
+        }
+        values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
+        if profile is not None and not isinstance(profile, str):
+            problems.add("profile", "must be the name of a profile, or None")
+        if errors is not None and not callable(errors):
+            problems.add("errors", "must be a function from a Refusal to a status and a body, or None")
+        if not _is_name(id):
+            problems.add("id", f"must be 1 to {MAX_NAME} visible characters")
+        if public_key is not None and not _is_name(public_key):
+            problems.add("public_key", f"must be 1 to {MAX_NAME} visible characters")
+        if issuer is not None and not _is_text(issuer):
+            problems.add("issuer", "must be a text that is not empty")
+        for name, given, kind in (
+            ("mode", mode, Mode),
+            ("origin_mode", origin_mode, (Mode, type(None))),
+            ("rules", rules, Rules),
+            ("revocations", revocations, Revocations),
+            ("require_origin", require_origin, bool),
+            ("anonymous", anonymous, bool),
+            ("identity_hash", identity_hash, (IdentityHash, type(None))),
+        ):
+            if not isinstance(given, kind):
+                problems.add(name, f"must be {_KINDS.get(name, 'true or false')}")
+        try:
+            values["origin_policy"] = OriginPolicy(origins)
+            values["origins"] = values["origin_policy"].patterns
+        except ConfigError as error:
+            problems.merge_problems("origins", error)
+        if any(isinstance(place, Cookie) for place in values["tokens"]) and not (
+            "origin_policy" in values and values["origin_policy"].explicit
+        ):
+            problems.add(
+                "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
+            )
+        if values["scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
+            problems.add("scopes", "are never given, for no claim is said to hold them", "scopes_claim='scope'")
+        _check_hash_secrets(problems, values["credentials"], identity_hash)
+        values["user_id_claims"] = _user_id_claims(problems, rules, identity_hash, revocations)
+        values["sources"] = _sources(problems, values["credentials"], issuer)
+        if issuer is None and len({source.issuer for source in values["sources"]}) == 1:
+            values["issuer"] = values["sources"][0].issuer
+        problems.raise_if_any()
+        values["hash_cutoffs"] = _hash_cutoffs(identity_hash, revocations)
+        also = identity_hash.places if identity_hash is not None else ()
+        values["holders"] = intern_token_locations(values["tokens"], (*values["claimed"], *also))
+        values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
+        values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        warn_of_untried(f"app {id}", self.keyring.never_tried())
+
+    def refs(self) -> tuple[AppRef, ...]:
+        """Every name by which a request may refer to this app."""
+        return app_refs(self)
+
+    def allows_origin(self, origin: str | None) -> bool:
+        """Whether a request with this Origin header (None: without one) may come in.
+
+        If an Origin is required, it must have the form of one; `null` and an empty one do not.
+        """
+        if origin is None:
+            return not self.require_origin
+        return self.origin_policy.allows(origin) and (not self.require_origin or is_origin(origin))
+
+
+def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any) -> tuple[str, ...]:
+    """Every claim that can give a user's id, the identifier of the identity hash included."""
+    claims = rules.user_id if isinstance(rules, Rules) else ()
+    if isinstance(rule, IdentityHash) and rule.identifier not in claims:
+        claims = (*claims, rule.identifier)
+    if isinstance(revocations, Revocations):
+        for claim in revocations.users_by_claim.keys() - set(claims):
+            problems.add(
+                "revocations.users_by_claim", f"{claim!a} gives no user id of this app", f"one of {', '.join(claims)}"
+            )
+    return claims
+
+
+def _hash_cutoffs(rule: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
+    """The cutoffs for the identifier of the identity hash, by the form in which it is hashed."""
+    if rule is None or not rule.normalize:
+        return _NO_CUTOFFS
+    found: dict[str, float] = {}
+    for cutoffs in (revocations.users, revocations.users_by_claim.get(rule.identifier, {})):
+        for identifier, cutoff in cutoffs.items():
+            name = rule.normalized(identifier)
+            found[name] = max(cutoff, found.get(name, cutoff))
+    return found
+
+
+def _only_header(holders: TokenLocations) -> Bearer | Header | None:
+    """The one header that is looked into first for the app's tokens, where it is one."""
+    place = holders.first[0] if len(holders.first) == 1 else None
+    return place if type(place) in (Bearer, Header) else None  # type: ignore[return-value]  # a subclass may read otherwise
+
+
+def _check_hash_secrets(problems: Problems, credentials: Iterable[Any], rule: object) -> None:
+    """A hash secret that signs tokens too would hand a user whose id is `header.payload` a valid signature."""
+    if not isinstance(rule, IdentityHash):
+        return
+    hashed = {secret.keys[0].fingerprint for secret in rule.secrets}
+    for index, credential in enumerate(credentials):
+        if any(key.fingerprint in hashed for key in getattr(credential, "keys", ())):
+            problems.add(f"credentials[{index}]", "is a secret of the identity hash too", "they must be two secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenApp:
+    """An app that exists and whose configuration is not valid: its requests are refused with `config_invalid`.
+
+    If not `confirmed`, its id is only the name that a request used: no configuration says that there is such an app.
+    """
+
+    id: str | None
+    public_key: str | None = None
+    hosts: tuple[str, ...] = ()
+    issuer: str | None = None
+    mode: Mode = Mode.ENFORCE
+    naming: tuple[AppLocation, ...] = ()
+    tokens: tuple[TokenLocation, ...] = ()
+    aliases: tuple[str, ...] = ()
+    confirmed: bool = True
+
+    def refs(self) -> tuple[AppRef, ...]:
+        """Every name that could be read."""
+        return app_refs(self)
+
+
+def app_refs(app: App | BrokenApp) -> tuple[AppRef, ...]:
+    """The names of an app as references, the id first."""
+    named = (
+        ("id", app.id),
+        ("public_key", app.public_key),
+        *(("host", host) for host in app.hosts),
+        ("issuer", app.issuer),
+        *(("id", alias) for alias in app.aliases),
+    )
+    return tuple(AppRef(kind, value) for kind, value in named if value is not None)  # type: ignore[arg-type]  # literals
+
+
+def _sources(problems: Problems, credentials: Iterable[Any], issuer: str | None) -> tuple[KeySource, ...]:
+    """Where the remote key sets come from. Each belongs to one issuer: a token of another is none of its business."""
+    sources: list[KeySource] = []
+    for index, credential in enumerate(credentials):
+        source = credential.source if isinstance(credential, Jwks) else None
+        if source is None:
+            continue
+        if source.issuer is None and issuer is None:
+            problems.add(f"credentials[{index}]", "must have an issuer", "App(issuer=…) or Jwks(url, issuer=…)")
+        sources.append(source if source.issuer is not None else replace(source, issuer=issuer))
+    return tuple(sources)
+
+
+_KINDS: Final = {
+    "mode": "Mode.ENFORCE or Mode.LOG_ONLY",
+    "origin_mode": "Mode.ENFORCE, Mode.LOG_ONLY or None",
+    "rules": "Rules",
+    "revocations": "Revocations",
+    "identity_hash": "an IdentityHash, or None",
+}
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and is_valid_name(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _items(problems: Problems, path: str, given: object, fits: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
+    """`given` as a tuple; whatever does not fit is noted as a problem at its index."""
+    items = problems.listed(path, given, f"{what}s")
+    for index, each in enumerate(items):
+        if not fits(each):
+            problems.add(f"{path}[{index}]", f"is not a {what}")
+    return items
