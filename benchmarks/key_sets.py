@@ -26,7 +26,7 @@ from typing import Any
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, profiles
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 APPS, ACTIVE, BOUND = 10_000, 1_000, 500
@@ -84,7 +84,7 @@ def cold_requests() -> list[Row]:
 
 def flood() -> list[Row]:
     """What random kids cost: fetches, and the CPU time of the valid requests between them."""
-    clock = Clock(1000.0)
+    clock = FakeClock(1000.0)
     with LocalIssuer() as issuer:
         app = app_at(issuer.jwks_url, issuer.issuer)
         with Gate([app], network=issuer.network, monotonic=clock) as gate:
@@ -145,7 +145,7 @@ def slow_tenants() -> list[Row]:
         token = issuer.token("ada")
         with (
             ThreadPoolExecutor(SLOW) as clients,
-            Gate(apps, network=issuer.network, registry=shelf, naming=[Header("X-App-Id")]) as gate,
+            Gate(apps, network=issuer.network, registry=shelf, app_locations=[Header("X-App-Id")]) as gate,
         ):
             waiting = [clients.submit(gate.verify, token, app=name) for name in names]
             until = time.monotonic() + 5

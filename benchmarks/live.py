@@ -65,7 +65,7 @@ def rows() -> list[Row]:
 
 async def _measured(count: int) -> list[Row]:
     site = _Site()
-    gate = Gate([scene.app_with()], naming=profiles.generic.naming, clock=site.clock)
+    gate = Gate([scene.app_with()], app_locations=profiles.generic.app_locations, clock=site.clock)
     door = WicketMiddleware(site, gate, close_on_expiry=True)
     async with _served(door) as port:
         client = await _client(port, count)

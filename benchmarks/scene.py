@@ -89,7 +89,7 @@ def app_with(
 
 def gate_with(*apps: App) -> Gate:
     """A gate that always asks for the app's name."""
-    return Gate(apps, naming=profiles.generic.naming)
+    return Gate(apps, app_locations=profiles.generic.app_locations)
 
 
 def headers_of(token: str, *, origin: str = ORIGIN, app: str = APP_ID) -> dict[str, str]:

@@ -170,10 +170,12 @@ def _app(id: str = "acme", **settings: Any) -> App:
 
 
 def _gate(**settings: Any) -> Gate:
-    naming = settings.pop("naming", profiles.generic.naming)
+    naming = settings.pop("naming", profiles.generic.app_locations)
     tokens = settings.get("tokens", [Bearer()])
     origins = ["https://other.example"]
-    other = App("other", credentials=[Secret(scene.SECRET[::-1])], naming=naming, tokens=tokens, origins=origins)
+    other = App(
+        "other", credentials=[Secret(scene.SECRET[::-1])], app_locations=naming, token_locations=tokens, origins=origins
+    )
     return Gate([_app(naming=naming, **settings), other])
 
 
@@ -392,10 +394,10 @@ def _garbage() -> Iterator[Case]:
     issued = Gate(
         [
             profiles.generic(
-                "acme", credentials=[Secret(scene.SECRET)], issuer="https://a.example", naming=[TokenIssuer()]
+                "acme", credentials=[Secret(scene.SECRET)], issuer="https://a.example", app_locations=[TokenIssuer()]
             ),
             profiles.generic(
-                "b", credentials=[Secret(scene.SECRET[::-1])], issuer="https://b.example", naming=[TokenIssuer()]
+                "b", credentials=[Secret(scene.SECRET[::-1])], issuer="https://b.example", app_locations=[TokenIssuer()]
             ),
         ]
     )
@@ -455,7 +457,9 @@ def _garbage() -> Iterator[Case]:
     yield Case("a token of 16 kB with an unknown kid", "first-seen", _asked(gate, _bearing(kid)))
     hashed = _gate(
         tokens=[Bearer()],
-        identity_hash=IdentityHash(secret=Secret(bytes(range(32))), value=Header("x-user"), proof=Header("x-hash")),
+        identity_hash=IdentityHash(
+            secret=Secret(bytes(range(32))), identifier_location=Header("x-user"), hash_location=Header("x-hash")
+        ),
     )
     for what, user in {"a user id of 64 KiB": "a" * _HEADER_CACHE, "a user id of controls": "a" * 200 + "\x01"}.items():
         headers = [*NAMED, ("x-user", user), ("x-hash", "a" * 64)]

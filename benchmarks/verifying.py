@@ -225,7 +225,7 @@ def _huge() -> list[Row]:
     ]
 
 
-def _one(door: doors.MiddlewareCore, headers: dict[str, str]) -> Callable[[], object]:
+def _one(door: doors.Door, headers: dict[str, str]) -> Callable[[], object]:
     return lambda: door(headers, 1)
 
 

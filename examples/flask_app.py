@@ -20,7 +20,7 @@ gate = Gate(
             credentials=[Secret.from_text(os.environ.get("INITECH_SECRET") or f"sk_live_{secrets.token_hex(16)}")],
             origins=["https://initech.example"],
             scopes_claim="scope",
-            scopes=["threads:read"],
+            allowed_scopes=["threads:read"],
         ),
     ]
 )

@@ -39,7 +39,7 @@ class Apps:
         id, public_key, secret, origins = found
         # What is wrong here raises ConfigError: this app then answers config_invalid, and all others go on.
         return profiles.generic(
-            id, public_key=public_key, credentials=[Secret.from_hex(secret)], origins=origins.split()
+            id, publishable_key=public_key, credentials=[Secret.from_hex(secret)], origins=origins.split()
         )
 
 
@@ -60,7 +60,7 @@ def main() -> None:
         fill(path, 3000)
         apps = Apps(path)
         limits = Limits(app_lifetime=300)
-        with Gate(registry=apps, naming=[Header("X-App-Id"), PublishableKeyBearer()], limits=limits) as gate:
+        with Gate(registry=apps, app_locations=[Header("X-App-Id"), PublishableKeyBearer()], limits=limits) as gate:
             acme = apps(AppRef("id", "app-2718"))
             assert acme is not None
             token = mint(acme, "user-1")

@@ -61,16 +61,16 @@ KNOCK_PUBLIC_KEY = KNOCK_SIGNING_KEY.public_key().public_bytes(Encoding.PEM, Pub
 
 intercom = Profile(
     "intercom",
-    rules=Rules(required=frozenset({"user_id"}), user_id=("user_id",)),
-    tokens=(JsonBody("intercom_user_jwt"),),
-    naming=(BodyField("app_id"),),
-    claimed=(JsonBody("user_id"), JsonBody("email")),
+    rules=Rules(required_claims=frozenset({"user_id"}), user_id_claims=("user_id",)),
+    token_locations=(JsonBody("intercom_user_jwt"),),
+    app_locations=(BodyField("app_id"),),
+    claimed_user_locations=(JsonBody("user_id"), JsonBody("email")),
 )
 intercom_app = intercom(
     "tx2p130c",
     credentials=[Secret.from_text(SECRETS["intercom jwt"])],
     identity_hash=IdentityHash(
-        secret=Secret.from_text(SECRETS["intercom hash"]), identifier="user_id", proof=JsonBody("user_hash")
+        secret=Secret.from_text(SECRETS["intercom hash"]), identifier="user_id", hash_location=JsonBody("user_hash")
     ),
 )
 
@@ -79,13 +79,13 @@ intercom_app = intercom(
 zendesk = Profile(
     "zendesk",
     rules=Rules(
-        required=frozenset({"external_id", "scope"}),
-        user_id=("external_id",),
-        fixed={"scope": "user"},
-        types=frozenset({"JWT"}),
+        required_claims=frozenset({"external_id", "scope"}),
+        user_id_claims=("external_id",),
+        required_values={"scope": "user"},
+        allowed_typ=frozenset({"JWT"}),
         require_kid=True,
     ),
-    naming=(Query("key"),),
+    app_locations=(Query("key"),),
 )
 zendesk_app = zendesk(
     "a1b2c3d4-messenger",
@@ -99,9 +99,11 @@ zendesk_app = zendesk(
 
 canny = Profile(
     "canny",
-    rules=Rules(required=frozenset({"id", "email", "name"}), user_id=("id",), companies_claim="companies"),
-    tokens=(Query("ssoToken"), JsonBody("ssoToken")),
-    naming=(Query("companyID"), BodyField("companyID")),
+    rules=Rules(
+        required_claims=frozenset({"id", "email", "name"}), user_id_claims=("id",), companies_claim="companies"
+    ),
+    token_locations=(Query("ssoToken"), JsonBody("ssoToken")),
+    app_locations=(Query("companyID"), BodyField("companyID")),
 )
 canny_app = canny("5a0e1f", credentials=[Secret.from_text(SECRETS["canny"])])
 
@@ -109,14 +111,14 @@ canny_app = canny("5a0e1f", credentials=[Secret.from_text(SECRETS["canny"])])
 
 chatwoot = Profile(
     "chatwoot",
-    tokens=(),
-    naming=(Query("website_token"), BodyField("website_token")),
-    claimed=(JsonBody("identifier"),),
+    token_locations=(),
+    app_locations=(Query("website_token"), BodyField("website_token")),
+    claimed_user_locations=(JsonBody("identifier"),),
 )
 chatwoot_app = chatwoot(
     "website-token-of-acme",
     identity_hash=IdentityHash(
-        secret=Secret.from_text(SECRETS["chatwoot"]), identifier="identifier", proof=JsonBody("identifier_hash")
+        secret=Secret.from_text(SECRETS["chatwoot"]), identifier="identifier", hash_location=JsonBody("identifier_hash")
     ),
 )
 
@@ -124,43 +126,55 @@ chatwoot_app = chatwoot(
 
 knock = Profile(
     "knock",
-    rules=Rules(required=frozenset({"sub", "iat", "exp"})),
-    tokens=(Header("X-Knock-User-Token"),),
-    naming=(PublishableKeyBearer(prefix="pk_"),),
+    rules=Rules(required_claims=frozenset({"sub", "iat", "exp"})),
+    token_locations=(Header("X-Knock-User-Token"),),
+    app_locations=(PublishableKeyBearer(prefix="pk_"),),
 )
 knock_app = knock(
     "acme-production",
-    public_key="pk_acme",
+    publishable_key="pk_acme",
     credentials=[PublicKey.from_pem(KNOCK_PUBLIC_KEY, algorithms=["RS256"])],
 )
 
 # --- Pylon
 
-pylon = Profile("pylon", tokens=(), naming=(BodyField("app_id"),), claimed=(JsonBody("email"),))
+pylon = Profile(
+    "pylon", token_locations=(), app_locations=(BodyField("app_id"),), claimed_user_locations=(JsonBody("email"),)
+)
 pylon_app = pylon(
     "3f7c9a52-pylon",
     identity_hash=IdentityHash(
-        secret=Secret.from_hex(SECRETS["pylon"]), identifier="email", proof=JsonBody("email_hash")
+        secret=Secret.from_hex(SECRETS["pylon"]), identifier="email", hash_location=JsonBody("email_hash")
     ),
 )
 
 # --- Novu
 
-novu = Profile("novu", tokens=(), naming=(BodyField("applicationIdentifier"),), claimed=(JsonBody("subscriberId"),))
+novu = Profile(
+    "novu",
+    token_locations=(),
+    app_locations=(BodyField("applicationIdentifier"),),
+    claimed_user_locations=(JsonBody("subscriberId"),),
+)
 novu_app = novu(
     "novu-application-of-acme",
     identity_hash=IdentityHash(
-        secret=Secret.from_text(SECRETS["novu"]), identifier="subscriberId", proof=JsonBody("subscriberHash")
+        secret=Secret.from_text(SECRETS["novu"]), identifier="subscriberId", hash_location=JsonBody("subscriberHash")
     ),
 )
 
 # --- Help Scout
 
-help_scout = Profile("help-scout", tokens=(), naming=(BodyField("beaconId"),), claimed=(JsonBody("email"),))
+help_scout = Profile(
+    "help-scout",
+    token_locations=(),
+    app_locations=(BodyField("beaconId"),),
+    claimed_user_locations=(JsonBody("email"),),
+)
 help_scout_app = help_scout(
     "beacon-of-acme",
     identity_hash=IdentityHash(
-        secret=Secret.from_text(SECRETS["help scout"]), identifier="email", proof=JsonBody("signature")
+        secret=Secret.from_text(SECRETS["help scout"]), identifier="email", hash_location=JsonBody("signature")
     ),
 )
 

@@ -23,11 +23,11 @@ gate = Gate(
     [
         profiles.userz(
             "65fa1f3e8a1e5f2d9c1a5c01",
-            public_key="pub_acme",
+            publishable_key="pub_acme",
             credentials=[Secret.from_hex(os.environ.get("ACME_SECRET") or secrets.token_hex(32))],
             origins=["https://acme.example", "*.acme.example"],
             scopes_claim="scope",
-            scopes=["feedback:write"],
+            allowed_scopes=["feedback:write"],
         ),
         profiles.generic(
             "globex",

@@ -8,7 +8,7 @@ from wicket.decision.token_parser import UnverifiedToken
 from wicket.drivers import run
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
 from wicket.keys.kid_limiter import UnknownKidLimiter
-from wicket.runtime.cache import Cache, Loaded, Times
+from wicket.runtime.cache import Cache, Lifetimes, Loaded
 from wicket.runtime.pool import Pool
 
 
@@ -18,7 +18,7 @@ def no_key_sets() -> KeySets:
     def load(ref: KeySetRef, held: FetchedKeySet | None) -> Loaded[FetchedKeySet] | None:
         raise AssertionError("nothing is to be fetched")
 
-    times = Times(lifetime=1, stale=1, absent=1, backoff_initial=1, backoff_max=1, timeout=1)
+    times = Lifetimes(lifetime=1, stale=1, absent=1, backoff_initial=1, backoff_max=1, timeout=1)
     pool = Pool("none", threads=1, queue=1)
     cache = Cache(load, pool=pool, times=times, size=1, absent_size=1, on_failure=lambda ref, error: None)
     return KeySets(cache, UnknownKidLimiter(first=1, every=1, remembered=1, on_limited=lambda ref: None))

@@ -49,7 +49,7 @@ def old(request: pytest.FixtureRequest, by_module: Made, by_session: Made) -> Ma
 
 
 def outcome(token: str) -> str | None:
-    with Gate([ACME], naming=[Header("X-App-Id")]) as gate:
+    with Gate([ACME], app_locations=[Header("X-App-Id")]) as gate:
         refusal = gate.verify(token, app="acme").refusal
     return None if refusal is None else refusal.reason
 

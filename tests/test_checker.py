@@ -58,8 +58,8 @@ def test_each_mistake_is_named(row: Row) -> None:
     diagnosis = check(row)
     assert not diagnosis.passed
     assert diagnosis.refusal is not None
-    assert {each.mistake for each in diagnosis.findings} == {row.mistake, *row.also}
-    finding = next(each for each in diagnosis.findings if each.mistake == row.mistake)
+    assert {each.code for each in diagnosis.findings} == {row.mistake, *row.also}
+    finding = next(each for each in diagnosis.findings if each.code == row.mistake)
     sentences = " ".join(each.detail for each in diagnosis.findings)
     for words in row.says:
         assert words in sentences
@@ -137,14 +137,14 @@ def test_a_company_without_its_hash_is_named_beside_a_user_who_passes() -> None:
     with Gate([with_companies()], clock=lambda: NOW) as gate:
         diagnosis = diagnose(gate, "acme", sent=body(RAW.hex(), companies=[{"id": "c1"}, {"name": "One"}]))
     assert diagnosis.passed
-    assert [(each.mistake, each.found) for each in diagnosis.findings] == [("half_a_pair", "id alone")]
+    assert [(each.code, each.found) for each in diagnosis.findings] == [("half_a_pair", "id alone")]
 
 
 # --- key sets
 
 
 def remote(issuer: LocalIssuer, **settings: Any) -> tuple[Gate, App]:
-    made = App("acme", issuer=issuer.issuer, credentials=[Jwks(issuer.jwks_url)], naming=NAMED, **settings)
+    made = App("acme", issuer=issuer.issuer, credentials=[Jwks(issuer.jwks_url)], app_locations=NAMED, **settings)
     return Gate([made], network=issuer.network), made
 
 
@@ -159,7 +159,7 @@ def test_a_key_set_without_the_kid_is_named_with_its_url(wicket_issuer: LocalIss
             headers={"kid": "elsewhere-1"},
         )
         (finding,) = diagnose(gate, "acme", stranger).findings
-    assert (finding.mistake, finding.found, finding.expected) == ("key_set_lacks_kid", "'elsewhere-1'", "'key-1'")
+    assert (finding.code, finding.found, finding.expected) == ("key_set_lacks_kid", "'elsewhere-1'", "'key-1'")
     assert wicket_issuer.jwks_url in finding.detail
 
 
@@ -168,22 +168,22 @@ def test_a_missing_kid_is_named_with_the_key_that_fits(wicket_issuer: LocalIssue
     with remote(wicket_issuer)[0] as gate:
         claims = jwt.decode(wicket_issuer.token("user-1"), options={"verify_signature": False})
         (finding,) = diagnose(gate, "acme", jwt.encode(claims, wicket_issuer.keys["key-2"], algorithm="ES256")).findings
-        assert (finding.mistake, finding.found) == ("kid_missing", "none")
+        assert (finding.code, finding.found) == ("kid_missing", "none")
         assert "'key-1', 'key-2'" in finding.detail
         assert "'key-2' verifies it" in finding.detail
         named = jwt.encode(claims, wicket_issuer.keys["key-2"], algorithm="ES256", headers={"kid": "key-1"})
         (finding,) = diagnose(gate, "acme", named).findings
-        assert (finding.mistake, finding.found) == ("other_key", "the key 'key-2'")
+        assert (finding.code, finding.found) == ("other_key", "the key 'key-2'")
         unknown = jwt.encode(claims, wicket_issuer.keys["key-2"], algorithm="ES256", headers={"kid": "key-9"})
         (finding,) = diagnose(gate, "acme", unknown).findings
-        assert finding.mistake == "kid_unknown"
+        assert finding.code == "kid_unknown"
 
 
 def test_a_key_set_that_cannot_be_used_is_named(wicket_issuer: LocalIssuer) -> None:
     wicket_issuer.fault = lambda exchange: exchange.answer(404)
     with remote(wicket_issuer)[0] as gate:
         diagnosis = diagnose(gate, "acme", wicket_issuer.token("user-1"))
-    assert [(each.mistake, each.found) for each in diagnosis.findings] == [("key_set_unusable", "not_found")]
+    assert [(each.code, each.found) for each in diagnosis.findings] == [("key_set_unusable", "not_found")]
     assert wicket_issuer.jwks_url in diagnosis.findings[0].detail
     assert diagnosis.refusal is not None
     assert diagnosis.refusal.code == "config_invalid"

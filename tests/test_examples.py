@@ -77,7 +77,7 @@ def test_the_readmes_configuration_file_is_one(tmp_path: Path, monkeypatch: pyte
     apps = Gate.from_file(tmp_path / "wicket.toml", strict=True).apps
     assert [app.profile for app in apps] == ["userz", "featurebase"]
     assert apps[1].identity_hash is not None
-    assert apps[1].identity_hash.until == datetime(2027, 12, 28, 13, 20, tzinfo=UTC).timestamp()
+    assert apps[1].identity_hash.accept_until == datetime(2027, 12, 28, 13, 20, tzinfo=UTC).timestamp()
 
 
 def test_the_readme_tells_every_code_and_reason() -> None:

@@ -27,7 +27,7 @@ JWT_SECRET: Final = "fbjwt_7d2e94b6a1c84f05b3d9e8f7a6c51320"
 USER: Final = {"email": "ada@acme.com", "userId": "123456", "name": "Ada Lovelace"}
 
 HASHES: Final = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email")
-HASHES_UNTIL_THE_END: Final = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", until=THE_END)
+HASHES_UNTIL_THE_END: Final = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", accept_until=THE_END)
 TOKENS: Final = [Secret.from_text(JWT_SECRET)]
 
 
@@ -273,7 +273,7 @@ SECURED: Final = profiles.featurebase(
     "acme",
     credentials=TOKENS,
     identity_hash=COMPANIES,
-    protected=["plan", "monthlySpend"],
+    protected_attributes=["plan", "monthlySpend"],
     protected_company_attributes=["monthlySpend"],
 )
 

@@ -77,7 +77,7 @@ def test_a_leak_is_found_wherever_it_is_said(saying: str, spelling: str, leak_wa
 
 
 def test_a_decision_is_looked_through(leak_watch: LeakWatch) -> None:
-    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+    with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         assert gate.verify(mint(APP, "ada"), app="watched").allowed
         assert leak_watch.taken() == []
         assert gate.verify(mint(APP, f"user {VALUE.hex()}"), app="watched").allowed

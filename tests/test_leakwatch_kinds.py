@@ -133,7 +133,7 @@ def test_a_private_key_in_pem_is_known(leak_watch: LeakWatch) -> None:
 APP = profiles.generic(
     "hashed",
     credentials=[Secret(digest("tokens"))],
-    tokens=[JsonBody("token")],
+    token_locations=[JsonBody("token")],
     identity_hash=IdentityHash(secret=Secret(digest("users")), companies=CompanyHash(secret=Secret(digest("firms")))),
 )
 
@@ -150,7 +150,7 @@ def body(**members: Any) -> bytes:
 
 def ask(sent: bytes) -> bool:
     """Whether the gate lets it pass."""
-    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+    with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         headers = [("X-App-Id", "hashed"), ("Content-Type", "application/json")]
         return gate.decide(Request("POST", headers=headers, body=sent)).allowed
 
@@ -175,14 +175,14 @@ def test_the_hash_of_a_company_is_known(leak_watch: LeakWatch) -> None:
 
 
 def test_a_hash_that_the_checker_makes_is_known(leak_watch: LeakWatch) -> None:
-    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+    with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         diagnosis = diagnose(gate, "hashed", sent={"userId": "eve", "userHash": "0" * 64})
     assert not diagnosis.passed
     assert said(leak_watch, compute_hash("users", "eve").hex())
 
 
 def test_a_signature_alone_and_the_claims_alone_are_seen(leak_watch: LeakWatch) -> None:
-    with Gate([APP], naming=[Header("X-App-Id")]) as gate:
+    with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         for user, allowed in (("ada", True), ("eve", False)):
             text = mint(APP, user)
             _, claims, signature = text.split(".")
@@ -279,7 +279,7 @@ def _wickets(error: BaseException, *_: str) -> None:
         yield 1
         raise error
 
-    Problems().listed("field", items(), "things")
+    Problems().as_tuple("field", items(), "things")
 
 
 def _caused(hidden: bool) -> BaseException:

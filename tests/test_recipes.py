@@ -329,7 +329,7 @@ def test_a_token_or_hash_of_another_signer_passes(name: str, door: str) -> None:
     assert (identity.app_id, identity.user_id) == (expected.app, expected.user_id)
     assert (identity.user_id_claim, identity.method) == (expected.user_id_claim, expected.method)
     assert identity.attributes == expected.attributes
-    assert identity.key_id == expected.key_id
+    assert identity.kid == expected.key_id
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -359,7 +359,7 @@ def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -
     answered = DOORS[door]([lax], chatwoot(identifier="7"), NOW)
     assert answered.decision is not None
     assert not answered.decision.identity.verified
-    assert answered.decision.claimed == "7"
+    assert answered.decision.claimed_user_id == "7"
 
     forged = DOORS[door]([lax], chatwoot(identifier="7", identifier_hash="0" * 64), NOW)
     assert forged.refusal() == (401, "invalid_token", "bad_identity_hash")

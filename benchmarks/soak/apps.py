@@ -41,7 +41,7 @@ def app_of(seed: str, id: str) -> App:
     if id == "body":
         return profiles.hissuno(id, credentials=credentials)
     return profiles.generic(
-        id, credentials=credentials, skew=0 if id == "brief" else 30, origins=[ORIGIN] if id == "gamma" else []
+        id, credentials=credentials, leeway=0 if id == "brief" else 30, origins=[ORIGIN] if id == "gamma" else []
     )
 
 
@@ -57,9 +57,9 @@ def gate_of(issuer: str, seed: str) -> Gate:
     return Gate(
         [*(app_of(seed, id) for id in ("alpha", "beta", "gamma", "body", "brief")), keyed],
         registry=stored,
-        naming=[Header("X-App-Id"), Query("projectId"), BodyField("projectId")],
+        app_locations=[Header("X-App-Id"), Query("projectId"), BodyField("projectId")],
         limits=LIMITS,
-        network=Network(["127.0.0.0/8"], [int(issuer.rpartition(":")[2])], resolve=lambda *_: ["127.0.0.1"]),
+        network=Network(["127.0.0.0/8"], [int(issuer.rpartition(":")[2])], resolver=lambda *_: ["127.0.0.1"]),
     )
 
 

@@ -36,12 +36,12 @@ from wicket.contrib.starlette import identity_of, refusal_exception_handler
 TYPES = ("application/json", "text/plain")  # text/plain is what navigator.sendBeacon sends
 
 userz = profiles.userz.extend(
-    naming=[PublishableKeyBearer(), Query("publicKey", kind="public_key")],
-    tokens=[Header("X-Userz-User-Token"), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
+    app_locations=[PublishableKeyBearer(), Query("publicKey", kind="publishable_key")],
+    token_locations=[Header("X-Userz-User-Token"), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
 )
 hissuno = profiles.hissuno.extend(
-    naming=[Query("projectId"), BodyField("projectId", types=TYPES)],
-    tokens=[Bearer(), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
+    app_locations=[Query("projectId"), BodyField("projectId", types=TYPES)],
+    token_locations=[Bearer(), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
 )
 
 received: list[dict[str, Any]] = []
@@ -53,7 +53,7 @@ def customers(*, acme: Iterable[str], initech: Iterable[str]) -> Gate:
         [
             userz(
                 "65fa1f3e8a1e5f2d9c1a5c01",
-                public_key="pub_acme",
+                publishable_key="pub_acme",
                 credentials=[Secret.from_hex(os.environ.get("ACME_SECRET") or secrets.token_hex(32))],
                 origins=acme,
             ),

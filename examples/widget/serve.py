@@ -26,8 +26,13 @@ PAGE = Path(__file__).with_name("page.html")
 
 def site(api: str, app: App, name: str) -> Starlette:
     """A customer's own site: a page with the widget on it, and the backend that vouches for whoever is logged in."""
-    named = {"publicKey": app.public_key} if app.public_key else {"projectId": app.id}
-    values = {"name": name, "api": api, "app": json.dumps(named), "tokenIn": "header" if app.public_key else "body"}
+    named = {"publicKey": app.publishable_key} if app.publishable_key else {"projectId": app.id}
+    values = {
+        "name": name,
+        "api": api,
+        "app": json.dumps(named),
+        "tokenIn": "header" if app.publishable_key else "body",
+    }
 
     async def page(request: Request) -> HTMLResponse:
         text = PAGE.read_text("utf-8")

@@ -30,7 +30,7 @@ from wicket.limits import Limits
 from wicket.messages.request import Request
 from wicket.minting import mint
 from wicket.profiles import Profile
-from wicket.reporting.events import DecisionEvent, Fetched, Outcome, UnknownKidLimited
+from wicket.reporting.events import DecisionEvent, KeySetFetched, OutcomeCount, UnknownKidLimited
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,6 @@ __all__ = [
     "Cookie",
     "Decision",
     "DecisionEvent",
-    "Fetched",
     "Gate",
     "Header",
     "Host",
@@ -53,12 +52,13 @@ __all__ = [
     "IdentityHash",
     "JsonBody",
     "Jwks",
+    "KeySetFetched",
     "Limits",
     "MergeResult",
     "Mode",
     "Network",
     "OriginPolicy",
-    "Outcome",
+    "OutcomeCount",
     "PathSegment",
     "Problem",
     "Profile",

@@ -17,7 +17,7 @@ from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.monitor import ConnectionMonitor
-from wicket.messages.request import Answer, Request
+from wicket.messages.request import Request, Response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -95,16 +95,18 @@ class WicketMiddleware:
         subprotocol: str | None = None
         body: ASGIBody | None = None
         lasting: LiveConnection | None = None
-        if not door.plain or scope.get("method") != "GET":  # nearly always it is: no preflight, no body, no socket
+        if (
+            not door.always_gated or scope.get("method") != "GET"
+        ):  # nearly always it is: no preflight, no body, no socket
             if not door.root_checked:
                 door.check_first(self.app, scope.get("app"))
-            turn = door.turn(request)
+            turn = door.classify(request)
             passing = turn is Action.PASS
             if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
                 await self._handle_undecided(turn, request, scope, receive, send)
                 return
             optional = turn is Action.OPTIONAL
-            if request.unsafe and not request.websocket:
+            if request.is_unsafe and not request.websocket:
                 body = request.body = ASGIBody(receive, declared_length(request.header("content-length")))
         try:
             if passing:
@@ -120,13 +122,13 @@ class WicketMiddleware:
             attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
             scope["auth"] = AuthCredentials(identity)
-            if body is not None and body.begun:
+            if body is not None and body.started:
                 receive = body.receive
             if door.close_on_expiry and identity.verified:
-                lasting = self._watch.over(decision, receive, send, websocket=request.websocket)
+                lasting = self._watch.track(decision, receive, send, websocket=request.websocket)
                 receive, send = lasting.receive, lasting.send
             if request.websocket:
-                subprotocol = _hide_token(scope, decision, self.gate.house)
+                subprotocol = _hide_token(scope, decision, self.gate._context)
             additions = cors_headers(request, decision) if door.cors else NO_HEADERS
             begun = False
 
@@ -161,7 +163,7 @@ class WicketMiddleware:
             if body is not None:
                 body.close()
             if lasting is not None:
-                await self._watch.leave(lasting)
+                await self._watch.untrack(lasting)
 
     async def _handle_undecided(
         self, turn: Action, request: Request, scope: Scope, receive: Receive, send: Send
@@ -171,9 +173,11 @@ class WicketMiddleware:
             clear_scope(scope)
             await self.app(scope, receive, send)
         elif turn is Action.PREFLIGHT:
-            await _answer(self._door.preflight(request, await self.gate.aadmit(request)), scope, send)
+            await _answer(self._door.preflight(request, await self.gate.acheck_origin(request)), scope, send)
         else:
-            await _answer(self._door.question(request, await self.gate.aadmit(request, report=True)), scope, send)
+            await _answer(
+                self._door.question(request, await self.gate.acheck_origin(request, report=True)), scope, send
+            )
 
 
 def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
@@ -198,7 +202,7 @@ def _hide_token(scope: Scope, decision: Decision, house: GateContext) -> str | N
     none of those that it offered.
     """
     first: str | None = None
-    for place in (decision.app or house).holders.first:
+    for place in (decision.app or house).located_tokens.headers_and_query:
         offered = scope.get("subprotocols") or []
         if isinstance(place, Subprotocol) and place.marker in offered:
             before = [None, *offered]
@@ -209,7 +213,7 @@ def _hide_token(scope: Scope, decision: Decision, house: GateContext) -> str | N
     return first
 
 
-async def _answer(answer: Answer, scope: Scope, send: Send) -> None:
+async def _answer(answer: Response, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
         await _refuse_handshake(answer, scope, send)
         return
@@ -218,7 +222,7 @@ async def _answer(answer: Answer, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
 
-async def _refuse_handshake(answer: Answer, scope: Scope, send: Send) -> None:
+async def _refuse_handshake(answer: Response, scope: Scope, send: Send) -> None:
     """A real HTTP answer where the server offers it; otherwise a close before accepting, which clients see as 403."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})

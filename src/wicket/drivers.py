@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
-from wicket.decision.io import Effect, Fetch, Pause, ReadBody
+from wicket.decision.io import Effect, LoadEntry, Pause, ReadBody
 from wicket.errors import WicketError
 
 R = TypeVar("R")
@@ -27,14 +27,14 @@ def run(flow: Generator[Effect, None, R]) -> R:
                         if effect.waited:
                             time.sleep(effect.seconds)
                 else:
-                    done, seconds = _begin(effect)
+                    done, seconds = _start_load(effect)
                     if seconds:
                         concurrent.futures.wait([done], seconds)
-                    effect.arrived = done.done()
+                    effect.completed = done.done()
             except WicketError as error:
                 effect = flow.throw(error)
             else:
-                effect = _answered(flow, effect)
+                effect = _resume(flow, effect)
     except StopIteration as end:
         return cast("R", end.value)
 
@@ -52,33 +52,33 @@ async def arun(flow: Generator[Effect, None, R]) -> R:
                         if effect.waited:
                             await _wait(concurrent.futures.Future(), effect.seconds)
                 else:
-                    done, seconds = _begin(effect)
+                    done, seconds = _start_load(effect)
                     if seconds:
                         await _wait(done, seconds)
-                    effect.arrived = done.done()
+                    effect.completed = done.done()
             except WicketError as error:
                 effect = flow.throw(error)
             else:
-                effect = _answered(flow, effect)
+                effect = _resume(flow, effect)
     except StopIteration as end:
         return cast("R", end.value)
     finally:
         flow.close()
 
 
-def _answered(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
-    if isinstance(effect, Fetch):
+def _resume(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
+    if isinstance(effect, LoadEntry):
         effect.slot = effect.cache.read(effect.key)
     return flow.send(None)
 
 
-def _begin(fetch: Fetch) -> tuple[concurrent.futures.Future[None], float]:
+def _start_load(fetch: LoadEntry) -> tuple[concurrent.futures.Future[None], float]:
     """Start what `fetch` asks for; what to wait for, and for how many seconds, 0 where waiting would bring nothing."""
-    started = fetch.cache.start(fetch.key, fetch.seen)
+    started = fetch.cache.start(fetch.key, fetch.known_version)
     fetch.limited = started is not None and started.limited
     if started is None or started.limited:
         return concurrent.futures.Future(), 0.0
-    return started.done, min(fetch.patience, started.seconds)
+    return started.done, min(fetch.timeout, started.seconds)
 
 
 async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:

@@ -203,7 +203,7 @@ class Problems:
             below = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"
             self.found.append(replace(problem, path=f"{path}{below}" if problem.path else path))
 
-    def listed(self, path: str, given: object, of: str) -> tuple[Any, ...]:
+    def as_tuple(self, path: str, given: object, of: str) -> tuple[Any, ...]:
         """`given` as a tuple, read once; a text or anything that is no list is noted as a problem."""
         if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)):
             return tuple(given)

@@ -19,7 +19,7 @@ from wicket.config.app_index import (
     check_shared_secrets,
     index_apps,
     registry_loader,
-    union,
+    unique,
     validate_apps,
     validate_locations,
 )
@@ -33,8 +33,8 @@ from wicket.config.locations import (
     _fast_app_ref,
 )
 from wicket.decision.context import GateContext
-from wicket.decision.fast_path import straight
-from wicket.decision.flow import Decision, admit, decide, verify, verify_configured
+from wicket.decision.fast_path import decide_fast
+from wicket.decision.flow import Decision, check_origin, decide, verify, verify_configured
 from wicket.decision.io import Effect
 from wicket.decision.key_selection import KeySelection, KeySets, select_keys
 from wicket.decision.revalidation import revalidate
@@ -53,8 +53,8 @@ from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
 from wicket.messages.request import Request
-from wicket.reporting.events import Fetched, OnEvent, Outcome, Reporter
-from wicket.runtime.cache import Cache, Loaded, LoadFailed, Times
+from wicket.reporting.events import KeySetFetched, OnEvent, OutcomeCount, Reporter
+from wicket.runtime.cache import Cache, Lifetimes, Loaded, LoadFailed
 from wicket.runtime.pool import Pool
 
 _log: Final = logging.getLogger("wicket")
@@ -81,8 +81,8 @@ class Gate:
         apps: Iterable[App | BrokenApp] = (),
         *,
         registry: Registry | None = None,
-        naming: Iterable[AppLocation] | None = None,
-        tokens: Iterable[TokenLocation] | None = None,
+        app_locations: Iterable[AppLocation] | None = None,
+        token_locations: Iterable[TokenLocation] | None = None,
         mode: Mode | None = None,
         name: str = "wicket",
         realm: str | None = None,
@@ -97,16 +97,22 @@ class Gate:
         problems = Problems()
         held = validate_apps(problems, apps)
         # A broken app's places count too: its requests must find it, to be told what is wrong.
-        places = validate_locations(problems, "naming", naming, AppLocation, union(app.naming for app in held))
-        holders = validate_locations(
-            problems, "tokens", tokens, TokenLocation, union(app.tokens for app in held) or (Bearer(),)
+        places = validate_locations(
+            problems, "app_locations", app_locations, AppLocation, unique(app.app_locations for app in held)
         )
-        self.naming: tuple[AppLocation, ...] = places
-        self.tokens: tuple[TokenLocation, ...] = holders
-        check_registry(problems, registry, naming)
+        token_locations = validate_locations(
+            problems,
+            "token_locations",
+            token_locations,
+            TokenLocation,
+            unique(app.token_locations for app in held) or (Bearer(),),
+        )
+        self.app_locations: tuple[AppLocation, ...] = places
+        self.token_locations: tuple[TokenLocation, ...] = token_locations
+        check_registry(problems, registry, app_locations)
         if len(held) > 1 and not places:
             problems.add(
-                "naming", "must say how a request names its app, since there are several", "[Header('X-App-Id')]"
+                "app_locations", "must say how a request names its app, since there are several", "[Header('X-App-Id')]"
             )
         if mode is not None and not isinstance(mode, Mode):
             problems.add("mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None")
@@ -147,19 +153,19 @@ class Gate:
         # Two pools: what the operator controls never waits for what tenants control.
         self._pool = Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
         self._fetches = Pool(
-            f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_lane=limits.fetch_per_host
+            f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_group=limits.fetch_per_host
         )
         self._monotonic = monotonic
         self._registry = None if registry is None else self._build_registry_cache(registry, index_of)
-        self._fetcher = LazyFetcher(network or Network(), limits, lambda: self._fetches.crowded)
+        self._fetcher = LazyFetcher(network or Network(), limits, lambda: self._fetches.has_backlog)
         self._key_sets = self._build_key_set_cache(fetcher or self._fetcher)
-        self._house = GateContext(
+        self._context = GateContext(
             apps=index_of,
             only_app=held[0] if len(held) == 1 and registry is None else None,
             registry=self._registry,
-            naming=places,
-            holders=TokenLocations(holders),
-            memory=self._memory,
+            app_locations=places,
+            located_tokens=TokenLocations(token_locations),
+            signature_cache=self._memory,
             key_sets=self._key_sets,
             mode=mode,
             clock=clock,
@@ -176,17 +182,17 @@ class Gate:
         `optional` admits requests without a token, whatever the app says; a bad token is still refused.
         """
         found = self._try_fast_path(request)
-        return self._report(run(decide(self._house, request, optional=optional))) if found is None else found
+        return self._report(run(decide(self._context, request, optional=optional))) if found is None else found
 
     async def adecide(self, request: Request, *, optional: bool = False, tried: bool = False) -> Decision:
         """As `decide`, without blocking the event loop; `tried` says that `_try_fast_path` could not tell."""
         found = None if tried else self._try_fast_path(request)
-        return self._report(await arun(decide(self._house, request, optional=optional))) if found is None else found
+        return self._report(await arun(decide(self._context, request, optional=optional))) if found is None else found
 
     def _try_fast_path(self, request: Request) -> Decision | None:
         """The decision about an ordinary request of a user who was here before; None where `decide` has to tell."""
         try:
-            found = straight(self._house, request)
+            found = decide_fast(self._context, request)
         except Exception:  # noqa: BLE001 - whatever stands in the way, the flow says what it means
             return None
         if found is not None:
@@ -200,35 +206,35 @@ class Gate:
         given is checked, whether one is required or not.
         """
         ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
-        found = verify_configured(self._house, token, ref, origin)
+        found = verify_configured(self._context, token, ref, origin)
         if found is None:
-            found = run(verify(self._house, token, ref, origin))
+            found = run(verify(self._context, token, ref, origin))
         self._reporter.decided(found)
         return found
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """As `verify`, without blocking the event loop."""
         ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
-        found = verify_configured(self._house, token, ref, origin)
-        return self._report(await arun(verify(self._house, token, ref, origin)) if found is None else found)
+        found = verify_configured(self._context, token, ref, origin)
+        return self._report(await arun(verify(self._context, token, ref, origin)) if found is None else found)
 
-    def admit(self, request: Request, *, report: bool = False) -> Decision:
+    def check_origin(self, request: Request, *, report: bool = False) -> Decision:
         """Decide only whether the page that asks may use the app that it names: no token is looked at."""
-        decision = run(admit(self._house, request))
+        decision = run(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
-    async def aadmit(self, request: Request, *, report: bool = False) -> Decision:
+    async def acheck_origin(self, request: Request, *, report: bool = False) -> Decision:
         """As `admit`, without blocking the event loop."""
-        decision = await arun(admit(self._house, request))
+        decision = await arun(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
     def revalidate(self, decision: Decision) -> Refusal | None:
         """What has come to stand against a verified identity since: expired, revoked, key or app gone; else None."""
-        return run(revalidate(self._house, decision))
+        return run(revalidate(self._context, decision))
 
     async def arevalidate(self, decision: Decision) -> Refusal | None:
         """As `revalidate`, without blocking the event loop."""
-        return await arun(revalidate(self._house, decision))
+        return await arun(revalidate(self._context, decision))
 
     def report_handler_refusal(self, decision: Decision | None, refusal: Refusal) -> None:
         """Report and count, once for each decision, the refusal that a handler raised: events have `stage="handler"`.
@@ -271,22 +277,17 @@ class Gate:
         return tuple(app for app in self._held if isinstance(app, App))
 
     @property
-    def broken(self) -> tuple[BrokenApp, ...]:
+    def broken_apps(self) -> tuple[BrokenApp, ...]:
         """The apps of a file that answer `config_invalid`."""
         return tuple(app for app in self._held if isinstance(app, BrokenApp))
 
-    @property
-    def house(self) -> GateContext:
-        """What the decision may look at, for tools that explain."""
-        return self._house
-
-    def made(self, decision: Decision) -> bool:
+    def _owns(self, decision: Decision) -> bool:
         """Whether this gate, and not another of the same name, made the decision."""
-        return decision.way is not None and decision.way.house is self._house
+        return decision._context is not None and decision._context.gate is self._context
 
     def select_keys(self, app: App, token: UnverifiedToken) -> Generator[Effect, None, KeySelection]:
         """The keys that may have signed a token, for tools that explain: a flow, to be driven."""
-        patience = self._house.patience_for_keys(self.limits.load_timeout, enforced=True)
+        patience = self._context.patience_for_keys(self.limits.load_timeout, enforced=True)
         verification = Verification(app, token, self._memory, self.clock())
         return select_keys(self._key_sets, app, token.header, patience, verification)
 
@@ -308,16 +309,16 @@ class Gate:
         names that the registry did not know. An app in code or from a file stays as it is. It concerns this gate, in
         this process. How long it takes does not depend on how many apps are loaded.
         """
-        in_code = self._house.apps.get(_fast_app_ref(AppRef, ("id", app)))
+        in_code = self._context.apps.get(_fast_app_ref(AppRef, ("id", app)))
         held = [] if self._registry is None else self._registry.tagged(app)
         ids = {app, *(each.id for each in (in_code, *held) if each is not None and each.id is not None)}
         self._key_sets.cache.invalidate(ids, purge=purge)
         if self._registry is not None:
             self._registry.invalidate(ids, purge=purge, permanent=True)
         for each in ids:
-            self._memory.forget(each)
+            self._memory.clear_app(each)
 
-    def outcomes(self) -> tuple[Outcome, ...]:
+    def outcomes(self) -> tuple[OutcomeCount, ...]:
         """How many requests ended how, by stage, app, code and reason, since the gate was built."""
         return self._reporter.outcomes()
 
@@ -366,7 +367,7 @@ class Gate:
             longest=limits.key_set_max_lifetime,
             default=limits.key_set_lifetime,
             max_keys=limits.max_key_set_keys,
-            report=lambda told: self._reporter.fetched(Fetched(**asdict(told), gate=self.name)),
+            report=lambda told: self._reporter.fetched(KeySetFetched(**asdict(told), gate=self.name)),
             clock=self._monotonic,
             bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
             wall_clock=self.clock,
@@ -396,9 +397,9 @@ class Gate:
         if not isinstance(error, LoadFailed):  # those were reported as what they are
             self._reporter.fault(what, error)
 
-    def _times(self, lifetime: float, stale: float, timeout: float) -> Times:
+    def _times(self, lifetime: float, stale: float, timeout: float) -> Lifetimes:
         limits = self.limits
-        return Times(
+        return Lifetimes(
             lifetime=lifetime,
             stale=stale,
             absent=limits.negative_cache_lifetime,
@@ -416,12 +417,12 @@ class Gate:
                 part.after_fork()
 
     def _log_config_warnings(self, held: tuple[App | BrokenApp, ...]) -> None:
-        mode = self._house.mode
+        mode = self._context.mode
         if mode is not None:
             _log.warning("gate %s: the mode %s overrides that of every app", self.name, mode.value)
         if not held and self._registry is None:
             _log.warning("gate %s: it has no app and no registry, so every request is refused", self.name)
-        kinds = {place.kind for place in self.naming}
+        kinds = {place.kind for place in self.app_locations}
         for app in held:
             if len(held) > 1 and not kinds & {ref.kind for ref in app.refs()}:
                 _log.warning("app %s: it has none of the names by which requests name their app", app.id)

@@ -47,10 +47,10 @@ def mint(
         raise ConfigError([Problem("ttl", f"must be {bounds} seconds for this app")])
     issued = int(time.time() if now is None else now)
     payload: dict[str, Any] = {
-        rules.user_id[0]: subject,
+        rules.user_id_claims[0]: subject,
         "iat": issued,
         "exp": issued + whole,
-        **rules.fixed,
+        **rules.required_values,
     }
     if rules.app_claim is not None:
         payload[rules.app_claim] = app.id
@@ -64,7 +64,7 @@ def mint(
         payload = {**attributes, **payload}
     payload.update(claims or {})
     algorithm = credential.algorithms[0]
-    header: dict[str, Any] = {"alg": algorithm, "typ": next(iter(rules.types), "JWT")}
+    header: dict[str, Any] = {"alg": algorithm, "typ": next(iter(rules.allowed_typ), "JWT")}
     if credential.id is not None:
         header["kid"] = credential.id
     signed = f"{_segment(header)}.{_segment(payload)}"

@@ -16,7 +16,7 @@ from wicket.http.long_lived import ConnectionEnded
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.refusals import reason_phrase
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
-from wicket.messages.request import Answer, Request
+from wicket.messages.request import Request, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -79,19 +79,19 @@ class WicketMiddleware:
         """Decide about one request, and pass it on or answer it."""
         request = Request.from_wsgi(environ)
         door, gate = self._door, self.gate
-        if door.plain and environ["REQUEST_METHOD"] == "GET":  # as nearly always: no preflight, and no body
+        if door.always_gated and environ["REQUEST_METHOD"] == "GET":  # as nearly always: no preflight, and no body
             decision = gate.decide(request)
         else:
             if not door.root_checked:
                 door.check_first(self.app)
-            turn = door.turn(request)
+            turn = door.classify(request)
             passing = turn is Action.PASS
             if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
                 return self._handle_undecided(turn, request, environ, start_response)
             body = body_of(request, environ)
             decision = door.passed(request) if passing else gate.decide(request, optional=turn is Action.OPTIONAL)
-            if body is not None and body.begun:
-                environ["wsgi.input"] = body.replayed()
+            if body is not None and body.started:
+                environ["wsgi.input"] = body.replay()
         if not decision.allowed:
             return send(door.refusal(request, decision), environ, start_response)
         attach(environ, gate, decision, request)
@@ -138,13 +138,13 @@ class WicketMiddleware:
             clear_environ(environ)
             return self.app(environ, start_response)
         if turn is Action.PREFLIGHT:
-            return send(self._door.preflight(request, self.gate.admit(request)), environ, start_response)
-        return send(self._door.question(request, self.gate.admit(request, report=True)), environ, start_response)
+            return send(self._door.preflight(request, self.gate.check_origin(request)), environ, start_response)
+        return send(self._door.question(request, self.gate.check_origin(request, report=True)), environ, start_response)
 
 
 def body_of(request: Request, environ: Environ) -> WSGIBody | None:
     """The body of a request that may have one, for the decision to look into."""
-    if not request.unsafe:
+    if not request.is_unsafe:
         return None
     length = declared_length(environ.get("CONTENT_LENGTH"))
     body = WSGIBody(environ["wsgi.input"], length, terminated=bool(environ.get("wsgi.input_terminated")))
@@ -172,7 +172,7 @@ def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -
         environ.pop("REMOTE_USER", None)
 
 
-def send(answer: Answer, environ: Environ, start_response: Callable[..., Any], *error: Any) -> list[bytes]:
+def send(answer: Response, environ: Environ, start_response: Callable[..., Any], *error: Any) -> list[bytes]:
     """Give a refusal's answer in place of the application's; with `error`, though that may have begun (PEP 3333)."""
     headers = [(_title(name), value) for name, value in answer.headers]
     start_response(f"{answer.status} {reason_phrase(answer.status)}", headers, *error)

@@ -12,7 +12,7 @@ from tests.attacks.forge import NOW, app, private_key, token
 from wicket import App, Jwks
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 ISSUER: Final = "https://id.example"
 URL: Final = f"{ISSUER}/keys"
@@ -22,8 +22,8 @@ class Clocks:
     """The time of day and the monotonic clock of one gate, which move together."""
 
     def __init__(self) -> None:
-        self.day = Clock(float(NOW))
-        self.monotonic = Clock(1000.0)
+        self.day = FakeClock(float(NOW))
+        self.monotonic = FakeClock(1000.0)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

@@ -115,7 +115,7 @@ class World:
     def __init__(self, mode: Mode) -> None:
         self.now: float = NOW
         self.app = Endless()
-        self.gate = gate_of(acme(rules=Rules(skew=0), mode=mode), clock=lambda: self.now)
+        self.gate = gate_of(acme(rules=Rules(leeway=0), mode=mode), clock=lambda: self.now)
         self.door = WicketMiddleware(self.app, self.gate, close_on_expiry=True)
         self.done = asyncio.Event()
         self.token = token(claims(exp=NOW + 60))

@@ -119,7 +119,7 @@ def seen(decision: Decision | None, user: str | None) -> dict[str, Any]:
         "identity": identity.identity or None,
         "user": user,
         "verified": identity.verified,
-        "claimed": decision.claimed,
+        "claimed": decision.claimed_user_id,
         "method": identity.method,
         "attributes": identity.attributes,
         "companies": identity.companies,
@@ -130,7 +130,7 @@ def seen(decision: Decision | None, user: str | None) -> dict[str, Any]:
         "enforced": decision.enforced,
         "code": decision.refusal.code if decision.refusal else None,
         "reason": decision.refusal.reason if decision.refusal else None,
-        "key_id": identity.key_id,
+        "key_id": identity.kid,
     }
 
 

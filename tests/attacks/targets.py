@@ -44,7 +44,7 @@ def gate_of(algorithm: str, mode: Mode | None, named_by: str = "any place") -> G
     """A gate of the app `acme`, whose tokens have that algorithm, and of its neighbours."""
     return Gate(
         apps(algorithm),
-        naming=NAMED_BY[named_by],
+        app_locations=NAMED_BY[named_by],
         mode=mode,
         clock=lambda: NOW,
     )

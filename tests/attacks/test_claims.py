@@ -13,7 +13,7 @@ from tests.attacks.site import Behind
 from tests.cost import QUICKLY, steps_of
 from wicket import App, AppRef, Gate, Header, Jwks, Revocations
 from wicket.keys import Credential
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -134,7 +134,7 @@ def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behin
         for revocations in (
             Revocations(token_ids=frozenset({"stolen"})),
             Revocations(users={"ada": NOW}),
-            Revocations(before=NOW),
+            Revocations(issued_before=NOW),
         ):
             apps["acme"] = app("acme", revocations=revocations)
             gate.refresh("acme", purge=True)
@@ -149,7 +149,11 @@ def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behin
 
 @pytest.mark.parametrize(
     "revocations",
-    [Revocations(token_ids=frozenset({"stolen"})), Revocations(users={"ada": NOW - 10}), Revocations(before=NOW - 10)],
+    [
+        Revocations(token_ids=frozenset({"stolen"})),
+        Revocations(users={"ada": NOW - 10}),
+        Revocations(issued_before=NOW - 10),
+    ],
 )
 def test_cve_2020_10594_what_was_seen_of_a_revoked_token_lets_nobody_in(
     behind: Behind, revocations: Revocations
@@ -165,7 +169,7 @@ def test_cve_2020_10594_what_was_seen_of_a_revoked_token_lets_nobody_in(
 def test_go_2026_5732_the_times_count_each_time_anew(behind: Behind, mode: str) -> None:
     """A token that was good, of an app in code whose users go down the straight road, once it is no more."""
     held, algorithm = key_modes()[mode]
-    clock = Clock(float(NOW))
+    clock = FakeClock(float(NOW))
     door = behind(app("acme", held), clock=clock)
     good = token(algorithm, nbf=NOW - 60, exp=NOW + 60)
     assert door.ask(good).said == ADA
@@ -182,7 +186,7 @@ def test_go_2026_5732_the_times_count_each_time_anew(behind: Behind, mode: str) 
 
 def test_cve_2021_32701_what_is_remembered_is_held_against_the_rules_every_time(behind: Behind) -> None:
     """A token that was accepted is asked about again where more is demanded, and after it has expired."""
-    clock = Clock(float(NOW))
+    clock = FakeClock(float(NOW))
     apps = {"acme": app("acme", scopes=["read"], scopes_claim="scope")}
     with Gate(clock=clock, **_registry_of(apps)) as gate:
         door = behind(gate=gate)

@@ -16,7 +16,7 @@ from tests.properties.doors import DOORS, Answered
 from wicket import Gate, Header, Mode
 from wicket.errors import Code
 from wicket.keys.algorithms import Key
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 LEAST = 5_000
 CODES: dict[str, set[Code]] = {
@@ -97,7 +97,7 @@ def test_no_generated_attack_passes_down_the_straight_road_or_alone(algorithm: s
 
     for _ in range(2):
         check_everybody()
-    assert len(gate.house.roads) == len(everybody) * len(DOORS), "the honest users go down roads of their own"
+    assert len(gate._context.fast_path) == len(everybody) * len(DOORS), "the honest users go down roads of their own"
     for number, attack in enumerate(each for each in generated(algorithm) if each.kind != "name"):
         for before in attack.sent.before:
             check_honest("asgi", gate, before, who_of(before))
@@ -164,12 +164,12 @@ def test_a_gate_that_takes_any_signature_is_found_out(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_changed(algorithm: str) -> None:
     """The registry gives the app another key under the same name; nothing is forgotten on purpose."""
-    ticks = Clock(1000.0)
+    ticks = FakeClock(1000.0)
     own, other = (app("acme", credential(algorithm, owner)) for owner in ("acme", "mallory"))
     registered = [own]
     good, bad = (token(algorithm, key_of(algorithm, owner)) for owner in ("acme", "mallory"))
     with Gate(
-        registry=lambda ref: registered[0], naming=[Header("X-App-Id")], clock=lambda: NOW, monotonic=ticks
+        registry=lambda ref: registered[0], app_locations=[Header("X-App-Id")], clock=lambda: NOW, monotonic=ticks
     ) as gate:
         for held, wanted in ((own, True), (other, False), (own, True)):
             registered[0] = held
@@ -181,10 +181,10 @@ def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_change
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_was_remembered_ends_with_its_time_its_key_and_its_app(algorithm: str) -> None:
-    clock = Clock(float(NOW))
+    clock = FakeClock(float(NOW))
     held = {each.id: each for each in apps(algorithm)}
     registered = dict(held)
-    with Gate(registry=lambda ref: registered.get(ref.value), naming=[Header("X-App-Id")], clock=clock) as gate:
+    with Gate(registry=lambda ref: registered.get(ref.value), app_locations=[Header("X-App-Id")], clock=clock) as gate:
         good = honest(algorithm, exp=NOW + 600)
         assert gate.verify(good, app="acme").allowed
         for wrong in ("mallory", "twins"):

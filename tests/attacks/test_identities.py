@@ -201,7 +201,7 @@ def test_s5_no_name_that_a_token_signs_is_said_by_the_client() -> None:
     said = {"email": "ceo@corp.example", "role": "admin", "plan": "gold", "city": "Rome", "exp": 1}
     held = [Secret(secret())]
     hissuno = profiles.hissuno("acme", credentials=held)
-    userz = profiles.userz("acme", public_key="pub_a", credentials=held)
+    userz = profiles.userz("acme", publishable_key="pub_a", credentials=held)
     vendors: list[tuple[App, dict[str, Any]]] = [
         (hissuno, {"userId": "ada", "userMetadata": {"plan": "free"}}),
         (userz, {"app": "acme", "ctx": {"plan": "free"}}),
@@ -236,7 +236,7 @@ def test_s5_companies_that_are_signed_as_attributes_are_closed_too() -> None:
 def test_s5_a_stored_identifier_does_not_overrule_the_signed_one(name: str) -> None:
     profile = profiles.BY_NAME[name]
     held = profile("acme", credentials=[Secret(secret())])
-    claim = held.rules.user_id[-1]
+    claim = held.rules.user_id_claims[-1]
     members = {"app": "acme", "iat": NOW, "exp": NOW + 60, claim: "ada"}
     with Gate([held], clock=lambda: NOW) as gate:
         user = gate.verify(signed({"alg": "HS256"}, members, secret(), "HS256"), app="acme").require()
@@ -264,7 +264,7 @@ def of_user(**members: Any) -> str:
 
 
 def test_s15_an_id_of_one_claim_is_nobody_of_another_claim(behind: Behind) -> None:
-    door = behind(featurebase(), naming=profiles.featurebase.naming)
+    door = behind(featurebase(), naming=profiles.featurebase.app_locations)
     seen = set()
     for text in (of_user(userId="x"), of_user(email="x")):
         answer = door.post({"appId": "acme", "featurebaseJwt": text})
@@ -297,7 +297,7 @@ def test_s15_a_qualified_id_has_one_meaning() -> None:
 
 @pytest.mark.parametrize("revoked", [{"users": {"x": NOW}}, {"users_by_claim": {"email": {"x": NOW}}}])
 def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[str, Any], behind: Behind) -> None:
-    door = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.naming)
+    door = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.app_locations)
 
     def said(body: dict[str, Any]) -> Any:
         return door.post({"appId": "acme", **body}).said
@@ -318,14 +318,14 @@ def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[s
 @pytest.mark.parametrize("revoked", [{"users": {"Ada@X": NOW}}, {"users_by_claim": {"email": {"Ada@X": NOW}}}])
 def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: dict[str, Any], behind: Behind) -> None:
     held = featurebase(("strip", "lower"), revocations=Revocations(**revoked))
-    door = behind(held, naming=profiles.featurebase.naming)
+    door = behind(held, naming=profiles.featurebase.app_locations)
     assert held.hash_cutoffs == {"ada@x": NOW}
     hashed = by_hash("ada@x")
     for email in ("ada@x", "Ada@X", " ADA@x"):
         assert door.post({**hashed, "email": email}).said == REVOKED, email
         assert door.post({"appId": "acme", "featurebaseJwt": of_user(email=email)}).said == REVOKED, email
     assert door.post(by_hash("bob@x")).said == (200, "acme:email:bob%40x", None)
-    exact = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.naming)
+    exact = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.app_locations)
     assert exact.post(hashed).said == (200, "acme:email:ada%40x", None), "without a rule, spellings are identifiers"
 
 
@@ -365,5 +365,5 @@ def test_s16_no_user_id_has_a_line_break_or_turns_the_direction_of_text(behind: 
         assert door.ask(token(sub=f"ada{char}")).said == BAD_CLAIM, char
         assert door.ask(token(sub=char)).said == BAD_CLAIM, char
     assert door.ask(token(sub="\u05d0\u200d\u0627")).status == 200, "letters of any script, and what joins them"
-    hashed = behind(featurebase(), naming=profiles.featurebase.naming)
+    hashed = behind(featurebase(), naming=profiles.featurebase.app_locations)
     assert hashed.post(by_hash("ada\u202e")).said == (400, "invalid_token", "bad_identity_hash")

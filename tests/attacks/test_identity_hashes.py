@@ -147,7 +147,7 @@ def test_cve_2026_55669_an_identity_hash_says_nothing_but_who_it_is(behind: Behi
     last = behind(hashing(rule={"until": NOW}), hashing("other"), naming=NAMING)
     assert sent(last, userId="ada", userHash=proof("ada")) == (401, "missing_token", None)
     assert last.ask(token()).said == (200, "acme:sub:ada", None)
-    for revocations in (Revocations(before=1), Revocations(users={"ada": 1})):
+    for revocations in (Revocations(issued_before=1), Revocations(users={"ada": 1})):
         revoked = behind(hashing(revocations=revocations), hashing("other"), naming=NAMING)
         assert sent(revoked, userId="ada", userHash=proof("ada")) == (401, "invalid_token", "revoked")
         assert revoked.ask(token()).said == (200, "acme:sub:ada", None), "a token says when it was made"

@@ -217,7 +217,7 @@ def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: 
 def test_cve_2026_44351_a_registry_that_finds_nothing_gives_no_app_and_no_key(behind: Behind) -> None:
     """None is an app that nobody knows; what is neither that nor an app is trouble of our own, never an empty key."""
     found: dict[str, Any] = {"acme": app()}
-    with Gate(registry=lambda ref: found.get(ref.value), naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+    with Gate(registry=lambda ref: found.get(ref.value), app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         door = behind(gate=gate)
         assert door.ask(token()).said == ADA
         texts = [token(mac, key) for mac in HASHES for key in (b"", b"\0", b"None", b"null", secret())]
@@ -242,7 +242,7 @@ def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(
     def spelled(ref: AppRef) -> App:
         return app(ref.value, Secret.from_text(keys[ref.value]))
 
-    with Gate(registry=find, naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+    with Gate(registry=find, app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         door = behind(gate=gate)
         assert door.ask(token()).said == ADA
         for nothing in of_any_kind("", b"", None, []):
@@ -250,7 +250,7 @@ def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(
             gate.refresh("acme", purge=True)
             for text in (token("HS256", b""), token("HS256", b"None"), token()):
                 assert door.ask(text).said == (401, "config_invalid", None), nothing
-    with Gate(registry=spelled, naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+    with Gate(registry=spelled, app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         door = behind(gate=gate)
         for nothing in of_any_kind("", b"", None, []):
             keys["acme"] = nothing

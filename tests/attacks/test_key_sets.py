@@ -13,7 +13,7 @@ from tests.attacks.site import Behind
 from tests.integration.keyed import DEADLINE, Held, Told, answering, network_of
 from tests.integration.servers import eventually
 from wicket import App, Bearer, ConfigError, Jwks, Query, TokenIssuer
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -72,7 +72,7 @@ def test_authlib_1_8_0_userinfo_does_not_pass_for_a_host(behind: Behind, issuer:
 def test_cve_2026_48524_a_flood_of_kids_at_an_endpoint_that_fails_costs_no_key(
     behind: Behind, issuer: LocalIssuer
 ) -> None:
-    clock = Clock(1000.0)
+    clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     good = honest(issuer)
     assert door.ask(good).said == ADA
@@ -85,7 +85,7 @@ def test_cve_2026_48524_a_flood_of_kids_at_an_endpoint_that_fails_costs_no_key(
 
 
 def test_ghsa_2gx3_rcp4_g85q_random_kids_do_not_cause_a_storm_of_fetches(behind: Behind, issuer: LocalIssuer) -> None:
-    clock = Clock(1000.0)
+    clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     assert door.ask(honest(issuer)).said == ADA
     for number in range(100):
@@ -211,7 +211,7 @@ def test_cve_2024_45809_two_tokens_while_the_key_set_is_loading_are_refused_in_o
 
 
 def test_cve_2025_22149_a_key_that_is_withdrawn_serves_no_more(behind: Behind, issuer: LocalIssuer) -> None:
-    clock = Clock(1000.0)
+    clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     old = honest(issuer)
     assert door.ask(old).said == ADA

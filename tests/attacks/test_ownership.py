@@ -35,7 +35,7 @@ from wicket import (
     Header,
     IdentityHash,
     Mode,
-    Outcome,
+    OutcomeCount,
     Refusal,
     Refused,
     Secret,
@@ -51,7 +51,9 @@ from wicket.messages.request import Request as RequestView
 from wicket.reporting.events import Event
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
-APP = profiles.generic("acme", credentials=[Secret(b"0f3c9a17e5b2d846" * 3)], scopes_claim="scope", scopes=["read"])
+APP = profiles.generic(
+    "acme", credentials=[Secret(b"0f3c9a17e5b2d846" * 3)], scopes_claim="scope", allowed_scopes=["read"]
+)
 PARTNER = profiles.generic("partner", credentials=[Secret(b"77d1c02e9b5fa348" * 3)])
 PATHS: dict[str, Any] = {"exempt": ["/open", "/outer"]}
 
@@ -266,7 +268,7 @@ def test_s3_changed_headers_are_another_request_if_a_location_of_ones_own_may_re
             found: str | None = request.header("x-own-token")
             return found
 
-    app = App("acme", credentials=APP.credentials, naming=[Header("X-App-Id")], tokens=[Own()])
+    app = App("acme", credentials=APP.credentials, app_locations=[Header("X-App-Id")], token_locations=[Own()])
     with Gate([app]) as gate:
         headers = [("x-app-id", "acme"), ("x-own-token", mint(APP, "alice"))]
         seen: list[Scope] = []
@@ -291,8 +293,10 @@ def test_s3_a_header_that_is_removed_before_the_application_changes_nothing(gate
 
 
 def test_s3_a_hash_changed_in_place_is_another_request() -> None:
-    rule = IdentityHash(secret=Secret(b"a1b2c3d4e5f60718" * 3), value=Header("X-User"), proof=Header("X-Hash"))
-    app = profiles.generic("acme", credentials=APP.credentials, identity_hash=rule, anonymous=True)
+    rule = IdentityHash(
+        secret=Secret(b"a1b2c3d4e5f60718" * 3), identifier_location=Header("X-User"), hash_location=Header("X-Hash")
+    )
+    app = profiles.generic("acme", credentials=APP.credentials, identity_hash=rule, allow_anonymous=True)
     with Gate([app]) as gate:
         scope = decided(gate)
         scope["headers"].append((b"x-other", b"bob"))
@@ -316,7 +320,7 @@ def test_s3_a_decision_that_no_middleware_bound_belongs_to_no_request(gate: Gate
 
 
 def test_s3_an_anonymous_request_of_no_app_is_one_request_too() -> None:
-    with Gate([APP], naming=[Header("X-App-Id")], mode=Mode.LOG_ONLY) as gate:
+    with Gate([APP], app_locations=[Header("X-App-Id")], mode=Mode.LOG_ONLY) as gate:
         seen: list[Any] = []
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -623,7 +627,7 @@ def told() -> list[Event]:
 
 @pytest.fixture
 def telling(gate: Gate, told: list[Event]) -> Iterator[Gate]:
-    with Gate([APP], mode=gate.house.mode, on_event=told.append) as telling:
+    with Gate([APP], mode=gate._context.mode, on_event=told.append) as telling:
         yield telling
 
 
@@ -642,7 +646,7 @@ def test_a11_the_refusal_of_an_asgi_handler_is_counted_once(telling: Gate, told:
     assert told[1] == DecisionEvent(
         "wicket", "acme", False, True, True, "insufficient_scope", detail=detail, stage="handler"
     )
-    assert Outcome("acme", "insufficient_scope", None, True, 1, "handler") in telling.outcomes()
+    assert OutcomeCount("acme", "insufficient_scope", None, True, 1, "handler") in telling.outcomes()
 
 
 @pytest.mark.parametrize("key", [Refused, Exception], ids=["refused", "server error"])
@@ -698,7 +702,7 @@ def test_a11_a_refusal_that_a_flask_view_raises_itself_is_counted(telling: Gate)
     assert client.get("/me", headers=bearer("alice")).status_code == 429
     assert outcomes(telling) == {("gate", "allowed"): 1, ("handler", "rate_limited"): 1}
     assert client.get("/open").status_code == 429
-    assert Outcome(None, "rate_limited", None, True, 1, "handler") in telling.outcomes()
+    assert OutcomeCount(None, "rate_limited", None, True, 1, "handler") in telling.outcomes()
 
 
 @pytest.mark.parametrize("kind", ["refused", "base"])

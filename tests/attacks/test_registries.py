@@ -21,7 +21,7 @@ from wicket.errors import config_error
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.key_set import KeySetRef
 from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 ADA = (200, "acme:ada", None)
 UNKNOWN = (401, "unknown_app", None)
@@ -62,7 +62,7 @@ def test_s11_a_registry_that_compares_without_case_gives_no_app_a_second_name(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = Table(app(public_key="pub_acme"))
-    door = behind(registry=table, naming=[Header("X-App-Id", kind="public_key")], limits=PATIENT)
+    door = behind(registry=table, naming=[Header("X-App-Id", kind="publishable_key")], limits=PATIENT)
     assert door.ask(token(), app="pub_acme").said == ADA
     for name in itertools.islice(names_in_any_case("pub_acme"), 20):
         assert door.ask(token(), app=name).said == UNKNOWN
@@ -77,7 +77,7 @@ def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
     loud = app("loud", public_key="pub_loud", aliases=[f"loud-{number}" for number in range(30)])
     table = Table(*tenants, loud)
     limits = Limits(max_apps=8, stale_timeout=DEADLINE, load_timeout=DEADLINE)
-    naming = [Header("X-App-Id"), Header("X-Key", kind="public_key")]
+    naming = [Header("X-App-Id"), Header("X-Key", kind="publishable_key")]
     door = behind(registry=table, naming=naming, limits=limits)
     door.times = 1
 
@@ -98,7 +98,7 @@ def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
 
 def test_s11_an_app_that_lost_a_name_is_unknown_by_it_however_it_is_held(behind: Behind) -> None:
     table = Table(app(public_key="pub_old"))
-    naming = [Header("X-App-Id"), Header("X-Key", kind="public_key")]
+    naming = [Header("X-App-Id"), Header("X-Key", kind="publishable_key")]
     door = behind(registry=table, naming=naming, limits=PATIENT)
     by_key = ("X-Key", "pub_old")
     assert door.ask(token(), by_key, app=None).said == ADA
@@ -159,7 +159,7 @@ def test_s13_a_tenant_of_300_key_sets_keeps_no_other_waiting(behind: Behind, end
     many = by_key_set("many", *(f"slow-{number}.example" for number in range(300)), mode=Mode.LOG_ONLY)
     gate = Gate(
         [many, by_key_set("acme", "quick.example")],
-        naming=[Header("X-App-Id")],
+        app_locations=[Header("X-App-Id")],
         clock=lambda: NOW,
         fetcher=endpoints,
         limits=IMPATIENT,
@@ -174,7 +174,7 @@ def test_s13_a_tenant_of_300_key_sets_keeps_no_other_waiting(behind: Behind, end
 
 def test_s13_beyond_its_share_a_tenant_is_told_at_once_to_come_again(behind: Behind, endpoints: Endpoints) -> None:
     many = by_key_set("many", *(f"slow-{number}.example" for number in range(6)))
-    gate = Gate([many], naming=[Header("X-App-Id")], clock=lambda: NOW, fetcher=endpoints, limits=PATIENT)
+    gate = Gate([many], app_locations=[Header("X-App-Id")], clock=lambda: NOW, fetcher=endpoints, limits=PATIENT)
     door = behind(gate=gate)
     for source in many.sources[:4]:
         gate._key_sets.cache.start(KeySetRef(many.id, source), 0)
@@ -197,7 +197,7 @@ HICCUPS = [config_error("credentials[0]", "is empty"), OSError("down"), "no app"
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
 def test_a8_a_hiccup_of_the_registry_is_no_users_trouble(behind: Behind, hiccup: Any) -> None:
-    clock, table = Clock(1000.0), Table(app())
+    clock, table = FakeClock(1000.0), Table(app())
     door = behind(registry=table, monotonic=clock, limits=PATIENT)
     assert door.ask(token()).said == ADA
     table.trouble = hiccup

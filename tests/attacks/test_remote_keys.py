@@ -354,7 +354,7 @@ def test_s10_a_key_of_one_set_without_kid_does_not_keep_out_the_named_key_of_ano
     held = app("acme", *[Jwks(url, algorithms=["ES384"]) for url in sets], issuer=ISSUER)
 
     def fetcher(url: KeySetUrl, **known: Any) -> Fetched:
-        return sets[url.public](url, **known)
+        return sets[url.redacted](url, **known)
 
     door = behind(held, fetcher=fetcher, **clocks.settings())
     for _ in range(2):
@@ -503,7 +503,7 @@ def test_a9_a_look_up_that_log_only_waited_for_too_briefly_is_marked(mode: Mode 
 
     request = Request(headers=[("X-App-Id", "acme")])
     limits = Limits(log_only_timeout=0.05, load_timeout=0.1)
-    with Gate(registry=registry, naming=of_set().naming, mode=mode, limits=limits) as gate:
+    with Gate(registry=registry, app_locations=of_set().app_locations, mode=mode, limits=limits) as gate:
         refusal = gate.decide(request).refusal
         released.set()
     assert refusal is not None

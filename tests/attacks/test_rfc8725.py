@@ -270,7 +270,7 @@ def test_rfc8725_3_10_no_key_set_is_dialled_at_an_address_of_our_own(behind: Beh
         *(["10.0.0.1"], ["172.16.0.1"], ["192.168.0.1"], ["169.254.169.254"], ["100.64.0.1"], ["fe80::1"], ["fd00::1"]),
         *(["93.184.215.14", "127.0.0.1"], ["127.0.0.1", "93.184.215.14"]),
     ):
-        network = Network(ports=[issuer.port], ssl_context=context, resolve=lambda *_, found=addresses: found)
+        network = Network(extra_ports=[issuer.port], ssl_context=context, resolver=lambda *_, found=addresses: found)
         assert behind(held, network=network).ask(good).said == (503, "config_invalid", None), addresses
     assert issuer.requests == []
 
@@ -284,7 +284,7 @@ def test_rfc8725_3_10_the_key_set_that_an_issuer_names_is_not_dialled_there_eith
     known = network_of(issuer, other)
     addresses = {"localhost": ["127.0.0.1"], "metadata.example": ["127.0.0.2"]}
     network = Network(
-        *(["127.0.0.1/32"], known.ports), ssl_context=known.ssl_context, resolve=lambda host, _: addresses[host]
+        *(["127.0.0.1/32"], known.extra_ports), ssl_context=known.ssl_context, resolver=lambda host, _: addresses[host]
     )
     door = behind(app("acme", Jwks.discover(issuer.issuer)), network=network)
     assert door.ask(issuer.token("ada", now=NOW)).said == (503, "config_invalid", None)

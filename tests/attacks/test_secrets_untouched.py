@@ -117,7 +117,7 @@ def ask(sent: dict[str, Any], bearer: str = "", encoding: Written = "hex") -> tu
     keys = [Secret(secret(), algorithms=tuple(HASHES))]
     headers = [("X-App-Id", "acme"), ("Content-Type", "application/json"), ("Authorization", f"Bearer {bearer}")]
     held = app("acme", *keys, identity_hash=rule)
-    with Gate([held], naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+    with Gate([held], app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         request = Request("POST", headers=headers[: 3 if bearer else 2], body=json.dumps(sent).encode())
         decision = gate.decide(request)
     return decision.allowed, decision.refusal.reason if decision.refusal else None

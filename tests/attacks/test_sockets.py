@@ -18,7 +18,7 @@ from tests.attacks.forge import NOW, app, secret, token
 from tests.attacks.site import WSGIDoor
 from wicket import Bearer, Cookie, Decision, Gate, Header, Query, Revocations, Subprotocol
 from wicket.config.locations import AppLocation
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 Message = MutableMapping[str, Any]
 HOME: Final = ("Origin", "https://acme.example")
@@ -113,7 +113,7 @@ def gates() -> Iterator[list[Gate]]:
 def site(gates: list[Gate], clock: Any = None, **settings: Any) -> Site:
     """A site of two apps that take a token from a header, a subprotocol and a cookie."""
     apps = [app(name, tokens=PLACES, naming=NAMING, origins=[f"https://{name}.example"]) for name in ("acme", "other")]
-    gates.append(Gate(apps, naming=NAMING, clock=clock or (lambda: NOW)))
+    gates.append(Gate(apps, app_locations=NAMING, clock=clock or (lambda: NOW)))
     return Site(gates[-1], **settings)
 
 
@@ -219,7 +219,7 @@ def test_cve_2026_31838_where_there_are_no_sockets_a_subprotocol_holds_no_token(
 
 
 def test_cve_2026_31838_a_socket_ends_with_its_token(gates: list[Gate]) -> None:
-    clock = Clock(NOW)
+    clock = FakeClock(NOW)
     door = site(gates, clock, close_on_expiry=True)
     lives = token(exp=NOW + 60)
     sent = door.shake(ID, HOME, bearer(lives), until=1.2)
@@ -237,5 +237,5 @@ def test_cve_2026_31838_a_socket_ends_with_its_token(gates: list[Gate]) -> None:
     assert sent[-1] == {"type": "websocket.close", "code": 4401, "reason": "expired"}
     assert door.refuses(ID, HOME, bearer(lives)) == (401, "invalid_token", "expired")
     revoked = app("acme", revocations=Revocations(users={"ada": NOW}))
-    gates.append(Gate([revoked, app("other")], naming=NAMING, clock=lambda: NOW))
+    gates.append(Gate([revoked, app("other")], app_locations=NAMING, clock=lambda: NOW))
     assert Site(gates[-1]).refuses(ID, bearer(token())) == (401, "invalid_token", "revoked")

@@ -24,7 +24,7 @@ EXEMPT: Final = ("/widget.js", "/told")
 OPTIONAL: Final = ("/strangers/upload",)
 ORIGIN_CHECK: Final = "/widget/allowed"
 
-_SHORT: Final = api.userz.extend(min_lifetime=1, skew=0)
+_SHORT: Final = api.userz.extend(min_lifetime=1, leeway=0)
 
 
 def stored(ref: AppRef) -> App | None:
@@ -40,27 +40,27 @@ def gate() -> Gate:
     apps = [
         _SHORT(
             "65fa1f3e8a1e5f2d9c1a5c01",
-            public_key="pub_acme",
+            publishable_key="pub_acme",
             credentials=[Secret.from_hex("5f" * 31 + "01")],
             origins=origins["userz"],
         ),
         api.hissuno(
             "initech",
-            skew=0,
+            leeway=0,
             credentials=[Secret.from_text("sk_live_0123456789abcdef0123456789abcdef")],
             origins=origins["hissuno"],
         ),
         profiles.generic(
             "portal",
-            skew=0,
+            leeway=0,
             credentials=[Secret.from_text("portal-secret-of-at-least-32-bytes!")],
             origins=origins["cookie"],
-            naming=[Query("app")],
-            tokens=[Cookie("session")],
+            app_locations=[Query("app")],
+            token_locations=[Cookie("session")],
         ),
     ]
-    naming = list(dict.fromkeys(place for app in apps for place in app.naming))
-    return Gate(apps, registry=stored, naming=naming)
+    naming = list(dict.fromkeys(place for app in apps for place in app.app_locations))
+    return Gate(apps, registry=stored, app_locations=naming)
 
 
 ACME, INITECH, PORTAL = gate().apps

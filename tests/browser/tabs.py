@@ -125,7 +125,7 @@ class Api:
 
 def userz_headers(app: App, **claims: Any) -> dict[str, str]:
     """How Userz's widget names the app and carries its token."""
-    return {"Authorization": f"Bearer {app.public_key}", "X-Userz-User-Token": mint(app, "user-1", **claims)}
+    return {"Authorization": f"Bearer {app.publishable_key}", "X-Userz-User-Token": mint(app, "user-1", **claims)}
 
 
 def hissuno_body(app: App, *, ttl: int = 3600, now: float | None = None, **more: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.vectors import (
     VECTORS,
-    Unusable,
+    UnusableKeyError,
     app_of,
     key_of,
     load,
@@ -132,7 +132,7 @@ def test_a_public_key_is_imported_for_what_it_can_serve(name: str) -> None:
     ],
 )
 def test_a_private_or_symmetric_key_is_never_taken_from_a_set(name: str) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableKeyError):
         import_jwk(load(f"jose_cookbook/{name}"), ASYMMETRIC)
 
 
@@ -142,7 +142,7 @@ def test_a_key_for_key_agreement_verifies_nothing() -> None:
 
     assert found
     for jwk in found:
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableKeyError):
             import_jwk(public_half(jwk), ASYMMETRIC)
 
 

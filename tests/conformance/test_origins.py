@@ -91,7 +91,7 @@ def named(cases: list[dict[str, Any]]) -> list[Any]:
 
 def app(origins: list[str], id: str = "acme", **settings: Any) -> App:
     secret = Secret(bytes(byte ^ len(id) for byte in SECRET))
-    return App(id, credentials=[secret], rules=Rules(required=frozenset({"sub"})), origins=origins, **settings)
+    return App(id, credentials=[secret], rules=Rules(required_claims=frozenset({"sub"})), origins=origins, **settings)
 
 
 def token_of(held: App) -> str:
@@ -133,7 +133,7 @@ def test_a_request_with_a_good_token_passes_or_not_by_its_origin(case: dict[str,
 @pytest.mark.parametrize("case", named(OF_TENANTS))
 def test_an_origin_of_one_app_is_none_of_its_neighbours(case: dict[str, Any]) -> None:
     apps = {id: app(origins, id + "-" * index) for index, (id, origins) in enumerate(case["allow"].items())}
-    gate = Gate(apps.values(), naming=[Header("X-App-Id")])
+    gate = Gate(apps.values(), app_locations=[Header("X-App-Id")])
 
     def allowed(id: str) -> bool:
         held = apps[id]
@@ -242,7 +242,7 @@ def test_a_header_that_is_called_nearly_origin_is_none(door: Door, alias: bytes)
 def test_an_underscore_alias_never_replaces_the_header_that_names_the_app(door: Door) -> None:
     """ASGI tells the two names apart; a WSGI server that does not joins them, and two names are refused."""
     mine, other = app([GOOD.decode()], "mine"), app([GOOD.decode()], "other-app")
-    gate = Gate([mine, other], naming=[Header("X-App-Id")])
+    gate = Gate([mine, other], app_locations=[Header("X-App-Id")])
     alias = (b"X_App_Id", b"other-app")
 
     for headers in ([(b"X-App-Id", b"mine"), alias], [alias, (b"X-App-Id", b"mine")]):

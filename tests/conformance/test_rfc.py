@@ -24,7 +24,7 @@ def named(examples: list[dict[str, Any]]) -> list[Any]:
 
 def app_for(example: dict[str, Any]) -> App:
     """An app of joe's: the examples name no user, so his own name, the issuer, stands for one."""
-    rules = Rules(user_id=("iss",), skew=0)
+    rules = Rules(user_id_claims=("iss",), leeway=0)
     return app_of(key_of(example["jwk"], [example["alg"]]), rules=rules, issuer="joe")
 
 
@@ -72,7 +72,7 @@ def test_an_example_that_signs_plain_text_is_refused_as_claims(example: dict[str
 @pytest.mark.parametrize("example", named(UNSIGNED))
 def test_the_unsigned_example_is_refused_whatever_keys_an_app_has(example: dict[str, Any]) -> None:
     keys = [key_of(each["jwk"], [each["alg"]]) for each in EXAMPLES if each["jwk"] is not None]
-    decision = Gate([app_of(*keys, rules=Rules(user_id=("iss",)))], clock=lambda: 1_300_819_379).verify(
+    decision = Gate([app_of(*keys, rules=Rules(user_id_claims=("iss",)))], clock=lambda: 1_300_819_379).verify(
         example["token"], app="conformance"
     )
 

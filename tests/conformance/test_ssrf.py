@@ -75,7 +75,7 @@ def context() -> ssl.SSLContext:
 
 @pytest.fixture
 def fetcher(context: ssl.SSLContext) -> GuardedFetcher:
-    return GuardedFetcher(Network(resolve=resolve), context, connect_seconds=0.5, total_seconds=0.5)
+    return GuardedFetcher(Network(resolver=resolve), context, connect_seconds=0.5, total_seconds=0.5)
 
 
 def interpolated(url: str) -> list[str]:
@@ -117,7 +117,7 @@ def test_an_address_may_be_dialled_or_not(case: dict[str, Any], dialled: list[An
     wanted = OPEN_TO_POLICY.get(address, case["expect"] == "allow")
     assert Network().admits(address) is wanted
 
-    network = Network(resolve=lambda *_: [address])
+    network = Network(resolver=lambda *_: [address])
     fetcher = GuardedFetcher(network, context, connect_seconds=0.5, total_seconds=0.5)
     failure = failure_of(lambda: fetcher(check_url("https://id.example.com/")))
     assert failure.kind == ("connection" if wanted else "forbidden_address")
@@ -135,7 +135,7 @@ def test_a_forbidden_address_is_refused_beside_a_public_one(
 
 
 def _answering(addresses: list[str]) -> Network:
-    return Network(resolve=lambda *_: addresses)
+    return Network(resolver=lambda *_: addresses)
 
 
 def test_what_the_suite_leaves_open_is_what_the_policy_answers() -> None:
@@ -156,7 +156,7 @@ def test_a_name_that_turns_to_loopback_after_the_check_is_dialled_where_it_was_c
     dialled: list[Any], context: ssl.SSLContext
 ) -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"], ["127.0.0.1"]])
-    fetcher = GuardedFetcher(Network(resolve=lambda *_: next(answers)), context)
+    fetcher = GuardedFetcher(Network(resolver=lambda *_: next(answers)), context)
     assert failure_of(lambda: fetcher(check_url("https://id.example.com/"))).kind == "connection"
     assert failure_of(lambda: fetcher(check_url("https://id.example.com/"))).kind == "forbidden_address"
     assert [address[0] for address in dialled] == [PUBLIC]

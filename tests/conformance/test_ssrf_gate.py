@@ -57,7 +57,7 @@ class House:
             for id, url in (("acme", URL), ("other", OTHER_URL))
         ]
         self.gate = Gate(
-            apps, naming=[Header("X-App-Id")], fetcher=self.endpoints, monotonic=self.clock, clock=lambda: NOW
+            apps, app_locations=[Header("X-App-Id")], fetcher=self.endpoints, monotonic=self.clock, clock=lambda: NOW
         )
 
     def token(

@@ -65,7 +65,7 @@ def public_half(jwk: dict[str, Any]) -> dict[str, Any]:
 def app_of(*keys: Key, rules: Rules | None = None, issuer: str | None = None) -> App:
     """An app whose only rules are those given; without any, claims are held to nothing but a `sub`."""
     return App(
-        "conformance", credentials=[Held(keys)], rules=rules or Rules(required=frozenset(), max_token_bytes=65_536),
+        "conformance", credentials=[Held(keys)], rules=rules or Rules(required_claims=frozenset(), max_token_bytes=65_536),
         issuer=issuer, origins=["https://conformance.example"],
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def stage_of_refusal(app: App, text: str) -> Stage:
         signature = decode(token.signature)
     except Refused:
         return "reading"
-    verified = any(key.verify(token.header.algorithm, token.signed, signature) for key in choice.keys)
+    verified = any(key.verify(token.header.algorithm, token.signing_input, signature) for key in choice.keys)
     try:
         verify_signature(app, token, choice.keys, SignatureCache(total=1, per_app=1, max_bytes=0))
     except Refused as refused:

@@ -41,7 +41,7 @@ _GATE: Final = Gate(
         app("acme", tokens=[_TOKEN], origins=[]),
         app("other", tokens=[_TOKEN], origins=[], credentials=[Secret(bytes(reversed(SECRET)))], anonymous=True),
     ],
-    naming=[_NAME],
+    app_locations=[_NAME],
     mode=Mode.LOG_ONLY,  # so that every request reaches the application
     limits=Limits(max_body_bytes=LIMIT),
     clock=lambda: NOW,

@@ -28,19 +28,22 @@ WORDS: Final = (
 HEADER: Final = b'{"alg":"HS256","typ":"JWT"}'
 _REQUIRED: Final = frozenset({"sub", "exp"})
 _SETTINGS: Final[tuple[dict[str, Any], ...]] = (
-    {"rules": Rules(required=_REQUIRED)},
-    {"rules": Rules(required=frozenset(), skew=0, user_id=("sub", "email")), "issuer": "https://id.example"},
-    {"rules": Rules(required=_REQUIRED, max_lifetime=7200, min_lifetime=60), "audience": "https://api.example"},
+    {"rules": Rules(required_claims=_REQUIRED)},
+    {
+        "rules": Rules(required_claims=frozenset(), leeway=0, user_id_claims=("sub", "email")),
+        "issuer": "https://id.example",
+    },
+    {"rules": Rules(required_claims=_REQUIRED, max_lifetime=7200, min_lifetime=60), "audience": "https://api.example"},
     {
         "rules": Rules(
-            required=_REQUIRED,
+            required_claims=_REQUIRED,
             app_claim="app",
             attributes_claim="ctx",
             companies_claim="companies",
             scopes_claim="scope",
             max_attributes_bytes=64,
             string_attributes_only=True,
-            fixed={"v": 1},
+            required_values={"v": 1},
         ),
         "scopes": ["read"],
     },
@@ -89,7 +92,7 @@ def _any_text(raw: bytes, which: int) -> None:
     parts = text.split(".")
     assert len(parts) == 3
     assert all(canonical(part) is not None for part in parts)
-    assert ".".join(parts).encode() == token.signed + b"." + token.signature.encode()
+    assert ".".join(parts).encode() == token.signing_input + b"." + token.signature.encode()
     head = strict_object(canonical(parts[0]) or b"")
     assert head is not None
     _same_header(head, token.header.algorithm, token.header.kid, token.header.typ)

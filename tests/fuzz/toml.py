@@ -48,11 +48,11 @@ def check(data: bytes) -> None:
         assert strict is None, "good only where more is demanded"
         return
     tables = tomllib.loads(text).get("apps", [])
-    assert len(tables) == len(lenient.apps) + len(lenient.broken)
-    assert (strict is None) is bool(lenient.broken)
+    assert len(tables) == len(lenient.apps) + len(lenient.broken_apps)
+    assert (strict is None) is bool(lenient.broken_apps)
     assert lenient.apps or not tables
     named = {table["id"] for table in tables}
-    assert named == {app.id for app in lenient.apps} | {app.id for app in lenient.broken}
+    assert named == {app.id for app in lenient.apps} | {app.id for app in lenient.broken_apps}
     assert len(named) == len(tables)
     _answers(lenient)
 
@@ -68,7 +68,7 @@ def _built(*, strict: bool) -> Gate | None:
 
 
 def _answers(gate: Gate) -> None:
-    for broken in gate.broken:
+    for broken in gate.broken_apps:
         assert broken.id is not None
         refusal = sound(gate.verify("a.b.c", app=broken.id)).refusal
         assert refusal is not None

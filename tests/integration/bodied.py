@@ -36,7 +36,7 @@ def app_of(id: str, **settings: Any) -> App:
         id,
         **{
             "credentials": [Secret(hashlib.sha256(f"bodied {id}".encode()).digest())],
-            "rules": Rules(skew=0),
+            "rules": Rules(leeway=0),
             "tokens": [Bearer(), JsonBody("token"), Subprotocol()],
             "naming": [Header("X-App-Id"), Query("app"), BodyField("app")],
             "origins": [PAGE],
@@ -62,8 +62,8 @@ def gate_of(registry: Revoking) -> Gate:
     return Gate(
         [app_of("acme"), app_of("lobby", anonymous=True), app_of("watched", mode=Mode.LOG_ONLY)],
         registry=registry,
-        naming=[Header("X-App-Id"), Query("app"), BodyField("app")],
-        tokens=[Bearer(), JsonBody("token"), Subprotocol()],
+        app_locations=[Header("X-App-Id"), Query("app"), BodyField("app")],
+        token_locations=[Bearer(), JsonBody("token"), Subprotocol()],
         limits=Limits(body_timeout=BODY_TIMEOUT),
     )
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.jwks.ssrf import Network, Resolver
-from wicket.reporting.events import Event, Fetched, UnknownKidLimited
-from wicket.testing import Clock
+from wicket.reporting.events import Event, KeySetFetched, UnknownKidLimited
+from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
@@ -33,12 +33,12 @@ class Told:
         self.events: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, (Fetched, UnknownKidLimited)):
+        if isinstance(event, (KeySetFetched, UnknownKidLimited)):
             self.events.append(event)
 
-    def fetched(self, app: str | None = None) -> list[Fetched]:
+    def fetched(self, app: str | None = None) -> list[KeySetFetched]:
         """The fetches, of one app or of all."""
-        return [each for each in list(self.events) if isinstance(each, Fetched) and app in (None, each.app_id)]
+        return [each for each in list(self.events) if isinstance(each, KeySetFetched) and app in (None, each.app_id)]
 
     def outcomes(self, app: str | None = None) -> list[str]:
         """How the fetches ended."""
@@ -102,7 +102,7 @@ def network_of(*issuers: LocalIssuer, resolve: Resolver | None = None) -> Networ
         ["127.0.0.0/8"],
         [issuer.port for issuer in issuers],
         ssl_context=trusting(authorities(*issuers)),
-        resolve=resolve or (lambda *_: ["127.0.0.1"]),
+        resolver=resolve or (lambda *_: ["127.0.0.1"]),
     )
 
 
@@ -151,9 +151,9 @@ def held_at(gate: Gate, id: str = "acme") -> float | None:
     return held.at if held is not None else None
 
 
-def ticking() -> Clock:
+def ticking() -> FakeClock:
     """A monotonic clock that a test moves."""
-    return Clock(1000.0)
+    return FakeClock(1000.0)
 
 
 # --- the two doors

@@ -29,7 +29,7 @@ _issuer = os.environ["WICKET_ISSUER"]
 _network = Network(
     ["127.0.0.0/8"],
     [int(_issuer.rpartition(":")[2])],
-    resolve=lambda *_: ["127.0.0.1"],
+    resolver=lambda *_: ["127.0.0.1"],
 )
 told = Told()
 gate = Gate(

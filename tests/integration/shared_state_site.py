@@ -18,7 +18,7 @@ from wicket import ConfigError, Gate
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.starlette import decision_of
 
-gate = Gate([app_of("acme")], naming=NAMING)
+gate = Gate([app_of("acme")], app_locations=NAMING)
 _arrived: set[str] = set()
 _all_here = asyncio.Event()
 

@@ -17,7 +17,7 @@ NAMING: Final = [Header("X-App-Id")]
 def app_of(id: str, *, anonymous: bool = False) -> App:
     """The app with this id, as every process of a test builds it."""
     return profiles.generic(
-        id, credentials=[Secret(hashlib.sha256(f"integration {id}".encode()).digest())], anonymous=anonymous
+        id, credentials=[Secret(hashlib.sha256(f"integration {id}".encode()).digest())], allow_anonymous=anonymous
     )
 
 
@@ -61,6 +61,6 @@ def shelf_gate(shelf: Shelf) -> Gate:
     return Gate(
         [app_of("acme"), app_of("lobby", anonymous=True)],
         registry=shelf,
-        naming=NAMING,
+        app_locations=NAMING,
         limits=Limits(load_timeout=DEADLINE),
     )

@@ -22,12 +22,12 @@ from tests.integration.keyed import (
 )
 from tests.integration.servers import eventually
 from wicket import Gate, Limits
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     return ticking()
 
 
@@ -37,7 +37,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-def gate(issuer: LocalIssuer, clock: Clock, told: Told) -> Iterator[Gate]:
+def gate(issuer: LocalIssuer, clock: FakeClock, told: Told) -> Iterator[Gate]:
     """A gate with the one app `acme`, by a clock that stands still."""
     with gate_of(issuer, monotonic=clock, on_event=told) as gate:
         yield gate
@@ -47,7 +47,7 @@ def gate(issuer: LocalIssuer, clock: Clock, told: Told) -> Iterator[Gate]:
 
 
 def test_an_endpoint_that_is_down_for_an_hour_costs_nobody_anything_until_the_stale_time_is_over(
-    issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     assert said(gate.verify(token, app="acme")) == "allowed"
@@ -71,7 +71,7 @@ def test_an_endpoint_that_is_down_for_an_hour_costs_nobody_anything_until_the_st
 
 
 def test_a_failed_refresh_tells_the_age_of_what_serves_on(
-    issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     gate.verify(issuer.token("ada"), app="acme")
     issuer.fault = answering(500)
@@ -81,7 +81,7 @@ def test_a_failed_refresh_tells_the_age_of_what_serves_on(
 
 
 def test_fetches_of_an_endpoint_that_fails_from_the_start_follow_the_back_off(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     issuer.fault = answering(500)
     token = issuer.token("ada")
@@ -117,7 +117,7 @@ def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issu
     ("asked", "granted"), [("90", 90.0), ("100000", 300.0)], ids=["90 s", "more than five minutes"]
 )
 def test_retry_after_is_honoured_up_to_five_minutes(
-    issuer: LocalIssuer, clock: Clock, gate: Gate, asked: str, granted: float, cold: bool
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate, asked: str, granted: float, cold: bool
 ) -> None:
     token = issuer.token("ada")
     if not cold:
@@ -136,7 +136,7 @@ def test_retry_after_is_honoured_up_to_five_minutes(
     assert len(issuer.requests) == before + 1
 
 
-def test_retry_after_may_be_a_date(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
+def test_retry_after_may_be_a_date(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     gate.verify(issuer.token("ada"), app="acme")
     clock.advance(300 + 3600)
     issuer.fault = answering(429, headers={"Retry-After": formatdate(time.time() + 100, usegmt=True)})
@@ -157,7 +157,7 @@ def test_a_new_key_is_accepted_at_the_first_request(issuer: LocalIssuer, gate: G
 
 
 def test_a_withdrawn_key_is_refused_after_the_next_refresh_and_what_is_remembered_of_it_too(
-    issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     old = issuer.token("ada")
     assert [said(gate.verify(old, app="acme")) for _ in range(3)] == ["allowed"] * 3
@@ -171,7 +171,7 @@ def test_a_withdrawn_key_is_refused_after_the_next_refresh_and_what_is_remembere
 
 
 def test_a_key_whose_material_is_replaced_under_its_name_serves_no_more(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     old = issuer.token("ada")
     assert said(gate.verify(old, app="acme")) == "allowed"
@@ -181,7 +181,7 @@ def test_a_key_whose_material_is_replaced_under_its_name_serves_no_more(
 
 
 def test_an_unknown_kid_while_the_last_refresh_failed_is_an_outage_and_not_a_bad_token(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -202,7 +202,9 @@ def test_an_unknown_kid_whose_own_fetch_fails_is_an_outage_too(issuer: LocalIssu
     assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
 
 
-def test_an_unknown_kid_is_remembered_until_the_next_generation(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
+def test_an_unknown_kid_is_remembered_until_the_next_generation(
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
+) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     early = with_kid(issuer.token("ada", now=time.time() - 60), "key-2")
@@ -216,7 +218,9 @@ def test_an_unknown_kid_is_remembered_until_the_next_generation(issuer: LocalIss
     assert len(issuer.requests) == 3
 
 
-def test_an_unknown_kid_is_remembered_for_a_minute_at_the_most(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
+def test_an_unknown_kid_is_remembered_for_a_minute_at_the_most(
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
+) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     older = issuer.token("ada", now=time.time() - 60)
@@ -236,7 +240,9 @@ def _empty(exchange: Exchange) -> None:
     exchange.answer(200, b'{"keys": []}')
 
 
-def test_an_empty_set_is_believed_at_a_second_look(issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate) -> None:
+def test_an_empty_set_is_believed_at_a_second_look(
+    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
+) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = _empty
@@ -249,7 +255,7 @@ def test_an_empty_set_is_believed_at_a_second_look(issuer: LocalIssuer, clock: C
 
 
 def test_no_look_at_an_empty_set_is_believed_before_30_seconds(
-    issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -267,7 +273,7 @@ def test_no_look_at_an_empty_set_is_believed_before_30_seconds(
 
 
 def test_an_unknown_kid_does_not_hasten_the_belief_in_an_empty_set(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -280,7 +286,7 @@ def test_an_unknown_kid_does_not_hasten_the_belief_in_an_empty_set(
 
 
 def test_an_endpoint_that_was_empty_for_a_moment_locks_nobody_out(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -296,7 +302,7 @@ def test_an_endpoint_that_was_empty_for_a_moment_locks_nobody_out(
 # --- lifetimes
 
 
-def test_not_modified_renews_the_lifetime(issuer: LocalIssuer, clock: Clock, told: Told, gate: Gate) -> None:
+def test_not_modified_renews_the_lifetime(issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     for _ in range(20):
@@ -312,7 +318,7 @@ def test_not_modified_renews_the_lifetime(issuer: LocalIssuer, clock: Clock, tol
 
 
 def test_a_set_is_refreshed_ahead_by_a_request_that_does_not_wait_for_it(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -329,7 +335,7 @@ def test_a_set_is_refreshed_ahead_by_a_request_that_does_not_wait_for_it(
     assert len(issuer.requests) == 2
 
 
-def test_an_app_that_nobody_asks_for_causes_no_fetch(issuer: LocalIssuer, clock: Clock, told: Told) -> None:
+def test_an_app_that_nobody_asks_for_causes_no_fetch(issuer: LocalIssuer, clock: FakeClock, told: Told) -> None:
     token = issuer.token("ada")
     with gate_of(issuer, app_of(issuer), app_of(issuer, "busy"), monotonic=clock, on_event=told) as gate:
         gate.verify(token, app="acme")
@@ -341,7 +347,7 @@ def test_an_app_that_nobody_asks_for_causes_no_fetch(issuer: LocalIssuer, clock:
 
 @pytest.mark.parametrize(("stated", "lifetime"), [(0, 60), (5, 60), (600, 600), (86_400, 3600), (9_999_999_999, 3600)])
 def test_the_lifetime_that_an_endpoint_states_is_kept_between_a_minute_and_an_hour(
-    clock: Clock, stated: int, lifetime: int
+    clock: FakeClock, stated: int, lifetime: int
 ) -> None:
     with LocalIssuer(max_age=stated) as issuer, gate_of(issuer, monotonic=clock) as gate:
         token = issuer.token("ada")

@@ -33,12 +33,12 @@ from tests.integration.servers import eventually
 from wicket import Gate, Jwks, Limits, Mode
 from wicket.jwks.ssrf import Network
 from wicket.reporting.events import UnknownKidLimited
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     return ticking()
 
 
@@ -48,7 +48,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-def gate(issuer: LocalIssuer, clock: Clock, told: Told) -> Iterator[Gate]:
+def gate(issuer: LocalIssuer, clock: FakeClock, told: Told) -> Iterator[Gate]:
     """A gate with the one app `acme`, by a clock that stands still."""
     with gate_of(issuer, monotonic=clock, on_event=told) as gate:
         yield gate
@@ -69,7 +69,7 @@ def test_refresh_loads_anew_at_the_next_request_and_the_older_set_serves_where_t
     assert len(issuer.requests) == 2
 
 
-def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: Clock, gate: Gate) -> None:
+def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = answering(500)
@@ -81,7 +81,7 @@ def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: Clock, gate: Ga
 
 
 def test_refreshing_one_app_leaves_anothers_set_and_back_off_alone(
-    issuer: LocalIssuer, clock: Clock, told: Told
+    issuer: LocalIssuer, clock: FakeClock, told: Told
 ) -> None:
     down = app_of(issuer, "down", credentials=[Jwks(issuer.jwks_url.replace("jwks.json", "nothing"))])
     with gate_of(issuer, app_of(issuer), app_of(issuer, "busy"), down, monotonic=clock, on_event=told) as gate:
@@ -98,7 +98,7 @@ def test_refreshing_one_app_leaves_anothers_set_and_back_off_alone(
 
 
 def test_events_and_records_tell_what_happened_and_hold_no_query(
-    issuer: LocalIssuer, clock: Clock, told: Told, caplog: pytest.LogCaptureFixture
+    issuer: LocalIssuer, clock: FakeClock, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fault(exchange: Exchange) -> None:
         serve(issuer, exchange)
@@ -170,7 +170,7 @@ def test_an_endpoint_that_does_not_answer_is_down(issuer: LocalIssuer, told: Tol
 def test_a_connection_that_is_refused_is_an_outage(issuer: LocalIssuer, told: Told) -> None:
     port = servers.free_port()
     app = app_of(issuer, credentials=[Jwks(f"https://localhost:{port}/keys")])
-    network = Network(["127.0.0.0/8"], [port], resolve=lambda *_: ["127.0.0.1"])
+    network = Network(["127.0.0.0/8"], [port], resolver=lambda *_: ["127.0.0.1"])
     with gate_of(issuer, app, network=network, on_event=told) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
     assert told.outcomes() == ["connection"]
@@ -189,7 +189,7 @@ def test_what_the_operator_did_not_allow_is_not_dialled(issuer: LocalIssuer, tol
         [] if forbidden == "address" else ["127.0.0.0/8"],
         [issuer.port] if forbidden == "address" else [],
         ssl_context=trusting(authorities(issuer)),
-        resolve=lambda *_: ["127.0.0.1"],
+        resolver=lambda *_: ["127.0.0.1"],
     )
     with gate_of(issuer, network=network, on_event=told) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
@@ -197,7 +197,7 @@ def test_what_the_operator_did_not_allow_is_not_dialled(issuer: LocalIssuer, tol
 
 
 def test_a_wrong_answer_of_an_endpoint_that_served_once_harms_nobody(
-    issuer: LocalIssuer, clock: Clock, gate: Gate
+    issuer: LocalIssuer, clock: FakeClock, gate: Gate
 ) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
@@ -236,7 +236,7 @@ def test_log_only_waits_half_a_second_in_all_however_many_key_sets_hang(issuer: 
 # --- discovery
 
 
-def test_an_issuer_names_its_key_set(issuer: LocalIssuer, clock: Clock) -> None:
+def test_an_issuer_names_its_key_set(issuer: LocalIssuer, clock: FakeClock) -> None:
     with gate_of(issuer, app_of(issuer, credentials=[Jwks.discover(issuer.issuer)]), monotonic=clock) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
         issuer.rotate()

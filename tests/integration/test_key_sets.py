@@ -315,7 +315,9 @@ def test_sixty_tenants_that_never_shake_hands_delay_nobody_either() -> None:
         port = silent.getsockname()[1]
         names = [f"slow-{number}" for number in range(60)]
         apps = [app_of(issuer, name, credentials=[Jwks(f"https://{name}.tenants.test:{port}/keys")]) for name in names]
-        network = Network(["127.0.0.0/8"], [issuer.port, port], ssl_context=issuer.network.ssl_context, resolve=resolve)
+        network = Network(
+            ["127.0.0.0/8"], [issuer.port, port], ssl_context=issuer.network.ssl_context, resolver=resolve
+        )
         token = issuer.token("ada")
         limits = Limits(load_timeout=60.0, fetch_connect_timeout=2.0, fetch_timeout=60.0)
         with (

@@ -57,7 +57,7 @@ AT_ONCE: Final = servers.DEADLINE / 2
 @contextlib.contextmanager
 def _gate(registry: Callable[[AppRef], App | None], **settings: Any) -> Iterator[Gate]:
     settings = {"limits": Limits(load_timeout=PATIENT), **settings}
-    with Gate([app_of("acme")], registry=registry, naming=NAMING, **settings) as gate:
+    with Gate([app_of("acme")], registry=registry, app_locations=NAMING, **settings) as gate:
         yield gate
 
 

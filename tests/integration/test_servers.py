@@ -180,7 +180,7 @@ def _shake_hands(
         async def send(message: Message) -> None:
             sent.append(message)
 
-        with Gate([app_of("acme", anonymous=anonymous)], naming=NAMING) as gate:
+        with Gate([app_of("acme", anonymous=anonymous)], app_locations=NAMING) as gate:
             await asyncio.wait_for(WicketMiddleware(app, gate)(scope, coming.get, send), 5)
 
     asyncio.run(main())
@@ -242,7 +242,7 @@ def test_the_middleware_works_under_trio() -> None:
         sent.append(message)
 
     async def main() -> None:
-        with Gate([app_of("acme")], naming=NAMING) as gate:
+        with Gate([app_of("acme")], app_locations=NAMING) as gate:
             for headers in (headers_of("acme"), forged_headers("acme")):
                 scope = {**_handshake(headers, offers_answers=True), "type": "http", "method": "GET"}
                 await WicketMiddleware(app, gate)(scope, receive, send)

@@ -117,7 +117,7 @@ def test_a10_an_application_behind_the_gate_reads_the_headers_of_falcons_test_cl
     site = falcon.App()
     site.add_route("/me", Me())
     site.add_route("/open", Open())
-    with Gate([app_of("acme")], naming=NAMING) as gate:
+    with Gate([app_of("acme")], app_locations=NAMING) as gate:
         asked = client.TestClient(WicketMiddleware(site, gate, exempt=["/open"]))
         headers = {**dict(headers_of("acme")), "X-Own": "kept"}
         for number in range(2):

@@ -196,8 +196,8 @@ def test_state_that_others_set_stays(gate: Gate) -> None:
 def test_two_gates_in_a_row_keep_their_decisions_apart() -> None:
     naming = [Header("X-App-Id")]
     with (
-        Gate([app_of("acme")], naming=naming) as outer,
-        Gate([app_of("acme", anonymous=True)], naming=[Header("X-Inner-App")], name="inner") as inner,
+        Gate([app_of("acme")], app_locations=naming) as outer,
+        Gate([app_of("acme", anonymous=True)], app_locations=[Header("X-Inner-App")], name="inner") as inner,
     ):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,7 +46,7 @@ def test_a_token_of_the_issuer_is_accepted(elsewhere: SignedElsewhere, globex: A
     identity = admitted(globex, carrying(elsewhere.tokens[f"issuer: {kid}"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user_2abc", "sub")
-    assert identity.key_id == kid
+    assert identity.kid == kid
     assert identity.claims == issuer_payload(elsewhere.now)
     assert identity.attributes == {"email": "ada@globex.com"}
 
@@ -98,6 +98,6 @@ def test_a_credential_serves_only_the_algorithms_it_allows(elsewhere: SignedElse
     for kid, signed_with in ALGORITHMS.items():
         carried = carrying(elsewhere.tokens[f"issuer: {kid}"])
         if signed_with == algorithm:
-            assert admitted(narrow, carried, now=elsewhere.now).key_id == kid
+            assert admitted(narrow, carried, now=elsewhere.now).kid == kid
         else:
             assert refused(narrow, carried, now=elsewhere.now) == "algorithm_not_allowed"

@@ -96,7 +96,7 @@ def test_a_widget_without_a_token_is_refused_unless_the_project_admits_anonymous
     assert decision.refusal is not None
     assert (decision.refusal.code, decision.refusal.status) == ("missing_token", 401)
 
-    lax = profiles.hissuno("proj_acme", credentials=APP.credentials, origins=APP.origins, anonymous=True)
+    lax = profiles.hissuno("proj_acme", credentials=APP.credentials, origins=APP.origins, allow_anonymous=True)
     decision = gate_of(lax, now=now).decide(bare)
     assert decision.allowed
     assert not decision.identity.verified

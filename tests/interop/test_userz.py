@@ -13,7 +13,7 @@ from wicket import App, ConfigError, Request, Secret, profiles
 
 
 def app(secret: Secret) -> App:
-    return profiles.userz(USERZ_APP, public_key="pub_acme", credentials=[secret], origins=["https://acme.com"])
+    return profiles.userz(USERZ_APP, publishable_key="pub_acme", credentials=[secret], origins=["https://acme.com"])
 
 
 BY_HEX, BY_BASE64 = app(Secret.from_hex(USERZ_HEX)), app(Secret.from_base64(USERZ_BASE64))

@@ -81,8 +81,10 @@ def hash_boot(user_hash: str, **members: Any) -> Boot:
 
 def userz(_: SignedElsewhere, **settings: Any) -> list[App]:
     return [
-        profiles.userz(USERZ_APP, public_key="pub_acme", credentials=[Secret.from_hex(USERZ_HEX)], **settings),
-        profiles.userz("65fa1f3e8a1e5f2d9c1a5c02", public_key="pub_globex", credentials=[Secret.from_hex(OTHER * 2)]),
+        profiles.userz(USERZ_APP, publishable_key="pub_acme", credentials=[Secret.from_hex(USERZ_HEX)], **settings),
+        profiles.userz(
+            "65fa1f3e8a1e5f2d9c1a5c02", publishable_key="pub_globex", credentials=[Secret.from_hex(OTHER * 2)]
+        ),
     ]
 
 
@@ -183,7 +185,7 @@ def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: Signed
     assert answered.status == 200
     assert answered.decision is not None
     assert not answered.decision.identity.verified
-    assert (answered.decision.identity.user_id, answered.decision.claimed) == (None, "user-1")
+    assert (answered.decision.identity.user_id, answered.decision.claimed_user_id) == (None, "user-1")
 
     blocked = door(lax, hissuno_boot(userId="user-1", origin="https://evil.example"), elsewhere.now)
     assert blocked.refusal() == (403, "origin_not_allowed", None)
@@ -262,7 +264,7 @@ def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admit
     answered = door(featurebase(elsewhere, anonymous=True), Boot({"appId": "acme", **USER}), elsewhere.now)
     assert answered.decision is not None
     assert not answered.decision.identity.verified
-    assert answered.decision.claimed == "user-1"
+    assert answered.decision.claimed_user_id == "user-1"
 
 
 # --- Userz: the token in a header of its own, the app by its public key
@@ -311,7 +313,7 @@ def test_getuserfeedbacks_token_is_a_bearer_and_names_its_app_by_its_issuer(
     identity = door(getuserfeedback(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("globex", "user_2abc", "sub")
-    assert (identity.method, identity.key_id) == ("jwt", kid)
+    assert (identity.method, identity.kid) == ("jwt", kid)
     assert identity.claims == issuer_payload(elsewhere.now)
     assert identity.claims["aud"] == AUDIENCE
 

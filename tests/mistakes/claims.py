@@ -88,7 +88,7 @@ CLAIM_ROWS = [
     ),
     Row(
         "claims missing",
-        lambda: app(rules=Rules(required={"exp", "jti"}, app_claim="app", fixed={"scope": "user"})),  # type: ignore[arg-type]
+        lambda: app(rules=Rules(required_claims={"exp", "jti"}, app_claim="app", required_values={"scope": "user"})),  # type: ignore[arg-type]
         sign(TEXT),
         "missing_claim",
         ("jti", "app", "scope"),

@@ -108,7 +108,7 @@ def pyjwt(pair: Pair, token: str, held: App, *, verify_exp: bool = True) -> dict
         audience=held.audience or None,
         issuer=held.issuer,
         leeway=held.rules.leeway,
-        options={"require": sorted(held.rules.required), "verify_exp": verify_exp},
+        options={"require": sorted(held.rules.required_claims), "verify_exp": verify_exp},
     )
     return claims
 
@@ -118,7 +118,7 @@ def joserfc_claims(pair: Pair, token: str, held: App) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", joserfc.errors.SecurityWarning)  # it would rather see EdDSA named in full
         read = joserfc.jwt.decode(token, _joserfc_key(pair), [pair.algorithm], registry=_lenient(pair.algorithm))
-    options: dict[str, Any] = {name: {"essential": True, "allow_blank": True} for name in held.rules.required}
+    options: dict[str, Any] = {name: {"essential": True, "allow_blank": True} for name in held.rules.required_claims}
     if held.issuer is not None:
         options["iss"] = {"essential": True, "value": held.issuer}
     if held.audience:

@@ -143,13 +143,15 @@ def app_of(rule: Rule) -> App:
         rule.id,
         credentials=credentials,
         issuer=f"https://{rule.id}.example",
-        rules=Rules(skew=SKEW, require_kid=rule.kids),
+        rules=Rules(leeway=SKEW, require_kid=rule.kids),
         origins=rule.origins,
         require_origin=rule.require_origin,
         mode=rule.mode,
         aliases=[alias for alias, id in ALIASES.items() if id == rule.id],
-        revocations=Revocations(users=dict.fromkeys(rule.revoked, NOW), before=rule.before, token_ids=rule.stolen),
-        tokens=[Bearer() if rule.header == "Authorization" else Header(rule.header)],
+        revocations=Revocations(
+            users=dict.fromkeys(rule.revoked, NOW), issued_before=rule.before, token_ids=rule.stolen
+        ),
+        token_locations=[Bearer() if rule.header == "Authorization" else Header(rule.header)],
     )
 
 

@@ -36,7 +36,7 @@ from wicket import (
 from wicket.decision.context import FastPathEntry
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 SHARED: Final = ("straight.py", "house.py", "memory.py", "flow.py")  # where what several requests share is touched
 Message = MutableMapping[str, Any]
@@ -70,8 +70,8 @@ class WatchedGate(Gate):
     def _try_fast_path(self, request: Request) -> Decision | None:
         found = super()._try_fast_path(request)
         if found is not None:
-            assert isinstance(found.way, FastPathEntry)
-            self.taken.append((found.app_id, "asgi" if isinstance(found.way.token_header, bytes) else "wsgi"))
+            assert isinstance(found._context, FastPathEntry)
+            self.taken.append((found.app_id, "asgi" if isinstance(found._context.token_header, bytes) else "wsgi"))
         return found
 
 
@@ -98,12 +98,12 @@ class Roads:
         self.states = {rule.id: [State(rule, 0)] for rule in (*IN_CODE, *LOADED)} | {"nobody": [State(None, 0)]}
         self.refreshes: list[tuple[str, int, int]] = []
         self.day = Day()
-        self._age = Clock(1000.0)
+        self._age = FakeClock(1000.0)
         self._moments = itertools.count(1)
         self.gate = WatchedGate(
             [app_of(rule) for rule in IN_CODE],
             registry=self._load,
-            naming=[Header("X-App-Id")],
+            app_locations=[Header("X-App-Id")],
             fetcher=self._fetch,
             clock=self.day,
             monotonic=self._age,
@@ -298,7 +298,7 @@ def said(decision: Decision, ask: Ask) -> Said:
             "exp": ask.token.expires,
         }
     reason = "accepted" if refusal is None else refusal.reason or refusal.code
-    return reason, decision.enforced, identity.identity, identity.key_id
+    return reason, decision.enforced, identity.identity, identity.kid
 
 
 def answered(ask: Ask, headers: dict[str, str], body: bytes, decision: Decision | None) -> Said:

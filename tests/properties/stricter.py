@@ -55,7 +55,9 @@ class Case:
 
     @cached_property
     def user_id(self) -> Any:
-        return next((self.claims[name] for name in self.app.rules.user_id if self.claims.get(name) is not None), None)
+        return next(
+            (self.claims[name] for name in self.app.rules.user_id_claims if self.claims.get(name) is not None), None
+        )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ RULE = IdentityHash(secret=Secret(HASH_SECRET), companies=CompanyHash(secret=Sec
 GATE = Gate(
     [
         app(identity_hash=RULE, **PLACES),
-        App("lax", credentials=[Secret(LAX_SECRET)], anonymous=True, **PLACES),
+        App("lax", credentials=[Secret(LAX_SECRET)], allow_anonymous=True, **PLACES),
     ],
     clock=lambda: NOW,
     limits=Limits(max_body_bytes=200),
@@ -68,8 +68,8 @@ def asked(body: bytes, *headers: tuple[str, str]) -> Request:
 def checked(decision: Decision) -> Decision:
     assert decision.refusal is None or decision.refusal.code != "internal_error"
     assert decision.allowed is (decision.refusal is None)
-    if decision.claimed is not None:
-        decision.claimed.encode()
+    if decision.claimed_user_id is not None:
+        decision.claimed_user_id.encode()
     repr(decision)
     return decision
 

@@ -22,7 +22,7 @@ quick = settings(max_examples=example_count(150), deadline=None)
 OTHER = bytes(reversed(SECRET))
 
 RULES = Rules(
-    required=frozenset({"sub", "exp"}),
+    required_claims=frozenset({"sub", "exp"}),
     attributes_claim="ctx",
     companies_claim="companies",
     scopes_claim="scope",
@@ -39,7 +39,7 @@ GATE = Gate(
         ),
         app("lax", credentials=[Secret(OTHER)], origins=["*"], anonymous=True),
     ],
-    naming=[Header("X-App-Id"), Query("app"), PathSegment(1), TokenIssuer()],
+    app_locations=[Header("X-App-Id"), Query("app"), PathSegment(1), TokenIssuer()],
     clock=lambda: NOW,
 )
 ALONE = Gate([app(rules=RULES, scopes=["read"])], clock=lambda: NOW)

@@ -33,13 +33,13 @@ from wicket.decision.token_parser import parse_json_object
 from wicket.errors import Refused
 
 MANY = 10**6
-ROOMY = Rules(required=frozenset({"sub", "exp"}), max_token_bytes=100 * MANY)
+ROOMY = Rules(required_claims=frozenset({"sub", "exp"}), max_token_bytes=100 * MANY)
 HS256 = b'{"alg":"HS256"}'
 GOOD = signed(good_claims()).encode()
 
 APP = app()
 ROOMY_APP = app("roomy", rules=ROOMY, credentials=[Secret(bytes(reversed(SECRET)))])
-GATE = Gate([APP, ROOMY_APP], naming=[Header("X-App-Id")], clock=lambda: NOW)
+GATE = Gate([APP, ROOMY_APP], app_locations=[Header("X-App-Id")], clock=lambda: NOW)
 
 ACME = (b"X-App-Id", b"acme")
 TO_ROOMY = (b"X-App-Id", b"roomy")
@@ -221,7 +221,7 @@ def test_lone_surrogates_from_a_broken_server_are_answered(variable: str) -> Non
 )
 def test_the_challenge_names_the_error_where_a_token_was_sent(door: str, headers: Headers, error: str) -> None:
     """RFC 6750 section 3.1."""
-    gate = Gate([APP, ROOMY_APP, app("bare", credentials=[]), BrokenApp("broken")], naming=[Header("X-App-Id")])
+    gate = Gate([APP, ROOMY_APP, app("bare", credentials=[]), BrokenApp("broken")], app_locations=[Header("X-App-Id")])
     challenge = DOORS[door](gate, headers).headers["www-authenticate"]
 
     assert challenge.startswith('Bearer realm="wicket"')
@@ -233,7 +233,7 @@ def test_the_challenge_names_the_error_where_a_token_was_sent(door: str, headers
 @pytest.mark.parametrize("name", [b"nobody", b"bare", b"broken", None])
 def test_challenge_configuration_or_unknown_app_has_no_error(door: str, sent: Headers, name: bytes | None) -> None:
     """`config_*` and `unknown_app` are no codes of RFC 6750, and the token is not at fault."""
-    gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], naming=[Header("X-App-Id")])
+    gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], app_locations=[Header("X-App-Id")])
     named = [] if name is None else [(b"X-App-Id", name)]
 
     assert DOORS[door](gate, [*named, *sent]).headers["www-authenticate"] == 'Bearer realm="wicket"'
@@ -242,7 +242,7 @@ def test_challenge_configuration_or_unknown_app_has_no_error(door: str, sent: He
 @pytest.mark.parametrize("door", sorted(DOORS))
 @pytest.mark.parametrize("name", [b"acme", b"nobody", b"bare", b"broken"])
 def test_the_challenge_names_no_error_where_no_token_was_sent(door: str, name: bytes) -> None:
-    gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], naming=[Header("X-App-Id")])
+    gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], app_locations=[Header("X-App-Id")])
 
     assert DOORS[door](gate, [(b"X-App-Id", name)]).headers["www-authenticate"] == 'Bearer realm="wicket"'
 
@@ -259,7 +259,7 @@ def test_an_rsa_key_whose_alg_is_null_is_one_without_and_needs_an_allow_list() -
 ONE = Gate([app(rules=ROOMY)], clock=lambda: NOW)
 EVERYWHERE = Gate(
     [app(tokens=[Bearer(), Query("token"), Cookie("token")]), ROOMY_APP],
-    naming=[Header("X-App-Id"), Query("app"), PathSegment(3), Host("*.widgets.example")],
+    app_locations=[Header("X-App-Id"), Query("app"), PathSegment(3), Host("*.widgets.example")],
     clock=lambda: NOW,
 )
 

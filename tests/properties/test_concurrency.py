@@ -245,7 +245,7 @@ def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pyte
 
         __hash__ = None  # type: ignore[assignment]  # nobody looks it up
 
-    recall = SignatureCache.recall
+    recall = SignatureCache.get
 
     def careless(self: SignatureCache, app_id: str, digest: bytes) -> Any:
         found: Any = recall(self, app_id, digest)

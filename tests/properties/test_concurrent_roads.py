@@ -23,7 +23,7 @@ from tests.properties.road_rules import IN_CODE, LOADED, A, Ask, asks_by, passes
 from tests.properties.roads import Roads, change_by
 from wicket.decision import context as house
 from wicket.decision.context import GateContext
-from wicket.decision.fast_path import _pave, straight
+from wicket.decision.fast_path import _build_entry, decide_fast
 from wicket.decision.flow import verify_configured
 
 FEW = 3
@@ -94,8 +94,15 @@ def test_no_answer_is_wrong_on_any_road() -> None:
     assert outcomes.keys() >= OUTCOMES
     assert outcomes["straight through wsgi"] > 150
     assert outcomes["straight through asgi"] > 40
-    assert roads.gate.house.roads
-    assert {ref.value for ref in roads.gate.house.alone} > {"plain", "plain-2", "other", "kids", "wary", "lax"}
+    assert roads.gate._context.fast_path
+    assert {ref.value for ref in roads.gate._context.standalone_contexts} > {
+        "plain",
+        "plain-2",
+        "other",
+        "kids",
+        "wary",
+        "lax",
+    }
 
 
 @pytest.mark.usefixtures("_few_roads")
@@ -106,7 +113,7 @@ def test_no_answer_is_wrong_where_nearly_nothing_is_kept() -> None:
     assert outcomes.keys() >= OUTCOMES
     assert outcomes["straight through wsgi"] > 150
     assert outcomes["straight through asgi"] > 40
-    house = roads.gate.house
+    house = roads.gate._context
     assert len(house.roads) < FEW + 5  # each thread may have added one at the same time
     assert len(house.alone) < FEW + 5
     memory = house.memory
@@ -118,23 +125,23 @@ def test_no_answer_is_wrong_where_nearly_nothing_is_kept() -> None:
 
 WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
     "the claims are not checked": (
-        straight,
+        decide_fast,
         "check_claims(claims, header.typ, app, house.clock(), key.issuer, signed.times)",
         "pass",
     ),
-    "nobody is revoked": (straight, "app.revocations.any and is_revoked(claims, user_id, app)", "False"),
-    "any key will do": (straight, "key.fingerprint != signed.fingerprint", "False"),
-    "the road of another app": (straight, "held.get(spelled[place.name])", "None"),
-    "the road of another origin": (straight, 'held.get(spelled["origin"]))', "None)"),
-    "the road of an origin that may not ask": (_pave, "not app.allows_origin(origin)", "False"),
-    "the road of no origin": (_pave, "app.require_origin", "False"),
+    "nobody is revoked": (decide_fast, "app.revocations.any and is_revoked(claims, user_id, app)", "False"),
+    "any key will do": (decide_fast, "key.fingerprint != signed.fingerprint", "False"),
+    "the road of another app": (decide_fast, "held.get(spelled[place.name])", "None"),
+    "the road of another origin": (decide_fast, 'held.get(spelled["origin"]))', "None)"),
+    "the road of an origin that may not ask": (_build_entry, "not app.allows_origin(origin)", "False"),
+    "the road of no origin": (_build_entry, "app.require_origin", "False"),
     "the entry of another app": (
-        GateContext.alone_with,
+        GateContext.standalone_context,
         "Alone(self, app, ref)",
         "next(iter(self.alone.values()), None) or Alone(self, app, ref)",
     ),
     "any origin by hand": (verify_configured, "origin is None and isinstance", "isinstance"),
-    "a clock that stands": (straight, "house.clock()", "1_760_000_000"),
+    "a clock that stands": (decide_fast, "house.clock()", "1_760_000_000"),
     "one clock for all": (verify_configured, "house.clock()", "1_760_000_000"),
 }
 

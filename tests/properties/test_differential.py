@@ -35,10 +35,10 @@ APPS: list[dict[str, Any]] = [
     {},
     {"issuer": "https://id.example"},
     {"audience": ["https://api.example", "x"], "issuer": "https://id.example"},
-    {"rules": Rules(required=frozenset({"sub", "exp", "iat", "jti"}), skew=0)},
-    {"rules": Rules(required=frozenset(), skew=0.5, user_id=("sub", "email"))},
-    {"rules": Rules(required=REQUIRED, max_lifetime=7200, min_lifetime=60, max_token_bytes=600)},
-    {"rules": Rules(required=REQUIRED, allow_integer_user_id=True)},
+    {"rules": Rules(required_claims=frozenset({"sub", "exp", "iat", "jti"}), leeway=0)},
+    {"rules": Rules(required_claims=frozenset(), leeway=0.5, user_id_claims=("sub", "email"))},
+    {"rules": Rules(required_claims=REQUIRED, max_lifetime=7200, min_lifetime=60, max_token_bytes=600)},
+    {"rules": Rules(required_claims=REQUIRED, allow_integer_user_id=True)},
 ]
 PEERS: dict[str, Callable[[Pair, str, App], dict[str, Any]]] = {"pyjwt": pyjwt, "joserfc": joserfc_claims}
 REFUSES = (

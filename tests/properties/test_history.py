@@ -130,7 +130,7 @@ NAMINGS: Final = [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")]]
 
 
 def gate(naming: Any) -> Gate:
-    return Gate(APPS, naming=naming, clock=lambda: NOW)
+    return Gate(APPS, app_locations=naming, clock=lambda: NOW)
 
 
 def told(answered: Answered) -> tuple[Any, ...]:
@@ -140,7 +140,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
         identity = decision.identity
         seen = (
             *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.credentials_sent),
-            *(identity.verified, identity.identity, identity.claims, identity.key_id, identity.expires_at),
+            *(identity.verified, identity.identity, identity.claims, identity.kid, identity.expires_at),
         )
     return answered.status, answered.headers, answered.body, seen
 
@@ -155,8 +155,8 @@ def test_what_came_before_changes_no_answer(room: int, naming: list[Any], reques
             with gate(naming) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))
             assert told(first) == told(second)
-        assert len(old.house.roads) <= room
-        event(f"roads: {min(2, len(old.house.roads))}")
+        assert len(old._context.fast_path) <= room
+        event(f"roads: {min(2, len(old._context.fast_path))}")
 
 
 def test_only_who_was_admitted_leaves_a_road_behind() -> None:
@@ -167,10 +167,10 @@ def test_only_who_was_admitted_leaves_a_road_behind() -> None:
     with gate(NAMINGS[0]) as held:
         for number in range(20):
             assert through_asgi(held, asks(signed(OTHER), number)).status == 401
-        assert held.house.roads == {}
+        assert held._context.fast_path == {}
         for number in range(3):
             for _ in range(2):
                 answered = through_asgi(held, asks(signed(KEY), number))
                 assert answered.status == 200
                 assert answered.headers["access-control-allow-origin"] == f"https://{number}.example"
-        assert len(held.house.roads) == 3
+        assert len(held._context.fast_path) == 3

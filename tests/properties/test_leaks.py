@@ -122,7 +122,7 @@ def apps() -> list[App]:
 
 
 def gates(on_event: Callable[[Any], None] | None = None) -> Gate:
-    return Gate(apps(), naming=[Header("X-App-Id")], clock=lambda: NOW, on_event=on_event)
+    return Gate(apps(), app_locations=[Header("X-App-Id")], clock=lambda: NOW, on_event=on_event)
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
@@ -229,7 +229,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "a JWK without its type": lambda: PublicKey.from_jwk({**EC_JWK, "kty": EC_JWK["x"]}),
     "a secret JWK": lambda: PublicKey.from_jwk({"kty": "oct", "k": base64.b64encode(SECRET).decode()}),
     "a set without a key": lambda: Jwks.static({"keys": [PRIVATE_JWK, {"kty": "oct", "k": SECRET.hex()}, EC_JWK["x"]]}),
-    "the same secret twice": lambda: Gate([app("a"), app("b")], naming=[Header("X-App-Id")]),
+    "the same secret twice": lambda: Gate([app("a"), app("b")], app_locations=[Header("X-App-Id")]),
     "an app of texts": lambda: App("a", credentials=[TEXT_SECRET]),  # type: ignore[list-item]
     "a vendor's secret as text": lambda: profiles.userz("a", credentials=[Secret.from_text(TEXT_SECRET)]),
     "a secret for a public key": lambda: profiles.getuserfeedback("a", credentials=[Secret(SECRET)]),
@@ -286,7 +286,7 @@ def test_nothing_leaks_from_a_hook_or_a_registry_that_fails(caplog: pytest.LogCa
             return app(credentials=[Secret.from_text(SHORT)])
         raise ConnectionError(f"postgresql://wicket:{TEXT_SECRET}@db/wicket")
 
-    with Gate(registry=registry, naming=[Header("X-App-Id")], on_event=hook) as gate:
+    with Gate(registry=registry, app_locations=[Header("X-App-Id")], on_event=hook) as gate:
         broken, failing = (gate.verify(TOKENS["good"], app=name) for name in ("broken", "any"))
 
     assert broken.refusal is not None

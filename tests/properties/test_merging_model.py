@@ -42,7 +42,7 @@ def differs(one: Any, other: Any) -> bool:
 def test_each_attribute_is_what_its_best_source_says(
     said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
 ) -> None:
-    rules = Rules(attributes_claim="ctx", protected=protected, user_id=("sub", "email"))
+    rules = Rules(attributes_claim="ctx", protected_attributes=protected, user_id_claims=("sub", "email"))
     held = identity(rules, {"ctx": ctx, "city": "Rome", **({"seats": 5} if "seats" in said else {})})
     merged = held.merge_unsigned(said, stored)
     beside = {name: value for name, value in held.claims.items() if name not in ctx}
@@ -82,7 +82,7 @@ def test_each_attribute_is_what_its_best_source_says(
 def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
     said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected: frozenset[str], closed: Any
 ) -> None:
-    rules = Rules(companies_claim="companies", protected=protected, protected_company_attributes=closed)
+    rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=closed)
     claims = {} if proven is None else {"companies": proven}
     known = {} if stored is None else {"companies": stored}
     merged = identity(rules, claims).merge_unsigned({"companies": said}, known)
@@ -107,7 +107,7 @@ def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
 @quick
 @given(said=JSON, stored=st.dictionaries(st.text(max_size=8), JSON, max_size=4), companies=JSON, protected=PROTECTED)
 def test_no_json_is_too_wild(said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]) -> None:
-    rules = Rules(companies_claim="companies", protected=protected, protected_company_attributes=protected)
+    rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=protected)
     held = identity(rules, {})
     for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):
         merged = held.merge_unsigned(values, {**stored, "companies": companies})

@@ -50,9 +50,9 @@ APPS: list[dict[str, Any]] = [
     {"issuer": "https://id.example"},
     {"audience": "https://api.example"},
     {"audience": ["https://api.example", "x"], "issuer": "https://id.example"},
-    {"rules": Rules(required=frozenset({"sub", "exp", "iat"}), skew=0)},
-    {"rules": Rules(required=frozenset(), skew=0.5)},
-    {"rules": Rules(required=frozenset({"exp"}), max_lifetime=7200, min_lifetime=60)},
+    {"rules": Rules(required_claims=frozenset({"sub", "exp", "iat"}), leeway=0)},
+    {"rules": Rules(required_claims=frozenset(), leeway=0.5)},
+    {"rules": Rules(required_claims=frozenset({"exp"}), max_lifetime=7200, min_lifetime=60)},
 ]
 
 
@@ -113,7 +113,7 @@ def test_a_changed_signature_is_refused_by_both(algorithm: str, mutation: bytes,
 @pytest.mark.parametrize("claim", ["email", "plan", "sub", "exp", "iat", "iss", "aud", "jti"])
 def test_a_required_claim_that_is_null_is_missing_to_both(claim: str) -> None:
     pair = pairs()["HS256"]
-    held = app(rules=Rules(required=frozenset({"exp", claim}), user_id=("sub", "uid")))
+    held = app(rules=Rules(required_claims=frozenset({"exp", claim}), user_id_claims=("sub", "uid")))
     token = pair.sign(good_claims(uid="user-1", **{claim: None}))
 
     with pytest.raises(jwt.InvalidTokenError):
@@ -127,7 +127,7 @@ def test_a_required_claim_that_is_null_is_missing_to_both(claim: str) -> None:
 def test_a_fractional_exp_counts_to_its_fraction() -> None:
     """PyJWT cuts the fraction off, so that such a token ends up to a second earlier there."""
     pair = pairs()["HS256"]
-    held = app(rules=Rules(required=frozenset({"exp"}), skew=0))
+    held = app(rules=Rules(required_claims=frozenset({"exp"}), leeway=0))
 
     assert agree(pair, pair.sign(good_claims(exp=NOW + 0.5)), held)
     with pytest.raises(jwt.ExpiredSignatureError):

@@ -135,7 +135,7 @@ class RemoteKeys(RuleBasedStateMachine):
     def failed(self) -> bool:
         """Whether the last fetch failed, so that the back-off lasts."""
         cache = self.gate._key_sets.cache
-        slots = [*cache._slots.values(), *cache._without._slots.values()]
+        slots = [*cache._entries.values(), *cache._negative._entries.values()]
         return any(slot.failures for slot in slots)
 
     @invariant()

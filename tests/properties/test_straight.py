@@ -30,7 +30,7 @@ from wicket import (
     Secret,
     profiles,
 )
-from wicket.decision.fast_path import straight
+from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import decide
 from wicket.drivers import run
 
@@ -90,7 +90,11 @@ SETTINGS = st.fixed_dictionaries(
         "anonymous": st.booleans(),
         "aliases": st.just(["acme-2"]),
         "revocations": st.sampled_from(
-            [Revocations(before=NOW), Revocations(users={"mallory": NOW}), Revocations(token_ids=frozenset({"stolen"}))]
+            [
+                Revocations(issued_before=NOW),
+                Revocations(users={"mallory": NOW}),
+                Revocations(token_ids=frozenset({"stolen"})),
+            ]
         ),
         "tokens": st.sampled_from(
             [[Header("X-Token")], [Bearer(), Header("X-Token")], [Bearer(), Cookie("t")], [Bearer(), JsonBody("t")]]
@@ -145,16 +149,16 @@ REQUESTS = st.builds(
 
 def gate_of(app: App, naming: list[Any], mode: Mode | None) -> Gate:
     beta = profiles.generic("beta", credentials=[Secret(KEYS["beta"])])
-    return Gate([app, beta], naming=naming, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
+    return Gate([app, beta], app_locations=naming, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
 
 
 def same(one: Decision, other: Decision) -> bool:
     def told(decision: Decision) -> tuple[Any, ...]:
         identity = decision.identity
         return (
-            *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.claimed),
+            *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.claimed_user_id),
             *(decision.credentials_sent, decision.app, identity.verified, identity.app_id, identity.user_id),
-            *(identity.user_id_claim, identity.claims, identity.key_id, identity.expires_at, identity.method),
+            *(identity.user_id_claim, identity.claims, identity.kid, identity.expires_at, identity.method),
         )
 
     return told(one) == told(other)
@@ -179,9 +183,9 @@ def test_whom_the_straight_road_admits_the_flow_admits_as_the_same_user(
         for token in TOKENS:  # whatever can be remembered of them is
             gate.verify(token, app="acme")
             gate.verify(token, app="beta")
-        walked = run(decide(gate.house, request))
+        walked = run(decide(gate._context, request))
         try:
-            found = straight(gate.house, request)
+            found = decide_fast(gate._context, request)
         except Exception:  # noqa: BLE001 - it may give up in any way: then the flow tells
             found = None
         event("straight" if found is not None else "walked")
@@ -195,14 +199,20 @@ def test_whom_the_straight_road_admits_the_flow_admits_as_the_same_user(
 def test_no_scenario_ends_elsewhere_on_the_straight_road(scenario: Scenario) -> None:
     asked = scenario.ask
     gate = build_gate()
-    one_place = Gate(gate.apps, naming=[Header("X-App-Id")], tokens=gate.tokens, clock=gate.clock, limits=gate.limits)
-    for house in (gate.house, one_place.house):
+    one_place = Gate(
+        gate.apps,
+        app_locations=[Header("X-App-Id")],
+        token_locations=gate.token_locations,
+        clock=gate.clock,
+        limits=gate.limits,
+    )
+    for house in (gate._context, one_place._context):
         request = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
         run(decide(house, request))
         again = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
         walked = run(decide(house, again))
         try:
-            found = straight(house, Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body))
+            found = decide_fast(house, Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body))
         except Exception:  # noqa: BLE001 - as above
             found = None
         assert found is None or same(found, walked)
@@ -213,9 +223,9 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
         request = Request(headers=headers)
-        assert straight(gate.house, request) is None
+        assert decide_fast(gate._context, request) is None
         walked = gate.decide(request)
-        found = straight(gate.house, request)
+        found = decide_fast(gate._context, request)
         assert found is not None
         assert same(found, walked)
         assert gate._try_fast_path(request) is not None
@@ -252,9 +262,9 @@ def test_only_one_plain_name_and_one_plain_origin_go_straight(
             return Request(headers=[*headers, *([("Origin", origin)] if origin is not None else [])])
 
         assert gate.decide(asks("acme", "https://a.example")).allowed
-        assert straight(gate.house, asks("acme", "https://a.example")) is not None
+        assert decide_fast(gate._context, asks("acme", "https://a.example")) is not None
         for _ in range(2):
-            assert straight(gate.house, asks(name, origin)) is None
+            assert decide_fast(gate._context, asks(name, origin)) is None
             gate.decide(asks(name, origin))
 
 
@@ -263,10 +273,10 @@ def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
         assert gate.decide(request).allowed
-        assert straight(gate.house, request) is not None
-        (held,) = gate.house.memory._entries["acme"].values()
+        assert decide_fast(gate._context, request) is not None
+        (held,) = gate._context.signature_cache._entries["acme"].values()
         held.fingerprint = held.fingerprint[::-1]
-        assert straight(gate.house, request) is None
+        assert decide_fast(gate._context, request) is None
         assert gate.decide(request).allowed, "the flow verifies it anew"
 
 
@@ -275,10 +285,10 @@ def test_the_straight_road_asks_for_the_key_id_that_its_app_requires() -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed
-        assert straight(gate.house, request) is not None
-        (held,) = gate.house.memory._entries["acme"].values()
+        assert decide_fast(gate._context, request) is not None
+        (held,) = gate._context.signature_cache._entries["acme"].values()
         held.header = held.header._replace(kid=None)
-        assert straight(gate.house, request) is None
+        assert decide_fast(gate._context, request) is None
 
 
 class _Choosy(Bearer):
@@ -289,7 +299,7 @@ class _Choosy(Bearer):
 
 
 def test_a_place_of_somebodys_own_is_read_its_own_way() -> None:
-    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], tokens=[_Choosy()])
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], token_locations=[_Choosy()])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")]
         assert gate.decide(Request("POST", headers=headers)).allowed

@@ -39,7 +39,7 @@ def good_claims(**changes: Any) -> dict[str, Any]:
 
 def app(id: str = "acme", **settings: Any) -> App:
     """An app of this room: HS256 with `SECRET`, one origin."""
-    rules = settings.pop("rules", Rules(required=frozenset({"sub", "exp"})))
+    rules = settings.pop("rules", Rules(required_claims=frozenset({"sub", "exp"})))
     return App(
         id, **{"credentials": [Secret(SECRET)], "rules": rules, "origins": ["https://app.example.com"], **settings}
     )

@@ -24,7 +24,7 @@ from tests.properties.tokens import NOW, SECRET, good_claims, signed
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, Mode, Request, Revocations, Rules, Secret
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl
-from wicket.testing import Clock
+from wicket.testing import FakeClock
 
 LIFETIME: Final = 60.0
 STALE: Final = 100.0
@@ -37,7 +37,7 @@ APPS: Final = (*WITH_SECRETS, *WITH_KEY_SET)
 ALIAS: Final = "-inc"
 USERS: Final = ("u0", "u1")
 KEYS: Final = (0, 1, 2)
-RULES: Final = Rules(required=frozenset({"sub", "exp", "iat"}))
+RULES: Final = Rules(required_claims=frozenset({"sub", "exp", "iat"}))
 
 
 def limits(*, tight: bool) -> Limits:
@@ -183,7 +183,7 @@ class World:
     def __init__(self, *, tight: bool) -> None:
         for id, key in itertools.product(WITH_KEY_SET, KEYS):
             private_key(id, key)  # before there are threads: two that ask at once would each have one made
-        self.clock = Clock(1000.0)
+        self.clock = FakeClock(1000.0)
         self.tight = tight
         self.barriers: list[Barrier] = []
         self.checked = 0
@@ -196,7 +196,7 @@ class World:
         self.endpoint = Source({id: [Version(frozenset({0}), 0)] for id in WITH_KEY_SET})
         self.gate = Gate(
             registry=self._load,
-            naming=[Header("X-App-Id")],
+            app_locations=[Header("X-App-Id")],
             fetcher=self._fetch,
             limits=limits(tight=tight),
             clock=lambda: NOW,

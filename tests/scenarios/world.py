@@ -118,7 +118,7 @@ def _unusual(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
     return 422, {"problem": refusal.code}
 
 
-_unusual_vendor = profiles.generic.extend(name="unusual", errors=_unusual)
+_unusual_vendor = profiles.generic.extend(name="unusual", format_error=_unusual)
 
 
 def _secret(app: str) -> list[Secret]:
@@ -129,17 +129,17 @@ def _apps() -> list[App | BrokenApp]:
     generic = profiles.generic
     pem = _ISSUER_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return [
-        profiles.userz(USERZ_ID, public_key="pub_acme", credentials=[Secret.from_hex(key(USERZ_ID).hex())]),
+        profiles.userz(USERZ_ID, publishable_key="pub_acme", credentials=[Secret.from_hex(key(USERZ_ID).hex())]),
         profiles.hissuno("hissuno", credentials=[Secret.from_text(text_secret("hissuno"))]),
         profiles.featurebase("featurebase", credentials=[Secret.from_text(text_secret("featurebase"))]),
         profiles.getuserfeedback("globex", issuer=ISSUER, credentials=[PublicKey.from_pem(pem, algorithms=["EdDSA"])]),
         generic(
             "acme",
             credentials=_secret("acme"),
-            public_key="pub_plain",
+            publishable_key="pub_plain",
             origins=["https://acme.example", "*.acme.example"],
             revocations=Revocations(users={"mallory": NOW}, token_ids=frozenset({"stolen"})),
-            scopes=["read"],
+            allowed_scopes=["read"],
             scopes_claim="scope",
             max_token_bytes=4_096,
         ),
@@ -153,16 +153,16 @@ def _apps() -> list[App | BrokenApp]:
             max_lifetime=86_400,
             attributes_claim="ctx",
             max_attributes_bytes=100,
-            fixed={"role": "user"},
+            required_values={"role": "user"},
         ),
         generic(
             "observed",
             credentials=_secret("observed"),
-            public_key="pub_observed",
+            publishable_key="pub_observed",
             origins=["https://acme.example"],
             mode=Mode.LOG_ONLY,
         ),
-        generic("lobby", credentials=_secret("lobby"), origins=["https://acme.example"], anonymous=True),
+        generic("lobby", credentials=_secret("lobby"), origins=["https://acme.example"], allow_anonymous=True),
         generic(
             "origin-observed",
             credentials=_secret("origin-observed"),
@@ -181,16 +181,16 @@ def _apps() -> list[App | BrokenApp]:
             "portal",
             credentials=_secret("portal"),
             origins=["https://acme.example"],
-            tokens=[Bearer(), Cookie("session")],
+            token_locations=[Bearer(), Cookie("session")],
         ),
         generic("new"),
-        BrokenApp("broken", public_key="pub_broken"),
+        BrokenApp("broken", publishable_key="pub_broken"),
         BrokenApp("broken-observed", mode=Mode.LOG_ONLY),
-        generic("faulty", credentials=_secret("faulty"), tokens=[_Exploding(), Bearer()]),
+        generic("faulty", credentials=_secret("faulty"), token_locations=[_Exploding(), Bearer()]),
         generic(
             "faulty-observed",
             credentials=_secret("faulty-observed"),
-            tokens=[_Exploding(), Bearer()],
+            token_locations=[_Exploding(), Bearer()],
             mode=Mode.LOG_ONLY,
         ),
         _unusual_vendor("unusual", credentials=_secret("unusual")),
@@ -198,16 +198,16 @@ def _apps() -> list[App | BrokenApp]:
         generic(
             "beacon",
             credentials=_secret("beacon"),
-            tokens=[Bearer(), JsonBody("auth.token", types=("application/json", "text/plain"))],
-            naming=[],
+            token_locations=[Bearer(), JsonBody("auth.token", types=("application/json", "text/plain"))],
+            app_locations=[],
         ),
         generic(
             "visitors",
             credentials=_secret("visitors"),
             origins=["https://acme.example"],
-            anonymous=True,
-            tokens=[Bearer(), JsonBody("token")],
-            claimed=[Query("userId"), JsonBody("userId")],
+            allow_anonymous=True,
+            token_locations=[Bearer(), JsonBody("token")],
+            claimed_user_locations=[Query("userId"), JsonBody("userId")],
         ),
     ]
 
@@ -254,7 +254,7 @@ def build_gate() -> Gate:
     return Gate(
         _apps(),
         registry=registry,
-        naming=[
+        app_locations=[
             PublishableKeyBearer(),
             Header("X-App-Id"),
             Query("appId"),
@@ -265,7 +265,7 @@ def build_gate() -> Gate:
             Host("*.widgets.example"),
             TokenIssuer(),
         ],
-        tokens=[Bearer(), Query("jwt")],
+        token_locations=[Bearer(), Query("jwt")],
         clock=lambda: NOW,
         error_docs=ERROR_DOCS,
         limits=Limits(backoff_initial=30.0),

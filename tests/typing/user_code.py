@@ -22,11 +22,11 @@ from wicket import (
     AppRef,
     Decision,
     DecisionEvent,
-    Fetched,
     Gate,
     Header,
     Identity,
     Jwks,
+    KeySetFetched,
     Mode,
     OriginPolicy,
     PublicKey,
@@ -45,25 +45,25 @@ from wicket.contrib.flask import Wicket, current_identity
 from wicket.contrib.flask import identity_of as flask_identity_of
 from wicket.contrib.flask import requires_identity as flask_requires_identity
 from wicket.contrib.starlette import decision_of, identity_of, requires_identity
-from wicket.testing import Clock, as_user
+from wicket.testing import FakeClock, as_user
 
 acme = profiles.userz(
     "65fa1f3e8a1e5f2d9c1a5c01",
-    public_key="pub_acme",
+    publishable_key="pub_acme",
     credentials=[Secret.from_hex("5f" * 31 + "01", id="2026")],
     origins=["https://acme.com", "*.acme.com"],
     mode=Mode.LOG_ONLY,
-    skew=10,
-    revocations=Revocations(before=1.0, users={"user-1": 2.0}, token_ids=frozenset({"t1"})),
+    leeway=10,
+    revocations=Revocations(issued_before=1.0, users={"user-1": 2.0}, token_ids=frozenset({"t1"})),
 )
 globex = App(
     "globex",
     credentials=[PublicKey.from_pem("", algorithms=["ES256"]), Jwks.static({"keys": []})],
-    rules=Rules(required=frozenset({"exp"}), max_lifetime=3600),
+    rules=Rules(required_claims=frozenset({"exp"}), max_lifetime=3600),
     audience="https://api.example",
-    naming=[Header("X-App-Id"), PublishableKeyBearer()],
+    app_locations=[Header("X-App-Id"), PublishableKeyBearer()],
 )
-stricter = profiles.userz.extend(name="strict-userz", skew=0, required=["jti"])
+stricter = profiles.userz.extend(name="strict-userz", leeway=0, required_claims=["jti"])
 assert_type(stricter("another"), App)
 
 
@@ -71,12 +71,12 @@ def load(ref: AppRef) -> App | None:
     return acme if ref == AppRef("id", "acme") else None
 
 
-def watch(event: DecisionEvent | Fetched | UnknownKidLimited) -> None:
+def watch(event: DecisionEvent | KeySetFetched | UnknownKidLimited) -> None:
     if isinstance(event, DecisionEvent):
         assert_type(event.app_id, str | None)
 
 
-gate = Gate([acme, globex], registry=load, naming=[Header("X-App-Id")], on_event=watch, clock=Clock())
+gate = Gate([acme, globex], registry=load, app_locations=[Header("X-App-Id")], on_event=watch, clock=FakeClock())
 on_asgi = Starlette(middleware=[Middleware(WicketMiddleware, gate=gate, exempt=["/health"])])
 on_wsgi = Flask("typed")
 on_wsgi.wsgi_app = wicket.wsgi.WicketMiddleware(on_wsgi.wsgi_app, gate)  # type: ignore[method-assign]  # Flask's own way

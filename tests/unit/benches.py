@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.support import Clock, HandPool, loads
-from wicket.runtime.cache import Cache, Entry, Times
+from wicket.runtime.cache import Cache, Entry, Lifetimes
 
-TIMES = Times(lifetime=100, stale=1000, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
+TIMES = Lifetimes(lifetime=100, stale=1000, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
 class Source:
@@ -53,7 +53,7 @@ class Bench:
         return self.cache.read(key)
 
     def patience(self, key: str = "a") -> float | None:
-        return self.cache.patience(self.cache.read(key), 5.0, 1.0)
+        return self.cache.wait_time(self.cache.read(key), 5.0, 1.0)
 
     def value(self, key: str = "a") -> Any:
         return self.cache.usable(self.cache.read(key))

@@ -19,8 +19,13 @@ NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
 def test_an_app_needs_no_more_than_an_id() -> None:
     app = App("acme")
     assert (app.id, app.credentials, app.mode, app.origin_mode) == ("acme", (), Mode.ENFORCE, None)
-    assert (app.tokens, app.naming, app.audience, app.scopes) == ((Bearer(),), (), (), frozenset())
-    assert not app.anonymous
+    assert (app.token_locations, app.app_locations, app.audience, app.allowed_scopes) == (
+        (Bearer(),),
+        (),
+        (),
+        frozenset(),
+    )
+    assert not app.allow_anonymous
     assert not app.require_origin
     assert app.rules == Rules()
     assert app.revocations == Revocations()
@@ -32,15 +37,15 @@ def test_an_app_holds_what_it_is_given() -> None:
     app = App(
         "acme",
         credentials=iter([secret(id="k1"), secret(OTHER_KEY)]),
-        public_key="pub_acme",
+        publishable_key="pub_acme",
         hosts=["Acme.Example"],
         issuer="https://id.acme.com",
         audience="api",
         origins=["https://acme.com"],
-        scopes=["read", "write"],
+        allowed_scopes=["read", "write"],
         rules=Rules(scopes_claim="scope"),
-        tokens=[Query("jwt")],
-        naming=[Header("X-App-Id")],
+        token_locations=[Query("jwt")],
+        app_locations=[Header("X-App-Id")],
         mode=Mode.LOG_ONLY,
         origin_mode=Mode.ENFORCE,
     )
@@ -48,9 +53,9 @@ def test_an_app_holds_what_it_is_given() -> None:
     assert app.hosts == ("acme.example",)
     assert app.audience == ("api",)
     assert app.origins == ("https://acme.com",)
-    assert app.scopes == {"read", "write"}
-    assert app.tokens == (Query("jwt"),)
-    assert app.naming == (Header("X-App-Id"),)
+    assert app.allowed_scopes == {"read", "write"}
+    assert app.token_locations == (Query("jwt"),)
+    assert app.app_locations == (Header("X-App-Id"),)
     assert app.origin_mode is Mode.ENFORCE
 
 
@@ -72,7 +77,7 @@ def test_the_repr_of_an_app_holds_no_key() -> None:
 
 
 def test_an_app_goes_by_all_its_names() -> None:
-    app = App("acme", public_key="pub_acme", hosts=["a.example", "B.example"], issuer="https://id")
+    app = App("acme", publishable_key="pub_acme", hosts=["a.example", "B.example"], issuer="https://id")
     assert app.refs() == (
         AppRef("id", "acme"),
         AppRef("publishable_key", "pub_acme"),
@@ -84,7 +89,7 @@ def test_an_app_goes_by_all_its_names() -> None:
 
 
 def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
-    broken = BrokenApp(None, public_key="pub_acme", hosts=("a.example",))
+    broken = BrokenApp(None, publishable_key="pub_acme", hosts=("a.example",))
     assert broken.refs() == (AppRef("publishable_key", "pub_acme"), AppRef("host", "a.example"))
     assert broken.mode is Mode.ENFORCE
     assert BrokenApp("acme").refs() == (AppRef("id", "acme"),)
@@ -135,23 +140,26 @@ def test_an_id_has_1_to_128_visible_characters(id: Any) -> None:
 
 def test_every_fault_is_named_at_once() -> None:
     found = problems_of(
-        lambda: App("", public_key=" ", origins=["null", "*.com"], mode=None, hosts=[5])  # type: ignore[arg-type,list-item]
+        lambda: App("", publishable_key=" ", origins=["null", "*.com"], mode=None, hosts=[5])  # type: ignore[arg-type,list-item]
     )
     assert set(found) == {"id", "public_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
 
 
 @pytest.mark.parametrize("origins", [[], ["*"], ["https://a.com", "*"]])
 def test_a_cookie_needs_origins_that_name_whom_they_admit(origins: list[str]) -> None:
-    found = problems_of(lambda: App("acme", tokens=[Cookie("t")], origins=origins))
+    found = problems_of(lambda: App("acme", token_locations=[Cookie("t")], origins=origins))
     assert found == {"origins": "must name whom they admit where a cookie holds the token"}
 
 
 def test_a_cookie_with_explicit_origins_is_taken() -> None:
-    assert App("acme", tokens=[Cookie("t")], origins=["*.a.com"]).tokens == (Cookie("t"),)
+    assert App("acme", token_locations=[Cookie("t")], origins=["*.a.com"]).token_locations == (Cookie("t"),)
 
 
 def test_a_cookie_with_wrong_origins_is_told_of_both() -> None:
-    assert set(problems_of(lambda: App("acme", tokens=[Cookie("t")], origins=["null"]))) == {"origins[0]", "origins"}
+    assert set(problems_of(lambda: App("acme", token_locations=[Cookie("t")], origins=["null"]))) == {
+        "origins[0]",
+        "origins",
+    }
 
 
 # --- rules
@@ -159,10 +167,10 @@ def test_a_cookie_with_wrong_origins_is_told_of_both() -> None:
 
 def test_the_rules_are_strict_by_default() -> None:
     rules = Rules()
-    assert rules.required == {"exp"}
-    assert rules.user_id == ("sub",)
+    assert rules.required_claims == {"exp"}
+    assert rules.user_id_claims == ("sub",)
     assert (rules.leeway, rules.max_token_bytes) == (30.0, 16_384)
-    assert not rules.bounded
+    assert not rules._has_lifetime_bounds
     assert not rules.allow_integer_user_id
 
 
@@ -170,15 +178,15 @@ def test_the_rules_are_strict_by_default() -> None:
     ("settings", "bounded"), [({"min_lifetime": 1}, True), ({"max_lifetime": 1}, True), ({"leeway": 1}, False)]
 )
 def test_rules_with_a_lifetime_are_bounded(settings: dict[str, Any], bounded: bool) -> None:
-    assert Rules(**settings).bounded is bounded
+    assert Rules(**settings)._has_lifetime_bounds is bounded
 
 
 def test_lists_of_names_become_sets_and_tuples() -> None:
     given: Any = {"required": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
     rules = Rules(**given)
-    assert rules.required == frozenset({"a", "b"})
-    assert rules.user_id == ("x", "y")
-    assert rules.types == frozenset({"at+jwt"})
+    assert rules.required_claims == frozenset({"a", "b"})
+    assert rules.user_id_claims == ("x", "y")
+    assert rules.allowed_typ == frozenset({"at+jwt"})
 
 
 @pytest.mark.parametrize("name", ["required", "types", "user_id"])
@@ -200,7 +208,7 @@ def test_names_of_claims_must_be_a_list(name: str, given: Any) -> None:
 
 
 def test_some_claim_must_give_the_users_id() -> None:
-    assert problems_of(lambda: Rules(user_id=())) == {"rules.user_id": "must name at least one claim"}
+    assert problems_of(lambda: Rules(user_id_claims=())) == {"rules.user_id": "must name at least one claim"}
 
 
 @pytest.mark.parametrize("name", ["app_claim", "attributes_claim", "companies_claim", "scopes_claim"])
@@ -229,20 +237,20 @@ def test_a_switch_is_true_or_false(name: str) -> None:
 
 @pytest.mark.parametrize("fixed", [[("a", "b")], {"a": 1.5}, {5: "a"}, {"a": None}, {"a": ["b"]}, None])
 def test_fixed_claims_map_names_to_plain_values(fixed: Any) -> None:
-    found = problems_of(lambda: Rules(fixed=fixed))
+    found = problems_of(lambda: Rules(required_values=fixed))
     assert found == {"rules.fixed": "must map names of claims to texts, whole numbers or booleans"}
 
 
 def test_the_least_lifetime_is_not_above_the_most() -> None:
-    assert Rules(min_lifetime=5, max_lifetime=5).bounded
+    assert Rules(min_lifetime=5, max_lifetime=5)._has_lifetime_bounds
     found = problems_of(lambda: Rules(min_lifetime=6, max_lifetime=5))
     assert found == {"rules.min_lifetime": "is longer than max_lifetime"}
     assert problems_of(lambda: Rules(min_lifetime=6, max_lifetime=0))
 
 
 def test_every_wrong_rule_is_named_at_once() -> None:
-    assert set(problems_of(lambda: Rules(skew=3601))) == {"rules.skew"}
-    assert Rules(skew=3600).leeway == 3600
+    assert set(problems_of(lambda: Rules(leeway=3601))) == {"rules.skew"}
+    assert Rules(leeway=3600).leeway == 3600
     given: Any = {"required": "sub", "leeway": -1, "fixed": 5, "app_claim": ""}
     assert set(problems_of(lambda: Rules(**given))) == {
         "rules.required",
@@ -261,7 +269,7 @@ def test_a_typ_compares_without_case_and_prefix(typ: str) -> None:
 
 
 def test_revocations_are_empty_by_default() -> None:
-    assert Revocations() == Revocations(before=None, users={}, token_ids=frozenset())
+    assert Revocations() == Revocations(issued_before=None, users={}, token_ids=frozenset())
 
 
 def test_revocations_hold_what_they_are_given() -> None:
@@ -276,7 +284,7 @@ def test_token_ids_that_come_one_by_one_are_not_lost() -> None:
 
 @pytest.mark.parametrize("before", [-1, True, "1", 253402300800, float("nan"), float("inf")])
 def test_a_cutoff_is_a_numeric_date(before: Any) -> None:
-    assert problems_of(lambda: Revocations(before=before)) == {"revocations.before": "must be a NumericDate"}
+    assert problems_of(lambda: Revocations(issued_before=before)) == {"revocations.before": "must be a NumericDate"}
 
 
 @pytest.mark.parametrize("users", [["u"], {5: 1}, {"u": "1"}, {"u": -1}, None])
@@ -319,23 +327,23 @@ def test_an_identity_hash_is_one() -> None:
 
 
 def test_what_an_app_takes_beside_its_token_counts_where_its_body_is_read() -> None:
-    rule = IdentityHash(secret=secret(), proof=JsonBody("hash", types=("text/plain",)))
-    app = App("acme", claimed=[JsonBody("id", types=("text/x",))], identity_hash=rule)
-    assert app.holders.body_types == {"application/json", "text/plain", "text/x"}
-    assert App("acme").holders.body_types == frozenset()
+    rule = IdentityHash(secret=secret(), hash_location=JsonBody("hash", types=("text/plain",)))
+    app = App("acme", claimed_user_locations=[JsonBody("id", types=("text/x",))], identity_hash=rule)
+    assert app.located_tokens.body_types == {"application/json", "text/plain", "text/x"}
+    assert App("acme").located_tokens.body_types == frozenset()
 
 
 def test_an_app_has_its_aliases_for_further_ids() -> None:
     assert App("acme", aliases=["acme-inc"]).refs() == (AppRef("id", "acme"), AppRef("id", "acme-inc"))
     wrong: Any = 7
     assert list(problems_of(lambda: App("acme", aliases=["a b", wrong]))) == ["aliases[0]", "aliases[1]"]
-    assert list(problems_of(lambda: App("acme", claimed=[wrong]))) == ["claimed[0]"]
+    assert list(problems_of(lambda: App("acme", claimed_user_locations=[wrong]))) == ["claimed[0]"]
 
 
 def test_protected_attributes_are_names() -> None:
-    assert Rules(protected=frozenset({"plan"})).protected == {"plan"}
+    assert Rules(protected_attributes=frozenset({"plan"})).protected_attributes == {"plan"}
     wrong: Any = "plan"
-    assert list(problems_of(lambda: Rules(protected=wrong))) == ["rules.protected"]
+    assert list(problems_of(lambda: Rules(protected_attributes=wrong))) == ["rules.protected"]
     assert list(problems_of(lambda: Rules(protected_company_attributes=wrong))) == [
         "rules.protected_company_attributes"
     ]

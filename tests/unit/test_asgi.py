@@ -41,7 +41,7 @@ def test_the_asgi_door_closes_what_outlives_its_token() -> None:
 
         headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode())]
         scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": headers}
-        await WicketMiddleware(app, gate_of(acme(rules=Rules(skew=0)), clock=clock), close_on_expiry=True)(
+        await WicketMiddleware(app, gate_of(acme(rules=Rules(leeway=0)), clock=clock), close_on_expiry=True)(
             scope, never, send
         )
         assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
@@ -178,7 +178,7 @@ def served(app: Any, *, close_on_expiry: bool, now: list[float], more: Any = ())
     async def send(message: Message) -> None:
         sent.append(message)
 
-    gate = gate_of(acme(rules=Rules(skew=0)), clock=lambda: now[0])
+    gate = gate_of(acme(rules=Rules(leeway=0)), clock=lambda: now[0])
     headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode()), *more]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
     door = WicketMiddleware(app, gate, close_on_expiry=close_on_expiry)

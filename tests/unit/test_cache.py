@@ -43,7 +43,7 @@ def test_a_value_ages_at_four_fifths_of_its_life_or_a_little_before(
     bench = Bench()
     slot = bench.load()
     assert slot is not None
-    assert slot.ahead_at == pytest.approx(1000 + ahead)
+    assert slot.refresh_at == pytest.approx(1000 + ahead)
 
 
 def test_a_stale_value_is_waited_for_briefly_and_serves_on(bench: Bench) -> None:

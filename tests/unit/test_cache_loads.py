@@ -182,7 +182,7 @@ class _Published(dict[str, Any]):
 def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
     bench.load("a", "old")
     bench.clock.now += 70
-    slots = bench.cache._slots = _Published(bench.cache._slots)
+    slots = bench.cache._entries = _Published(bench.cache._entries)
     seen: list[Entry[Any] | None] = []
     reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
 

@@ -75,7 +75,7 @@ def test_two_hundred_names_of_one_value_take_one_entry(named: Named) -> None:
     for name in names:
         named.load(name, app("id", *names, value="one"))
     assert [named.value(name) for name in names] == ["one"] * 12
-    assert sorted(named.cache._slots) == ["id", "id-other"]
+    assert sorted(named.cache._entries) == ["id", "id-other"]
 
 
 def test_pointers_end_with_their_entry_and_those_of_others_stay(named: Named) -> None:
@@ -163,7 +163,7 @@ def test_two_names_that_load_at_once_publish_to_one_entry(named: Named, order: t
     loading(named, "a", "b")
     named.run(*order)
     assert named.value("a") == named.value("b")
-    assert list(named.cache._slots) == ["id"]
+    assert list(named.cache._entries) == ["id"]
 
 
 class Overtaking(Named):
@@ -273,9 +273,9 @@ def test_two_entries_may_have_one_tag(named: Named) -> None:
     for id in ("id-1", "id-2"):
         named.load(id, Loaded(id, tags=("both",)))
     named.cache.invalidate(["both"])
-    assert [named.cache.patience(named.cache.read(id), 5.0, 1.0) for id in ("id-1", "id-2")] == [1.0, 1.0]
+    assert [named.cache.wait_time(named.cache.read(id), 5.0, 1.0) for id in ("id-1", "id-2")] == [1.0, 1.0]
     named.cache.invalidate(["both"], purge=True)
-    assert named.cache._slots == {}
+    assert named.cache._entries == {}
 
 
 def test_a_forked_child_can_invalidate_what_it_kept(named: Named) -> None:
@@ -322,8 +322,8 @@ def test_to_invalidate_one_entry_looks_at_as_many_of_20_000_as_of_10(purge: bool
         for number in range(held):
             key = f"id-{number}"
             named.cache._publish(key, app(key, f"alias-{number}"), None, number)
-        stores = [_Counting(named.cache._slots), _Counting(named.cache._tagged), _Counting(named.cache._names)]
-        named.cache._slots, named.cache._tagged, named.cache._names = stores
+        stores = [_Counting(named.cache._entries), _Counting(named.cache._tagged), _Counting(named.cache._names)]
+        named.cache._entries, named.cache._tagged, named.cache._names = stores
         named.cache.invalidate(["id-7"], purge=purge)
         looked.append([store.looked for store in stores])
         assert (named.cache.read("id-7") is None) is purge

@@ -10,7 +10,7 @@ import pytest
 
 import wicket.messages.json_body
 from tests.unit.support import refusal_of
-from wicket.messages.json_body import JSONObject, find, parse_body, plain
+from wicket.messages.json_body import JSONObject, get_path, parse_body, plain
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_a_number_that_the_application_can_read_is_read() -> None:
 
 def test_a_member_is_found_by_its_path() -> None:
     document = parse_body(b'{"auth": {"token": "t", "none": null}, "list": [{"token": "x"}]}')
-    assert find(document, ["auth", "token"]) == "t"
-    assert find(document, ["auth"]) == {"token": "t", "none": None}
+    assert get_path(document, ["auth", "token"]) == "t"
+    assert get_path(document, ["auth"]) == {"token": "t", "none": None}
     for path in (["token"], ["auth", "none"], ["auth", "token", "deeper"], ["list", "token"], ["list", "0"]):
-        assert find(document, path) is None
-    assert find(None, ["auth"]) is None
+        assert get_path(document, path) is None
+    assert get_path(None, ["auth"]) is None
 
 
 @pytest.mark.parametrize(
@@ -66,28 +66,28 @@ def test_a_member_is_found_by_its_path() -> None:
 )
 def test_a_name_that_stands_twice_on_the_way_is_refused(text: str) -> None:
     document = parse_body(text.encode())
-    refusal = refusal_of(lambda: find(document, ["auth", "token"]))
+    refusal = refusal_of(lambda: get_path(document, ["auth", "token"]))
     assert (refusal.code, refusal.detail) == ("invalid_request", "The body's member auth.token may be given once.")
 
 
 def test_a_name_that_stands_twice_elsewhere_is_the_applications_business() -> None:
     document = parse_body(b'{"x": 1, "x": 2, "auth": {"token": "t"}, "other": {"token": "a", "token": "b"}}')
-    assert find(document, ["auth", "token"]) == "t"
+    assert get_path(document, ["auth", "token"]) == "t"
 
 
 def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
     many = ", ".join(f'"m{index}": {index}' for index in range(300))
-    assert find(parse_body(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
+    assert get_path(parse_body(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
     repeated = parse_body(f'{{{many}, "m1": 0, "token": "t"}}'.encode())
-    assert find(repeated, ["token"]) == "t"
-    assert refusal_of(lambda: find(repeated, ["m1"])).code == "invalid_request"
+    assert get_path(repeated, ["token"]) == "t"
+    assert refusal_of(lambda: get_path(repeated, ["m1"])).code == "invalid_request"
 
 
 def test_what_is_read_is_what_any_other_parser_reads() -> None:
     text = '{"a": [1, 1.5, true, null, {"b": "\\u00fc"}], "c": {}}'
     document = parse_body(text.encode())
     assert plain(document) == json.loads(text)
-    assert plain(find(document, ["a"])) == json.loads(text)["a"]
+    assert plain(get_path(document, ["a"])) == json.loads(text)["a"]
 
 
 def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
@@ -104,9 +104,9 @@ def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
     monkeypatch.setattr(JSONObject, "__init__", counted)
     objects = b",".join([b'{"a":{},"a":{}}'] * 4000)
     document = parse_body(b'{"list":[' + objects + b'],"auth":{"token":"t"},"x":{"token":"u"}}')
-    assert find(document, ["auth", "token"]) == "t"
-    assert find(document, ["list", "token"]) is None
-    assert find(document, ["auth", "token"]) == "t"
+    assert get_path(document, ["auth", "token"]) == "t"
+    assert get_path(document, ["list", "token"]) is None
+    assert get_path(document, ["auth", "token"]) == "t"
     assert made == [3, 1]
 
 
@@ -116,11 +116,11 @@ def test_an_object_that_repeats_itself_very_often_is_refused_where_it_is_looked_
 ) -> None:
     """S9: to tell one repeated name from another costs as much as to parse them, so there is a bound to it."""
     document = parse_body(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
-    assert find(document, ["absent"]) is None
+    assert get_path(document, ["absent"]) is None
     if refused:
-        assert refusal_of(lambda: find(document, ["token"])).code == "invalid_request"
+        assert refusal_of(lambda: get_path(document, ["token"])).code == "invalid_request"
     else:
-        assert find(document, ["token"]) == "t"
+        assert get_path(document, ["token"]) == "t"
 
 
 def test_names_are_counted_once_however_many_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,10 +132,10 @@ def test_names_are_counted_once_however_many_are_looked_for(monkeypatch: pytest.
 
     monkeypatch.setattr(wicket.messages.json_body, "Counter", count)
     members = ", ".join(f'"m{index}": {index}' for index in range(1000))
-    assert find(parse_body(f"{{{members}}}".encode()), ["m1"]) == 1
+    assert get_path(parse_body(f"{{{members}}}".encode()), ["m1"]) == 1
     assert counted == [], "no name stands twice"
     document = parse_body(f'{{{members}, "m0": 0}}'.encode())
     for index in range(1, 1000):
-        assert find(document, [f"m{index}"]) == index
-    assert refusal_of(lambda: find(document, ["m0"])).code == "invalid_request"
+        assert get_path(document, [f"m{index}"]) == index
+    assert refusal_of(lambda: get_path(document, ["m0"])).code == "invalid_request"
     assert counted == [1001]

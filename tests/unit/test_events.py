@@ -19,15 +19,14 @@ from wicket import (
     Gate,
     Identity,
     Mode,
-    Outcome,
+    OutcomeCount,
     Refusal,
     Request,
     VerifiedIdentity,
-    sources,
 )
 from wicket.decision.context import OutcomeKey, RequestContext
 from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import Header
+from wicket.decision.token_parser import JOSEHeader
 from wicket.reporting import events as module
 from wicket.reporting.events import Reporter, short_hash, shown
 
@@ -36,13 +35,13 @@ ALLOWED_BY = acme()
 
 def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
     identity = VerifiedIdentity(
-        ALLOWED_BY, "user-1", "sub", VerifiedPayload(Header("HS256", "k1", None), b"key", b"{}", {}), "k1"
+        ALLOWED_BY, "user-1", "sub", VerifiedPayload(JOSEHeader("HS256", "k1", None), b"key", b"{}", {}), "k1"
     )
     return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
 
 
 def way_of(ref: AppRef) -> RequestContext:
-    way = RequestContext(Gate([ALLOWED_BY])._house, 0.0)
+    way = RequestContext(Gate([ALLOWED_BY])._context, 0.0)
     way.refs = (ref,)
     return way
 
@@ -98,7 +97,7 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(
     ("decision", "event"),
     [
-        (passed(), DecisionEvent("wicket", "acme", True, True, True, key_id="k1")),
+        (passed(), DecisionEvent("wicket", "acme", True, True, True, kid="k1")),
         (anonymous(), DecisionEvent("wicket", "acme", True, False, True)),
         (
             turned_away(EXPIRED),
@@ -126,10 +125,10 @@ def test_a_name_that_no_app_has_is_told_as_a_hash() -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
     report.decided(turned_away(Refusal("unknown_app"), None))
-    assert events[0].claimed == short_hash("the-name-they-sent")
+    assert events[0].unknown_app_hash == short_hash("the-name-they-sent")
     assert "the-name-they-sent" not in repr(events)
     report.decided(Decision(False, Identity(None), Refusal("unknown_app"), True, None))
-    assert events[1].claimed is None
+    assert events[1].unknown_app_hash is None
 
 
 def test_a_hash_is_short_and_tells_names_apart() -> None:
@@ -310,8 +309,8 @@ def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
     report = reporter()
     for number in range(40):
         decision = turned_away(Refusal("keys_unavailable", limited=limited))
-        assert decision.way is not None
-        decision.way.asked = Request(headers=[("Origin", f"https://page-{number}.example")])
+        assert decision._context is not None
+        decision._context.request = Request(headers=[("Origin", f"https://page-{number}.example")])
         report.decided(decision)
     (record,) = [record for record in log.records if hasattr(record, "origin")]
     assert (record.levelname, getattr(record, "origin")) == ("WARNING", "https://page-0.example")  # noqa: B009
@@ -323,7 +322,7 @@ def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_fi
     def registry(ref: AppRef) -> App | None:
         raise ConfigError([])
 
-    with Gate(registry=registry, naming=[sources.Header("X-App-Id")]) as gate:
+    with Gate(registry=registry, app_locations=[Header("X-App-Id")]) as gate:
         for number in range(40):
             gate.decide(Request(headers=[("X-App-Id", f"invented-{number}")]))
         named = [getattr(record, "app_id") for record in log.records if hasattr(record, "code")]  # noqa: B009
@@ -391,9 +390,9 @@ def test_outcomes_are_counted_most_frequent_first() -> None:
     for decision in (passed(), turned_away(EXPIRED), passed(), anonymous(), passed(), turned_away(EXPIRED)):
         report.decided(decision)
     assert report.outcomes() == (
-        Outcome("acme", "allowed", None, True, 3),
-        Outcome("acme", "invalid_token", "expired", True, 2),
-        Outcome("acme", "anonymous", None, True, 1),
+        OutcomeCount("acme", "allowed", None, True, 3),
+        OutcomeCount("acme", "invalid_token", "expired", True, 2),
+        OutcomeCount("acme", "anonymous", None, True, 1),
     )
 
 
@@ -411,8 +410,8 @@ def test_refusals_of_handlers_are_counted_apart_however_many_there_are() -> None
     report.handler_refused(passed(), EXPIRED)
     assert len(report._pending) < 2_500
     assert report.outcomes() == (
-        Outcome(None, "rate_limited", None, True, 2_500, "handler"),
-        Outcome("acme", "invalid_token", "expired", True, 1, "handler"),
+        OutcomeCount(None, "rate_limited", None, True, 2_500, "handler"),
+        OutcomeCount("acme", "invalid_token", "expired", True, 1, "handler"),
     )
 
 
@@ -437,7 +436,7 @@ def test_a_forked_child_goes_on_counting() -> None:
     report.decided(passed())
     report.after_fork()
     report.decided(passed())
-    assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2),)
+    assert report.outcomes() == (OutcomeCount("acme", "allowed", None, True, 2),)
 
 
 def test_an_event_is_a_value() -> None:
@@ -462,7 +461,7 @@ def test_admitted_requests_are_counted_however_many_they_are(log: pytest.LogCapt
     with log.at_level(logging.INFO, "wicket"):
         for _ in range(2_500):
             report.decided(passed())
-    assert report.outcomes() == (Outcome("acme", "allowed", None, True, 2_500),)
+    assert report.outcomes() == (OutcomeCount("acme", "allowed", None, True, 2_500),)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import wicket.drivers
 import wicket.gate
 from tests.unit.gates import LONG, QUICK, Ask, Registry, acme_two, both, code, over
 from tests.unit.support import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
-from wicket import App, AppRef, Decision, DecisionEvent, Gate, Jwks, Limits, Outcome
+from wicket import App, AppRef, Decision, DecisionEvent, Gate, Jwks, Limits, OutcomeCount
 from wicket.decision import context as house
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
@@ -51,7 +51,7 @@ def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.M
             assert gate.verify(token(), app=name).require().user_id == "user-1"
             refused = gate.verify(None, app=name)
             assert (code(refused), refused.credentials_sent) == ("missing_token", False)
-        assert len(gate.house.alone) <= 2
+        assert len(gate._context.standalone_contexts) <= 2
 
 
 @pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("publishable_key", "pub_acme")])
@@ -99,7 +99,7 @@ def test_each_decision_is_told_and_counted() -> None:
         gate.verify("junk", app="acme")
         asyncio.run(gate.averify(token(), app="acme"))
         assert [event.code for event in events] == [None, "missing_token", "invalid_token", None]
-        assert gate.outcomes()[0] == Outcome("acme", "allowed", None, True, 2)
+        assert gate.outcomes()[0] == OutcomeCount("acme", "allowed", None, True, 2)
     assert {event.gate for event in events} == {"wicket"}
 
 

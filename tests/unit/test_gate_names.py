@@ -14,7 +14,7 @@ from wicket.config.identity_hash import IdentityHash
 
 def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
     app = acme(aliases=["acme-inc"], public_key="pub_acme", naming=())
-    gate = Gate(registry=lambda ref: app if ref in app.refs() else None, naming=BY_HEADER, clock=lambda: NOW)
+    gate = Gate(registry=lambda ref: app if ref in app.refs() else None, app_locations=BY_HEADER, clock=lambda: NOW)
     with gate:
         assert gate.verify(token(), app="acme").allowed
         assert gate.verify(token(), app=AppRef("publishable_key", "pub_acme")).allowed
@@ -23,15 +23,15 @@ def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
 
 
 def test_an_app_in_code_is_found_by_its_alias_and_no_two_share_one() -> None:
-    gate = gate_of(acme(aliases=["acme-inc"]), App("b", naming=BY_HEADER))
+    gate = gate_of(acme(aliases=["acme-inc"]), App("b", app_locations=BY_HEADER))
     assert gate.decide(asks(token(), app="acme-inc")).require().identity == "acme:user-1"
     with pytest.raises(ConfigError):
-        gate_of(acme(aliases=["b"]), App("b", naming=BY_HEADER))
+        gate_of(acme(aliases=["b"]), App("b", app_locations=BY_HEADER))
 
 
 def test_the_secret_of_one_apps_hashes_is_no_other_apps_secret() -> None:
     rule = IdentityHash(secret=secret(OTHER_KEY))
-    other = App("b", credentials=[secret(OTHER_KEY)], naming=BY_HEADER)
+    other = App("b", credentials=[secret(OTHER_KEY)], app_locations=BY_HEADER)
     with pytest.raises(ConfigError, match="have the same secret"):
         gate_of(acme(identity_hash=rule), other)
 
@@ -39,13 +39,13 @@ def test_the_secret_of_one_apps_hashes_is_no_other_apps_secret() -> None:
 def test_a_page_is_admitted_without_a_token_and_only_told_of_where_that_is_asked() -> None:
     told: list[Any] = []
     gate = gate_of(acme(), on_event=told.append)
-    assert gate.admit(asks(headers=[("Origin", ORIGIN)])).allowed
-    refused = gate.admit(asks(headers=[("Origin", "https://evil.example")]))
+    assert gate.check_origin(asks(headers=[("Origin", ORIGIN)])).allowed
+    refused = gate.check_origin(asks(headers=[("Origin", "https://evil.example")]))
     assert (refused.allowed, refused.refusal and refused.refusal.code) == (False, "origin_not_allowed")
     assert told == []
-    assert gate.admit(asks(), report=True).allowed
-    assert asyncio.run(gate.aadmit(asks(), report=True)).allowed
-    assert asyncio.run(gate.aadmit(asks())).allowed
+    assert gate.check_origin(asks(), report=True).allowed
+    assert asyncio.run(gate.acheck_origin(asks(), report=True)).allowed
+    assert asyncio.run(gate.acheck_origin(asks())).allowed
     assert len(told) == 2
 
 
@@ -57,6 +57,6 @@ def test_a_fault_while_an_origin_is_decided_about_is_our_own(caplog: pytest.LogC
             raise RuntimeError("own")
 
     gate = gate_of(acme(), App("b"), naming=[Failing()])
-    decision = gate.admit(asks())
+    decision = gate.check_origin(asks())
     assert (decision.allowed, decision.refusal and decision.refusal.code) == (False, "internal_error")
     assert "an origin failed" in caplog.text

@@ -65,7 +65,7 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
 
 
 def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
-    with over(Registry(pub_acme=config_error("id", "is wrong")), naming=[Header("X-Key", "public_key")]) as gate:
+    with over(Registry(pub_acme=config_error("id", "is wrong")), naming=[Header("X-Key", "publishable_key")]) as gate:
         decision = gate.decide(Request(headers=[("X-Key", "pub_acme")]))
     assert (code(decision), decision.app_id) == ("config_invalid", None)
 
@@ -147,7 +147,7 @@ def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
     now, clock = [100.0], Clock()
     monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
     registry = Registry(acme=acme(public_key="pub_acme"), pub_acme=acme(public_key="pub_acme"))
-    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
 
     def told() -> list[logging.LogRecord]:
@@ -255,7 +255,7 @@ def test_a_purged_app_serves_no_more_though_the_registry_fails(purge: bool, allo
 
 
 def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
-    by_key = Header("X-Key", "public_key")
+    by_key = Header("X-Key", "publishable_key")
     app = acme(public_key="pub_acme")
     registry = Registry(pub_acme=app)
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
@@ -285,7 +285,7 @@ def test_an_app_may_be_refreshed_by_its_alias_its_signatures_too(called: str, as
 def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
     registry = Registry(pub_acme=config_error("id", "is wrong"))
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
-    with over(registry, naming=[Header("X-Key", "public_key")]) as gate:
+    with over(registry, naming=[Header("X-Key", "publishable_key")]) as gate:
         assert code(gate.decide(request)) == "config_invalid"
         registry.apps["pub_acme"] = acme(public_key="pub_acme")
         gate.refresh("acme")
@@ -314,7 +314,7 @@ def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -
         assert purged.wait(LONG)
         return row
 
-    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     header = ("X-Key" if name == "pub_acme" else "X-App-Id", name)
     request = Request(headers=[header, ("Authorization", f"Bearer {token()}")])
     with over(load, naming=naming) as gate:
@@ -444,7 +444,7 @@ def test_an_app_whose_alias_was_taken_away_is_unknown_by_it_at_once() -> None:
 
 def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
     lax = acme(public_key="pub_acme", anonymous=True, credentials=[secret(OTHER_KEY)])
-    naming = [Header("X-App-Id"), Header("X-Key", "public_key")]
+    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = [("X-Key", "pub_acme")]
     with over(Registry(pub_acme=lax), apps=[acme()], naming=naming) as gate:
         assert code(gate.decide(Request(headers=by_key))) == "missing_token"

@@ -54,20 +54,20 @@ def test_a_gate_holds_each_app_once() -> None:
 
 
 def test_a_broken_app_in_code_answers_config_invalid_and_its_neighbours_go_on() -> None:
-    broken = BrokenApp("broken", public_key="pub_broken")
+    broken = BrokenApp("broken", publishable_key="pub_broken")
     with Gate([broken, acme(), acme_two()], clock=lambda: NOW) as gate:
         assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
         assert gate.decide(asks(token())).allowed
-        assert gate.broken == (broken,)
+        assert gate.broken_apps == (broken,)
         assert [app.id for app in gate.apps] == ["acme", "two"]
 
 
 def test_the_naming_is_that_of_all_apps_unless_it_is_stated() -> None:
     two = acme_two(naming=[Query("appId"), *BY_HEADER])
     with gate_of(acme(), two) as gate:
-        assert gate.naming == (Header("X-App-Id"), Query("appId"))
+        assert gate.app_locations == (Header("X-App-Id"), Query("appId"))
     with gate_of(acme(), two, naming=[Query("x")]) as gate:
-        assert gate.naming == (Query("x"),)
+        assert gate.app_locations == (Query("x"),)
 
 
 def test_a_token_is_looked_for_where_the_apps_have_theirs() -> None:
@@ -185,8 +185,8 @@ def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, 
 
 def test_stated_lists_that_are_empty_are_honoured() -> None:
     with gate_of(acme(issuer="https://id"), naming=[], tokens=[]) as gate:
-        assert gate.naming == ()
-        assert gate.tokens == ()
+        assert gate.app_locations == ()
+        assert gate.token_locations == ()
         assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
     assert problems_of(lambda: gate_of(acme(), acme_two(), naming=[])) == {"naming": UNNAMED}
 
@@ -274,7 +274,7 @@ def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    by_key = [Header("X-Key", "public_key")]
+    by_key = [Header("X-Key", "publishable_key")]
     gate_of(acme(public_key="pub_acme"), acme_two(origins=[ORIGIN]), naming=by_key).close()
     assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
 
@@ -282,7 +282,7 @@ def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureF
 def test_of_three_apps_that_share_a_key_each_pair_is_named(caplog: pytest.LogCaptureFixture) -> None:
     keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
     shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
-    third = App("three", naming=BY_HEADER, **shared)
+    third = App("three", app_locations=BY_HEADER, **shared)
     gate_of(acme(**shared), acme_two(**shared), third).close()
     assert [text.split(" share ")[0] for text in messages(caplog)] == [
         "apps acme and two",

@@ -14,8 +14,14 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 def test_the_identifier_rides_in_the_body_by_its_own_name() -> None:
     rule = IdentityHash(secret=secret())
-    assert (rule.identifier, rule.value, rule.proof) == ("userId", JsonBody("userId"), JsonBody("userHash"))
-    other = IdentityHash(secret=secret(), identifier="email", value=Header("X-Email"), proof=Header("X-Hash"))
+    assert (rule.identifier, rule.identifier_location, rule.hash_location) == (
+        "userId",
+        JsonBody("userId"),
+        JsonBody("userHash"),
+    )
+    other = IdentityHash(
+        secret=secret(), identifier="email", identifier_location=Header("X-Email"), hash_location=Header("X-Hash")
+    )
     assert tuple(other.places) == (Header("X-Email"), Header("X-Hash"))
 
 
@@ -23,7 +29,7 @@ def test_the_secrets_and_places_of_companies_count_too() -> None:
     companies = CompanyHash(secret=secret(OTHER_KEY))
     rule = IdentityHash(secret=secret(), companies=companies)
     assert rule.secrets == (rule.secret, companies.secret)
-    assert tuple(rule.places) == (rule.value, rule.proof, JsonBody("companies"))
+    assert tuple(rule.places) == (rule.identifier_location, rule.hash_location, JsonBody("companies"))
     assert len(IdentityHash(secret=secret()).secrets) == 1
 
 

@@ -27,7 +27,7 @@ def test_a_minted_token_is_read_by_pyjwt() -> None:
 
 @pytest.mark.parametrize("profile", ["userz", "hissuno", "featurebase", "generic"])
 def test_a_minted_token_passes_its_vendors_rules(profile: str) -> None:
-    app = profiles.BY_NAME[profile]("acme", credentials=[secret()], public_key="pub_acme")
+    app = profiles.BY_NAME[profile]("acme", credentials=[secret()], publishable_key="pub_acme")
     attributes = {"plan": "pro"}
     with gate_of(app) as gate:
         identity = gate.verify(mint(app, "user-1", attributes=attributes, now=NOW), app="acme").require()
@@ -40,7 +40,12 @@ def test_a_token_says_all_that_the_app_demands() -> None:
         issuer="https://id",
         audience=["api", "second"],
         credentials=[secret(id="k1")],
-        rules=Rules(app_claim="app", fixed={"kind": "user"}, types=frozenset({"at+jwt"}), user_id=("uid", "email")),
+        rules=Rules(
+            app_claim="app",
+            required_values={"kind": "user"},
+            allowed_typ=frozenset({"at+jwt"}),
+            user_id_claims=("uid", "email"),
+        ),
     )
     text = mint(app, "user-1", now=NOW, ttl=60)
     assert read(text) == {

@@ -240,8 +240,8 @@ def test_a_job_that_is_urged_is_run_before_newer_ones(job: Gated) -> None:
     submit(pool, job)
     assert job.running.wait(LONG)
     first, second = (taken(submit(pool, partial(order.append, name))) for name in ("first", "second"))
-    pool.urge(first)
-    pool.urge(Future())
+    pool.prioritize(first)
+    pool.prioritize(Future())
     job.go.set()
     second.result(LONG)
     first.result(LONG)
@@ -250,15 +250,15 @@ def test_a_job_that_is_urged_is_run_before_newer_ones(job: Gated) -> None:
 
 
 def test_a_pool_is_crowded_only_by_jobs_that_could_run(job: Gated) -> None:
-    pool = Pool("crowded", threads=1, queue=5, per_lane=1)
+    pool = Pool("crowded", threads=1, queue=5, per_group=1)
     submit(pool, job)
     assert job.running.wait(LONG)
-    assert not pool.crowded
-    pool.submit(lambda: None, Future(), lane=None)
-    assert not pool.crowded, "its lane is full"
+    assert not pool.has_backlog
+    pool.submit(lambda: None, Future(), group=None)
+    assert not pool.has_backlog, "its lane is full"
     last: Future[None] = Future()
-    pool.submit(lambda: None, last, lane="another")
-    assert pool.crowded
+    pool.submit(lambda: None, last, group="another")
+    assert pool.has_backlog
     job.go.set()
     last.result(LONG)
     pool.close()

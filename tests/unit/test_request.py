@@ -9,7 +9,7 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.support import refusal_of
 from wicket import Refused, Request, WicketError
-from wicket.messages.request import Answer, Body
+from wicket.messages.request import Body, Response
 
 
 def scope(**changes: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def test_a_scope_without_a_query_has_an_empty_one() -> None:
 
 def test_a_handshake_counts_as_get() -> None:
     request = Request.from_asgi({"type": "websocket", "path": "/ws", "headers": []})
-    assert (request.method, request.websocket, request.unsafe) == ("GET", True, True)
+    assert (request.method, request.websocket, request.is_unsafe) == ("GET", True, True)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_repeated_headers_are_marked_by_a_comma_and_cookies_join_with_semicolons
 
 def test_a_single_header_is_read_without_outer_blanks() -> None:
     request = Request(headers=[("Origin", " \thttps://a.com\t ")])
-    assert request.single("origin") == "https://a.com"
-    assert request.single("absent") is None
+    assert request.single_header("origin") == "https://a.com"
+    assert request.single_header("absent") is None
 
 
 @pytest.mark.parametrize("headers", [[("A", "1"), ("a", "1")], [("a", "1,1")], [("a", ",")]])
 def test_a_header_that_may_stand_once_is_refused_twice(headers: list[tuple[str, str]]) -> None:
-    refusal = refusal_of(lambda: Request(headers=headers).single("a"))
+    refusal = refusal_of(lambda: Request(headers=headers).single_header("a"))
     assert refusal.code == "invalid_request"
     assert refusal.detail == "The header a may be sent once, with one value."
 
@@ -118,14 +118,14 @@ def test_a_header_that_may_stand_once_is_refused_twice(headers: list[tuple[str, 
     ],
 )
 def test_methods_that_may_change_something_are_unsafe(method: str, unsafe: bool) -> None:
-    assert Request(method).unsafe is unsafe
+    assert Request(method).is_unsafe is unsafe
 
 
 PREFLIGHT = [("Origin", "https://a.com"), ("Access-Control-Request-Method", "PUT")]
 
 
 def test_a_preflight_is_options_with_both_headers() -> None:
-    assert Request("OPTIONS", headers=PREFLIGHT).preflight
+    assert Request("OPTIONS", headers=PREFLIGHT).is_preflight
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_a_preflight_is_options_with_both_headers() -> None:
     ],
 )
 def test_anything_less_is_no_preflight(request_: Request) -> None:
-    assert not request_.preflight
+    assert not request_.is_preflight
 
 
 def test_an_answer_is_a_value() -> None:
-    assert Answer(401, (("a", "b"),), b"x") == Answer(401, (("a", "b"),), b"x")
+    assert Response(401, (("a", "b"),), b"x") == Response(401, (("a", "b"),), b"x")
 
 
 def test_a_body_is_held_or_read_by_somebody_else() -> None:
@@ -188,5 +188,5 @@ def test_headers_may_be_any_iterable() -> None:
 
 def test_a_huge_header_is_not_looked_through_for_its_padding() -> None:
     with pytest.raises(Refused) as refused:
-        Request(headers=[("Origin", "https://a.example" + " " * 70_000)]).single("origin")
+        Request(headers=[("Origin", "https://a.example" + " " * 70_000)]).single_header("origin")
     assert refused.value.refusal.code == "invalid_request"

@@ -56,7 +56,7 @@ def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | Pu
 def test_only_a_public_key_names_an_app() -> None:
     assert PublishableKeyBearer().read(authorized("Bearer eyJ.a.b")) is None
     assert PublishableKeyBearer("pk-").read(authorized("Bearer pk-acme")) == "pk-acme"
-    assert PublishableKeyBearer().kind == "public_key"
+    assert PublishableKeyBearer().kind == "publishable_key"
 
 
 def test_a_header_is_read_without_case_and_blanks() -> None:

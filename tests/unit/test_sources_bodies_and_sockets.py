@@ -58,7 +58,7 @@ def test_the_types_of_a_body_are_media_types(types: Any) -> None:
 
 
 def test_a_body_field_names_by_a_kind_that_exists() -> None:
-    assert BodyField("a", kind="public_key").kind == "public_key"
+    assert BodyField("a", kind="publishable_key").kind == "publishable_key"
     assert set(problems_of(lambda: BodyField("a", kind=ANYTHING["nonsense"]))) == {"kind"}
 
 
@@ -114,7 +114,7 @@ def test_a_marker_is_the_name_of_a_subprotocol(marker: str) -> None:
 def test_the_places_of_tokens_are_read_in_their_order() -> None:
     body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
     held = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
-    assert (held.first, held.cookies, held.in_body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
+    assert (held.headers_and_query, held.cookies, held.body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
     assert held.body_types == {"application/json", "text/plain"}
     assert TokenLocations([Bearer()]).body_types == frozenset()
 
@@ -130,4 +130,4 @@ class _WithoutHash:
 
 def test_a_place_without_a_hash_serves_too() -> None:
     app = acme(tokens=[_WithoutHash()])
-    assert [type(place) for place in app.holders.first] == [_WithoutHash]
+    assert [type(place) for place in app.located_tokens.headers_and_query] == [_WithoutHash]

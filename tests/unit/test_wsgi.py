@@ -39,7 +39,7 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
         yield from (b"a", b"b", b"c")
 
     stream = iter(
-        through_wsgi(_try_fast_path if kind == "list" else generator, gate_of(acme(rules=Rules(skew=0)), clock=clock))
+        through_wsgi(_try_fast_path if kind == "list" else generator, gate_of(acme(rules=Rules(leeway=0)), clock=clock))
     )
     assert next(stream) == b"a"
     clock.now = NOW + 60
@@ -63,7 +63,7 @@ def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, g
     def app(environ: Any, start_response: Any) -> Any:
         return writing(start_response) if later else list(writing(start_response))
 
-    gate = gate_of(acme(rules=Rules(skew=0)), clock=clock)
+    gate = gate_of(acme(rules=Rules(leeway=0)), clock=clock)
     assert list(through_wsgi(app, gate, written.append)) == []
     assert written == given
 
@@ -77,7 +77,7 @@ def test_an_applications_own_end_of_a_connection_is_its_own() -> None:
 
     for each in (app, later):
         with pytest.raises(ConnectionEnded, match="another gate"):
-            list(through_wsgi(each, gate_of(acme(rules=Rules(skew=0)), clock=lambda: NOW)))
+            list(through_wsgi(each, gate_of(acme(rules=Rules(leeway=0)), clock=lambda: NOW)))
 
 
 def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:
@@ -89,7 +89,7 @@ def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return chunks
 
-    stream = iter(through_wsgi(app, gate_of(acme(rules=Rules(skew=0)), clock=clock)))
+    stream = iter(through_wsgi(app, gate_of(acme(rules=Rules(leeway=0)), clock=clock)))
     clock.now = NOW + 60
     assert list(stream) == chunks
 

@@ -60,7 +60,7 @@ class Vendors:
         pem = self.private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.userz = profiles.userz(
             "65fa1f3e8a1e5f2d9c1a5c01",
-            public_key="pub_acme",
+            publishable_key="pub_acme",
             credentials=[Secret.from_hex(secrets.token_hex(32))],
             origins=["https://acme.example", "*.acme.example"],
         )

@@ -22,7 +22,7 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     console.print(table)
     console.print(marks[decision.passed], Text(decision.found))
     for finding in diagnosis.findings:
-        console.print(Text.assemble(("→ ", "red"), (finding.mistake, "bold"), f": {finding.detail}"))
+        console.print(Text.assemble(("→ ", "red"), (finding.code, "bold"), f": {finding.detail}"))
 
 
 def print_json(diagnosis: Diagnosis) -> None:

@@ -41,7 +41,7 @@ def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable
     """Fetch each key set once and print what was seen; whether all of them can be used."""
     good = True
     for source in sources:
-        console.print(Text(source.public))
+        console.print(Text(source.redacted))
         try:
             _print_generation(console, gate.load_key_set(app_id, source))
         except FetchFailed as failure:
@@ -62,6 +62,6 @@ def _print_generation(console: Console, loaded: Loaded[FetchedKeySet]) -> None:
     for why in held.keys.skipped:
         table.add_row(Text("✗", "red"), "", "", Text(f"skipped: {why}"))
     console.print(table)
-    console.print(Text(f"{held.url.public} at {held.address}, in {held.seconds * 1000:.0f} ms"))
+    console.print(Text(f"{held.url.redacted} at {held.address}, in {held.seconds * 1000:.0f} ms"))
     validators = ", ".join(name for name, value in (("ETag", held.etag), ("Last-Modified", held.modified)) if value)
     console.print(f"fresh for {loaded.lifetime:g} s; validators: {validators or 'none, so each fetch is a whole one'}")

@@ -57,37 +57,40 @@ class Rules:
     `protected_company_attributes` those of companies; `*` stands for all. Claims that have another meaning always are.
     """
 
-    required: frozenset[str] = frozenset({"exp"})
-    user_id: tuple[str, ...] = ("sub",)
+    required_claims: frozenset[str] = frozenset({"exp"})
+    user_id_claims: tuple[str, ...] = ("sub",)
     allow_integer_user_id: bool = False
     app_claim: str | None = None
     min_lifetime: float | None = None
     max_lifetime: float | None = None
     leeway: float = 30.0
-    types: frozenset[str] = frozenset()
+    allowed_typ: frozenset[str] = frozenset()
     require_kid: bool = False
-    fixed: Mapping[str, str | int | bool] = field(default_factory=dict)
+    required_values: Mapping[str, str | int | bool] = field(default_factory=dict)
     attributes_claim: str | None = None
     max_attributes_bytes: int | None = None
     string_attributes_only: bool = False
     companies_claim: str | None = None
     scopes_claim: str | None = None
     max_token_bytes: int = MAX_TOKEN_BYTES
-    protected: frozenset[str] = frozenset()
+    protected_attributes: frozenset[str] = frozenset()
     protected_company_attributes: frozenset[str] = frozenset()
-    particular: bool = field(init=False, repr=False, compare=False)
-    bounded: bool = field(init=False, repr=False, compare=False)
+    _has_custom_claims: bool = field(init=False, repr=False, compare=False)
+    _has_lifetime_bounds: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
         for name, kind in (
-            ("user_id", tuple),
-            *((name, frozenset) for name in ("required", "types", "protected", "protected_company_attributes")),
+            ("user_id_claims", tuple),
+            *(
+                (name, frozenset)
+                for name in ("required_claims", "allowed_typ", "protected_attributes", "protected_company_attributes")
+            ),
         ):
-            given = problems.listed(f"rules.{name}", getattr(self, name), "names")
+            given = problems.as_tuple(f"rules.{name}", getattr(self, name), "names")
             if not all(isinstance(each, str) and each for each in given):
                 problems.add(f"rules.{name}", "must be a list of names")
-            elif not given and name == "user_id" and not problems.found:
+            elif not given and name == "user_id_claims" and not problems.found:
                 problems.add("rules.user_id", "must name at least one claim")
             else:
                 object.__setattr__(self, name, kind(given))
@@ -106,18 +109,19 @@ class Rules:
         for name in ("allow_integer_user_id", "require_kid", "string_attributes_only"):
             if not isinstance(getattr(self, name), bool):
                 problems.add(f"rules.{name}", "must be true or false")
-        if not isinstance(self.fixed, Mapping) or not all(
-            isinstance(name, str) and isinstance(value, (str, int, bool)) for name, value in self.fixed.items()
+        if not isinstance(self.required_values, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, (str, int, bool))
+            for name, value in self.required_values.items()
         ):
             problems.add("rules.fixed", "must map names of claims to texts, whole numbers or booleans")
         problems.raise_if_any()
-        object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
+        object.__setattr__(self, "required_values", MappingProxyType(dict(self.required_values)))
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
             raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
-        object.__setattr__(self, "types", frozenset(media_type(name) for name in self.types))
+        object.__setattr__(self, "allowed_typ", frozenset(media_type(name) for name in self.allowed_typ))
         claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
-        object.__setattr__(self, "particular", bool(self.fixed) or any(claims))
-        object.__setattr__(self, "bounded", self.min_lifetime is not None or self.max_lifetime is not None)
+        object.__setattr__(self, "_has_custom_claims", bool(self.required_values) or any(claims))
+        object.__setattr__(self, "_has_lifetime_bounds", self.min_lifetime is not None or self.max_lifetime is not None)
 
 
 def media_type(typ: str) -> str:
@@ -149,7 +153,7 @@ class App:
     credentials: tuple[Credential, ...]
     rules: Rules
     profile: str | None
-    public_key: str | None
+    publishable_key: str | None
     hosts: tuple[str, ...]
     issuer: str | None
     audience: tuple[str, ...]
@@ -157,17 +161,17 @@ class App:
     require_origin: bool
     mode: Mode
     origin_mode: Mode | None
-    anonymous: bool
+    allow_anonymous: bool
     revocations: Revocations
-    scopes: frozenset[str]
-    tokens: tuple[TokenLocation, ...]
-    naming: tuple[AppLocation, ...]
-    claimed: tuple[TokenLocation, ...]
+    allowed_scopes: frozenset[str]
+    token_locations: tuple[TokenLocation, ...]
+    app_locations: tuple[AppLocation, ...]
+    claimed_user_locations: tuple[TokenLocation, ...]
     aliases: tuple[str, ...]
     identity_hash: IdentityHash | None
-    errors: ErrorFormatter | None = field(repr=False)
-    holders: TokenLocations = field(init=False, repr=False)
-    straight: Bearer | Header | None = field(init=False, repr=False)
+    format_error: ErrorFormatter | None = field(repr=False)
+    located_tokens: TokenLocations = field(init=False, repr=False)
+    fast_token_header: Bearer | Header | None = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
@@ -181,7 +185,7 @@ class App:
         credentials: Iterable[Credential] = (),
         rules: Rules = Rules(),
         profile: str | None = None,
-        public_key: str | None = None,
+        publishable_key: str | None = None,
         hosts: Iterable[str] = (),
         issuer: str | None = None,
         audience: str | Iterable[str] | None = None,
@@ -189,29 +193,29 @@ class App:
         require_origin: bool = False,
         mode: Mode = Mode.ENFORCE,
         origin_mode: Mode | None = None,
-        anonymous: bool = False,
+        allow_anonymous: bool = False,
         revocations: Revocations = Revocations(),  # noqa: B008 - a frozen value
-        scopes: Iterable[str] = (),
-        tokens: Iterable[TokenLocation] = (Bearer(),),
-        naming: Iterable[AppLocation] = (),
-        claimed: Iterable[TokenLocation] = (),
+        allowed_scopes: Iterable[str] = (),
+        token_locations: Iterable[TokenLocation] = (Bearer(),),
+        app_locations: Iterable[AppLocation] = (),
+        claimed_user_locations: Iterable[TokenLocation] = (),
         aliases: Iterable[str] = (),
         identity_hash: IdentityHash | None = None,
-        errors: ErrorFormatter | None = None,
+        format_error: ErrorFormatter | None = None,
     ) -> None:
         problems = Problems()
         values: dict[str, Any] = {
             "id": id,
             "rules": rules,
             "profile": profile,
-            "public_key": public_key,
+            "publishable_key": publishable_key,
             "issuer": issuer,
             "require_origin": require_origin,
             "mode": mode,
             "origin_mode": origin_mode,
-            "anonymous": anonymous,
+            "allow_anonymous": allow_anonymous,
             "revocations": revocations,
-            "errors": errors,
+            "format_error": format_error,
             "identity_hash": identity_hash,
             "credentials": _items(
                 problems,
@@ -224,21 +228,34 @@ class App:
             "audience": _items(
                 problems, "audience", [audience] if isinstance(audience, str) else audience or (), _is_text, "text"
             ),
-            "scopes": frozenset(filter(_is_text, _items(problems, "scopes", scopes, _is_text, "text"))) or _NOTHING,
-            "tokens": _items(problems, "tokens", tokens, lambda each: is_location(each, TokenLocation), "place"),
-            "naming": _items(problems, "naming", naming, lambda each: is_location(each, AppLocation), "place"),
-            "claimed": _items(problems, "claimed", claimed, lambda each: is_location(each, TokenLocation), "place"),
+            "allowed_scopes": frozenset(
+                filter(_is_text, _items(problems, "allowed_scopes", allowed_scopes, _is_text, "text"))
+            )
+            or _NOTHING,
+            "token_locations": _items(
+                problems, "token_locations", token_locations, lambda each: is_location(each, TokenLocation), "place"
+            ),
+            "app_locations": _items(
+                problems, "app_locations", app_locations, lambda each: is_location(each, AppLocation), "place"
+            ),
+            "claimed_user_locations": _items(
+                problems,
+                "claimed_user_locations",
+                claimed_user_locations,
+                lambda each: is_location(each, TokenLocation),
+                "place",
+            ),
             "aliases": _items(problems, "aliases", aliases, _is_name, "name"),
         }
         values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
         if profile is not None and not isinstance(profile, str):
             problems.add("profile", "must be the name of a profile, or None")
-        if errors is not None and not callable(errors):
-            problems.add("errors", "must be a function from a Refusal to a status and a body, or None")
+        if format_error is not None and not callable(format_error):
+            problems.add("format_error", "must be a function from a Refusal to a status and a body, or None")
         if not _is_name(id):
             problems.add("id", f"must be 1 to {MAX_NAME} visible characters")
-        if public_key is not None and not _is_name(public_key):
-            problems.add("public_key", f"must be 1 to {MAX_NAME} visible characters")
+        if publishable_key is not None and not _is_name(publishable_key):
+            problems.add("publishable_key", f"must be 1 to {MAX_NAME} visible characters")
         if issuer is not None and not _is_text(issuer):
             problems.add("issuer", "must be a text that is not empty")
         for name, given, kind in (
@@ -247,7 +264,7 @@ class App:
             ("rules", rules, Rules),
             ("revocations", revocations, Revocations),
             ("require_origin", require_origin, bool),
-            ("anonymous", anonymous, bool),
+            ("allow_anonymous", allow_anonymous, bool),
             ("identity_hash", identity_hash, (IdentityHash, type(None))),
         ):
             if not isinstance(given, kind):
@@ -257,14 +274,14 @@ class App:
             values["origins"] = values["origin_policy"].patterns
         except ConfigError as error:
             problems.merge_problems("origins", error)
-        if any(isinstance(place, Cookie) for place in values["tokens"]) and not (
+        if any(isinstance(place, Cookie) for place in values["token_locations"]) and not (
             "origin_policy" in values and values["origin_policy"].explicit
         ):
             problems.add(
                 "origins", "must name whom they admit where a cookie holds the token", "https://app.example.com"
             )
-        if values["scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
-            problems.add("scopes", "are never given, for no claim is said to hold them", "scopes_claim='scope'")
+        if values["allowed_scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
+            problems.add("allowed_scopes", "are never given, for no claim is said to hold them", "scopes_claim='scope'")
         _check_hash_secrets(problems, values["credentials"], identity_hash)
         values["user_id_claims"] = _user_id_claims(problems, rules, identity_hash, revocations)
         values["sources"] = _sources(problems, values["credentials"], issuer)
@@ -273,8 +290,10 @@ class App:
         problems.raise_if_any()
         values["hash_cutoffs"] = _hash_cutoffs(identity_hash, revocations)
         also = identity_hash.places if identity_hash is not None else ()
-        values["holders"] = intern_token_locations(values["tokens"], (*values["claimed"], *also))
-        values["straight"] = _only_header(values["holders"]) if identity_hash is None else None
+        values["located_tokens"] = intern_token_locations(
+            values["token_locations"], (*values["claimed_user_locations"], *also)
+        )
+        values["fast_token_header"] = _only_header(values["located_tokens"]) if identity_hash is None else None
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -296,7 +315,7 @@ class App:
 
 def _user_id_claims(problems: Problems, rules: Any, rule: Any, revocations: Any) -> tuple[str, ...]:
     """Every claim that can give a user's id, the identifier of the identity hash included."""
-    claims = rules.user_id if isinstance(rules, Rules) else ()
+    claims = rules.user_id_claims if isinstance(rules, Rules) else ()
     if isinstance(rule, IdentityHash) and rule.identifier not in claims:
         claims = (*claims, rule.identifier)
     if isinstance(revocations, Revocations):
@@ -321,7 +340,7 @@ def _hash_cutoffs(rule: IdentityHash | None, revocations: Revocations) -> Mappin
 
 def _only_header(holders: TokenLocations) -> Bearer | Header | None:
     """The one header that is looked into first for the app's tokens, where it is one."""
-    place = holders.first[0] if len(holders.first) == 1 else None
+    place = holders.headers_and_query[0] if len(holders.headers_and_query) == 1 else None
     return place if type(place) in (Bearer, Header) else None  # type: ignore[return-value]  # a subclass may read otherwise
 
 
@@ -343,12 +362,12 @@ class BrokenApp:
     """
 
     id: str | None
-    public_key: str | None = None
+    publishable_key: str | None = None
     hosts: tuple[str, ...] = ()
     issuer: str | None = None
     mode: Mode = Mode.ENFORCE
-    naming: tuple[AppLocation, ...] = ()
-    tokens: tuple[TokenLocation, ...] = ()
+    app_locations: tuple[AppLocation, ...] = ()
+    token_locations: tuple[TokenLocation, ...] = ()
     aliases: tuple[str, ...] = ()
     confirmed: bool = True
 
@@ -361,7 +380,7 @@ def app_refs(app: App | BrokenApp) -> tuple[AppRef, ...]:
     """The names of an app as references, the id first."""
     named = (
         ("id", app.id),
-        ("public_key", app.public_key),
+        ("publishable_key", app.publishable_key),
         *(("host", host) for host in app.hosts),
         ("issuer", app.issuer),
         *(("id", alias) for alias in app.aliases),
@@ -401,7 +420,7 @@ def _is_text(value: object) -> bool:
 
 def _items(problems: Problems, path: str, given: object, fits: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
     """`given` as a tuple; whatever does not fit is noted as a problem at its index."""
-    items = problems.listed(path, given, f"{what}s")
+    items = problems.as_tuple(path, given, f"{what}s")
     for index, each in enumerate(items):
         if not fits(each):
             problems.add(f"{path}[{index}]", f"is not a {what}")

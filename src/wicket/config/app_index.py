@@ -14,7 +14,7 @@ from wicket.reporting.events import Reporter, short_hash
 from wicket.runtime.cache import Loaded, LoadFailed
 
 _log: Final = logging.getLogger("wicket")
-_LONGEST_LOGGED: Final = {"public_key": 12}  # it may be read where a token is sent, so no more of it is logged
+_LONGEST_LOGGED: Final = {"publishable_key": 12}  # it may be read where a token is sent, so no more of it is logged
 
 Registry = Callable[[AppRef], App | None]
 """Where apps come from that are not in code: a blocking function from a name to the app, or None where there is none.
@@ -27,7 +27,7 @@ app must list the name: its id, an alias, its public key, a host or its issuer.
 def validate_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[App | BrokenApp, ...]:
     """The apps of a gate."""
     held: list[App | BrokenApp] = []
-    for index, app in enumerate(problems.listed("apps", apps, "apps")):
+    for index, app in enumerate(problems.as_tuple("apps", apps, "apps")):
         if isinstance(app, (App, BrokenApp)):
             held.append(app)
         else:
@@ -39,14 +39,14 @@ def validate_locations(
     problems: Problems, path: str, given: object, kind: type, otherwise: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The places that are given, or `otherwise`."""
-    places = otherwise if given is None else problems.listed(path, given, "places")
+    places = otherwise if given is None else problems.as_tuple(path, given, "places")
     for index, place in enumerate(places):
         if not is_location(place, kind):
             problems.add(f"{path}[{index}]", "is not a place that can be read there", "Header('X-App-Id')")
     return places
 
 
-def union(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     """All that stands in one of the lists, once, in order."""
     return tuple(dict.fromkeys(each for places in lists for each in places))
 

@@ -26,7 +26,7 @@ class CompanyHash:
     """
 
     secret: Secret = field(repr=False)
-    place: JsonBody = JsonBody("companies")  # noqa: RUF009 - a frozen value
+    location: JsonBody = JsonBody("companies")  # noqa: RUF009 - a frozen value
     id_field: str = "id"
     hash_field: str = "companyHash"
     allow_shared_secret: bool = False
@@ -35,8 +35,8 @@ class CompanyHash:
         problems = Problems()
         if not isinstance(self.secret, Secret):
             problems.add("secret", "must be a Secret")
-        if not isinstance(self.place, JsonBody):
-            problems.add("place", "must be a JsonBody", 'JsonBody("companies")')
+        if not isinstance(self.location, JsonBody):
+            problems.add("location", "must be a JsonBody", 'JsonBody("companies")')
         for name in ("id_field", "hash_field"):
             given = getattr(self, name)
             if not isinstance(given, str) or not given:
@@ -60,11 +60,11 @@ class IdentityHash:
 
     secret: Secret = field(repr=False)
     identifier: str = "userId"
-    value: TokenLocation | None = None
-    proof: TokenLocation = JsonBody("userHash")  # noqa: RUF009 - a frozen value
+    identifier_location: TokenLocation | None = None
+    hash_location: TokenLocation = JsonBody("userHash")  # noqa: RUF009 - a frozen value
     encoding: Literal["hex", "base64"] = "hex"
     normalize: tuple[str, ...] = ()
-    until: float | None = None
+    accept_until: float | None = None
     companies: CompanyHash | None = None
 
     def __post_init__(self) -> None:
@@ -73,9 +73,9 @@ class IdentityHash:
             problems.add("identity_hash.secret", "must be a Secret")
         if not isinstance(self.identifier, str) or not self.identifier:
             problems.add("identity_hash.identifier", "must be the name of the one identifier that is hashed")
-        elif self.value is None:
-            object.__setattr__(self, "value", JsonBody(self.identifier))
-        for name in ("value", "proof"):
+        elif self.identifier_location is None:
+            object.__setattr__(self, "identifier_location", JsonBody(self.identifier))
+        for name in ("identifier_location", "hash_location"):
             given = getattr(self, name)
             if isinstance(given, Cookie):  # it comes with requests that another site caused, and never expires
                 problems.add(f"identity_hash.{name}", "must not be a cookie", "send a token in it")
@@ -83,13 +83,15 @@ class IdentityHash:
                 problems.add(f"identity_hash.{name}", "is not a place", 'JsonBody("userHash")')
         if self.encoding not in ("hex", "base64"):
             problems.add("identity_hash.encoding", "must be hex or base64")
-        steps: tuple[Any, ...] = problems.listed("identity_hash.normalize", self.normalize, "steps")
+        steps: tuple[Any, ...] = problems.as_tuple("identity_hash.normalize", self.normalize, "steps")
         if any(step not in _STEPS for step in steps):
             problems.add("identity_hash.normalize", "has a step that is not known", " or ".join(_STEPS))
         object.__setattr__(self, "normalize", steps)
-        until: object = self.until
-        if until is not None and (
-            isinstance(until, bool) or not isinstance(until, (int, float)) or not 0 <= until <= _LATEST
+        accept_until: object = self.accept_until
+        if accept_until is not None and (
+            isinstance(accept_until, bool)
+            or not isinstance(accept_until, (int, float))
+            or not 0 <= accept_until <= _LATEST
         ):
             problems.add("identity_hash.until", "must be a NumericDate", "seconds since 1970")
         if self.companies is not None and not isinstance(self.companies, CompanyHash):
@@ -113,7 +115,11 @@ class IdentityHash:
     @property
     def places(self) -> Iterable[object]:
         """Every place that is read."""
-        return (self.value, self.proof) if self.companies is None else (self.value, self.proof, self.companies.place)
+        return (
+            (self.identifier_location, self.hash_location)
+            if self.companies is None
+            else (self.identifier_location, self.hash_location, self.companies.location)
+        )
 
     def normalized(self, identifier: str) -> str:
         """The identifier as it is hashed."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
-from wicket.messages.json_body import find, plain
+from wicket.messages.json_body import get_path, plain
 from wicket.messages.parameters import MAX_COOKIE_HEADER, cookie_value, query_value, too_many_cookies
 from wicket.messages.paths import is_plain
 from wicket.messages.request import Request
 
-NameKind = Literal["id", "public_key", "host", "issuer"]
+NameKind = Literal["id", "publishable_key", "host", "issuer"]
 
 MAX_NAME: Final = 128
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -79,7 +79,7 @@ def is_valid_name(name: str) -> bool:
 
 def _bearer(request: Request) -> str | None:
     """The credentials of `Authorization: Bearer` (RFC 6750 section 2.1); the scheme compares without case."""
-    value = request.single("authorization")
+    value = request.single_header("authorization")
     if value is None or value[:6].lower() != "bearer":
         return None
     if value[6:7] != " ":
@@ -116,7 +116,7 @@ class PublishableKeyBearer:
     """`Authorization: Bearer pub_…` names the app by its public key; a bearer without `prefix` names nothing."""
 
     prefix: str = "pub_"
-    kind: NameKind = "public_key"
+    kind: NameKind = "publishable_key"
 
     def __post_init__(self) -> None:
         if not isinstance(self.prefix, str) or not is_valid_name(self.prefix):
@@ -148,7 +148,7 @@ class Header:
 
     def read(self, request: Request) -> str | None:
         """The header's value, if it was sent and is not empty."""
-        return request.single(self.name) or None
+        return request.single_header(self.name) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +183,9 @@ class Cookie:
 
     def read(self, request: Request) -> str | None:
         """The cookie's value, if it was sent and is not empty."""
-        if not request.size("cookie"):
+        if not request.header_size("cookie"):
             return None
-        if request.size("cookie") > MAX_COOKIE_HEADER:
+        if request.header_size("cookie") > MAX_COOKIE_HEADER:
             raise too_many_cookies(self.name)
         return cookie_value(request.header("cookie") or "", self.name) or None
 
@@ -225,7 +225,7 @@ class _InBody:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not all(self.path.split(".")):
             raise config_error("path", "must be the name of a member, or several with dots between", "auth.token")
-        types: tuple[Any, ...] = Problems().listed("types", self.types, "media types")
+        types: tuple[Any, ...] = Problems().as_tuple("types", self.types, "media types")
         if not types or not all(isinstance(each, str) and _MEDIA_TYPE.fullmatch(each) for each in types):
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
         object.__setattr__(self, "types", tuple(each.lower() for each in types))
@@ -234,7 +234,7 @@ class _InBody:
         """Whatever stands there as the body's reader gives it (see `wicket.messages.json_body`); None where nothing does."""
         if request.document is None or request.media_type not in self.types:
             return None
-        return find(request.document, self.path.split("."))
+        return get_path(request.document, self.path.split("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +323,7 @@ class Host:
 
     def read(self, request: Request) -> str | None:
         """The host without its port, in lower case, or its first label."""
-        host = request.single("host")
+        host = request.single_header("host")
         if not host:
             return None
         name = re.sub(r":[0-9]*\Z", "", host).lower()
@@ -347,14 +347,14 @@ class TokenIssuer:
 class TokenLocations:
     """Places for tokens in the order in which they count: headers and the query, then cookies, then the body."""
 
-    __slots__ = ("body_types", "cookies", "first", "in_body")
+    __slots__ = ("body", "body_types", "cookies", "headers_and_query")
 
-    def __init__(self, places: Iterable[TokenLocation], also_in_body: Iterable[object] = ()) -> None:
+    def __init__(self, places: Iterable[TokenLocation], other_body_locations: Iterable[object] = ()) -> None:
         held = tuple(places)
         self.cookies = tuple(each for each in held if isinstance(each, Cookie))
-        self.in_body = tuple(each for each in held if isinstance(each, JsonBody))
-        self.first = tuple(each for each in held if not isinstance(each, (Cookie, JsonBody)))
-        self.body_types = body_types((*held, *also_in_body))
+        self.body = tuple(each for each in held if isinstance(each, JsonBody))
+        self.headers_and_query = tuple(each for each in held if not isinstance(each, (Cookie, JsonBody)))
+        self.body_types = body_types((*held, *other_body_locations))
 
 
 @functools.lru_cache(maxsize=256)

@@ -102,7 +102,7 @@ class OriginPolicy:
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         problems = Problems()
-        self.patterns: tuple[str, ...] = problems.listed("", patterns, "patterns")
+        self.patterns: tuple[str, ...] = problems.as_tuple("", patterns, "patterns")
         self._any = not self.patterns or "*" in self.patterns
         exact: set[_Origin] = set()
         ports: set[tuple[str, str]] = set()

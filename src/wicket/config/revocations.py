@@ -29,15 +29,15 @@ class Revocations:
         ConfigError: A value does not have its form. Each problem has the path to its field.
     """
 
-    before: float | None = None
+    issued_before: float | None = None
     users: Mapping[str, float] = field(default_factory=dict)
     users_by_claim: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     token_ids: frozenset[str] = frozenset()
-    any: bool = field(init=False, repr=False, compare=False)
+    _enabled: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
-        if self.before is not None and not _is_time(self.before):
+        if self.issued_before is not None and not _is_time(self.issued_before):
             problems.add("revocations.before", "must be a NumericDate", "seconds since 1970")
         if not _are_cutoffs(self.users):
             problems.add("revocations.users", "must map user ids to NumericDates", '{"user-1": 1761000000}')
@@ -47,7 +47,7 @@ class Revocations:
         ):
             hint = '{"email": {"ada@example.com": 1761000000}}'
             problems.add("revocations.users_by_claim", "must map claims to mappings of user ids to NumericDates", hint)
-        token_ids = problems.listed("revocations.token_ids", self.token_ids, "texts")
+        token_ids = problems.as_tuple("revocations.token_ids", self.token_ids, "texts")
         if not all(isinstance(each, str) for each in token_ids):
             problems.add("revocations.token_ids", "must be a set of texts")
         problems.raise_if_any()
@@ -55,7 +55,9 @@ class Revocations:
         object.__setattr__(self, "users", MappingProxyType(dict(self.users)))
         kept = {claim: MappingProxyType(dict(cutoffs)) for claim, cutoffs in by_claim.items() if cutoffs}
         object.__setattr__(self, "users_by_claim", MappingProxyType(kept))
-        object.__setattr__(self, "any", self.before is not None or bool(self.users or kept or self.token_ids))
+        object.__setattr__(
+            self, "_enabled", self.issued_before is not None or bool(self.users or kept or self.token_ids)
+        )
 
 
 def _are_cutoffs(given: object) -> bool:

@@ -21,8 +21,9 @@ from wicket.http.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.refusals import refusal_response, response_for_exception
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
-from wicket.messages.request import Answer, Body
+from wicket.messages.request import Body
 from wicket.messages.request import Request as WicketRequest
+from wicket.messages.request import Response as WicketResponse
 from wicket.wsgi import WicketMiddleware, attach, body_of
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
@@ -44,7 +45,7 @@ class _FlaskBody(Body):
 class RefusedResponse(Refused, HTTPException):
     """`Refused`, in the form that Flask answers as it is: with the refusal's own status, headers and body."""
 
-    def __init__(self, refused: Refused, answer: Answer, gate: Gate, decision: Decision) -> None:
+    def __init__(self, refused: Refused, answer: WicketResponse, gate: Gate, decision: Decision) -> None:
         Refused.__init__(self, refused.refusal)
         self._gate, self._decision = gate, decision
         self.code = answer.status
@@ -115,14 +116,14 @@ class Wicket:
 
     def _before_view(self) -> Response | None:
         asked = WicketRequest.from_wsgi(request.environ)
-        turn = self._door.turn(asked)
+        turn = self._door.classify(asked)
         if turn is Action.OPEN:
             clear_environ(request.environ)
             return None
         if turn is Action.PREFLIGHT:
-            return _response(self._door.preflight(asked, self.gate.admit(asked)))
+            return _response(self._door.preflight(asked, self.gate.check_origin(asked)))
         if turn is Action.ORIGIN_CHECK:
-            return _response(self._door.question(asked, self.gate.admit(asked, report=True)))
+            return _response(self._door.question(asked, self.gate.check_origin(asked, report=True)))
         body = None
         if "stream" in request.__dict__:  # Werkzeug's, of which there is one for each request
             asked.body = _FlaskBody()
@@ -132,8 +133,8 @@ class Wicket:
             decision = self._door.passed(asked)
         else:
             decision = self.gate.decide(asked, optional=turn is Action.OPTIONAL)
-        if body is not None and body.begun:
-            request.environ["wsgi.input"] = body.replayed()
+        if body is not None and body.started:
+            request.environ["wsgi.input"] = body.replay()
         if not decision.allowed:
             return _response(self._door.refusal(asked, decision))
         attach(request.environ, self.gate, decision, asked)
@@ -144,7 +145,7 @@ class Wicket:
 
     def _after_view(self, response: Response) -> Response:
         held = request.environ.get(self.gate.environ_names[0])
-        if isinstance(held, Decision) and self.gate.made(held):
+        if isinstance(held, Decision) and self.gate._owns(held):
             self.gate.report_answer(held, response.status_code)
         headers = request.environ.get(_ADDITIONS, NO_HEADERS).apply_wsgi(list(response.headers))
         response.headers = Headers(headers)
@@ -154,7 +155,7 @@ class Wicket:
         return response
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: WicketResponse) -> Response:
     response = Response(answer.body, answer.status)
     for name, value in answer.headers:
         response.headers[name] = value

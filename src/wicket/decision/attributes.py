@@ -49,14 +49,14 @@ def unsigned_values(values: object, app: App | None) -> Any:
     if app is None:
         return said
     rule = app.identity_hash
-    for place in (*app.tokens, *app.naming, rule.proof if rule is not None else None):
+    for place in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
         if isinstance(place, (JsonBody, BodyField)):
             said = _less(said, place.path.split("."))
-    if rule is not None and isinstance(rule.value, JsonBody) and "." in rule.value.path:
-        said = _less(said, rule.value.path.split("."))
+    if rule is not None and isinstance(rule.identifier_location, JsonBody) and "." in rule.identifier_location.path:
+        said = _less(said, rule.identifier_location.path.split("."))
     hashed = rule.companies if rule is not None else None
-    path = hashed.place.path.split(".") if hashed is not None else []
-    if path and path != [companies_name(app)]:
+    path = hashed.location.path.split(".") if hashed is not None else []
+    if path and path != [companies_key(app)]:
         said = _less(said, path)
     elif hashed is not None:
         name = path[0]
@@ -74,11 +74,11 @@ def _with_id(company: Any, member: str) -> Any:
     return {**held, "id": company[member]} if member in company else held
 
 
-def companies_name(app: App) -> str | None:
+def companies_key(app: App) -> str | None:
     """The one name under which companies are signed, stored and said; None where nothing proves any."""
     claim, rule = app.rules.companies_claim, app.identity_hash
-    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.place.path:
-        claim = rule.companies.place.path
+    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.location.path:
+        claim = rule.companies.location.path
     return claim
 
 
@@ -107,8 +107,8 @@ def merge(
     unsigned: Mapping[str, Any],
     *,
     claims: Mapping[str, Any] = MappingProxyType({}),
-    apart: str | None = None,
-    proven: Collection[str] = (),
+    companies_key: str | None = None,
+    identifiers: Collection[str] = (),
     proven_of_companies: Collection[str] = (),
 ) -> MergeResult:
     """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them; what is
@@ -121,23 +121,29 @@ def merge(
     Never raises, whatever the client sent: a company that is no object with an id is a conflict.
     """
     conflicts: list[Conflict] = []
-    own = {*_ALWAYS, *rules.user_id, *rules.fixed}
+    own = {*_ALWAYS, *rules.user_id_claims, *rules.required_values}
     own.update(
-        name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *proven) if name is not None
+        name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *identifiers) if name is not None
     )
-    protected = rules.protected if "*" in rules.protected else rules.protected | own
-    beside = {name: value for name, value in claims.items() if name not in signed and name != apart}
-    overruled = beside.keys() - (own - {*rules.user_id})
+    protected = rules.protected_attributes if "*" in rules.protected_attributes else rules.protected_attributes | own
+    beside = {name: value for name, value in claims.items() if name not in signed and name != companies_key}
+    overruled = beside.keys() - (own - {*rules.user_id_claims})
     known = {name: beside[name] if name in overruled else value for name, value in stored.items()}
     attributes = _merge(
-        signed, _without(known, apart), _without(unsigned, apart), protected, conflicts, "", beside=beside
+        signed,
+        _without(known, companies_key),
+        _without(unsigned, companies_key),
+        protected,
+        conflicts,
+        "",
+        beside=beside,
     )
     merged: list[dict[str, Any]] = []
-    if apart is not None:
+    if companies_key is not None:
         own_of_companies = rules.protected_company_attributes | frozenset(proven_of_companies)
-        closed = apart in rules.protected or "*" in rules.protected
-        held, said = _by_id(stored.get(apart)), unsigned.get(apart)
-        merged = _merge_companies(apart, companies, held, said, own_of_companies, conflicts, closed=closed)
+        closed = companies_key in rules.protected_attributes or "*" in rules.protected_attributes
+        held, said = _by_id(stored.get(companies_key)), unsigned.get(companies_key)
+        merged = _merge_companies(companies_key, companies, held, said, own_of_companies, conflicts, closed=closed)
     return MergeResult(attributes, merged, tuple(conflicts))
 
 

@@ -24,11 +24,11 @@ _FORBIDDEN: Final = re.compile(
 )
 
 Claims = Mapping[str, Any]
-Times = tuple[float | None, float | None, float | None]
+TokenTimes = tuple[float | None, float | None, float | None]
 """`exp`, `nbf` and `iat`; None for what is absent."""
 
 
-def read_times(claims: Claims) -> Times:
+def read_times(claims: Claims) -> TokenTimes:
     """The dates among `claims`. Raises `Refused` where one does not have its form."""
     expires: Any = claims.get("exp")
     issued: Any = claims.get("iat")
@@ -41,7 +41,7 @@ def read_times(claims: Claims) -> Times:
 
 
 def check_claims(
-    claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None, times: Times | None = None
+    claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None, times: TokenTimes | None = None
 ) -> None:
     """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`.
 
@@ -50,12 +50,12 @@ def check_claims(
     most apps have no rule for is asked about once.
     """
     rules = app.rules
-    if typ != "JWT" or rules.types:
+    if typ != "JWT" or rules.allowed_typ:
         _check_type(typ, rules)
     expires, starts, issued = read_times(claims) if times is None else times
     skew = rules.leeway
     if expires is None:
-        if rules.bounded:
+        if rules._has_lifetime_bounds:
             raise _missing("exp")
     elif now >= expires + skew:
         raise invalid_token("expired", claim="exp")
@@ -63,7 +63,7 @@ def check_claims(
         raise invalid_token("not_yet_valid", claim="nbf")
     if issued is not None and issued > now + skew:
         raise invalid_token("issued_in_future", claim="iat")
-    if rules.bounded and expires is not None:
+    if rules._has_lifetime_bounds and expires is not None:
         _check_lifetime(expires - (now if issued is None else issued), rules)
     wanted = app.issuer if issuer is None else issuer
     if wanted is not None:
@@ -72,14 +72,14 @@ def check_claims(
         raise bad_claim("iss", "must be a string")  # RFC 7519 section 4.1.1, whoever looks at it
     if app.audience or "aud" in claims:
         _check_audience(claims, app)
-    for name in rules.required:
+    for name in rules.required_claims:
         if claims.get(name) is None:
-            raise _missing(min(each for each in rules.required if claims.get(each) is None))
-    if rules.particular:
+            raise _missing(min(each for each in rules.required_claims if claims.get(each) is None))
+    if rules._has_custom_claims:
         _check_custom_claims(claims, app)
     if claims.get("sub").__class__ is not str or "jti" in claims:
         _check_strings(claims, rules)
-    if rules.particular:
+    if rules._has_custom_claims:
         _check_claim_types(claims, rules)
 
 
@@ -94,7 +94,7 @@ def _check_custom_claims(claims: Claims, app: App) -> None:
     rules = app.rules
     if rules.app_claim is not None:
         _check_binding(claims, rules.app_claim, app)
-    for name, value in rules.fixed.items():
+    for name, value in rules.required_values.items():
         _check_fixed(claims, name, value)
 
 
@@ -137,8 +137,8 @@ def numeric_date(claims: Claims, name: str) -> float | None:
 
 
 def _check_type(typ: str | None, rules: Rules) -> None:
-    if rules.types:
-        if typ is None or media_type(typ) not in rules.types:
+    if rules.allowed_typ:
+        if typ is None or media_type(typ) not in rules.allowed_typ:
             raise invalid_token("wrong_type")
     elif typ is not None and media_type(typ) != "jwt":
         raise invalid_token("wrong_type")
@@ -229,11 +229,11 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     The id is a non-empty string of at most 256 characters without control, line-separator or bidirectional formatting
     characters; if the rules allow it, an integer is taken as its decimal digits. A claim that is null counts as absent.
     """
-    first = rules.user_id[0]
+    first = rules.user_id_claims[0]
     value = claims.get(first)
     if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable():  # as nearly always
         return value, first
-    for name in rules.user_id:
+    for name in rules.user_id_claims:
         value = claims.get(name)
         if value is None:
             continue
@@ -245,8 +245,8 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
         if wrong is not None:
             raise bad_claim(name, wrong)
         return value, name
-    wanted = " or ".join(rules.user_id)
-    raise invalid_token("missing_claim", f"The token lacks the claim {wanted}.", claim=rules.user_id[0])
+    wanted = " or ".join(rules.user_id_claims)
+    raise invalid_token("missing_claim", f"The token lacks the claim {wanted}.", claim=rules.user_id_claims[0])
 
 
 def bad_user_id(text: str) -> str | None:
@@ -266,7 +266,7 @@ def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
     if revocations.token_ids and claims.get("jti") in revocations.token_ids:
         return True
     users, by_claim = revocations.users, revocations.users_by_claim
-    found = [revocations.before, users.get(user_id)]
+    found = [revocations.issued_before, users.get(user_id)]
     for claim in app.user_id_claims if users or by_claim else ():
         value = claims.get(claim)
         identifier = str(value) if type(value) is int else value

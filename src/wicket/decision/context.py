@@ -21,7 +21,7 @@ from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import UnverifiedToken
 from wicket.errors import Refusal
 from wicket.limits import Limits
-from wicket.messages.request import Request, Spelling
+from wicket.messages.request import HeaderNames, Request
 from wicket.runtime.cache import Cache
 
 MAX_FAST_PATH_ENTRIES: Final = 4_096
@@ -44,9 +44,9 @@ class GateContext:
         apps: Mapping[AppRef, App | BrokenApp],
         only_app: App | BrokenApp | None,
         registry: Cache[AppRef, App | BrokenApp] | None,
-        naming: tuple[AppLocation, ...],
-        holders: TokenLocations,
-        memory: SignatureCache,
+        app_locations: tuple[AppLocation, ...],
+        located_tokens: TokenLocations,
+        signature_cache: SignatureCache,
         key_sets: KeySets,
         mode: Mode | None,
         clock: Callable[[], float],
@@ -55,36 +55,38 @@ class GateContext:
         self.apps = apps
         self.only_app = only_app
         self.registry = registry
-        self.naming = naming
-        self.holders = holders
-        self.memory = memory
+        self.app_locations = app_locations
+        self.located_tokens = located_tokens
+        self.signature_cache = signature_cache
         self.key_sets = key_sets
         self.mode = mode
         self.clock = clock
         self.limits = limits
-        self.patience = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        self.by_issuer = any(isinstance(place, TokenIssuer) for place in naming)
-        self.in_body = tuple(place for place in naming if isinstance(place, BodyField))
-        self.name_types = body_types(naming)
-        place = naming[0] if len(naming) == 1 else None
-        self.app_header = place if type(place) is Header else None  # a class of somebody's own may read otherwise
-        self.roads: dict[FastPathKey, FastPathEntry] = {}
-        self.alone: dict[AppRef, StandaloneContext] = {}
+        self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
+        self.by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
+        self.body_app_locations = tuple(location for location in app_locations if isinstance(location, BodyField))
+        self.app_body_types = body_types(app_locations)
+        location = app_locations[0] if len(app_locations) == 1 else None
+        self.single_app_header = (
+            location if type(location) is Header else None
+        )  # a class of somebody's own may read otherwise
+        self.fast_path: dict[FastPathKey, FastPathEntry] = {}
+        self.standalone_contexts: dict[AppRef, StandaloneContext] = {}
 
-    def leave(self, road: FastPathEntry, asked: FastPathKey) -> None:
+    def remember(self, entry: FastPathEntry, key: FastPathKey) -> None:
         """Let the next request that asks so find this road."""
-        if len(self.roads) >= MAX_FAST_PATH_ENTRIES:
-            self.roads.clear()
-        self.roads[asked] = road
+        if len(self.fast_path) >= MAX_FAST_PATH_ENTRIES:
+            self.fast_path.clear()
+        self.fast_path[key] = entry
 
-    def alone_with(self, ref: AppRef) -> StandaloneContext | None:
+    def standalone_context(self, ref: AppRef) -> StandaloneContext | None:
         """How far a token has come that is verified by itself for an app in code whose keys are all at hand."""
         app = self.apps.get(ref)
         if not isinstance(app, App) or app.sources:
             return None
-        if len(self.alone) >= MAX_FAST_PATH_ENTRIES:
-            self.alone.clear()
-        found = self.alone[ref] = StandaloneContext(self, app, ref)
+        if len(self.standalone_contexts) >= MAX_FAST_PATH_ENTRIES:
+            self.standalone_contexts.clear()
+        found = self.standalone_contexts[ref] = StandaloneContext(self, app, ref)
         return found
 
     def patience_for_keys(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
@@ -108,25 +110,25 @@ class RequestContext:
     not read, where it was looked for; `token` is the request's token where it was parsed to find the app.
     """
 
-    asked: Request | None = None
+    request: Request | None = None
     mode: Mode | None = None
-    reported: Refusal | None = None
+    unenforced_refusal: Refusal | None = None
     origin: str | None = None
-    outcome: OutcomeKey | None = None
+    outcome_key: OutcomeKey | None = None
     body_unread: str | None = None
     token: UnverifiedToken | None = None
 
     def __init__(
         self,
-        house: GateContext,
-        patience: float,
+        gate: GateContext,
+        load_timeout: float,
         refs: list[AppRef] | tuple[AppRef, ...] = (),
         app: App | BrokenApp | None = None,
         *,
         credentials_sent: bool = False,
     ) -> None:
-        self.house = house
-        self.patience = patience
+        self.gate = gate
+        self.load_timeout = load_timeout
         self.refs = refs
         self.app = app
         self.credentials_sent = credentials_sent
@@ -137,12 +139,12 @@ class StandaloneContext(RequestContext):
 
     app: App
 
-    def __init__(self, house: GateContext, app: App, ref: AppRef) -> None:
-        super().__init__(house, house.limits.load_timeout, (ref,), app, credentials_sent=True)
-        self.outcome = (app.id, "allowed", None, True, "gate", False, False)
+    def __init__(self, gate: GateContext, app: App, ref: AppRef) -> None:
+        super().__init__(gate, gate.limits.load_timeout, (ref,), app, credentials_sent=True)
+        self.outcome_key = (app.id, "allowed", None, True, "gate", False, False)
 
 
-FastPathKey = tuple[Spelling, Any, Any]
+FastPathKey = tuple[HeaderNames, Any, Any]
 """The header that names the app and the Origin as they were sent, and in which spelling of headers."""
 
 
@@ -159,14 +161,14 @@ class FastPathEntry(RequestContext):
     additions: Any = None
 
     def __init__(
-        self, house: GateContext, app: App, origin: str | None, place: Bearer | Header, spelled: Spelling
+        self, gate: GateContext, app: App, origin: str | None, location: Bearer | Header, header_names: HeaderNames
     ) -> None:
-        super().__init__(house, house.patience, app=app, credentials_sent=True)
+        super().__init__(gate, gate.load_timeout, app=app, credentials_sent=True)
         self.origin = origin
-        self.enforced = house.mode_of(app) is Mode.ENFORCE
-        self.outcome = (app.id, "allowed", None, self.enforced, "gate", False, False)
-        name, scheme = ("authorization", "Bearer ") if isinstance(place, Bearer) else (place.name, "")
-        self.token_header = spelled[name]
-        self.scheme: str | bytes = scheme.encode() if isinstance(self.token_header, bytes) else scheme
-        self.skip = len(scheme)
-        self.longest = app.rules.max_token_bytes + len(scheme)
+        self.enforced = gate.mode_of(app) is Mode.ENFORCE
+        self.outcome_key = (app.id, "allowed", None, self.enforced, "gate", False, False)
+        name, prefix = ("authorization", "Bearer ") if isinstance(location, Bearer) else (location.name, "")
+        self.token_header = header_names[name]
+        self.prefix: str | bytes = prefix.encode() if isinstance(self.token_header, bytes) else prefix
+        self.prefix_length = len(prefix)
+        self.max_length = app.rules.max_token_bytes + len(prefix)

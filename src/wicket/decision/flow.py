@@ -29,7 +29,7 @@ from wicket.decision.resolve_app import (
     resolve_configured_app,
     token_from,
 )
-from wicket.decision.signature import identify, verify_signature
+from wicket.decision.signature import build_identity, verify_signature
 from wicket.decision.token_parser import malformed, parse_token, parse_token_or_raise
 from wicket.decision.token_verification import Verification
 from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
@@ -62,8 +62,8 @@ class Decision:
     refusal: Refusal | None
     enforced: bool
     app_id: str | None
-    claimed: str | None = field(default=None, repr=False)
-    way: RequestContext | None = field(default=None, repr=False, compare=False)
+    claimed_user_id: str | None = field(default=None, repr=False)
+    _context: RequestContext | None = field(default=None, repr=False, compare=False)
     binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
     demand: Refusal | None = field(default=None, repr=False, compare=False)
@@ -71,23 +71,23 @@ class Decision:
     @property
     def app(self) -> App | None:
         """The app itself, where it is known and not broken."""
-        app = self.way.app if self.way is not None else None
+        app = self._context.app if self._context is not None else None
         return app if isinstance(app, App) else None
 
     @property
     def app_ref(self) -> AppRef | None:
         """The first name by which the request called its app."""
-        return self.way.refs[0] if self.way is not None and self.way.refs else None
+        return self._context.refs[0] if self._context is not None and self._context.refs else None
 
     @property
     def body_unread(self) -> str | None:
         """A sentence that says why the request's body was not read, where the app or the token was looked for in it."""
-        return self.way.body_unread if self.way is not None else None
+        return self._context.body_unread if self._context is not None else None
 
     @property
     def credentials_sent(self) -> bool:
         """Whether the request carried a proof."""
-        return self.way is not None and self.way.credentials_sent
+        return self._context is not None and self._context.credentials_sent
 
     def require(self, *scopes: str) -> VerifiedIdentity:
         """The verified identity, with all of `scopes`.
@@ -112,7 +112,7 @@ Flow = Generator[Effect, None, Decision]
 
 def decide(house: GateContext, request: Request, *, optional: bool = False) -> Flow:
     """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = RequestContext(house, house.patience, app=house.only_app)
+    way = RequestContext(house, house.load_timeout, app=house.only_app)
     try:
         if request.flooded:
             raise _flooded()
@@ -122,33 +122,33 @@ def decide(house: GateContext, request: Request, *, optional: bool = False) -> F
         if app is None:
             yield from find_app_refs(house, request, way)
             if optional and not way.refs and house.only_app is None:
-                token, _ = yield from extract_token(house, house.holders, request)
+                token, _ = yield from extract_token(house, house.located_tokens, request)
                 if token is None:
                     return _allow(request, way, Identity(None))
             app = yield from resolve_app(house, way.refs, way)
 
         # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
-        origin = way.origin = request.single("origin")
+        origin = way.origin = request.single_header("origin")
         if not app.allows_origin(origin):
             _handle_blocked_origin(app, way)
 
         # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
-        token, place = token_from(app.holders.first, request)
+        token, place = token_from(app.located_tokens.headers_and_query, request)
         if token is None:
-            token, place = yield from extract_token(house, app.holders, request)
+            token, place = yield from extract_token(house, app.located_tokens, request)
             yield from check_body_app_refs(house, request, way)
         if token is None:
-            hashed = identify_by_hash(app, request, house.clock(), anonymous=app.anonymous or optional)
+            hashed = identify_by_hash(app, request, house.clock(), anonymous=app.allow_anonymous or optional)
             if hashed is not None:
                 way.credentials_sent = True
                 return _allow(request, way, hashed)
-            if app.anonymous or optional:
+            if app.allow_anonymous or optional:
                 return _allow(request, way, Identity(app.id, app))
             raise Refused(_MISSING_TOKEN)
         way.credentials_sent = True
-        if request.document is not None and token_from(app.holders.in_body, request)[0] not in (None, token):
+        if request.document is not None and token_from(app.located_tokens.body, request)[0] not in (None, token):
             raise invalid_request("The request carries two different tokens.")
-        if isinstance(place, Cookie) and (way.reported is not None or (origin is None and request.unsafe)):
+        if isinstance(place, Cookie) and (way.unenforced_refusal is not None or (origin is None and request.is_unsafe)):
             # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
             detail = "A token in a cookie needs an Origin that this app admits."
             raise Refused(Refusal("origin_not_allowed", detail=detail))
@@ -166,9 +166,9 @@ def decide(house: GateContext, request: Request, *, optional: bool = False) -> F
     return _allow(request, way, identity)
 
 
-def admit(house: GateContext, request: Request) -> Flow:
+def check_origin(house: GateContext, request: Request) -> Flow:
     """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
-    way = RequestContext(house, house.patience, app=house.only_app)
+    way = RequestContext(house, house.load_timeout, app=house.only_app)
     try:
         if request.flooded:
             raise _flooded()
@@ -176,7 +176,7 @@ def admit(house: GateContext, request: Request) -> Flow:
         if app is None:
             yield from find_app_refs(house, request, way)
             app = yield from resolve_app(house, way.refs, way)
-        origin = way.origin = request.single("origin")
+        origin = way.origin = request.single_header("origin")
         if not app.allows_origin(origin):
             _handle_blocked_origin(app, way)
     except Refused as refused:
@@ -190,7 +190,7 @@ def admit(house: GateContext, request: Request) -> Flow:
 def anonymous(house: GateContext, request: Request) -> Decision:
     """Allow a request as anonymous without looking at what it carries, where the operator wants it passed on."""
     app = house.only_app
-    way = RequestContext(house, house.patience, app=app)
+    way = RequestContext(house, house.load_timeout, app=app)
     return _allow(request, way, Identity(app.id, app) if isinstance(app, App) else Identity(None))
 
 
@@ -209,7 +209,7 @@ def verify(house: GateContext, token: str | None, ref: AppRef, origin: str | Non
 def verify_configured(house: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
     """As `verify`, for an app in code whose keys are all at hand: nothing can be lacking. None for any other app."""
     try:
-        way = house.alone.get(ref) or house.alone_with(ref)
+        way = house.standalone_contexts.get(ref) or house.standalone_context(ref)
     except TypeError:  # a name that is none, out of somebody's message, perhaps
         return None
     if way is None:
@@ -220,10 +220,10 @@ def verify_configured(house: GateContext, token: str | None, ref: AppRef, origin
         read = parse_token(text, app.rules.max_token_bytes)
         if isinstance(read, Refusal):
             return Decision(False, Identity(app.id, app), read, True, app.id, None, way)
-        signed, key = verify_signature(app, read, select_local_keys(app, read.header), house.memory)
-        identity = identify(app, signed, key, house.clock())
+        signed, key = verify_signature(app, read, select_local_keys(app, read.header), house.signature_cache)
+        identity = build_identity(app, signed, key, house.clock())
     except Exception as error:  # noqa: BLE001 - as in decide
-        return _decision_for_error(way if token else RequestContext(house, way.patience, way.refs, app), error)
+        return _decision_for_error(way if token else RequestContext(house, way.load_timeout, way.refs, app), error)
     return Decision(True, identity, None, True, app.id, None, way)
 
 
@@ -252,11 +252,11 @@ def _flooded() -> Refused:
 def _handle_blocked_origin(app: App, way: RequestContext) -> None:
     """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
     refusal = Refusal("origin_not_allowed")
-    house = way.house
+    house = way.gate
     way.mode = house.mode or app.origin_mode or app.mode
     if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
         raise Refused(refusal)
-    way.reported, way.mode = refusal, None
+    way.unenforced_refusal, way.mode = refusal, None
 
 
 def _verify_token(
@@ -266,38 +266,40 @@ def _verify_token(
     if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
         token = parse_token_or_raise(text, app.rules.max_token_bytes)
     if not app.sources:  # as mostly: all keys are at hand
-        signed, key = verify_signature(app, token, select_local_keys(app, token.header), house.memory)
+        signed, key = verify_signature(app, token, select_local_keys(app, token.header), house.signature_cache)
     else:
-        verification = Verification(app, token, house.memory, house.clock())
-        patience = house.patience_for_keys(way.patience, enforced=enforced)
+        verification = Verification(app, token, house.signature_cache, house.clock())
+        patience = house.patience_for_keys(way.load_timeout, enforced=enforced)
         choice = yield from select_keys(house.key_sets, app, token.header, patience, verification)
-        signed, key = verification.result(choice.trouble)
-    return identify(app, signed, key, house.clock())
+        signed, key = verification.result(choice.unavailable)
+    return build_identity(app, signed, key, house.clock())
 
 
 def _allow(request: Request, way: RequestContext, identity: Identity) -> Decision:
     # 9. Decide.
-    if way.reported is not None:
-        way.asked = request
+    if way.unenforced_refusal is not None:
+        way.request = request
     way.body_unread = request.body_unread
-    enforced = way.reported is None and way.house.mode_of(way.app) is Mode.ENFORCE
+    enforced = way.unenforced_refusal is None and way.gate.mode_of(way.app) is Mode.ENFORCE
     claimed = None if identity.verified else claimed_user_id(way.app, request)
-    return Decision(True, identity, way.reported, enforced, identity.app_id, claimed, way)
+    return Decision(True, identity, way.unenforced_refusal, enforced, identity.app_id, claimed, way)
 
 
 def _refuse(request: Request, way: RequestContext, refusal: Refusal) -> Decision:
     # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
-    way.asked = request
+    way.request = request
     if request.body_unread is not None:
         way.body_unread = request.body_unread
         if refusal.code in _MAY_BE_IN_BODY or refusal.reason == "bad_identity_hash":
             detail = _OUTSIDE.get(refusal.detail, refusal.detail)
             refusal = replace(refusal, detail=f"{detail} {request.body_unread}")
-    holders = way.app.holders if isinstance(way.app, App) else way.house.holders
+    holders = way.app.located_tokens if isinstance(way.app, App) else way.gate.located_tokens
     way.credentials_sent = way.credentials_sent or credentials_sent(holders, request, refusal)
-    if (way.mode or way.house.mode_of(way.app)) is Mode.ENFORCE:
+    if (way.mode or way.gate.mode_of(way.app)) is Mode.ENFORCE:
         return _refused_decision(way, refusal, enforced=True)
-    return _refused_decision(way, way.reported or refusal, enforced=False, claimed=claimed_user_id(way.app, request))
+    return _refused_decision(
+        way, way.unenforced_refusal or refusal, enforced=False, claimed=claimed_user_id(way.app, request)
+    )
 
 
 def _refused_decision(way: RequestContext, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:

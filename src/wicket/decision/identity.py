@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 from wicket.config.app import App, Rules
 from wicket.config.locations import JsonBody
-from wicket.decision.attributes import MergeResult, companies_name, merge, unsigned_values
+from wicket.decision.attributes import MergeResult, companies_key, merge, unsigned_values
 from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import Header, parse_json_object
+from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.keys.algorithms import Key
 
 Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
-_NO_TOKEN: Final = VerifiedPayload(Header("", None, None), b"", b"{}", {})
+_NO_TOKEN: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
 _LARGEST: Final = 10**18
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 
@@ -96,7 +96,7 @@ class Identity:
         return None
 
     @property
-    def key_id(self) -> str | None:
+    def kid(self) -> str | None:
         """The `kid` of the key that verified the token."""
         return None
 
@@ -108,7 +108,7 @@ class Identity:
         taken is reported as a `Conflict`. Never raises for what the client sent; anything but a mapping is nothing.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
-        claim = companies_name(self._app) if self._app is not None else None
+        claim = companies_key(self._app) if self._app is not None else None
         attributes, claims = self.attributes, self.claims
         held = {name: value for name, value in attributes.items() if name != claim}
         signed: Any = None
@@ -121,7 +121,10 @@ class Identity:
         rule = self._app.identity_hash if self._app is not None else None
         proven = {self.user_id_claim}
         if rule is not None:
-            proven |= {rule.identifier, rule.value.path if isinstance(rule.value, JsonBody) else None}
+            proven |= {
+                rule.identifier,
+                rule.identifier_location.path if isinstance(rule.identifier_location, JsonBody) else None,
+            }
         return merge(
             rules,
             held,
@@ -129,8 +132,8 @@ class Identity:
             stored or {},
             said,
             claims=claims,
-            apart=claim,
-            proven=[name for name in proven if name is not None],
+            companies_key=claim,
+            identifiers=[name for name in proven if name is not None],
             proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
         )
 
@@ -169,12 +172,12 @@ class VerifiedIdentity(Identity):
 
     __slots__ = ("_claims", "_key_id", "_signed", "_user_id", "_user_id_claim")
 
-    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: VerifiedPayload, key_id: str | None) -> None:
+    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: VerifiedPayload, kid: str | None) -> None:
         self._app = app
         self._user_id = user_id
         self._user_id_claim = user_id_claim
         self._signed = signed
-        self._key_id = key_id
+        self._key_id = kid
         self._claims: dict[str, Any] | None = None
 
     @property
@@ -229,7 +232,7 @@ class VerifiedIdentity(Identity):
         if rules.attributes_claim is not None:
             held: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
             return held
-        spoken_for = {*_REGISTERED, self._user_id_claim, *rules.fixed}
+        spoken_for = {*_REGISTERED, self._user_id_claim, *rules.required_values}
         spoken_for.update(
             name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
         )
@@ -247,7 +250,9 @@ class VerifiedIdentity(Identity):
         """The scopes of the token, cut down to those that the app may give."""
         name = self._app.rules.scopes_claim
         return (
-            self._app.scopes.intersection(read_scopes(self._signed.claims, name)) if name is not None else frozenset()
+            self._app.allowed_scopes.intersection(read_scopes(self._signed.claims, name))
+            if name is not None
+            else frozenset()
         )
 
     @property
@@ -257,7 +262,7 @@ class VerifiedIdentity(Identity):
         return times[0] if times is not None else None
 
     @property
-    def key_id(self) -> str | None:
+    def kid(self) -> str | None:
         """The `kid` of the key that verified the token."""
         return self._key_id
 
@@ -331,7 +336,7 @@ class HashedIdentity(VerifiedIdentity):
 
     def valid_until(self, app: App) -> float | None:
         """When `app`, as it is now, stops taking hashes."""
-        return app.identity_hash.until if app.identity_hash is not None else None
+        return app.identity_hash.accept_until if app.identity_hash is not None else None
 
     def still_verified_by(self, app: App) -> bool:
         """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""

@@ -38,12 +38,12 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
     rule = app.identity_hash
     if rule is None:
         return None
-    proof = _text(rule.proof, request)
-    if rule.until is not None and now >= rule.until:
+    proof = _text(rule.hash_location, request)
+    if rule.accept_until is not None and now >= rule.accept_until:
         if proof is None or anonymous:
             return None
         raise Refused(Refusal("missing_token", detail="This app takes no identity hashes any more: it needs a token."))
-    value = _text(rule.value, request)
+    value = _text(rule.identifier_location, request)
     if proof is None:
         if value is None or anonymous:
             return None  # an anonymous user may say who it is: that is claimed, and no proof
@@ -52,7 +52,7 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
         raise _bad(f"The request carries a hash and no {rule.identifier} that it is of.")
     user_id = _verified(rule, value, proof)
     companies = _companies(rule.companies, rule.encoding, request) if rule.companies is not None else ()
-    identity = HashedIdentity(app, user_id, rule.identifier, companies=companies, until=rule.until)
+    identity = HashedIdentity(app, user_id, rule.identifier, companies=companies, until=rule.accept_until)
     if identity.is_revoked_in(app):
         raise invalid_token("revoked")
     return identity
@@ -64,13 +64,13 @@ def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdent
     Raises `Refused` otherwise; the token counts.
     """
     rule = app.identity_hash
-    if rule is None or (rule.until is not None and now >= rule.until):
+    if rule is None or (rule.accept_until is not None and now >= rule.accept_until):
         return
-    proof = _text(rule.proof, request)
+    proof = _text(rule.hash_location, request)
     if proof is None:
         return
     signed = identity.claims.get(rule.identifier)
-    value = _text(rule.value, request)
+    value = _text(rule.identifier_location, request)
     if value is None:
         value = signed if isinstance(signed, str) else None
     if value is None:
@@ -78,7 +78,7 @@ def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdent
     user_id = _verified(rule, value, proof)
     if signed is not None and rule.normalized(str(signed)) != user_id:
         raise invalid_request("The request carries a token and an identity hash of two different users.")
-    if app.revocations.any and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
+    if app.revocations._enabled and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
         raise invalid_token("revoked")
 
 
@@ -99,7 +99,7 @@ def _same(expected: str, given: str) -> bool:
 
 def _companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str, ...]:
     """The ids of the companies whose hash verifies; one without a hash is not taken, one with a bad hash refused."""
-    given = rule.place.parsed(request)
+    given = rule.location.parsed(request)
     ids: list[str] = []
     for pairs in given if isinstance(given, list) else ():
         if not isinstance(pairs, tuple):

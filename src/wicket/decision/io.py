@@ -10,7 +10,7 @@ from wicket.messages.request import Body
 from wicket.runtime.cache import Cache, Entry
 
 
-class Fetch:
+class LoadEntry:
     """Bring the entry of `key` up to date, unless it moved on from `seen`; wait for it at most `patience` seconds.
 
     `slot = yield from Fetch(...)` gives what is known afterwards, newer or not. `arrived` says that a load has ended
@@ -19,23 +19,23 @@ class Fetch:
     limit of this process did not allow the load to start.
     """
 
-    __slots__ = ("arrived", "cache", "key", "limited", "patience", "seen", "slot")
+    __slots__ = ("cache", "completed", "key", "known_version", "limited", "slot", "timeout")
 
-    def __init__(self, cache: Cache[Any, Any], key: Any, seen: Entry[Any] | None, patience: float) -> None:
+    def __init__(self, cache: Cache[Any, Any], key: Any, known_version: Entry[Any] | None, timeout: float) -> None:
         self.cache = cache
         self.key = key
-        self.seen = seen.version if seen is not None else 0
-        self.patience = patience
-        self.slot: Entry[Any] | None = seen
-        self.arrived = False
+        self.known_version = known_version.version if known_version is not None else 0
+        self.timeout = timeout
+        self.slot: Entry[Any] | None = known_version
+        self.completed = False
         self.limited = False
 
-    def __iter__(self) -> Generator[Fetch, None, Entry[Any] | None]:
+    def __iter__(self) -> Generator[LoadEntry, None, Entry[Any] | None]:
         begun = self.cache.now()
         yield self
-        left = self.patience - (self.cache.now() - begun)
-        if self.slot is None and self.arrived and left > 0:
-            self.seen, self.patience = 0, left
+        left = self.timeout - (self.cache.now() - begun)
+        if self.slot is None and self.completed and left > 0:
+            self.known_version, self.timeout = 0, left
             yield self
         return self.slot
 
@@ -78,4 +78,4 @@ class Pause:
         return self.waited
 
 
-Effect = Fetch | ReadBody | Pause
+Effect = LoadEntry | ReadBody | Pause

@@ -8,10 +8,10 @@ from typing import Final
 from wicket.config.app import App
 from wicket.decision.io import Effect
 from wicket.decision.remote_keys import KeySelection, KeySets, LoadTimeouts, find_remote_keys, in_hand, names_one_of
-from wicket.decision.token_parser import Header
+from wicket.decision.token_parser import JOSEHeader
 from wicket.decision.token_verification import Verification
 from wicket.errors import Refusal, Refused, invalid_token
-from wicket.keys.algorithms import Key, expand, within_budget
+from wicket.keys.algorithms import Key, expand_aliases, within_budget
 from wicket.keys.key_set import KeySetRef
 
 __all__ = ["KeySelection", "KeySets", "LoadTimeouts", "select_keys", "select_local_keys"]
@@ -19,7 +19,7 @@ __all__ = ["KeySelection", "KeySets", "LoadTimeouts", "select_keys", "select_loc
 _NO_KID: Final = "The token does not say by a kid which key signed it."
 
 
-def select_local_keys(app: App, header: Header) -> tuple[Key, ...]:
+def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
     """The keys of an app without remote sets that may have signed a token with this header. Raises `Refused`."""
     keys = app.keyring.select(header.algorithm, header.kid)
     if keys and not (header.kid is None and app.rules.require_kid):
@@ -32,7 +32,7 @@ def select_local_keys(app: App, header: Header) -> tuple[Key, ...]:
 
 
 def select_keys(
-    sets: KeySets, app: App, header: Header, patience: LoadTimeouts, verification: Verification | None = None
+    sets: KeySets, app: App, header: JOSEHeader, patience: LoadTimeouts, verification: Verification | None = None
 ) -> Generator[Effect, None, KeySelection]:
     """The keys of `app` that may have signed a token with this header. Raises `Refused` if there is none.
 
@@ -46,7 +46,7 @@ def select_keys(
     if verification is None:
         raise ValueError("an app with remote key sets needs the verification of its token")
     local = app.keyring.select(header.algorithm, header.kid)
-    refs = [KeySetRef(app.id, each) for each in app.sources if header.algorithm in expand(each.algorithms)]
+    refs = [KeySetRef(app.id, each) for each in app.sources if header.algorithm in expand_aliases(each.algorithms)]
     elsewhere = not names_one_of(local, header) and any(
         names_one_of(in_hand(sets, each, header), header) for each in refs
     )
@@ -59,6 +59,6 @@ def select_keys(
         verification.verifies(local)
     keys = (*local, *found.keys)
     if not keys:
-        raise Refused(found.trouble) if found.trouble is not None else invalid_token("key_not_found")
+        raise Refused(found.unavailable) if found.unavailable is not None else invalid_token("key_not_found")
     keys = tuple(sorted(keys, key=lambda key: header.kid is None or key.kid != header.kid))
-    return KeySelection(within_budget(keys, header.algorithm), found.trouble)
+    return KeySelection(within_budget(keys, header.algorithm), found.unavailable)

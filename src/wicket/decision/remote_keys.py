@@ -51,8 +51,8 @@ import math
 from collections.abc import Generator, Iterable
 from typing import Final, NamedTuple
 
-from wicket.decision.io import Effect, Fetch, Pause
-from wicket.decision.token_parser import Header
+from wicket.decision.io import Effect, LoadEntry, Pause
+from wicket.decision.token_parser import JOSEHeader
 from wicket.decision.token_verification import Verification
 from wicket.errors import Refusal, invalid_token
 from wicket.keys.algorithms import Key
@@ -81,7 +81,7 @@ class KeySelection(NamedTuple):
     """The keys to try, and what stands in the way of knowing all of them."""
 
     keys: tuple[Key, ...]
-    trouble: Refusal | None = None
+    unavailable: Refusal | None = None
 
 
 class LoadTimeouts(NamedTuple):
@@ -90,13 +90,13 @@ class LoadTimeouts(NamedTuple):
     `enforced` is how long it would wait for its first one if its app were enforced; None if that is `first`.
     """
 
-    first: float
+    initial: float
     stale: float
     enforced: float | None = None
 
     def shorter_than(self, seconds: float) -> bool:
         """Whether `seconds` is within the wait of an enforced app, and not within this one."""
-        return self.enforced is not None and self.first < seconds <= self.enforced
+        return self.enforced is not None and self.initial < seconds <= self.enforced
 
 
 def find_remote_keys(
@@ -124,13 +124,13 @@ def find_remote_keys(
     return _choice(views)
 
 
-def in_hand(sets: KeySets, ref: KeySetRef, header: Header) -> tuple[Key, ...]:
+def in_hand(sets: KeySets, ref: KeySetRef, header: JOSEHeader) -> tuple[Key, ...]:
     """The keys of a set that may have signed a token with this header, as the set is held now, whatever its age."""
     held = sets.cache.usable(sets.cache.read(ref))
     return held.keys.select(header.algorithm, header.kid) if held is not None else ()
 
 
-def names_one_of(keys: Iterable[Key], header: Header) -> bool:
+def names_one_of(keys: Iterable[Key], header: JOSEHeader) -> bool:
     """Whether a token with this header names one of `keys` by its kid."""
     return header.kid is not None and any(key.kid == header.kid for key in keys)
 
@@ -175,7 +175,7 @@ class _View:
         A set past its lifetime is such a one: its endpoint may have withdrawn a key since.
         """
         patience = self._patience
-        wait = self._cache.patience(self._slot, patience.first, patience.stale)
+        wait = self._cache.wait_time(self._slot, patience.initial, patience.stale)
         if wait is not None and (wait > 0) is waiting:
             self._slot = yield from self._fetch(self._slot, min(wait, self._left()))
             wait = None
@@ -230,7 +230,7 @@ class _View:
         self, slot: Entry[FetchedKeySet] | None, seconds: float
     ) -> Generator[Effect, None, Entry[FetchedKeySet] | None]:
         """Load the set, or join the load that is under way, and note whether a limit of this process forbade it."""
-        fetch = Fetch(self._cache, self._ref, slot, seconds)
+        fetch = LoadEntry(self._cache, self._ref, slot, seconds)
         newest = yield from fetch
         self._rate_limited = fetch.limited
         if newest is not None and (slot is None or newest.version != slot.version):
@@ -260,7 +260,7 @@ class _View:
         self.keys = self._held.keys.select(self.header.algorithm, self.header.kid) if self._held is not None else ()
 
     def _left(self) -> float:
-        return max(0.0, self._patience.first - (self._cache.now() - self._came))
+        return max(0.0, self._patience.initial - (self._cache.now() - self._came))
 
     def _knows_kid(self) -> bool:
         """Whether the set has a key for the token: of its kid, or the only one that fits if it has no kid."""

@@ -13,7 +13,7 @@ from wicket.config.app import MAX_TOKEN_BYTES, App, BrokenApp
 from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, _fast_app_ref, is_valid_name
 from wicket.decision.claims import bad_user_id
 from wicket.decision.context import GateContext, RequestContext
-from wicket.decision.io import Effect, Fetch, ReadBody
+from wicket.decision.io import Effect, LoadEntry, ReadBody
 from wicket.decision.token_parser import decode, parse_token_or_raise, unproven_issuer
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.json_body import parse_body
@@ -29,7 +29,7 @@ def resolve_configured_app(house: GateContext, request: Request, way: RequestCon
 
     Notes in `way.refs` by which names the request calls its app. Raises `Refused` where one place is repeated.
     """
-    refs = way.refs = _read_app_refs(house.naming, request)
+    refs = way.refs = _read_app_refs(house.app_locations, request)
     found = house.apps.get(refs[0]) if len(refs) == 1 else None if refs else house.only_app
     if not isinstance(found, App):
         return None
@@ -41,11 +41,11 @@ def find_app_refs(house: GateContext, request: Request, way: RequestContext) -> 
     """Look further for a request that no header and no part of its URL gave a name: in its body, in its token."""
     if way.refs or house.only_app is not None:
         return
-    if house.name_types:
-        yield from _read_body(house, request, house.name_types)
-        way.refs = _read_app_refs(house.in_body, request)
+    if house.app_body_types:
+        yield from _read_body(house, request, house.app_body_types)
+        way.refs = _read_app_refs(house.body_app_locations, request)
     if not way.refs and house.by_issuer:
-        text, _ = yield from extract_token(house, house.holders, request)
+        text, _ = yield from extract_token(house, house.located_tokens, request)
         if text is not None:
             way.credentials_sent = True
             token = way.token = parse_token_or_raise(text, MAX_TOKEN_BYTES)
@@ -55,8 +55,8 @@ def find_app_refs(house: GateContext, request: Request, way: RequestContext) -> 
 
 def check_body_app_refs(house: GateContext, request: Request, way: RequestContext) -> Generator[Effect, None, None]:
     """A body that was read for its token must not name another app. Raises `Refused`."""
-    if request.document is not None and house.in_body:
-        more = [ref for ref in _read_app_refs(house.in_body, request) if ref not in way.refs]
+    if request.document is not None and house.body_app_locations:
+        more = [ref for ref in _read_app_refs(house.body_app_locations, request) if ref not in way.refs]
         if more:
             way.refs = [*way.refs, *more]
             yield from resolve_app(house, way.refs, way)
@@ -108,10 +108,10 @@ def lookup_app(house: GateContext, ref: AppRef, way: RequestContext) -> Generato
     if held is not None or cache is None or not is_valid_name(ref.value):
         return held
     slot = cache.read(ref)
-    patience = cache.patience(slot, way.patience, min(way.patience, house.limits.stale_timeout))
+    patience = cache.wait_time(slot, way.load_timeout, min(way.load_timeout, house.limits.stale_timeout))
     limited = False
     if patience is not None:
-        fetch = Fetch(cache, ref, slot, patience)
+        fetch = LoadEntry(cache, ref, slot, patience)
         slot = yield from fetch
         limited = fetch.limited
     app = cache.usable(slot)
@@ -122,7 +122,7 @@ def lookup_app(house: GateContext, ref: AppRef, way: RequestContext) -> Generato
             return BrokenApp(slot.value.id)
         return BrokenApp(ref.value if ref.kind == "id" else None, confirmed=False)  # it may be an alias
     retry_after = 1 if limited else cache.retry_after(slot)
-    impatient = way.patience < house.limits.load_timeout and cache.loading(ref)
+    impatient = way.load_timeout < house.limits.load_timeout and cache.loading(ref)
     raise Refused(Refusal("apps_unavailable", retry_after=retry_after, limited=limited, impatient=impatient))
 
 
@@ -133,12 +133,12 @@ def extract_token(
     house: GateContext, holders: TokenLocations, request: Request
 ) -> Generator[Effect, None, tuple[str | None, TokenLocation | None]]:
     """The request's token and where it rides: headers and the query, then cookies, then the body."""
-    found = token_from(holders.first, request)
+    found = token_from(holders.headers_and_query, request)
     if found[0] is None and holders.cookies:
         found = token_from(holders.cookies, request)
     if found[0] is None and holders.body_types:
         yield from _read_body(house, request, holders.body_types)
-        found = token_from(holders.in_body, request)
+        found = token_from(holders.body, request)
     return found
 
 
@@ -165,7 +165,8 @@ def credentials_sent(holders: TokenLocations, request: Request, refusal: Refusal
         return True
     try:
         return any(
-            token_from(places, request)[0] is not None for places in (holders.first, holders.cookies, holders.in_body)
+            token_from(places, request)[0] is not None
+            for places in (holders.headers_and_query, holders.cookies, holders.body)
         )
     except Refused:
         return True
@@ -175,7 +176,7 @@ def credentials_sent(holders: TokenLocations, request: Request, refusal: Refusal
 
 def claimed_user_id(app: App | BrokenApp | None, request: Request) -> str | None:
     """Whom an anonymous request says it is from, if it says so in the form of a user's id. Never raises."""
-    for place in app.claimed if isinstance(app, App) else ():
+    for place in app.claimed_user_locations if isinstance(app, App) else ():
         try:
             text = place.read(request)
         except Exception:  # noqa: BLE001 - what is only claimed must not decide about a request

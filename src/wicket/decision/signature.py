@@ -43,7 +43,7 @@ def find_signer(
     """As `verify_signature`, without looking at issuers; None if none of `keys` signed the token."""
     text = token.text.encode("ascii")
     if memory.knows(app.id):
-        known = memory.recall(app.id, sha256(text).digest())
+        known = memory.get(app.id, sha256(text).digest())
         if known is not None:
             for key in keys:
                 if key.fingerprint == known.fingerprint:
@@ -55,7 +55,7 @@ def find_signer(
         if key.verify(algorithm, message, signature):
             payload = decode_canonical(token.payload)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
-            memory.remember(app.id, sha256(text).digest(), token.text, signed)
+            memory.add(app.id, sha256(text).digest(), token.text, signed)
             return signed, key
     return None
 
@@ -78,11 +78,11 @@ def wrong_jwk_issuer() -> Refused:
     return invalid_token("wrong_issuer", _OTHER_ISSUER, claim="iss")
 
 
-def identify(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
+def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
     """The user that a signed token names, if its claims hold now and it is not revoked. Raises `Refused`."""
-    claims = signed.kept if signed.kept is not None else signed.claims
+    claims = signed.cached_claims if signed.cached_claims is not None else signed.claims
     check_claims(claims, signed.header.typ, app, now, key.issuer, signed.times)
     user_id, claim = read_user_id(claims, app.rules)
-    if app.revocations.any and is_revoked(claims, user_id, app):
+    if app.revocations._enabled and is_revoked(claims, user_id, app):
         raise invalid_token("revoked")
     return VerifiedIdentity(app, user_id, claim, signed, key.kid)

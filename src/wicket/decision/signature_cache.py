@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from wicket.decision.claims import Claims, Times, read_times
-from wicket.decision.token_parser import Header, parse_json_object
+from wicket.decision.claims import Claims, TokenTimes, read_times
+from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.errors import Refused
 
 _KEPT_MEMBERS: Final = 64
@@ -26,15 +26,15 @@ class VerifiedPayload:
     size. `times` are its dates; None where they do not have their form, which whoever checks the claims will say.
     """
 
-    __slots__ = ("fingerprint", "header", "kept", "payload", "times")
+    __slots__ = ("cached_claims", "fingerprint", "header", "payload", "times")
 
-    def __init__(self, header: Header, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
+    def __init__(self, header: JOSEHeader, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
         many = len(payload) > _SHORT and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _KEPT_MEMBERS
         self.header = header
         self.fingerprint = fingerprint
         self.payload = payload
-        self.kept = None if many else claims
-        self.times: Times | None
+        self.cached_claims = None if many else claims
+        self.times: TokenTimes | None
         try:
             self.times = read_times(claims)
         except Refused:
@@ -43,7 +43,7 @@ class VerifiedPayload:
     @property
     def claims(self) -> Claims:
         """The claims, parsed anew where they were not kept."""
-        return parse_json_object(self.payload) if self.kept is None else self.kept
+        return parse_json_object(self.payload) if self.cached_claims is None else self.cached_claims
 
 
 class SignatureCache:
@@ -68,12 +68,12 @@ class SignatureCache:
         """Whether any token of this app is remembered."""
         return app_id in self._entries
 
-    def recall(self, app_id: str, digest: bytes) -> VerifiedPayload | None:
+    def get(self, app_id: str, digest: bytes) -> VerifiedPayload | None:
         """What is remembered of the token with this SHA-256. It proves nothing but for a key of its fingerprint."""
         entries = self._entries.get(app_id)
         return entries.get(digest) if entries is not None else None
 
-    def remember(self, app_id: str, digest: bytes, token: str, signed: VerifiedPayload) -> None:
+    def add(self, app_id: str, digest: bytes, token: str, signed: VerifiedPayload) -> None:
         """Remember a verified signature, unless the token is too long to be worth it."""
         if len(token) > self._max_bytes:
             return
@@ -83,16 +83,16 @@ class SignatureCache:
                 entries = self._entries[app_id] = {}
             if digest not in entries:
                 if self._count >= self._total or len(entries) >= self._per_app:
-                    self._make_room(app_id, entries)
+                    self._evict(app_id, entries)
                 self._count += 1
             entries[digest] = signed  # where it was known, another key has signed it as well, and is the one in use
 
-    def forget(self, app_id: str) -> None:
+    def clear_app(self, app_id: str) -> None:
         """Forget all that one app's keys signed."""
         with self._lock:
             self._count -= len(self._entries.pop(app_id, {}))
 
-    def _make_room(self, app_id: str, entries: dict[bytes, VerifiedPayload]) -> None:
+    def _evict(self, app_id: str, entries: dict[bytes, VerifiedPayload]) -> None:
         """For one more: out of the app's own if it has more than its share, else of the app whose turn it is."""
         full = self._count >= self._total
         own = len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total)

@@ -40,7 +40,7 @@ _KEPT_LENGTH: Final = 512
 _KEPT_HEADERS: Final = 1024
 
 
-class Header(NamedTuple):
+class JOSEHeader(NamedTuple):
     """The checked members of a JOSE header. `algorithm` is whatever string stood there."""
 
     algorithm: str
@@ -53,17 +53,17 @@ class UnverifiedToken:
     """A well-formed token of which nothing is proven. `text` is its whole spelling, which is the only one it has."""
 
     text: str = field(repr=False)
-    header: Header
+    header: JOSEHeader
     payload: str = field(repr=False)
     signature: str = field(repr=False)
 
     @property
-    def signed(self) -> bytes:
+    def signing_input(self) -> bytes:
         """The bytes that the signature covers (RFC 7515 section 5.2)."""
         return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
 
 
-_HEADER_CACHE: Final[dict[str, Header]] = {}
+_HEADER_CACHE: Final[dict[str, JOSEHeader]] = {}
 """The headers that were read before, by their segment: issuers send one header for years."""
 
 _MALFORMED: Final = Refusal("invalid_token", "malformed")
@@ -113,7 +113,7 @@ def parse_token(text: str, max_bytes: int) -> UnverifiedToken | Refusal:
     return UnverifiedToken(text, header, payload, signature)
 
 
-def _read_header(raw: bytes) -> Header | Refusal:
+def _read_header(raw: bytes) -> JOSEHeader | Refusal:
     if _FLAT.fullmatch(raw) is None and raw.find(b"{", 1) < 0 and raw.find(b"[") < 0:
         return _MALFORMED  # as garbage mostly is; and this takes a third of the time of a parser that raises
     if raw.count(b",") > _MAX_MEMBERS or raw.count(b"[") + raw.count(b"{") > _MAX_NESTED:
@@ -131,7 +131,7 @@ def _read_header(raw: bytes) -> Header | Refusal:
         return _BAD_KID
     if "typ" in members and not isinstance(typ, str):
         return _BAD_TYP
-    return Header(algorithm, kid, typ)
+    return JOSEHeader(algorithm, kid, typ)
 
 
 def decode(segment: str) -> bytes:

@@ -24,7 +24,7 @@ from wicket.drivers import run
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.jwks.fetcher import FetchFailed
-from wicket.keys.algorithms import Key, expand
+from wicket.keys.algorithms import Key, expand_aliases
 from wicket.keys.key_set import KeySource
 from wicket.messages.json_body import parse_body
 from wicket.messages.request import Request
@@ -71,7 +71,7 @@ class Case:
     @property
     def algorithms(self) -> frozenset[str]:
         """Every algorithm that one of the app's credentials allows."""
-        return self.app.keyring.algorithms.union(*(expand(source.algorithms) for source in self.app.sources))
+        return self.app.keyring.algorithms.union(*(expand_aliases(source.algorithms) for source in self.app.sources))
 
     @property
     def known_keys(self) -> tuple[Key, ...]:
@@ -91,7 +91,7 @@ def attempt(step: Callable[[], R]) -> tuple[R | None, Refused | None]:
 def verifies(token: UnverifiedToken, key: Key) -> bool:
     """Whether `key` signed the token with the algorithm that its header names."""
     algorithm = token.header.algorithm
-    return algorithm in key.algorithms and key.verify(algorithm, token.signed, decode(token.signature))
+    return algorithm in key.algorithms and key.verify(algorithm, token.signing_input, decode(token.signature))
 
 
 def app_of(house: GateContext, app_id: str) -> App:
@@ -161,22 +161,26 @@ class _Given:
 def _decide(
     house: GateContext, app: App, token: str | None, sent: Mapping[str, Any] | None, origin: str | None
 ) -> Decision:
-    places: tuple[TokenLocation, ...] = app.tokens if token is None else (_Given(token),)
-    only = replace(app, tokens=places, anonymous=False, require_origin=app.require_origin and origin is not None)
+    places: tuple[TokenLocation, ...] = app.token_locations if token is None else (_Given(token),)
+    only = replace(
+        app, token_locations=places, allow_anonymous=False, require_origin=app.require_origin and origin is not None
+    )
     alone = GateContext(
         apps={},
         only_app=only,
         registry=None,
-        naming=(),
-        holders=house.holders,
-        memory=house.memory,
+        app_locations=(),
+        located_tokens=house.located_tokens,
+        signature_cache=house.signature_cache,
         key_sets=house.key_sets,
         mode=Mode.ENFORCE,
         clock=house.clock,
         limits=house.limits,
     )
     request = _request_of(app, sent, origin)
-    if token is not None and (app.holders.in_body or any(isinstance(place, BodyField) for place in app.naming)):
+    if token is not None and (
+        app.located_tokens.body or any(isinstance(place, BodyField) for place in app.app_locations)
+    ):
         request.document = parse_body(body_of(sent))  # the gate would have read it, for the token or the app's name
     return run(decide(alone, request))
 
@@ -186,7 +190,7 @@ def _request_of(app: App, sent: Mapping[str, Any] | None, origin: str | None) ->
 
     Members that are named like a header or a query parameter of the app's places ride there too.
     """
-    types = app.holders.body_types
+    types = app.located_tokens.body_types
     media = "application/json" if not types or "application/json" in types else min(types)
     headers = [("content-type", media)]
     if origin is not None:
@@ -204,13 +208,13 @@ def _request_of(app: App, sent: Mapping[str, Any] | None, origin: str | None) ->
 
 def _places(app: App) -> Iterator[Header | Query]:
     rule = app.identity_hash
-    every = dict.fromkeys((*app.tokens, *(rule.places if rule is not None else ())))
+    every = dict.fromkeys((*app.token_locations, *(rule.places if rule is not None else ())))
     return (place for place in every if isinstance(place, (Header, Query)))
 
 
 def _token_sent(app: App, request: Request) -> str | None:
-    holders = app.holders
-    for places in (holders.first, holders.cookies, holders.in_body):
+    holders = app.located_tokens
+    for places in (holders.headers_and_query, holders.cookies, holders.body):
         text, _ = token_from(places, request)
         if text is not None:
             return text

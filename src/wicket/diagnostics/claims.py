@@ -40,7 +40,7 @@ def claim_findings(case: Case) -> Iterator[Finding]:
 
 
 def _user_findings(claims: Claims, rules: Rules) -> Iterator[Finding]:
-    names = [name for name in rules.user_id if claims.get(name) is not None][:1]
+    names = [name for name in rules.user_id_claims if claims.get(name) is not None][:1]
     if "sub" not in names and "sub" in claims:
         names.append("sub")
     for name in names:
@@ -93,7 +93,7 @@ def _span_findings(claims: Claims, rules: Rules, now: float) -> Iterator[Finding
                 "the machine that signs, or look whether it adds a time zone."
             )
             yield Finding(mistake, detail, f"at most {skew:g} s ahead", f"{ahead} s ahead")
-    if expires is None or not rules.bounded:
+    if expires is None or not rules._has_lifetime_bounds:
         return
     lifetime = expires - (now if issued is None else issued)
     least, most = rules.min_lifetime or 0, rules.max_lifetime
@@ -158,7 +158,9 @@ def _binding_findings(claims: Claims, app: App) -> Iterator[Finding]:
         found = shown(claims[binding])
         detail = f"The claim {binding} is {found} and must be this app's id, {shown(app.id)}."
         yield Finding("wrong_app", detail, shown(app.id), found)
-    for name in sorted(rules.required | ({binding} if binding is not None else set()) | rules.fixed.keys()):
+    for name in sorted(
+        rules.required_claims | ({binding} if binding is not None else set()) | rules.required_values.keys()
+    ):
         if claims.get(name) is None and name not in _ELSEWHERE:
             detail = f"The token lacks the claim {name}, which this app requires."
             yield Finding("missing_claim", detail, name, "none")

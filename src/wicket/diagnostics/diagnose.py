@@ -68,7 +68,7 @@ def run_diagnosis(
 ) -> Diagnosis:
     """As `diagnose`, for arguments of the right types; an app that is not known is a refusal, as for a request."""
     body_of(sent)
-    house = gate.house
+    house = gate._context
     try:
         app = app_of(house, app_id)
     except Refused as refused:
@@ -79,7 +79,7 @@ def run_diagnosis(
     case = gather(gate, house, app, token, sent, origin)
     findings = tuple(_findings(gate, house, case))
     diagnosis = Diagnosis(app.id, case.passed, case.refusal, findings, tuple(steps_of(case)))
-    return _veil(app, case).over(diagnosis)
+    return _veil(app, case).redact(diagnosis)
 
 
 def _findings(gate: Gate, house: GateContext, case: Case) -> Iterator[Finding]:

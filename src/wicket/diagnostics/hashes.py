@@ -20,7 +20,7 @@ from wicket.config.locations import Header, JsonBody, Query, TokenLocation
 from wicket.decision.identity_hash import compute_hash
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, shown
-from wicket.diagnostics.variants import variants
+from wicket.diagnostics.variants import secret_variants
 from wicket.keys import Secret
 from wicket.messages.json_body import plain
 from wicket.messages.request import Request
@@ -36,7 +36,7 @@ _EXPECTED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class HashPair:
     """An identifier and its hash as they were sent, and what else was. `what` names the pair in a sentence.
 
     `members` are the texts that the identifier may have been confused with, by name; `others` are secrets of the app
@@ -64,19 +64,19 @@ class Pair:
         )
 
 
-def pairs_of(case: Case) -> Iterator[Pair]:
+def pairs_of(case: Case) -> Iterator[HashPair]:
     """The user's pair, and that of each company, where one half at least was sent."""
     rule = case.app.identity_hash
     if rule is None:
         return
     request = case.request
     tokens = tuple(("the app's tokens", each) for each in case.app.credentials if isinstance(each, Secret))
-    user = Pair(
+    user = HashPair(
         "The user's hash",
         rule.identifier,
-        _text(rule.value, request),
-        _text(rule.proof, request),
-        _members(plain(request.document), _name_of(rule.proof)),
+        _text(rule.identifier_location, request),
+        _text(rule.hash_location, request),
+        _members(plain(request.document), _name_of(rule.hash_location)),
         rule.secret,
         (*tokens, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
         rule.encoding,
@@ -87,17 +87,17 @@ def pairs_of(case: Case) -> Iterator[Pair]:
     yield from _company_pairs(rule, tokens, request)
 
 
-def _company_pairs(rule: IdentityHash, tokens: tuple[tuple[str, Secret], ...], request: Request) -> Iterator[Pair]:
+def _company_pairs(rule: IdentityHash, tokens: tuple[tuple[str, Secret], ...], request: Request) -> Iterator[HashPair]:
     companies = rule.companies
     if companies is None:
         return
-    given, _ = attempt(lambda: companies.place.value(request))
+    given, _ = attempt(lambda: companies.location.value(request))
     for index, company in enumerate(given[:_MAX_COMPANIES] if isinstance(given, list) else ()):
         if isinstance(company, dict):
             value, proof = _plain(company.get(companies.id_field)), _plain(company.get(companies.hash_field))
             if value is not None or proof is not None:
-                yield Pair(
-                    f"The hash of {companies.place.path}[{index}]",
+                yield HashPair(
+                    f"The hash of {companies.location.path}[{index}]",
                     companies.id_field,
                     value,
                     proof,
@@ -129,14 +129,14 @@ def hash_findings(case: Case) -> Iterator[Finding]:
     rule, refusal = case.app.identity_hash, case.refusal
     if case.text is not None and (refusal is None or refusal.reason != "bad_identity_hash"):
         return
-    if rule is None or (rule.until is not None and case.now >= rule.until):
+    if rule is None or (rule.accept_until is not None and case.now >= rule.accept_until):
         return
     for pair in pairs_of(case):
         if not pair.verifies:
             yield from _pair_findings(pair)
 
 
-def _pair_findings(pair: Pair) -> Iterator[Finding]:
+def _pair_findings(pair: HashPair) -> Iterator[Finding]:
     if pair.proof is None:
         detail = (
             f"{pair.what} is missing: {pair.identifier} was sent alone, and proves nothing without it. Send both, or a "
@@ -175,7 +175,7 @@ def _pair_findings(pair: Pair) -> Iterator[Finding]:
         yield Finding("bad_identity_hash", detail, f"the HMAC-SHA256 of {pair.identifier}", "another hash")
 
 
-def _explain(pair: Pair, digest: bytes) -> list[Finding] | None:
+def _explain(pair: HashPair, digest: bytes) -> list[Finding] | None:
     """The fewest mistakes that lead to this very hash: of the secret, of the identifier. None where none does."""
     secrets: list[tuple[bytes, list[Finding]]] = [(pair.secret.keys[0].material, [])]
     for purpose, secret in pair.others:
@@ -183,7 +183,7 @@ def _explain(pair: Pair, digest: bytes) -> list[Finding] | None:
         secrets.append(
             (secret.keys[0].material, [Finding("other_key", detail, "the secret for this hash", f"that for {purpose}")])
         )
-    secrets.extend((each.value, [each.finding(pair.what)]) for each in variants(pair.secret))
+    secrets.extend((each.value, [each.finding(pair.what)]) for each in secret_variants(pair.secret))
     texts = sorted(_candidates(pair), key=lambda candidate: len(candidate[1]))
     tried = sorted(
         ((material, text, [*ours, *theirs]) for material, ours in secrets for text, theirs in texts),
@@ -199,7 +199,7 @@ def _explain(pair: Pair, digest: bytes) -> list[Finding] | None:
     return None
 
 
-def _candidates(pair: Pair) -> Iterator[tuple[bytes, list[Finding]]]:
+def _candidates(pair: HashPair) -> Iterator[tuple[bytes, list[Finding]]]:
     """Every text of which the hash may be, each with what was mistaken."""
     right = None if pair.value is None else pair.normalized(pair.value)
     named = {pair.identifier: pair.value} if pair.value is not None else {}

@@ -9,7 +9,7 @@ from typing import Final
 from wicket.decision.token_parser import UnverifiedToken, decode
 from wicket.diagnostics.case import Case, verifies
 from wicket.diagnostics.report import Finding, listed, shown
-from wicket.diagnostics.variants import variants
+from wicket.diagnostics.variants import secret_variants
 from wicket.errors import DETAIL
 from wicket.jwks.fetcher import MEANING, FetchFailed
 from wicket.keys import Secret
@@ -76,7 +76,7 @@ def _wrong_algorithm(case: Case, found: str) -> Finding:
 def _failed_sets(case: Case) -> Iterator[Finding]:
     for source, brought in case.sets.items():
         if isinstance(brought, FetchFailed):
-            detail = f"The key set at {source.public} cannot be used: {MEANING[brought.kind]}."
+            detail = f"The key set at {source.redacted} cannot be used: {MEANING[brought.kind]}."
             yield Finding("key_set_unusable", detail, "a key set", brought.kind)
 
 
@@ -97,7 +97,7 @@ def _kid_finding(case: Case, token: UnverifiedToken, fitting: list[Key]) -> Find
         return Finding("kid_missing", detail, names, "none")
     if not fitting and tried:
         return None  # keys without an id were tried for it: the kid is not what is wrong
-    served = [source.public for source, brought in case.sets.items() if not isinstance(brought, FetchFailed)]
+    served = [source.redacted for source, brought in case.sets.items() if not isinstance(brought, FetchFailed)]
     if served and not fitting:
         where = ", ".join(served)
         detail = (
@@ -122,11 +122,11 @@ def _by_variants(case: Case, token: UnverifiedToken, *, named: bool) -> Iterator
     signature = decode(token.signature)
 
     def signed_with(value: bytes) -> bool:
-        return hmac_key(None, (algorithm,), value).verify(algorithm, token.signed, signature)
+        return hmac_key(None, (algorithm,), value).verify(algorithm, token.signing_input, signature)
 
     if algorithm in HASH_BYTES:
         for secret in case.app.credentials:
-            for variant in variants(secret) if isinstance(secret, Secret) else ():
+            for variant in secret_variants(secret) if isinstance(secret, Secret) else ():
                 if signed_with(variant.value):
                     yield variant.finding("The token")
                     return
@@ -142,7 +142,7 @@ def _by_variants(case: Case, token: UnverifiedToken, *, named: bool) -> Iterator
                 detail = f"The token was signed with {found}: sign with the secret that is for {algorithm} tokens."
                 yield Finding("other_key", detail, f"a secret for {algorithm} tokens", found)
                 return
-    if not named and case.choice is not None and case.choice.keys and case.choice.trouble is None:
+    if not named and case.choice is not None and case.choice.keys and case.choice.unavailable is None:
         detail = (
             "No key of this app verifies the token, nor does any other spelling of its secrets: it was signed with a "
             "key of another app or environment, or with one that has been replaced; or it was changed on its way."

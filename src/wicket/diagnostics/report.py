@@ -27,7 +27,7 @@ class Finding:
     `expected` and `found` are what was wanted and what was there, where that can be said in a few words.
     """
 
-    mistake: str
+    code: str
     detail: str
     expected: str | None = None
     found: str | None = None
@@ -97,7 +97,7 @@ class Redactor:
         spelled = {form for text in texts for form in (text, ascii(text)[1:-1]) if len(form) >= _SHORTEST}
         self._needles = sorted(spelled, key=len, reverse=True)
 
-    def over(self, diagnosis: Diagnosis) -> Diagnosis:
+    def redact(self, diagnosis: Diagnosis) -> Diagnosis:
         """The diagnosis with all such texts withheld."""
         refusal = diagnosis.refusal
         return replace(
@@ -105,7 +105,7 @@ class Redactor:
             refusal=None if refusal is None else replace(refusal, detail=self._hide(refusal.detail)),
             findings=tuple(
                 Finding(
-                    each.mistake,
+                    each.code,
                     self._hide(each.detail),
                     None if each.expected is None else self._hide(each.expected),
                     None if each.found is None else self._hide(each.found),

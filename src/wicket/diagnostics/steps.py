@@ -44,7 +44,7 @@ def steps_of(case: Case) -> Iterator[Step]:
 
 def steps_without_app(gate: Gate, app_id: str, refusal: Refusal) -> Iterator[Step]:
     """The steps where the app is unknown, broken or out of reach."""
-    broken = " (its configuration is broken)" if any(each.id == app_id for each in gate.broken) else ""
+    broken = " (its configuration is broken)" if any(each.id == app_id for each in gate.broken_apps) else ""
     expected = "an app that can be used"
     if refusal.code == "unknown_app":
         expected = f"one of: {', '.join(sorted(each.id for each in gate.apps)) or 'those of the registry'}"
@@ -71,7 +71,7 @@ def _token_steps(case: Case) -> Iterator[Step]:
     algorithms = ", ".join(sorted(case.algorithms)) or "no credential"
     yield Step("algorithm", algorithms, shown(header.algorithm), header.algorithm in case.algorithms)
     for source, brought in case.sets.items():
-        yield Step("key set", source.public, describe(brought), not isinstance(brought, FetchFailed))
+        yield Step("key set", source.redacted, describe(brought), not isinstance(brought, FetchFailed))
     keys = case.choice.keys if case.choice is not None else ()
     kids = ", ".join("(no id)" if key.kid is None else shown(key.kid) for key in case.known_keys)
     chosen = f"{len(keys)} to try" if keys else _words(case.unchosen)
@@ -89,9 +89,12 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
     app, now, rules = case.app, case.now, case.app.rules
     proof = "" if case.signer is not None else " (unverified)"
     for name in _TIMES:
-        if name in claims or name in rules.required:
+        if name in claims or name in rules.required_claims:
             yield Step(
-                name, "required" if name in rules.required else "optional", f"{_time(claims, name, now)}{proof}", None
+                name,
+                "required" if name in rules.required_claims else "optional",
+                f"{_time(claims, name, now)}{proof}",
+                None,
             )
     issuer = case.signer.issuer if case.signer is not None else None
     bound = case.signer.jwk_issuer if case.signer is not None else None
@@ -103,16 +106,16 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
             otherwise = "any" if name == "iss" else "none"
             yield Step(name, value or otherwise, f"{shown(claims.get(name))}{proof}", None)
     lifetime = f"skew {rules.leeway:g} s"
-    if rules.bounded:
+    if rules._has_lifetime_bounds:
         lifetime += f", lifetime {rules.min_lifetime or 0:g} to {rules.max_lifetime or float('inf'):g} s"
     _, refused = attempt(lambda: check_claims(claims, token.header.typ, app, now, issuer=issuer))
     if refused is None and case.signer is not None and not case.signer.serves(claims):
         refused = wrong_jwk_issuer()
-    required = ", ".join(sorted(rules.required)) or "none required"
+    required = ", ".join(sorted(rules.required_claims)) or "none required"
     yield Step("claims", f"{required}; {lifetime}", "hold" if refused is None else _words(refused), refused is None)
     user, refused = attempt(lambda: read_user_id(claims, rules))
     found = _words(refused) if user is None else f"{shown(user[0])} by {user[1]}{proof}"
-    yield Step("user", " or ".join(rules.user_id), found, user is not None)
+    yield Step("user", " or ".join(rules.user_id_claims), found, user is not None)
     if user is not None:
         revoked, _ = attempt(lambda: is_revoked(claims, user[0], app))
         yield Step("revoked", "no", "yes" if revoked else "no", not revoked)

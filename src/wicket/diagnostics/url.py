@@ -84,7 +84,7 @@ def diagnose_url(
 
 def _step(name: str, expected: str, got: _Answer | str, findings: list[Finding]) -> Step:
     said = got if isinstance(got, str) else f"status {got.status}"
-    return Step(name, expected, "; ".join([said, *(each.mistake for each in findings)]), not findings)
+    return Step(name, expected, "; ".join([said, *(each.code for each in findings)]), not findings)
 
 
 def _checked(url: object, origin: object, header: object) -> SplitResult:

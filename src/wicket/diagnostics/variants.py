@@ -37,7 +37,7 @@ class Variant:
         return Finding(self.mistake, f"{what} {self.detail}", self.expected, self.found)
 
 
-def variants(secret: Secret) -> Iterator[Variant]:
+def secret_variants(secret: Secret) -> Iterator[Variant]:
     """Every such key but the right one, the likeliest first, each once."""
     seen = {secret.keys[0].material, b""}
     for variant in (*_read_otherwise(secret), *_not_stripped(secret)):

@@ -32,7 +32,7 @@ def demand_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
 
 
 def _made(held: object, gate: Gate | str) -> Decision:
-    if isinstance(held, Decision) and (isinstance(gate, str) or gate.made(held)):
+    if isinstance(held, Decision) and (isinstance(gate, str) or gate._owns(held)):
         return held
     raise config_error(
         "gate",

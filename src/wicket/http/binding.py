@@ -20,7 +20,7 @@ from wicket.config.locations import Header
 from wicket.decision.flow import Decision
 from wicket.decision.identity import Identity
 from wicket.errors import Refusal
-from wicket.messages.request import Request, Spelling
+from wicket.messages.request import HeaderNames, Request
 
 _ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
 _REMOVED: Final = frozenset({"remote-user", "remote_user"})
@@ -34,7 +34,7 @@ def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, 
     held = dict(environ)
     held.pop(key, None)  # a decision must not keep the earlier ones of a reused environ
     held.pop("werkzeug.request", None)  # it refers to the environ: Flask ends that cycle itself after the request
-    decision.binding = id(environ), held, request.spelled  # a reference to the environ would make a cycle
+    decision.binding = id(environ), held, request.header_names  # a reference to the environ would make a cycle
 
 
 def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
@@ -48,9 +48,9 @@ def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
     if headers is not bound and not _equal(headers, bound) and (id(scope) != place or not isinstance(headers, list)):
         return False
     now = Request.from_asgi({"type": "http", "headers": headers})
-    if (now.spelled is spelled and now.held == held) or _compared(now.held) == _compared(held):
+    if (now.header_names is spelled and now.raw_headers == held) or _compared(now.raw_headers) == _compared(held):
         return True
-    return _same_values((held, spelled), (now.held, now.spelled), decision)
+    return _same_values((held, spelled), (now.raw_headers, now.header_names), decision)
 
 
 def belongs_to_environ(decision: Decision, environ: Mapping[str, Any]) -> bool:
@@ -94,7 +94,7 @@ def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[
     """
     # `held` keeps the values that were decided about, whatever happens to the header list afterwards.
     query, place = scope.get("query_string"), id(scope)  # a reference to the scope would make a cycle
-    decision.binding = scope["type"], query, scope["headers"], request.held, request.spelled, place
+    decision.binding = scope["type"], query, scope["headers"], request.raw_headers, request.header_names, place
     outer = scope.get("state")
     if outer is None:
         scope["state"] = {name: decision}
@@ -161,7 +161,7 @@ def _http_variables(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same_values(
-    one: tuple[Mapping[Any, Any], Spelling], other: tuple[Mapping[Any, Any], Spelling], decision: Decision
+    one: tuple[Mapping[Any, Any], HeaderNames], other: tuple[Mapping[Any, Any], HeaderNames], decision: Decision
 ) -> bool:
     """Whether the headers that name the app or carry the credential have the same values in both."""
     names = _deciding_headers(decision)
@@ -178,18 +178,18 @@ def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _value(held: Mapping[Any, Any], spelled: Spelling, name: str) -> str | None:
+def _value(held: Mapping[Any, Any], spelled: HeaderNames, name: str) -> str | None:
     value = held.get(spelled[name])
     return None if value is None else _text(value)
 
 
 def _deciding_headers(decision: Decision) -> frozenset[str] | None:
     """The headers that the decision may have read; None if a location of the user's own class may read any."""
-    way, app = decision.way, decision.app
+    way, app = decision._context, decision.app
     places: list[object] = []
-    for holder in (way.house if way is not None else None, app):
+    for holder in (way.gate if way is not None else None, app):
         if holder is not None:
-            places += [*holder.naming, *holder.holders.first]
+            places += [*holder.app_locations, *holder.located_tokens.headers_and_query]
     if app is not None and app.identity_hash is not None:
         places += app.identity_hash.places
     if any(type(place).__module__ != Header.__module__ for place in places):

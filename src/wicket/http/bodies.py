@@ -53,7 +53,7 @@ class ASGIBody(Body):
         self._late = False
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether anything was received that the application must have."""
         return bool(self._ahead) or self._reader is not None
 
@@ -138,7 +138,7 @@ class WSGIBody(Body):
         self._taken: list[bytes] = []
         self._ended = False
         self._error: Exception | None = None
-        self.begun = False
+        self.started = False
 
     def read(self, limit: int, seconds: float) -> bytes | None:
         """All of it; None where it is larger or slower, or cannot be read."""
@@ -150,11 +150,11 @@ class WSGIBody(Body):
             self.unframed = True
             self.unread = "it has no Content-Length, and the server does not mark its end (wsgi.input_terminated)"
             return None
-        self.begun = True
+        self.started = True
         wanted = length if length is not None else limit + 1
         until = time.monotonic() + seconds
         while wanted:
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 piece = self._stream.read(min(_PIECE, wanted))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the application's to hear
@@ -166,7 +166,7 @@ class WSGIBody(Body):
                 break
             self._taken.append(piece)
             wanted -= len(piece)
-            if wanted and begun > until and time.monotonic() - begun > _AT_HAND:
+            if wanted and started > until and time.monotonic() - started > _AT_HAND:
                 self.unread = f"it did not arrive within {seconds:g} seconds (limits.body_timeout)"
                 return None
         if wanted and length is not None:
@@ -178,7 +178,7 @@ class WSGIBody(Body):
         self._ended = True
         return b"".join(self._taken)
 
-    def replayed(self) -> Any:
+    def replay(self) -> Any:
         """A stream that gives the body from the beginning."""
         start = b"".join(self._taken)
         if self._ended:

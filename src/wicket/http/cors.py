@@ -16,7 +16,7 @@ from wicket.config.locations import Header
 from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.decision.flow import Decision
 from wicket.gate import Gate
-from wicket.messages.request import Answer, Request
+from wicket.messages.request import Request, Response
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -82,7 +82,7 @@ def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
 
     Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
     """
-    way = decision.way
+    way = decision._context
     if not isinstance(way, FastPathEntry):
         return _made(request, decision, way)
     if way.additions is None:  # as nearly always they were made for this road before
@@ -99,7 +99,7 @@ def _made(request: Request, decision: Decision, way: RequestContext | None) -> C
     if not _ORIGIN.fullmatch(origin):  # nor is it kept, however long it may be
         return _VARY_ONLY
     app = way.app if way is not None else None
-    cookies = isinstance(app, App) and app.holders.cookies != () and app.origin_policy.allows(origin)
+    cookies = isinstance(app, App) and app.located_tokens.cookies != () and app.origin_policy.allows(origin)
     return _additions(origin, cookies)
 
 
@@ -111,12 +111,16 @@ def _additions(origin: str, credentials: bool) -> CORSHeaders:
 
 def request_header_names(gate: Gate) -> tuple[str, ...]:
     """The headers that the gate's own requests carry, which a preflight must allow."""
-    places = (*gate.naming, *gate.tokens, *(place for app in gate.apps for place in app.tokens))
+    places = (
+        *gate.app_locations,
+        *gate.token_locations,
+        *(place for app in gate.apps for place in app.token_locations),
+    )
     named = (place.name for place in places if isinstance(place, Header))
     return tuple(dict.fromkeys(("authorization", "content-type", *named)))
 
 
-def preflight_response(request: Request, decision: Decision, own: tuple[str, ...]) -> Answer:
+def preflight_response(request: Request, decision: Decision, own: tuple[str, ...]) -> Response:
     """The answer to a preflight whose app, as far as the URL names it, admits the origin."""
     method = request.header("access-control-request-method") or ""
     listed = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
@@ -132,4 +136,4 @@ def preflight_response(request: Request, decision: Decision, own: tuple[str, ...
         ("access-control-max-age", str(_MAX_AGE)),
         ("cache-control", "no-store"),
     )
-    return Answer(204, headers, b"")
+    return Response(204, headers, b"")

@@ -15,7 +15,7 @@ from wicket.http.paths import Access, Paths
 from wicket.http.refusals import response_for, response_for_exception
 from wicket.http.roots import is_litestar_mount, litestar_route, loose_mounts, own_roots
 from wicket.messages.paths import is_root
-from wicket.messages.request import Answer, Request
+from wicket.messages.request import Request, Response
 
 KEEP = "keep"
 """The `root_path` of an application whose router leaves the root in the path."""
@@ -73,12 +73,12 @@ class MiddlewareCore:
         self._root = "" if root_path == KEEP else root_path
         self._passing = preflights == "pass"
         asks_paths = not self._paths.everything or origin_check_path is not None
-        names_by_path = any(isinstance(place, PathSegment) for place in gate.naming)
+        names_by_path = any(isinstance(place, PathSegment) for place in gate.app_locations)
         self._plain = not asks_paths and root_path is None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
         self.root_checked = not (asks_paths or names_by_path)
-        self.plain = self._plain and self.root_checked
+        self.always_gated = self._plain and self.root_checked
         self._own = request_header_names(gate)
 
     def check_root(self, application: object, within: object = None) -> None:
@@ -121,9 +121,9 @@ class MiddlewareCore:
         """As `check_root`, at the first request: a framework may not say earlier which application it is."""
         self.check_root(application, within)
         self.root_checked = True
-        self.plain = self._plain and self._root is None and not (self._roots or self._mounts)
+        self.always_gated = self._plain and self._root is None and not (self._roots or self._mounts)
 
-    def turn(self, request: Request) -> Action:
+    def classify(self, request: Request) -> Action:
         """What happens with `request`."""
         if self._root is not None:
             request.root = self._root
@@ -137,7 +137,7 @@ class MiddlewareCore:
             access = self._paths.access(*found)
         if access is Access.OPEN:
             return Action.OPEN
-        if request.preflight:
+        if request.is_preflight:
             if self.cors:
                 return Action.PREFLIGHT
             if self._passing:
@@ -146,23 +146,23 @@ class MiddlewareCore:
 
     def passed(self, request: Request) -> Decision:
         """The decision about a preflight that the application answers: allowed, anonymous, and nothing is looked at."""
-        return anonymous(self.gate.house, request)
+        return anonymous(self.gate._context, request)
 
-    def refusal(self, request: Request, decision: Decision) -> Answer:
+    def refusal(self, request: Request, decision: Decision) -> Response:
         """The answer to a request that is turned away."""
         return self._with_cors_headers(response_for(self.gate, decision), request, decision)
 
-    def refused(self, request: Request, decision: Decision, refused: Refused) -> Answer:
+    def refused(self, request: Request, decision: Decision, refused: Refused) -> Response:
         """The answer where the application itself demanded more."""
         return self._with_cors_headers(response_for_exception(self.gate, decision, refused), request, decision)
 
-    def preflight(self, request: Request, decision: Decision) -> Answer:
+    def preflight(self, request: Request, decision: Decision) -> Response:
         """The answer to a preflight. Only an origin that the app is known not to admit is refused."""
         if not decision.allowed and decision.refusal is not None and decision.refusal.code == "origin_not_allowed":
             return self.refusal(request, decision)
         return preflight_response(request, decision, self._own)
 
-    def question(self, request: Request, decision: Decision) -> Answer:
+    def question(self, request: Request, decision: Decision) -> Response:
         """The answer to a widget that asks whether it may render here: yes, or the refusal."""
         if not decision.allowed:
             return self.refusal(request, decision)
@@ -172,12 +172,12 @@ class MiddlewareCore:
             ("content-length", str(len(body))),
             ("cache-control", "no-store"),
         )
-        return self._with_cors_headers(Answer(200, headers, body), request, decision)
+        return self._with_cors_headers(Response(200, headers, body), request, decision)
 
     def additions(self, request: Request, decision: Decision) -> CORSHeaders:
         """The headers that the application's answer shall have besides its own."""
         return cors_headers(request, decision) if self.cors else NO_HEADERS
 
-    def _with_cors_headers(self, answer: Answer, request: Request, decision: Decision) -> Answer:
+    def _with_cors_headers(self, answer: Response, request: Request, decision: Decision) -> Response:
         more = self.additions(request, decision).text
-        return Answer(answer.status, (*answer.headers, *((name.lower(), value) for name, value in more)), answer.body)
+        return Response(answer.status, (*answer.headers, *((name.lower(), value) for name, value in more)), answer.body)

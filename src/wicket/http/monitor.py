@@ -44,7 +44,7 @@ class ConnectionMonitor:
         self._gate = gate
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopMonitor] = weakref.WeakKeyDictionary()
 
-    def over(
+    def track(
         self,
         decision: Decision,
         receive: Callable[[], Awaitable[Message]],
@@ -62,7 +62,7 @@ class ConnectionMonitor:
             held = self._loops[loop] = _LoopMonitor(self._gate)
         return LiveConnection(decision, receive, send, websocket=websocket, watch=held.add, unwatch=held.remove)
 
-    async def leave(self, lasting: LiveConnection) -> None:
+    async def untrack(self, lasting: LiveConnection) -> None:
         """The application has returned. Wait a few seconds for the closing message, if it is still to be sent."""
         lasting.end()
         if lasting.ended:
@@ -95,7 +95,7 @@ class _LoopMonitor:
 
     def add(self, lasting: LiveConnection) -> None:
         """Look after `lasting` until it is removed."""
-        house = self._gate.house
+        house = self._gate._context
         if not can_end(house, lasting.decision):
             return
         ref = self._held[lasting] = name_in_registry(house, lasting.decision)
@@ -142,7 +142,7 @@ class _LoopMonitor:
         """Ask for each app once; look again at all its connections if it has changed."""
         for number, (ref, group) in enumerate(tuple(self._groups.items()), 1):
             try:
-                found = await arun(app_now(self._gate.house, ref))
+                found = await arun(app_now(self._gate._context, ref))
             except Refused:
                 pass  # it cannot be had right now: what is known of it counts
             except Exception as error:  # noqa: BLE001 - a fault of one app must not end the round
@@ -205,7 +205,7 @@ class _LoopMonitor:
         ref = self._held[lasting]
         group = self._groups[ref] if ref is not None else None
         app = group.app if group is not None and group.known else lasting.decision.app
-        return judge(self._gate.house, lasting.decision, app)
+        return judge(self._gate._context, lasting.decision, app)
 
     def _close(self, lasting: LiveConnection, refusal: Refusal) -> None:
         self.remove(lasting)

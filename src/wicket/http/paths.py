@@ -65,7 +65,7 @@ class Paths:
 
 
 def _checked(problems: Problems, name: str, patterns: Iterable[str]) -> tuple[str, ...]:
-    found = problems.listed(name, patterns, "paths")
+    found = problems.as_tuple(name, patterns, "paths")
     for index, pattern in enumerate(found):
         if not isinstance(pattern, str) or not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             problems.add(f"{name}[{index}]", "must be a path that starts with /, exact or ending in /*")

@@ -11,7 +11,7 @@ from wicket.config.app import App
 from wicket.decision.flow import Decision, log_internal_error
 from wicket.errors import Refusal, Refused
 from wicket.gate import Gate
-from wicket.messages.request import Answer
+from wicket.messages.request import Response
 
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NO_CHALLENGE: Final = frozenset({"origin_not_allowed"})
@@ -19,18 +19,18 @@ _NO_ERROR: Final = frozenset({"config_missing", "config_invalid", "unknown_app"}
 """Codes for which the token is not at fault, so that the challenge has no `error`."""
 
 
-def response_for(gate: Gate, decision: Decision) -> Answer:
+def response_for(gate: Gate, decision: Decision) -> Response:
     """The answer to a request that `decision` turns away."""
     refusal = decision.refusal or Refusal("internal_error", retry_after=1)
     return refusal_response(gate, refusal, decision.app, credentials_sent=decision.credentials_sent)
 
 
-def response_for_exception(gate: Gate, decision: Decision, refused: Refused) -> Answer:
+def response_for_exception(gate: Gate, decision: Decision, refused: Refused) -> Response:
     """The answer to a request whose handler demanded more than the decision gave, and raised `Refused`."""
     return refusal_response(gate, refused.refusal, decision.app, credentials_sent=decision.credentials_sent)
 
 
-def refusal_response(gate: Gate, refusal: Refusal, app: App | None, *, credentials_sent: bool) -> Answer:
+def refusal_response(gate: Gate, refusal: Refusal, app: App | None, *, credentials_sent: bool) -> Response:
     """Status, headers and body of one refusal, in the form of the app's vendor where it has one of its own."""
     status, encoded, content_type = _body(gate, refusal, app)
     headers = [
@@ -42,13 +42,13 @@ def refusal_response(gate: Gate, refusal: Refusal, app: App | None, *, credentia
         headers.append(("www-authenticate", _challenge(gate.realm, refusal, credentials_sent)))
     if refusal.retry_after is not None:
         headers.append(("retry-after", str(refusal.retry_after)))
-    return Answer(status, tuple(headers), encoded)
+    return Response(status, tuple(headers), encoded)
 
 
 def _body(gate: Gate, refusal: Refusal, app: App | None) -> tuple[int, bytes, str]:
-    if app is not None and app.errors is not None:
+    if app is not None and app.format_error is not None:
         try:
-            status, body = app.errors(refusal)
+            status, body = app.format_error(refusal)
             if not 400 <= status <= 599:
                 raise ValueError("the status of a refusal must be 400 to 599")
             return status, json.dumps(body).encode(), "application/json"

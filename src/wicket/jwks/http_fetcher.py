@@ -42,7 +42,7 @@ class GuardedFetcher:
 
     def __call__(self, url: KeySetUrl, *, etag: str | None = None, modified: str | None = None) -> Fetched:
         """Fetch `url` within `total_seconds`. Raises `FetchFailed`, and nothing else."""
-        if url.port not in self.network.ports:
+        if url.port not in self.network.extra_ports:
             raise FetchFailed("forbidden_port")
         begun = time.monotonic()
         backend = GuardedBackend(

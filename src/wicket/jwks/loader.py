@@ -60,10 +60,10 @@ class KeySetLoader:
         """Load the set anew. Raises `FetchFailed`."""
         begun = self.clock()
         before = held.keys.kids if held is not None else frozenset()
-        where = held.url.public if held is not None else ref.source.public
+        where = held.url.redacted if held is not None else ref.source.redacted
         try:
             url, discovered_at = self._locate(ref.source, held, begun)
-            where = url.public
+            where = url.redacted
             try:
                 fetched, new, outcome = self._fetch_set(ref.source, url, held)
             except FetchFailed as failure:
@@ -73,7 +73,7 @@ class KeySetLoader:
                 )
                 if moved is None:
                     raise
-                discovered_at, where = begun, moved.public
+                discovered_at, where = begun, moved.redacted
                 fetched, new, outcome = self._fetch_set(ref.source, moved, held)
         except FetchFailed as failure:
             age = begun - held.at if held is not None else None

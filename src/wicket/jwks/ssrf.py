@@ -81,39 +81,39 @@ class Network:
     Raises `ConfigError` with the path to each wrong value.
     """
 
-    allow: tuple[IPNetwork, ...]
-    ports: frozenset[int]
+    allowed_networks: tuple[IPNetwork, ...]
+    extra_ports: frozenset[int]
     ssl_context: ssl.SSLContext | None
-    resolve: Resolver
+    resolver: Resolver
 
     def __init__(
         self,
-        allow: Iterable[str] = (),
-        ports: Iterable[int] = (),
+        allowed_networks: Iterable[str] = (),
+        extra_ports: Iterable[int] = (),
         *,
         ssl_context: ssl.SSLContext | None = None,
-        resolve: Resolver | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         problems = Problems()
         networks: list[IPNetwork] = []
-        for index, block in enumerate(problems.listed("network.allow", allow, "networks")):
+        for index, block in enumerate(problems.as_tuple("network.allow", allowed_networks, "networks")):
             try:
                 # Spelled out: a number or bytes would be taken for an address too.
                 networks.append(ipaddress.ip_network(block if isinstance(block, str) else ""))
             except ValueError:
                 problems.add(f"network.allow[{index}]", "is not a network", "10.0.0.0/8")
-        for index, port in enumerate(more := problems.listed("network.ports", ports, "ports")):
+        for index, port in enumerate(more := problems.as_tuple("network.ports", extra_ports, "ports")):
             if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
                 problems.add(f"network.ports[{index}]", "is not a port")
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             problems.add("network.ssl_context", "must be an ssl.SSLContext")
-        if resolve is not None and not callable(resolve):
+        if resolver is not None and not callable(resolver):
             problems.add("network.resolve", "must be a function from a host and a port to addresses")
         problems.raise_if_any()
         object.__setattr__(self, "allow", tuple(networks))
         object.__setattr__(self, "ports", DEFAULT_PORTS | set(more))
         object.__setattr__(self, "ssl_context", ssl_context)
-        object.__setattr__(self, "resolve", resolve or _ask_resolver)
+        object.__setattr__(self, "resolve", resolver or _ask_resolver)
 
     def admits(self, address: str) -> bool:
         """Whether one address may be dialled."""
@@ -121,7 +121,7 @@ class Network:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
-        if any(parsed in network for network in self.allow):
+        if any(parsed in network for network in self.allowed_networks):
             return True
         unicast = parsed.version == 4 or parsed in _UNICAST
         return unicast and parsed.is_global and not any(parsed in network for network in _NEVER)
@@ -133,7 +133,7 @@ class Network:
         `ResolutionError` where there is none. Blocks; a resolver cannot be interrupted.
         """
         try:
-            found = list(dict.fromkeys(self.resolve(host.strip("[]"), port)))
+            found = list(dict.fromkeys(self.resolver(host.strip("[]"), port)))
         except Exception:  # noqa: BLE001 - a resolver may be the operator's own, and fail in its own way
             raise ResolutionError from None
         if not found:

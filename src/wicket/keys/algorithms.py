@@ -223,7 +223,7 @@ def public_key(
     if weak is not None:
         raise UnusableKeyError(weak)
     fitting = compatible_algorithms(material)
-    algorithms = tuple(name for name in fitting if name in expand(allowed))
+    algorithms = tuple(name for name in fitting if name in expand_aliases(allowed))
     if not algorithms:
         raise UnusableKeyError(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -244,7 +244,7 @@ def compatible_algorithms(material: AsymmetricKey) -> tuple[str, ...]:
     return (name,)
 
 
-def expand(allowed: Iterable[str]) -> frozenset[str]:
+def expand_aliases(allowed: Iterable[str]) -> frozenset[str]:
     """An allow-list with the fully specified names that `EdDSA` stands for (RFC 9864)."""
     names = frozenset(allowed)
     return names | {"Ed25519", "Ed448"} if "EdDSA" in names else names

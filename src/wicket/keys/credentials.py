@@ -233,7 +233,7 @@ class PublicKey:
 def allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
     """An allow-list of algorithms for `what`. Raises `ConfigError` for an empty one and for names that cannot serve."""
     known = frozenset(possible)
-    given: tuple[Any, ...] = Problems().listed("algorithms", names, "names")
+    given: tuple[Any, ...] = Problems().as_tuple("algorithms", names, "names")
     if not given:
         raise config_error("algorithms", "must be a list of at least one name")
     wrong = [_shown(name) for name in given if not isinstance(name, str) or name not in known]

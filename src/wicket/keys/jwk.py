@@ -8,7 +8,7 @@ from typing import Any, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from wicket.keys.algorithms import AsymmetricKey, Key, UnusableKeyError, expand, public_key
+from wicket.keys.algorithms import AsymmetricKey, Key, UnusableKeyError, expand_aliases, public_key
 from wicket.keys.weak_keys import LOCAL, RSABounds
 from wicket.runtime import base64url
 
@@ -57,9 +57,9 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     own_issuer = members.get("issuer")
     if "issuer" in members and (not isinstance(own_issuer, str) or not own_issuer):
         raise UnusableKeyError("its issuer is not a string, or an empty one")
-    names = expand(allowed)
+    names = expand_aliases(allowed)
     if "alg" in members:
-        names &= expand([bound])
+        names &= expand_aliases([bound])
     material = _material(members)
     return public_key(members.get("kid"), names, material, issuer=issuer, jwk_issuer=own_issuer, bounds=bounds)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wicket.errors import config_error
-from wicket.keys.algorithms import ASYMMETRIC, Key, expand
+from wicket.keys.algorithms import ASYMMETRIC, Key, expand_aliases
 from wicket.keys.credentials import allow_list
 from wicket.keys.key_set import KeySource, read_members
 from wicket.keys.urls import check_url
@@ -69,12 +69,12 @@ class Jwks:
             raise config_error("document", "is not a key set", 'an object with a list "keys"')
         if len(members) > MAX_KEYS:
             raise config_error("document", f"has more than {MAX_KEYS} keys")
-        self.keys, self.skipped = read_members(members, expand(self.algorithms), None)
+        self.keys, self.skipped = read_members(members, expand_aliases(self.algorithms), None)
         if not self.keys:
             raise config_error("document", "has no usable key", "; ".join(self.skipped))
         return self
 
     def __repr__(self) -> str:
         if self.source is not None:
-            return f"Jwks({self.source.public!r}, algorithms={self.algorithms!r})"
+            return f"Jwks({self.source.redacted!r}, algorithms={self.algorithms!r})"
         return f"Jwks({len(self.keys)} keys, {len(self.skipped)} skipped, algorithms={self.algorithms!r})"

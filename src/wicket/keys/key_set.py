@@ -28,9 +28,9 @@ class KeySource:
         return url.host, url.port
 
     @property
-    def public(self) -> str:
+    def redacted(self) -> str:
         """The URL, or the issuer, without a query: for logs."""
-        return self.url.public if self.url is not None else str(self.issuer).partition("?")[0]
+        return self.url.redacted if self.url is not None else str(self.issuer).partition("?")[0]
 
 
 class KeySet(NamedTuple):

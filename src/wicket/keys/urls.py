@@ -27,7 +27,7 @@ class KeySetUrl(NamedTuple):
     target: str
 
     def __repr__(self) -> str:
-        return f"KeySetUrl({self.public!r})"  # a query may hold a secret
+        return f"KeySetUrl({self.redacted!r})"  # a query may hold a secret
 
     @property
     def text(self) -> str:
@@ -36,7 +36,7 @@ class KeySetUrl(NamedTuple):
         return f"https://{self.host}{port}{self.target}"
 
     @property
-    def public(self) -> str:
+    def redacted(self) -> str:
         """The URL without its query, for logs and events."""
         return self.text.partition("?")[0]
 

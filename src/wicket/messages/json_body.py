@@ -60,7 +60,7 @@ def parse_body(raw: bytes | None) -> JSONObject | None:
     return JSONObject(value) if isinstance(value, tuple) else None
 
 
-def find(document: JSONObject | None, path: Sequence[str]) -> Any:
+def get_path(document: JSONObject | None, path: Sequence[str]) -> Any:
     """What stands at `path`, or None. Raises `Refused` (`invalid_request`) where a name on the way stands twice.
 
     An object is given as `JSONObject`; what lies in a list is given as it was parsed (see `plain`).

@@ -36,7 +36,7 @@ def _collect(pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyS
     return headers
 
 
-class Spelling(dict[str, Any]):
+class HeaderNames(dict[str, Any]):
     """How a header's name is spelled where it is looked up. Only names of the configuration are asked for."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # each is itself, whatever names it has come to hold
@@ -59,9 +59,9 @@ _MAX_PADDING: Final = 256
 MAX_HEADERS: Final = 256
 """How many headers a request may have. Servers that have a limit admit about 100 of them, and browsers send 20."""
 
-_PLAIN: Final = Spelling(str)
-_WIRE: Final = Spelling(lambda name: name.encode("latin-1"))
-_ENVIRON: Final = Spelling(_environ_name)
+_PLAIN: Final = HeaderNames(str)
+_WIRE: Final = HeaderNames(lambda name: name.encode("latin-1"))
+_ENVIRON: Final = HeaderNames(_environ_name)
 
 
 def _stripped(name: str, text: str) -> str:
@@ -133,8 +133,8 @@ class Request:
     document: JSONObject | None = None
     body_unread: str | None = None
     flooded: bool = False
-    held: Mapping[Any, Any]
-    spelled: Spelling
+    raw_headers: Mapping[Any, Any]
+    header_names: HeaderNames
     # `root` is the root that the middleware was told, where it was; then the server's does not count.
     root: str | None = None
     # `roots` are others that the application removes too, and `mounts` those of its parts that have no boundary.
@@ -153,10 +153,10 @@ class Request:
         body: bytes | Body | None = None,
     ) -> None:
         self._scope = {"method": method, "path": path, "query_string": query.encode("latin-1", "replace")}
-        self.spelled = _PLAIN
+        self.header_names = _PLAIN
         pairs = list(headers)
         self.flooded = len(pairs) > MAX_HEADERS
-        self.held = {} if self.flooded else _collect(pairs, "cookie", ",", "; ")
+        self.raw_headers = {} if self.flooded else _collect(pairs, "cookie", ",", "; ")
         self.websocket = websocket
         self.body = BytesBody(body) if isinstance(body, bytes) else body
 
@@ -173,22 +173,22 @@ class Request:
         if pairs.__class__ is not list:
             # An iterator can be read once: the application reads the list that the scope keeps from now on.
             pairs = scope["headers"] = [(name, value) for name, value in pairs]
-        self.spelled = _WIRE
+        self.header_names = _WIRE
         if len(pairs) > MAX_HEADERS:
-            self.held, self.flooded = {}, True
+            self.raw_headers, self.flooded = {}, True
             return self
-        held: dict[bytes, bytes] = dict(pairs)
+        raw_headers: dict[bytes, bytes] = dict(pairs)
         # As nearly always: each name stands once, in lower case.
-        ordinary = len(held) == len(pairs) and b"".join(held).islower()
-        self.held = held if ordinary else _collect(pairs, b"cookie", b",", b"; ")
+        ordinary = len(raw_headers) == len(pairs) and b"".join(raw_headers).islower()
+        self.raw_headers = raw_headers if ordinary else _collect(pairs, b"cookie", b",", b"; ")
         return self
 
     @classmethod
     def from_wsgi(cls, environ: Mapping[str, Any], body: Body | None = None) -> Request:
         """View a WSGI environ (PEP 3333)."""
         self = cls.__new__(cls)
-        self._scope = self.held = environ
-        self.spelled = _ENVIRON
+        self._scope = self.raw_headers = environ
+        self.header_names = _ENVIRON
         if body is not None:
             self.body = body
         return self
@@ -198,7 +198,7 @@ class Request:
         """The method; `GET` for a handshake."""
         if self.websocket:
             return "GET"
-        method: str = self._scope["REQUEST_METHOD" if self.spelled is _ENVIRON else "method"]
+        method: str = self._scope["REQUEST_METHOD" if self.header_names is _ENVIRON else "method"]
         return method
 
     @property
@@ -224,7 +224,7 @@ class Request:
 
     @property
     def _full_path(self) -> str:
-        if self.spelled is _ENVIRON:
+        if self.header_names is _ENVIRON:
             raw: str = self._scope.get("PATH_INFO", "")
             if raw.isascii():
                 return raw
@@ -236,7 +236,7 @@ class Request:
     @property
     def _served_root(self) -> str:
         """The root that the server names and leaves in the path; WSGI servers remove it themselves."""
-        return "" if self.spelled is _ENVIRON else self._scope.get("root_path") or ""
+        return "" if self.header_names is _ENVIRON else self._scope.get("root_path") or ""
 
     @property
     def names_remote_user(self) -> bool:
@@ -244,17 +244,17 @@ class Request:
 
         True if there are too many headers to look at.
         """
-        held = self.held
+        raw_headers = self.raw_headers
         if self.flooded:
             return True
-        if self.spelled is _WIRE:
-            return b"remote-user" in held or b"remote_user" in held
-        return "remote-user" in held or "remote_user" in held
+        if self.header_names is _WIRE:
+            return b"remote-user" in raw_headers or b"remote_user" in raw_headers
+        return "remote-user" in raw_headers or "remote_user" in raw_headers
 
     @property
     def query(self) -> str:
         """The query as it was sent, without the question mark."""
-        if self.spelled is _ENVIRON:
+        if self.header_names is _ENVIRON:
             text: str = self._scope.get("QUERY_STRING", "")
             return text
         raw: bytes = self._scope.get("query_string") or b""
@@ -262,20 +262,20 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of the header `name` (lower case), with a comma in it if it was repeated; None without one."""
-        value: Any = self.held.get(self.spelled[name])
+        value: Any = self.raw_headers.get(self.header_names[name])
         return value.decode("latin-1") if value.__class__ is bytes else value
 
-    def size(self, name: str) -> int:
+    def header_size(self, name: str) -> int:
         """How many characters the header `name` has, 0 without one, for what must not be copied to be measured."""
-        return len(self.held.get(self.spelled[name]) or "")
+        return len(self.raw_headers.get(self.header_names[name]) or "")
 
-    def single(self, name: str) -> str | None:
+    def single_header(self, name: str) -> str | None:
         """The value of a header that may stand only once, without outer blanks.
 
         WSGI servers and some gateways join repeated headers with a comma, so a comma counts as a repetition:
         `invalid_request`.
         """
-        value: Any = self.held.get(self.spelled[name])
+        value: Any = self.raw_headers.get(self.header_names[name])
         if value is None:
             return None
         text: str = value.decode("latin-1") if value.__class__ is bytes else value
@@ -289,12 +289,12 @@ class Request:
         return (self.header("content-type") or "").partition(";")[0].strip(" \t").lower()
 
     @property
-    def unsafe(self) -> bool:
+    def is_unsafe(self) -> bool:
         """Whether the request may change something: a handshake, or a method that is not safe (RFC 9110 9.2.1)."""
         return self.websocket or self.method not in _SAFE_METHODS
 
     @property
-    def preflight(self) -> bool:
+    def is_preflight(self) -> bool:
         """Whether this is a CORS preflight (Fetch standard: OPTIONS, Origin, Access-Control-Request-Method)."""
         return (
             self.method == "OPTIONS"
@@ -314,7 +314,7 @@ def _under(root: str, path: str, served: str) -> tuple[str, ...]:
     return found
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer given by Wicket itself: status, header pairs with lower-case names, and the whole body."""
 
     status: int

@@ -24,10 +24,10 @@ def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 featurebase = Profile(
     "featurebase",
-    rules=Rules(required=frozenset(), user_id=("userId", "email"), companies_claim="companies"),
-    tokens=(Bearer(), Query("jwt"), JsonBody("featurebaseJwt"), JsonBody("jwtToken")),
-    naming=(Query("appId"), Query("organization"), BodyField("appId"), BodyField("organization")),
-    claimed=(JsonBody("userId"), JsonBody("email")),
+    rules=Rules(required_claims=frozenset(), user_id_claims=("userId", "email"), companies_claim="companies"),
+    token_locations=(Bearer(), Query("jwt"), JsonBody("featurebaseJwt"), JsonBody("jwtToken")),
+    app_locations=(Query("appId"), Query("organization"), BodyField("appId"), BodyField("organization")),
+    claimed_user_locations=(JsonBody("userId"), JsonBody("email")),
     check_credential=only_hs256,
-    errors=_errors,
+    format_error=_errors,
 )

@@ -7,5 +7,8 @@ from wicket.config.locations import Bearer, Header
 from wicket.profiles.profile import Profile
 
 generic = Profile(
-    "generic", rules=Rules(required=frozenset({"sub", "exp"})), tokens=(Bearer(),), naming=(Header("X-App-Id"),)
+    "generic",
+    rules=Rules(required_claims=frozenset({"sub", "exp"})),
+    token_locations=(Bearer(),),
+    app_locations=(Header("X-App-Id"),),
 )

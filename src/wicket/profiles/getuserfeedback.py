@@ -13,10 +13,10 @@ from wicket.profiles.profile import Profile
 
 getuserfeedback = Profile(
     "getuserfeedback",
-    rules=Rules(required=frozenset({"iss", "aud", "exp", "sub"})),
-    tokens=(Bearer(),),
-    naming=(Header("X-App-Id"), Query("appId"), TokenIssuer()),
+    rules=Rules(required_claims=frozenset({"iss", "aud", "exp", "sub"})),
+    token_locations=(Bearer(),),
+    app_locations=(Header("X-App-Id"), Query("appId"), TokenIssuer()),
     audience="https://api.getuserfeedback.com",
-    needs=("issuer",),
+    required_settings=("issuer",),
     check_credential=only_public,
 )

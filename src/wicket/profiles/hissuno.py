@@ -13,14 +13,14 @@ from wicket.profiles.profile import Profile
 hissuno = Profile(
     "hissuno",
     rules=Rules(
-        required=frozenset({"userId", "exp"}),
-        user_id=("userId",),
-        skew=60,
+        required_claims=frozenset({"userId", "exp"}),
+        user_id_claims=("userId",),
+        leeway=60,
         attributes_claim="userMetadata",
         string_attributes_only=True,
     ),
-    tokens=(Bearer(), JsonBody("widgetToken")),
-    naming=(Query("projectId"), BodyField("projectId")),
-    claimed=(Query("userId"), JsonBody("userId")),
+    token_locations=(Bearer(), JsonBody("widgetToken")),
+    app_locations=(Query("projectId"), BodyField("projectId")),
+    claimed_user_locations=(Query("userId"), JsonBody("userId")),
     check_credential=only_hs256,
 )

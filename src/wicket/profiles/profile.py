@@ -19,12 +19,12 @@ class RuleChanges(TypedDict, total=False):
     """Rules that a profile or an app may set apart from its profile. `required`, `types` and `fixed` add to what the
     profile demands; `optional` names claims that shall no longer be required."""
 
-    required: Iterable[str]
-    optional: Iterable[str]
-    types: Iterable[str]
+    required_claims: Iterable[str]
+    drop_required_claims: Iterable[str]
+    allowed_typ: Iterable[str]
     require_kid: bool
-    fixed: Mapping[str, str | int | bool]
-    user_id: Iterable[str]
+    required_values: Mapping[str, str | int | bool]
+    user_id_claims: Iterable[str]
     allow_integer_user_id: bool
     app_claim: str | None
     min_lifetime: float | None
@@ -36,14 +36,14 @@ class RuleChanges(TypedDict, total=False):
     companies_claim: str | None
     scopes_claim: str | None
     max_token_bytes: int
-    protected: Iterable[str]
+    protected_attributes: Iterable[str]
     protected_company_attributes: Iterable[str]
 
 
 class AppSettings(RuleChanges, total=False):
     """What may be said of one app beside its id and credentials: see `App` and `Rules`."""
 
-    public_key: str | None
+    publishable_key: str | None
     hosts: Iterable[str]
     issuer: str | None
     audience: str | Iterable[str] | None
@@ -51,12 +51,12 @@ class AppSettings(RuleChanges, total=False):
     require_origin: bool
     mode: Mode
     origin_mode: Mode | None
-    anonymous: bool
+    allow_anonymous: bool
     revocations: Revocations
-    scopes: Iterable[str]
-    tokens: Iterable[TokenLocation]
-    naming: Iterable[AppLocation]
-    claimed: Iterable[TokenLocation]
+    allowed_scopes: Iterable[str]
+    token_locations: Iterable[TokenLocation]
+    app_locations: Iterable[AppLocation]
+    claimed_user_locations: Iterable[TokenLocation]
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
 
@@ -65,11 +65,11 @@ class ProfileChanges(RuleChanges, total=False):
     """What `Profile.extend` may change: rules, and the places where the token and the app's name ride."""
 
     audience: str | None
-    tokens: Iterable[TokenLocation]
-    naming: Iterable[AppLocation]
-    claimed: Iterable[TokenLocation]
-    errors: ErrorFormatter | None
-    anonymous: bool
+    token_locations: Iterable[TokenLocation]
+    app_locations: Iterable[AppLocation]
+    claimed_user_locations: Iterable[TokenLocation]
+    format_error: ErrorFormatter | None
+    allow_anonymous: bool
 
 
 CredentialCheck = Callable[[Credential], str | None]
@@ -87,14 +87,14 @@ class Profile:
 
     name: str
     rules: Rules = field(default_factory=Rules)
-    tokens: tuple[TokenLocation, ...] = (Bearer(),)
-    naming: tuple[AppLocation, ...] = ()
-    claimed: tuple[TokenLocation, ...] = ()
+    token_locations: tuple[TokenLocation, ...] = (Bearer(),)
+    app_locations: tuple[AppLocation, ...] = ()
+    claimed_user_locations: tuple[TokenLocation, ...] = ()
     audience: str | None = None
-    anonymous: bool = False
-    needs: tuple[str, ...] = ()
+    allow_anonymous: bool = False
+    required_settings: tuple[str, ...] = ()
     check_credential: CredentialCheck | None = field(default=None, repr=False)
-    errors: ErrorFormatter | None = field(default=None, repr=False)
+    format_error: ErrorFormatter | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.rules, Rules):
@@ -106,7 +106,7 @@ class Profile:
         given: dict[str, Any] = dict(settings)
         changes = {name: given.pop(name) for name in list(given) if name in _RULES}
         _refuse_unknown(problems, given, AppSettings.__annotations__)
-        for name in self.needs:
+        for name in self.required_settings:
             if not given.get(name):
                 problems.add(name, f"must be given for an app of {self.name}")
         if isinstance(credentials, Iterable):
@@ -117,12 +117,12 @@ class Profile:
                     problems.add(f"credentials[{index}]", wrong)
         rules = self._rules(problems, changes)
         defaults: dict[str, Any] = {
-            "tokens": self.tokens,
-            "naming": self.naming,
-            "claimed": self.claimed,
+            "token_locations": self.token_locations,
+            "app_locations": self.app_locations,
+            "claimed_user_locations": self.claimed_user_locations,
             "audience": self.audience,
-            "anonymous": self.anonymous,
-            "errors": self.errors,
+            "allow_anonymous": self.allow_anonymous,
+            "format_error": self.format_error,
         }
         known = {name: value for name, value in given.items() if name in AppSettings.__annotations__}
         try:
@@ -146,7 +146,7 @@ class Profile:
         _refuse_unknown(problems, given, ProfileChanges.__annotations__)
         rules = self._rules(problems, rule_changes)
         problems.raise_if_any()
-        for key in ("tokens", "naming", "claimed"):
+        for key in ("token_locations", "app_locations", "claimed_user_locations"):
             if key in given:
                 given[key] = tuple(given[key])
         return dataclasses.replace(self, name=name or self.name, rules=rules, **given)
@@ -155,18 +155,24 @@ class Profile:
         if not changes:
             return self.rules
         values = dict(changes)
-        dropped = _names(problems, "optional", values.pop("optional", ()))
-        unknown = dropped - self.rules.required
+        dropped = _names(problems, "drop_required_claims", values.pop("drop_required_claims", ()))
+        unknown = dropped - self.rules.required_claims
         if unknown:
-            problems.add("optional", f"{', '.join(sorted(unknown))} is not required by {self.name}")
-        required = self.rules.required - dropped | _names(problems, "required", values.pop("required", ()))
-        types = self.rules.types | _names(problems, "types", values.pop("types", ()))
-        fixed = values.pop("fixed", {})
+            problems.add("drop_required_claims", f"{', '.join(sorted(unknown))} is not required by {self.name}")
+        required_claims = self.rules.required_claims - dropped | _names(
+            problems, "required_claims", values.pop("required_claims", ())
+        )
+        allowed_typ = self.rules.allowed_typ | _names(problems, "allowed_typ", values.pop("allowed_typ", ()))
+        required_values = values.pop("required_values", {})
         try:
-            if not isinstance(fixed, Mapping):
+            if not isinstance(required_values, Mapping):
                 raise config_error("rules.fixed", "must map names of claims to values")
             return dataclasses.replace(
-                self.rules, required=required, types=types, fixed={**self.rules.fixed, **fixed}, **values
+                self.rules,
+                required_claims=required_claims,
+                allowed_typ=allowed_typ,
+                required_values={**self.rules.required_values, **required_values},
+                **values,
             )
         except ConfigError as error:
             problems.merge_problems("", error)
@@ -174,7 +180,7 @@ class Profile:
 
 
 def _names(problems: Problems, path: str, given: Any) -> frozenset[str]:
-    names = problems.listed(path, given, "names")
+    names = problems.as_tuple(path, given, "names")
     if not all(isinstance(name, str) for name in names):
         problems.add(path, "must be a list of names")
         return frozenset()

@@ -26,15 +26,15 @@ def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 userz = Profile(
     "userz",
     rules=Rules(
-        required=frozenset({"sub", "app", "iat", "exp"}),
+        required_claims=frozenset({"sub", "app", "iat", "exp"}),
         app_claim="app",
         min_lifetime=60,
         max_lifetime=86_400,
         attributes_claim="ctx",
         max_attributes_bytes=2_048,
     ),
-    tokens=(Header("X-Userz-User-Token"),),
-    naming=(PublishableKeyBearer(),),
+    token_locations=(Header("X-Userz-User-Token"),),
+    app_locations=(PublishableKeyBearer(),),
     check_credential=_credential,
-    errors=_errors,
+    format_error=_errors,
 )

@@ -201,13 +201,13 @@ def _broken(table: Mapping[str, Any]) -> BrokenApp:
     public_key, issuer = (value if isinstance(value, str) else None for value in named)
     return BrokenApp(
         table["id"],
-        public_key=public_key,
+        publishable_key=public_key,
         issuer=issuer,
         hosts=tuple(host.lower() for host in _texts(table.get("hosts"))),
         aliases=_texts(table.get("aliases")),
         mode=_mode(Problems(), "", table.get("mode")) or Mode.ENFORCE,
-        naming=_profile_of(table).naming,
-        tokens=_profile_of(table).tokens,
+        app_locations=_profile_of(table).app_locations,
+        token_locations=_profile_of(table).token_locations,
     )
 
 
@@ -244,7 +244,7 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
     try:
         if kind == "secret":
             return _ENCODINGS[str(encoding)](text, **options)
-        if kind == "public_key":
+        if kind == "publishable_key":
             return PublicKey.from_pem(text, **options)
         return Jwks.static(_json(text), **options)
     except TypeError:

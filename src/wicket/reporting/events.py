@@ -92,8 +92,8 @@ class DecisionEvent:
     enforced: bool
     code: Code | None = None
     reason: Reason | None = None
-    key_id: str | None = None
-    claimed: str | None = None
+    kid: str | None = None
+    unknown_app_hash: str | None = None
     detail: str | None = None
     claim: str | None = None
     origin: str | None = None
@@ -106,7 +106,7 @@ class DecisionEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched(LoadReport):
+class KeySetFetched(LoadReport):
     """A key set was fetched by this gate: what that brought, and what changed."""
 
     gate: str = ""
@@ -121,12 +121,12 @@ class UnknownKidLimited:
     url: str
 
 
-Event = DecisionEvent | Fetched | UnknownKidLimited
+Event = DecisionEvent | KeySetFetched | UnknownKidLimited
 OnEvent = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OutcomeCount:
     """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
 
     `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
@@ -163,7 +163,7 @@ class Reporter:
 
     def decided(self, decision: Decision) -> None:
         """Report one decision. Never raises: what the hook raises is logged and goes no further."""
-        way, refusal = decision.way, decision.refusal
+        way, refusal = decision._context, decision.refusal
         key: OutcomeKey
         level = logging.DEBUG
         if refusal is not None:
@@ -173,8 +173,8 @@ class Reporter:
             if way is not None and isinstance(way.app, BrokenApp) and not way.app.confirmed:
                 app_id = self._told_apart(_UNCONFIRMED, app_id)
             key = (app_id, refusal.code, refusal.reason, decision.enforced, "gate", refusal.limited, refusal.impatient)
-        elif way is not None and way.outcome is not None:  # as nearly always
-            key = way.outcome
+        elif way is not None and way.outcome_key is not None:  # as nearly always
+            key = way.outcome_key
         else:
             code = "allowed" if decision.identity.verified else "anonymous"
             key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
@@ -193,7 +193,7 @@ class Reporter:
             decision.enforced,
             None if refusal is None else refusal.code,
             None if refusal is None else refusal.reason,
-            decision.identity.key_id,
+            decision.identity.kid,
             _unknown_name(decision),
             body_unread=None if way is None else way.body_unread,
             **({} if refusal is None else _what_was_refused(refusal, way)),
@@ -217,7 +217,7 @@ class Reporter:
             True,
             refusal.code,
             refusal.reason,
-            identity.key_id,
+            identity.kid,
             stage="handler",
             **_what_was_refused(refusal, None),
         )
@@ -232,7 +232,7 @@ class Reporter:
             except Exception as error:  # noqa: BLE001 - a hook that fails must not decide about a request
                 log_internal_error("on_event failed", error)
 
-    def fetched(self, event: Fetched) -> None:
+    def fetched(self, event: KeySetFetched) -> None:
         """Report one fetch: what changed at INFO, a failure at WARNING and limited, all else at DEBUG."""
         self.emit(event)
         good = event.outcome in _GOOD
@@ -256,7 +256,7 @@ class Reporter:
 
     def budget_spent(self, ref: KeySetRef) -> None:
         """Report that a source's budget for unknown kids is spent, as often as refusals are reported."""
-        event = UnknownKidLimited(self._gate, ref.app_id, ref.source.public)
+        event = UnknownKidLimited(self._gate, ref.app_id, ref.source.redacted)
         if self._rate_limited((event.app_id, "budget_spent", event.url, False)) is not None:
             self.emit(event)
             _log.info(
@@ -285,11 +285,11 @@ class Reporter:
             return
         _log.log(level, message, *args, extra={"gate": self._gate, "app_id": app_id})
 
-    def outcomes(self) -> tuple[Outcome, ...]:
+    def outcomes(self) -> tuple[OutcomeCount, ...]:
         """The counts so far, most frequent first."""
         self._flush()
         with self._lock:
-            return tuple(Outcome(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
+            return tuple(OutcomeCount(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
 
     def _flush(self) -> None:
         with self._lock:
@@ -315,7 +315,7 @@ class Reporter:
             event.app_id,
             key[1],
             f" ({event.reason})" if event.reason else "",
-            f" name#{event.claimed}" if event.claimed else "",
+            f" name#{event.unknown_app_hash}" if event.unknown_app_hash else "",
             "" if event.method is None else f" {event.method} {event.path} origin={event.origin}",
             "" if event.code is None else _explained(event),
             f" [{suppressed} more like it since]" if suppressed else "",
@@ -327,8 +327,8 @@ class Reporter:
                 "reason": event.reason,
                 "enforced": event.enforced,
                 "stage": event.stage,
-                "key_id": event.key_id,
-                "claimed": event.claimed,
+                "key_id": event.kid,
+                "claimed": event.unknown_app_hash,
                 "detail": event.detail,
                 "claim": event.claim,
                 "origin": event.origin,
@@ -400,7 +400,7 @@ def _what_was_refused(refusal: Refusal, way: RequestContext | None) -> dict[str,
         "limited": refusal.limited,
         "impatient": refusal.impatient,
     }
-    asked = way.asked if way is not None else None
+    asked = way.request if way is not None else None
     if asked is not None:
         origin = asked.header("origin")
         told["origin"] = None if origin is None else shown(origin)

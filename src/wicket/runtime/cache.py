@@ -34,11 +34,11 @@ from typing import Final, Generic
 
 from wicket.runtime.entries import LONGEST_RETRY_AFTER, InFlightLoad, K, NegativeCache, V
 from wicket.runtime.entries import Entry as Entry
+from wicket.runtime.entries import Lifetimes as Lifetimes
 from wicket.runtime.entries import Loaded as Loaded
 from wicket.runtime.entries import LoadFailed as LoadFailed
 from wicket.runtime.entries import Started as Started
-from wicket.runtime.entries import Times as Times
-from wicket.runtime.pool import Pool, give_up
+from wicket.runtime.pool import Pool, cancel_future
 
 _AHEAD: Final = 0.8
 _JITTER: Final = 0.1
@@ -59,7 +59,7 @@ class Cache(Generic[K, V]):
         load: Callable[[K, V | None], Loaded[V] | None],
         *,
         pool: Pool,
-        times: Times,
+        times: Lifetimes,
         size: int,
         absent_size: int,
         on_failure: Callable[[K, BaseException], None],
@@ -79,7 +79,7 @@ class Cache(Generic[K, V]):
         self._clock = clock
         self._versions = itertools.count(1)
         self._absent_size = absent_size
-        self._slots: dict[K, Entry[V]] = {}
+        self._entries: dict[K, Entry[V]] = {}
         self._names: dict[K, K] = {}
         self._loaded: dict[int, None] = {}
         self.after_fork()
@@ -90,56 +90,56 @@ class Cache(Generic[K, V]):
         self._flights: dict[K, InFlightLoad] = {}
         self._loads: Counter[Hashable] = Counter()
         self._tagged: dict[Hashable, dict[K, None]] = {}
-        for key, slot in self._slots.items():
-            self._tag(key, slot)
-        self._without: NegativeCache[K] = NegativeCache(
+        for key, entry in self._entries.items():
+            self._tag(key, entry)
+        self._negative: NegativeCache[K] = NegativeCache(
             self._absent_size, self._times, self._clock, self._key_for_issuer
         )
 
     def read(self, key: K) -> Entry[V] | None:
         """What is known of `key`, without starting anything."""
-        slot = self._held(key)
-        if slot is None:
+        entry = self._held(key)
+        if entry is None:
             with self._lock:  # again: a load that is being published takes the old entry out first
-                slot = self._known(key)
-        return slot
+                entry = self._known(key)
+        return entry
 
     def _held(self, key: K) -> Entry[V] | None:
         """The entry with a value that `key` leads to."""
-        slot = self._slots.get(key)
-        if slot is not None and slot.direct:
-            return slot
+        entry = self._entries.get(key)
+        if entry is not None and entry.direct:
+            return entry
         home = self._names.get(key)
         if home is not None:
-            slot = self._slots.get(home)
-            if slot is not None and key in slot.names:
-                return slot
+            entry = self._entries.get(home)
+            if entry is not None and key in entry.names:
+                return entry
         return None
 
     def _known(self, key: K) -> Entry[V] | None:
         """As `read`; the lock is held."""
-        return self._held(key) or self._without.get(key)
+        return self._held(key) or self._negative.get(key)
 
-    def patience(self, slot: Entry[V] | None, timeout: float, stale_timeout: float) -> float | None:
+    def wait_time(self, entry: Entry[V] | None, timeout: float, stale_timeout: float) -> float | None:
         """How long a request should wait for a newer `slot`: None, not at all; 0, start a load but do not wait."""
-        if slot is None:
+        if entry is None:
             return timeout
         now = self._clock()
-        if now < slot.ahead_at or now < slot.retry_at:
+        if now < entry.refresh_at or now < entry.retry_at:
             return None
-        if now < slot.fresh_until:
+        if now < entry.fresh_until:
             return 0.0
-        return stale_timeout if now < slot.usable_until else timeout
+        return stale_timeout if now < entry.usable_until else timeout
 
-    def usable(self, slot: Entry[V] | None) -> V | None:
+    def usable(self, entry: Entry[V] | None) -> V | None:
         """The value of `slot`, if it may still serve."""
-        if slot is None or self._clock() >= slot.usable_until:
+        if entry is None or self._clock() >= entry.usable_until:
             return None
-        return slot.value
+        return entry.value
 
-    def is_absent(self, slot: Entry[V] | None) -> bool:
+    def is_absent(self, entry: Entry[V] | None) -> bool:
         """Whether the source said, not long ago, that there is no such thing."""
-        return slot is not None and slot.absent and self._clock() < slot.fresh_until
+        return entry is not None and entry.absent and self._clock() < entry.fresh_until
 
     def now(self) -> float:
         """The cache's monotonic clock, in seconds."""
@@ -147,22 +147,22 @@ class Cache(Generic[K, V]):
 
     def was_loaded(self, key: K) -> bool:
         """Whether this process has had a value of `key`, evicted or not. The newest 100,000 hashes are remembered."""
-        return key in self._slots or hash(key) in self._loaded
+        return key in self._entries or hash(key) in self._loaded
 
-    def retry_after(self, slot: Entry[V] | None) -> int:
+    def retry_after(self, entry: Entry[V] | None) -> int:
         """In how many whole seconds a request that was turned away may come again; at least 1."""
-        return max(1, round(slot.retry_at - self._clock())) if slot else 1
+        return max(1, round(entry.retry_at - self._clock())) if entry else 1
 
     def values(self) -> list[V]:
         """All that is held, old or not."""
         with self._lock:
-            return [slot.value for slot in self._slots.values() if slot.value is not None]
+            return [entry.value for entry in self._entries.values() if entry.value is not None]
 
     def tagged(self, tag: Hashable) -> list[V]:
         """The values that are held with this tag, old or not."""
         with self._lock:
-            slots = [self._slots[key] for key in self._tagged.get(tag, ())]
-        return [slot.value for slot in slots if slot.value is not None]
+            slots = [self._entries[key] for key in self._tagged.get(tag, ())]
+        return [entry.value for entry in slots if entry.value is not None]
 
     def loading(self, key: K) -> bool:
         """Whether a load of `key` is under way."""
@@ -177,8 +177,8 @@ class Cache(Generic[K, V]):
         """
         with self._lock:
             now = self._clock()
-            slot = self._known(key)
-            if slot is not None and (slot.version != seen or now < slot.retry_at):
+            entry = self._known(key)
+            if entry is not None and (entry.version != seen or now < entry.retry_at):
                 return None
             flight = self._flights.get(key)
             joined = flight is not None
@@ -190,7 +190,7 @@ class Cache(Generic[K, V]):
                 self._flights[key] = flight
                 self._loads[owner] += 1
         if joined:
-            self._pool.urge(flight.done)
+            self._pool.prioritize(flight.done)
             return Started(flight.done, max(0.0, flight.started + self._times.timeout - now))
         # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
         taken = False
@@ -202,7 +202,7 @@ class Cache(Generic[K, V]):
             if not taken:
                 with self._lock:
                     self._ended(key)
-                give_up(flight.done)
+                cancel_future(flight.done)
         if not taken:
             return Started(flight.done, 0.0, limited=not self._pool.closed)
         return Started(flight.done, self._times.timeout)
@@ -224,17 +224,17 @@ class Cache(Generic[K, V]):
         """
         with self._lock:
             for key in [key for tag in tags for key in self._tagged.get(tag, ())]:
-                slot = self._slots.get(key)
-                if slot is not None and purge:
+                entry = self._entries.get(key)
+                if entry is not None and purge:
                     self._drop(key)
-                elif slot is not None:
+                elif entry is not None:
                     # The version stays: a request that saw the entry before must not take this for a newer one.
-                    self._slots[key] = slot._replace(
-                        ahead_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False
+                    self._entries[key] = entry._replace(
+                        refresh_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False
                     )
-            self._without.drop(next(self._versions), tags, permanent=permanent)
+            self._negative.drop(next(self._versions), tags, permanent=permanent)
             for flight in self._flights.values():
-                flight.demands.append(frozenset(tags))
+                flight.invalidations.append(frozenset(tags))
 
     def _run(self, key: K) -> None:
         again = False
@@ -250,9 +250,9 @@ class Cache(Generic[K, V]):
             else:
                 loaded = loaded and self._filed(key, loaded)
             with self._lock:
-                demands, self._flights[key].demands = self._flights[key].demands, []
+                invalidations, self._flights[key].invalidations = self._flights[key].invalidations, []
                 # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
-                late = self._overtaken(key, loaded, begun, demands)
+                late = self._overtaken(key, loaded, begun, invalidations)
                 if failure is None and late and not again:
                     again = True
                     continue
@@ -274,13 +274,15 @@ class Cache(Generic[K, V]):
             key=key if loaded.key is None else loaded.key, tags=loaded.tags or (self._key_for_issuer(key),)
         )
 
-    def _overtaken(self, key: K, loaded: Loaded[V] | None, begun: int, demands: list[frozenset[Hashable]]) -> bool:
+    def _overtaken(
+        self, key: K, loaded: Loaded[V] | None, begun: int, invalidations: list[frozenset[Hashable]]
+    ) -> bool:
         """Whether the result of a load may be older than a demand, or than a value that does not list its name."""
         if loaded is None:
-            return bool(demands)
-        if not all(demand.isdisjoint(loaded.tags) for demand in demands):
+            return bool(invalidations)
+        if not all(demand.isdisjoint(loaded.tags) for demand in invalidations):
             return True
-        newer = self._slots.get(loaded.key)
+        newer = self._entries.get(loaded.key)
         return newer is not None and newer.begun > begun and key != loaded.key and key not in newer.names
 
     def _publish(self, key: K, loaded: Loaded[V] | None, failure: BaseException | None, begun: int = 0) -> None:
@@ -295,22 +297,22 @@ class Cache(Generic[K, V]):
                 permanent, asked = failure.permanent, failure.retry_after or 0.0
             retry_at = now + max(min(asked, LONGEST_RETRY_AFTER), pause * (1 - _JITTER * random.random()))
             if held is not None and held.begun <= begun:
-                home = key if self._slots.get(key) is held else self._names[key]
-                self._slots[home] = held._replace(
+                home = key if self._entries.get(key) is held else self._names[key]
+                self._entries[home] = held._replace(
                     version=version, failures=failures, retry_at=retry_at, permanent=permanent
                 )
             elif held is None:
-                self._without.put(key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent))
+                self._negative.put(key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent))
             return
-        self._without.pop(key)
+        self._negative.pop(key)
         if loaded is None:
             self._names.pop(key, None)
-            held = self._slots.get(key)
+            held = self._entries.get(key)
             if held is not None and held.direct and held.begun <= begun:
                 self._drop(key)
             if self._held(key) is None:
                 until = now + times.absent
-                self._without.put(key, Entry(version, None, until, until, until, absent=True))
+                self._negative.put(key, Entry(version, None, until, until, until, absent=True))
             return
         home, direct = loaded.key, key == loaded.key
         self._loaded.pop(hash(home), None)
@@ -320,38 +322,38 @@ class Cache(Generic[K, V]):
         self._names.pop(key, None)
         if not direct:
             self._names[key] = home
-        before = self._slots.get(home)
+        before = self._entries.get(home)
         if before is not None and before.begun > begun:
-            self._slots[home] = before._replace(direct=before.direct or direct)
+            self._entries[home] = before._replace(direct=before.direct or direct)
             return
         self._drop(home, keep=loaded.names)
-        while len(self._slots) >= self._size:
-            self._drop(next(iter(self._slots)))
+        while len(self._entries) >= self._size:
+            self._drop(next(iter(self._entries)))
         lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime
         ahead = lifetime * (_AHEAD - _JITTER * random.random())
         fresh_until = now + lifetime
-        self._slots[home] = slot = Entry(
+        self._entries[home] = entry = Entry(
             *(version, loaded.value, now + ahead, fresh_until, fresh_until + times.stale),
             begun=begun,
             direct=direct or (before is not None and before.direct),
             names=loaded.names,
             tags=loaded.tags,
         )
-        self._tag(home, slot)
+        self._tag(home, entry)
 
-    def _tag(self, key: K, slot: Entry[V]) -> None:
-        for tag in slot.tags:
+    def _tag(self, key: K, entry: Entry[V]) -> None:
+        for tag in entry.tags:
             self._tagged.setdefault(tag, {})[key] = None
 
     def _drop(self, key: K, keep: Collection[K] = ()) -> None:
         """Take out an entry with a value, if there is one, and the pointers to it but for `keep`; the lock is held."""
-        slot = self._slots.pop(key, None)
-        if slot is None:
+        entry = self._entries.pop(key, None)
+        if entry is None:
             return
-        for name in slot.names:
+        for name in entry.names:
             if name not in keep and self._names.get(name) == key:
                 del self._names[name]
-        for tag in slot.tags:
+        for tag in entry.tags:
             keys = self._tagged[tag]
             keys.pop(key, None)
             if not keys:

@@ -50,7 +50,7 @@ class Entry(NamedTuple, Generic[V]):
 
     version: int
     value: V | None = None
-    ahead_at: float = 0.0
+    refresh_at: float = 0.0
     fresh_until: float = 0.0
     usable_until: float = 0.0
     failures: int = 0
@@ -70,7 +70,7 @@ class InFlightLoad:
     started: float
     owner: Hashable
     done: Future[None]
-    demands: list[frozenset[Hashable]] = field(default_factory=list)
+    invalidations: list[frozenset[Hashable]] = field(default_factory=list)
 
 
 class Started(NamedTuple):
@@ -81,7 +81,7 @@ class Started(NamedTuple):
     limited: bool = False
 
 
-class Times(NamedTuple):
+class Lifetimes(NamedTuple):
     """The lifetimes of one cache, in seconds: see the rules at the head of the file."""
 
     lifetime: float
@@ -98,32 +98,32 @@ class NegativeCache(Generic[K]):
     At most `size` keys are remembered, each for as long as `times` may need it. `owner` is that of the cache.
     """
 
-    def __init__(self, size: int, times: Times, clock: Callable[[], float], owner: Callable[[K], Hashable]) -> None:
+    def __init__(self, size: int, times: Lifetimes, clock: Callable[[], float], owner: Callable[[K], Hashable]) -> None:
         kept = max(times.absent, 2 * times.backoff_max, 2 * LONGEST_RETRY_AFTER)
         self._key_for_issuer = owner
-        self._slots: cachetools.TTLCache[K, Entry[Any]] = cachetools.TTLCache(size, kept, clock)
+        self._entries: cachetools.TTLCache[K, Entry[Any]] = cachetools.TTLCache(size, kept, clock)
         # Slots of lower versions no longer count: of one owner, of all, and those that fail permanently.
         self._dropped: cachetools.TTLCache[Hashable, int] = cachetools.TTLCache(size, kept, clock)
         self._all_below = self._permanent_below = 0
 
     def get(self, key: K) -> Entry[Any] | None:
         """What is known of `key`."""
-        slot = self._slots.get(key)
-        if slot is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
         owner = self._key_for_issuer(key)
-        below = self._all_below if slot.absent or owner is None else self._dropped.get(owner, 0)
-        if slot.permanent:
+        below = self._all_below if entry.absent or owner is None else self._dropped.get(owner, 0)
+        if entry.permanent:
             below = max(below, self._permanent_below)
-        return slot if slot.version >= below else None
+        return entry if entry.version >= below else None
 
-    def put(self, key: K, slot: Entry[Any]) -> None:
+    def put(self, key: K, entry: Entry[Any]) -> None:
         """Remember that `key` has no value."""
-        self._slots[key] = slot
+        self._entries[key] = entry
 
     def pop(self, key: K) -> None:
         """Forget `key`."""
-        self._slots.pop(key, None)
+        self._entries.pop(key, None)
 
     def drop(self, version: int, tags: Collection[Hashable], *, permanent: bool) -> None:
         """Forget what was put before `version`: see `Cache.invalidate`. It takes no longer for many keys than for few."""

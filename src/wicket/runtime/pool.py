@@ -16,7 +16,7 @@ IDLE_SECONDS = 30.0
 class _Job:
     run: Callable[[], None]
     done: Future[None]
-    lane: Hashable
+    group: Hashable
     owner: Hashable
 
 
@@ -29,11 +29,11 @@ class Pool:
     of its owner. A job that cannot be taken (queue full, pool closed, interpreter going down) is refused at once.
     """
 
-    def __init__(self, name: str, *, threads: int, queue: int, per_lane: int | None = None) -> None:
+    def __init__(self, name: str, *, threads: int, queue: int, per_group: int | None = None) -> None:
         self._name = name
         self._size = threads
         self._limit = queue
-        self._per_lane = per_lane or threads
+        self._per_group = per_group or threads
         self._closed = False
         self.after_fork()
 
@@ -54,12 +54,12 @@ class Pool:
         return self._closed
 
     @property
-    def crowded(self) -> bool:
+    def has_backlog(self) -> bool:
         """Whether a job waits that could run if a thread were free."""
         with self._wake:
             return self._idle == 0 and self._threads >= self._size and self._next() is not None
 
-    def urge(self, done: Future[None]) -> None:
+    def prioritize(self, done: Future[None]) -> None:
         """Somebody else waits for this job too: if it is still queued, it counts as the newest."""
         with self._wake:
             for job in self._jobs:
@@ -69,13 +69,13 @@ class Pool:
                     return
 
     def submit(
-        self, run: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+        self, run: Callable[[], None], done: Future[None], group: Hashable = None, owner: Hashable = None
     ) -> bool:
         """Run `run` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
 
         No lock may be held by the caller: starting a thread can hand control to it.
         """
-        job = _Job(run, done, lane, owner)
+        job = _Job(run, done, group, owner)
         with self._wake:
             if self._closed or len(self._jobs) >= self._limit:
                 return False
@@ -107,7 +107,7 @@ class Pool:
             waiting, self._jobs = self._jobs, []
             self._wake.notify_all()
         for job in waiting:
-            give_up(job.done)
+            cancel_future(job.done)
 
     def _work(self) -> None:
         wake = self._wake
@@ -124,7 +124,7 @@ class Pool:
                     self._alive -= 1
                     return
                 self._jobs.remove(job)
-                self._running[job.lane] += 1
+                self._running[job.group] += 1
                 self._note_turn(job)
             try:
                 job.run()
@@ -133,7 +133,7 @@ class Pool:
             else:
                 outcome = None
             with wake:
-                self._running -= Counter([job.lane])
+                self._running -= Counter([job.group])
             if outcome is not None:
                 job.done.set_exception(outcome)
             else:
@@ -145,7 +145,7 @@ class Pool:
         found: _Job | None = None
         longest_ago = 0
         for job in reversed(self._jobs):
-            if self._running[job.lane] >= self._per_lane:
+            if self._running[job.group] >= self._per_group:
                 continue
             turn = self._served.get(job.owner, 0) if job.owner is not None else 0
             if turn == 0:
@@ -163,7 +163,7 @@ class Pool:
             self._served[job.owner] = next(self._turns)
 
 
-def give_up(done: Future[None]) -> None:
+def cancel_future(done: Future[None]) -> None:
     """Tell whoever waits for `done` that it will not come."""
     done.cancel()
     done.set_running_or_notify_cancel()

@@ -12,6 +12,6 @@ from wicket.diagnostics.diagnose import diagnose
 from wicket.diagnostics.report import Diagnosis, Finding
 from wicket.diagnostics.url import diagnose_url
 from wicket.testing.clients import as_user
-from wicket.testing.clock import Clock
+from wicket.testing.clock import FakeClock
 
-__all__ = ["Clock", "Diagnosis", "Finding", "as_user", "diagnose", "diagnose_url"]
+__all__ = ["Diagnosis", "FakeClock", "Finding", "as_user", "diagnose", "diagnose_url"]

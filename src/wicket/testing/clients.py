@@ -46,20 +46,20 @@ def as_user(
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     cookies: dict[str, str] = {}
-    for place in gate.naming:
-        if isinstance(place, PublishableKeyBearer) and found.public_key is not None:
-            headers["authorization"] = f"Bearer {found.public_key}"
+    for place in gate.app_locations:
+        if isinstance(place, PublishableKeyBearer) and found.publishable_key is not None:
+            headers["authorization"] = f"Bearer {found.publishable_key}"
             break
         if isinstance(place, Header):
             headers[place.name] = found.id
             break
-        if isinstance(place, Query) and place in found.naming:
+        if isinstance(place, Query) and place in found.app_locations:
             query[place.name] = found.id
             break
         if isinstance(place, Host) and found.hosts:
             headers["host"] = found.hosts[0]
             break
-    for holder in found.tokens:
+    for holder in found.token_locations:
         if isinstance(holder, Bearer):
             headers["authorization"] = f"Bearer {text}"
         elif isinstance(holder, Header):
@@ -72,7 +72,7 @@ def as_user(
             continue  # a body or a subprotocol, which belongs to one request
         break
     else:
-        if any(isinstance(holder, (JsonBody, Subprotocol)) for holder in found.tokens):
+        if any(isinstance(holder, (JsonBody, Subprotocol)) for holder in found.token_locations):
             raise config_error("app", "has its tokens in bodies or subprotocols only", "send mint(app, user_id) there")
     _apply(client, headers, query, cookies)
     return client

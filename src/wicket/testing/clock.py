@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Clock:
+class FakeClock:
     """Give it as `Gate(clock=…)`: it tells the seconds since 1970, and `advance` moves it."""
 
     def __init__(self, now: float | None = None) -> None:

@@ -82,7 +82,7 @@ class LocalIssuer:
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
         trusting = ssl.create_default_context()
         self._authority.configure_trust(trusting)
-        self.network = Network(["127.0.0.0/8"], [self.port], ssl_context=trusting, resolve=lambda *_: ["127.0.0.1"])
+        self.network = Network(["127.0.0.0/8"], [self.port], ssl_context=trusting, resolver=lambda *_: ["127.0.0.1"])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.rotate()
 

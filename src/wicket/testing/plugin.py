@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wicket.testing.clients import as_user
-from wicket.testing.clock import Clock
+from wicket.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from wicket.testing.issuer import LocalIssuer
 
 
 @pytest.fixture
-def wicket_clock() -> Clock:
+def wicket_clock() -> FakeClock:
     """A clock for `Gate(clock=wicket_clock)` that stands still until the test moves it."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture

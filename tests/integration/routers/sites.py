@@ -9,7 +9,7 @@ from tests.integration.shelf import NAMING, app_of
 from wicket import Gate
 from wicket.asgi import WicketMiddleware
 
-gate = Gate([app_of("acme")], naming=NAMING)
+gate = Gate([app_of("acme")], app_locations=NAMING)
 litestar = WicketMiddleware(apps.litestar(ROUTES, lambda *_: None), gate, **EXEMPT)
 quart = WicketMiddleware(apps.quart(ROUTES, lambda *_: None), gate, **ONLY)
 fastapi = WicketMiddleware(apps.fastapi(ROUTES, lambda *_: None, root_path="/app"), gate, root_path="/app", **EXEMPT)

@@ -27,7 +27,7 @@ HASHING = secret(bytes(range(100, 140)))
 
 
 def words(diagnosis: Diagnosis) -> list[str]:
-    return [each.mistake for each in diagnosis.findings]
+    return [each.code for each in diagnosis.findings]
 
 
 def ask(app: App, text: str | None = None, **given: Any) -> Diagnosis:
@@ -153,7 +153,7 @@ def test_apps_of_a_registry_and_aliases_are_found() -> None:
     def load(ref: AppRef) -> App | None:
         return acme() if ref.value == "acme" else None
 
-    with Gate(registry=load, naming=[Header("X-App-Id")], clock=lambda: NOW) as gate:
+    with Gate(registry=load, app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         assert diagnose(gate, "acme", token()).passed
         with pytest.raises(ConfigError):
             diagnose(gate, "nobody", token())
@@ -165,9 +165,9 @@ def test_an_app_that_is_broken_or_out_of_reach_is_said_without_naming_its_neighb
     def failing(ref: AppRef) -> App | None:
         raise OSError("the database is down")
 
-    with Gate([acme(), BrokenApp("globex")], naming=[Header("X-App-Id")]) as gate:
+    with Gate([acme(), BrokenApp("globex")], app_locations=[Header("X-App-Id")]) as gate:
         broken = diagnose(gate, "globex", token())
-    with Gate(registry=failing, naming=[Header("X-App-Id")]) as gate:
+    with Gate(registry=failing, app_locations=[Header("X-App-Id")]) as gate:
         lost = diagnose(gate, "globex", token())
     assert words(broken) == ["config_invalid"]
     assert "its configuration is broken" in broken.steps[0].found
@@ -179,12 +179,20 @@ def test_an_app_that_is_broken_or_out_of_reach_is_said_without_naming_its_neighb
     ("app", "text", "mistakes"),
     [
         (acme(credentials=[]), token(claims(sub=7)), ["config_missing", "numeric_user_id"]),
-        (acme(revocations=Revocations(before=NOW)), token(), ["revoked"]),
+        (acme(revocations=Revocations(issued_before=NOW)), token(), ["revoked"]),
         (acme(), token(typ="at+jwt", payload=claims(exp=NOW - 99)), ["exp_before_iat", "wrong_type"]),
         (acme(rules=Rules(attributes_claim="ctx")), token(claims(ctx=7)), ["bad_claim"]),
         (acme(rules=Rules(max_lifetime=60)), token({"sub": "u", "iat": NOW}), ["missing_claim"]),
-        (acme(rules=Rules(required=frozenset({"exp"}))), token({"sub": 7}), ["numeric_user_id", "missing_claim"]),
-        (acme(rules=Rules(user_id=("userId",), required=frozenset())), token({"sub": "u"}), ["missing_claim"]),
+        (
+            acme(rules=Rules(required_claims=frozenset({"exp"}))),
+            token({"sub": 7}),
+            ["numeric_user_id", "missing_claim"],
+        ),
+        (
+            acme(rules=Rules(user_id_claims=("userId",), required_claims=frozenset())),
+            token({"sub": "u"}),
+            ["missing_claim"],
+        ),
         (acme(rules=Rules(max_token_bytes=99)), token(), ["too_large"]),
         (acme(), "nonsense", ["malformed"]),
         (acme(), f"{segment({'typ': 'JWT'})}.{segment(claims())}.AAAA", ["wrong_algorithm"]),
@@ -213,7 +221,9 @@ def test_a_body_of_another_type_is_looked_into_as_the_app_does() -> None:
 
 def test_a_hash_may_ride_in_headers_and_the_query() -> None:
     proof = hmac.new(bytes(range(100, 140)), b"user-1", hashlib.sha256).hexdigest()
-    rule = IdentityHash(secret=HASHING, identifier="id", value=Query("uid"), proof=Header("X-Hash"))
+    rule = IdentityHash(
+        secret=HASHING, identifier="id", identifier_location=Query("uid"), hash_location=Header("X-Hash")
+    )
     app = acme(identity_hash=rule)
     assert ask(app, sent={"uid": "user-1", "X-Hash": proof}).passed
     assert words(ask(app, sent={"uid": "user-1"})) == ["half_a_pair"]
@@ -222,9 +232,9 @@ def test_a_hash_may_ride_in_headers_and_the_query() -> None:
 
 
 def test_hashes_that_no_longer_count_are_not_judged() -> None:
-    rule = IdentityHash(secret=HASHING, identifier="userId", until=NOW)
+    rule = IdentityHash(secret=HASHING, identifier="userId", accept_until=NOW)
     (finding,) = ask(acme(identity_hash=rule), sent={"userId": "x", "userHash": "X"}).findings
-    assert (finding.mistake, "no identity hashes any more" in finding.detail) == ("missing_token", True)
+    assert (finding.code, "no identity hashes any more" in finding.detail) == ("missing_token", True)
 
 
 def test_a_token_and_a_hash_that_disagree_are_said() -> None:
@@ -299,7 +309,7 @@ def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
     held = App("acme", credentials=[Jwks.static({"keys": [{**published, "issuer": bound}]}, algorithms=["ES256"])])
     text = by_key("ES256", private_key("ES256", "first"), header={"kid": "1"}, **{"iss": None, **said})
     found = diagnose(Gate([held], clock=lambda: float(FORGED)), "acme", text)
-    assert [each.mistake for each in found.findings] == mistakes
+    assert [each.code for each in found.findings] == mistakes
     assert all(each.expected == repr(bound) for each in found.findings)
     steps = {each.name: each for each in found.steps}
     assert (steps["iss"].expected, steps["claims"].passed) == (bound, not mistakes)

@@ -32,7 +32,7 @@ def test_every_spelling_of_every_secret_is_withheld() -> None:
         *(TEXT, shown(TEXT), COMPANIES, "a.whole.token"),
     ]
     for text in spelled:
-        veiled = veil.over(
+        veiled = veil.redact(
             Diagnosis(
                 "acme",
                 False,
@@ -51,4 +51,4 @@ def test_every_spelling_of_every_secret_is_withheld() -> None:
 
 def test_short_texts_stay_as_words() -> None:
     diagnosis = Diagnosis(None, True, None, (), (Step("s", "short", "", True),))
-    assert Redactor(acme(), ["short"]).over(diagnosis) == diagnosis
+    assert Redactor(acme(), ["short"]).redact(diagnosis) == diagnosis

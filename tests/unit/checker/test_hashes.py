@@ -49,15 +49,15 @@ def test_what_has_no_shape_of_a_hash_is_none(text: str) -> None:
 
 def test_the_fewest_mistakes_are_named() -> None:
     sent = {"userId": "USER-1", "email": "user-1", "userHash": DIGEST.hex()}
-    assert [each.mistake for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
+    assert [each.code for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
     both = {"userId": "x", "email": "USER-1", "userHash": DIGEST.hex().upper()}
-    assert [each.mistake for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
+    assert [each.code for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
 
 
 def test_an_integer_is_hashed_as_its_digits() -> None:
     proof = hmac.new(KEY, b"42", hashlib.sha256).hexdigest()
     assert ask({"userId": 42, "userHash": proof}).passed
-    assert [each.mistake for each in ask({"userId": 7, "nr": 42, "userHash": proof}).findings] == ["wrong_identifier"]
+    assert [each.code for each in ask({"userId": 7, "nr": 42, "userHash": proof}).findings] == ["wrong_identifier"]
 
 
 def test_the_steps_say_what_was_sent_and_whether_it_verifies() -> None:
@@ -84,5 +84,5 @@ def test_a_large_body_costs_a_bounded_time() -> None:
 
     assert steps_of(check, rounds=1) < 20 * BOUNDED
     (diagnosis,) = diagnoses
-    assert {each.mistake for each in diagnosis.findings} == {"bad_identity_hash", "half_a_pair"}
+    assert {each.code for each in diagnosis.findings} == {"bad_identity_hash", "half_a_pair"}
     assert _MAX_MEMBERS < 200

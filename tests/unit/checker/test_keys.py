@@ -26,7 +26,7 @@ GOOD = token()
 def test_what_stands_around_a_token_is_named_and_taken_away(text: str, mistakes: list[str]) -> None:
     bare, found = bare_token(text)
     assert bare == GOOD
-    assert [each.mistake for each in found] == mistakes
+    assert [each.code for each in found] == mistakes
 
 
 @pytest.mark.parametrize("text", ["", " ", "Bearer ", "[object Promise]", "a b", '""', "'"])

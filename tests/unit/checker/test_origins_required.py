@@ -13,4 +13,4 @@ from wicket.diagnostics.diagnose import diagnose
 def test_s16_a_malformed_origin_is_a_finding(origin: str, mistakes: list[str]) -> None:
     gate = Gate([acme(require_origin=True, origins=[])], clock=lambda: NOW)
     told = diagnose(gate, "acme", token(), origin=origin)
-    assert [finding.mistake for finding in told.findings] == mistakes
+    assert [finding.code for finding in told.findings] == mistakes

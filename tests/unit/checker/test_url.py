@@ -116,7 +116,7 @@ def test_what_is_missing_is_named(preflight: Spoken, answer: Spoken, mistakes: l
     with server(preflight, answer) as url:
         diagnosis = diagnose_url(url, ORIGIN)
     assert not diagnosis.passed
-    assert [each.mistake for each in diagnosis.findings] == mistakes
+    assert [each.code for each in diagnosis.findings] == mistakes
     assert says in " ".join(each.detail for each in diagnosis.findings)
     assert json.loads(json.dumps(diagnosis.as_dict()))["findings"][0]["mistake"] == mistakes[0]
     assert not diagnosis.steps[-1].passed
@@ -146,15 +146,15 @@ def test_wickets_own_answers_have_no_finding() -> None:
     with gated(cors=True) as url:
         assert diagnose_url(url, ORIGIN).findings == ()
         blocked = diagnose_url(url, "https://evil.example")
-    assert blocked.findings[0].mistake == "preflight_behind_gate"
+    assert blocked.findings[0].code == "preflight_behind_gate"
     assert "does not admit this origin" in blocked.findings[0].detail
 
 
 def test_a_gate_outside_the_applications_cors_is_named() -> None:
     with gated(cors=False) as url:
-        assert diagnose_url(url, ORIGIN).findings[0].mistake == "preflight_behind_gate"
+        assert diagnose_url(url, ORIGIN).findings[0].code == "preflight_behind_gate"
     with gated(cors=False, preflights="pass") as url:
-        mistakes = [each.mistake for each in diagnose_url(url, ORIGIN).findings]
+        mistakes = [each.code for each in diagnose_url(url, ORIGIN).findings]
     assert mistakes == [
         *("preflight_without_cors", "preflight_without_header", "opaque_refusal", "challenge_not_exposed"),
     ]
@@ -169,7 +169,7 @@ def test_a_preflight_that_must_bring_a_token_is_named() -> None:
         return asked
 
     with gated(cors=True, wrap=behind) as url:
-        mistakes = [each.mistake for each in diagnose_url(url, ORIGIN).findings]
+        mistakes = [each.code for each in diagnose_url(url, ORIGIN).findings]
     assert mistakes[0] == "preflight_behind_gate"
 
 
@@ -177,12 +177,12 @@ def test_nobody_at_home_and_nonsense_are_named() -> None:
     with server((204, []), (401, [])) as url:
         pass
     diagnosis = diagnose_url(url, ORIGIN, timeout=5)
-    assert [(each.mistake, each.found) for each in diagnosis.findings] == [
+    assert [(each.code, each.found) for each in diagnosis.findings] == [
         ("unreachable", "no answer (ConnectionRefusedError)")
     ]
     assert not diagnosis.passed
     long = diagnose_url(f"http://{'a' * 70}.example/", ORIGIN, timeout=5)
-    assert long.findings[0].mistake == "unreachable"
+    assert long.findings[0].code == "unreachable"
 
 
 def test_https_is_checked_unless_the_authority_is_given(wicket_issuer: LocalIssuer) -> None:
@@ -191,7 +191,7 @@ def test_https_is_checked_unless_the_authority_is_given(wicket_issuer: LocalIssu
     assert distrusted.findings[0].found == "no answer (SSLCertVerificationError)"
     trusting = ssl.create_default_context(cadata=wicket_issuer.authority_pem.decode())
     trusted = diagnose_url(url, ORIGIN, ssl_context=trusting)
-    assert [each.mistake for each in trusted.findings][-1] == "opaque_refusal"
+    assert [each.code for each in trusted.findings][-1] == "opaque_refusal"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from wicket import Secret
-from wicket.diagnostics.variants import variants
+from wicket.diagnostics.variants import secret_variants
 
 HEX = "00ff10" * 12
 SECRETS = [
@@ -23,16 +23,16 @@ SECRETS = [
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
 def test_each_variant_is_another_key_and_there_once(secret: Secret) -> None:
-    values = [each.value for each in variants(secret)]
+    values = [each.value for each in secret_variants(secret)]
     assert len(set(values)) == len(values)
     assert secret.keys[0].material not in values
     assert b"" not in values
-    assert {each.mistake for each in variants(secret)} == {"secret_encoding", "secret_not_stripped"}
+    assert {each.mistake for each in secret_variants(secret)} == {"secret_encoding", "secret_not_stripped"}
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
 def test_no_variant_says_what_it_is(secret: Secret) -> None:
-    for variant in variants(secret):
+    for variant in secret_variants(secret):
         finding = variant.finding("The token")
         assert finding.detail.startswith("The token was made with the secret")
         said = repr(finding)
@@ -43,7 +43,7 @@ def test_no_variant_says_what_it_is(secret: Secret) -> None:
 
 def test_bytes_may_have_been_any_spelling() -> None:
     raw = bytes(range(120, 180))
-    held = {each.value: each.found for each in variants(Secret(raw))}
+    held = {each.value: each.found for each in secret_variants(Secret(raw))}
     assert held[raw.hex().encode()] == "text"
     assert held[base64.b64encode(raw)] == "text"
     assert held[base64.b64encode(raw).rstrip(b"=") + b"\n"] == "the secret with a line break behind it"

@@ -11,12 +11,12 @@ from wicket.config.app import BrokenApp
 from wicket.config.locations import TokenLocations
 from wicket.decision.context import GateContext
 from wicket.decision.flow import Flow, decide
-from wicket.decision.io import Fetch
+from wicket.decision.io import LoadEntry
 from wicket.decision.signature_cache import SignatureCache
-from wicket.runtime.cache import Cache, Times
+from wicket.runtime.cache import Cache, Lifetimes
 
 ELSEWHERE = ("Origin", "https://evil.example")
-TIMES = Times(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
+TIMES = Lifetimes(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
 class Town:
@@ -68,9 +68,9 @@ def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
         fetch = next(flow)
         while True:
             assert town is not None
-            assert isinstance(fetch, Fetch)
-            town.waits.append(fetch.patience)
-            fetch.cache.start(fetch.key, fetch.seen)
+            assert isinstance(fetch, LoadEntry)
+            town.waits.append(fetch.timeout)
+            fetch.cache.start(fetch.key, fetch.known_version)
             if load:
                 town.pool.run()
             fetch.slot = fetch.cache.read(fetch.key)

@@ -52,7 +52,8 @@ def two(**settings: Any) -> Any:
     common: dict[str, Any] = {"naming": (*BY_HEADER, *IN_BODY), "tokens": TOKENS}
     first = acme(**{**common, **settings})
     return gate_of(
-        first, App("lax", credentials=[secret(OTHER_KEY)], anonymous=True, origins=["https://lax.example"], **common)
+        first,
+        App("lax", credentials=[secret(OTHER_KEY)], allow_anonymous=True, origins=["https://lax.example"], **common),
     )
 
 
@@ -90,7 +91,7 @@ def test_the_type_compares_without_case_and_parameters(kind: str) -> None:
 def test_a_place_is_looked_into_under_its_own_types_alone() -> None:
     places = (BodyField("appId", types=("text/plain",)), Query("app"))
     app = acme(naming=places, tokens=[JsonBody("token")], origins=[])
-    gate = gate_of(app, App("lax", naming=places, anonymous=True))
+    gate = gate_of(app, App("lax", app_locations=places, allow_anonymous=True))
     body = {"appId": "lax", "token": token()}
     assert gate.decide(sends(body, query="app=acme")).identity.identity == "acme:user-1"
     assert gate.decide(sends(body, kind="text/plain")).app_id == "lax"
@@ -172,7 +173,7 @@ def test_a_body_that_is_too_large_or_too_slow_holds_no_token() -> None:
 
 def test_a_token_in_the_body_may_name_the_app_by_its_issuer() -> None:
     app = acme(naming=[TokenIssuer()], tokens=TOKENS, issuer="https://id.acme.com")
-    gate = gate_of(app, App("other", naming=[TokenIssuer()], issuer="https://id.other"))
+    gate = gate_of(app, App("other", app_locations=[TokenIssuer()], issuer="https://id.other"))
     body = Counted(json.dumps({"token": token(claims(iss="https://id.acme.com"))}).encode())
     assert gate.decide(sends(body)).identity.identity == "acme:user-1"
     assert body.times == 1
@@ -212,7 +213,7 @@ def test_nothing_is_claimed_beside_a_token_or_by_a_refused_request() -> None:
     bearer = ("Authorization", f"Bearer {token()}")
     assert lobby().decide(sends({}, ("X-App-Id", "acme"), bearer, query="userId=root")).claimed is None
     assert lobby().decide(sends({}, ("Authorization", "Bearer x"), query="userId=root")).claimed is None
-    assert gate_of(acme()).decide(sends({"userId": "a"})).claimed is None
+    assert gate_of(acme()).decide(sends({"userId": "a"})).claimed_user_id is None
 
 
 def test_a_place_that_fails_claims_nothing() -> None:

@@ -23,7 +23,7 @@ def test_a_good_token_passes_with_its_identity() -> None:
     assert decision.credentials_sent
     assert decision.app is app
     assert decision.app_ref == AppRef("id", "acme")
-    assert decision.claimed is None
+    assert decision.claimed_user_id is None
 
 
 def test_a_bad_token_is_turned_away_without_an_identity() -> None:

@@ -22,8 +22,8 @@ from wicket import (
     TokenIssuer,
 )
 from wicket.config.app import BrokenApp
-from wicket.decision.flow import Flow, admit, decide, verify
-from wicket.decision.io import Fetch
+from wicket.decision.flow import Flow, check_origin, decide, verify
+from wicket.decision.io import LoadEntry
 
 # --- 1. which app
 
@@ -236,13 +236,13 @@ def test_what_a_driver_throws_is_a_bug_of_ours(caplog: pytest.LogCaptureFixture)
 def test_a_fetch_says_what_it_has_seen() -> None:
     town = Town(acme=acme())
     ref = AppRef("id", "acme")
-    assert Fetch(town.cache, ref, None, 5.0).seen == 0
+    assert LoadEntry(town.cache, ref, None, 5.0).known_version == 0
     town.cache.start(ref, 0)
     town.pool.run()
     slot = town.cache.read(ref)
     assert slot is not None
-    fetch = Fetch(town.cache, ref, slot, 5.0)
-    assert (fetch.seen, fetch.slot) == (slot.version, slot)
+    fetch = LoadEntry(town.cache, ref, slot, 5.0)
+    assert (fetch.known_version, fetch.slot) == (slot.version, slot)
 
 
 # --- an app in log-only opens no door to another
@@ -283,7 +283,7 @@ class Broken:
         raise RuntimeError("a bug")
 
 
-@pytest.mark.parametrize("way", [decide, admit])
+@pytest.mark.parametrize("way", [decide, check_origin])
 @pytest.mark.parametrize(
     ("naming", "said"), [(BY_HEADER, "invalid_request"), ([Broken()], "internal_error")], ids=["twice", "a bug"]
 )

@@ -56,7 +56,7 @@ def test_a_hash_proves_the_identifier_and_nothing_else() -> None:
     identity = decision.require()
     assert (identity.user_id, identity.user_id_claim, identity.method) == ("ada", "userId", "identity_hash")
     assert (identity.claims, identity.attributes, identity.companies) == ({}, {}, [])
-    assert (identity.scopes, identity.key_id, identity.expires_at) == (frozenset(), None, None)
+    assert (identity.scopes, identity.kid, identity.expires_at) == (frozenset(), None, None)
     assert decision.credentials_sent
 
 
@@ -122,7 +122,7 @@ def test_neither_half_is_no_token(nothing: dict[str, Any]) -> None:
 def test_an_anonymous_user_may_say_who_it_is_and_is_not_believed() -> None:
     app = app_with(settings={"anonymous": True, "claimed": [JsonBody("userId")]})
     decision = decide(app, {"userId": "ada"})
-    assert (decision.allowed, decision.identity.verified, decision.claimed) == (True, False, "ada")
+    assert (decision.allowed, decision.identity.verified, decision.claimed_user_id) == (True, False, "ada")
     assert refused(app, {"userId": "ada", "userHash": "x"}).reason == "bad_identity_hash"
 
 
@@ -154,7 +154,7 @@ def test_after_its_date_nobody_is_asked_for_the_hash() -> None:
     assert refused(app_with(until=NOW), {"userId": "ada"}).code == "missing_token"
 
 
-@pytest.mark.parametrize("revocations", [Revocations(before=0), Revocations(users={"ada": 0})])
+@pytest.mark.parametrize("revocations", [Revocations(issued_before=0), Revocations(users={"ada": 0})])
 def test_any_cutoff_revokes_a_hash(revocations: Revocations) -> None:
     app = app_with(settings={"revocations": revocations})
     assert refused(app, {"userId": "ada", "userHash": hash_by_hand("ada")}).reason == "revoked"
@@ -225,7 +225,7 @@ def test_without_a_proven_company_the_user_is_in_none() -> None:
 
 
 def test_the_token_wins_over_a_hash_that_agrees() -> None:
-    app = app_with(settings={"rules": Rules(user_id=("userId",))})
+    app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
     body = {"token": token(claims(sub=None, userId="ada")), "userId": "ada", "userHash": hash_by_hand("ada")}
     assert decide(app, body).require().method == "jwt"
     del body["userId"]  # what is signed says of whom the hash is
@@ -235,7 +235,7 @@ def test_the_token_wins_over_a_hash_that_agrees() -> None:
 
 
 def test_a_token_and_a_hash_of_two_users_are_refused() -> None:
-    app = app_with(settings={"rules": Rules(user_id=("userId",))})
+    app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
     body = {"token": token(claims(sub=None, userId="ada")), "userId": "bob", "userHash": hash_by_hand("bob")}
     assert refused(app, body).code == "invalid_request"
     body["userHash"] = "x"

@@ -11,17 +11,17 @@ from tests.unit.support import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
 from wicket.decision.identity import AuthCredentials
 from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import Header
+from wicket.decision.token_parser import JOSEHeader
 
 
 def signed(raw: bytes) -> VerifiedPayload:
-    return VerifiedPayload(Header("HS256", None, None), b"key", raw, json.loads(raw))
+    return VerifiedPayload(JOSEHeader("HS256", None, None), b"key", raw, json.loads(raw))
 
 
 def verified(
     payload: dict[str, Any], user: str = "user-1", *, key_id: str | None = None, **rules: Any
 ) -> VerifiedIdentity:
-    app = App("acme", rules=Rules(**rules), scopes=["read", "write"] if "scopes_claim" in rules else [])
+    app = App("acme", rules=Rules(**rules), allowed_scopes=["read", "write"] if "scopes_claim" in rules else [])
     raw = json.dumps(payload).encode()
     return VerifiedIdentity(app, user, "sub", signed(raw), key_id)
 
@@ -30,7 +30,7 @@ def verified(
 def test_an_anonymous_identity_is_empty(app_id: str | None) -> None:
     identity = Identity(app_id)
     assert identity.app_id == app_id
-    assert (identity.user_id, identity.user_id_claim, identity.method, identity.key_id) == (None, None, None, None)
+    assert (identity.user_id, identity.user_id_claim, identity.method, identity.kid) == (None, None, None, None)
     assert (identity.verified, identity.is_authenticated) == (False, False)
     assert (identity.claims, identity.attributes, identity.companies) == ({}, {}, [])
     assert (identity.scopes, identity.expires_at) == (frozenset(), None)
@@ -43,7 +43,7 @@ def test_a_verified_identity_says_what_the_token_said() -> None:
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "sub")
     assert (identity.verified, identity.is_authenticated, identity.method) == (True, True, "jwt")
     assert identity.claims == {"sub": "user-1", "exp": NOW, "plan": "pro"}
-    assert (identity.expires_at, identity.key_id) == (NOW, "k1")
+    assert (identity.expires_at, identity.kid) == (NOW, "k1")
     assert (identity.display_name, identity.identity) == ("user-1", "acme:user-1")
     assert repr(identity) == "VerifiedIdentity(app_id='acme', user_id='user-1')"
 
@@ -122,7 +122,7 @@ def test_permissions_are_authenticated_and_the_scopes() -> None:
 
 
 def test_a_scope_named_authenticated_is_not_given_twice() -> None:
-    app = App("acme", rules=Rules(scopes_claim="scope"), scopes=["authenticated"])
+    app = App("acme", rules=Rules(scopes_claim="scope"), allowed_scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
     identity = VerifiedIdentity(app, "u", "sub", signed(raw), None)
     assert AuthCredentials(identity).scopes == ["authenticated"]

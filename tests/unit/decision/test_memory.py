@@ -7,9 +7,9 @@ import json
 import pytest
 
 from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
-from wicket.decision.token_parser import Header
+from wicket.decision.token_parser import JOSEHeader
 
-HEADER = Header("HS256", None, "JWT")
+HEADER = JOSEHeader("HS256", None, "JWT")
 SIGNED = VerifiedPayload(HEADER, b"key", b"{}", {})
 
 
@@ -19,19 +19,19 @@ def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> Signature
 
 def fill(held: SignatureCache, app: str, *names: str) -> None:
     for name in names:
-        held.remember(app, name.encode(), "token", SIGNED)
+        held.add(app, name.encode(), "token", SIGNED)
 
 
 def recalled(held: SignatureCache, app: str, *names: str) -> list[str]:
-    return [name for name in names if held.recall(app, name.encode()) is not None]
+    return [name for name in names if held.get(app, name.encode()) is not None]
 
 
 def test_what_was_remembered_is_recalled_for_that_app_alone() -> None:
     held = memory()
     fill(held, "a", "k1")
-    assert held.recall("a", b"k1") is SIGNED
-    assert held.recall("a", b"k2") is None
-    assert held.recall("b", b"k1") is None
+    assert held.get("a", b"k1") is SIGNED
+    assert held.get("a", b"k2") is None
+    assert held.get("b", b"k1") is None
     assert len(held) == 1
 
 
@@ -43,8 +43,8 @@ def test_the_same_signature_counts_once() -> None:
 
 def test_a_long_token_is_not_worth_it() -> None:
     held = memory(max_bytes=5)
-    held.remember("a", b"k1", "12345", SIGNED)
-    held.remember("a", b"k2", "123456", SIGNED)
+    held.add("a", b"k1", "12345", SIGNED)
+    held.add("a", b"k2", "123456", SIGNED)
     assert recalled(held, "a", "k1", "k2") == ["k1"]
 
 
@@ -85,7 +85,7 @@ def test_many_apps_with_one_signature_each_take_turns() -> None:
     held = memory(total=3, per_app=3)
     for number in range(30):
         fill(held, f"app-{number}", "k")
-        assert held.recall(f"app-{number}", b"k") is SIGNED
+        assert held.get(f"app-{number}", b"k") is SIGNED
         assert len(held) <= 3
 
 
@@ -93,8 +93,8 @@ def test_an_app_is_forgotten_as_a_whole() -> None:
     held = memory()
     fill(held, "a", "k1", "k2")
     fill(held, "b", "k1")
-    held.forget("a")
-    held.forget("unknown")
+    held.clear_app("a")
+    held.clear_app("unknown")
     assert recalled(held, "a", "k1", "k2") == []
     assert recalled(held, "b", "k1") == ["k1"]
     assert len(held) == 1
@@ -111,14 +111,14 @@ def test_a_forked_child_keeps_what_was_remembered() -> None:
 
 def test_a_signature_names_the_key_that_made_it_and_the_latest_counts() -> None:
     held = memory()
-    held.remember("a", b"digest", "token", SIGNED)
+    held.add("a", b"digest", "token", SIGNED)
     other = VerifiedPayload(HEADER, b"yek", b"{}", {})
-    held.remember("a", b"digest", "token", other)
-    found = held.recall("a", b"digest")
+    held.add("a", b"digest", "token", other)
+    found = held.get("a", b"digest")
     assert found is other
     assert found.fingerprint == b"yek"
     assert len(held) == 1
-    assert held.recall("a", b"tsegid") is None
+    assert held.get("a", b"tsegid") is None
 
 
 @pytest.mark.parametrize("wrong", [{"exp": "soon"}, {"iat": True}, {"nbf": None}, {"exp": 1e300}])
@@ -141,12 +141,12 @@ def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
 def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -> None:
     payload, held = payload_of(members)
     signed = VerifiedPayload(HEADER, b"key", payload, held)
-    assert (signed.payload, signed.kept is held) == (payload, kept)
-    assert (signed.kept is None) is not kept
+    assert (signed.payload, signed.cached_claims is held) == (payload, kept)
+    assert (signed.cached_claims is None) is not kept
     assert signed.claims == held
 
 
 @pytest.mark.parametrize("nested", [[[]] * 80, [{}] * 80, list(range(80))])
 def test_what_is_nested_in_a_claim_counts_too(nested: object) -> None:
     held = {"a": nested}
-    assert VerifiedPayload(HEADER, b"key", json.dumps(held).encode(), held).kept is None
+    assert VerifiedPayload(HEADER, b"key", json.dumps(held).encode(), held).cached_claims is None

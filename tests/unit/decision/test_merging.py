@@ -48,7 +48,7 @@ def test_a_difference_within_a_value_is_reported_too() -> None:
 
 
 def test_a_protected_attribute_is_never_written_unsigned() -> None:
-    rules = Rules(protected=frozenset({"plan"}))
+    rules = Rules(protected_attributes=frozenset({"plan"}))
     merged = user(rules).merge_unsigned({"plan": "gold", "city": "Rome"})
     assert merged.attributes == {"city": "Rome"}
     assert merged.conflicts == (Conflict("plan", None, None),)
@@ -57,13 +57,15 @@ def test_a_protected_attribute_is_never_written_unsigned() -> None:
 
 
 def test_everything_may_be_protected() -> None:
-    merged = user(Rules(protected=frozenset({"*"})), plan="free").merge_unsigned({"city": "Rome", "*": 1, "sub": "x"})
+    merged = user(Rules(protected_attributes=frozenset({"*"})), plan="free").merge_unsigned(
+        {"city": "Rome", "*": 1, "sub": "x"}
+    )
     assert merged.attributes == {"plan": "free"}
     assert {conflict.attribute for conflict in merged.conflicts} == {"city", "*", "sub"}
 
 
 def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
-    rules = Rules(user_id=("sub", "email"), fixed={"tier": "a"}, app_claim="app", scopes_claim="scope")
+    rules = Rules(user_id_claims=("sub", "email"), required_values={"tier": "a"}, app_claim="app", scopes_claim="scope")
     said = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email", "tier", "app", "scope")
     identity = user(rules, tier="a", app="acme")
     merged = identity.merge_unsigned(dict.fromkeys(said, "mine"))
@@ -72,7 +74,12 @@ def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
 
 
 def test_the_identifier_that_a_hash_proved_is_protected() -> None:
-    rule = IdentityHash(secret=secret(OTHER_KEY), identifier="email", value=Header("X-Email"), proof=Header("X-Hash"))
+    rule = IdentityHash(
+        secret=secret(OTHER_KEY),
+        identifier="email",
+        identifier_location=Header("X-Email"),
+        hash_location=Header("X-Hash"),
+    )
     proof = hmac.new(OTHER_KEY, b"ada@a.example", hashlib.sha256).hexdigest()
     request = asks(headers=[("X-Email", "ada@a.example"), ("X-Hash", proof)])
     identity = gate_of(acme(identity_hash=rule)).decide(request).require()
@@ -87,7 +94,7 @@ def test_anything_but_a_mapping_is_nothing(said: Any) -> None:
 
 
 def test_an_anonymous_users_values_are_taken_under_the_apps_rules() -> None:
-    decision = gate_of(acme(anonymous=True, rules=Rules(protected=frozenset({"plan"})))).decide(asks())
+    decision = gate_of(acme(anonymous=True, rules=Rules(protected_attributes=frozenset({"plan"})))).decide(asks())
     assert decision.identity.merge_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
     assert Identity(None).merge_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
 
@@ -146,7 +153,7 @@ def test_what_a_company_is_is_merged_from_all() -> None:
 
 @pytest.mark.parametrize("protected", ["companies", "*"])
 def test_protected_companies_are_never_written_unsigned(protected: str) -> None:
-    rules = Rules(companies_claim="companies", protected=frozenset({protected}))
+    rules = Rules(companies_claim="companies", protected_attributes=frozenset({protected}))
     merged = user(rules).merge_unsigned({"companies": [company("c1")]})
     assert merged.companies == []
     assert merged.conflicts == (Conflict("companies[c1]", [], None),)
@@ -243,8 +250,10 @@ def test_a_company_is_known_by_the_member_that_is_hashed() -> None:
 
 
 def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
-    elsewhere = CompanyHash(secret=COMPANY_HASH.secret, place=JsonBody("org.all"), id_field="companyId")
-    rule = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("user.email"), companies=elsewhere)
+    elsewhere = CompanyHash(secret=COMPANY_HASH.secret, location=JsonBody("org.all"), id_field="companyId")
+    rule = IdentityHash(
+        secret=Secret(OTHER_KEY), identifier="email", identifier_location=JsonBody("user.email"), companies=elsewhere
+    )
     app = acme(identity_hash=rule, rules=Rules(companies_claim="companies"))
     said = {
         "user": {"email": "victim@a.example", "name": "Ada"},
@@ -258,7 +267,7 @@ def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
     assert merged.companies == [{**company("c1"), "plan": "pro"}]
     assert {conflict.attribute for conflict in merged.conflicts} == {"email", "companies[c1].companyId"}
 
-    flat = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", value=JsonBody("mail"))
+    flat = IdentityHash(secret=Secret(OTHER_KEY), identifier="email", identifier_location=JsonBody("mail"))
     merged = Identity("acme", acme(identity_hash=flat)).merge_unsigned({"mail": "victim@a.example"})
     assert (merged.attributes, [each.attribute for each in merged.conflicts]) == ({}, ["mail"])
 
@@ -318,7 +327,9 @@ def test_stored_values_may_be_of_any_kind() -> None:
 
 def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
     rule = IdentityHash(
-        secret=Secret(OTHER_KEY), proof=JsonBody("user.hash"), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1]))
+        secret=Secret(OTHER_KEY),
+        hash_location=JsonBody("user.hash"),
+        companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])),
     )
     app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")], rules=Rules(attributes_claim="ctx"))
     said = {

@@ -33,11 +33,11 @@ def at(now: float, app: App, decision: Decision | None = None, **settings: Any) 
 
 
 def test_a_token_that_expired_no_longer_holds() -> None:
-    app = acme(rules=Rules(skew=5))
+    app = acme(rules=Rules(leeway=5))
     assert at(NOW + 3604.9, app) is None
     assert at(NOW + 3605, app) == ("invalid_token", "expired")
     assert at(NOW + 3605, app, mode=Mode.LOG_ONLY) is None
-    assert at(NOW + 3605, acme(rules=Rules(skew=5), mode=Mode.LOG_ONLY)) is None
+    assert at(NOW + 3605, acme(rules=Rules(leeway=5), mode=Mode.LOG_ONLY)) is None
 
 
 def test_an_anonymous_request_is_not_revisited() -> None:
@@ -48,7 +48,7 @@ def test_an_anonymous_request_is_not_revisited() -> None:
 def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
     """What stands against a user of a registry's app, once the registry gives what `change` gives."""
     held: list[Callable[[], App | None]] = [lambda: acme(naming=())]
-    with Gate(registry=lambda ref: held[0](), naming=BY_HEADER, clock=lambda: NOW) as gate:
+    with Gate(registry=lambda ref: held[0](), app_locations=BY_HEADER, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token()))
         assert decision.identity.verified
         assert gate.revalidate(decision) is None
@@ -97,7 +97,7 @@ def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool)
     own = PublicKey.from_jwk(public, algorithms=["RS256"])
     held = [app(own) if local else app()]
     proof = token(claims(iss="https://id.example"), key=rsa_key(), algorithm="RS256", kid="1")
-    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW, fetcher=fetch) as gate:
+    with Gate(registry=lambda ref: held[0], app_locations=BY_HEADER, clock=lambda: NOW, fetcher=fetch) as gate:
         decision = gate.decide(asks(proof))
         assert decision.identity.verified
         held[0] = app(secret(OTHER_KEY))
@@ -112,16 +112,16 @@ def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
         raise config_error("id", "is broken")
 
     def app(id: str = "acme", **settings: Any) -> App:
-        return App(id, naming=(), aliases=["acme-inc"], credentials=[secret()], **settings)
+        return App(id, app_locations=(), aliases=["acme-inc"], credentials=[secret()], **settings)
 
     changes: list[tuple[Callable[[], App | None], tuple[str, str | None] | None]] = [
         (app, None),
         (broken, None),
-        (lambda: app(revocations=Revocations(before=NOW)), ("invalid_token", "revoked")),
+        (lambda: app(revocations=Revocations(issued_before=NOW)), ("invalid_token", "revoked")),
         (lambda: app("other"), ("unknown_app", None)),
     ]
     held = [app]
-    with Gate(registry=lambda ref: held[0](), naming=BY_HEADER, clock=lambda: NOW) as gate:
+    with Gate(registry=lambda ref: held[0](), app_locations=BY_HEADER, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token(), app="acme-inc"))
         assert decision.identity.verified
         for change, found in changes:
@@ -135,7 +135,7 @@ def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
 
 def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
     held: list[Any] = [acme(naming=())]
-    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
+    with Gate(registry=lambda ref: held[0], app_locations=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks(token()))
         assert decision.identity.verified
         held[0] = None
@@ -151,8 +151,8 @@ def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
         ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), encoding="hex")}, None),
         ({"identity_hash": IdentityHash(secret=secret(THIRD_KEY))}, ("invalid_token", "bad_identity_hash")),
         ({"identity_hash": None}, ("invalid_token", "bad_identity_hash")),
-        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), until=NOW + 1)}, None),
-        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), until=NOW)}, ("invalid_token", "expired")),
+        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), accept_until=NOW + 1)}, None),
+        ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), accept_until=NOW)}, ("invalid_token", "expired")),
     ],
 )
 def test_a_hashed_identity_ends_with_its_secret_and_with_the_last_day_of_hashes(
@@ -190,7 +190,7 @@ def rehashed(rule: IdentityHash, change: dict[str, Any], said: dict[str, Any] | 
     body = {"userId": "user-1", "userHash": hmac.digest(OTHER_KEY, b"user-1", "sha256").hex(), **(said or {})}
     headers = [("X-App-Id", "acme"), ("content-type", "application/json")]
     held = [app()]
-    with Gate(registry=lambda ref: held[0], naming=BY_HEADER, clock=lambda: NOW) as gate:
+    with Gate(registry=lambda ref: held[0], app_locations=BY_HEADER, clock=lambda: NOW) as gate:
         request = Request("POST", headers=headers, body=json.dumps(body).encode())
         decision = gate.decide(request)
         assert decision.identity.method == "identity_hash"
@@ -210,7 +210,7 @@ def test_a_registry_that_breaks_an_app_hides_nothing_it_knew() -> None:
 
 
 def test_nothing_is_judged_about_an_anonymous_request() -> None:
-    with Gate(registry=lambda ref: None, naming=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
+    with Gate(registry=lambda ref: None, app_locations=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks())
-        assert judge(gate.house, decision, None) is None
-        assert name_in_registry(gate.house, decision) is None
+        assert judge(gate._context, decision, None) is None
+        assert name_in_registry(gate._context, decision) is None

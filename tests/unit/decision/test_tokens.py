@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.support import claims, refusal_of, segment, token
 from wicket import Refused, base64url
 from wicket.decision import token_parser as tokens
-from wicket.decision.token_parser import Header, UnverifiedToken, decode, parse_json_object, parse_token_or_raise
+from wicket.decision.token_parser import JOSEHeader, UnverifiedToken, decode, parse_json_object, parse_token_or_raise
 
 MAX = 16_384
 
@@ -30,21 +30,21 @@ def test_a_well_formed_token_is_read() -> None:
     text = token(claims(), kid="k1")
     read = parse_token_or_raise(text, MAX)
     assert isinstance(read, UnverifiedToken)
-    assert read.header == Header("HS256", "k1", "JWT")
+    assert read.header == JOSEHeader("HS256", "k1", "JWT")
     assert read.text == text
-    assert read.signed == text.rsplit(".", 1)[0].encode()
-    assert f"{read.signed.decode()}.{read.signature}" == text
+    assert read.signing_input == text.rsplit(".", 1)[0].encode()
+    assert f"{read.signing_input.decode()}.{read.signature}" == text
     assert text.split(".")[1] == read.payload
 
 
 def test_a_header_may_say_no_more_than_the_algorithm() -> None:
-    assert parse_token_or_raise(with_header({"alg": "HS256"}), MAX).header == Header("HS256", None, None)
+    assert parse_token_or_raise(with_header({"alg": "HS256"}), MAX).header == JOSEHeader("HS256", None, None)
 
 
 def test_an_empty_signature_is_read_and_left_to_the_key() -> None:
     text = with_header({"alg": "none"}).removesuffix("AA")
     assert parse_token_or_raise(text, MAX).signature == ""
-    assert parse_token_or_raise(text, MAX).signed == text.removesuffix(".").encode()
+    assert parse_token_or_raise(text, MAX).signing_input == text.removesuffix(".").encode()
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t", "iss"])

@@ -65,7 +65,7 @@ def test_a_user_id_that_is_none_is_refused(
 
 
 def test_the_missing_claims_are_all_named() -> None:
-    refusal = refusal_of(lambda: read_user_id({}, Rules(user_id=("userId", "email"))))
+    refusal = refusal_of(lambda: read_user_id({}, Rules(user_id_claims=("userId", "email"))))
     assert refusal.detail == "The token lacks the claim userId or email."
 
 

@@ -23,9 +23,9 @@ from tests.unit.support import (
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
 from wicket.decision.key_selection import LoadTimeouts, select_keys
-from wicket.decision.signature import identify, verify_signature
+from wicket.decision.signature import build_identity, verify_signature
 from wicket.decision.signature_cache import SignatureCache
-from wicket.decision.token_parser import Header, parse_token_or_raise
+from wicket.decision.token_parser import JOSEHeader, parse_token_or_raise
 from wicket.keys.algorithms import Key
 
 OLD_KEY = bytes(range(2, 34))
@@ -39,7 +39,7 @@ def verify(app: App, text: str, memory: SignatureCache | None = None, now: float
     read = parse_token_or_raise(text, 16_384)
     choice = choice_of(app, read)
     signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory)
-    return identify(app, signed, key, now)
+    return build_identity(app, signed, key, now)
 
 
 def refused(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> Refusal:
@@ -48,7 +48,7 @@ def refused(app: App, text: str, memory: SignatureCache | None = None, now: floa
 
 def test_a_good_token_names_its_user() -> None:
     identity = verify(acme(), token(claims(plan="pro")))
-    assert (identity.app_id, identity.user_id, identity.key_id) == ("acme", "user-1", None)
+    assert (identity.app_id, identity.user_id, identity.kid) == ("acme", "user-1", None)
     assert identity.claims["plan"] == "pro"
 
 
@@ -57,13 +57,13 @@ def test_a_token_by_a_public_key_is_verified(algorithm: str) -> None:
     private = private_key(algorithm)
     app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], id="k1")])
     identity = verify(app, token(key=private, algorithm=algorithm, kid="k1"))
-    assert (identity.user_id, identity.key_id) == ("user-1", "k1")
+    assert (identity.user_id, identity.kid) == ("user-1", "k1")
 
 
 def test_a_token_by_a_key_of_a_set_is_verified() -> None:
     document = {"keys": [jwk(private_key("RS256"), kid="a"), jwk(private_key("ES256"), kid="b")]}
     app = acme(credentials=[Jwks.static(document)])
-    assert verify(app, token(key=private_key("ES256"), algorithm="ES256", kid="b")).key_id == "b"
+    assert verify(app, token(key=private_key("ES256"), algorithm="ES256", kid="b")).kid == "b"
     wrong = token(key=private_key("ES256"), algorithm="ES256", kid="a")
     assert refused(app, wrong).reason == "key_not_found"
 
@@ -96,8 +96,8 @@ def test_the_algorithm_of_a_public_key_is_not_that_of_a_secret() -> None:
 def test_a_kid_of_no_key_is_not_found() -> None:
     app = acme(credentials=[secret(id="k1")])
     assert refused(app, token(kid="k2")).reason == "key_not_found"
-    assert verify(app, token(kid="k1")).key_id == "k1"
-    assert verify(app, token()).key_id == "k1"
+    assert verify(app, token(kid="k1")).kid == "k1"
+    assert verify(app, token()).kid == "k1"
 
 
 @pytest.mark.parametrize("text", [token(key=OTHER_KEY), token().rsplit(".", 1)[0] + ".", token() + "AAAA"])
@@ -156,12 +156,12 @@ def test_times_claims_and_revocation_are_evaluated_though_the_signature_is_remem
     verify(acme(), text, memory)
     assert refused(acme(), text, memory, NOW + 4000).reason == "expired"
     assert refused(acme(issuer="https://id"), text, memory).reason == "missing_claim"
-    assert refused(acme(revocations=Revocations(before=NOW)), text, memory).reason == "revoked"
+    assert refused(acme(revocations=Revocations(issued_before=NOW)), text, memory).reason == "revoked"
     assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, memory).reason == "revoked"
 
 
 def test_claims_come_before_revocation() -> None:
-    assert refused(acme(revocations=Revocations(before=NOW)), token(claims(exp=1))).reason == "expired"
+    assert refused(acme(revocations=Revocations(issued_before=NOW)), token(claims(exp=1))).reason == "expired"
 
 
 @pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
@@ -169,7 +169,7 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
     memory, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
     first = verify(acme(), text, memory)
     (remembered,) = memory._entries["acme"].values()
-    assert (remembered.kept is not None) is kept
+    assert (remembered.cached_claims is not None) is kept
     second = verify(acme(), text, memory)
     assert first.claims == second.claims
     assert first.attributes == second.attributes
@@ -180,7 +180,7 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
 def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
     lax, strict = (acme(credentials=[secret(id="k1")], rules=Rules(require_kid=required)) for required in (False, True))
     assert verify(lax, token()).user_id == "user-1"
-    assert verify(strict, token(kid="k1")).key_id == "k1"
+    assert verify(strict, token(kid="k1")).kid == "k1"
     nameless = refused(strict, token())
     assert (nameless.code, nameless.reason) == ("invalid_token", "key_not_found")
     assert "kid" in nameless.detail
@@ -188,19 +188,19 @@ def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
 
 def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
     app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(require_kid=True))
-    assert verify(app, token(kid="k2")).key_id is None
+    assert verify(app, token(kid="k2")).kid is None
 
 
 def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> None:
     app = acme(
         credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(require_kid=True)
     )
-    flow = select_keys(no_key_sets(), app, Header("RS256", None, "JWT"), LoadTimeouts(1, 1))
+    flow = select_keys(no_key_sets(), app, JOSEHeader("RS256", None, "JWT"), LoadTimeouts(1, 1))
     assert refusal_of(lambda: next(flow)).reason == "key_not_found"
 
 
 def test_an_app_with_key_sets_needs_the_verification_of_the_token() -> None:
     app = acme(credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
-    flow = select_keys(no_key_sets(), app, Header("RS256", "k1", "JWT"), LoadTimeouts(1, 1))
+    flow = select_keys(no_key_sets(), app, JOSEHeader("RS256", "k1", "JWT"), LoadTimeouts(1, 1))
     with pytest.raises(ValueError, match="verification"):
         next(flow)

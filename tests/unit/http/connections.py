@@ -86,7 +86,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def gate_at(clock: Hand) -> Gate:
-    return gate_of(acme(rules=Rules(skew=0)), clock=clock)
+    return gate_of(acme(rules=Rules(leeway=0)), clock=clock)
 
 
 def verified(gate: Gate) -> Decision:

@@ -20,7 +20,7 @@ from tests.unit.support import OTHER_KEY, acme, asks, gate_of, problems_of, toke
 from wicket import App, Decision, Gate, Identity, Refusal, Refused
 from wicket.errors import STATUS, Code
 from wicket.http.refusals import reason_phrase, refusal_response, response_for, response_for_exception
-from wicket.messages.request import Answer
+from wicket.messages.request import Response
 
 CODES: tuple[Code, ...] = get_args(Code)
 
@@ -30,18 +30,18 @@ def gate() -> Gate:
     return gate_of(acme())
 
 
-def headers(answer: Answer) -> dict[str, str]:
+def headers(answer: Response) -> dict[str, str]:
     held = dict(answer.headers)
     assert len(held) == len(answer.headers)
     return held
 
 
-def body(answer: Answer) -> dict[str, Any]:
+def body(answer: Response) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(answer.body)
     return held
 
 
-def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials_sent: bool = True) -> Answer:
+def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials_sent: bool = True) -> Response:
     return refusal_response(gate, refusal, app, credentials_sent=credentials_sent)
 
 

@@ -86,9 +86,9 @@ def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
         messages = [part(b"ab", True), part(b"", True), {"type": "http.request", "more_body": True}, part(b"c")]
         client = Client(*messages, {"type": "http.disconnect"})
         body = ASGIBody(client.receive, None)
-        assert not body.begun
+        assert not body.started
         assert await body.aread(3, LONG) == b"abc"
-        assert body.begun
+        assert body.started
         assert [await body.receive() for _ in messages] == messages
         assert (await body.receive())["type"] == "http.disconnect"
         body.close()
@@ -110,7 +110,7 @@ def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
 
     body = ASGIBody(never, 4)
     assert finished(body.aread(3, LONG)) is None
-    assert not body.begun
+    assert not body.started
 
 
 def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
@@ -129,7 +129,7 @@ def test_a_body_that_comes_too_late_is_not_lost() -> None:
         client = Client(part(b"ab", True))
         body = ASGIBody(client.receive, 4)
         assert await body.aread(10, 0.01) is None
-        assert body.begun
+        assert body.started
         rest = asyncio.ensure_future(all_of(body.receive))
         await client.queue.put(part(b"cd", True))
         await client.queue.put(part(b"ef"))
@@ -297,23 +297,23 @@ class Wire(io.RawIOBase):
 def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) -> None:
     data = bytes(index % 251 for index in range(size))
     body = WSGIBody(Wire(data, most=most), size, terminated=False)
-    assert not body.begun
+    assert not body.started
     assert body.read(65_536, LONG) == data
-    assert body.begun
-    assert body.replayed().read() == data
+    assert body.started
+    assert body.replay().read() == data
 
 
 def test_a_declared_body_that_is_too_large_is_left_alone() -> None:
     body = WSGIBody(Wire(b""), 11, terminated=True)
     assert body.read(10, LONG) is None
-    assert not body.begun
+    assert not body.started
 
 
 @pytest.mark.parametrize("size", [0, 9, 10])
 def test_a_body_without_a_length_is_read_to_its_end(size: int) -> None:
     body = WSGIBody(Wire(b"x" * size, ends=True), None, terminated=True)
     assert body.read(10, LONG) == b"x" * size
-    assert body.replayed().read() == b"x" * size
+    assert body.replay().read() == b"x" * size
 
 
 @pytest.mark.parametrize("size", [11, 12, 50_000])
@@ -323,13 +323,13 @@ def test_a_body_without_a_length_that_is_too_large_goes_on_from_there(size: int)
     body = WSGIBody(wire, None, terminated=True)
     assert body.read(10, LONG) is None
     assert len(wire.data) == size - 11, "what follows is not buffered"
-    assert body.replayed().read() == data
+    assert body.replay().read() == data
 
 
 def test_what_is_replayed_reads_like_any_file() -> None:
     body = WSGIBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
     assert body.read(5, LONG) is None
-    stream = body.replayed()
+    stream = body.replay()
     assert stream.readable()
     assert stream.readline() == b"one\n"
     assert list(stream) == [b"two\n", b"three"]
@@ -371,7 +371,7 @@ def test_a_declared_body_that_drips_is_bounded_and_goes_on_and_no_byte_beyond(
     assert body.read(65_536, 1.5) is None
     assert wire.reads == 3, "the first read that begins after the end and has to wait is the last"
     assert body.unread == "it did not arrive within 1.5 seconds (limits.body_timeout)"
-    stream = body.replayed()
+    stream = body.replay()
     assert stream.read(100) + stream.read(size - 100) == data
 
 
@@ -385,24 +385,24 @@ def test_a_body_that_is_there_counts_though_our_own_process_was_busy(
     on_its_clock(wire)
     body = WSGIBody(wire, len(data), terminated=False)
     assert body.read(65_536, 5) == data
-    assert body.replayed().read() == data
+    assert body.replay().read() == data
 
 
 def test_a_body_that_came_late_but_whole_counts() -> None:
     """A6: what is complete is not late, whatever the clock says."""
     body = WSGIBody(Wire(b"abc"), 3, terminated=False)
     assert body.read(10, -1) == b"abc"
-    assert body.replayed().read() == b"abc"
+    assert body.replay().read() == b"abc"
     endless = WSGIBody(Wire(b"abc", ends=True), None, terminated=True)
     assert endless.read(10, -1) == b"abc"
-    assert endless.replayed().read() == b"abc"
+    assert endless.replay().read() == b"abc"
 
 
 def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
     body = WSGIBody(Wire(b"ab", ends=True), 4, terminated=False)
     assert body.read(10, LONG) is None, "as under ASGI: a part of a body is no body"
     assert body.unread == "the client disconnected before it was complete"
-    assert body.replayed().read() == b"ab"
+    assert body.replay().read() == b"ab"
 
 
 def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application() -> None:
@@ -410,7 +410,7 @@ def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application()
     wire = Wire(b"chunks that only the application can read")
     body = WSGIBody(wire, None, terminated=False)
     assert not body.read(100, LONG)
-    assert not body.begun
+    assert not body.started
     assert len(wire.data) == 41
 
 
@@ -422,7 +422,7 @@ def test_a_stream_that_fails_fails_for_the_application() -> None:
     body = WSGIBody(Broken(), 10, terminated=False)
     assert body.read(100, LONG) is None
     with pytest.raises(OSError, match="the client is gone"):
-        body.replayed().read()
+        body.replay().read()
 
 
 def test_a_stream_can_only_be_read_by_blocking() -> None:

@@ -126,7 +126,7 @@ def test_a_gate_knows_the_headers_of_its_own_requests() -> None:
 
 def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[Decision, dict[str, str]]:
     request = Request("OPTIONS", query=query, headers=[("Origin", EVIL), *headers])
-    decision = gate.admit(request)
+    decision = gate.check_origin(request)
     answer = preflight_response(request, decision, request_header_names(gate))
     assert (answer.status, answer.body) == (204, b"")
     assert len({name for name, _ in answer.headers}) == len(answer.headers)
@@ -138,7 +138,7 @@ def by_query(**settings: Any) -> Gate:
 
 
 def acme_two() -> App:
-    return App("other", naming=[Query("app")])
+    return App("other", app_locations=[Query("app")])
 
 
 def test_a_preflight_of_no_known_app_admits_any_origin_without_credentials() -> None:

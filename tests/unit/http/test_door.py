@@ -49,17 +49,17 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str) -> None:
 
 def test_whose_turn_it_is() -> None:
     held = door(exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
-    assert held.turn(Request("GET", "/open")) is Action.OPEN
-    assert held.turn(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Action.OPEN
-    assert held.turn(Request("GET", "/greet")) is Action.OPTIONAL
-    assert held.turn(Request("GET", "/x")) is Action.GATED
-    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Action.PREFLIGHT
-    assert held.turn(Request("OPTIONS", "/allowed", headers=PREFLIGHT)) is Action.PREFLIGHT
-    assert held.turn(Request("OPTIONS", "/x", headers=PREFLIGHT[:1])) is Action.GATED
-    assert held.turn(Request("POST", "/x", headers=PREFLIGHT)) is Action.GATED
+    assert held.classify(Request("GET", "/open")) is Action.OPEN
+    assert held.classify(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Action.OPEN
+    assert held.classify(Request("GET", "/greet")) is Action.OPTIONAL
+    assert held.classify(Request("GET", "/x")) is Action.GATED
+    assert held.classify(Request("OPTIONS", "/x", headers=PREFLIGHT)) is Action.PREFLIGHT
+    assert held.classify(Request("OPTIONS", "/allowed", headers=PREFLIGHT)) is Action.PREFLIGHT
+    assert held.classify(Request("OPTIONS", "/x", headers=PREFLIGHT[:1])) is Action.GATED
+    assert held.classify(Request("POST", "/x", headers=PREFLIGHT)) is Action.GATED
     for method, turn in (("GET", Action.ORIGIN_CHECK), ("HEAD", Action.ORIGIN_CHECK), ("POST", Action.GATED)):
-        assert held.turn(Request(method, "/allowed")) is turn
-    assert held.turn(Request("GET", "/allowed/x")) is Action.GATED
+        assert held.classify(Request(method, "/allowed")) is turn
+    assert held.classify(Request("GET", "/allowed/x")) is Action.GATED
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_without_cors_a_preflight_is_gated_unless_preflights_pass(
     preflights: str | None, path: str, turn: Action
 ) -> None:
     held = door(cors=False, preflights=preflights, exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
-    assert held.turn(Request("OPTIONS", path, headers=PREFLIGHT)) is turn
-    assert held.turn(Request("OPTIONS", "/x")) is Action.GATED, "this is no preflight"
+    assert held.classify(Request("OPTIONS", path, headers=PREFLIGHT)) is turn
+    assert held.classify(Request("OPTIONS", "/x")) is Action.GATED, "this is no preflight"
 
 
 def test_a_preflight_that_passes_is_decided_and_anonymous() -> None:
     gate = gate_of(acme())
     decision = door(gate, cors=False, preflights="pass").passed(asks(method="OPTIONS"))
     assert (decision.allowed, decision.identity.verified, decision.refusal) == (True, False, None)
-    assert (decision.app_id, gate.made(decision)) == ("acme", True)
+    assert (decision.app_id, gate._owns(decision)) == ("acme", True)
     several = gate_of(acme(), acme_named("other"))
     assert door(several, cors=False, preflights="pass").passed(asks(method="OPTIONS")).app_id is None
 
@@ -119,7 +119,7 @@ def asgi(path: str, root: str = "") -> Request:
 def test_the_root_that_the_application_sets_counts_before_the_servers(
     root_path: str | None, served: str, path: str, turn: Action
 ) -> None:
-    assert door(root_path=root_path, exempt=["/open"]).turn(asgi(path, served)) is turn
+    assert door(root_path=root_path, exempt=["/open"]).classify(asgi(path, served)) is turn
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_the_root_that_the_application_sets_counts_before_the_servers(
     ],
 )
 def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Action) -> None:
-    assert door(origin_check_path="/allowed").turn(asgi(path, "/app")) is turn
+    assert door(origin_check_path="/allowed").classify(asgi(path, "/app")) is turn
 
 
 def test_a_root_that_is_given_counts_for_the_segment_that_names_the_app() -> None:
-    held = door(Gate([acme(), acme_named("other")], naming=[PathSegment(0)]), root_path="/api")
+    held = door(Gate([acme(), acme_named("other")], app_locations=[PathSegment(0)]), root_path="/api")
     request = asgi("/api/acme/x")
-    assert (held.turn(request), held.plain) == (Action.GATED, False)
+    assert (held.classify(request), held.always_gated) == (Action.GATED, False)
     assert PathSegment(0).read(request) == "acme"
 
 
 @pytest.mark.parametrize("paths", [{"only": ["/api/*"]}, {"exempt": ["/widget/*"]}, {"optional": ["/widget/*"]}])
 def test_the_question_is_answered_wherever_it_stands(paths: Any) -> None:
     assert (
-        door(origin_check_path="/widget/allowed", **paths).turn(Request("GET", "/widget/allowed"))
+        door(origin_check_path="/widget/allowed", **paths).classify(Request("GET", "/widget/allowed"))
         is Action.ORIGIN_CHECK
     )
 
@@ -172,26 +172,26 @@ def test_a_preflight_is_refused_only_where_the_origin_is_known_not_to_be_admitte
     gate = gate_of(acme())
     for origin, status in ((ORIGIN, 204), ("https://evil.example", 403)):
         request = asks(method="OPTIONS", headers=[("Origin", origin), PREFLIGHT[1]])
-        assert door(gate).preflight(request, gate.admit(request)).status == status
+        assert door(gate).preflight(request, gate.check_origin(request)).status == status
     several = gate_of(acme(), acme_named("other"))
     request = asks(app=None, method="OPTIONS", headers=[("Origin", "https://evil.example"), PREFLIGHT[1]])
-    assert door(several).preflight(request, several.admit(request)).status == 204
+    assert door(several).preflight(request, several.check_origin(request)).status == 204
 
 
 def acme_named(id: str) -> App:
-    return App(id, naming=[Header("X-App-Id")])
+    return App(id, app_locations=[Header("X-App-Id")])
 
 
 def test_the_question_is_answered_without_a_token() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
-    answer = door(gate).question(request, gate.admit(request))
+    answer = door(gate).question(request, gate.check_origin(request))
     headers = dict(answer.headers)
     assert (answer.status, json.loads(answer.body)) == (200, {"allowed": True})
     assert headers["content-length"] == str(len(answer.body))
     assert (headers["cache-control"], headers["access-control-allow-origin"]) == ("no-store", ORIGIN)
     elsewhere = asks(headers=[("Origin", "https://evil.example")])
-    refused = door(gate).question(elsewhere, gate.admit(elsewhere))
+    refused = door(gate).question(elsewhere, gate.check_origin(elsewhere))
     assert (refused.status, json.loads(refused.body)["error"]) == (403, "origin_not_allowed")
 
 

@@ -23,11 +23,11 @@ from wicket.http.monitor import ConnectionMonitor
 @contextlib.asynccontextmanager
 async def over(watch: ConnectionMonitor, decision: Decision, line: Line) -> AsyncIterator[LiveConnection]:
     """Look after a socket meanwhile, as the door does."""
-    lasting = watch.over(decision, line.receive, line.send, websocket=True)
+    lasting = watch.track(decision, line.receive, line.send, websocket=True)
     try:
         yield lasting
     finally:
-        await watch.leave(lasting)
+        await watch.untrack(lasting)
 
 
 @pytest.fixture(autouse=True)
@@ -151,14 +151,14 @@ def test_so_many_are_closed_in_one_turn_of_the_loop_and_none_is_left() -> None:
         async def send(message: Message) -> None:
             closed.append(turn)
 
-        sockets = [watch.over(decision, Line().receive, send, websocket=True) for _ in range(count)]
+        sockets = [watch.track(decision, Line().receive, send, websocket=True) for _ in range(count)]
         clock.now = NOW + 60
         while len(closed) < count:
             turn += 1
             await asyncio.sleep(0)
         assert max(Counter(closed).values()) <= module._CLOSINGS
         for each in sockets:
-            await watch.leave(each)
+            await watch.untrack(each)
         await until(lambda: held(watch) == 0)
 
     run(main)
@@ -203,10 +203,10 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
     async def main() -> None:
         apps = [acme(naming=())]
         asked: list[object] = []
-        with Gate(registry=lambda ref: apps[-1], naming=BY_HEADER, clock=lambda: NOW) as gate:
+        with Gate(registry=lambda ref: apps[-1], app_locations=BY_HEADER, clock=lambda: NOW) as gate:
             watch, lines = ConnectionMonitor(gate), [Line() for _ in range(50)]
             decision = gate.decide(asks(token()))
-            house = gate.house
+            house = gate._context
             assert house.registry is not None
             read = house.registry.read
 
@@ -242,7 +242,9 @@ def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
             asked.set()
             raise error
 
-        with Gate(registry=lambda ref: acme(naming=(), rules=Rules(skew=0)), naming=BY_HEADER, clock=clock) as gate:
+        with Gate(
+            registry=lambda ref: acme(naming=(), rules=Rules(leeway=0)), app_locations=BY_HEADER, clock=clock
+        ) as gate:
             line, decision = Line(), verified(gate)
             monkeypatch.setattr(module, "arun", fails)
             async with over(ConnectionMonitor(gate), decision, line):
@@ -272,10 +274,10 @@ def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
         async with over(watch, decision, Line()):
             (held_here,) = watch._loops.values()
             for _ in range(3):
-                many = [watch.over(decision, Line().receive, Line().send, websocket=True) for _ in range(400)]
+                many = [watch.track(decision, Line().receive, Line().send, websocket=True) for _ in range(400)]
                 await until(lambda: not held_here._unjudged)
                 for each in many:
-                    await watch.leave(each)
+                    await watch.untrack(each)
             assert len(held_here._expiries) <= 2 + module._LOOKS
 
     run(main)
@@ -301,11 +303,11 @@ def test_the_closing_message_waits_for_the_client_only_for_a_time_once_the_appli
         clock = Hand()
         gate = gate_at(clock)
         watch, server = ConnectionMonitor(gate), Stuck()
-        lasting = watch.over(verified(gate), Line().receive, server, websocket=True)
+        lasting = watch.track(verified(gate), Line().receive, server, websocket=True)
         clock.now = NOW + 60
         assert (await lasting.receive())["code"] == 4401
         assert held(watch) == 1
-        await watch.leave(lasting)
+        await watch.untrack(lasting)
         await until(lambda: held(watch) == 0)
         assert server.interrupted == 1
 
@@ -332,8 +334,8 @@ def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.L
 def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_again() -> None:
     async def main() -> None:
         clock = Hand()
-        held_app = [acme(naming=(), rules=Rules(skew=0))]
-        with Gate(registry=lambda ref: held_app[0], naming=BY_HEADER, clock=clock) as gate:
+        held_app = [acme(naming=(), rules=Rules(leeway=0))]
+        with Gate(registry=lambda ref: held_app[0], app_locations=BY_HEADER, clock=clock) as gate:
             watch, line = ConnectionMonitor(gate), Line()
             async with over(watch, verified(gate), line):
                 (held_here,) = watch._loops.values()
@@ -341,7 +343,7 @@ def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_
                 (group,) = held_here._groups.values()
 
                 async def change(mode: Mode) -> None:
-                    held_app[0] = acme(naming=(), rules=Rules(skew=0), mode=mode)
+                    held_app[0] = acme(naming=(), rules=Rules(leeway=0), mode=mode)
                     gate.refresh("acme")
                     await until(lambda: group.app is held_app[0] and not held_here._unjudged)
 
@@ -363,13 +365,13 @@ def test_what_is_left_during_a_round_is_not_looked_at(monkeypatch: pytest.Monkey
     async def main() -> None:
         looked: list[object] = []
         with Gate(
-            registry=lambda ref: App(str(ref.value), naming=(), credentials=[secret()]),
-            naming=BY_HEADER,
+            registry=lambda ref: App(str(ref.value), app_locations=(), credentials=[secret()]),
+            app_locations=BY_HEADER,
             clock=lambda: NOW,
         ) as gate:
             watch = ConnectionMonitor(gate)
             several = [
-                watch.over(gate.decide(asks(token(), app=name)), Line().receive, Line().send, websocket=True)
+                watch.track(gate.decide(asks(token(), app=name)), Line().receive, Line().send, websocket=True)
                 for name in ("a", "b", "c")
             ]
 
@@ -382,6 +384,6 @@ def test_what_is_left_during_a_round_is_not_looked_at(monkeypatch: pytest.Monkey
             await until(lambda: held(watch) == 1)
             await until(lambda: not watch._loops[asyncio.get_running_loop()]._unjudged)
             assert len(looked) <= 2, "the first, and the one that stays"
-            await watch.leave(several[0])
+            await watch.untrack(several[0])
 
     run(main)

@@ -65,7 +65,7 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
 
 def loopback(port: int, *addresses: str) -> Network:
     """A network in which every name leads to loopback."""
-    return Network(["127.0.0.0/8"], [port], resolve=lambda *_: addresses or [LOOPBACK])
+    return Network(["127.0.0.0/8"], [port], resolver=lambda *_: addresses or [LOOPBACK])
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def dialler(monkeypatch: pytest.MonkeyPatch) -> Dialler:
 
 
 def backend_of(*addresses: str, **settings: Any) -> GuardedBackend:
-    network = Network(resolve=lambda *_: addresses)
+    network = Network(resolver=lambda *_: addresses)
     return GuardedBackend(network, **{"connect_seconds": 2.0, "total_seconds": 5.0, **settings})
 
 

@@ -184,7 +184,7 @@ def test_a_port_that_nobody_allowed_is_forbidden_before_the_name_is_looked_up() 
         asked.append(host)
         return [LOOPBACK]
 
-    fetcher = GuardedFetcher(Network(["127.0.0.0/8"], resolve=resolve), ssl.create_default_context())
+    fetcher = GuardedFetcher(Network(["127.0.0.0/8"], resolver=resolve), ssl.create_default_context())
     for port in (22, 80, 444, 65535):
         failure = failure_of(partial(fetcher, KeySetUrl("id.example.com", port, "/")))
         assert (failure.kind, failure.permanent) == ("forbidden_port", True)
@@ -193,14 +193,14 @@ def test_a_port_that_nobody_allowed_is_forbidden_before_the_name_is_looked_up() 
 
 @pytest.mark.parametrize("answer", [[LOOPBACK], [PUBLIC, LOOPBACK], ["::1"]])
 def test_an_address_that_nobody_allowed_is_never_dialled(issuer: LocalIssuer, answer: list[str]) -> None:
-    network = Network(ports=[issuer.port], resolve=lambda *_: answer)
+    network = Network(extra_ports=[issuer.port], resolver=lambda *_: answer)
     failure = failure_of(lambda: fetcher_of(issuer, network=network)(url_of(issuer)))
     assert (failure.kind, failure.permanent) == ("forbidden_address", True)
     assert issuer.requests == []
 
 
 def test_a_name_that_leads_nowhere_is_unresolved(issuer: LocalIssuer) -> None:
-    network = Network(ports=[issuer.port], resolve=lambda *_: [])
+    network = Network(extra_ports=[issuer.port], resolver=lambda *_: [])
     failure = failure_of(lambda: fetcher_of(issuer, network=network)(url_of(issuer)))
     assert (failure.kind, failure.permanent) == ("unresolved", False)
 
@@ -209,7 +209,7 @@ def test_a_name_that_changes_its_address_is_looked_up_once_and_dialled_as_checke
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([[LOOPBACK], ["10.0.0.1"], ["10.0.0.1"]])
-    network = Network(["127.0.0.0/8"], [issuer.port], resolve=lambda *_: next(answers))
+    network = Network(["127.0.0.0/8"], [issuer.port], resolver=lambda *_: next(answers))
     fetcher = fetcher_of(issuer, network=network)
     dialled: list[str] = []
     connect = socket.create_connection

@@ -39,7 +39,7 @@ NO_ADDRESS = ["", "x", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0
 
 
 def resolving(*addresses: str, allow: Iterable[str] = ()) -> Network:
-    return Network(allow, resolve=lambda *_: addresses)
+    return Network(allow, resolver=lambda *_: addresses)
 
 
 @pytest.mark.parametrize("address", ADMITTED)
@@ -75,7 +75,7 @@ def test_an_error_says_nothing_of_the_address() -> None:
 
 def test_the_operator_may_allow_networks() -> None:
     network = Network(["10.1.0.0/16", "fd00::/64", "192.168.1.7"])
-    assert network.allow == (
+    assert network.allowed_networks == (
         ipaddress.ip_network("10.1.0.0/16"),
         ipaddress.ip_network("fd00::/64"),
         ipaddress.ip_network("192.168.1.7/32"),
@@ -94,14 +94,14 @@ def test_an_allowed_and_a_public_address_may_be_mixed_and_a_private_one_never() 
 
 
 def test_ports_are_added_to_those_of_https() -> None:
-    assert Network().ports == {443, 8443}
-    assert Network(ports=[9443, 443]).ports == {443, 8443, 9443}
+    assert Network().extra_ports == {443, 8443}
+    assert Network(extra_ports=[9443, 443]).extra_ports == {443, 8443, 9443}
 
 
 def test_lists_that_can_be_read_once_are_read_once() -> None:
     network = Network(iter(["10.0.0.0/8"]), iter([9443]))
     assert network.admits("10.0.0.1")
-    assert 9443 in network.ports
+    assert 9443 in network.extra_ports
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_network_is_written_as_a_text(block: Any) -> None:
     ],
 )
 def test_what_is_no_port_is_a_configuration_error(ports: Any, path: str) -> None:
-    assert problems_of(lambda: Network(ports=ports)).keys() == {path}
+    assert problems_of(lambda: Network(extra_ports=ports)).keys() == {path}
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
@@ -161,7 +161,7 @@ def test_a_resolver_that_fails_leaves_the_name_unresolved(error: Exception) -> N
         raise error
 
     with pytest.raises(ResolutionError) as caught:
-        Network(resolve=fail).addresses("id.example.com", 443)
+        Network(resolver=fail).addresses("id.example.com", 443)
     assert caught.value.__suppress_context__
 
 
@@ -172,7 +172,7 @@ def test_the_resolver_is_asked_once_for_host_and_port() -> None:
         asked.append((host, port))
         return iter([PUBLIC, "1.1.1.1", PUBLIC])
 
-    network = Network(resolve=resolve)
+    network = Network(resolver=resolve)
     assert network.addresses("id.example.com", 8443) == [PUBLIC, "1.1.1.1"]
     assert network.addresses("[2606:4700::1111]", 443) == [PUBLIC, "1.1.1.1"]
     assert asked == [("id.example.com", 8443), ("2606:4700::1111", 443)]
@@ -218,4 +218,4 @@ def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:
         raise KeyError(host)
 
     with pytest.raises(ResolutionError):
-        Network(resolve=fails).addresses("id.example.com", 443)
+        Network(resolver=fails).addresses("id.example.com", 443)

@@ -18,7 +18,7 @@ from wicket.keys.algorithms import (
     Key,
     UnusableKeyError,
     compatible_algorithms,
-    expand,
+    expand_aliases,
     hmac_key,
     public_key,
 )
@@ -157,4 +157,4 @@ def test_the_repr_of_a_key_holds_no_material() -> None:
     ],
 )
 def test_eddsa_stands_for_its_fully_specified_names(allowed: list[str], names: set[str]) -> None:
-    assert expand(allowed) == names
+    assert expand_aliases(allowed) == names

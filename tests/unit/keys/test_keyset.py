@@ -34,8 +34,8 @@ def test_no_repr_of_a_source_shows_a_query() -> None:
 
 
 def test_a_source_is_shown_without_its_query() -> None:
-    assert SOURCE.public == "https://id.example.com/keys"
-    assert KeySource(None, "https://issuer.example.com/a?b", ALGORITHMS).public == "https://issuer.example.com/a"
+    assert SOURCE.redacted == "https://id.example.com/keys"
+    assert KeySource(None, "https://issuer.example.com/a?b", ALGORITHMS).redacted == "https://issuer.example.com/a"
 
 
 def test_sources_are_told_apart_by_app_url_and_algorithms() -> None:

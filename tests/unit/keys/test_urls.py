@@ -172,8 +172,8 @@ def test_a_url_is_written_without_the_port_of_https() -> None:
 
 
 def test_for_logs_the_query_is_left_out() -> None:
-    assert check_url("https://id.example.com/a?key=hunter2?").public == "https://id.example.com/a"
-    assert check_url("https://id.example.com/a").public == "https://id.example.com/a"
+    assert check_url("https://id.example.com/a?key=hunter2?").redacted == "https://id.example.com/a"
+    assert check_url("https://id.example.com/a").redacted == "https://id.example.com/a"
 
 
 def test_only_the_two_ports_of_https_need_no_permission() -> None:

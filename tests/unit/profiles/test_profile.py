@@ -23,19 +23,19 @@ def only_named(credential: Credential) -> str | None:
 STRICT = Profile(
     "strict",
     rules=Rules(
-        required=frozenset({"sub", "exp"}),
-        types=frozenset({"at+jwt"}),
-        fixed={"kind": "user"},
-        skew=5,
+        required_claims=frozenset({"sub", "exp"}),
+        allowed_typ=frozenset({"at+jwt"}),
+        required_values={"kind": "user"},
+        leeway=5,
         max_lifetime=60,
     ),
-    tokens=(Header("X-Token"),),
-    naming=(Query("app"),),
+    token_locations=(Header("X-Token"),),
+    app_locations=(Query("app"),),
     audience="api",
-    anonymous=True,
-    needs=("issuer",),
+    allow_anonymous=True,
+    required_settings=("issuer",),
     check_credential=only_named,
-    errors=in_words,
+    format_error=in_words,
 )
 NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(id="k1")]}
 
@@ -43,61 +43,70 @@ NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(id="k1"
 def test_a_profile_builds_an_app_with_all_that_it_says() -> None:
     app = STRICT("acme", **NEEDED)
     assert (app.id, app.profile, app.issuer, app.audience) == ("acme", "strict", "https://id", ("api",))
-    assert (app.tokens, app.naming) == ((Header("X-Token"),), (Query("app"),))
-    assert app.anonymous
+    assert (app.token_locations, app.app_locations) == ((Header("X-Token"),), (Query("app"),))
+    assert app.allow_anonymous
     assert app.rules == STRICT.rules
-    assert app.errors is in_words
+    assert app.format_error is in_words
 
 
 def test_a_bare_profile_says_little() -> None:
     profile = Profile("bare")
     app = profile("acme")
-    assert (app.rules, app.tokens, app.naming, app.audience, app.errors) == (Rules(), (Bearer(),), (), (), None)
-    assert not app.anonymous
+    assert (app.rules, app.token_locations, app.app_locations, app.audience, app.format_error) == (
+        Rules(),
+        (Bearer(),),
+        (),
+        (),
+        None,
+    )
+    assert not app.allow_anonymous
 
 
 def test_the_settings_of_an_app_take_precedence() -> None:
     app = STRICT(
         "acme",
         **NEEDED,
-        public_key="pub_acme",
+        publishable_key="pub_acme",
         hosts=["a.example"],
         audience=["other"],
         origins=["https://a.com"],
         require_origin=True,
         mode=Mode.LOG_ONLY,
         origin_mode=Mode.ENFORCE,
-        anonymous=False,
-        revocations=Revocations(before=1),
-        scopes=["read"],
-        tokens=[Bearer()],
-        naming=[Header("X-App")],
-        skew=1,
+        allow_anonymous=False,
+        revocations=Revocations(issued_before=1),
+        allowed_scopes=["read"],
+        token_locations=[Bearer()],
+        app_locations=[Header("X-App")],
+        leeway=1,
         scopes_claim="scope",
     )
-    assert (app.public_key, app.hosts, app.audience) == ("pub_acme", ("a.example",), ("other",))
-    assert (app.mode, app.origin_mode, app.anonymous) == (Mode.LOG_ONLY, Mode.ENFORCE, False)
-    assert (app.tokens, app.naming) == ((Bearer(),), (Header("X-App"),))
+    assert (app.publishable_key, app.hosts, app.audience) == ("pub_acme", ("a.example",), ("other",))
+    assert (app.mode, app.origin_mode, app.allow_anonymous) == (Mode.LOG_ONLY, Mode.ENFORCE, False)
+    assert (app.token_locations, app.app_locations) == ((Bearer(),), (Header("X-App"),))
     assert (app.rules.leeway, app.rules.scopes_claim, app.rules.max_lifetime) == (1, "scope", 60)
-    assert app.revocations == Revocations(before=1)
-    assert app.scopes == {"read"}
+    assert app.revocations == Revocations(issued_before=1)
+    assert app.allowed_scopes == {"read"}
 
 
 def test_what_an_app_demands_adds_to_what_the_profile_demands() -> None:
-    rules = STRICT("acme", **NEEDED, required=["email"], types=["JWT"], fixed={"level": 2}).rules
-    assert rules.required == {"sub", "exp", "email"}
-    assert rules.types == {"at+jwt", "jwt"}
-    assert rules.fixed == {"kind": "user", "level": 2}
+    rules = STRICT("acme", **NEEDED, required_claims=["email"], allowed_typ=["JWT"], required_values={"level": 2}).rules
+    assert rules.required_claims == {"sub", "exp", "email"}
+    assert rules.allowed_typ == {"at+jwt", "jwt"}
+    assert rules.required_values == {"kind": "user", "level": 2}
 
 
 def test_a_required_claim_goes_only_by_name() -> None:
-    assert STRICT("acme", **NEEDED, optional=["sub"]).rules.required == {"exp"}
-    found = problems_of(lambda: STRICT("acme", **NEEDED, optional=["sub", "nbf", "email"]))
+    assert STRICT("acme", **NEEDED, drop_required_claims=["sub"]).rules.required_claims == {"exp"}
+    found = problems_of(lambda: STRICT("acme", **NEEDED, drop_required_claims=["sub", "nbf", "email"]))
     assert found == {"optional": "email, nbf is not required by strict"}
 
 
 def test_a_claim_may_be_given_up_and_another_required() -> None:
-    assert STRICT("acme", **NEEDED, optional=["sub"], required=["email"]).rules.required == {"exp", "email"}
+    assert STRICT("acme", **NEEDED, drop_required_claims=["sub"], required_claims=["email"]).rules.required_claims == {
+        "exp",
+        "email",
+    }
 
 
 def test_what_a_vendor_needs_must_be_given() -> None:
@@ -160,26 +169,30 @@ def test_fixed_claims_are_a_mapping() -> None:
 def test_an_extended_profile_keeps_the_rest() -> None:
     sibling = STRICT.extend(
         name="looser",
-        skew=60,
-        optional=["sub"],
-        required=["email"],
-        tokens=[Bearer()],
+        leeway=60,
+        drop_required_claims=["sub"],
+        required_claims=["email"],
+        token_locations=[Bearer()],
         audience="other",
-        anonymous=False,
+        allow_anonymous=False,
     )
-    assert (sibling.name, sibling.audience, sibling.anonymous) == ("looser", "other", False)
-    assert (sibling.tokens, sibling.naming) == ((Bearer(),), STRICT.naming)
-    assert (sibling.needs, sibling.check_credential, sibling.errors) == (STRICT.needs, only_named, in_words)
+    assert (sibling.name, sibling.audience, sibling.allow_anonymous) == ("looser", "other", False)
+    assert (sibling.token_locations, sibling.app_locations) == ((Bearer(),), STRICT.app_locations)
+    assert (sibling.required_settings, sibling.check_credential, sibling.format_error) == (
+        STRICT.required_settings,
+        only_named,
+        in_words,
+    )
     assert sibling.rules.leeway == 60
-    assert sibling.rules.required == {"exp", "email"}
-    assert (sibling.rules.max_lifetime, sibling.rules.fixed) == (60, {"kind": "user"})
+    assert sibling.rules.required_claims == {"exp", "email"}
+    assert (sibling.rules.max_lifetime, sibling.rules.required_values) == (60, {"kind": "user"})
     assert STRICT.rules.leeway == 5
     assert sibling("acme", **NEEDED).profile == "looser"
 
 
 def test_a_profile_extended_by_nothing_is_equal() -> None:
     assert STRICT.extend() == STRICT
-    assert STRICT.extend(naming=[Header("X-App")], errors=None).naming == (Header("X-App"),)
+    assert STRICT.extend(app_locations=[Header("X-App")], format_error=None).app_locations == (Header("X-App"),)
 
 
 def test_a_profile_cannot_be_changed() -> None:

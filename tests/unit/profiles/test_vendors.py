@@ -131,7 +131,7 @@ def test_userz_answers_with_a_code_and_a_message() -> None:
 
 
 def test_userz_answers_a_missing_token_by_its_code() -> None:
-    errors = profiles.userz.errors
+    errors = profiles.userz.format_error
     assert errors is not None
     status, body = errors(Refusal("missing_token"))
     assert (status, body["error"]["code"]) == (401, "missing_token")
@@ -270,7 +270,7 @@ def test_featurebase_names_companies_and_attributes() -> None:
     ],
 )
 def test_featurebase_answers_a_bad_token_with_400(refusal: Refusal, status: int) -> None:
-    errors = profiles.featurebase.errors
+    errors = profiles.featurebase.format_error
     assert errors is not None
     expected = {"error": refusal.code, "reason": refusal.reason, "message": refusal.detail}
     assert errors(refusal) == (status, expected)
@@ -306,7 +306,7 @@ def test_getuserfeedback_names_its_app_by_header_query_or_issuer() -> None:
 
 @pytest.mark.parametrize(("algorithm", "kid"), [("RS256", "r1"), ("ES256", "e1")])
 def test_getuserfeedback_verifies_by_the_key_set_of_the_app(algorithm: str, kid: str) -> None:
-    assert at_guf(guf_token(algorithm, kid)).require().key_id == kid
+    assert at_guf(guf_token(algorithm, kid)).require().kid == kid
     assert reason(at_guf(guf_token(algorithm, "unknown"))) == "key_not_found"
 
 

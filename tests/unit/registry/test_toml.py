@@ -111,21 +111,26 @@ revocations = { before = 1700000000, users = { "user-1" = 1800000000 }, token_id
     gate = Gate.from_file(write(tmp_path, text))
     assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
     assert gate.limits.load_timeout == 2.5
-    kinds = [type(place) for place in gate.naming]
+    kinds = [type(place) for place in gate.app_locations]
     assert kinds == [Header, Query, PublishableKeyBearer, PublishableKeyBearer, PathSegment, Host, Host, TokenIssuer]
     (app,) = gate.apps
-    assert (app.mode, app.origin_mode, app.anonymous, app.require_origin) == (Mode.LOG_ONLY, Mode.ENFORCE, True, True)
+    assert (app.mode, app.origin_mode, app.allow_anonymous, app.require_origin) == (
+        Mode.LOG_ONLY,
+        Mode.ENFORCE,
+        True,
+        True,
+    )
     assert (app.issuer, app.audience, app.hosts) == (
         "https://id.acme.com",
         ("https://api.acme.com",),
         ("acme.example",),
     )
     assert app.rules.leeway == 5
-    assert app.rules.required == {"sub", "exp", "jti"}
-    assert app.scopes == {"read"}
-    assert (app.revocations.before, app.revocations.users) == (1700000000, {"user-1": 1800000000})
+    assert app.rules.required_claims == {"sub", "exp", "jti"}
+    assert app.allowed_scopes == {"read"}
+    assert (app.revocations.issued_before, app.revocations.users) == (1700000000, {"user-1": 1800000000})
     assert app.revocations.token_ids == {"t1"}
-    assert app.tokens == (Cookie("session"),)
+    assert app.token_locations == (Cookie("session"),)
 
 
 def test_secrets_and_keys_may_stand_in_files_beside_it(tmp_path: Path) -> None:
@@ -157,8 +162,8 @@ file = "keys.json"
     )
     (app,) = gate.apps
     assert [type(each).__name__ for each in app.credentials] == ["Secret", "PublicKey", "Jwks"]
-    assert app.tokens == (Bearer(),)
-    assert gate.decide(Request(headers=[("Authorization", f"Bearer {mint(app, 'user-1')}")])).identity.key_id == "2026"
+    assert app.token_locations == (Bearer(),)
+    assert gate.decide(Request(headers=[("Authorization", f"Bearer {mint(app, 'user-1')}")])).identity.kid == "2026"
 
 
 def _jwk(public: ec.EllipticCurvePublicKey) -> str:
@@ -173,7 +178,7 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbour_goes_on(
     with caplog.at_level(logging.ERROR, "wicket"):
         gate = Gate.from_file(write(tmp_path, GOOD + BROKEN))
     (app,) = gate.apps
-    assert [broken.id for broken in gate.broken] == ["globex"]
+    assert [broken.id for broken in gate.broken_apps] == ["globex"]
     good = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
     assert gate.decide(good).allowed
     broken = gate.decide(Request(headers=[("Authorization", "Bearer pub_globex")]))
@@ -200,8 +205,8 @@ def test_a_file_without_a_usable_app_is_an_error_with_every_problem(tmp_path: Pa
 
 def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path) -> None:
     text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
-    (broken,) = Gate.from_file(write(tmp_path, text)).broken
-    assert (broken.id, broken.public_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
+    (broken,) = Gate.from_file(write(tmp_path, text)).broken_apps
+    assert (broken.id, broken.publishable_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
     assert broken.aliases == ()
 
 
@@ -347,7 +352,7 @@ def test_whatever_an_app_holds_its_neighbour_goes_on(
     text = f"{GOOD}[[apps]]\nid = 'wild'\npublic_key = 'pub_wild'\n{wild}\n"
     gate = Gate.from_file(write(tmp_path, text))
     (app,) = gate.apps
-    assert [broken.id for broken in gate.broken] == ["wild"]
+    assert [broken.id for broken in gate.broken_apps] == ["wild"]
     good = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
     assert gate.decide(good).allowed
     refusal = gate.decide(Request(headers=[("Authorization", "Bearer pub_wild")])).refusal

@@ -49,19 +49,19 @@ hash_field = "orgHash"
 
 def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, HASHED))
-    assert gate.naming == (BodyField("appId"), BodyField("org", types=("text/plain", "application/json")))
+    assert gate.app_locations == (BodyField("appId"), BodyField("org", types=("text/plain", "application/json")))
     (app,) = gate.apps
     assert app.aliases == ("acme-inc",)
-    assert app.tokens == (Bearer(), JsonBody("auth.token"), Subprotocol(), Subprotocol("jwt"))
-    assert app.claimed == (JsonBody("userId"), Query("userId"))
+    assert app.token_locations == (Bearer(), JsonBody("auth.token"), Subprotocol(), Subprotocol("jwt"))
+    assert app.claimed_user_locations == (JsonBody("userId"), Query("userId"))
     rule = app.identity_hash
     assert rule is not None
     assert rule.secret.keys[0].material == bytes.fromhex(SECRET)
-    assert (rule.identifier, rule.value, rule.encoding) == ("email", Header("X-Email"), "base64")
-    assert (rule.proof, rule.normalize) == (JsonBody("hash", types=("text/plain",)), ("strip", "lower"))
-    assert rule.until == 1900000000
+    assert (rule.identifier, rule.identifier_location, rule.encoding) == ("email", Header("X-Email"), "base64")
+    assert (rule.hash_location, rule.normalize) == (JsonBody("hash", types=("text/plain",)), ("strip", "lower"))
+    assert rule.accept_until == 1900000000
     assert rule.companies is not None
-    assert rule.companies.place == JsonBody("orgs")
+    assert rule.companies.location == JsonBody("orgs")
     assert (rule.companies.id_field, rule.companies.hash_field) == ("orgId", "orgHash")
 
 

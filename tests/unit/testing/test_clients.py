@@ -37,7 +37,7 @@ from wicket import (
 )
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.flask import Wicket, identity_of
-from wicket.testing import Clock, as_user
+from wicket.testing import FakeClock, as_user
 
 
 def secret(name: str) -> Secret:
@@ -46,12 +46,15 @@ def secret(name: str) -> Secret:
 
 def apps() -> list[App]:
     return [
-        profiles.userz("userz", public_key="pub_userz", credentials=[Secret.from_hex("5e" * 31 + "01")]),
+        profiles.userz("userz", publishable_key="pub_userz", credentials=[Secret.from_hex("5e" * 31 + "01")]),
         profiles.hissuno("hissuno", credentials=[secret("hissuno")]),
-        profiles.featurebase("featurebase", credentials=[secret("featurebase")], tokens=[Query("jwt")]),
+        profiles.featurebase("featurebase", credentials=[secret("featurebase")], token_locations=[Query("jwt")]),
         profiles.generic("generic", credentials=[secret("generic")]),
         profiles.generic(
-            "cookies", credentials=[secret("cookies")], tokens=[Cookie("session")], origins=["https://a.example"]
+            "cookies",
+            credentials=[secret("cookies")],
+            token_locations=[Cookie("session")],
+            origins=["https://a.example"],
         ),
     ]
 
@@ -87,7 +90,7 @@ def test_as_user_serves_every_vendor_with_both_frameworks(id: str) -> None:
 
 def test_the_app_may_be_named_by_its_host() -> None:
     app = profiles.generic("acme", credentials=[secret("acme")], hosts=["acme.example"])
-    gate = Gate([app, *apps()[3:4]], naming=[PathSegment(0), TokenIssuer(), Host()])
+    gate = Gate([app, *apps()[3:4]], app_locations=[PathSegment(0), TokenIssuer(), Host()])
     client = starlette_client(gate)
     response = as_user(client, "user-1", app=app, gate=gate).get("/")
     assert response.text == "acme:user-1"
@@ -108,7 +111,7 @@ def test_httpx_clients_send_as_a_user_too() -> None:
 
 
 def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
-    clock = Clock(1_761_000_000)
+    clock = FakeClock(1_761_000_000)
     (app,) = apps()[3:4]
     gate = Gate([app], clock=clock)
     client = as_user(starlette_client(gate), "user-1", app="generic", ttl=60, attributes={"plan": "pro"}, role="admin")
@@ -129,7 +132,7 @@ def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
 def test_an_app_whose_tokens_are_signed_elsewhere_needs_a_token() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     public = PublicKey.from_jwk(json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())))
-    clock = Clock()
+    clock = FakeClock()
     gate = Gate([profiles.generic("acme", credentials=[public])], clock=clock)
     client = starlette_client(gate)
     with pytest.raises(ConfigError, match="no shared secret"):
@@ -145,13 +148,13 @@ def test_what_is_not_found_is_said() -> None:
         as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="nobody")
 
 
-def test_the_fixtures_come_with_the_package(wicket_as_user: Callable[..., Any], wicket_clock: Clock) -> None:
+def test_the_fixtures_come_with_the_package(wicket_as_user: Callable[..., Any], wicket_clock: FakeClock) -> None:
     gate = Gate(apps()[3:4], clock=wicket_clock)
     assert wicket_as_user(starlette_client(gate), "user-1", app="generic").get("/").text == "generic:user-1"
 
 
 def test_a_clock_stands_still_until_it_is_moved() -> None:
-    clock = Clock()
+    clock = FakeClock()
     before = clock()
     assert clock() == before == int(before)
     clock.advance(-10)
@@ -167,7 +170,7 @@ class Elsewhere:
 
 @pytest.mark.parametrize("tokens", [[], [Elsewhere()]])
 def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> None:
-    app = App("acme", credentials=[secret("acme")], tokens=tokens)
+    app = App("acme", credentials=[secret("acme")], token_locations=tokens)
     gate = Gate([app])
     client = starlette_client(gate)
     before = dict(client.headers)
@@ -177,9 +180,11 @@ def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> No
 
 
 def test_a_token_that_rides_in_a_body_goes_elsewhere_or_nowhere() -> None:
-    beside = profiles.generic("acme", credentials=[secret("acme")], tokens=[JsonBody("t"), Header("X-T")])
+    beside = profiles.generic("acme", credentials=[secret("acme")], token_locations=[JsonBody("t"), Header("X-T")])
     client = as_user(starlette_client(Gate([beside])), "user-1", app="acme")
     assert client.headers["x-t"]
-    only = profiles.generic("acme", credentials=[secret("acme")], tokens=[JsonBody("t"), Subprotocol("bearer")])
+    only = profiles.generic(
+        "acme", credentials=[secret("acme")], token_locations=[JsonBody("t"), Subprotocol("bearer")]
+    )
     with pytest.raises(ConfigError, match="send mint"):
         as_user(starlette_client(Gate([only])), "user-1", app="acme")

@@ -184,7 +184,7 @@ def test_other_clients_may_be_given_its_authority(issuer: LocalIssuer) -> None:
 
 
 def test_only_its_own_network_leads_to_it(issuer: LocalIssuer) -> None:
-    assert issuer.network.ports == {443, 8443, issuer.port}
+    assert issuer.network.extra_ports == {443, 8443, issuer.port}
     assert not issuer.network.admits("10.0.0.1")
     with Gate(
         [App("acme", credentials=[Jwks(issuer.jwks_url)], issuer=issuer.issuer, origins=["https://acme.com"])]
