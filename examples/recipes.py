@@ -90,8 +90,8 @@ zendesk = Profile(
 zendesk_app = zendesk(
     "a1b2c3d4-messenger",
     credentials=[
-        Secret.from_text(SECRETS["zendesk old"], id="app_5f0c2b"),
-        Secret.from_text(SECRETS["zendesk new"], id="app_66ad91"),
+        Secret.from_text(SECRETS["zendesk old"], kid="app_5f0c2b"),
+        Secret.from_text(SECRETS["zendesk new"], kid="app_66ad91"),
     ],
 )
 

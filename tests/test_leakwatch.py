@@ -51,7 +51,7 @@ SAYINGS: dict[str, Callable[[str], object]] = {
     "the hint of a configuration error": lambda text: ConfigError([Problem("value", "is wrong", text)]),
     "what led to a configuration error": _chained,
     "the detail of a refusal": lambda text: Refused(Refusal("invalid_token", "malformed", f"It was {text}.")),
-    "a repr": lambda text: repr(Secret(VALUE, id=text)),
+    "a repr": lambda text: repr(Secret(VALUE, kid=text)),
     "a repr that a dataclass makes": lambda text: repr(Refusal("invalid_token", "malformed", text)),
 }
 SPELLINGS = {

@@ -65,8 +65,8 @@ def mint(
     payload.update(claims or {})
     algorithm = credential.algorithms[0]
     header: dict[str, Any] = {"alg": algorithm, "typ": next(iter(rules.allowed_typ), "JWT")}
-    if credential.id is not None:
-        header["kid"] = credential.id
+    if credential.kid is not None:
+        header["kid"] = credential.kid
     signed = f"{_segment(header)}.{_segment(payload)}"
     return f"{signed}.{base64url.encode(sign(algorithm, credential.keys[0], signed.encode('ascii')))}"
 

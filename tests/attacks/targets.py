@@ -69,7 +69,7 @@ def apps(algorithm: str) -> list[App]:
 
 def _read_app_refs(algorithm: str, kid: str) -> Credential:
     if algorithm in HASHES:
-        return Secret(secret(f"twin {kid}"), id=kid)
+        return Secret(secret(f"twin {kid}"), kid=kid)
     return PublicKey.from_jwk(jwk(private_key(algorithm, f"twin {kid}"), kid=kid), algorithms=[algorithm])
 
 

@@ -202,9 +202,9 @@ def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: 
     with pytest.raises(ConfigError):
         Secret.from_text("", allow_short=True)
     door = behind(
-        app("acme", Secret(secret(), id="1")),
+        app("acme", Secret(secret(), kid="1")),
         app("bare", credential("ES256")),
-        app("none", Secret(secret("x"), id="2")),
+        app("none", Secret(secret("x"), kid="2")),
     )
     assert door.ask(token(header={"kid": "1"})).said == ADA
     for kid in ("2", "unknown", ""):

@@ -46,7 +46,7 @@ def test_a_fetch_that_an_invented_kid_made_fail_does_not_blind_the_source_to_a_r
 def test_a_local_key_does_not_hide_a_key_of_a_set_that_has_the_same_name(issuer: LocalIssuer) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    local = PublicKey.from_pem(pem, algorithms=["ES256"], id="key-1")
+    local = PublicKey.from_pem(pem, algorithms=["ES256"], kid="key-1")
     app = app_of(issuer, credentials=[local, Jwks(issuer.jwks_url)])
     claims = {"iss": issuer.issuer, "sub": "ada", "exp": int(time.time()) + 600}
     with gate_of(issuer, app) as gate:

@@ -26,7 +26,7 @@ def by_key_set(elsewhere: SignedElsewhere) -> App:
 
 def by_pem(elsewhere: SignedElsewhere) -> App:
     return app(*(
-        PublicKey.from_pem(elsewhere.keys[kid]["pem"], algorithms=[algorithm], id=kid)
+        PublicKey.from_pem(elsewhere.keys[kid]["pem"], algorithms=[algorithm], kid=kid)
         for kid, algorithm in ALGORITHMS.items()
     ))  # fmt: skip
 

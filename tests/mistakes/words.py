@@ -61,7 +61,7 @@ def binary(encoding: str) -> App:
 
 
 def named_keys() -> App:
-    return app(credentials=[Secret.from_text(FIRST, id="k1"), Secret.from_text(SECOND, id="k2")])
+    return app(credentials=[Secret.from_text(FIRST, kid="k1"), Secret.from_text(SECOND, kid="k2")])
 
 
 def hashing(**settings: Any) -> App:

@@ -134,7 +134,7 @@ def token(held: Pass) -> str:
 @cache
 def app_of(rule: Rule) -> App:
     """The app of that rule."""
-    credentials: list[Any] = [Secret(secret(key), id=key if rule.kids else None) for key in rule.keys]
+    credentials: list[Any] = [Secret(secret(key), kid=key if rule.kids else None) for key in rule.keys]
     if rule.id == "mixed":
         pem = private_key("mixed/0").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         credentials = [PublicKey.from_pem(pem, algorithms=["ES256"])]

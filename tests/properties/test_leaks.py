@@ -115,7 +115,7 @@ def apps() -> list[App]:
         app("acme"),
         app("observed", credentials=[Secret.from_text(TEXT_SECRET)], mode=Mode.LOG_ONLY),
         app("short", credentials=[Secret.from_text(SHORT, allow_short=True)]),
-        app("by-key", credentials=[PublicKey.from_pem(PEM, algorithms=["ES256"], id="ec-0")]),
+        app("by-key", credentials=[PublicKey.from_pem(PEM, algorithms=["ES256"], kid="ec-0")]),
         app("by-set", credentials=[Jwks.static({"keys": [RSA_JWK, PRIVATE_JWK, {"kty": "oct", "k": SECRET.hex()}]})]),
         app("none", credentials=[]),
     ]

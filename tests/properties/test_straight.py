@@ -76,9 +76,9 @@ SETTINGS = st.fixed_dictionaries(
     optional={
         "credentials": st.sampled_from(
             [
-                [Secret(KEYS["acme"], id="1"), Secret(KEYS["next"], id="2")],
+                [Secret(KEYS["acme"], kid="1"), Secret(KEYS["next"], kid="2")],
                 [Secret(KEYS["acme"]), Secret(KEYS["next"])],
-                [Secret(KEYS["acme"]), Secret(KEYS["next"], id="2")],
+                [Secret(KEYS["acme"]), Secret(KEYS["next"], kid="2")],
             ]
         ),
         "origins": st.sampled_from([[], ["*"], ["https://a.example"], ["*.a.example", "http://localhost:*"]]),
@@ -281,7 +281,7 @@ def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
 
 
 def test_the_straight_road_asks_for_the_key_id_that_its_app_requires() -> None:
-    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], id="1")], require_kid=True)
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], kid="1")], require_kid=True)
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed

@@ -145,7 +145,7 @@ def _apps() -> list[App | BrokenApp]:
         ),
         generic(
             "strict",
-            credentials=[Secret(key("strict"), id="2025-10")],
+            credentials=[Secret(key("strict"), kid="2025-10")],
             issuer="https://id.strict.example",
             audience="widgets",
             app_claim="app",

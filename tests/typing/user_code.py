@@ -50,7 +50,7 @@ from wicket.testing import FakeClock, as_user
 acme = profiles.userz(
     "65fa1f3e8a1e5f2d9c1a5c01",
     publishable_key="pub_acme",
-    credentials=[Secret.from_hex("5f" * 31 + "01", id="2026")],
+    credentials=[Secret.from_hex("5f" * 31 + "01", kid="2026")],
     origins=["https://acme.com", "*.acme.com"],
     mode=Mode.LOG_ONLY,
     leeway=10,

@@ -17,6 +17,7 @@ from wicket import (
     Decision,
     DecisionEvent,
     Gate,
+    Header,
     Identity,
     Mode,
     OutcomeCount,

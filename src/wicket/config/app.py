@@ -91,7 +91,7 @@ class Rules:
             if not all(isinstance(each, str) and each for each in given):
                 problems.add(f"rules.{name}", "must be a list of names")
             elif not given and name == "user_id_claims" and not problems.found:
-                problems.add("rules.user_id", "must name at least one claim")
+                problems.add("rules.user_id_claims", "must name at least one claim")
             else:
                 object.__setattr__(self, name, kind(given))
         for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
@@ -105,7 +105,7 @@ class Rules:
             if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
                 problems.add(f"rules.{name}", "must be a number, and not negative")
             elif name == "leeway" and given > _MOST_SKEW:
-                problems.add("rules.skew", "must be at most an hour", "by so many seconds clocks may differ")
+                problems.add("rules.leeway", "must be at most an hour", "by so many seconds clocks may differ")
         for name in ("allow_integer_user_id", "require_kid", "string_attributes_only"):
             if not isinstance(getattr(self, name), bool):
                 problems.add(f"rules.{name}", "must be true or false")
@@ -113,7 +113,7 @@ class Rules:
             isinstance(name, str) and isinstance(value, (str, int, bool))
             for name, value in self.required_values.items()
         ):
-            problems.add("rules.fixed", "must map names of claims to texts, whole numbers or booleans")
+            problems.add("rules.required_values", "must map names of claims to texts, whole numbers or booleans")
         problems.raise_if_any()
         object.__setattr__(self, "required_values", MappingProxyType(dict(self.required_values)))
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):

@@ -93,7 +93,7 @@ class IdentityHash:
             or not isinstance(accept_until, (int, float))
             or not 0 <= accept_until <= _LATEST
         ):
-            problems.add("identity_hash.until", "must be a NumericDate", "seconds since 1970")
+            problems.add("identity_hash.accept_until", "must be a NumericDate", "seconds since 1970")
         if self.companies is not None and not isinstance(self.companies, CompanyHash):
             problems.add("identity_hash.companies", "must be a CompanyHash")
         problems.raise_if_any()

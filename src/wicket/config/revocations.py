@@ -38,7 +38,7 @@ class Revocations:
     def __post_init__(self) -> None:
         problems = Problems()
         if self.issued_before is not None and not _is_time(self.issued_before):
-            problems.add("revocations.before", "must be a NumericDate", "seconds since 1970")
+            problems.add("revocations.issued_before", "must be a NumericDate", "seconds since 1970")
         if not _are_cutoffs(self.users):
             problems.add("revocations.users", "must map user ids to NumericDates", '{"user-1": 1761000000}')
         by_claim: Any = self.users_by_claim

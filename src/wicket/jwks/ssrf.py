@@ -96,19 +96,19 @@ class Network:
     ) -> None:
         problems = Problems()
         networks: list[IPNetwork] = []
-        for index, block in enumerate(problems.as_tuple("network.allow", allowed_networks, "networks")):
+        for index, block in enumerate(problems.as_tuple("network.allowed_networks", allowed_networks, "networks")):
             try:
                 # Spelled out: a number or bytes would be taken for an address too.
                 networks.append(ipaddress.ip_network(block if isinstance(block, str) else ""))
             except ValueError:
-                problems.add(f"network.allow[{index}]", "is not a network", "10.0.0.0/8")
-        for index, port in enumerate(more := problems.as_tuple("network.ports", extra_ports, "ports")):
+                problems.add(f"network.allowed_networks[{index}]", "is not a network", "10.0.0.0/8")
+        for index, port in enumerate(more := problems.as_tuple("network.extra_ports", extra_ports, "ports")):
             if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-                problems.add(f"network.ports[{index}]", "is not a port")
+                problems.add(f"network.extra_ports[{index}]", "is not a port")
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             problems.add("network.ssl_context", "must be an ssl.SSLContext")
         if resolver is not None and not callable(resolver):
-            problems.add("network.resolve", "must be a function from a host and a port to addresses")
+            problems.add("network.resolver", "must be a function from a host and a port to addresses")
         problems.raise_if_any()
         object.__setattr__(self, "allow", tuple(networks))
         object.__setattr__(self, "ports", DEFAULT_PORTS | set(more))

@@ -70,33 +70,33 @@ class Credential(Protocol):
 class Secret:
     """A shared secret for HMAC, at least as long as the hash of each of its algorithms (RFC 7518 section 3.2).
 
-    `value` is the key itself, in bytes; `from_text`, `from_hex` and `from_base64` say how a text spells it. `id` is
+    `value` is the key itself, in bytes; `from_text`, `from_hex` and `from_base64` say how a text spells it. `kid` is
     the `kid` of tokens signed with it, where they carry one. `algorithms` are some of HS256, HS384, HS512.
 
     Raises `ConfigError` for an empty or well-known value, for one that is the text of a public key, for other
     algorithms, and for a short value unless `allow_short` says that this is known (which is logged).
     """
 
-    __slots__ = ("algorithms", "encoding", "id", "keys")
+    __slots__ = ("algorithms", "encoding", "kid", "keys")
 
     def __init__(
         self,
         value: bytes,
         *,
-        id: str | None = None,
+        kid: str | None = None,
         algorithms: Iterable[str] = ("HS256",),
         allow_short: bool = False,
     ) -> None:
-        self._set(value, id, algorithms, allow_short, "bytes")
+        self._set(value, kid, algorithms, allow_short, "bytes")
 
     def _set(
-        self, value: bytes, id: str | None, algorithms: Iterable[str], allow_short: bool, encoding: Encoding
+        self, value: bytes, kid: str | None, algorithms: Iterable[str], allow_short: bool, encoding: Encoding
     ) -> None:
         if not isinstance(value, bytes):
             raise config_error("value", "must be bytes", "use Secret.from_text, from_hex or from_base64 for text")
         if not isinstance(allow_short, bool):
             raise config_error("allow_short", "must be true or false")
-        self.id = _checked_id(id)
+        self.kid = _checked_kid(kid)
         self.algorithms = allow_list(algorithms, HASH_BYTES.keys(), "a secret")
         self.encoding: Encoding = encoding
         least = max(HASH_BYTES[name] for name in self.algorithms)
@@ -114,19 +114,19 @@ class Secret:
         if looks_like_public_key(value):
             hint = "use PublicKey.from_pem or PublicKey.from_jwk"
             raise config_error("value", "is the text of a public key, not a secret", hint)
-        self.keys = (hmac_key(self.id, self.algorithms, value),)
+        self.keys = (hmac_key(self.kid, self.algorithms, value),)
 
     @classmethod
     def _of(
-        cls, value: bytes, encoding: Encoding, id: str | None, algorithms: Iterable[str], allow_short: bool
+        cls, value: bytes, encoding: Encoding, kid: str | None, algorithms: Iterable[str], allow_short: bool
     ) -> Secret:
         self = cls.__new__(cls)
-        self._set(value, id, algorithms, allow_short, encoding)
+        self._set(value, kid, algorithms, allow_short, encoding)
         return self
 
     @classmethod
     def from_text(
-        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+        cls, text: str, *, kid: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
     ) -> Secret:
         """The UTF-8 bytes of `text` are the key, as most JWT libraries use a string."""
         if not isinstance(text, str):
@@ -135,20 +135,20 @@ class Secret:
             raise config_error("value", "has blanks, a line break or quotes around it", "strip them")
         if any("\ud800" <= char <= "\udfff" or char == "\ufeff" for char in text):
             raise config_error("value", "has a byte order mark or half a character in it")
-        return cls._of(text.encode(), "text", id, algorithms, allow_short)
+        return cls._of(text.encode(), "text", kid, algorithms, allow_short)
 
     @classmethod
     def from_hex(
-        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+        cls, text: str, *, kid: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
     ) -> Secret:
         """`text` spells the key in hexadecimal digits, two for each byte and nothing else."""
         if not isinstance(text, str) or not re.fullmatch(r"(?:[0-9A-Fa-f]{2})*", text):
             raise config_error("value", "is not hexadecimal", "two digits for each byte, nothing between or around")
-        return cls._of(bytes.fromhex(text), "hex", id, algorithms, allow_short)
+        return cls._of(bytes.fromhex(text), "hex", kid, algorithms, allow_short)
 
     @classmethod
     def from_base64(
-        cls, text: str, *, id: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
+        cls, text: str, *, kid: str | None = None, algorithms: Iterable[str] = ("HS256",), allow_short: bool = False
     ) -> Secret:
         """`text` spells the key in base64, of either alphabet (RFC 4648 sections 4 and 5), padding optional."""
         hint = "the alphabet of RFC 4648 section 4 or 5, nothing between or around"
@@ -159,24 +159,24 @@ class Secret:
             value = base64.urlsafe_b64decode(bare.replace("+", "-").replace("/", "_") + "=" * (-len(bare) % 4))
         except binascii.Error:
             raise config_error("value", "is not base64", hint) from None
-        return cls._of(value, "base64", id, algorithms, allow_short)
+        return cls._of(value, "base64", kid, algorithms, allow_short)
 
     def __repr__(self) -> str:
-        return f"Secret(id={self.id!r}, algorithms={self.algorithms!r})"
+        return f"Secret(kid={self.kid!r}, algorithms={self.algorithms!r})"
 
 
 class PublicKey:
     """One public key of an app, from PEM or from a JWK. The algorithms must fit the key's type and curve."""
 
-    __slots__ = ("algorithms", "id", "keys")
+    __slots__ = ("algorithms", "kid", "keys")
 
     def __init__(self, key: Key) -> None:
-        self.id = key.kid
+        self.kid = key.kid
         self.algorithms = key.algorithms
         self.keys = (key,)
 
     @classmethod
-    def from_pem(cls, text: str | bytes, *, algorithms: Iterable[str], id: str | None = None) -> PublicKey:
+    def from_pem(cls, text: str | bytes, *, algorithms: Iterable[str], kid: str | None = None) -> PublicKey:
         """Read a public key in PEM (SubjectPublicKeyInfo or PKCS#1).
 
         Raises `ConfigError` for anything else, certificates and private keys among it, and for algorithms that do
@@ -204,7 +204,7 @@ class PublicKey:
                 raise UnusableKeyError(
                     f"the key cannot serve {', '.join(unfit)}; it can serve {', '.join(compatible_algorithms(material))}"
                 )
-            return cls(public_key(_checked_id(id), names, material))
+            return cls(public_key(_checked_kid(kid), names, material))
         except UnusableKeyError as unusable:
             raise config_error("pem", str(unusable)) from None
 
@@ -227,7 +227,7 @@ class PublicKey:
             raise config_error("jwk", str(unusable)) from None
 
     def __repr__(self) -> str:
-        return f"PublicKey(id={self.id!r}, algorithms={self.algorithms!r})"
+        return f"PublicKey(kid={self.kid!r}, algorithms={self.algorithms!r})"
 
 
 def allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
@@ -249,7 +249,7 @@ def _shown(name: object) -> str:
     return repr(name) if isinstance(name, str) and len(name) <= 10 else "another value"
 
 
-def _checked_id(id: str | None) -> str | None:
-    if id is not None and (not isinstance(id, str) or not id or len(id) > 256):
-        raise config_error("id", "must be a string of 1 to 256 characters")
-    return id
+def _checked_kid(kid: str | None) -> str | None:
+    if kid is not None and (not isinstance(kid, str) or not kid or len(kid) > 256):
+        raise config_error("kid", "must be a string of 1 to 256 characters")
+    return kid

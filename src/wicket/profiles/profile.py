@@ -166,7 +166,7 @@ class Profile:
         required_values = values.pop("required_values", {})
         try:
             if not isinstance(required_values, Mapping):
-                raise config_error("rules.fixed", "must map names of claims to values")
+                raise config_error("rules.required_values", "must map names of claims to values")
             return dataclasses.replace(
                 self.rules,
                 required_claims=required_claims,

@@ -27,13 +27,35 @@ from wicket.registry.toml_locations import NAMING, TOKENS, read_places
 
 _log: Final = logging.getLogger("wicket")
 
-_GATE: Final = frozenset({"name", "mode", "realm", "error_docs", "naming", "tokens", "limits", "network"})
+_GATE: Final = frozenset(
+    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network"}
+)
 _PLAIN: Final = frozenset(
-    {"public_key", "hosts", "issuer", "audience", "origins", "require_origin", "anonymous", "scopes", "aliases"}
+    {
+        "publishable_key",
+        "hosts",
+        "issuer",
+        "audience",
+        "origins",
+        "require_origin",
+        "allow_anonymous",
+        "allowed_scopes",
+        "aliases",
+    }
 )
 _APP: Final = _PLAIN | {
-    *("id", "profile", "mode", "origin_mode", "credentials", "rules", "revocations", "tokens", "naming"),
-    *("claimed", "identity_hash"),
+    *(
+        "id",
+        "profile",
+        "mode",
+        "origin_mode",
+        "credentials",
+        "rules",
+        "revocations",
+        "token_locations",
+        "app_locations",
+    ),
+    *("claimed_user_locations", "identity_hash"),
 }
 _ALL: Final = ", ".join(sorted(_APP))
 _KINDS: Final = ("secret", "public_key", "jwks")
@@ -108,7 +130,7 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
                 problems.add(f"gate.{name}", "must be a text")
     if "mode" in table:
         settings["mode"] = _mode(problems, "gate.mode", table["mode"])
-    for name, kinds in (("naming", NAMING), ("tokens", TOKENS)):
+    for name, kinds in (("app_locations", NAMING), ("token_locations", TOKENS)):
         if name in table:
             settings[name] = read_places(problems, f"gate.{name}", table[name], kinds)
     if "network" in table:
@@ -124,8 +146,8 @@ def _gate(problems: Problems, table: Any) -> dict[str, Any]:
 
 
 def _network(problems: Problems, table: Any) -> Network | None:
-    if not isinstance(table, dict) or table.keys() - {"allow", "ports", "ca_file"}:
-        problems.add("gate.network", "must be a table of allow, ports, ca_file")
+    if not isinstance(table, dict) or table.keys() - {"allowed_networks", "extra_ports", "ca_file"}:
+        problems.add("gate.network", "must be a table of allowed_networks, extra_ports, ca_file")
         return None
     try:
         options = dict(table)
@@ -159,7 +181,7 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
     for name in ("mode", "origin_mode"):
         if name in table:
             settings[name] = _mode(problems, name, table[name]) or Mode.ENFORCE
-    for name, kinds in (("naming", NAMING), ("tokens", TOKENS), ("claimed", TOKENS)):
+    for name, kinds in (("app_locations", NAMING), ("token_locations", TOKENS), ("claimed_user_locations", TOKENS)):
         if name in table:
             settings[name] = read_places(problems, name, table[name], kinds)
     if "identity_hash" in table:
@@ -173,7 +195,9 @@ def _app(table: Mapping[str, Any], folder: Path) -> App:
         except ConfigError as error:
             problems.merge_problems("", error)
         except TypeError:
-            problems.add("revocations", "has a name that is not known", "before, users, users_by_claim, token_ids")
+            problems.add(
+                "revocations", "has a name that is not known", "issued_before, users, users_by_claim, token_ids"
+            )
     rules = table.get("rules", {})
     if isinstance(rules, dict):
         settings.update({name: value for name, value in rules.items() if name not in _APP})
@@ -197,7 +221,7 @@ def _profile_of(table: Mapping[str, Any]) -> Profile:
 
 def _broken(table: Mapping[str, Any]) -> BrokenApp:
     """What can be known of an app that is broken: its names, so that its requests are told, and its mode."""
-    named = (table.get(name) for name in ("public_key", "issuer"))
+    named = (table.get(name) for name in ("publishable_key", "issuer"))
     public_key, issuer = (value if isinstance(value, str) else None for value in named)
     return BrokenApp(
         table["id"],
@@ -249,8 +273,8 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
         return Jwks.static(_json(text), **options)
     except TypeError:
         known = {
-            "secret": "id, algorithms, allow_short",
-            "public_key": "algorithms (needed), id",
+            "secret": "kid, algorithms, allow_short",
+            "public_key": "algorithms (needed), kid",
             "jwks": "algorithms; or url, issuer; or discover",
         }
         message = f"does not fit a credential of the kind {kind}"
@@ -259,10 +283,10 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
 
 def _identity_hash(table: Any, folder: Path) -> IdentityHash:
     """The table `identity_hash`: its secrets are tables like those of credentials, its places are spelled as text."""
-    options = _hash_options("identity_hash", table, folder, ("value", "proof"))
+    options = _hash_options("identity_hash", table, folder, ("identifier_location", "hash_location"))
     if "companies" in options:
         where = "identity_hash.companies"
-        given = _hash_options(where, options["companies"], folder, ("place",))
+        given = _hash_options(where, options["companies"], folder, ("location",))
         try:
             options["companies"] = CompanyHash(**given)
         except ConfigError as error:

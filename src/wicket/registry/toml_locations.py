@@ -40,7 +40,7 @@ def _member(kind: type[JsonBody] | type[BodyField]) -> _Maker:
 
 
 NAMING: Final[Mapping[str, _Maker]] = {
-    "public_key_bearer": lambda prefix: PublishableKeyBearer(prefix or "pub_"),
+    "publishable_key_bearer": lambda prefix: PublishableKeyBearer(prefix or "pub_"),
     "header": Header,
     "query": Query,
     "path": _segment,

@@ -30,7 +30,7 @@ CONFIG = """
 [[apps]]
 id = "acme"
 profile = "userz"
-public_key = "pub_acme"
+publishable_key = "pub_acme"
 origins = ["https://acme.com"]
 revocations = { token_ids = ["gone"] }
 [[apps.credentials]]

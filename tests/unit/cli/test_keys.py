@@ -83,7 +83,7 @@ def test_the_key_sets_of_an_app_are_fetched_by_its_configuration(
     config.write_text(
         f"""
 [gate]
-network = {{ allow = ["127.0.0.0/8"], ports = [{wicket_issuer.port}], ca_file = "{authorities}" }}
+network = {{ allowed_networks = ["127.0.0.0/8"], extra_ports = [{wicket_issuer.port}], ca_file = "{authorities}" }}
 [[apps]]
 id = "globex"
 profile = "getuserfeedback"

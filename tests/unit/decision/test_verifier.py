@@ -55,7 +55,7 @@ def test_a_good_token_names_its_user() -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES512", "EdDSA"])
 def test_a_token_by_a_public_key_is_verified(algorithm: str) -> None:
     private = private_key(algorithm)
-    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], id="k1")])
+    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], kid="k1")])
     identity = verify(app, token(key=private, algorithm=algorithm, kid="k1"))
     assert (identity.user_id, identity.kid) == ("user-1", "k1")
 

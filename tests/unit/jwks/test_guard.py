@@ -107,14 +107,14 @@ def test_lists_that_can_be_read_once_are_read_once() -> None:
 @pytest.mark.parametrize(
     ("allow", "path"),
     [
-        (["10.0.0.1/8"], "network.allow[0]"),
-        (["10.0.0.0/8", "internal"], "network.allow[1]"),
-        (["10.0.0.0/33"], "network.allow[0]"),
-        ([None], "network.allow[0]"),
-        ([""], "network.allow[0]"),
-        ("10.0.0.0/8", "network.allow"),
-        (None, "network.allow"),
-        (5, "network.allow"),
+        (["10.0.0.1/8"], "network.allowed_networks[0]"),
+        (["10.0.0.0/8", "internal"], "network.allowed_networks[1]"),
+        (["10.0.0.0/33"], "network.allowed_networks[0]"),
+        ([None], "network.allowed_networks[0]"),
+        ([""], "network.allowed_networks[0]"),
+        ("10.0.0.0/8", "network.allowed_networks"),
+        (None, "network.allowed_networks"),
+        (5, "network.allowed_networks"),
     ],
 )
 def test_what_is_no_network_is_a_configuration_error(allow: Any, path: str) -> None:
@@ -124,21 +124,21 @@ def test_what_is_no_network_is_a_configuration_error(allow: Any, path: str) -> N
 @pytest.mark.parametrize("block", [10, True, b"\x0a\0\0\0", ("10.0.0.0", 8)])
 def test_a_network_is_written_as_a_text(block: Any) -> None:
     """A number would be taken for an address that nobody meant."""
-    assert problems_of(lambda: Network([block])).keys() == {"network.allow[0]"}
+    assert problems_of(lambda: Network([block])).keys() == {"network.allowed_networks[0]"}
 
 
 @pytest.mark.parametrize(
     ("ports", "path"),
     [
-        ([0], "network.ports[0]"),
-        ([443, 65536], "network.ports[1]"),
-        ([-1], "network.ports[0]"),
-        ([True], "network.ports[0]"),
-        (["443"], "network.ports[0]"),
-        ([443.0], "network.ports[0]"),
-        ([[]], "network.ports[0]"),
-        ("443", "network.ports"),
-        (443, "network.ports"),
+        ([0], "network.extra_ports[0]"),
+        ([443, 65536], "network.extra_ports[1]"),
+        ([-1], "network.extra_ports[0]"),
+        ([True], "network.extra_ports[0]"),
+        (["443"], "network.extra_ports[0]"),
+        ([443.0], "network.extra_ports[0]"),
+        ([[]], "network.extra_ports[0]"),
+        ("443", "network.extra_ports"),
+        (443, "network.extra_ports"),
     ],
 )
 def test_what_is_no_port_is_a_configuration_error(ports: Any, path: str) -> None:
@@ -147,7 +147,12 @@ def test_what_is_no_port_is_a_configuration_error(ports: Any, path: str) -> None
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     found = problems_of(lambda: Network(["x", "10.0.0.0/8", "y"], [0, 1, 70000]))
-    assert found.keys() == {"network.allow[0]", "network.allow[2]", "network.ports[0]", "network.ports[2]"}
+    assert found.keys() == {
+        "network.allowed_networks[0]",
+        "network.allowed_networks[2]",
+        "network.extra_ports[0]",
+        "network.extra_ports[2]",
+    }
 
 
 def test_a_name_that_leads_nowhere_is_unresolved() -> None:
@@ -210,7 +215,7 @@ def test_what_serves_a_network_has_the_right_kind() -> None:
     settings: Any = {"ssl_context": 5, "resolve": 5}
     with pytest.raises(ConfigError) as raised:
         Network(**settings)
-    assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolve"}
+    assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolver"}
 
 
 def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:

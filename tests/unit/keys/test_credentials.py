@@ -31,9 +31,9 @@ def test_algorithms_are_a_list_of_names(algorithms: Any) -> None:
 @pytest.mark.parametrize("id", ["", "a" * 257, 5, b"k"])
 def test_an_id_is_a_short_text(id: Any) -> None:
     wrong = {"id": "must be a string of 1 to 256 characters"}
-    assert problems_of(lambda: Secret(KEY, id=id)) == wrong
-    assert problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"], id=id)) == wrong
-    assert Secret(KEY, id="a" * 256).id == "a" * 256
+    assert problems_of(lambda: Secret(KEY, kid=id)) == wrong
+    assert problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"], kid=id)) == wrong
+    assert Secret(KEY, kid="a" * 256).kid == "a" * 256
 
 
 # --- public keys
@@ -45,8 +45,8 @@ def test_an_id_is_a_short_text(id: Any) -> None:
 def test_a_public_key_is_read_from_pem(algorithm: str) -> None:
     text = pem(private_key(algorithm))
     for given in (text, text.encode()):
-        key = PublicKey.from_pem(given, algorithms=[algorithm], id="k1")
-        assert key.id == "k1"
+        key = PublicKey.from_pem(given, algorithms=[algorithm], kid="k1")
+        assert key.kid == "k1"
         assert algorithm in key.algorithms
         assert key.keys[0].algorithms == key.algorithms
 
@@ -119,7 +119,7 @@ def test_a_public_key_never_serves_hmac(algorithm: str) -> None:
 
 def test_a_public_key_is_read_from_a_jwk() -> None:
     key = PublicKey.from_jwk(jwk(rsa_key(), kid="k1"), algorithms=["RS256", "PS256"])
-    assert (key.id, key.algorithms) == ("k1", ("RS256", "PS256"))
+    assert (key.kid, key.algorithms) == ("k1", ("RS256", "PS256"))
 
 
 @pytest.mark.parametrize(

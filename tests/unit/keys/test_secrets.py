@@ -41,14 +41,14 @@ def test_a_text_is_its_utf8_bytes() -> None:
 
 def test_a_secret_serves_hs256_and_what_else_is_said() -> None:
     assert Secret(KEY).algorithms == ("HS256",)
-    assert Secret(KEY).id is None
-    secret = Secret(bytes(range(64)), id="k1", algorithms=["HS512", "HS256"])
+    assert Secret(KEY).kid is None
+    secret = Secret(bytes(range(64)), kid="k1", algorithms=["HS512", "HS256"])
     assert secret.algorithms == ("HS512", "HS256")
     assert (secret.keys[0].kid, secret.keys[0].algorithms) == ("k1", ("HS512", "HS256"))
 
 
 def test_the_repr_of_a_secret_holds_no_key() -> None:
-    assert repr(Secret.from_text(TEXT, id="k1")) == "Secret(id='k1', algorithms=('HS256',))"
+    assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(id='k1', algorithms=('HS256',))"
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_a_setting_that_is_none_is_named() -> None:
 def test_every_problem_of_an_app_is_named_at_once() -> None:
     given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required": "sub"}
     found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
-    assert set(found) == {"id", "issuer", "credentials[0]", "rules.skew", "origins[0]", "typo", "required"}
+    assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required"}
 
 
 @pytest.mark.parametrize("name", ["required", "optional", "types"])
@@ -162,7 +162,7 @@ def test_names_of_claims_are_a_list(name: str, given: Any) -> None:
 def test_fixed_claims_are_a_mapping() -> None:
     given: Any = {"fixed": [("a", "b")]}
     assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {
-        "rules.fixed": "must map names of claims to values"
+        "rules.required_values": "must map names of claims to values"
     }
 
 

@@ -31,7 +31,7 @@ GOOD = """
 [[apps]]
 id = "acme"
 profile = "userz"
-public_key = "pub_acme"
+publishable_key = "pub_acme"
 origins = ["https://acme.com", "*.acme.com"]
 
 [[apps.credentials]]
@@ -44,7 +44,7 @@ BROKEN = """
 [[apps]]
 id = "globex"
 mode = "log_only"
-public_key = "pub_globex"
+publishable_key = "pub_globex"
 hosts = ["globex.example"]
 origins = ["https://globex.com/path", "null"]
 colour = "blue"
@@ -87,26 +87,26 @@ name = "door"
 mode = "enforce"
 realm = "the door"
 error_docs = "https://docs.example/errors#"
-naming = ["header:X-App-Id", "query:app", "public_key_bearer:pk_", "public_key_bearer", "path:1", "host",
+app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1", "host",
           "host:*.widgets.example", "token_issuer"]
-tokens = ["bearer", "header:X-Token", "query:jwt", "cookie:session"]
+token_locations = ["bearer", "header:X-Token", "query:jwt", "cookie:session"]
 limits = { load_timeout = 2.5 }
 
 [[apps]]
 id = "acme"
 mode = "log_only"
 origin_mode = "enforce"
-anonymous = true
+allow_anonymous = true
 require_origin = true
 issuer = "https://id.acme.com"
 audience = ["https://api.acme.com"]
 hosts = ["Acme.example"]
 origins = ["https://acme.com"]
-scopes = ["read"]
-tokens = ["cookie:session"]
-naming = ["host"]
-rules = { skew = 5, required = ["jti"], scopes_claim = "scope" }
-revocations = { before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
+allowed_scopes = ["read"]
+token_locations = ["cookie:session"]
+app_locations = ["host"]
+rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope" }
+revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
 """
     gate = Gate.from_file(write(tmp_path, text))
     assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
@@ -149,7 +149,7 @@ id = "initech"
 kind = "secret"
 file = "secret.txt"
 encoding = "text"
-id = "2026"
+kid = "2026"
 [[apps.credentials]]
 kind = "public_key"
 file = "key.pem"
@@ -234,8 +234,8 @@ def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
         ("[gate]\nnaming = ['header:Authorization']", "gate.naming[0].name"),
         ("[gate]\ntokens = ['host']", "gate.tokens[0]"),
         ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
-        ("[gate]\nnetwork = { allow = ['everywhere'] }", "gate.network.allow[0]"),
-        ("[gate]\nnetwork = { ports = [0] }", "gate.network.ports[0]"),
+        ("[gate]\nnetwork = { allowed_networks = ['everywhere'] }", "gate.network.allowed_networks[0]"),
+        ("[gate]\nnetwork = { extra_ports = [0] }", "gate.network.extra_ports[0]"),
         ("[gate]\nnetwork = { ca_file = '/no/such/file' }", "gate.network.ca_file"),
         ("[gate]\nnetwork = { colour = 1 }", "gate.network"),
         ("[gate]\nnetwork = 1", "gate.network"),
@@ -260,9 +260,9 @@ def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
         ("[[apps]]\nid = 'a'\ntokens = ['bearer:', 'pigeon']", "apps[0].tokens[1]"),
         ("[[apps]]\nid = 'a'\nrules = 1", "apps[0].rules"),
         ("[[apps]]\nid = 'a'\nrules = { mode = 'enforce' }", "apps[0].rules.mode"),
-        ("[[apps]]\nid = 'a'\nrules = { skew = -1 }", "apps[0].rules.skew"),
+        ("[[apps]]\nid = 'a'\nrules = { leeway = -1 }", "apps[0].rules.leeway"),
         ("[[apps]]\nid = 'a'\nrules = { colour = 1 }", "apps[0].colour"),
-        ("[[apps]]\nid = 'a'\nrevocations = { before = 'now' }", "apps[0].revocations.before"),
+        ("[[apps]]\nid = 'a'\nrevocations = { issued_before = 'now' }", "apps[0].revocations.issued_before"),
         ("[[apps]]\nid = 'a'\nrevocations = { after = 1 }", "apps[0].revocations"),
         ("[[apps]]\nid = 'a'\ncredentials = 1", "apps[0].credentials"),
         ("[[apps]]\nid = 'a'\n[[apps.credentials]]\nkind = 'password'", "apps[0].credentials[0].kind"),
@@ -363,7 +363,7 @@ def test_whatever_an_app_holds_its_neighbour_goes_on(
 
 
 def test_a_number_that_is_too_long_makes_the_file_unreadable(tmp_path: Path) -> None:
-    problems = problems_of(tmp_path, f"{GOOD}[[apps]]\nid = 'wild'\nrules = {{ skew = {'9' * 5000} }}\n")
+    problems = problems_of(tmp_path, f"{GOOD}[[apps]]\nid = 'wild'\nrules = {{ leeway = {'9' * 5000} }}\n")
     assert set(problems) == {""}
     assert "is not TOML: a number is too long" in problems[""]
 

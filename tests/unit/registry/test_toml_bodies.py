@@ -21,27 +21,27 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HASHED = """
 [gate]
-naming = ["body_field:appId", "body_field:org text/plain,application/json"]
+app_locations = ["body_field:appId", "body_field:org text/plain,application/json"]
 
 [[apps]]
 id = "acme"
 aliases = ["acme-inc"]
 origins = ["https://acme.com"]
-tokens = ["bearer", "json_body:auth.token", "subprotocol", "subprotocol:jwt"]
-claimed = ["json_body:userId", "query:userId"]
+token_locations = ["bearer", "json_body:auth.token", "subprotocol", "subprotocol:jwt"]
+claimed_user_locations = ["json_body:userId", "query:userId"]
 
 [apps.identity_hash]
 secret = { env = "ACME_SECRET", encoding = "hex" }
 identifier = "email"
-value = "header:X-Email"
-proof = "json_body:hash text/plain"
+identifier_location = "header:X-Email"
+hash_location = "json_body:hash text/plain"
 encoding = "base64"
 normalize = ["strip", "lower"]
-until = 1900000000
+accept_until = 1900000000
 
 [apps.identity_hash.companies]
 secret = { env = "OTHER_SECRET", encoding = "hex" }
-place = "json_body:orgs"
+location = "json_body:orgs"
 id_field = "orgId"
 hash_field = "orgHash"
 """
@@ -72,14 +72,14 @@ def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None
         ('env = "ACME_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.secret.env"),
         ('secret = { env = "ACME_SECRET", encoding = "hex" }', 'secret = "text"', "identity_hash.secret"),
         ('identifier = "email"', 'colour = "blue"', "identity_hash"),
-        ('"header:X-Email"', '"X-Email"', "identity_hash.value[0]"),
-        ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.proof[0]"),
+        ('"header:X-Email"', '"X-Email"', "identity_hash.identifier_location[0]"),
+        ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.hash_location[0]"),
         ('encoding = "base64"', 'encoding = "base32"', "identity_hash.encoding"),
-        ("until = 1900000000", 'until = "2030-01-01"', "identity_hash.until"),
+        ("until = 1900000000", 'until = "2030-01-01"', "identity_hash.accept_until"),
         ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
-        ('"json_body:orgs"', '"header:X-Orgs"', "identity_hash.companies.place"),
+        ('"json_body:orgs"', '"header:X-Orgs"', "identity_hash.companies.location"),
         ('id_field = "orgId"', "id_field = 7", "identity_hash.companies.id_field"),
         ('id_field = "orgId"', "colour = 7", "identity_hash.companies"),
     ],
