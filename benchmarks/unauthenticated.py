@@ -44,7 +44,6 @@ from wicket import (
     Secret,
     Subprotocol,
     TokenIssuer,
-    base64url,
     profiles,
 )
 from wicket.asgi import WicketMiddleware
@@ -52,6 +51,7 @@ from wicket.config.identity_hash import IdentityHash
 from wicket.keys.jwk import import_jwk
 from wicket.messages.paths import LONGEST_PATH
 from wicket.messages.request import BytesBody
+from wicket.runtime import base64url
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
 _HEADER_CACHE: Final = 65_000
@@ -176,7 +176,7 @@ def _gate(**settings: Any) -> Gate:
     other = App(
         "other", credentials=[Secret(scene.SECRET[::-1])], app_locations=naming, token_locations=tokens, origins=origins
     )
-    return Gate([_app(naming=naming, **settings), other])
+    return Gate([_app(app_locations=naming, **settings), other])
 
 
 NAMED: Final = [("x-app-id", "acme")]
@@ -205,7 +205,7 @@ def _origins() -> Iterator[Case]:
     }.items():
         yield Case(what, "honest", _asked(gate, [*NAMED, ("origin", origin)]))
     asked = ("access-control-request-method", "GET")
-    by_query = _gate(naming=[Query("app")], origins=_PATTERNS)
+    by_query = _gate(app_locations=[Query("app")], origins=_PATTERNS)
     for what, more in {
         "a preflight from an origin of 121 labels": ("origin", labels),
         "a preflight that asks for 32,000 headers": ("access-control-request-headers", "a," * (_HEADER_CACHE // 2)),
@@ -257,10 +257,10 @@ def bodies() -> dict[str, bytes]:
 def _bodies() -> Iterator[Case]:
     hashed = IdentityHash(secret=Secret(bytes(range(32))))
     places: Any = {
-        "naming": [Query("q"), BodyField("appId"), BodyField("projectId")],
-        "tokens": [Bearer(), JsonBody("token"), JsonBody("auth.token")],
+        "app_locations": [Query("q"), BodyField("appId"), BodyField("projectId")],
+        "token_locations": [Bearer(), JsonBody("token"), JsonBody("auth.token")],
     }
-    several = _gate(**places, claimed=[JsonBody("userId"), JsonBody("email")], identity_hash=hashed)
+    several = _gate(**places, claimed_user_locations=[JsonBody("userId"), JsonBody("email")], identity_hash=hashed)
     for what, body in bodies().items():
         scope = _scope([("content-type", "application/json")], method="POST")
 
@@ -277,7 +277,7 @@ def _bodies() -> Iterator[Case]:
 
 
 def _lists() -> Iterator[Case]:
-    cookies = _gate(tokens=[Cookie("session")], origins=["https://acme.example"])
+    cookies = _gate(token_locations=[Cookie("session")], origins=["https://acme.example"])
     for what, value in {
         "8,000 cookies": "; ".join(["a=b"] * 8000) + ("; session" * 10),
         "8,000 cookies without blanks": ";".join(["a=b"] * 8000) + "; sessio=session",
@@ -293,7 +293,7 @@ def _lists() -> Iterator[Case]:
         yield Case(what, "honest", _asked(cookies, [*NAMED, ("cookie", value)]))
     split = [("cookie", "a=session")] * 4000
     yield Case("4,000 headers of one cookie each", "honest", _asked(cookies, [*NAMED, *split]))
-    sockets = _gate(tokens=[Subprotocol()])
+    sockets = _gate(token_locations=[Subprotocol()])
     for what, value in {
         "32,000 subprotocols": "bearer," + "a," * (_HEADER_CACHE // 2 - 10) + "a",
         "commas for subprotocols": "bearer" + "," * _HEADER_CACHE,
@@ -304,7 +304,7 @@ def _lists() -> Iterator[Case]:
         "blanks between subprotocols": ("bearer," + " " * 500) * 120,
     }.items():
         yield Case(what, "honest", _asked(sockets, [*NAMED, ("sec-websocket-protocol", value)], kind="websocket"))
-    queries = _gate(naming=[Query("appId"), Query("organization")], tokens=[Query("token")])
+    queries = _gate(app_locations=[Query("appId"), Query("organization")], token_locations=[Query("token")])
     spelled = "%61%70%70%49%64"
     for what, query in {
         "a query of ampersands": "&" * _HEADER_CACHE,
@@ -356,7 +356,7 @@ def _floods() -> Iterator[Case]:
 
 
 def _paths() -> Iterator[Case]:
-    segment = _gate(naming=[PathSegment(0)])
+    segment = _gate(app_locations=[PathSegment(0)])
     rules: dict[str, Any] = {"only": ["/api/*"], "exempt": [f"/public/{number}/*" for number in range(20)]}
     for what, path in {
         "a path of 32,000 segments": "/a" * (_HEADER_CACHE // 2),
@@ -456,7 +456,7 @@ def _garbage() -> Iterator[Case]:
     kid = _token(b'{"alg":"HS256","kid":"unknown"}', b'{"sub":"' + b"a" * size + b'"}')
     yield Case("a token of 16 kB with an unknown kid", "first-seen", _asked(gate, _bearing(kid)))
     hashed = _gate(
-        tokens=[Bearer()],
+        token_locations=[Bearer()],
         identity_hash=IdentityHash(
             secret=Secret(bytes(range(32))), identifier_location=Header("x-user"), hash_location=Header("x-hash")
         ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from wicket import App, AppRef, Gate, Header, Limits, PublishableKeyBearer, Request, Secret, mint, profiles
 
 SCHEMA = "CREATE TABLE apps (id TEXT PRIMARY KEY, public_key TEXT UNIQUE, secret TEXT, origins TEXT)"
-COLUMNS = {"id": "id", "public_key": "public_key"}  # which column holds which kind of name
+COLUMNS = {"id": "id", "publishable_key": "public_key"}  # which column holds which kind of name
 
 
 class Apps:

@@ -25,7 +25,9 @@ import pytest
 
 import wicket
 from tests.unsayable import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
-from wicket.decision import finding, hashes, tokens
+from wicket.decision import identity_hash as hashes
+from wicket.decision import resolve_app as finding
+from wicket.decision import token_parser as tokens
 from wicket.errors import ConfigError, Refused
 from wicket.keys import PublicKey, Secret, jwk
 from wicket.reporting.events import Reporter

@@ -29,7 +29,6 @@ from wicket import (
     PublicKey,
     Request,
     Secret,
-    base64url,
     mint,
     profiles,
 )
@@ -38,6 +37,7 @@ from wicket.http.long_lived import ConnectionEnded
 from wicket.jwks.network_backend import ResponseTooLargeError
 from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
 from wicket.keys.algorithms import UnusableKeyError
+from wicket.runtime import base64url
 from wicket.runtime.cache import LoadFailed
 from wicket.testing import diagnose
 

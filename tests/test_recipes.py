@@ -354,7 +354,7 @@ def test_every_vendor_has_a_request_that_passes_and_some_that_do_not(app: App) -
 @pytest.mark.parametrize("door", DOORS)
 def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -> None:
     (app,) = (app for app in APPS if app.profile == "chatwoot")
-    lax: App = RECIPES["chatwoot"](app.id, identity_hash=app.identity_hash, anonymous=True)
+    lax: App = RECIPES["chatwoot"](app.id, identity_hash=app.identity_hash, allow_anonymous=True)
 
     answered = DOORS[door]([lax], chatwoot(identifier="7"), NOW)
     assert answered.decision is not None

@@ -20,7 +20,7 @@ def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
 
     def build(*apps: App, gate: Gate | None = None, paths: Any = None, **settings: Any) -> Door:
         if gate is None:
-            gate = Gate(apps, **{"naming": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
+            gate = Gate(apps, **{"app_locations": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
         gates.append(gate)
         return DOORS[request.param](gate, dict(paths or {}))
 

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
 
-from wicket import App, PublicKey, Secret, base64url, profiles
+from wicket import App, PublicKey, Secret, profiles
 from wicket.keys import Credential
+from wicket.runtime import base64url
 
 NOW: Final = 1_800_000_000
 """The time of day of every gate here."""

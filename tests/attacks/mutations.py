@@ -184,7 +184,9 @@ def of_the_encoding(algorithm: str, chance: random.Random) -> Made:
         "backwards": ".".join(reversed(parts)),
         "swapped": f"{body}.{head}.{signature}",
         "header twice": f"{head}.{head}.{signature}",
-        "JSON": json.dumps({"protected": head, "payload": body, "signature": signature}, separators=(",", ":")),
+        "JSON": json.dumps(
+            {"protected_attributes": head, "payload": body, "signature": signature}, separators=(",", ":")
+        ),
         "quoted": f'"{good}"',
         "percent": good.replace(".", "%2E"),
         "other dots": good.replace(".", "\u00b7"),

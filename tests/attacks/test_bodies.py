@@ -21,11 +21,11 @@ PLACES: Final = [Bearer(), Query("t"), JsonBody("token"), JsonBody("auth.token")
 
 def bodied(name: str = "acme") -> App:
     """An app that takes tokens from a header, from the query, and from two places of a body."""
-    return app(name, tokens=PLACES, naming=NAMING)
+    return app(name, token_locations=PLACES, app_locations=NAMING)
 
 
 def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind: Behind) -> None:
-    door = behind(bodied(), app("plain", naming=NAMING), naming=NAMING)
+    door = behind(bodied(), app("plain", app_locations=NAMING), app_locations=NAMING)
     good, of_plain = token(), token("HS256", secret("plain"))
     assert door.post({"token": good}, app="acme").said == ADA
     assert door.post({"auth": {"token": good}}, app="acme").said == ADA
@@ -48,7 +48,7 @@ def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind
     for method in ("GET", "HEAD", "OPTIONS"):
         assert door.ask(None, *described, method=method, body=raw).status == 401, method
     beacons = JsonBody("beacon", types=("text/plain",))
-    mixed = behind(app("acme", tokens=[JsonBody("token"), beacons]), app("other"))
+    mixed = behind(app("acme", token_locations=[JsonBody("token"), beacons]), app("other"))
     for name, media, other in (
         ("token", "application/json", "text/plain"),
         ("beacon", "text/plain", "application/json"),
@@ -59,7 +59,7 @@ def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind
 
 def test_rfc6750_2_2_two_tokens_of_which_one_rides_in_a_body_are_never_two_users(behind: Behind) -> None:
     """Where a header carries one, that of the body does not count: it can neither replace it nor mend it."""
-    door = behind(bodied(), bodied("other"), naming=NAMING)
+    door = behind(bodied(), bodied("other"), app_locations=NAMING)
     ada, eve = token(), token(sub="eve")
     assert door.post({"token": ada, "auth": {"token": ada}}, app="acme").said == ADA
     for first, second in ((ada, eve), (eve, ada), (ada, "a.b.c"), ("a.b.c", ada)):
@@ -82,7 +82,7 @@ def test_rfc6750_2_2_two_tokens_of_which_one_rides_in_a_body_are_never_two_users
 
 
 def test_rfc6750_2_2_a_name_in_a_body_contradicts_no_other(behind: Behind) -> None:
-    door = behind(bodied(), bodied("mallory"), naming=NAMING)
+    door = behind(bodied(), bodied("mallory"), app_locations=NAMING)
     good, forged = token(), token("HS256", secret("mallory"))
     assert door.post({"app": "acme", "token": good}).said == ADA
     assert door.post({"app": "acme", "project": {"id": "acme"}, "token": good}, app="acme").said == ADA
@@ -111,7 +111,7 @@ def test_rfc6750_2_2_a_name_in_a_body_contradicts_no_other(behind: Behind) -> No
 
 def test_rfc6750_2_2_a_body_that_is_no_honest_document_is_nobodys(behind: Behind) -> None:
     """Neither its size, nor its depth, nor its encoding makes a token of it, or trouble."""
-    door = behind(bodied(), bodied("other"), naming=NAMING)
+    door = behind(bodied(), bodied("other"), app_locations=NAMING)
     door.times = 1  # one request is timed
     good = token()
     document = {"app": "acme", "token": good}
@@ -149,7 +149,9 @@ def test_rfc6750_2_2_a_body_that_is_no_honest_document_is_nobodys(behind: Behind
 
 def test_rfc6750_2_2_a_token_in_a_body_gets_past_no_origin_and_into_no_answer(behind: Behind) -> None:
     door = behind(
-        app("acme", tokens=PLACES, naming=NAMING, origins=["https://acme.example"]), bodied("other"), naming=NAMING
+        app("acme", token_locations=PLACES, app_locations=NAMING, origins=["https://acme.example"]),
+        bodied("other"),
+        app_locations=NAMING,
     )
     good, bad = token(), token("HS256", secret("mallory"))
     home, evil = ("Origin", "https://acme.example"), ("Origin", "https://evil.example")

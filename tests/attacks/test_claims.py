@@ -109,7 +109,7 @@ def test_cve_2026_35041_allow_lists_are_literal_and_no_expressions(behind: Behin
 
 
 def test_cve_2026_41164_a_token_of_another_type_is_not_taken_for_one_of_ours(behind: Behind) -> None:
-    door = behind(app(), app("api", types=["at+jwt"]))
+    door = behind(app(), app("api", allowed_typ=["at+jwt"]))
     own = secret("api")
     assert door.ask(token()).said == ADA
     assert door.ask(token("HS256", own, header={"typ": "at+jwt"}), app="api").said == (200, "api:ada", None)
@@ -121,7 +121,10 @@ def test_cve_2026_41164_a_token_of_another_type_is_not_taken_for_one_of_ours(beh
 
 
 def _registry_of(apps: dict[str, App]) -> dict[str, Any]:
-    return {"registry": lambda ref: apps.get(ref.value) if ref.kind == "id" else None, "naming": [Header("X-App-Id")]}
+    return {
+        "registry": lambda ref: apps.get(ref.value) if ref.kind == "id" else None,
+        "app_locations": [Header("X-App-Id")],
+    }
 
 
 def test_cve_2020_10594_a_revoked_token_stays_out_though_it_was_remembered(behind: Behind) -> None:
@@ -187,7 +190,7 @@ def test_go_2026_5732_the_times_count_each_time_anew(behind: Behind, mode: str) 
 def test_cve_2021_32701_what_is_remembered_is_held_against_the_rules_every_time(behind: Behind) -> None:
     """A token that was accepted is asked about again where more is demanded, and after it has expired."""
     clock = FakeClock(float(NOW))
-    apps = {"acme": app("acme", scopes=["read"], scopes_claim="scope")}
+    apps = {"acme": app("acme", allowed_scopes=["read"], scopes_claim="scope")}
     with Gate(clock=clock, **_registry_of(apps)) as gate:
         door = behind(gate=gate)
         good = token(scope="read write", exp=NOW + 600)
@@ -196,7 +199,7 @@ def test_cve_2021_32701_what_is_remembered_is_held_against_the_rules_every_time(
         demands: dict[str, tuple[dict[str, Any], str]] = {
             "audience": ({"audience": AUDIENCE}, "missing_claim"),
             "issuer": ({"issuer": ISSUER}, "missing_claim"),
-            "a claim": ({"required": ["jti"]}, "missing_claim"),
+            "a claim": ({"required_claims": ["jti"]}, "missing_claim"),
             "a shorter life": ({"max_lifetime": 60}, "lifetime_too_long"),
             "a type": ({"types": ["at+jwt"]}, "wrong_type"),
             "a smaller token": ({"max_token_bytes": 60}, "too_large"),
@@ -207,7 +210,7 @@ def test_cve_2021_32701_what_is_remembered_is_held_against_the_rules_every_time(
             door.ask(good)
             eventually = door.ask(good).said
             assert eventually == (401, "invalid_token", reason), what
-        apps["acme"] = app("acme", scopes=[], scopes_claim="scope")
+        apps["acme"] = app("acme", allowed_scopes=[], scopes_claim="scope")
         gate.refresh("acme", purge=True)
         assert door.ask(good).body["scopes"] == []
         clock.advance(629)
@@ -255,7 +258,7 @@ def test_cve_2026_9094_a_token_of_one_tenant_is_nothing_to_another(behind: Behin
 
 
 def test_cve_2026_33496_a_token_remembered_for_one_app_is_asked_about_anew_for_another(behind: Behind) -> None:
-    door = behind(app(), app("other"), app("lax", anonymous=True))
+    door = behind(app(), app("other"), app("lax", allow_anonymous=True))
     good = token()
     for _ in range(3):
         assert door.ask(good).said == ADA

@@ -44,7 +44,7 @@ def with_cookies(answered: Answered) -> bool:
 
 
 def test_cve_2025_47908_a_preflight_that_asks_for_a_million_headers_costs_little(behind: Behind) -> None:
-    door = behind(app("acme", origins=[HOME]), app("other"), naming=NAMING)
+    door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING)
     door.times = 1  # one request is timed
 
     def asked(names: str) -> Answered:
@@ -76,7 +76,7 @@ def test_cve_2024_25124_no_origin_is_admitted_with_cookies_where_every_origin_is
     behind: Behind, origins: list[str]
 ) -> None:
     """A star and cookies together would let any page read what a user's cookies open."""
-    door = behind(app("acme", origins=origins), app("other"), naming=NAMING)
+    door = behind(app("acme", origins=origins), app("other"), app_locations=NAMING)
     cookie = ("Cookie", f"session={token()}")
     for origin in (EVIL, "null", "https://a.example"):
         honest = door.ask(token(), of(origin))
@@ -93,7 +93,9 @@ def test_cve_2024_25124_no_origin_is_admitted_with_cookies_where_every_origin_is
 
 def test_cve_2018_20744_an_app_with_cookies_admits_with_them_the_origins_that_it_names(behind: Behind) -> None:
     places = [Bearer(), Cookie("session")]
-    door = behind(app("acme", tokens=places, origins=[HOME, "*.acme.example"]), app("other"), naming=NAMING)
+    door = behind(
+        app("acme", token_locations=places, origins=[HOME, "*.acme.example"]), app("other"), app_locations=NAMING
+    )
     cookie = ("Cookie", f"session={token()}")
     for home in (HOME, "https://shop.acme.example"):
         answered = door.ask(None, of(home), cookie)
@@ -126,7 +128,7 @@ def test_cve_2018_20744_an_app_with_cookies_admits_with_them_the_origins_that_it
 
 
 def test_fetch_3_2_a_401_can_be_read_by_the_page_that_was_admitted(behind: Behind) -> None:
-    door = behind(app("acme", origins=[HOME]), app("other"), naming=NAMING)
+    door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING)
     honest = door.ask(token(), of(HOME))
     assert honest.said == ADA
     for refused in (door.ask(None, of(HOME)), door.ask("a.b.c", of(HOME)), door.ask(token(exp=NOW - 99), of(HOME))):
@@ -147,7 +149,7 @@ def test_fetch_3_2_a_401_can_be_read_by_the_page_that_was_admitted(behind: Behin
 
 
 def test_fetch_3_2_a_preflight_needs_no_credentials_and_gets_no_further_than_the_gate(behind: Behind) -> None:
-    door = behind(app("acme", origins=[HOME]), app("other"), naming=NAMING, paths={"exempt": ["/public"]})
+    door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING, paths={"exempt": ["/public"]})
     for query in ("", "app=acme"):
         answered = door.ask(None, *preflight(names="x-app-id, authorization"), app=None, method="OPTIONS", query=query)
         assert (answered.status, answered.raw) == (204, b"")
@@ -187,7 +189,7 @@ def test_rfc9110_11_6_1_the_challenge_is_exposed_to_the_page(behind: Behind) -> 
 )
 def test_fetch_3_2_what_is_no_origin_is_never_repeated(behind: Behind, origin: str) -> None:
     """Whatever stands in the header, nothing of it may become a header of an answer."""
-    door = behind(app("acme"), app("other"), naming=NAMING)
+    door = behind(app("acme"), app("other"), app_locations=NAMING)
     assert readable_for(door.ask(token(), of(EVIL)), EVIL)
     for answered in (
         door.ask(token(), of(origin)),

@@ -39,7 +39,12 @@ from wicket.runtime.base64url import encode
 
 
 def gate(**settings: Any) -> Gate:
-    settings = {"naming": [Header("X-App-Id")], "tokens": [Bearer()], "origins": ["https://a.example"], **settings}
+    settings = {
+        "app_locations": [Header("X-App-Id")],
+        "token_locations": [Bearer()],
+        "origins": ["https://a.example"],
+        **settings,
+    }
     limits = settings.pop("limits", Limits())
     on_event = settings.pop("on_event", None)
     apps = [
@@ -87,13 +92,13 @@ def offering(protocols: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("settings", "request_"),
     [
-        ({"naming": [Query("app")]}, {"query": "&" * 500 + "app=acme"}),
-        ({"naming": [Query("app")]}, {"query": "app=acme&x=" + "a" * 24_600}),
-        ({"tokens": [Cookie("session")]}, {"headers": [("cookie", "a=b; " * 512 + "session=1")]}),
-        ({"tokens": [Cookie("session")]}, {"headers": [("cookie", "session=" + "a" * 24_600)]}),
-        ({"tokens": [Subprotocol()]}, offering("bearer" + ",a" * 64)),
-        ({"tokens": [Subprotocol()]}, offering("bearer," + "a" * 33_000)),
-        ({"tokens": [Subprotocol()]}, offering("bearer," + " " * 300 + "a")),
+        ({"app_locations": [Query("app")]}, {"query": "&" * 500 + "app=acme"}),
+        ({"app_locations": [Query("app")]}, {"query": "app=acme&x=" + "a" * 24_600}),
+        ({"token_locations": [Cookie("session")]}, {"headers": [("cookie", "a=b; " * 512 + "session=1")]}),
+        ({"token_locations": [Cookie("session")]}, {"headers": [("cookie", "session=" + "a" * 24_600)]}),
+        ({"token_locations": [Subprotocol()]}, offering("bearer" + ",a" * 64)),
+        ({"token_locations": [Subprotocol()]}, offering("bearer," + "a" * 33_000)),
+        ({"token_locations": [Subprotocol()]}, offering("bearer," + " " * 300 + "a")),
         ({}, {"headers": [("authorization", "Bearer " + " " * 300 + "a.b.c")]}),
         ({}, {"headers": [("authorization", " " * 300 + "Bearer a.b.c")]}),
         ({}, {"headers": [(f"x-{number}", "a") for number in range(256)]}),
@@ -137,7 +142,7 @@ def test_a_header_of_a_token_with_more_than_a_header_needs_is_malformed(header: 
 
 
 def test_an_issuer_is_looked_for_in_few_claims_alone() -> None:
-    asked = gate(naming=[TokenIssuer()], issuer=None, origins=[])
+    asked = gate(app_locations=[TokenIssuer()], issuer=None, origins=[])
     for payload in (b'{"a":[' + b"0," * 1000 + b"0]}", b'{"iss":"a","iss":"b"}', b"[]"):
         text = ".".join(map(encode, (b'{"alg":"HS256"}', payload, b"abc")))
         refusal = asked.decide(Request(headers=[("authorization", f"Bearer {text}")])).refusal
@@ -148,7 +153,7 @@ def test_an_issuer_is_looked_for_in_few_claims_alone() -> None:
 # --- bodies that were not read
 
 
-BODY: dict[str, Any] = {"naming": [BodyField("appId")], "tokens": [JsonBody("token")], "origins": []}
+BODY: dict[str, Any] = {"app_locations": [BodyField("appId")], "token_locations": [JsonBody("token")], "origins": []}
 
 
 def by_asgi(asked: Gate, messages: list[Any], headers: list[tuple[str, str]]) -> tuple[int, dict[str, Any]]:
@@ -224,7 +229,7 @@ def test_a_body_that_was_not_read_is_told_as_such(kind: str, caplog: pytest.LogC
 @pytest.mark.parametrize("mode", Mode)
 def test_a_token_that_was_not_looked_for_is_told_as_such_in_both_modes(mode: Mode) -> None:
     events: list[Any] = []
-    asked = gate(**{**BODY, "naming": [Header("X-App-Id")]}, mode=mode, on_event=events.append)
+    asked = gate(**{**BODY, "app_locations": [Header("X-App-Id")]}, mode=mode, on_event=events.append)
     status, told = by_asgi(asked, whole(b"["), [JSON, ("x-app-id", "acme")])
     sentence = "The body was not read: it is not a JSON object in UTF-8."
     if mode is Mode.ENFORCE:
@@ -273,5 +278,5 @@ def test_a_body_in_time_counts_though_our_own_loop_was_busy(anonymous: bool) -> 
         time.sleep(0.05)  # somebody's blocking code holds the loop for longer than the body may take
         return whole(body)[0]
 
-    asked = gate(**BODY, anonymous=anonymous, limits=Limits(body_timeout=0.01))
+    asked = gate(**BODY, allow_anonymous=anonymous, limits=Limits(body_timeout=0.01))
     assert by_asgi(asked, [late], [JSON]) == (200, {"verified": True})

@@ -14,19 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.attacks.forge import NOW, app, claims, jwk, private_key, secret, signed, token
 from tests.attacks.site import Behind
 from tests.integration.keyed import answering
-from wicket import (
-    App,
-    ConfigError,
-    Gate,
-    IdentityHash,
-    Jwks,
-    MergeResult,
-    PublicKey,
-    Revocations,
-    Secret,
-    base64url,
-    profiles,
-)
+from wicket import App, ConfigError, Gate, IdentityHash, Jwks, MergeResult, PublicKey, Revocations, Secret, profiles
+from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -264,7 +253,7 @@ def of_user(**members: Any) -> str:
 
 
 def test_s15_an_id_of_one_claim_is_nobody_of_another_claim(behind: Behind) -> None:
-    door = behind(featurebase(), naming=profiles.featurebase.app_locations)
+    door = behind(featurebase(), app_locations=profiles.featurebase.app_locations)
     seen = set()
     for text in (of_user(userId="x"), of_user(email="x")):
         answer = door.post({"appId": "acme", "featurebaseJwt": text})
@@ -280,7 +269,7 @@ def test_s15_a_qualified_id_has_one_meaning() -> None:
     from wicket import Gate
 
     plain = app("acme", allow := Secret(secret()))
-    several = app("acme", allow, user_id=("userId", "email"))
+    several = app("acme", allow, user_id_claims=("userId", "email"))
     seen = set()
     for held, members in (
         (several, {"userId": "x"}),
@@ -297,7 +286,7 @@ def test_s15_a_qualified_id_has_one_meaning() -> None:
 
 @pytest.mark.parametrize("revoked", [{"users": {"x": NOW}}, {"users_by_claim": {"email": {"x": NOW}}}])
 def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[str, Any], behind: Behind) -> None:
-    door = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.app_locations)
+    door = behind(featurebase(revocations=Revocations(**revoked)), app_locations=profiles.featurebase.app_locations)
 
     def said(body: dict[str, Any]) -> Any:
         return door.post({"appId": "acme", **body}).said
@@ -318,14 +307,14 @@ def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[s
 @pytest.mark.parametrize("revoked", [{"users": {"Ada@X": NOW}}, {"users_by_claim": {"email": {"Ada@X": NOW}}}])
 def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: dict[str, Any], behind: Behind) -> None:
     held = featurebase(("strip", "lower"), revocations=Revocations(**revoked))
-    door = behind(held, naming=profiles.featurebase.app_locations)
+    door = behind(held, app_locations=profiles.featurebase.app_locations)
     assert held.hash_cutoffs == {"ada@x": NOW}
     hashed = by_hash("ada@x")
     for email in ("ada@x", "Ada@X", " ADA@x"):
         assert door.post({**hashed, "email": email}).said == REVOKED, email
         assert door.post({"appId": "acme", "featurebaseJwt": of_user(email=email)}).said == REVOKED, email
     assert door.post(by_hash("bob@x")).said == (200, "acme:email:bob%40x", None)
-    exact = behind(featurebase(revocations=Revocations(**revoked)), naming=profiles.featurebase.app_locations)
+    exact = behind(featurebase(revocations=Revocations(**revoked)), app_locations=profiles.featurebase.app_locations)
     assert exact.post(hashed).said == (200, "acme:email:ada%40x", None), "without a rule, spellings are identifiers"
 
 
@@ -365,5 +354,5 @@ def test_s16_no_user_id_has_a_line_break_or_turns_the_direction_of_text(behind: 
         assert door.ask(token(sub=f"ada{char}")).said == BAD_CLAIM, char
         assert door.ask(token(sub=char)).said == BAD_CLAIM, char
     assert door.ask(token(sub="\u05d0\u200d\u0627")).status == 200, "letters of any script, and what joins them"
-    hashed = behind(featurebase(), naming=profiles.featurebase.app_locations)
+    hashed = behind(featurebase(), app_locations=profiles.featurebase.app_locations)
     assert hashed.post(by_hash("ada\u202e")).said == (400, "invalid_token", "bad_identity_hash")

@@ -37,7 +37,7 @@ def proof(text: str, name: str = "acme") -> str:
 def hashing(name: str = "acme", *, rule: Any = None, **settings: Any) -> App:
     """An app that takes hashes beside tokens in its bodies."""
     held = IdentityHash(secret=Secret(hash_secret(name)), **(rule or {}))
-    settings = {"tokens": [Bearer(), JsonBody("token")], "naming": NAMING, **settings}
+    settings = {"token_locations": [Bearer(), JsonBody("token")], "app_locations": NAMING, **settings}
     return app(name, identity_hash=held, **settings)
 
 
@@ -49,7 +49,7 @@ def sent(door: Door, name: str = "acme", **members: Any) -> tuple[int, str | Non
 def test_cve_2015_10004_an_identity_hash_is_compared_in_constant_time(
     behind: Behind, compares: list[tuple[int, int, bool]]
 ) -> None:
-    door = behind(hashing(), hashing("other"), naming=NAMING)
+    door = behind(hashing(), hashing("other"), app_locations=NAMING)
     door.times = 1
     good = proof("ada")
     for _ in range(2):
@@ -76,20 +76,22 @@ def test_cve_2026_23518_a_bad_hash_is_refused_wherever_a_hash_is_taken(behind: B
     headers = {"value": Header("X-User"), "proof": Header("X-User-Hash")}
     for encoding, spelled in spell.items():
         for anonymous, unproven in ((False, BAD), (True, NOBODY)):
-            door = behind(hashing(rule={"encoding": encoding}, anonymous=anonymous), hashing("other"), naming=NAMING)
+            door = behind(
+                hashing(rule={"encoding": encoding}, allow_anonymous=anonymous), hashing("other"), app_locations=NAMING
+            )
             assert sent(door, userId="ada", userHash=spelled(raw)) == ADA
             for bad in forged:
                 assert sent(door, userId="ada", userHash=spelled(bad)) == BAD, bad
             assert sent(door, userId="ada", userHash="") == sent(door, userId="ada") == unproven
-            in_headers = hashing(rule={"encoding": encoding, **headers}, anonymous=anonymous)
-            door = behind(in_headers, hashing("other"), naming=NAMING)
+            in_headers = hashing(rule={"encoding": encoding, **headers}, allow_anonymous=anonymous)
+            door = behind(in_headers, hashing("other"), app_locations=NAMING)
             assert door.ask(None, ("X-User", "ada"), ("X-User-Hash", spelled(raw))).said == ADA
             for bad in forged:
                 assert door.ask(None, ("X-User", "ada"), ("X-User-Hash", spelled(bad))).said == BAD, bad
 
 
 def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Behind) -> None:
-    door = behind(hashing(), hashing("other"), app("tokens", naming=NAMING), naming=NAMING)
+    door = behind(hashing(), hashing("other"), app("tokens", app_locations=NAMING), app_locations=NAMING)
     assert sent(door, userId="ada", userHash=proof("ada")) == ADA
     assert sent(door, "other", userId="ada", userHash=proof("ada", "other")) == (200, "other:userId:ada", None)
     assert sent(door, "other", userId="ada", userHash=proof("ada")) == BAD
@@ -104,7 +106,7 @@ def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Be
 
 
 def test_cve_2026_30223_an_identity_hash_proves_one_identifier_and_nobody_else(behind: Behind) -> None:
-    door = behind(hashing(), hashing("other"), naming=NAMING)
+    door = behind(hashing(), hashing("other"), app_locations=NAMING)
     assert sent(door, userId="ada", userHash=proof("ada")) == ADA
     assert sent(door, userId=7, userHash=proof("7")) == (200, "acme:userId:7", None)
     for other in ("eve", "Ada", "ada ", " ada", "ada\n", "ada\0", "a\u0301da", "ADA", "adа"):
@@ -133,8 +135,8 @@ def test_cve_2026_30223_an_identity_hash_proves_one_identifier_and_nobody_else(b
 
 def test_cve_2026_55669_an_identity_hash_says_nothing_but_who_it_is(behind: Behind) -> None:
     """It brings no scope, no attribute and no company, and it ends with its day and with a revocation."""
-    scoped = hashing(scopes_claim="scope", scopes=["feedback:write"])
-    door = behind(scoped, hashing("other"), naming=NAMING)
+    scoped = hashing(scopes_claim="scope", allowed_scopes=["feedback:write"])
+    door = behind(scoped, hashing("other"), app_locations=NAMING)
     said = {"app": "acme", "userId": "ada", "userHash": proof("ada"), "scope": "feedback:write", "plan": "pro"}
     passed = door.post({**said, "companies": [{"id": "c1", "companyHash": proof("c1")}]})
     assert passed.said == ADA
@@ -144,18 +146,18 @@ def test_cve_2026_55669_an_identity_hash_says_nothing_but_who_it_is(behind: Behi
     assert door.post(said, ("X-Demand", "feedback:write")).said == (403, "insufficient_scope", None)
     writer = token(scope="feedback:write")
     assert door.ask(writer, ("X-Demand", "feedback:write")).said == (200, "acme:sub:ada", None)
-    last = behind(hashing(rule={"until": NOW}), hashing("other"), naming=NAMING)
+    last = behind(hashing(rule={"until": NOW}), hashing("other"), app_locations=NAMING)
     assert sent(last, userId="ada", userHash=proof("ada")) == (401, "missing_token", None)
     assert last.ask(token()).said == (200, "acme:sub:ada", None)
     for revocations in (Revocations(issued_before=1), Revocations(users={"ada": 1})):
-        revoked = behind(hashing(revocations=revocations), hashing("other"), naming=NAMING)
+        revoked = behind(hashing(revocations=revocations), hashing("other"), app_locations=NAMING)
         assert sent(revoked, userId="ada", userHash=proof("ada")) == (401, "invalid_token", "revoked")
         assert revoked.ask(token()).said == (200, "acme:sub:ada", None), "a token says when it was made"
 
 
 def test_cve_2023_22482_a_hash_beside_a_token_never_changes_whose_it_is(behind: Behind) -> None:
-    named = hashing(user_id=["userId"], required=["userId"], optional=["sub"])
-    door = behind(named, hashing("other"), naming=NAMING)
+    named = hashing(user_id_claims=["userId"], required_claims=["userId"], drop_required_claims=["sub"])
+    door = behind(named, hashing("other"), app_locations=NAMING)
     ada = token(sub=None, userId="ada")
     assert sent(door, token=ada, userId="ada", userHash=proof("ada")) == (200, "acme:ada", None)
     assert sent(door, token=ada) == (200, "acme:ada", None)
@@ -180,7 +182,7 @@ def test_cve_2026_55669_the_secret_of_hashes_signs_no_token_and_no_company() -> 
 
 def test_cve_2026_30223_a_company_needs_a_hash_of_its_own(behind: Behind) -> None:
     rule = {"companies": CompanyHash(secret=Secret(hash_secret("companies")))}
-    door = behind(hashing(rule=rule), hashing("other"), naming=NAMING)
+    door = behind(hashing(rule=rule), hashing("other"), app_locations=NAMING)
     ada = {"app": "acme", "userId": "ada", "userHash": proof("ada")}
     good = {"id": "c1", "companyHash": proof("c1", "companies"), "plan": "pro"}
     passed = door.post({**ada, "companies": [good, {"id": "c2"}]})

@@ -273,7 +273,9 @@ def test_cve_2018_0114_a_key_in_the_header_is_never_used(behind: Behind) -> None
 def test_cve_2026_27962_a_key_in_the_header_does_not_stand_in_for_one_that_is_lacking(behind: Behind) -> None:
     own = ec.generate_private_key(ec.SECP256R1())
     forged = token("ES256", own, header={"jwk": jwk(own), "kid": "unknown"})
-    door = behind(app("acme", public_key("ES256", id="1")), app("new", Secret(secret("new"))), profiles.generic("bare"))
+    door = behind(
+        app("acme", public_key("ES256", kid="1")), app("new", Secret(secret("new"))), profiles.generic("bare")
+    )
     assert door.ask(token("ES256", header={"kid": "1"})).said == ADA
     assert door.ask(forged).said == (401, "invalid_token", "key_not_found")
     assert door.ask(forged, app="new").said == NOT_ALLOWED
@@ -319,7 +321,7 @@ def test_cve_2026_31837_keys_that_cannot_be_had_have_no_default(behind: Behind, 
 def test_ghsa_869p_cjfg_cm3x_a_secret_that_unverified_claims_choose_is_still_that_apps(behind: Behind) -> None:
     """The token's own issuer names the app; the signature must then be that app's, and its claims must say so."""
     apps = [app(name, issuer=f"https://{name}.example") for name in ("acme", "mallory")]
-    door = behind(*apps, naming=[TokenIssuer()])
+    door = behind(*apps, app_locations=[TokenIssuer()])
     assert door.ask(token(iss="https://acme.example"), app=None).said == ADA
     assert door.ask(token("HS256", secret("mallory"), iss="https://mallory.example"), app=None).said[:2] == (
         200,
@@ -344,7 +346,7 @@ def test_cve_2026_23518_a_bad_signature_is_refused_by_every_kind_of_credential(
     swapped = f"{message}.{held.token(sub='eve').rpartition('.')[2]}"
     for door in (
         held.door(behind),
-        held.door(behind, anonymous=True),
+        held.door(behind, allow_anonymous=True),
         held.door(behind, paths={"optional": ["/whoami"]}),
     ):
         assert door.ask(good).said == ADA

@@ -138,7 +138,7 @@ def test_cve_2026_32871_no_name_of_a_request_becomes_part_of_a_url(behind: Behin
     ):
         with pytest.raises(ConfigError):
             Jwks(url)
-    door = behind(held_by(issuer), network=issuer.network, naming=[Query("app")])
+    door = behind(held_by(issuer), network=issuer.network, app_locations=[Query("app")])
     good = honest(issuer)
     assert door.ask(good, app=None, query="app=acme").said == ADA
     for name in ("../acme", "acme/../../x", "acme?x=1", "acme%23", "acme%2f..%2fx", "%2e%2e", "acme%00", "acme;x"):
@@ -147,7 +147,7 @@ def test_cve_2026_32871_no_name_of_a_request_becomes_part_of_a_url(behind: Behin
 
 
 def test_cve_2026_32301_an_unverified_claim_causes_no_request(behind: Behind, issuer: LocalIssuer) -> None:
-    door = behind(held_by(issuer), app("other"), network=issuer.network, naming=[TokenIssuer()])
+    door = behind(held_by(issuer), app("other"), network=issuer.network, app_locations=[TokenIssuer()])
     assert door.ask(honest(issuer), app=None).said == ADA
     asked = len(issuer.requests)
     key = next(iter(issuer.keys.values()))
@@ -197,7 +197,7 @@ def test_cve_2024_45809_two_tokens_while_the_key_set_is_loading_are_refused_in_o
 ) -> None:
     held = Held(issuer)
     places = [Bearer(), Query("jwt")]
-    two = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer, tokens=places)
+    two = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer, token_locations=places)
     door = behind(two, network=issuer.network)
     good = honest(issuer)
     with ThreadPoolExecutor(4) as threads:
@@ -257,6 +257,8 @@ def test_cve_2021_21378_a_token_of_an_issuer_that_nobody_knows_is_not_no_token(
     assert door.ask(stranger, path="/open").said == (401, "invalid_token", "wrong_issuer")
     assert door.ask(token(), path="/open").said == (401, "invalid_token", "algorithm_not_allowed")
     assert door.ask("garbage", path="/open").said == (401, "invalid_token", "malformed")
-    lobby = behind(app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer, anonymous=True), network=issuer.network)
+    lobby = behind(
+        app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer, allow_anonymous=True), network=issuer.network
+    )
     assert lobby.ask().said == (200, None, None)
     assert lobby.ask(stranger).said == (401, "invalid_token", "wrong_issuer")

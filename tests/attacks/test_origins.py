@@ -105,8 +105,8 @@ def test_cve_2018_20744_a_cookie_never_counts_where_every_origin_is_admitted(beh
     places = [Bearer(), Cookie("session")]
     for origins in ([], ["*"], ["https://acme.example", "*"]):
         with pytest.raises(ConfigError, match="cookie"):
-            app("acme", tokens=places, origins=origins)
-    door = behind(app("acme", tokens=places, origins=["https://acme.example"]))
+            app("acme", token_locations=places, origins=origins)
+    door = behind(app("acme", token_locations=places, origins=["https://acme.example"]))
     session = ("Cookie", f"session={token('HS256', secret())}")
     home, evil = ("Origin", "https://acme.example"), ("Origin", "https://evil.example")
     assert door.ask(None, session, home, method="POST").said == ADA

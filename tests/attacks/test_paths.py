@@ -24,7 +24,7 @@ FORGED_USER = "acme:root"
 
 def gate_of(**settings: Any) -> Gate:
     known = [App("acme", credentials=[Secret(secret())]), App("globex", credentials=[Secret(secret("globex"))])]
-    return Gate(known, **{"naming": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
+    return Gate(known, **{"app_locations": [Header("X-App-Id")], "clock": lambda: NOW, **settings})
 
 
 def ask(
@@ -319,7 +319,7 @@ def test_s9_a_path_of_more_than_2048_characters_is_gated(rules: Any) -> None:
     ],
 )
 def test_s2_a_path_that_a_router_may_take_for_another_names_no_app(root: str, path: str, status: int) -> None:
-    gate = gate_of(naming=[PathSegment(0), Header("X-App-Id")])
+    gate = gate_of(app_locations=[PathSegment(0), Header("X-App-Id")])
     app = WicketMiddleware(apps.litestar(("/acme/data", "/globex/data"), nothing), gate)
     answered, body = ask(app, path, ("x-app-id", "acme"), ("authorization", f"Bearer {token()}"), root=root)
     assert answered == status
@@ -327,7 +327,7 @@ def test_s2_a_path_that_a_router_may_take_for_another_names_no_app(root: str, pa
 
 
 def test_s2_a_root_that_the_application_sets_must_be_given_where_the_path_names_the_app() -> None:
-    gate = gate_of(naming=[PathSegment(0)])
+    gate = gate_of(app_locations=[PathSegment(0)])
     bare = apps.fastapi(("/acme/data",), nothing, root_path="/api")
     with pytest.raises(ConfigError, match="root_path"):
         WicketMiddleware(bare, gate)
@@ -337,7 +337,7 @@ def test_s2_a_root_that_the_application_sets_must_be_given_where_the_path_names_
 
 
 def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router_serves() -> None:
-    gate = gate_of(naming=[PathSegment(0), Header("X-App-Id")])
+    gate = gate_of(app_locations=[PathSegment(0), Header("X-App-Id")])
     app = WicketMiddleware(apps.fastapi(("/acme/data",), nothing, root_path="/acme"), gate, root_path="keep")
     proof = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
     assert ask(app, "/acme/data", *proof)[0] == 400
@@ -345,7 +345,7 @@ def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router
 
 
 def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_serves() -> None:
-    gate = gate_of(naming=[PathSegment(1), Header("X-App-Id")])
+    gate = gate_of(app_locations=[PathSegment(1), Header("X-App-Id")])
     bare = mounted_in_hypercorn(apps.quart(("/globex/acme",), nothing))
     app = WicketMiddleware(bare, gate)
     proof = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
@@ -357,7 +357,7 @@ def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_ser
 
 
 def test_s2_a_path_of_more_than_2048_characters_names_no_app() -> None:
-    gate = gate_of(naming=[PathSegment(0)])
+    gate = gate_of(app_locations=[PathSegment(0)])
     app = WicketMiddleware(apps.starlette(("/acme/{rest:path}",), nothing), gate)
     proof = ("authorization", f"Bearer {token()}")
     assert ask(app, "/acme/" + "a" * 2042, proof)[0] == 200

@@ -26,8 +26,9 @@ from tests.attacks.forge import (
 )
 from tests.attacks.site import Behind
 from tests.cost import AT_ONCE, QUICKLY, steps_of
-from wicket import ConfigError, Jwks, Secret, base64url
+from wicket import ConfigError, Jwks, Secret
 from wicket.keys import Credential
+from wicket.runtime import base64url
 
 ADA = (200, "acme:ada", None)
 MALFORMED = (401, "invalid_token", "malformed")
@@ -229,8 +230,8 @@ def test_ghsa_jc38_x7x8_2xc8_an_unprotected_header_says_nothing(behind: Behind) 
     assert door.ask(good).said == ADA
     forms: list[dict[str, object]] = [
         {"payload": body, "header": {"alg": "none"}, "signature": ""},
-        {"payload": body, "protected": head, "header": {"alg": "HS256"}, "signature": signature},
-        {"payload": body, "signatures": [{"protected": head, "signature": signature}]},
+        {"payload": body, "protected_attributes": head, "header": {"alg": "HS256"}, "signature": signature},
+        {"payload": body, "signatures": [{"protected_attributes": head, "signature": signature}]},
     ]
     for form in forms:
         text = json.dumps(form, separators=(",", ":"))
@@ -245,8 +246,8 @@ def test_cve_2016_9122_several_signatures_are_never_read(behind: Behind) -> None
     good = token()
     head, body, signature = good.split(".")
     assert door.ask(good).said == ADA
-    bad = {"protected": head, "signature": "AAAA"}
-    fine = {"protected": head, "signature": signature}
+    bad = {"protected_attributes": head, "signature": "AAAA"}
+    fine = {"protected_attributes": head, "signature": signature}
     for several in ([bad, fine], [fine, bad], [fine, fine]):
         text = json.dumps({"payload": body, "signatures": several})
         assert door.gate.verify(text, app="acme").allowed is False

@@ -61,8 +61,8 @@ class Table:
 def test_s11_a_registry_that_compares_without_case_gives_no_app_a_second_name(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
-    table = Table(app(public_key="pub_acme"))
-    door = behind(registry=table, naming=[Header("X-App-Id", kind="publishable_key")], limits=PATIENT)
+    table = Table(app(publishable_key="pub_acme"))
+    door = behind(registry=table, app_locations=[Header("X-App-Id", kind="publishable_key")], limits=PATIENT)
     assert door.ask(token(), app="pub_acme").said == ADA
     for name in itertools.islice(names_in_any_case("pub_acme"), 20):
         assert door.ask(token(), app=name).said == UNKNOWN
@@ -73,12 +73,12 @@ def test_s11_a_registry_that_compares_without_case_gives_no_app_a_second_name(
 
 
 def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
-    tenants = [app(f"tenant-{number}", public_key=f"pub_{number}", aliases=[f"t-{number}"]) for number in range(5)]
-    loud = app("loud", public_key="pub_loud", aliases=[f"loud-{number}" for number in range(30)])
+    tenants = [app(f"tenant-{number}", publishable_key=f"pub_{number}", aliases=[f"t-{number}"]) for number in range(5)]
+    loud = app("loud", publishable_key="pub_loud", aliases=[f"loud-{number}" for number in range(30)])
     table = Table(*tenants, loud)
     limits = Limits(max_apps=8, stale_timeout=DEADLINE, load_timeout=DEADLINE)
     naming = [Header("X-App-Id"), Header("X-Key", kind="publishable_key")]
-    door = behind(registry=table, naming=naming, limits=limits)
+    door = behind(registry=table, app_locations=naming, limits=limits)
     door.times = 1
 
     def users() -> list[int]:
@@ -97,13 +97,13 @@ def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
 
 
 def test_s11_an_app_that_lost_a_name_is_unknown_by_it_however_it_is_held(behind: Behind) -> None:
-    table = Table(app(public_key="pub_old"))
+    table = Table(app(publishable_key="pub_old"))
     naming = [Header("X-App-Id"), Header("X-Key", kind="publishable_key")]
-    door = behind(registry=table, naming=naming, limits=PATIENT)
+    door = behind(registry=table, app_locations=naming, limits=PATIENT)
     by_key = ("X-Key", "pub_old")
     assert door.ask(token(), by_key, app=None).said == ADA
     assert door.ask(token()).said == ADA
-    table.apps = [app(public_key="pub_new")]
+    table.apps = [app(publishable_key="pub_new")]
     door.gate.refresh("acme")
     assert door.ask(token()).said == ADA
     assert door.ask(token(), by_key, app=None).said == UNKNOWN

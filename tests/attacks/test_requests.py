@@ -101,8 +101,8 @@ def test_cve_2025_54576_no_query_header_or_agent_makes_a_path_exempt(behind: Beh
 def test_cve_2026_33495_forwarded_headers_are_not_believed(behind: Behind) -> None:
     door = behind(
         app("acme", origins=["https://acme.example"]),
-        app("lax", anonymous=True),
-        naming=[Header("X-App-Id"), Host("*.widgets.example")],
+        app("lax", allow_anonymous=True),
+        app_locations=[Header("X-App-Id"), Host("*.widgets.example")],
         paths=EXEMPT,
     )
     home = ("Origin", "https://acme.example")
@@ -121,7 +121,7 @@ def test_cve_2026_33495_forwarded_headers_are_not_believed(behind: Behind) -> No
 
 def test_cve_2025_64484_what_a_client_says_of_itself_is_not_believed(behind: Behind) -> None:
     """A WSGI server hands `X_App_Id` on as `X-App-Id`: beside the real one it is a repetition, and no second name."""
-    door = behind(app(), app("mallory", anonymous=True))
+    door = behind(app(), app("mallory", allow_anonymous=True))
     forged = [(name, FORGED) for name in ("Remote-User", "Remote_User", "X-Forwarded-User", "X_Forwarded_User")]
     forged += [(name, FORGED) for name in ("Wicket-Identity", "Wicket.Identity", "X-Remote-User")]
     passed = door.ask(token(), *forged)
@@ -165,7 +165,7 @@ def test_cve_2022_29266_no_answer_carries_a_secret_a_token_or_a_key(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "wicket")
-    door = behind(app(), app("keyed", public_key("RS256")), app("bare", public_key("ES256", id="1")))
+    door = behind(app(), app("keyed", public_key("RS256")), app("bare", public_key("ES256", kid="1")))
     assert door.ask(token()).said == ADA
     tokens = [
         token(),
@@ -196,7 +196,7 @@ def test_cve_2026_44883_a_token_in_the_query_is_ignored_and_none_is_logged(
     behind: Behind, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "wicket")
-    door = behind(app(), app("url", tokens=[Query("jwt")]))
+    door = behind(app(), app("url", token_locations=[Query("jwt")]))
     good = token()
     assert door.ask(good).said == ADA
     for name in ("access_token", "token", "jwt", "id_token", "authorization"):
@@ -213,9 +213,9 @@ def test_cve_2026_44883_a_token_in_the_query_is_ignored_and_none_is_logged(
 def test_cve_2026_55438_a_host_whose_label_is_crafted_names_no_other_app(behind: Behind) -> None:
     door = behind(
         app(),
-        app("mallory", anonymous=True),
-        app("mallory.acme", anonymous=True),
-        naming=[Host("*.widgets.example"), PathSegment(1)],
+        app("mallory", allow_anonymous=True),
+        app("mallory.acme", allow_anonymous=True),
+        app_locations=[Host("*.widgets.example"), PathSegment(1)],
     )
     for good in ("acme.widgets.example", "ACME.widgets.example", "acme.widgets.example:443"):
         assert door.ask(token(), ("Host", good), app=None).said == ADA

@@ -48,7 +48,7 @@ def test_rfc6750_3_a_challenge_has_a_realm(behind: Behind) -> None:
 
 
 def test_rfc6750_3_1_a_request_that_contradicts_itself_is_invalid(behind: Behind) -> None:
-    door = behind(app("acme", tokens=[Bearer(), Query("jwt")]))
+    door = behind(app("acme", token_locations=[Bearer(), Query("jwt")]))
     good = token()
     assert door.ask(good).said == ADA
     assert door.ask(query=f"jwt={good}").said == ADA
@@ -79,7 +79,7 @@ def test_rfc6750_3_1_a_bad_token_is_invalid(behind: Behind) -> None:
 
 
 def test_rfc6750_3_1_a_scope_that_is_lacking_is_forbidden(behind: Behind) -> None:
-    door = behind(app("acme", scopes=["read"], scopes_claim="scope"))
+    door = behind(app("acme", allowed_scopes=["read"], scopes_claim="scope"))
     good = token(scope="read write")
     assert door.ask(good, ("X-Demand", "read")).said == ADA
     for demand in ("write", "READ", "read write", "*"):
@@ -91,7 +91,9 @@ def test_rfc6750_3_1_a_scope_that_is_lacking_is_forbidden(behind: Behind) -> Non
 
 
 def test_rfc6750_3_nothing_of_a_token_breaks_out_of_the_challenge(behind: Behind) -> None:
-    door = behind(app("acme", required=["jti"], issuer="https://id.example"), app("keyed", public_key("ES256", id="1")))
+    door = behind(
+        app("acme", required_claims=["jti"], issuer="https://id.example"), app("keyed", public_key("ES256", kid="1"))
+    )
     assert door.ask(token(jti="1", iss="https://id.example")).said == ADA
     for evil in ('x" error="none', "x\r\nSet-Cookie: a=b", "x\\", "é", "\x7f", "a\nb", '", realm="x'):
         for answered in (
@@ -123,7 +125,7 @@ def test_rfc9110_11_1_the_scheme_has_no_case_and_blanks_may_follow(behind: Behin
 
 
 def test_rfc6750_2_3_a_token_in_the_url_counts_only_where_it_was_asked_for(behind: Behind) -> None:
-    door = behind(app(), app("url", tokens=[Query("access_token")]))
+    door = behind(app(), app("url", token_locations=[Query("access_token")]))
     good = token()
     assert door.ask(good).said == ADA
     assert door.ask(query=f"access_token={good}").said == MISSING
@@ -145,7 +147,7 @@ def test_rfc6750_2_3_a_token_in_the_url_counts_only_where_it_was_asked_for(behin
 def test_rfc6750_5_3_no_answer_tells_whether_a_user_exists(behind: Behind) -> None:
     """Ids of apps and of keys are public, and told apart; what is told of a token goes to whoever holds it."""
     revoked = Revocations(users={"eve": NOW}, token_ids=frozenset({"stolen"}))
-    door = behind(app("acme", revocations=revoked), app("keyed", public_key("ES256", id="1")))
+    door = behind(app("acme", revocations=revoked), app("keyed", public_key("ES256", kid="1")))
     assert door.ask(token()).said == ADA
     assert door.ask(token(sub="eve")).said == (401, "invalid_token", "revoked"), "told to the holder alone"
 

@@ -27,7 +27,8 @@ from tests.attacks.forge import (
 from tests.attacks.site import Behind
 from tests.attacks.test_reading import CRITICAL
 from tests.integration.keyed import answering
-from wicket import ConfigError, Jwks, PublicKey, Secret, base64url
+from wicket import ConfigError, Jwks, PublicKey, Secret
+from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)

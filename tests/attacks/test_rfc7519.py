@@ -147,7 +147,7 @@ def test_rfc7519_2_names_are_compared_without_normalising(behind: Behind) -> Non
 
 
 def test_rfc7519_4_1_4_exp_is_required(behind: Behind) -> None:
-    door = behind(app(), app("lax", optional=["exp"]))
+    door = behind(app(), app("lax", drop_required_claims=["exp"]))
     assert door.ask(token()).said == ADA
     assert door.ask(token(exp=None)).said == MISSING
     own = secret("lax")
@@ -169,8 +169,10 @@ def test_rfc8259_8_2_half_a_character_is_answered(behind: Behind) -> None:
 
 def test_rfc9068_4_an_access_token_is_held_against_its_profile(behind: Behind) -> None:
     required = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"]
-    settings = {"issuer": "https://id.example", "audience": "https://api.example", "required": required}
-    held = app("acme", public_key("RS256"), types=["at+jwt"], scopes=["read"], scopes_claim="scope", **settings)
+    settings = {"issuer": "https://id.example", "audience": "https://api.example", "required_claims": required}
+    held = app(
+        "acme", public_key("RS256"), allowed_typ=["at+jwt"], allowed_scopes=["read"], scopes_claim="scope", **settings
+    )
     door = behind(held)
     access = {
         "iss": "https://id.example",

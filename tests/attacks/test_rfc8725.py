@@ -28,8 +28,9 @@ from tests.attacks.forge import (
 from tests.attacks.site import Behind
 from tests.cost import AT_ONCE, steps_of
 from tests.integration.keyed import answering, network_of
-from wicket import ConfigError, Jwks, PublicKey, Secret, base64url
+from wicket import ConfigError, Jwks, PublicKey, Secret
 from wicket.jwks.ssrf import Network
+from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer
 
 ADA = (200, "acme:ada", None)
@@ -296,7 +297,7 @@ def test_rfc8725_3_10_the_key_set_that_an_issuer_names_is_not_dialled_there_eith
 
 
 def test_rfc8725_3_11_typ_is_a_media_type(behind: Behind) -> None:
-    door = behind(app(), app("api", types=["at+jwt"]))
+    door = behind(app(), app("api", allowed_typ=["at+jwt"]))
     own = secret("api")
     for good in ("JWT", "jwt", "application/jwt", "Application/JWT"):
         assert door.ask(token(header={"typ": good})).said == ADA, good
@@ -312,7 +313,15 @@ def test_rfc8725_3_11_typ_is_a_media_type(behind: Behind) -> None:
 
 def test_rfc8725_3_12_kinds_of_tokens_exclude_each_other(behind: Behind) -> None:
     """An ID token is told from an access token by its type, its audience and claims that are fixed."""
-    door = behind(app("acme", audience="api", types=["at+jwt"], required=["client_id"], fixed={"use": "access"}))
+    door = behind(
+        app(
+            "acme",
+            audience="api",
+            allowed_typ=["at+jwt"],
+            required_claims=["client_id"],
+            required_values={"use": "access"},
+        )
+    )
     head = {"typ": "at+jwt"}
     access: dict[str, Any] = {"aud": "api", "client_id": "web", "use": "access"}
     assert door.ask(token(header=head, **access)).said == ADA
@@ -350,7 +359,7 @@ def test_rfc8725bis_3_14_a_token_has_no_other_characters(behind: Behind) -> None
 
 
 def test_rfc8725_3_10_a_kid_is_only_ever_compared(behind: Behind) -> None:
-    door = behind(app("acme", public_key("ES256", id="1"), public_key("RS256", id="2")))
+    door = behind(app("acme", public_key("ES256", kid="1"), public_key("RS256", kid="2")))
     assert door.ask(token("ES256", header={"kid": "1"})).said == ADA
     for kid in (
         *("../../dev/null", "/dev/null", "' OR 1=1 --", "{{7*7}}", "${jndi:ldap://x}", "*", "%", "1\0", "1 ", "\n1"),

@@ -17,7 +17,8 @@ import pytest
 import wicket.decision.identity_hash
 import wicket.diagnostics.hashes
 from tests.attacks.forge import HASHES, NOW, app, claims, secret, signature_of
-from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret, base64url
+from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
+from wicket.runtime import base64url
 from wicket.testing import diagnose
 
 Written = Literal["hex", "base64"]
@@ -168,7 +169,7 @@ def test_the_hash_of_a_company_goes_to_compare_digest_and_nowhere_else(told: Tol
 
 def test_the_checker_compares_hashes_in_constant_time_too(told: Told) -> None:
     rule = IdentityHash(secret=Secret(hash_key("users")))
-    held = app("acme", Secret(secret()), identity_hash=rule, tokens=[JsonBody("token")])
+    held = app("acme", Secret(secret()), identity_hash=rule, token_locations=[JsonBody("token")])
     right = mac(hash_key("users"), "ada").hex()
     with Gate([held], clock=lambda: NOW) as gate:
         for guess, passed in ((right, True), *((each, False) for each in wrong(right))):

@@ -112,7 +112,10 @@ def gates() -> Iterator[list[Gate]]:
 
 def site(gates: list[Gate], clock: Any = None, **settings: Any) -> Site:
     """A site of two apps that take a token from a header, a subprotocol and a cookie."""
-    apps = [app(name, tokens=PLACES, naming=NAMING, origins=[f"https://{name}.example"]) for name in ("acme", "other")]
+    apps = [
+        app(name, token_locations=PLACES, app_locations=NAMING, origins=[f"https://{name}.example"])
+        for name in ("acme", "other")
+    ]
     gates.append(Gate(apps, app_locations=NAMING, clock=clock or (lambda: NOW)))
     return Site(gates[-1], **settings)
 

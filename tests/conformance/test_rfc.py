@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.vectors import app_of, key_of, load, needs_vectors, stage_of_refusal, verifies_by_hand
-from wicket import App, ConfigError, Gate, Rules, Secret, base64url
+from wicket import App, ConfigError, Gate, Rules, Secret
+from wicket.runtime import base64url
 
 pytestmark = needs_vectors
 

@@ -20,7 +20,8 @@ from tests.conformance.vectors import (
     stage_of_refusal,
     verifies_by_hand,
 )
-from wicket import Gate, base64url
+from wicket import Gate
+from wicket.runtime import base64url
 
 pytestmark = needs_vectors
 

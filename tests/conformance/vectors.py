@@ -12,12 +12,13 @@ from typing import Any, Literal
 import pytest
 
 from tests.choosing import choice_of
-from wicket import App, Refused, Rules, base64url
+from wicket import App, Refused, Rules
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import decode, parse_token_or_raise
 from wicket.keys.algorithms import ASYMMETRIC, Key, UnusableKeyError, hmac_key
 from wicket.keys.jwk import import_jwk
+from wicket.runtime import base64url
 
 VECTORS = Path(
     os.environ.get("WICKET_VECTORS") or Path(__file__).resolve().parents[2].parent / "shared" / "vectors",

@@ -38,8 +38,14 @@ _TOKEN: Final = JsonBody("auth.token", types=_TYPES)
 _NAME: Final = BodyField("appId", types=_TYPES)
 _GATE: Final = Gate(
     [
-        app("acme", tokens=[_TOKEN], origins=[]),
-        app("other", tokens=[_TOKEN], origins=[], credentials=[Secret(bytes(reversed(SECRET)))], anonymous=True),
+        app("acme", token_locations=[_TOKEN], origins=[]),
+        app(
+            "other",
+            token_locations=[_TOKEN],
+            origins=[],
+            credentials=[Secret(bytes(reversed(SECRET)))],
+            allow_anonymous=True,
+        ),
     ],
     app_locations=[_NAME],
     mode=Mode.LOG_ONLY,  # so that every request reaches the application

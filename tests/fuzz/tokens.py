@@ -45,7 +45,7 @@ _SETTINGS: Final[tuple[dict[str, Any], ...]] = (
             string_attributes_only=True,
             required_values={"v": 1},
         ),
-        "scopes": ["read"],
+        "allowed_scopes": ["read"],
     },
 )
 

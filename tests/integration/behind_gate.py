@@ -50,13 +50,13 @@ STANDS: Final = {
     "bodies": Stand(
         {
             "mode": Mode.LOG_ONLY,
-            "tokens": [Bearer(), Query("jwt"), Cookie("session_token"), JsonBody("auth.token", types=_TYPES)],
+            "token_locations": [Bearer(), Query("jwt"), Cookie("session_token"), JsonBody("auth.token", types=_TYPES)],
             "origins": ["https://suite.example"],
         },
         {"cors": True, "close_on_expiry": True},
     ),
     # Enforced, with a known user, whose sockets and streams are looked after.
-    "known": Stand({"tokens": [Header(_HEADER)]}, {"cors": False, "close_on_expiry": True}, known=True),
+    "known": Stand({"token_locations": [Header(_HEADER)]}, {"cors": False, "close_on_expiry": True}, known=True),
 }
 
 _stand: Final = STANDS[os.environ["WICKET_STAND"]]

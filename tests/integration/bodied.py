@@ -37,8 +37,8 @@ def app_of(id: str, **settings: Any) -> App:
         **{
             "credentials": [Secret(hashlib.sha256(f"bodied {id}".encode()).digest())],
             "rules": Rules(leeway=0),
-            "tokens": [Bearer(), JsonBody("token"), Subprotocol()],
-            "naming": [Header("X-App-Id"), Query("app"), BodyField("app")],
+            "token_locations": [Bearer(), JsonBody("token"), Subprotocol()],
+            "app_locations": [Header("X-App-Id"), Query("app"), BodyField("app")],
             "origins": [PAGE],
             **settings,
         },
@@ -60,7 +60,7 @@ class Revoking:
 def gate_of(registry: Revoking) -> Gate:
     """The gate of both sites."""
     return Gate(
-        [app_of("acme"), app_of("lobby", anonymous=True), app_of("watched", mode=Mode.LOG_ONLY)],
+        [app_of("acme"), app_of("lobby", allow_anonymous=True), app_of("watched", mode=Mode.LOG_ONLY)],
         registry=registry,
         app_locations=[Header("X-App-Id"), Query("app"), BodyField("app")],
         token_locations=[Bearer(), JsonBody("token"), Subprotocol()],

@@ -34,7 +34,7 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     """A gate with two apps, of which one admits anonymous requests."""
-    with Gate([app_of("acme"), app_of("lobby", anonymous=True)], app_locations=NAMING) as gate:
+    with Gate([app_of("acme"), app_of("lobby", allow_anonymous=True)], app_locations=NAMING) as gate:
         yield gate
 
 

@@ -14,10 +14,10 @@ DEADLINE = 30.0
 NAMING: Final = [Header("X-App-Id")]
 
 
-def app_of(id: str, *, anonymous: bool = False) -> App:
+def app_of(id: str, *, allow_anonymous: bool = False) -> App:
     """The app with this id, as every process of a test builds it."""
     return profiles.generic(
-        id, credentials=[Secret(hashlib.sha256(f"integration {id}".encode()).digest())], allow_anonymous=anonymous
+        id, credentials=[Secret(hashlib.sha256(f"integration {id}".encode()).digest())], allow_anonymous=allow_anonymous
     )
 
 
@@ -59,7 +59,7 @@ class Shelf:
 def shelf_gate(shelf: Shelf) -> Gate:
     """A gate with two apps in code, and the shelf as its registry."""
     return Gate(
-        [app_of("acme"), app_of("lobby", anonymous=True)],
+        [app_of("acme"), app_of("lobby", allow_anonymous=True)],
         registry=shelf,
         app_locations=NAMING,
         limits=Limits(load_timeout=DEADLINE),

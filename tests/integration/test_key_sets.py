@@ -270,7 +270,7 @@ def test_sixty_tenants_with_slow_endpoints_delay_neither_anothers_first_request_
     token = issuer.token("ada")
     with (
         ThreadPoolExecutor(60) as clients,
-        gate_of(issuer, *apps, registry=_shelf, naming=[Header("X-App-Id")]) as gate,
+        gate_of(issuer, *apps, registry=_shelf, app_locations=[Header("X-App-Id")]) as gate,
     ):
         waiting = [clients.submit(gate.verify, token, app=name) for name in names]
         eventually("every thread of the fetches is busy", lambda: len(asked) >= 16)

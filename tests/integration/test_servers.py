@@ -180,7 +180,7 @@ def _shake_hands(
         async def send(message: Message) -> None:
             sent.append(message)
 
-        with Gate([app_of("acme", anonymous=anonymous)], app_locations=NAMING) as gate:
+        with Gate([app_of("acme", allow_anonymous=anonymous)], app_locations=NAMING) as gate:
             await asyncio.wait_for(WicketMiddleware(app, gate)(scope, coming.get, send), 5)
 
     asyncio.run(main())

@@ -197,7 +197,7 @@ def test_two_gates_in_a_row_keep_their_decisions_apart() -> None:
     naming = [Header("X-App-Id")]
     with (
         Gate([app_of("acme")], app_locations=naming) as outer,
-        Gate([app_of("acme", anonymous=True)], app_locations=[Header("X-Inner-App")], name="inner") as inner,
+        Gate([app_of("acme", allow_anonymous=True)], app_locations=[Header("X-Inner-App")], name="inner") as inner,
     ):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -180,7 +180,7 @@ def test_a_token_of_one_hissuno_project_is_none_of_another(elsewhere: SignedElse
 
 
 def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: SignedElsewhere, door: Door) -> None:
-    lax = hissuno(elsewhere, anonymous=True)
+    lax = hissuno(elsewhere, allow_anonymous=True)
     answered = door(lax, hissuno_boot(userId="user-1"), elsewhere.now)
     assert answered.status == 200
     assert answered.decision is not None
@@ -261,7 +261,7 @@ def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admit
     nobody = Boot({"appId": "acme"})
     assert door(featurebase(elsewhere), nobody, elsewhere.now).refusal() == (400, "missing_token", None)
 
-    answered = door(featurebase(elsewhere, anonymous=True), Boot({"appId": "acme", **USER}), elsewhere.now)
+    answered = door(featurebase(elsewhere, allow_anonymous=True), Boot({"appId": "acme", **USER}), elsewhere.now)
     assert answered.decision is not None
     assert not answered.decision.identity.verified
     assert answered.decision.claimed_user_id == "user-1"

@@ -156,7 +156,9 @@ PAIR_ROWS = [
     Row("id alone", hashing, None, "half_a_pair", ("userId", "alone"), sent=body(), found="userId alone"),
     Row(
         "id alone, where anonymous users may pass",
-        lambda: app(anonymous=True, identity_hash=IdentityHash(secret=Secret.from_text(HASHING), identifier="userId")),
+        lambda: app(
+            allow_anonymous=True, identity_hash=IdentityHash(secret=Secret.from_text(HASHING), identifier="userId")
+        ),
         None,
         "half_a_pair",
         ("userId",),

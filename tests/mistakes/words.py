@@ -52,7 +52,9 @@ def hashed(text: str, secret: str = HASHING) -> str:
 
 
 def app(**settings: Any) -> App:
-    return App("acme", **{"credentials": [Secret.from_text(TEXT)], "naming": NAMED, "origins": [ORIGIN], **settings})
+    return App(
+        "acme", **{"credentials": [Secret.from_text(TEXT)], "app_locations": NAMED, "origins": [ORIGIN], **settings}
+    )
 
 
 def binary(encoding: str) -> App:
@@ -66,7 +68,7 @@ def named_keys() -> App:
 
 def hashing(**settings: Any) -> App:
     rule: dict[str, Any] = {"secret": Secret.from_text(HASHING), "identifier": "userId", **settings}
-    return app(identity_hash=IdentityHash(**rule), tokens=[JsonBody("jwt")])
+    return app(identity_hash=IdentityHash(**rule), token_locations=[JsonBody("jwt")])
 
 
 def with_companies() -> App:

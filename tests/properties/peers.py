@@ -29,8 +29,9 @@ from joserfc.registry import HeaderParameter
 from jwt.algorithms import get_default_algorithms
 
 from tests.properties.tokens import NOW, SECRET
-from wicket import App, PublicKey, Secret, base64url
+from wicket import App, PublicKey, Secret
 from wicket.keys import Credential
+from wicket.runtime import base64url
 
 NAMED_IN_FULL: Final = ("Ed25519", "Ed448")
 KEY_MEMBERS: Final = ("jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256")

@@ -26,9 +26,9 @@ quick = settings(max_examples=example_count(150), deadline=None)
 HASH_SECRET = bytes(range(1, 33))
 LAX_SECRET = bytes(range(2, 34))
 PLACES: dict[str, Any] = {
-    "naming": [Header("X-App-Id"), BodyField("app"), BodyField("in.app")],
-    "tokens": [Bearer(), JsonBody("token"), JsonBody("in.token")],
-    "claimed": [JsonBody("userId")],
+    "app_locations": [Header("X-App-Id"), BodyField("app"), BodyField("in.app")],
+    "token_locations": [Bearer(), JsonBody("token"), JsonBody("in.token")],
+    "claimed_user_locations": [JsonBody("userId")],
 }
 RULE = IdentityHash(secret=Secret(HASH_SECRET), companies=CompanyHash(secret=Secret(bytes(range(3, 35)))))
 GATE = Gate(

@@ -33,16 +33,16 @@ GATE = Gate(
     [
         app(
             rules=RULES,
-            scopes=["read"],
-            tokens=[Bearer(), Header("X-Token"), Query("token"), Cookie("token")],
+            allowed_scopes=["read"],
+            token_locations=[Bearer(), Header("X-Token"), Query("token"), Cookie("token")],
             issuer="https://id.example",
         ),
-        app("lax", credentials=[Secret(OTHER)], origins=["*"], anonymous=True),
+        app("lax", credentials=[Secret(OTHER)], origins=["*"], allow_anonymous=True),
     ],
     app_locations=[Header("X-App-Id"), Query("app"), PathSegment(1), TokenIssuer()],
     clock=lambda: NOW,
 )
-ALONE = Gate([app(rules=RULES, scopes=["read"])], clock=lambda: NOW)
+ALONE = Gate([app(rules=RULES, allowed_scopes=["read"])], clock=lambda: NOW)
 
 
 def checked(decision: object) -> Decision:
@@ -215,7 +215,7 @@ def test_a_token_that_is_no_text_is_malformed(token: Any) -> None:
 @pytest.mark.parametrize("door", sorted(DOORS))
 @pytest.mark.parametrize("status", [400, 402, 404, 419, 422])
 def test_a_vendor_may_answer_with_any_status_of_its_own(door: str, status: int) -> None:
-    gate = Gate([app(errors=lambda refusal: (status, {"message": refusal.detail}))], clock=lambda: NOW)
+    gate = Gate([app(format_error=lambda refusal: (status, {"message": refusal.detail}))], clock=lambda: NOW)
     answered = DOORS[door](gate, [(b"Authorization", b"Bearer a.b.c")])
 
     assert (answered.passed, answered.status) == (False, status)

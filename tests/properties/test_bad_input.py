@@ -26,11 +26,11 @@ from wicket import (
     Request,
     Rules,
     Secret,
-    base64url,
 )
 from wicket.config.app import BrokenApp
 from wicket.decision.token_parser import parse_json_object
 from wicket.errors import Refused
+from wicket.runtime import base64url
 
 MANY = 10**6
 ROOMY = Rules(required_claims=frozenset({"sub", "exp"}), max_token_bytes=100 * MANY)
@@ -258,7 +258,7 @@ def test_an_rsa_key_whose_alg_is_null_is_one_without_and_needs_an_allow_list() -
 
 ONE = Gate([app(rules=ROOMY)], clock=lambda: NOW)
 EVERYWHERE = Gate(
-    [app(tokens=[Bearer(), Query("token"), Cookie("token")]), ROOMY_APP],
+    [app(token_locations=[Bearer(), Query("token"), Cookie("token")]), ROOMY_APP],
     app_locations=[Header("X-App-Id"), Query("app"), PathSegment(3), Host("*.widgets.example")],
     clock=lambda: NOW,
 )

@@ -40,10 +40,10 @@ def apps() -> list[App]:
         app("strict", key=OTHER, origins=["https://a.example"], require_origin=True),
         app("watched", origins=["https://a.example"], mode=Mode.LOG_ONLY),
         app("half", origins=["https://a.example"], origin_mode=Mode.LOG_ONLY),
-        app("open", origins=["https://a.example"], anonymous=True),
+        app("open", origins=["https://a.example"], allow_anonymous=True),
         app("revoked", revocations=Revocations(users={"user-2": NOW})),
-        app("cookies", origins=["https://a.example"], tokens=[Bearer(), Cookie("t")]),
-        app("own-header", tokens=[Header("X-Token")]),
+        app("cookies", origins=["https://a.example"], token_locations=[Bearer(), Cookie("t")]),
+        app("own-header", token_locations=[Header("X-Token")]),
         app("two-keys", credentials=[public(KEY), public(OTHER)]),
     ]
 
@@ -129,8 +129,8 @@ REQUESTS: Final = st.one_of(
 NAMINGS: Final = [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")]]
 
 
-def gate(naming: Any) -> Gate:
-    return Gate(APPS, app_locations=naming, clock=lambda: NOW)
+def gate(app_locations: Any) -> Gate:
+    return Gate(APPS, app_locations=app_locations, clock=lambda: NOW)
 
 
 def told(answered: Answered) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("room", [4096, 2])
 @settings(max_examples=example_count(100), deadline=None)
-@given(naming=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
+@given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(naming) as old:
         patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)

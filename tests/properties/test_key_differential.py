@@ -22,7 +22,8 @@ from tests.properties.key_rules import ALLOWED, FULL, LOOSER, STRICTER, excused,
 from tests.properties.strategies import JSON
 from tests.properties.tokens import NOW, good_claims
 from tests.thorough import example_count
-from wicket import App, Gate, Jwks, base64url
+from wicket import App, Gate, Jwks
+from wicket.runtime import base64url
 
 
 def judged(jwk: Any) -> str:

@@ -153,7 +153,7 @@ def test_nothing_leaks_from_a_door(door: str, caplog: pytest.LogCaptureFixture) 
 def test_nothing_leaks_in_a_vendors_own_form_of_an_error(
     profile: Any, door: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held = profile("acme", credentials=[Secret(SECRET)], naming=[], tokens=[wicket.Bearer()])
+    held = profile("acme", credentials=[Secret(SECRET)], app_locations=[], token_locations=[wicket.Bearer()])
     for token in TOKENS.values():
         answered = DOORS[door](Gate([held], clock=lambda: NOW), [(b"Authorization", b"Bearer " + token.encode())])
         assert_nothing_of_it(f"{answered.headers} {answered.body.decode()}", "the answer")

@@ -38,7 +38,7 @@ def differs(one: Any, other: Any) -> bool:
 
 
 @quick
-@given(said=VALUES, stored=VALUES, ctx=TEXTS, protected=PROTECTED)
+@given(said=VALUES, stored=VALUES, ctx=TEXTS, protected_attributes=PROTECTED)
 def test_each_attribute_is_what_its_best_source_says(
     said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
 ) -> None:
@@ -76,7 +76,7 @@ def test_each_attribute_is_what_its_best_source_says(
     said=COMPANIES,
     stored=st.none() | COMPANIES,
     proven=st.none() | COMPANIES,
-    protected=PROTECTED,
+    protected_attributes=PROTECTED,
     closed=st.frozensets(st.sampled_from(["plan", "city"])),
 )
 def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
@@ -105,7 +105,12 @@ def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
 
 
 @quick
-@given(said=JSON, stored=st.dictionaries(st.text(max_size=8), JSON, max_size=4), companies=JSON, protected=PROTECTED)
+@given(
+    said=JSON,
+    stored=st.dictionaries(st.text(max_size=8), JSON, max_size=4),
+    companies=JSON,
+    protected_attributes=PROTECTED,
+)
 def test_no_json_is_too_wild(said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]) -> None:
     rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=protected)
     held = identity(rules, {})

@@ -20,7 +20,8 @@ from tests.properties.peers import Pair, pairs, pem_of, pyjwt, same_time
 from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
 from tests.properties.tokens import NOW, app, good_claims
 from tests.thorough import example_count
-from wicket import App, Gate, PublicKey, Rules, base64url
+from wicket import App, Gate, PublicKey, Rules
+from wicket.runtime import base64url
 
 quick = settings(max_examples=example_count(120), deadline=None)
 

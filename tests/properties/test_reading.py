@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.properties.strategies import ANY_TEXT, JSON
 from tests.thorough import example_count
-from wicket import Refused, base64url
+from wicket import Refused
 from wicket.decision.token_parser import parse_json_object
+from wicket.runtime import base64url
 
 quick = settings(max_examples=example_count(300), deadline=None)
 

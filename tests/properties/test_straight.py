@@ -87,7 +87,7 @@ SETTINGS = st.fixed_dictionaries(
         "origin_mode": st.sampled_from(Mode),
         "issuer": st.just("https://id.example"),
         "audience": st.just("widgets"),
-        "anonymous": st.booleans(),
+        "allow_anonymous": st.booleans(),
         "aliases": st.just(["acme-2"]),
         "revocations": st.sampled_from(
             [
@@ -96,7 +96,7 @@ SETTINGS = st.fixed_dictionaries(
                 Revocations(token_ids=frozenset({"stolen"})),
             ]
         ),
-        "tokens": st.sampled_from(
+        "token_locations": st.sampled_from(
             [[Header("X-Token")], [Bearer(), Header("X-Token")], [Bearer(), Cookie("t")], [Bearer(), JsonBody("t")]]
         ),
         "identity_hash": st.just(IdentityHash(secret=Secret(KEYS["hash"]))),
@@ -106,7 +106,7 @@ SETTINGS = st.fixed_dictionaries(
         "types": st.just(["at+jwt"]),
         "leeway": st.sampled_from([0, 30]),
         "app_claim": st.just("app"),
-        "fixed": st.just({"role": "user"}),
+        "required_values": st.just({"role": "user"}),
     },
 )
 
@@ -147,9 +147,9 @@ REQUESTS = st.builds(
 )
 
 
-def gate_of(app: App, naming: list[Any], mode: Mode | None) -> Gate:
+def gate_of(app: App, app_locations: list[Any], mode: Mode | None) -> Gate:
     beta = profiles.generic("beta", credentials=[Secret(KEYS["beta"])])
-    return Gate([app, beta], app_locations=naming, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
+    return Gate([app, beta], app_locations=app_locations, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
 
 
 def same(one: Decision, other: Decision) -> bool:
@@ -168,7 +168,7 @@ def same(one: Decision, other: Decision) -> bool:
 @given(
     settings=SETTINGS,
     request=REQUESTS,
-    naming=st.sampled_from(
+    app_locations=st.sampled_from(
         [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")], [Header("X-App-Id"), BodyField("a")]]
     ),
     mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),

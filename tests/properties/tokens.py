@@ -7,7 +7,8 @@ import hmac
 import json
 from typing import Any, Final
 
-from wicket import App, Rules, Secret, base64url
+from wicket import App, Rules, Secret
+from wicket.runtime import base64url
 
 SECRET: Final = hashlib.sha256(b"the shared secret of these tests").digest()
 NOW: Final = 1_760_000_000

@@ -225,9 +225,9 @@ def _hashing_apps() -> list[App]:
         app("legacy", hashing("legacy"), revocations=revoked),
         app("legacy-mail", hashing("legacy-mail", identifier="email", encoding="base64", normalize=["strip", "lower"])),
         app("legacy-observed", hashing("legacy-observed"), mode=Mode.LOG_ONLY),
-        app("legacy-open", hashing("legacy-open"), anonymous=True),
-        app("sunset", hashing("sunset", until=NOW)),
-        app("dusk", hashing("dusk", until=NOW + 1)),
+        app("legacy-open", hashing("legacy-open"), allow_anonymous=True),
+        app("sunset", hashing("sunset", accept_until=NOW)),
+        app("dusk", hashing("dusk", accept_until=NOW + 1)),
     ]
 
 

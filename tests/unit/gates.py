@@ -37,7 +37,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def acme_two(**settings: Any) -> App:
-    return App("two", **{"credentials": [secret(OTHER_KEY)], "naming": BY_HEADER, **settings})
+    return App("two", **{"credentials": [secret(OTHER_KEY)], "app_locations": BY_HEADER, **settings})
 
 
 class Registry:
@@ -57,4 +57,4 @@ class Registry:
 
 
 def over(registry: Any, **settings: Any) -> Gate:
-    return Gate(registry=registry, **{"naming": BY_HEADER, "clock": lambda: NOW, **settings})
+    return Gate(registry=registry, **{"app_locations": BY_HEADER, "clock": lambda: NOW, **settings})

@@ -105,7 +105,7 @@ def secret(key: bytes = KEY, **settings: Any) -> Secret:
 
 def acme(**settings: Any) -> App:
     """An app with one secret and one origin, named by the header X-App-Id."""
-    return App("acme", **{"credentials": [secret()], "origins": [ORIGIN], "naming": BY_HEADER, **settings})
+    return App("acme", **{"credentials": [secret()], "origins": [ORIGIN], "app_locations": BY_HEADER, **settings})
 
 
 def gate_of(*apps: App, **settings: Any) -> Gate:

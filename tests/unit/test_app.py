@@ -36,7 +36,7 @@ def test_an_app_needs_no_more_than_an_id() -> None:
 def test_an_app_holds_what_it_is_given() -> None:
     app = App(
         "acme",
-        credentials=iter([secret(id="k1"), secret(OTHER_KEY)]),
+        credentials=iter([secret(kid="k1"), secret(OTHER_KEY)]),
         publishable_key="pub_acme",
         hosts=["Acme.Example"],
         issuer="https://id.acme.com",
@@ -98,8 +98,8 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
 @pytest.mark.parametrize(
     ("settings", "path", "message"),
     [
-        ({"public_key": ""}, "public_key", VISIBLE),
-        ({"public_key": "a b"}, "public_key", VISIBLE),
+        ({"publishable_key": ""}, "public_key", VISIBLE),
+        ({"publishable_key": "a b"}, "public_key", VISIBLE),
         ({"issuer": ""}, "issuer", "must be a text that is not empty"),
         ({"issuer": 5}, "issuer", "must be a text that is not empty"),
         ({"hosts": "a.example"}, "hosts", "must be a list"),
@@ -107,11 +107,11 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
         ({"hosts": [5]}, "hosts[0]", "is not a host name"),
         ({"audience": 5}, "audience", "must be a list"),
         ({"audience": [""]}, "audience[0]", "is not a text"),
-        ({"scopes": "read"}, "scopes", "must be a list"),
-        ({"scopes": [""]}, "scopes[0]", "is not a text"),
-        ({"scopes": ["read"]}, "scopes", "are never given"),
-        ({"tokens": [5]}, "tokens[0]", "is not a place"),
-        ({"naming": [Bearer()]}, "naming[0]", "is not a place"),
+        ({"allowed_scopes": "read"}, "scopes", "must be a list"),
+        ({"allowed_scopes": [""]}, "scopes[0]", "is not a text"),
+        ({"allowed_scopes": ["read"]}, "scopes", "are never given"),
+        ({"token_locations": [5]}, "tokens[0]", "is not a place"),
+        ({"app_locations": [Bearer()]}, "naming[0]", "is not a place"),
         ({"credentials": KEY}, "credentials", "must be a list"),
         ({"credentials": 5}, "credentials", "must be a list"),
         ({"credentials": secret()}, "credentials", "must be a list"),
@@ -123,7 +123,7 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
         ({"rules": None}, "rules", "must be Rules"),
         ({"revocations": {}}, "revocations", "must be Revocations"),
         ({"require_origin": 1}, "require_origin", "must be true or false"),
-        ({"anonymous": "yes"}, "anonymous", "must be true or false"),
+        ({"allow_anonymous": "yes"}, "anonymous", "must be true or false"),
         ({"origins": ["https://a.com", "null"]}, "origins[1]", NO_NULL),
         ({"origins": "https://a.com"}, "origins", "must be a list of patterns, not one string"),
     ],
@@ -182,7 +182,7 @@ def test_rules_with_a_lifetime_are_bounded(settings: dict[str, Any], bounded: bo
 
 
 def test_lists_of_names_become_sets_and_tuples() -> None:
-    given: Any = {"required": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
+    given: Any = {"required_claims": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
     rules = Rules(**given)
     assert rules.required_claims == frozenset({"a", "b"})
     assert rules.user_id_claims == ("x", "y")
@@ -251,7 +251,7 @@ def test_the_least_lifetime_is_not_above_the_most() -> None:
 def test_every_wrong_rule_is_named_at_once() -> None:
     assert set(problems_of(lambda: Rules(leeway=3601))) == {"rules.leeway"}
     assert Rules(leeway=3600).leeway == 3600
-    given: Any = {"required": "sub", "leeway": -1, "fixed": 5, "app_claim": ""}
+    given: Any = {"required_claims": "sub", "leeway": -1, "required_values": 5, "app_claim": ""}
     assert set(problems_of(lambda: Rules(**given))) == {
         "rules.required_claims",
         "rules.leeway",
@@ -306,9 +306,9 @@ def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
     [
         ({"profile": 5}, "must be the name of a profile, or None"),
         ({"errors": {}}, "must be a function from a Refusal to a status and a body, or None"),
-        ({"scopes": [["x"]]}, "is not a text"),
-        ({"tokens": [Bearer]}, "is not a place"),
-        ({"naming": [Header]}, "is not a place"),
+        ({"allowed_scopes": [["x"]]}, "is not a text"),
+        ({"token_locations": [Bearer]}, "is not a place"),
+        ({"app_locations": [Header]}, "is not a place"),
     ],
 )
 def test_a_setting_of_a_wild_kind_is_a_configuration_error(settings: dict[str, Any], message: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
-from wicket.http import lasting, monitor
+from wicket.http import long_lived as lasting
+from wicket.http import monitor
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
     offered = ["chat", "bearer", token()]
     headers = [(b"x-app-id", b"acme"), (b"sec-websocket-protocol", ", ".join(offered).encode())]
     scope = {"type": "websocket", "path": "/", "headers": headers, "subprotocols": offered}
-    gate = gate_of(acme(tokens=[Subprotocol()]))
+    gate = gate_of(acme(token_locations=[Subprotocol()]))
     asyncio.run(WicketMiddleware(app, gate)(scope, receive, send))
     assert seen == [["chat"]]
     assert sent == [{"type": "websocket.accept", "subprotocol": answered}]
@@ -104,7 +105,7 @@ def test_a_token_that_log_only_lets_pass_is_taken_out_all_the_same(app: str, sen
     offered = ["chat", *(token() if each == "T" else each for each in sent_as)]
     headers = [(b"x-app-id", app.encode()), (b"sec-websocket-protocol", ", ".join(offered).encode())]
     scope = {"type": "websocket", "path": "/", "headers": headers, "subprotocols": offered}
-    gate = gate_of(acme(tokens=[Subprotocol()]), mode=Mode.LOG_ONLY)
+    gate = gate_of(acme(token_locations=[Subprotocol()]), mode=Mode.LOG_ONLY)
     asyncio.run(WicketMiddleware(site, gate)(scope, receive, send))
     assert seen == [(["chat"], False)]
     assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
@@ -126,7 +127,7 @@ def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() ->
 
     headers = [(b"x-app-id", b"acme"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-    asyncio.run(WicketMiddleware(app, gate_of(acme(tokens=[JsonBody("token")])))(scope, receive, send))
+    asyncio.run(WicketMiddleware(app, gate_of(acme(token_locations=[JsonBody("token")])))(scope, receive, send))
     assert seen == [("acme:user-1", messages[0])]
 
 

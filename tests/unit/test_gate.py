@@ -56,7 +56,7 @@ def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("publishable_key", "pub_acme")])
 def test_a_token_alone_is_verified(app: str | AppRef) -> None:
-    with gate_of(acme(public_key="pub_acme")) as gate:
+    with gate_of(acme(publishable_key="pub_acme")) as gate:
         for decision in (gate.verify(token(), app=app), asyncio.run(gate.averify(token(), app=app))):
             assert decision.require().user_id == "user-1"
 

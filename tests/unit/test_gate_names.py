@@ -13,7 +13,7 @@ from wicket.config.identity_hash import IdentityHash
 
 
 def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
-    app = acme(aliases=["acme-inc"], public_key="pub_acme", naming=())
+    app = acme(aliases=["acme-inc"], publishable_key="pub_acme", app_locations=())
     gate = Gate(registry=lambda ref: app if ref in app.refs() else None, app_locations=BY_HEADER, clock=lambda: NOW)
     with gate:
         assert gate.verify(token(), app="acme").allowed
@@ -56,7 +56,7 @@ def test_a_fault_while_an_origin_is_decided_about_is_our_own(caplog: pytest.LogC
         def read(self, request: Request) -> str | None:
             raise RuntimeError("own")
 
-    gate = gate_of(acme(), App("b"), naming=[Failing()])
+    gate = gate_of(acme(), App("b"), app_locations=[Failing()])
     decision = gate.check_origin(asks())
     assert (decision.allowed, decision.refusal and decision.refusal.code) == (False, "internal_error")
     assert "an origin failed" in caplog.text

@@ -65,7 +65,9 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
 
 
 def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
-    with over(Registry(pub_acme=config_error("id", "is wrong")), naming=[Header("X-Key", "publishable_key")]) as gate:
+    with over(
+        Registry(pub_acme=config_error("id", "is wrong")), app_locations=[Header("X-Key", "publishable_key")]
+    ) as gate:
         decision = gate.decide(Request(headers=[("X-Key", "pub_acme")]))
     assert (code(decision), decision.app_id) == ("config_invalid", None)
 
@@ -93,7 +95,7 @@ def test_a_coroutine_from_a_plain_function_is_closed_and_an_outage() -> None:
 
 def test_the_tokens_issuer_is_looked_up_in_the_registry() -> None:
     registry = Registry(**{"https://id": acme(issuer="https://id")})
-    with over(registry, naming=[TokenIssuer()]) as gate:
+    with over(registry, app_locations=[TokenIssuer()]) as gate:
         assert gate.decide(asks(token(claims(iss="https://id")), app=None)).allowed
     assert registry.asked == [AppRef("issuer", "https://id")]
 
@@ -146,7 +148,7 @@ def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
 ) -> None:
     now, clock = [100.0], Clock()
     monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
-    registry = Registry(acme=acme(public_key="pub_acme"), pub_acme=acme(public_key="pub_acme"))
+    registry = Registry(acme=acme(publishable_key="pub_acme"), pub_acme=acme(publishable_key="pub_acme"))
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
 
@@ -155,7 +157,7 @@ def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
         caplog.clear()
         return found
 
-    with over(registry, naming=naming, monotonic=clock, limits=AGED) as gate:
+    with over(registry, app_locations=naming, monotonic=clock, limits=AGED) as gate:
         assert gate.decide(by_key).allowed
         registry.apps["pub_acme"] = ConfigError([Problem("id", "is wrong"), Problem("mode", "is wrong too")])
         for _ in range(3):
@@ -256,10 +258,10 @@ def test_a_purged_app_serves_no_more_though_the_registry_fails(purge: bool, allo
 
 def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
     by_key = Header("X-Key", "publishable_key")
-    app = acme(public_key="pub_acme")
+    app = acme(publishable_key="pub_acme")
     registry = Registry(pub_acme=app)
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
-    with over(registry, naming=[by_key]) as gate:
+    with over(registry, app_locations=[by_key]) as gate:
         assert gate.decide(request).allowed
         registry.apps.clear()
         gate.refresh("acme")
@@ -285,9 +287,9 @@ def test_an_app_may_be_refreshed_by_its_alias_its_signatures_too(called: str, as
 def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
     registry = Registry(pub_acme=config_error("id", "is wrong"))
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
-    with over(registry, naming=[Header("X-Key", "publishable_key")]) as gate:
+    with over(registry, app_locations=[Header("X-Key", "publishable_key")]) as gate:
         assert code(gate.decide(request)) == "config_invalid"
-        registry.apps["pub_acme"] = acme(public_key="pub_acme")
+        registry.apps["pub_acme"] = acme(publishable_key="pub_acme")
         gate.refresh("acme")
         assert gate.decide(request).allowed
 
@@ -306,7 +308,7 @@ def test_a_refresh_reaches_the_app_by_an_alias_that_was_unknown_or_broken() -> N
 @pytest.mark.parametrize("name", ["acme", "slug", "pub_acme"])
 def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -> None:
     reading, purged = threading.Event(), threading.Event()
-    rows = [acme(aliases=["slug"], public_key="pub_acme")]
+    rows = [acme(aliases=["slug"], publishable_key="pub_acme")]
 
     def load(ref: AppRef) -> App | None:
         row = rows[-1]
@@ -317,12 +319,12 @@ def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     header = ("X-Key" if name == "pub_acme" else "X-App-Id", name)
     request = Request(headers=[header, ("Authorization", f"Bearer {token()}")])
-    with over(load, naming=naming) as gate:
+    with over(load, app_locations=naming) as gate:
         answers: list[Decision] = []
         asking = threading.Thread(target=lambda: answers.append(gate.decide(request)))
         asking.start()
         assert reading.wait(LONG)
-        rows.append(acme(aliases=["slug"], public_key="pub_acme", revocations=Revocations(users={"user-1": NOW})))
+        rows.append(acme(aliases=["slug"], publishable_key="pub_acme", revocations=Revocations(users={"user-1": NOW})))
         gate.refresh("acme", purge=True)
         purged.set()
         asking.join(LONG)
@@ -331,7 +333,7 @@ def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -
 
 def test_a_broken_app_that_is_called_by_two_names_is_told_as_broken() -> None:
     broken = config_error("id", "is wrong")
-    with over(Registry(acme=broken, slug=broken), naming=[Header("X-App-Id"), Query("appId")]) as gate:
+    with over(Registry(acme=broken, slug=broken), app_locations=[Header("X-App-Id"), Query("appId")]) as gate:
         assert code(gate.decide(asks(token(), query="appId=slug"))) == "config_invalid"
 
 
@@ -378,9 +380,9 @@ def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptur
     assert "add it to the app's aliases" in told.getMessage()
 
 
-NAMED = acme(aliases=["slug"], public_key="pub_acme", hosts=["acme.example"], issuer="https://id.acme.example")
-NAMES = {"id": "slug", "public_key": "pub_acme", "host": "acme.example", "issuer": "https://id.acme.example"}
-SETTINGS = {"id": "aliases", "public_key": "public_key", "host": "hosts", "issuer": "issuer"}
+NAMED = acme(aliases=["slug"], publishable_key="pub_acme", hosts=["acme.example"], issuer="https://id.acme.example")
+NAMES = {"id": "slug", "publishable_key": "pub_acme", "host": "acme.example", "issuer": "https://id.acme.example"}
+SETTINGS = {"id": "aliases", "publishable_key": "public_key", "host": "hosts", "issuer": "issuer"}
 
 
 @both
@@ -392,7 +394,7 @@ def test_a_name_of_each_kind_must_be_one_of_the_apps_own(ask: Ask, kind: Any, ca
         issued = claims(iss="https://id.acme.example")
         return Request(headers=[("X-Name", name), ("Authorization", f"Bearer {token(issued)}")])
 
-    with over(lambda ref: NAMED, naming=naming) as gate:
+    with over(lambda ref: NAMED, app_locations=naming) as gate:
         assert ask(gate, asking(NAMES[kind])).allowed
         for _ in range(2):
             for name in (NAMES[kind].upper(), "another"):
@@ -412,7 +414,7 @@ def test_a_name_that_is_unverified_is_logged_in_part(
 ) -> None:
     request = Request(headers=[("X-Name", name)])
     for registry in (lambda ref: acme(), Registry(**{name: config_error("id", "is wrong")})):
-        with over(registry, naming=[Header("X-Name", kind)]) as gate:
+        with over(registry, app_locations=[Header("X-Name", kind)]) as gate:
             gate.decide(request)
     assert len([text for text in messages(caplog) if f" {logged!r}" in text]) == 2
 
@@ -443,10 +445,10 @@ def test_an_app_whose_alias_was_taken_away_is_unknown_by_it_at_once() -> None:
 
 
 def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
-    lax = acme(public_key="pub_acme", anonymous=True, credentials=[secret(OTHER_KEY)])
+    lax = acme(publishable_key="pub_acme", allow_anonymous=True, credentials=[secret(OTHER_KEY)])
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = [("X-Key", "pub_acme")]
-    with over(Registry(pub_acme=lax), apps=[acme()], naming=naming) as gate:
+    with over(Registry(pub_acme=lax), apps=[acme()], app_locations=naming) as gate:
         assert code(gate.decide(Request(headers=by_key))) == "missing_token"
         assert code(gate.decide(asks(token(key=OTHER_KEY), app=None, headers=by_key))) == "invalid_token"
         assert gate.decide(asks(token(), app=None, headers=by_key)).allowed

@@ -47,7 +47,7 @@ from wicket.config.app import BrokenApp
 
 
 def test_a_gate_holds_each_app_once() -> None:
-    apps = [acme(public_key="pub_acme"), acme_two(hosts=["two.example"])]
+    apps = [acme(publishable_key="pub_acme"), acme_two(hosts=["two.example"])]
     with gate_of(*apps) as gate:
         assert gate.apps == tuple(apps)
         assert repr(gate) == "Gate(name='wicket', apps=2, registry=False)"
@@ -63,19 +63,19 @@ def test_a_broken_app_in_code_answers_config_invalid_and_its_neighbours_go_on() 
 
 
 def test_the_naming_is_that_of_all_apps_unless_it_is_stated() -> None:
-    two = acme_two(naming=[Query("appId"), *BY_HEADER])
+    two = acme_two(app_locations=[Query("appId"), *BY_HEADER])
     with gate_of(acme(), two) as gate:
         assert gate.app_locations == (Header("X-App-Id"), Query("appId"))
-    with gate_of(acme(), two, naming=[Query("x")]) as gate:
+    with gate_of(acme(), two, app_locations=[Query("x")]) as gate:
         assert gate.app_locations == (Query("x"),)
 
 
 def test_a_token_is_looked_for_where_the_apps_have_theirs() -> None:
-    apps = (acme(tokens=[Header("X-Token")], issuer="https://id"), acme_two(issuer="https://two"))
+    apps = (acme(token_locations=[Header("X-Token")], issuer="https://id"), acme_two(issuer="https://two"))
     request = Request(headers=[("X-Token", token(claims(iss="https://id")))])
-    with gate_of(*apps, naming=[TokenIssuer()]) as gate:
+    with gate_of(*apps, app_locations=[TokenIssuer()]) as gate:
         assert gate.decide(request).allowed
-    with gate_of(*apps, naming=[TokenIssuer()], tokens=[Bearer()]) as gate:
+    with gate_of(*apps, app_locations=[TokenIssuer()], token_locations=[Bearer()]) as gate:
         assert code(gate.decide(request)) == "unknown_app"
 
 
@@ -108,33 +108,37 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         ({"apps": ["acme"]}, "apps[0]", "is not an App"),
         ({"apps": [acme(), acme(credentials=[])]}, "apps", "two apps have the id 'acme'"),
         (
-            {"apps": [acme(public_key="pub"), acme_two(public_key="pub")]},
+            {"apps": [acme(publishable_key="pub"), acme_two(publishable_key="pub")]},
             "apps",
             "two apps have the public key 'pub'",
         ),
         ({"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]}, "apps", "two apps have the host 'a.b'"),
         (
-            {"apps": [acme(issuer="i"), acme_two(issuer="i")], "naming": [TokenIssuer()]},
+            {"apps": [acme(issuer="i"), acme_two(issuer="i")], "app_locations": [TokenIssuer()]},
             "apps",
             "two apps have the issuer 'i'",
         ),
         (
-            {"apps": [acme(), acme_two(credentials=[secret(id="other")])]},
+            {"apps": [acme(), acme_two(credentials=[secret(kid="other")])]},
             "apps",
             "the apps 'acme' and 'two' have the same secret",
         ),
-        ({"apps": [acme(naming=()), acme_two(naming=())]}, "naming", UNNAMED),
-        ({"apps": [acme()], "naming": ["X-App-Id"]}, "naming[0]", "is not a place that can be read there"),
-        ({"apps": [acme()], "naming": [Bearer()]}, "naming[0]", "is not a place that can be read there"),
+        ({"apps": [acme(app_locations=()), acme_two(app_locations=())]}, "naming", UNNAMED),
+        ({"apps": [acme()], "app_locations": ["X-App-Id"]}, "naming[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "app_locations": [Bearer()]}, "naming[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
         ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
-        ({"apps": [acme()], "tokens": ["X-Token"]}, "tokens[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "token_locations": ["X-Token"]}, "tokens[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
         ({"apps": [acme()], "name": 5}, "name", "must be an identifier"),
-        ({"registry": find_later, "naming": BY_HEADER}, "registry", ASYNC),
-        ({"registry": FindLater(), "naming": BY_HEADER}, "registry", ASYNC),
-        ({"registry": 5, "naming": BY_HEADER}, "registry", "must be a function from an AppRef to an App or None"),
+        ({"registry": find_later, "app_locations": BY_HEADER}, "registry", ASYNC),
+        ({"registry": FindLater(), "app_locations": BY_HEADER}, "registry", ASYNC),
+        (
+            {"registry": 5, "app_locations": BY_HEADER},
+            "registry",
+            "must be a function from an AppRef to an App or None",
+        ),
         ({"registry": Registry()}, "naming", "must be stated where a registry loads the apps"),
     ],
 )
@@ -142,14 +146,16 @@ def test_a_wrong_gate_is_a_configuration_error(settings: dict[str, Any], path: s
     assert problems_of(lambda: Gate(**settings)) == {path: message}
 
 
-@pytest.mark.parametrize("settings", [{"apps": acme()}, {"apps": 5}, {"naming": 5}, {"apps": [acme()], "tokens": 5}])
+@pytest.mark.parametrize(
+    "settings", [{"apps": acme()}, {"apps": 5}, {"app_locations": 5}, {"apps": [acme()], "token_locations": 5}]
+)
 def test_what_must_be_a_list_and_is_none_is_a_configuration_error(settings: dict[str, Any]) -> None:
     problems_of(lambda: Gate(**settings))
 
 
 def test_every_problem_of_a_gate_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        Gate([acme(naming=()), 5], registry=5, mode=5, name="")  # type: ignore[list-item,arg-type]
+        Gate([acme(app_locations=()), 5], registry=5, mode=5, name="")  # type: ignore[list-item,arg-type]
     assert {problem.path for problem in caught.value.problems} == {"apps[1]", "registry", "naming", "mode", "name"}
 
 
@@ -175,8 +181,8 @@ async def hear_later(event: DecisionEvent) -> None:
         ({"on_event": hear_later}, "on_event", "must be a plain function of one event"),
         ({"clock": NOW}, "clock", "must be a function that gives the seconds since 1970"),
         ({"limits": {"load_timeout": 5}}, "limits", "must be Limits"),
-        ({"naming": [TokenIssuer]}, "naming[0]", "is not a place that can be read there"),
-        ({"tokens": [Bearer]}, "tokens[0]", "is not a place that can be read there"),
+        ({"app_locations": [TokenIssuer]}, "naming[0]", "is not a place that can be read there"),
+        ({"token_locations": [Bearer]}, "tokens[0]", "is not a place that can be read there"),
     ],
 )
 def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
@@ -184,11 +190,11 @@ def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, 
 
 
 def test_stated_lists_that_are_empty_are_honoured() -> None:
-    with gate_of(acme(issuer="https://id"), naming=[], tokens=[]) as gate:
+    with gate_of(acme(issuer="https://id"), app_locations=[], token_locations=[]) as gate:
         assert gate.app_locations == ()
         assert gate.token_locations == ()
         assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
-    assert problems_of(lambda: gate_of(acme(), acme_two(), naming=[])) == {"naming": UNNAMED}
+    assert problems_of(lambda: gate_of(acme(), acme_two(), app_locations=[])) == {"app_locations": UNNAMED}
 
 
 def digest_and_long() -> tuple[bytes, bytes]:
@@ -261,7 +267,7 @@ def test_two_apps_whose_tokens_pass_for_each_other_are_named(
 
 
 def test_one_app_may_have_the_same_key_twice(caplog: pytest.LogCaptureFixture) -> None:
-    gate_of(acme(credentials=[secret(), secret(id="k1")])).close()
+    gate_of(acme(credentials=[secret(), secret(kid="k1")])).close()
     assert caplog.records == []
 
 
@@ -275,7 +281,7 @@ def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) ->
 
 def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     by_key = [Header("X-Key", "publishable_key")]
-    gate_of(acme(public_key="pub_acme"), acme_two(origins=[ORIGIN]), naming=by_key).close()
+    gate_of(acme(publishable_key="pub_acme"), acme_two(origins=[ORIGIN]), app_locations=by_key).close()
     assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
 
 

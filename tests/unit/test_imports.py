@@ -40,7 +40,7 @@ NEIGHBOURS = {
 """The only imports between rooms of one floor: the ground floor stands on errors, a whole on its part."""
 
 DECISION = {
-    "tokens": 0,
+    "token_locations": 0,
     "claims": 0,
     "effects": 0,
     "merging": 0,

@@ -39,7 +39,7 @@ def test_a_token_says_all_that_the_app_demands() -> None:
     app = acme(
         issuer="https://id",
         audience=["api", "second"],
-        credentials=[secret(id="k1")],
+        credentials=[secret(kid="k1")],
         rules=Rules(
             app_claim="app",
             required_values={"kind": "user"},

@@ -129,5 +129,5 @@ class _WithoutHash:
 
 
 def test_a_place_without_a_hash_serves_too() -> None:
-    app = acme(tokens=[_WithoutHash()])
+    app = acme(token_locations=[_WithoutHash()])
     assert [type(place) for place in app.located_tokens.headers_and_query] == [_WithoutHash]

@@ -128,7 +128,7 @@ def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() ->
         return [environ["REMOTE_USER"].encode(), environ["wsgi.input"].read()]
 
     found = answer_of(
-        gate_of(acme(tokens=[JsonBody("token")])),
+        gate_of(acme(token_locations=[JsonBody("token")])),
         app,
         REQUEST_METHOD="POST",
         CONTENT_TYPE="application/json",

@@ -77,7 +77,7 @@ class Secret:
     algorithms, and for a short value unless `allow_short` says that this is known (which is logged).
     """
 
-    __slots__ = ("algorithms", "encoding", "kid", "keys")
+    __slots__ = ("algorithms", "encoding", "keys", "kid")
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Secret:
 class PublicKey:
     """One public key of an app, from PEM or from a JWK. The algorithms must fit the key's type and curve."""
 
-    __slots__ = ("algorithms", "kid", "keys")
+    __slots__ = ("algorithms", "keys", "kid")
 
     def __init__(self, key: Key) -> None:
         self.kid = key.kid

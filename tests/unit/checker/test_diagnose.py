@@ -119,7 +119,7 @@ BODIES: list[Mapping[Any, Any]] = [
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_that_a_dashboard_hands_over_raises(text: str | None, sent: Mapping[Any, Any] | None) -> None:
     rule = IdentityHash(secret=HASHING, identifier="userId")
-    app = acme(identity_hash=rule, tokens=[JsonBody("jwt"), Query("token")], issuer="https://id.example")
+    app = acme(identity_hash=rule, token_locations=[JsonBody("jwt"), Query("token")], issuer="https://id.example")
     for origin in (None, *WILD[:12]):
         diagnosis = ask(app, text, sent=sent, origin=origin)
         assert not diagnosis.passed
@@ -139,7 +139,9 @@ def test_a_diagnosis_is_no_request() -> None:
     assert [type(event) for event in events] == [DecisionEvent]
 
 
-@pytest.mark.parametrize("settings", [{"mode": Mode.LOG_ONLY}, {"anonymous": True}, {"origin_mode": Mode.LOG_ONLY}])
+@pytest.mark.parametrize(
+    "settings", [{"mode": Mode.LOG_ONLY}, {"allow_anonymous": True}, {"origin_mode": Mode.LOG_ONLY}]
+)
 def test_modes_and_anonymity_hide_no_mistake(settings: dict[str, Any]) -> None:
     app = acme(**settings)
     assert not ask(app).passed
@@ -203,7 +205,7 @@ def test_a_refusal_that_is_no_mistake_of_integrators_is_said_as_it_is(app: App, 
 
 
 def test_a_token_is_found_where_the_app_looks_for_it() -> None:
-    app = acme(tokens=[JsonBody("auth.token"), Query("jwt"), Header("X-User"), Cookie("session")])
+    app = acme(token_locations=[JsonBody("auth.token"), Query("jwt"), Header("X-User"), Cookie("session")])
     assert ask(app, sent={"auth": {"token": token()}}).passed
     assert ask(app, sent={"jwt": token()}).passed
     assert ask(app, sent={"X-USER": token()}).passed
@@ -215,7 +217,7 @@ def test_a_token_is_found_where_the_app_looks_for_it() -> None:
 
 
 def test_a_body_of_another_type_is_looked_into_as_the_app_does() -> None:
-    app = acme(tokens=[JsonBody("jwt", types=("text/plain",))])
+    app = acme(token_locations=[JsonBody("jwt", types=("text/plain",))])
     assert ask(app, sent={"jwt": token()}).passed
 
 
@@ -240,13 +242,13 @@ def test_hashes_that_no_longer_count_are_not_judged() -> None:
 def test_a_token_and_a_hash_that_disagree_are_said() -> None:
     proof = hmac.new(bytes(range(100, 140)), b"user-2", hashlib.sha256).hexdigest()
     rule = IdentityHash(secret=HASHING, identifier="userId")
-    app = acme(identity_hash=rule, tokens=[JsonBody("jwt")])
+    app = acme(identity_hash=rule, token_locations=[JsonBody("jwt")])
     text = token(claims(userId="user-1"))
     assert words(ask(app, text, sent={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
     assert words(ask(app, text, sent={"userId": "user-1", "userHash": proof.upper()})) == [
         *("hash_encoding", "bad_identity_hash"),
     ]
-    named = acme(identity_hash=rule, naming=[BodyField("appId")])
+    named = acme(identity_hash=rule, app_locations=[BodyField("appId")])
     assert words(ask(named, text, sent={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
     unread = acme(identity_hash=rule)  # its token rides in a header, its name too: the gate never reads the body
     assert ask(unread, text, sent={"userId": "user-2", "userHash": proof}).passed
@@ -274,7 +276,7 @@ def test_long_values_are_not_said_in_part() -> None:
 
 def test_keys_of_two_kinds_are_told_apart(wicket_issuer: LocalIssuer) -> None:
     wicket_issuer.rotate()
-    both = App("acme", issuer=wicket_issuer.issuer, credentials=[secret(id="k1"), Jwks(wicket_issuer.jwks_url)])
+    both = App("acme", issuer=wicket_issuer.issuer, credentials=[secret(kid="k1"), Jwks(wicket_issuer.jwks_url)])
     with Gate([both], network=wicket_issuer.network) as gate:
         body = {"iss": wicket_issuer.issuer, "sub": "u", "exp": 4_000_000_000}
         assert diagnose(gate, "acme", token(body, kid="k1")).passed
@@ -284,10 +286,10 @@ def test_keys_of_two_kinds_are_told_apart(wicket_issuer: LocalIssuer) -> None:
 
 
 def test_a_kid_beside_keys_without_an_id_is_not_what_is_wrong() -> None:
-    app = acme(credentials=[secret(id="k1"), secret(bytes(range(7, 39)))])
+    app = acme(credentials=[secret(kid="k1"), secret(bytes(range(7, 39)))])
     assert words(ask(app, token(key=bytes(40), kid="k9"))) == ["bad_signature"]
     assert words(ask(app, token(key=bytes(range(7, 39)), kid="k1"))) == []
-    assert words(ask(acme(credentials=[secret(id="k1"), secret(bytes(range(7, 39)))]), token(kid="k9"))) == [
+    assert words(ask(acme(credentials=[secret(kid="k1"), secret(bytes(range(7, 39)))]), token(kid="k9"))) == [
         "kid_unknown"
     ]
 

@@ -136,7 +136,7 @@ def gated(
         start_response("200 OK", [])
         return [b""]
 
-    with Gate([acme(naming=[Query("appId")])]) as gate:
+    with Gate([acme(app_locations=[Query("appId")])]) as gate:
         door = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
         with make_server("127.0.0.1", 0, door, handler_class=Quiet) as running, served(running):
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"

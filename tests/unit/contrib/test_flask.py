@@ -18,7 +18,7 @@ from wicket.testing import as_user
 
 def make_gate(id: str = "acme", name: str = "wicket", **settings: Any) -> Gate:
     secret = Secret.from_text(f"7d1e-43b0-{id}-9c52-e8f6-017a-b4d3-65ce")
-    rules: dict[str, Any] = {"scopes_claim": "scope", "scopes": ["read"], **settings}
+    rules: dict[str, Any] = {"scopes_claim": "scope", "allowed_scopes": ["read"], **settings}
     return Gate([profiles.generic(id, credentials=[secret], **rules)], name=name)
 
 
@@ -52,7 +52,7 @@ def test_a_view_reads_its_verified_identity() -> None:
 
 
 def test_a_view_that_demands_an_identity_answers_with_the_refusal() -> None:
-    client = make_client(make_gate(anonymous=True))
+    client = make_client(make_gate(allow_anonymous=True))
     assert client.get("/maybe").text == "anonymous"
     for path in ("/me", "/read"):
         response = client.get(path)
@@ -161,7 +161,7 @@ def test_a_refusal_that_a_view_raises_is_answered(kind: type[Flask | Blueprint])
     def read() -> str:
         return decision_of(request).require("read").user_id
 
-    Wicket(make_gate(anonymous=True)).init_app(views)
+    Wicket(make_gate(allow_anonymous=True)).init_app(views)
     if isinstance(views, Blueprint):
         app.register_blueprint(views)
     response = app.test_client().get("/read")
@@ -207,7 +207,7 @@ def test_a_refusal_of_an_accessor_survives_pickling() -> None:
         caught.append(pickle.loads(pickle.dumps(raised.value)))
         return "ok"
 
-    Wicket(make_gate(anonymous=True)).init_app(app)
+    Wicket(make_gate(allow_anonymous=True)).init_app(app)
     assert app.test_client().get("/").text == "ok"
     assert caught[0].refusal == Refusal("missing_token")
 
@@ -253,7 +253,7 @@ def blueprint_client(gate: Gate, **settings: Any) -> FlaskClient:
 
 
 def body_gate() -> tuple[Gate, bytes]:
-    gate = make_gate(tokens=[Bearer(), JsonBody("token")])
+    gate = make_gate(token_locations=[Bearer(), JsonBody("token")])
     return gate, json.dumps({"token": mint(gate.apps[0], "ada"), "fill": "x" * 20_000}).encode()
 
 

@@ -27,7 +27,7 @@ from wicket.testing import as_user
 
 def make_gate(id: str = "acme", name: str = "wicket", **settings: Any) -> Gate:
     secret = Secret.from_text(f"7d1e-43b0-{id}-9c52-e8f6-017a-b4d3-65ce")
-    rules: dict[str, Any] = {"scopes_claim": "scope", "scopes": ["read"], **settings}
+    rules: dict[str, Any] = {"scopes_claim": "scope", "allowed_scopes": ["read"], **settings}
     return Gate([profiles.generic(id, credentials=[secret], **rules)], name=name)
 
 
@@ -88,7 +88,7 @@ def test_a_handler_reads_its_verified_identity() -> None:
 
 
 def test_a_handler_that_demands_an_identity_answers_with_the_refusal() -> None:
-    client = make_client(make_gate(anonymous=True))
+    client = make_client(make_gate(allow_anonymous=True))
     for path in ("/me", "/plain", "/read"):
         response = client.get(path)
         assert (response.status_code, response.json()["error"]) == (401, "missing_token")
@@ -111,7 +111,7 @@ def test_a_missing_scope_is_insufficient_scope_and_not_a_bare_403() -> None:
 
 
 def test_a_websocket_handler_demands_an_identity_too() -> None:
-    client = make_client(make_gate(anonymous=True))
+    client = make_client(make_gate(allow_anonymous=True))
     with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/talk"):
         pass
     assert (denied.value.status_code, denied.value.json()["error"]) == (401, "missing_token")
@@ -120,7 +120,7 @@ def test_a_websocket_handler_demands_an_identity_too() -> None:
 
 
 def test_a_demand_that_comes_after_the_answer_has_begun_is_raised() -> None:
-    client = make_client(make_gate(anonymous=True))
+    client = make_client(make_gate(allow_anonymous=True))
     with pytest.raises(Exception, match="missing_token"):
         client.get("/late")
 

@@ -51,7 +51,7 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> G
         "apps": index,
         "only_app": apps[0] if len(apps) == 1 and town is None else None,
         "registry": town.cache if town else None,
-        "naming": BY_HEADER,
+        "app_locations": BY_HEADER,
         "holders": TokenLocations((Bearer(),)),
         "key_sets": no_key_sets(),
         "memory": SignatureCache(total=10, per_app=10, max_bytes=4096),
@@ -95,5 +95,5 @@ def reason(decision: Decision) -> str | None:
 def acme_two(**settings: Any) -> App:
     """A second app, with a key of its own."""
     return App(
-        "two", **{"credentials": [secret(OTHER_KEY)], "public_key": "pub_two", "issuer": "https://two", **settings}
+        "two", **{"credentials": [secret(OTHER_KEY)], "publishable_key": "pub_two", "issuer": "https://two", **settings}
     )

@@ -131,7 +131,7 @@ BOUNDED = {"min_lifetime": 60, "max_lifetime": 3600}
 )
 @pytest.mark.parametrize("required", [frozenset({"exp"}), frozenset()])
 def test_a_lifetime_has_bounds(payload: dict[str, Any], reason: str | None, required: frozenset[str]) -> None:
-    rules = {**BOUNDED, "required": required}
+    rules = {**BOUNDED, "required_claims": required}
     if reason is None:
         check(payload, rules=rules)
     else:
@@ -147,7 +147,7 @@ def test_one_bound_stands_alone() -> None:
 
 def test_without_bounds_exp_is_required_unless_the_rules_say_otherwise() -> None:
     assert why(claims(exp=None)) == ("missing_claim", "exp")
-    check(claims(exp=None), rules={"required": frozenset()})
+    check(claims(exp=None), rules={"required_claims": frozenset()})
 
 
 # --- issuer and audience
@@ -219,7 +219,7 @@ def test_an_app_without_an_audience_refuses_a_token_that_has_one(aud: object) ->
 
 
 def test_every_required_claim_must_be_there() -> None:
-    rules = {"required": frozenset({"exp", "email"})}
+    rules = {"required_claims": frozenset({"exp", "email"})}
     refusal = refused(claims(), rules=rules)
     assert (refusal.reason, refusal.claim) == ("missing_claim", "email")
     assert refusal.detail == "The token lacks the claim email."
@@ -237,7 +237,7 @@ def test_the_app_claim_binds_a_token_to_the_app() -> None:
 
 @pytest.mark.parametrize(("value", "wrong"), [("user", "User"), (1, True), (True, 1), (1, 1.0), ("1", 1)])
 def test_a_fixed_claim_has_its_one_value(value: Any, wrong: Any) -> None:
-    rules = {"fixed": {"scope": value}}
+    rules = {"required_values": {"scope": value}}
     check(claims(scope=value), rules=rules)
     assert why(claims(scope=wrong), rules=rules) == ("bad_claim", "scope")
     assert why(claims(), rules=rules) == ("missing_claim", "scope")

@@ -49,7 +49,7 @@ def sends(body: Any, *headers: tuple[str, str], kind: str = "application/json", 
 
 def two(**settings: Any) -> Any:
     """Two apps that are named in the header or the body."""
-    common: dict[str, Any] = {"naming": (*BY_HEADER, *IN_BODY), "tokens": TOKENS}
+    common: dict[str, Any] = {"app_locations": (*BY_HEADER, *IN_BODY), "token_locations": TOKENS}
     first = acme(**{**common, **settings})
     return gate_of(
         first,
@@ -90,7 +90,7 @@ def test_the_type_compares_without_case_and_parameters(kind: str) -> None:
 
 def test_a_place_is_looked_into_under_its_own_types_alone() -> None:
     places = (BodyField("appId", types=("text/plain",)), Query("app"))
-    app = acme(naming=places, tokens=[JsonBody("token")], origins=[])
+    app = acme(app_locations=places, token_locations=[JsonBody("token")], origins=[])
     gate = gate_of(app, App("lax", app_locations=places, allow_anonymous=True))
     body = {"appId": "lax", "token": token()}
     assert gate.decide(sends(body, query="app=acme")).identity.identity == "acme:user-1"
@@ -112,7 +112,7 @@ def test_a_log_only_app_does_not_open_the_door_to_another() -> None:
 
 
 def test_the_only_app_is_not_asked_for_by_another_name() -> None:
-    gate = gate_of(acme(naming=IN_BODY, tokens=TOKENS))
+    gate = gate_of(acme(app_locations=IN_BODY, token_locations=TOKENS))
     assert gate.decide(sends({"token": token()})).identity.verified
     assert gate.decide(sends({"appId": "acme", "token": token()})).identity.verified
     assert code(gate.decide(sends({"appId": "other", "token": token()}))) == "unknown_app"
@@ -151,7 +151,7 @@ def test_what_stands_in_the_tokens_place(text: str, refused: str) -> None:
 
 
 def test_two_tokens_in_one_body_are_refused() -> None:
-    gate = gate_of(acme(tokens=[JsonBody("token"), JsonBody("old")]))
+    gate = gate_of(acme(token_locations=[JsonBody("token"), JsonBody("old")]))
     headers = ("X-App-Id", "acme")
     assert code(gate.decide(sends({"token": token(), "old": "a.b.c"}, headers))) == "invalid_request"
     assert gate.decide(sends({"token": token(), "old": token()}, headers)).identity.verified
@@ -167,12 +167,12 @@ def test_header_and_query_go_before_cookies_and_cookies_before_the_body() -> Non
 
 def test_a_body_that_is_too_large_or_too_slow_holds_no_token() -> None:
     request = sends({"token": token()}, ("X-App-Id", "acme"))
-    gate = gate_of(acme(tokens=TOKENS), limits=Limits(max_body_bytes=20))
+    gate = gate_of(acme(token_locations=TOKENS), limits=Limits(max_body_bytes=20))
     assert code(gate.decide(request)) == "missing_token"
 
 
 def test_a_token_in_the_body_may_name_the_app_by_its_issuer() -> None:
-    app = acme(naming=[TokenIssuer()], tokens=TOKENS, issuer="https://id.acme.com")
+    app = acme(app_locations=[TokenIssuer()], token_locations=TOKENS, issuer="https://id.acme.com")
     gate = gate_of(app, App("other", app_locations=[TokenIssuer()], issuer="https://id.other"))
     body = Counted(json.dumps({"token": token(claims(iss="https://id.acme.com"))}).encode())
     assert gate.decide(sends(body)).identity.identity == "acme:user-1"
@@ -192,10 +192,12 @@ def test_a_body_that_only_async_can_read_is_our_own_trouble() -> None:
 
 
 def lobby(**settings: Any) -> Any:
-    return gate_of(acme(**{"anonymous": True, "claimed": [Query("userId"), JsonBody("userId")], **settings}))
+    return gate_of(
+        acme(**{"allow_anonymous": True, "claimed_user_locations": [Query("userId"), JsonBody("userId")], **settings})
+    )
 
 
-@pytest.mark.parametrize("settings", [{}, {"anonymous": False, "mode": Mode.LOG_ONLY}])
+@pytest.mark.parametrize("settings", [{}, {"allow_anonymous": False, "mode": Mode.LOG_ONLY}])
 def test_what_is_claimed_is_told_apart_from_what_is_known(settings: dict[str, Any]) -> None:
     decision = lobby(**settings).decide(sends({"userId": "ada"}, ("X-App-Id", "acme")))
     assert (decision.allowed, decision.claimed) == (True, "ada")
@@ -221,7 +223,7 @@ def test_a_place_that_fails_claims_nothing() -> None:
         def read(self, request: Request) -> str | None:
             raise RuntimeError("own")
 
-    decision = lobby(claimed=[Failing()]).decide(sends({}, ("X-App-Id", "acme")))
+    decision = lobby(claimed_user_locations=[Failing()]).decide(sends({}, ("X-App-Id", "acme")))
     assert (decision.allowed, decision.claimed) == (True, None)
 
 
@@ -229,7 +231,7 @@ def test_whether_a_token_was_sent_counts_the_body_too() -> None:
     request = sends({"token": "x"})
     holders = TokenLocations([JsonBody("token")])
     assert not credentials_sent(holders, request, Refusal("unknown_app"))
-    gate_of(acme(tokens=[JsonBody("token")])).decide(request)
+    gate_of(acme(token_locations=[JsonBody("token")])).decide(request)
     assert credentials_sent(holders, request, Refusal("unknown_app"))
     assert not credentials_sent(holders, request, Refusal("missing_token")), "every place was read before"
     assert credentials_sent(holders, Request(), Refusal("invalid_token", "revoked"))

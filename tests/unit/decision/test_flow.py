@@ -37,7 +37,7 @@ def test_a_bad_token_is_turned_away_without_an_identity() -> None:
 
 
 def test_require_asks_for_a_token_where_an_anonymous_request_passed() -> None:
-    decision = decided(asks(), acme(anonymous=True))
+    decision = decided(asks(), acme(allow_anonymous=True))
     assert (decision.allowed, decision.refusal) == (True, None)
     with pytest.raises(Refused) as caught:
         decision.require()
@@ -45,7 +45,7 @@ def test_require_asks_for_a_token_where_an_anonymous_request_passed() -> None:
 
 
 def test_require_asks_for_scopes() -> None:
-    app = acme(rules=Rules(scopes_claim="scope"), scopes=["read", "write"])
+    app = acme(rules=Rules(scopes_claim="scope"), allowed_scopes=["read", "write"])
     decision = decided(asks(token(claims(scope="read admin"))), app)
     assert decision.require("read").user_id == "user-1"
     for missing in ("write", "admin"):
@@ -138,7 +138,7 @@ def test_where_only_the_origin_is_enforced_a_bad_token_passes_as_anonymous() -> 
 @pytest.mark.parametrize("anonymous", [True, False])
 @pytest.mark.parametrize("optional", [True, False])
 def test_without_a_token_only_an_anonymous_request_passes(anonymous: bool, optional: bool) -> None:
-    decision = decided(asks(), acme(anonymous=anonymous), optional=optional)
+    decision = decided(asks(), acme(allow_anonymous=anonymous), optional=optional)
     if anonymous or optional:
         assert (decision.allowed, decision.refusal, decision.identity.verified) == (True, None, False)
         assert decision.app_id == "acme"
@@ -148,11 +148,11 @@ def test_without_a_token_only_an_anonymous_request_passes(anonymous: bool, optio
 
 @pytest.mark.parametrize("optional", [True, False])
 def test_a_token_that_is_there_and_bad_is_never_anonymous(optional: bool) -> None:
-    decision = decided(asks(token(key=OTHER_KEY)), acme(anonymous=True), optional=optional)
+    decision = decided(asks(token(key=OTHER_KEY)), acme(allow_anonymous=True), optional=optional)
     assert (decision.allowed, reason(decision)) == (False, "bad_signature")
 
 
-TWO_PLACES = {"tokens": [Bearer(), Header("X-Token"), Query("jwt")]}
+TWO_PLACES = {"token_locations": [Bearer(), Header("X-Token"), Query("jwt")]}
 
 
 def test_the_same_token_may_come_twice() -> None:
@@ -176,7 +176,7 @@ def test_a_token_is_read_from_wherever_it_rides(place: str) -> None:
     assert decided(request, acme(**TWO_PLACES)).require().user_id == "user-1"
 
 
-WITH_COOKIE = {"tokens": [Cookie("t"), Cookie("u"), Bearer()]}
+WITH_COOKIE = {"token_locations": [Cookie("t"), Cookie("u"), Bearer()]}
 
 
 def cookied(text: str, **settings: Any) -> Request:
@@ -262,6 +262,6 @@ def test_the_size_is_the_apps_own() -> None:
     ],
 )
 def test_a_refused_request_says_whether_a_token_was_sent(request_: Request, sent: bool) -> None:
-    decision = decided(request_, acme(tokens=[Bearer(), Header("X-Token")]), acme_two())
+    decision = decided(request_, acme(token_locations=[Bearer(), Header("X-Token")]), acme_two())
     assert decision.refusal is not None
     assert decision.credentials_sent is sent

@@ -49,22 +49,22 @@ BOTH_PLACES = (Header("X-App-Id"), Query("appId"), PathSegment(0))
 
 def test_places_that_name_the_same_app_agree() -> None:
     request = asks(token(), query="appId=acme", path="/acme")
-    assert decided(request, acme(), acme_two(), naming=BOTH_PLACES).allowed
+    assert decided(request, acme(), acme_two(), app_locations=BOTH_PLACES).allowed
 
 
 @pytest.mark.parametrize("query", ["appId=two", "appId=unknown"])
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
 def test_two_different_apps_are_an_invalid_request_whatever_their_mode(query: str, mode: Mode) -> None:
-    decision = decided(asks(token(), query=query), acme(mode=mode), acme_two(mode=mode), naming=BOTH_PLACES)
+    decision = decided(asks(token(), query=query), acme(mode=mode), acme_two(mode=mode), app_locations=BOTH_PLACES)
     assert (decision.allowed, code(decision)) == (False, "invalid_request")
     assert decision.app_id is None
 
 
 def test_two_names_of_one_app_agree() -> None:
     naming = (Header("X-App-Id"), PublishableKeyBearer())
-    app = acme(public_key="pub_acme", tokens=[Header("X-Token")])
+    app = acme(publishable_key="pub_acme", token_locations=[Header("X-Token")])
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme"), ("X-Token", token())])
-    assert decided(request, app, acme_two(), naming=naming).allowed
+    assert decided(request, app, acme_two(), app_locations=naming).allowed
 
 
 def test_a_place_named_twice_is_an_invalid_request() -> None:
@@ -77,18 +77,18 @@ BY_ISSUER = (Header("X-App-Id"), TokenIssuer())
 
 def test_the_tokens_issuer_names_the_app_where_nothing_else_does() -> None:
     text = token(claims(iss="https://two"), key=OTHER_KEY)
-    decision = decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)
+    decision = decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)
     assert decision.require().app_id == "two"
 
 
 def test_the_tokens_issuer_does_not_count_where_the_app_is_named() -> None:
     text = token(claims(iss="https://two"))
-    assert decided(asks(text), acme(), acme_two(), naming=BY_ISSUER).require().app_id == "acme"
+    assert decided(asks(text), acme(), acme_two(), app_locations=BY_ISSUER).require().app_id == "acme"
 
 
 def test_the_named_app_must_still_have_signed_the_token() -> None:
     text = token(claims(iss="https://two"), key=KEY)
-    assert reason(decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)) == "bad_signature"
+    assert reason(decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)) == "bad_signature"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_named_app_must_still_have_signed_the_token() -> None:
     ],
 )
 def test_an_issuer_that_names_no_app_is_told(text: str | None, expected: tuple[str, str | None]) -> None:
-    decision = decided(asks(text, app=None), acme(), acme_two(), naming=BY_ISSUER)
+    decision = decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)
     assert (decision.allowed, code(decision), reason(decision)) == (False, *expected)
     assert decision.credentials_sent is (text is not None)
 
@@ -213,15 +213,15 @@ def test_a_broken_app_of_the_registry_is_told_by_whatever_it_is_named() -> None:
     town = Town(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
     naming = (Header("X-App-Id"), PublishableKeyBearer())
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme")])
-    assert code(decided(request, town=town, naming=naming)) == "config_invalid"
-    assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, naming=naming)) == "config_invalid"
+    assert code(decided(request, town=town, app_locations=naming)) == "config_invalid"
+    assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, app_locations=naming)) == "config_invalid"
 
 
 def test_a_second_name_is_looked_up_where_the_app_does_not_say_it() -> None:
     town = Town(acme=acme(), alias=acme(), two=acme_two())
     naming = (Header("X-App-Id"), Query("appId"))
-    assert decided(asks(token(), query="appId=alias"), town=town, naming=naming).allowed
-    assert code(decided(asks(token(), query="appId=two"), town=town, naming=naming)) == "invalid_request"
+    assert decided(asks(token(), query="appId=alias"), town=town, app_locations=naming).allowed
+    assert code(decided(asks(token(), query="appId=two"), town=town, app_locations=naming)) == "invalid_request"
 
 
 def test_what_a_driver_throws_is_a_bug_of_ours(caplog: pytest.LogCaptureFixture) -> None:
@@ -253,7 +253,7 @@ def test_an_app_and_a_broken_one_in_log_only_are_two_different_apps(order: tuple
     first, second = order
     request = asks(token(key=OTHER_KEY), app=first, query=f"appId={second}")
     broken = BrokenApp("two", mode=Mode.LOG_ONLY)
-    decision = decided(request, acme(), broken, naming=BOTH_PLACES)
+    decision = decided(request, acme(), broken, app_locations=BOTH_PLACES)
     assert (decision.allowed, code(decision), decision.enforced) == (False, "invalid_request", True)
     assert decision.app_id is None
 
@@ -266,7 +266,7 @@ def test_a_broken_app_that_nobody_can_name_is_enforced_whatever_the_other_name_s
     town = Town(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
     naming = (Header("X-First"), Query("second"))
     request = Request(headers=[("X-First", order[0])], query=f"second={order[1]}")
-    decision = decided(request, town=town, naming=naming)
+    decision = decided(request, town=town, app_locations=naming)
     assert (decision.allowed, code(decision), decision.enforced) == (False, "config_invalid", True)
     assert decision.app_id is None
 
@@ -292,7 +292,7 @@ def test_the_mode_of_an_app_that_is_alone_counts_wherever_a_name_cannot_be_read(
 ) -> None:
     request = Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme"), ("Authorization", f"Bearer {token()}")])
     for mode, allowed in ((Mode.LOG_ONLY, True), (Mode.ENFORCE, False)):
-        flow = way(house(acme(mode=mode, tokens=[Bearer()]), naming=tuple(naming)), request)
+        flow = way(house(acme(mode=mode, token_locations=[Bearer()]), app_locations=tuple(naming)), request)
         with pytest.raises(StopIteration) as ended:
             next(flow)
         decision = ended.value.value

@@ -98,12 +98,12 @@ class Fails:
 
 
 def test_a_place_with_a_bug_is_not_the_users_fault() -> None:
-    decision = decided(asks(token()), acme(tokens=[Fails()]))
+    decision = decided(asks(token()), acme(token_locations=[Fails()]))
     assert (decision.allowed, code(decision)) == (False, "internal_error")
 
 
 def test_a_place_with_a_bug_does_not_break_another_refusal() -> None:
-    decision = decided(asks(token(), headers=[ELSEWHERE]), acme(tokens=[Fails()]))
+    decision = decided(asks(token(), headers=[ELSEWHERE]), acme(token_locations=[Fails()]))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
 
 
@@ -125,7 +125,7 @@ def test_a_token_alone_is_verified() -> None:
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_no_token_alone_is_missing(text: str | None) -> None:
-    decision = verified(text, acme(anonymous=True))
+    decision = verified(text, acme(allow_anonymous=True))
     assert (decision.allowed, code(decision), decision.credentials_sent) == (False, "missing_token", False)
 
 

@@ -26,7 +26,7 @@ def hash_by_hand(text: str, key: bytes = OTHER_KEY) -> str:
 def app_with(*, settings: Any = None, **rule: Any) -> App:
     held = IdentityHash(**{"secret": secret(OTHER_KEY), **rule})
     tokens = (Bearer(), JsonBody("token"))
-    return acme(**{"identity_hash": held, "tokens": tokens, **(settings or {})})
+    return acme(**{"identity_hash": held, "token_locations": tokens, **(settings or {})})
 
 
 def sends(body: Any, *headers: tuple[str, str]) -> Request:
@@ -71,7 +71,7 @@ def test_an_identifier_is_normalized_where_that_is_configured() -> None:
 
 
 def test_both_halves_may_ride_in_headers() -> None:
-    app = app_with(value=Header("X-User"), proof=Header("X-Hash"))
+    app = app_with(identifier_location=Header("X-User"), hash_location=Header("X-Hash"))
     assert decide(app, {}, ("X-User", "ada"), ("X-Hash", hash_by_hand("ada"))).require().user_id == "ada"
 
 
@@ -120,7 +120,7 @@ def test_neither_half_is_no_token(nothing: dict[str, Any]) -> None:
 
 
 def test_an_anonymous_user_may_say_who_it_is_and_is_not_believed() -> None:
-    app = app_with(settings={"anonymous": True, "claimed": [JsonBody("userId")]})
+    app = app_with(settings={"allow_anonymous": True, "claimed_user_locations": [JsonBody("userId")]})
     decision = decide(app, {"userId": "ada"})
     assert (decision.allowed, decision.identity.verified, decision.claimed_user_id) == (True, False, "ada")
     assert refused(app, {"userId": "ada", "userHash": "x"}).reason == "bad_identity_hash"
@@ -133,25 +133,25 @@ def test_an_app_without_hashes_takes_none() -> None:
 
 
 def test_a_hash_counts_until_its_date_and_not_at_it() -> None:
-    app = app_with(until=NOW + 10)
+    app = app_with(accept_until=NOW + 10)
     body = {"userId": "ada", "userHash": hash_by_hand("ada")}
     assert decide(app, body, now=NOW + 9.9).require().expires_at == NOW + 10
     assert refused(app, body, now=NOW + 10).code == "missing_token"
-    lobby = app_with(until=NOW + 10, settings={"anonymous": True})
+    lobby = app_with(accept_until=NOW + 10, settings={"allow_anonymous": True})
     late = decide(lobby, body, now=NOW + 10)
     assert (late.allowed, late.identity.verified) == (True, False)
 
 
 @pytest.mark.parametrize("body", [{"userId": "ada"}, {"userId": "ada", "userHash": hash_by_hand("ada")}])
 def test_where_a_proof_is_optional_nobody_is_turned_away_for_a_hash_that_is_not_asked_for(body: Any) -> None:
-    late = app_with(until=NOW - 1 if "userHash" in body else None)
+    late = app_with(accept_until=NOW - 1 if "userHash" in body else None)
     decision = decide(late, body, optional=True)
     assert (decision.allowed, decision.identity.verified) == (True, False)
     assert not decide(late, body).allowed
 
 
 def test_after_its_date_nobody_is_asked_for_the_hash() -> None:
-    assert refused(app_with(until=NOW), {"userId": "ada"}).code == "missing_token"
+    assert refused(app_with(accept_until=NOW), {"userId": "ada"}).code == "missing_token"
 
 
 @pytest.mark.parametrize("revocations", [Revocations(issued_before=0), Revocations(users={"ada": 0})])
@@ -252,7 +252,7 @@ def test_a_hash_beside_a_token_that_says_nothing_of_its_identifier() -> None:
 
 
 def test_beside_a_token_a_hash_is_not_looked_at_after_its_date() -> None:
-    app = app_with(until=NOW)
+    app = app_with(accept_until=NOW)
     assert decide(app, {"token": token(), "userId": "bob", "userHash": "x"}).require().user_id == "user-1"
 
 

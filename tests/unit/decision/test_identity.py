@@ -84,7 +84,7 @@ def test_attributes_are_all_claims_without_another_meaning() -> None:
         app_claim="app",
         companies_claim="companies",
         scopes_claim="scope",
-        fixed={"kind": "user"},
+        required_values={"kind": "user"},
     )
     assert identity.attributes == {"name": "N", "plan": "pro"}
 

@@ -94,7 +94,7 @@ def test_anything_but_a_mapping_is_nothing(said: Any) -> None:
 
 
 def test_an_anonymous_users_values_are_taken_under_the_apps_rules() -> None:
-    decision = gate_of(acme(anonymous=True, rules=Rules(protected_attributes=frozenset({"plan"})))).decide(asks())
+    decision = gate_of(acme(allow_anonymous=True, rules=Rules(protected_attributes=frozenset({"plan"})))).decide(asks())
     assert decision.identity.merge_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
     assert Identity(None).merge_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
 
@@ -312,7 +312,7 @@ def test_a_conflict_does_not_show_what_is_kept() -> None:
 
 
 def test_an_anonymous_user_signs_no_companies() -> None:
-    decision = gate_of(acme(anonymous=True, rules=COMPANIES)).decide(asks())
+    decision = gate_of(acme(allow_anonymous=True, rules=COMPANIES)).decide(asks())
     assert decision.identity.merge_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
     stored = decision.identity.merge_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
     assert stored.companies == [company("c2")]
@@ -331,7 +331,7 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
         hash_location=JsonBody("user.hash"),
         companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])),
     )
-    app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")], rules=Rules(attributes_claim="ctx"))
+    app = acme(identity_hash=rule, token_locations=[JsonBody("auth.token")], rules=Rules(attributes_claim="ctx"))
     said = {
         "auth": {"token": "a.b.c", "via": "widget"},
         "user": {"hash": "00"},
@@ -349,7 +349,7 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
 @pytest.mark.parametrize("name", ["auth", "companies"])
 def test_no_list_however_deep_stands_in_the_way_of_a_proof(name: str) -> None:
     rule = IdentityHash(secret=Secret(OTHER_KEY), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])))
-    app = acme(identity_hash=rule, tokens=[JsonBody("auth.token")])
+    app = acme(identity_hash=rule, token_locations=[JsonBody("auth.token")])
     deep: Any = [{"token": "a.b.c", "companyHash": "00"}]
     for _ in range(900):  # as deep as a parser takes it
         deep = [deep]

@@ -41,13 +41,13 @@ def test_a_token_that_expired_no_longer_holds() -> None:
 
 
 def test_an_anonymous_request_is_not_revisited() -> None:
-    app = acme(anonymous=True)
+    app = acme(allow_anonymous=True)
     assert at(NOW + 10**6, app, gate_of(app).decide(asks())) is None
 
 
 def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
     """What stands against a user of a registry's app, once the registry gives what `change` gives."""
-    held: list[Callable[[], App | None]] = [lambda: acme(naming=())]
+    held: list[Callable[[], App | None]] = [lambda: acme(app_locations=())]
     with Gate(registry=lambda ref: held[0](), app_locations=BY_HEADER, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token()))
         assert decision.identity.verified
@@ -66,20 +66,20 @@ def _fails() -> App | None:
 
 @pytest.mark.parametrize("purge", [False, True])
 def test_an_app_as_it_is_now_decides_about_an_identity_of_before(purge: bool) -> None:
-    revoking = acme(naming=(), revocations=Revocations(users={"user-1": NOW}))
+    revoking = acme(app_locations=(), revocations=Revocations(users={"user-1": NOW}))
     assert revisited(lambda: revoking, purge=purge) == ("invalid_token", "revoked")
-    assert revisited(lambda: acme(naming=(), revocations=Revocations(users={"bob": NOW})), purge=purge) is None
+    assert revisited(lambda: acme(app_locations=(), revocations=Revocations(users={"bob": NOW})), purge=purge) is None
     assert revisited(lambda: None, purge=purge) == ("unknown_app", None)
     assert revisited(_fails, purge=purge) is None
 
 
 @pytest.mark.parametrize("purge", [False, True])
 def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
-    rotated = acme(naming=(), credentials=[secret(OTHER_KEY)])
+    rotated = acme(app_locations=(), credentials=[secret(OTHER_KEY)])
     assert revisited(lambda: rotated, purge=purge) == ("invalid_token", "bad_signature")
-    overlapping = acme(naming=(), credentials=[secret(OTHER_KEY), secret()])
+    overlapping = acme(app_locations=(), credentials=[secret(OTHER_KEY), secret()])
     assert revisited(lambda: overlapping, purge=purge) is None
-    remote = acme(naming=(), credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
+    remote = acme(app_locations=(), credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
     assert revisited(lambda: remote, purge=purge) == ("invalid_token", "bad_signature"), "it was the app's own"
 
 
@@ -89,7 +89,7 @@ def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool)
     remote = Jwks("https://id.example/keys", algorithms=["RS256"])
 
     def app(*more: Any) -> App:
-        return acme(naming=(), credentials=[remote, *more], issuer="https://id.example")
+        return acme(app_locations=(), credentials=[remote, *more], issuer="https://id.example")
 
     def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
         return Fetched({"keys": [] if local else [public]}, None, None, None, 0.0, None)
@@ -134,7 +134,7 @@ def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
 
 
 def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
-    held: list[Any] = [acme(naming=())]
+    held: list[Any] = [acme(app_locations=())]
     with Gate(registry=lambda ref: held[0], app_locations=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks(token()))
         assert decision.identity.verified
@@ -185,7 +185,7 @@ def rehashed(rule: IdentityHash, change: dict[str, Any], said: dict[str, Any] | 
     """What stands against a user whom a hash proved, once the app is changed."""
 
     def app(**settings: Any) -> App:
-        return acme(**{"naming": (), "identity_hash": rule, **settings})
+        return acme(**{"app_locations": (), "identity_hash": rule, **settings})
 
     body = {"userId": "user-1", "userHash": hmac.digest(OTHER_KEY, b"user-1", "sha256").hex(), **(said or {})}
     headers = [("X-App-Id", "acme"), ("content-type", "application/json")]

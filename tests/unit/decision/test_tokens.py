@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.support import claims, refusal_of, segment, token
-from wicket import Refused, base64url
+from wicket import Refused
 from wicket.decision import token_parser as tokens
 from wicket.decision.token_parser import JOSEHeader, UnverifiedToken, decode, parse_json_object, parse_token_or_raise
+from wicket.runtime import base64url
 
 MAX = 16_384
 

@@ -94,7 +94,7 @@ def test_the_algorithm_of_a_public_key_is_not_that_of_a_secret() -> None:
 
 
 def test_a_kid_of_no_key_is_not_found() -> None:
-    app = acme(credentials=[secret(id="k1")])
+    app = acme(credentials=[secret(kid="k1")])
     assert refused(app, token(kid="k2")).reason == "key_not_found"
     assert verify(app, token(kid="k1")).kid == "k1"
     assert verify(app, token()).kid == "k1"
@@ -178,7 +178,9 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
 
 
 def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
-    lax, strict = (acme(credentials=[secret(id="k1")], rules=Rules(require_kid=required)) for required in (False, True))
+    lax, strict = (
+        acme(credentials=[secret(kid="k1")], rules=Rules(require_kid=required)) for required in (False, True)
+    )
     assert verify(lax, token()).user_id == "user-1"
     assert verify(strict, token(kid="k1")).kid == "k1"
     nameless = refused(strict, token())
@@ -187,7 +189,7 @@ def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
 
 
 def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
-    app = acme(credentials=[secret(OTHER_KEY, id="k1"), secret()], rules=Rules(require_kid=True))
+    app = acme(credentials=[secret(OTHER_KEY, kid="k1"), secret()], rules=Rules(require_kid=True))
     assert verify(app, token(kid="k2")).kid is None
 
 

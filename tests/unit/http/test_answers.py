@@ -136,12 +136,14 @@ def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 
 def test_a_vendor_has_its_own_status_and_body_and_our_headers(gate: Gate) -> None:
-    answer = refused(gate, Refusal("missing_token"), acme(errors=vendors))
+    answer = refused(gate, Refusal("missing_token"), acme(format_error=vendors))
     assert (answer.status, body(answer)) == (418, {"ä": "missing_token"})
     assert headers(answer)["content-type"] == "application/json"
     assert headers(answer)["content-length"] == str(len(answer.body))
     assert "www-authenticate" in headers(answer)
-    assert "retry-after" in headers(refused(gate, Refusal("keys_unavailable", retry_after=1), acme(errors=vendors)))
+    assert "retry-after" in headers(
+        refused(gate, Refusal("keys_unavailable", retry_after=1), acme(format_error=vendors))
+    )
 
 
 def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
@@ -151,7 +153,7 @@ def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
 
 
 def test_a_handler_that_demands_more_is_answered_in_the_apps_form() -> None:
-    gate = gate_of(acme(errors=vendors))
+    gate = gate_of(acme(format_error=vendors))
     decision = gate.decide(asks(token()))
     answer = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
     assert (answer.status, body(answer)) == (418, {"ä": "insufficient_scope"})
@@ -178,7 +180,7 @@ def no_pair(refusal: Refusal) -> Any:
 
 @pytest.mark.parametrize("errors", [raises, not_json, no_pair])
 def test_a_vendors_form_that_fails_gives_way_to_ours(errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
-    answer = refused(gate, Refusal("missing_token"), acme(errors=errors))
+    answer = refused(gate, Refusal("missing_token"), acme(format_error=errors))
     assert (answer.status, body(answer)["error"]) == (401, "missing_token")
     assert headers(answer)["content-type"] == "application/problem+json"
     assert "the errors of the app acme failed" in caplog.records[0].getMessage()
@@ -194,7 +196,7 @@ def test_a_vendors_form_is_never_a_success(status: Any, gate: Gate, caplog: pyte
     def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
         return status, {}
 
-    answer = refused(gate, Refusal("missing_token"), acme(errors=lax))
+    answer = refused(gate, Refusal("missing_token"), acme(format_error=lax))
     assert (answer.status, body(answer)["error"]) == (401, "missing_token")
     assert headers(answer)["content-type"] == "application/problem+json"
     assert "the errors of the app acme failed" in caplog.records[0].getMessage()
@@ -206,7 +208,7 @@ def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 @pytest.mark.parametrize("errors", [lax, raises])
 def test_both_doors_answer_in_our_form_where_the_vendors_fails(errors: Any) -> None:
-    gate = gate_of(acme(errors=errors))
+    gate = gate_of(acme(format_error=errors))
     page = Starlette(routes=[Route("/", lambda request: PlainTextResponse("open"))])
     client = TestClient(wicket.asgi.WicketMiddleware(page, gate))
     over_asgi = client.get("/")

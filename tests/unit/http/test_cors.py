@@ -82,10 +82,10 @@ def test_two_origins_are_never_echoed() -> None:
 
 
 def test_credentials_need_a_cookie_and_an_origin_that_is_named() -> None:
-    with_cookie = acme(tokens=[Cookie("session")])
+    with_cookie = acme(token_locations=[Cookie("session")])
     assert told(with_cookie, ORIGIN)["access-control-allow-credentials"] == "true"
     assert "access-control-allow-credentials" not in told(acme(), ORIGIN)
-    for mode in (acme(tokens=[Cookie("session")], mode=Mode.LOG_ONLY), with_cookie):
+    for mode in (acme(token_locations=[Cookie("session")], mode=Mode.LOG_ONLY), with_cookie):
         assert "access-control-allow-credentials" not in told(mode, EVIL)
 
 
@@ -120,7 +120,7 @@ def test_an_application_that_answers_cors_and_withheld_the_origin_is_not_overrul
 
 
 def test_a_gate_knows_the_headers_of_its_own_requests() -> None:
-    app = acme(tokens=[Header("X-Token"), Query("jwt")])
+    app = acme(token_locations=[Header("X-Token"), Query("jwt")])
     assert request_header_names(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
 
 
@@ -134,7 +134,7 @@ def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[D
 
 
 def by_query(**settings: Any) -> Gate:
-    return gate_of(acme(naming=[Query("app")], **settings), acme_two())
+    return gate_of(acme(app_locations=[Query("app")], **settings), acme_two())
 
 
 def acme_two() -> App:
@@ -142,7 +142,9 @@ def acme_two() -> App:
 
 
 def test_a_preflight_of_no_known_app_admits_any_origin_without_credentials() -> None:
-    decision, headers = preflight(by_query(tokens=[Cookie("session")]), ("Access-Control-Request-Method", "PUT"))
+    decision, headers = preflight(
+        by_query(token_locations=[Cookie("session")]), ("Access-Control-Request-Method", "PUT")
+    )
     assert decision.refusal is not None
     assert headers["access-control-allow-origin"] == EVIL
     assert "access-control-allow-credentials" not in headers

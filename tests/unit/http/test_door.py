@@ -162,7 +162,7 @@ def test_a_refusal_is_readable_for_the_page_unless_its_origin_is_the_reason() ->
 
 
 def test_what_the_application_demands_is_readable_too() -> None:
-    gate = gate_of(acme(anonymous=True))
+    gate = gate_of(acme(allow_anonymous=True))
     request = asks(headers=[("Origin", ORIGIN)])
     answer = door(gate).refused(request, gate.decide(request), Refused(Refusal("insufficient_scope")))
     assert (answer.status, dict(answer.headers)["access-control-allow-origin"]) == (403, ORIGIN)

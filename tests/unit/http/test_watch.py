@@ -201,7 +201,7 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def main() -> None:
-        apps = [acme(naming=())]
+        apps = [acme(app_locations=())]
         asked: list[object] = []
         with Gate(registry=lambda ref: apps[-1], app_locations=BY_HEADER, clock=lambda: NOW) as gate:
             watch, lines = ConnectionMonitor(gate), [Line() for _ in range(50)]
@@ -220,7 +220,7 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
                     await all_open.enter_async_context(over(watch, decision, line))
                 await until(lambda: len(asked) >= 3)
                 assert all(line.sent == [] for line in lines)
-                apps.append(acme(naming=(), revocations=Revocations(users={"user-1": NOW})))
+                apps.append(acme(app_locations=(), revocations=Revocations(users={"user-1": NOW})))
                 gate.refresh("acme")
                 for line in lines:
                     assert (await line.closing())["reason"] == "revoked"
@@ -243,7 +243,7 @@ def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
             raise error
 
         with Gate(
-            registry=lambda ref: acme(naming=(), rules=Rules(leeway=0)), app_locations=BY_HEADER, clock=clock
+            registry=lambda ref: acme(app_locations=(), rules=Rules(leeway=0)), app_locations=BY_HEADER, clock=clock
         ) as gate:
             line, decision = Line(), verified(gate)
             monkeypatch.setattr(module, "arun", fails)
@@ -334,7 +334,7 @@ def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.L
 def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_again() -> None:
     async def main() -> None:
         clock = Hand()
-        held_app = [acme(naming=(), rules=Rules(leeway=0))]
+        held_app = [acme(app_locations=(), rules=Rules(leeway=0))]
         with Gate(registry=lambda ref: held_app[0], app_locations=BY_HEADER, clock=clock) as gate:
             watch, line = ConnectionMonitor(gate), Line()
             async with over(watch, verified(gate), line):
@@ -343,7 +343,7 @@ def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_
                 (group,) = held_here._groups.values()
 
                 async def change(mode: Mode) -> None:
-                    held_app[0] = acme(naming=(), rules=Rules(leeway=0), mode=mode)
+                    held_app[0] = acme(app_locations=(), rules=Rules(leeway=0), mode=mode)
                     gate.refresh("acme")
                     await until(lambda: group.app is held_app[0] and not held_here._unjudged)
 

@@ -37,7 +37,7 @@ STRICT = Profile(
     check_credential=only_named,
     format_error=in_words,
 )
-NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(id="k1")]}
+NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(kid="k1")]}
 
 
 def test_a_profile_builds_an_app_with_all_that_it_says() -> None:
@@ -110,22 +110,22 @@ def test_a_claim_may_be_given_up_and_another_required() -> None:
 
 
 def test_what_a_vendor_needs_must_be_given() -> None:
-    found = problems_of(lambda: STRICT("acme", credentials=[secret(id="k1")]))
+    found = problems_of(lambda: STRICT("acme", credentials=[secret(kid="k1")]))
     assert found == {"issuer": "must be given for an app of strict"}
 
 
 def test_a_credential_that_the_vendor_does_not_know_is_a_problem() -> None:
-    found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(id="k1"), secret()]))
+    found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(kid="k1"), secret()]))
     assert found == {"credentials[1]": "must have an id"}
 
 
 def test_credentials_may_come_one_by_one() -> None:
-    credentials = (secret(id=name) for name in ("a", "b"))
+    credentials = (secret(kid=name) for name in ("a", "b"))
     assert len(STRICT("acme", issuer="i", credentials=credentials).credentials) == 2
 
 
 def test_credentials_that_are_no_list_are_a_problem() -> None:
-    given: Any = secret(id="k1")
+    given: Any = secret(kid="k1")
     assert problems_of(lambda: STRICT("acme", issuer="i", credentials=given)) == {
         "credentials": "must be a list of credentials"
     }
@@ -145,7 +145,7 @@ def test_a_setting_that_is_none_is_named() -> None:
 
 
 def test_every_problem_of_an_app_is_named_at_once() -> None:
-    given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required": "sub"}
+    given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required_claims": "sub"}
     found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
     assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required"}
 
@@ -160,7 +160,7 @@ def test_names_of_claims_are_a_list(name: str, given: Any) -> None:
 
 
 def test_fixed_claims_are_a_mapping() -> None:
-    given: Any = {"fixed": [("a", "b")]}
+    given: Any = {"required_values": [("a", "b")]}
     assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {
         "rules.required_values": "must map names of claims to values"
     }
@@ -215,6 +215,6 @@ def test_lists_of_names_hold_only_names(name: str) -> None:
 
 
 def test_the_rules_of_a_profile_are_rules() -> None:
-    rules: Any = {"required": ["sub"]}
+    rules: Any = {"required_claims": ["sub"]}
     with pytest.raises(ConfigError, match="rules: must be Rules"):
         Profile("own", rules=rules)

@@ -14,7 +14,7 @@ from wicket.keys import Credential
 
 def decide(app: App, headers: dict[str, str] | None = None, query: str = "") -> Decision:
     """The decision about a request, by a gate that has another app of the same vendor beside."""
-    others = {"credentials": [secret(bytes(range(5, 37)))], "issuer": "https://other", "public_key": "pub_other"}
+    others = {"credentials": [secret(bytes(range(5, 37)))], "issuer": "https://other", "publishable_key": "pub_other"}
     other = profiles.BY_NAME[app.profile or ""].extend(name="other")
     settings: dict[str, Any] = dict(others)
     if app.profile == "getuserfeedback":
@@ -32,7 +32,7 @@ def reason(decision: Decision) -> str | None:
 
 
 def userz(**settings: Any) -> App:
-    return profiles.userz("acme", **{"public_key": "pub_acme", "credentials": [secret()], **settings})
+    return profiles.userz("acme", **{"publishable_key": "pub_acme", "credentials": [secret()], **settings})
 
 
 def userz_claims(**changes: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def test_hissuno_requires_a_user_id_and_does_not_take_sub() -> None:
 
 def test_hissuno_requires_exp_unless_told_otherwise() -> None:
     assert reason(at_hissuno(hissuno_claims(exp=None))) == "missing_claim"
-    assert at_hissuno(hissuno_claims(exp=None), optional=["exp"]).allowed
+    assert at_hissuno(hissuno_claims(exp=None), drop_required_claims=["exp"]).allowed
 
 
 def test_hissuno_does_not_require_iat() -> None:
@@ -202,7 +202,7 @@ def test_hissuno_refuses_by_problem_json_and_401() -> None:
 
 
 def test_hissuno_may_admit_anonymous_users_and_still_looks_at_the_origin() -> None:
-    app = hissuno(anonymous=True, origins=["https://acme.com"])
+    app = hissuno(allow_anonymous=True, origins=["https://acme.com"])
     assert decide(app, {}, "projectId=acme").allowed
     assert reason(decide(app, {"Origin": "https://evil.example"}, "projectId=acme")) == "origin_not_allowed"
 

@@ -212,7 +212,7 @@ def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path)
 
 def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
     text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\nnaming = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
-    gate = Gate.from_file(write(tmp_path, GOOD + text), naming=[Header("X-App-Id")])
+    gate = Gate.from_file(write(tmp_path, GOOD + text), app_locations=[Header("X-App-Id")])
     decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
     assert decision.refusal is not None
     assert (decision.refusal.code, decision.app_id, decision.allowed) == ("config_invalid", "odd", True)
