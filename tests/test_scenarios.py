@@ -77,7 +77,7 @@ def _seen(decision: Decision, user: str | None, body: bytes) -> dict[str, Any]:
         "enforced": decision.enforced,
         "code": refusal.code if refusal else None,
         "reason": refusal.reason if refusal else None,
-        "claimed_user_locations": decision.claimed_user_id,
+        "claimed": decision.claimed_user_id,
         "method": identity.method,
         "body": hashlib.sha256(body).hexdigest(),
     }

@@ -148,11 +148,11 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @pytest.mark.parametrize("room", [4096, 2])
 @settings(max_examples=example_count(100), deadline=None)
 @given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
-def test_what_came_before_changes_no_answer(room: int, naming: list[Any], requests: list[Asked]) -> None:
-    with pytest.MonkeyPatch.context() as patch, gate(naming) as old:
+def test_what_came_before_changes_no_answer(room: int, app_locations: list[Any], requests: list[Asked]) -> None:
+    with pytest.MonkeyPatch.context() as patch, gate(app_locations) as old:
         patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
-            with gate(naming) as new:
+            with gate(app_locations) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))
             assert told(first) == told(second)
         assert len(old._context.fast_path) <= room

@@ -174,12 +174,12 @@ def same(one: Decision, other: Decision) -> bool:
     mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),
 )
 def test_whom_the_straight_road_admits_the_flow_admits_as_the_same_user(
-    settings: dict[str, Any], request: Request, naming: list[Any], mode: Mode | None
+    settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
 ) -> None:
     if any(isinstance(place, Cookie) for place in settings.get("tokens", ())):
         settings["origins"] = ["https://a.example"]  # an app with a cookie must name whom it admits
     app = profiles.generic("acme", **{"credentials": [Secret(KEYS["acme"])], **settings})
-    with gate_of(app, naming, mode) as gate:
+    with gate_of(app, app_locations, mode) as gate:
         for token in TOKENS:  # whatever can be remembered of them is
             gate.verify(token, app="acme")
             gate.verify(token, app="beta")

@@ -98,8 +98,8 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
 @pytest.mark.parametrize(
     ("settings", "path", "message"),
     [
-        ({"publishable_key": ""}, "public_key", VISIBLE),
-        ({"publishable_key": "a b"}, "public_key", VISIBLE),
+        ({"publishable_key": ""}, "publishable_key", VISIBLE),
+        ({"publishable_key": "a b"}, "publishable_key", VISIBLE),
         ({"issuer": ""}, "issuer", "must be a text that is not empty"),
         ({"issuer": 5}, "issuer", "must be a text that is not empty"),
         ({"hosts": "a.example"}, "hosts", "must be a list"),
@@ -107,11 +107,11 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
         ({"hosts": [5]}, "hosts[0]", "is not a host name"),
         ({"audience": 5}, "audience", "must be a list"),
         ({"audience": [""]}, "audience[0]", "is not a text"),
-        ({"allowed_scopes": "read"}, "scopes", "must be a list"),
-        ({"allowed_scopes": [""]}, "scopes[0]", "is not a text"),
-        ({"allowed_scopes": ["read"]}, "scopes", "are never given"),
-        ({"token_locations": [5]}, "tokens[0]", "is not a place"),
-        ({"app_locations": [Bearer()]}, "naming[0]", "is not a place"),
+        ({"allowed_scopes": "read"}, "allowed_scopes", "must be a list"),
+        ({"allowed_scopes": [""]}, "allowed_scopes[0]", "is not a text"),
+        ({"allowed_scopes": ["read"]}, "allowed_scopes", "are never given"),
+        ({"token_locations": [5]}, "token_locations[0]", "is not a place"),
+        ({"app_locations": [Bearer()]}, "app_locations[0]", "is not a place"),
         ({"credentials": KEY}, "credentials", "must be a list"),
         ({"credentials": 5}, "credentials", "must be a list"),
         ({"credentials": secret()}, "credentials", "must be a list"),
@@ -123,7 +123,7 @@ def test_a_broken_app_goes_by_the_names_that_could_be_read() -> None:
         ({"rules": None}, "rules", "must be Rules"),
         ({"revocations": {}}, "revocations", "must be Revocations"),
         ({"require_origin": 1}, "require_origin", "must be true or false"),
-        ({"allow_anonymous": "yes"}, "anonymous", "must be true or false"),
+        ({"allow_anonymous": "yes"}, "allow_anonymous", "must be true or false"),
         ({"origins": ["https://a.com", "null"]}, "origins[1]", NO_NULL),
         ({"origins": "https://a.com"}, "origins", "must be a list of patterns, not one string"),
     ],
@@ -142,7 +142,7 @@ def test_every_fault_is_named_at_once() -> None:
     found = problems_of(
         lambda: App("", publishable_key=" ", origins=["null", "*.com"], mode=None, hosts=[5])  # type: ignore[arg-type,list-item]
     )
-    assert set(found) == {"id", "public_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
+    assert set(found) == {"id", "publishable_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
 
 
 @pytest.mark.parametrize("origins", [[], ["*"], ["https://a.com", "*"]])
@@ -305,7 +305,7 @@ def test_token_ids_are_a_set_of_texts(token_ids: Any) -> None:
     ("settings", "message"),
     [
         ({"profile": 5}, "must be the name of a profile, or None"),
-        ({"errors": {}}, "must be a function from a Refusal to a status and a body, or None"),
+        ({"format_error": {}}, "must be a function from a Refusal to a status and a body, or None"),
         ({"allowed_scopes": [["x"]]}, "is not a text"),
         ({"token_locations": [Bearer]}, "is not a place"),
         ({"app_locations": [Header]}, "is not a place"),
@@ -339,7 +339,7 @@ def test_an_app_has_its_aliases_for_further_ids() -> None:
     assert App("acme", aliases=["acme-inc"]).refs() == (AppRef("id", "acme"), AppRef("id", "acme-inc"))
     wrong: Any = 7
     assert list(problems_of(lambda: App("acme", aliases=["a b", wrong]))) == ["aliases[0]", "aliases[1]"]
-    assert list(problems_of(lambda: App("acme", claimed_user_locations=[wrong]))) == ["claimed[0]"]
+    assert list(problems_of(lambda: App("acme", claimed_user_locations=[wrong]))) == ["claimed_user_locations[0]"]
 
 
 def test_protected_attributes_are_names() -> None:

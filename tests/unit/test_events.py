@@ -198,7 +198,7 @@ def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> No
         "enforced": True,
         "stage": "gate",
         "key_id": None,
-        "claimed_user_locations": short_hash("the-name-they-sent"),
+        "unknown_app_hash": short_hash("the-name-they-sent"),
         "suppressed": 0,
         "detail": "This request names no app that is known here.",
         "claim": None,

@@ -110,10 +110,10 @@ class Network:
         if resolver is not None and not callable(resolver):
             problems.add("network.resolver", "must be a function from a host and a port to addresses")
         problems.raise_if_any()
-        object.__setattr__(self, "allow", tuple(networks))
-        object.__setattr__(self, "ports", DEFAULT_PORTS | set(more))
+        object.__setattr__(self, "allowed_networks", tuple(networks))
+        object.__setattr__(self, "extra_ports", DEFAULT_PORTS | set(more))
         object.__setattr__(self, "ssl_context", ssl_context)
-        object.__setattr__(self, "resolve", resolver or _ask_resolver)
+        object.__setattr__(self, "resolver", resolver or _ask_resolver)
 
     def admits(self, address: str) -> bool:
         """Whether one address may be dialled."""

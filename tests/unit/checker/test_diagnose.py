@@ -53,7 +53,7 @@ def test_a_diagnosis_is_values_for_json() -> None:
     }
     assert said["findings"] == [
         {
-            "mistake": "numeric_user_id",
+            "code": "numeric_user_id",
             "detail": "The claim sub is the number 7: write it as a text, in quotes.",
             "expected": "a string",
             "found": "a number",

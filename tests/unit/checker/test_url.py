@@ -118,7 +118,7 @@ def test_what_is_missing_is_named(preflight: Spoken, answer: Spoken, mistakes: l
     assert not diagnosis.passed
     assert [each.code for each in diagnosis.findings] == mistakes
     assert says in " ".join(each.detail for each in diagnosis.findings)
-    assert json.loads(json.dumps(diagnosis.as_dict()))["findings"][0]["mistake"] == mistakes[0]
+    assert json.loads(json.dumps(diagnosis.as_dict()))["findings"][0]["code"] == mistakes[0]
     assert not diagnosis.steps[-1].passed
 
 

@@ -266,7 +266,7 @@ def test_json_is_the_diagnosis(config: Path) -> None:
     said = json.loads(refused.output)
     assert refused.exit_code == 1
     assert (said["app"], said["passed"], said["refusal"]["reason"]) == ("acme", False, "bad_claim")
-    assert [each["mistake"] for each in said["findings"]] == ["numeric_user_id"]
+    assert [each["code"] for each in said["findings"]] == ["numeric_user_id"]
     assert said["steps"][-1]["name"] == "decision"
     passed = explain(config, token(), "--json", "--origin", "https://acme.com")
     assert (passed.exit_code, json.loads(passed.output)["findings"]) == (0, [])
@@ -295,7 +295,7 @@ def test_what_was_sent_may_stand_for_the_token(config: Path, tmp_path: Path) -> 
     sent.write_text(json.dumps({"userId": "user-1", "userHash": proof.upper()}), "utf-8")
     bad = explain(config, "--sent", str(sent), "--json")
     assert (bad.exit_code, proof in bad.output, proof.upper() in bad.output) == (1, False, False)
-    assert [each["mistake"] for each in json.loads(bad.output)["findings"]] == ["hash_encoding"]
+    assert [each["code"] for each in json.loads(bad.output)["findings"]] == ["hash_encoding"]
     sent.write_text("[1]", "utf-8")
     wrong = explain(config, "--sent", str(sent))
     assert (wrong.exit_code, "does not hold a JSON object" in wrong.output) == (2, True)

@@ -200,21 +200,21 @@ def lobby(**settings: Any) -> Any:
 @pytest.mark.parametrize("settings", [{}, {"allow_anonymous": False, "mode": Mode.LOG_ONLY}])
 def test_what_is_claimed_is_told_apart_from_what_is_known(settings: dict[str, Any]) -> None:
     decision = lobby(**settings).decide(sends({"userId": "ada"}, ("X-App-Id", "acme")))
-    assert (decision.allowed, decision.claimed) == (True, "ada")
+    assert (decision.allowed, decision.claimed_user_id) == (True, "ada")
     assert (decision.identity.user_id, decision.identity.verified) == (None, False)
-    assert lobby().decide(sends({"userId": "b"}, ("X-App-Id", "acme"), query="userId=a")).claimed == "a"
+    assert lobby().decide(sends({"userId": "b"}, ("X-App-Id", "acme"), query="userId=a")).claimed_user_id == "a"
 
 
 @pytest.mark.parametrize("said", ["", None, 7, ["a"], "x" * 257, "a\nb", "\ud800"])
 def test_what_is_no_users_id_is_not_claimed(said: Any) -> None:
     decision = lobby().decide(sends({"userId": said}, ("X-App-Id", "acme")))
-    assert (decision.allowed, decision.claimed) == (True, None)
+    assert (decision.allowed, decision.claimed_user_id) == (True, None)
 
 
 def test_nothing_is_claimed_beside_a_token_or_by_a_refused_request() -> None:
     bearer = ("Authorization", f"Bearer {token()}")
-    assert lobby().decide(sends({}, ("X-App-Id", "acme"), bearer, query="userId=root")).claimed is None
-    assert lobby().decide(sends({}, ("Authorization", "Bearer x"), query="userId=root")).claimed is None
+    assert lobby().decide(sends({}, ("X-App-Id", "acme"), bearer, query="userId=root")).claimed_user_id is None
+    assert lobby().decide(sends({}, ("Authorization", "Bearer x"), query="userId=root")).claimed_user_id is None
     assert gate_of(acme()).decide(sends({"userId": "a"})).claimed_user_id is None
 
 
@@ -224,7 +224,7 @@ def test_a_place_that_fails_claims_nothing() -> None:
             raise RuntimeError("own")
 
     decision = lobby(claimed_user_locations=[Failing()]).decide(sends({}, ("X-App-Id", "acme")))
-    assert (decision.allowed, decision.claimed) == (True, None)
+    assert (decision.allowed, decision.claimed_user_id) == (True, None)
 
 
 def test_whether_a_token_was_sent_counts_the_body_too() -> None:
