@@ -30,7 +30,7 @@ from wicket.decision import resolve_app as finding
 from wicket.decision import token_parser as tokens
 from wicket.errors import ConfigError, Refused
 from wicket.keys import PublicKey, Secret, jwk
-from wicket.reporting.events import Reporter
+from wicket.reporting.reporter import Reporter
 
 _LOGGER: Final = logging.getLogger("wicket")
 _SOURCE: Final = str(Path(wicket.__file__).parent)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.leakwatch import WATCH, LeakWatch
 from wicket import ConfigError, DecisionEvent, Gate, Header, Problem, Refusal, Refused, Secret, mint, profiles
-from wicket.reporting.events import Reporter
+from wicket.reporting.reporter import Reporter
 
 LOG = logging.getLogger("wicket")
 VALUE = hashlib.sha256(b"the secret of these tests alone").digest()

@@ -205,7 +205,7 @@ def test_a_token_is_seen_however_its_header_is_spelled(opened: str, leak_watch: 
     token = f"{base64url.encode(header.encode())}.c29tZSBvcGFxdWU"
     assert said(leak_watch, token)
     assert said(leak_watch, f"{token}.{'A' * 43}")
-    assert not said(leak_watch, "wicket.keys.credentials and eyeglasses.example.com/keyword-at-home.html")
+    assert not said(leak_watch, "wicket.keys.secret and eyeglasses.example.com/keyword-at-home.html")
 
 
 def test_what_proves_once_is_forgotten_with_its_test_and_a_secret_is_not(leak_watch: LeakWatch) -> None:

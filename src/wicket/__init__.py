@@ -1,7 +1,7 @@
 """Wicket: verification middleware for ASGI and WSGI applications that serve many customers' apps at once."""
 
 from wicket import profiles
-from wicket.config.app import App, Mode, Rules
+from wicket.config.app import App, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import (
     AppRef,
@@ -17,14 +17,15 @@ from wicket.config.locations import (
     Subprotocol,
     TokenIssuer,
 )
+from wicket.config.network import Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
+from wicket.config.rules import Rules
 from wicket.decision.attributes import Conflict, MergeResult
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
-from wicket.jwks.ssrf import Network
 from wicket.keys import Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.messages.request import Request

@@ -7,17 +7,18 @@ from typing import Any
 
 from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
-from wicket.decision.flow import Decision
-from wicket.decision.identity import AuthCredentials
+from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
+from wicket.http.auth_credentials import AuthCredentials
 from wicket.http.binding import attach_to_scope, clear_scope, demanded_of
 from wicket.http.bodies import ASGIBody, declared_length
 from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.monitor import ConnectionMonitor
-from wicket.messages.request import Request, Response
+from wicket.messages.request import Request
+from wicket.messages.response import Response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

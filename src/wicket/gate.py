@@ -14,11 +14,9 @@ from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.app_index import (
-    Registry,
     check_registry,
     check_shared_secrets,
     index_apps,
-    registry_loader,
     unique,
     validate_apps,
     validate_locations,
@@ -32,9 +30,11 @@ from wicket.config.locations import (
     TokenLocations,
     _fast_app_ref,
 )
+from wicket.config.network import Network
 from wicket.decision.context import GateContext
+from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast
-from wicket.decision.flow import Decision, check_origin, decide, verify, verify_configured
+from wicket.decision.flow import check_origin, decide, verify, verify_configured
 from wicket.decision.io import Effect
 from wicket.decision.key_selection import KeySelection, KeySets, select_keys
 from wicket.decision.revalidation import revalidate
@@ -44,16 +44,17 @@ from wicket.decision.token_verification import Verification
 from wicket.drivers import arun, run
 from wicket.errors import Problems, Refusal
 from wicket.jwks.fetcher import Fetcher
+from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.jwks.loader import KeySetLoader
-from wicket.jwks.own import LazyFetcher
-from wicket.jwks.ssrf import Network
 from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource
 from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
 from wicket.messages.request import Request
-from wicket.reporting.events import KeySetFetched, OnEvent, OutcomeCount, Reporter
+from wicket.registry.loader import Registry, registry_loader
+from wicket.reporting.events import KeySetFetched, OnEvent, OutcomeCount
+from wicket.reporting.reporter import Reporter
 from wicket.runtime.cache import Cache, Lifetimes, Loaded, LoadFailed
 from wicket.runtime.pool import Pool
 

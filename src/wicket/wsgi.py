@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, demanded_of
@@ -16,7 +16,8 @@ from wicket.http.long_lived import ConnectionEnded
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.refusals import reason_phrase
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
-from wicket.messages.request import Request, Response
+from wicket.messages.request import Request
+from wicket.messages.response import Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication

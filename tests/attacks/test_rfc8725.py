@@ -29,7 +29,7 @@ from tests.attacks.site import Behind
 from tests.cost import AT_ONCE, steps_of
 from tests.integration.keyed import answering, network_of
 from wicket import ConfigError, Jwks, PublicKey, Secret
-from wicket.jwks.ssrf import Network
+from wicket.config.network import Network
 from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer
 
@@ -285,7 +285,9 @@ def test_rfc8725_3_10_the_key_set_that_an_issuer_names_is_not_dialled_there_eith
     known = network_of(issuer, other)
     addresses = {"localhost": ["127.0.0.1"], "metadata.example": ["127.0.0.2"]}
     network = Network(
-        *(["127.0.0.1/32"], known.extra_ports), ssl_context=known.ssl_context, resolver=lambda host, _: addresses[host]
+        *(["127.0.0.1/32"], known.allowed_ports),
+        ssl_context=known.ssl_context,
+        resolver=lambda host, _: addresses[host],
     )
     door = behind(app("acme", Jwks.discover(issuer.issuer)), network=network)
     assert door.ask(issuer.token("ada", now=NOW)).said == (503, "config_invalid", None)

@@ -15,7 +15,7 @@ from tests.fuzz.models import canonical, sound, strict_object
 from tests.properties.peers import joserfc_claims, pairs, pyjwt, same_time
 from tests.properties.tokens import NOW, SECRET, good_claims, signed_bytes
 from wicket import App, Gate, Refused, Rules, Secret
-from wicket.config.app import MAX_TOKEN_BYTES
+from wicket.config.rules import MAX_TOKEN_BYTES
 from wicket.decision.token_parser import parse_token_or_raise
 
 WORDS: Final = (

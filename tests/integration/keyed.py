@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.jwks.ssrf import Network, Resolver
+from wicket.config.network import Network, Resolver
 from wicket.reporting.events import Event, KeySetFetched, UnknownKidLimited
 from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer

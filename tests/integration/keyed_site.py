@@ -22,7 +22,7 @@ from starlette.routing import Route
 from tests.integration.keyed import DEADLINE, Told
 from wicket import Gate, Jwks, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
-from wicket.jwks.ssrf import Network
+from wicket.config.network import Network
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 _issuer = os.environ["WICKET_ISSUER"]

@@ -31,7 +31,7 @@ from tests.integration.keyed import (
 )
 from tests.integration.servers import eventually
 from wicket import Gate, Jwks, Limits, Mode
-from wicket.jwks.ssrf import Network
+from wicket.config.network import Network
 from wicket.reporting.events import UnknownKidLimited
 from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer

@@ -9,8 +9,9 @@ import pytest
 
 from tests.unit.support import KEY, OTHER_KEY, problems_of, secret
 from wicket import App, AppRef, Bearer, Cookie, Header, JsonBody, Jwks, Mode, Query, Revocations, Rules
-from wicket.config.app import BrokenApp, media_type
+from wicket.config.app import BrokenApp
 from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.rules import media_type
 
 VISIBLE = "must be 1 to 128 visible characters"
 NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"

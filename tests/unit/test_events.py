@@ -28,8 +28,9 @@ from wicket import (
 from wicket.decision.context import OutcomeKey, RequestContext
 from wicket.decision.signature_cache import VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
-from wicket.reporting import events as module
-from wicket.reporting.events import Reporter, short_hash, shown
+from wicket.reporting import reporter as module
+from wicket.reporting.redaction import short_hash, shown
+from wicket.reporting.reporter import Reporter
 
 ALLOWED_BY = acme()
 

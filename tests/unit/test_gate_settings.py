@@ -124,11 +124,19 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
             "the apps 'acme' and 'two' have the same secret",
         ),
         ({"apps": [acme(app_locations=()), acme_two(app_locations=())]}, "app_locations", UNNAMED),
-        ({"apps": [acme()], "app_locations": ["X-App-Id"]}, "app_locations[0]", "is not a place that can be read there"),
+        (
+            {"apps": [acme()], "app_locations": ["X-App-Id"]},
+            "app_locations[0]",
+            "is not a place that can be read there",
+        ),
         ({"apps": [acme()], "app_locations": [Bearer()]}, "app_locations[0]", "is not a place that can be read there"),
         ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
         ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
-        ({"apps": [acme()], "token_locations": ["X-Token"]}, "token_locations[0]", "is not a place that can be read there"),
+        (
+            {"apps": [acme()], "token_locations": ["X-Token"]},
+            "token_locations[0]",
+            "is not a place that can be read there",
+        ),
         ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
         ({"apps": [acme()], "name": 5}, "name", "must be an identifier"),
@@ -156,7 +164,13 @@ def test_what_must_be_a_list_and_is_none_is_a_configuration_error(settings: dict
 def test_every_problem_of_a_gate_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         Gate([acme(app_locations=()), 5], registry=5, mode=5, name="")  # type: ignore[list-item,arg-type]
-    assert {problem.path for problem in caught.value.problems} == {"apps[1]", "registry", "app_locations", "mode", "name"}
+    assert {problem.path for problem in caught.value.problems} == {
+        "apps[1]",
+        "registry",
+        "app_locations",
+        "mode",
+        "name",
+    }
 
 
 def test_the_same_issuer_may_serve_two_apps_where_it_names_none() -> None:

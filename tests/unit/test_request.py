@@ -9,7 +9,8 @@ import pytest
 from tests.properties.doors import finished
 from tests.unit.support import refusal_of
 from wicket import Refused, Request, WicketError
-from wicket.messages.request import Body, Response
+from wicket.messages.request import Body
+from wicket.messages.response import Response
 
 
 def scope(**changes: Any) -> dict[str, Any]:

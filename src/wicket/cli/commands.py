@@ -16,12 +16,12 @@ from rich.console import Console
 from wicket import __version__
 from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, source_of, sources_of
+from wicket.config.network import Network
 from wicket.decision.claims import LATEST
 from wicket.diagnostics.diagnose import run_diagnosis
 from wicket.diagnostics.url import diagnose_url
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
-from wicket.jwks.ssrf import Network
 from wicket.messages.json_body import parse_body, plain
 
 

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.gate import Gate
@@ -23,7 +23,7 @@ from wicket.http.refusals import refusal_response, response_for_exception
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Body
 from wicket.messages.request import Request as WicketRequest
-from wicket.messages.request import Response as WicketResponse
+from wicket.messages.response import Response as WicketResponse
 from wicket.wsgi import WicketMiddleware, attach, body_of
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]

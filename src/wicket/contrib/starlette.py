@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from wicket.asgi import WicketMiddleware
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from wicket.config.app import App, Rules
+from wicket.config.app import App
 from wicket.config.locations import BodyField, JsonBody
+from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
 

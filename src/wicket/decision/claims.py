@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wicket.config.app import App, Rules, media_type
+from wicket.config.app import App
+from wicket.config.rules import Rules, media_type
 from wicket.errors import invalid_token
 
 LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z

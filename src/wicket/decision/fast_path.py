@@ -13,7 +13,7 @@ from typing import Any, Final
 from wicket.config.app import App
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.context import FastPathEntry, GateContext
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.messages.request import HeaderNames, Request
 

@@ -7,14 +7,14 @@ it and lets the flow go on. Failures come back as values. Nothing here remembers
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from wicket.config.app import App, Mode
 from wicket.config.locations import AppRef, Cookie
 from wicket.decision.context import GateContext, RequestContext
+from wicket.decision.decision import _MISSING_TOKEN, Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.decision.identity_hash import check_hash_matches_token, identify_by_hash
 from wicket.decision.io import Effect
@@ -32,79 +32,18 @@ from wicket.decision.resolve_app import (
 from wicket.decision.signature import build_identity, verify_signature
 from wicket.decision.token_parser import malformed, parse_token, parse_token_or_raise
 from wicket.decision.token_verification import Verification
-from wicket.errors import DETAIL, Refusal, Refused, WicketError, invalid_request
+from wicket.errors import DETAIL, Refusal, Refused, invalid_request
 from wicket.messages.request import MAX_HEADERS, Request
+from wicket.runtime.logs import log_internal_error
 
 _log: Final = logging.getLogger("wicket")
 
-_MISSING_TOKEN: Final = Refusal("missing_token")
 _MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
 """Refusals of what was not found: a body that was not read may have held it."""
 _OUTSIDE: Final = {
     DETAIL["missing_token"]: "This request needs a token, and none was found outside its body.",
     DETAIL["unknown_app"]: "Outside its body, this request names no app that is known here.",
 }
-
-
-@dataclass(slots=True)
-class Decision:
-    """The answer for one request.
-
-    `allowed`: it may pass. `identity`: who it is from, never unverified. `refusal`: why it is turned away or, where
-    `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: whom an anonymous client
-    says it is, without proof; nothing may be decided by it. The middlewares set
-    `binding`, which says to which request the decision belongs. `handler_refusal` is the reported refusal of a handler,
-    and `demand` the last one that `require` raised.
-    """
-
-    allowed: bool
-    identity: Identity
-    refusal: Refusal | None
-    enforced: bool
-    app_id: str | None
-    claimed_user_id: str | None = field(default=None, repr=False)
-    _context: RequestContext | None = field(default=None, repr=False, compare=False)
-    binding: Any = field(default=None, repr=False, compare=False)
-    handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
-    demand: Refusal | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def app(self) -> App | None:
-        """The app itself, where it is known and not broken."""
-        app = self._context.app if self._context is not None else None
-        return app if isinstance(app, App) else None
-
-    @property
-    def app_ref(self) -> AppRef | None:
-        """The first name by which the request called its app."""
-        return self._context.refs[0] if self._context is not None and self._context.refs else None
-
-    @property
-    def body_unread(self) -> str | None:
-        """A sentence that says why the request's body was not read, where the app or the token was looked for in it."""
-        return self._context.body_unread if self._context is not None else None
-
-    @property
-    def credentials_sent(self) -> bool:
-        """Whether the request carried a proof."""
-        return self._context is not None and self._context.credentials_sent
-
-    def require(self, *scopes: str) -> VerifiedIdentity:
-        """The verified identity, with all of `scopes`.
-
-        Raises `Refused`: with the refusal or `missing_token` where there is none, with `insufficient_scope` where a
-        scope is missing.
-        """
-        identity = self.identity
-        if not isinstance(identity, VerifiedIdentity):
-            self.demand = self.refusal or _MISSING_TOKEN
-            raise Refused(self.demand)
-        missing = sorted(set(scopes) - identity.scopes)
-        if missing:
-            detail = f"The token lacks a scope that this request needs: {' '.join(missing)}."
-            self.demand = Refusal("insufficient_scope", detail=detail)
-            raise Refused(self.demand)
-        return identity
 
 
 Flow = Generator[Effect, None, Decision]
@@ -308,10 +247,3 @@ def _refused_decision(way: RequestContext, refusal: Refusal, *, enforced: bool, 
     return Decision(
         not enforced, Identity(app_id, app if isinstance(app, App) else None), refusal, enforced, app_id, claimed, way
     )
-
-
-def log_internal_error(what: str, error: BaseException) -> None:
-    """Log where `error` came from. Its text is left out unless it is our own: it may quote a token, a key or a name."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    text = f" ({error})" if isinstance(error, WicketError) else ""
-    _log.error("%s: %s%s\n%s", what, type(error).__name__, text, frames)

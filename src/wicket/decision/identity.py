@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from wicket.config.app import App, Rules
+from wicket.config.app import App
 from wicket.config.locations import JsonBody
+from wicket.config.rules import Rules
 from wicket.decision.attributes import MergeResult, companies_key, merge, unsigned_values
 from wicket.decision.claims import is_revoked, read_scopes
 from wicket.decision.signature_cache import VerifiedPayload
@@ -346,18 +347,3 @@ class HashedIdentity(VerifiedIdentity):
     def is_revoked_in(self, app: App) -> bool:
         """Whether the revocations of `app`, as it is now, cover the identifier: any cutoff does, a hash has no date."""
         return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
-
-
-class AuthCredentials:
-    """Starlette's `request.auth`: what the request may do. `authenticated` stands for a verified identity."""
-
-    __slots__ = ("_identity",)
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-
-    @property
-    def scopes(self) -> list[str]:
-        """`authenticated` and the token's scopes for a verified identity, nothing for an anonymous one."""
-        identity = self._identity
-        return ["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.verified else []

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Final
 
-from wicket.config.app import MAX_TOKEN_BYTES, App, BrokenApp
+from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, _fast_app_ref, is_valid_name
+from wicket.config.rules import MAX_TOKEN_BYTES
 from wicket.decision.claims import bad_user_id
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.io import Effect, LoadEntry, ReadBody

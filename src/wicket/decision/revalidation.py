@@ -8,7 +8,7 @@ from collections.abc import Generator
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import AppRef
 from wicket.decision.context import GateContext, RequestContext
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.io import Effect
 from wicket.decision.resolve_app import lookup_app

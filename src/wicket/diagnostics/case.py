@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 from wicket.config.app import App, Mode
 from wicket.config.locations import AppRef, BodyField, Header, Query, TokenLocation
 from wicket.decision.context import GateContext, RequestContext
-from wicket.decision.flow import Decision, decide
+from wicket.decision.decision import Decision
+from wicket.decision.flow import decide
 from wicket.decision.key_selection import KeySelection
 from wicket.decision.resolve_app import resolve_app, token_from
 from wicket.decision.token_parser import UnverifiedToken, decode, parse_json_object, parse_token_or_raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
-from wicket.config.app import App, Rules
+from wicket.config.app import App
+from wicket.config.rules import Rules
 from wicket.decision.claims import LATEST, check_claims, numeric_date
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, listed, shown

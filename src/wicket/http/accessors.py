@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.http.binding import belongs_to_environ, belongs_to_scope

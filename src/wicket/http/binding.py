@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from wicket.config.locations import Header
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity
 from wicket.errors import Refusal
 from wicket.messages.request import HeaderNames, Request

@@ -14,9 +14,10 @@ from typing import Any, Final
 from wicket.config.app import App
 from wicket.config.locations import Header
 from wicket.decision.context import FastPathEntry, RequestContext
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.gate import Gate
-from wicket.messages.request import Request, Response
+from wicket.messages.request import Request
+from wicket.messages.response import Response
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")

@@ -12,7 +12,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any, Final, TypeVar, cast
 
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 
 Message = MutableMapping[str, Any]
 T = TypeVar("T")

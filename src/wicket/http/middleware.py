@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 
 from wicket.config.locations import PathSegment
-from wicket.decision.flow import Decision, anonymous
+from wicket.decision.decision import Decision
+from wicket.decision.flow import anonymous
 from wicket.errors import Problems, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.cors import NO_HEADERS, CORSHeaders, cors_headers, preflight_response, request_header_names
@@ -15,7 +16,8 @@ from wicket.http.paths import Access, Paths
 from wicket.http.refusals import response_for, response_for_exception
 from wicket.http.roots import is_litestar_mount, litestar_route, loose_mounts, own_roots
 from wicket.messages.paths import is_root
-from wicket.messages.request import Request, Response
+from wicket.messages.request import Request
+from wicket.messages.response import Response
 
 KEEP = "keep"
 """The `root_path` of an application whose router leaves the root in the path."""

@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.decision.flow import Decision, log_internal_error
+from wicket.decision.decision import Decision
 from wicket.errors import Refusal, Refused
 from wicket.gate import Gate
-from wicket.messages.request import Response
+from wicket.messages.response import Response
+from wicket.runtime.logs import log_internal_error
 
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NO_CHALLENGE: Final = frozenset({"origin_not_allowed"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from wicket.decision.flow import Decision
+from wicket.decision.decision import Decision
 from wicket.gate import Gate
 from wicket.http.long_lived import EVENT_STREAM, ConnectionEnded
 

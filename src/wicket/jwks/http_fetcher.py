@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import httpcore
 
+from wicket.config.network import Network
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.jwks.network_backend import GuardedBackend, ResponseTooLargeError
-from wicket.jwks.ssrf import ForbiddenAddressError, Network, ResolutionError
+from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
 from wicket.keys.urls import KeySetUrl
 
 _FRAMING: Final = 128 * 1024
@@ -42,7 +43,7 @@ class GuardedFetcher:
 
     def __call__(self, url: KeySetUrl, *, etag: str | None = None, modified: str | None = None) -> Fetched:
         """Fetch `url` within `total_seconds`. Raises `FetchFailed`, and nothing else."""
-        if url.port not in self.network.extra_ports:
+        if url.port not in self.network.allowed_ports:
             raise FetchFailed("forbidden_port")
         begun = time.monotonic()
         backend = GuardedBackend(

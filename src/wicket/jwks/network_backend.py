@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import httpcore
 
-from wicket.jwks.ssrf import Network
+from wicket.config.network import Network
+from wicket.jwks.ssrf import resolve_allowed
 
 _POLL_INTERVAL: Final = 0.1
 """How often a fetch that waits for an answer looks whether others wait for its thread, in seconds."""
@@ -47,7 +48,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Dial the first admitted address that answers in time. The name stays in the URL, for the certificate."""
         failure: Exception = httpcore.ConnectError("no address")
-        addresses = self._network.addresses(host, port)
+        addresses = resolve_allowed(self._network, host, port)
         for index, address in enumerate(addresses):
             try:
                 # Each has its share: one that never answers must not use up the time of the next.

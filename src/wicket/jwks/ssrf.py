@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
-from wicket.errors import Problems
-from wicket.keys.urls import DEFAULT_PORTS
-
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-Resolver = Callable[[str, int], Iterable[str]]
+from wicket.config.network import IPNetwork, Network
 
 # What `is_global` of one Python version or another lets through, and should not: special-purpose blocks (RFC 6890 and
 # its registry), transition mechanisms that carry an IPv4 address to elsewhere, and clouds' own addresses.
@@ -63,85 +56,45 @@ _UNICAST: Final = ipaddress.ip_network("2000::/3")
 
 
 class ForbiddenAddressError(Exception):
-    """The name leads to an address that must not be dialled. Says the name's kind of trouble, never the address."""
+    """The host resolves to an address that must not be dialled. The message never contains the address."""
 
 
 class ResolutionError(Exception):
-    """The name leads nowhere right now."""
+    """The host does not resolve."""
 
 
-@dataclass(frozen=True, init=False)
-class Network:
-    """What the operator allows the fetches of one gate. A tenant cannot allow anything.
+def is_allowed(network: Network, address: str) -> bool:
+    """Return whether one address may be dialled."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if any(parsed in block for block in network.allowed_networks):
+        return True
+    unicast = parsed.version == 4 or parsed in _UNICAST
+    return unicast and parsed.is_global and not any(parsed in block for block in _NEVER)
 
-    `allow` are networks (CIDR) that may be dialled besides the public ones, for an internal identity provider; `ports`
-    are ports besides 443 and 8443. `ssl_context` verifies the endpoints' certificates (the system's authorities
-    without one); `resolve` asks for the addresses of a host and port in place of the system's resolver.
 
-    Raises `ConfigError` with the path to each wrong value.
+def resolve_allowed(network: Network, host: str, port: int) -> list[str]:
+    """Return the addresses of `host`, if all of them may be dialled.
+
+    Blocks. A resolver cannot be interrupted.
+
+    Raises:
+        ForbiddenAddressError: one of the addresses must not be dialled. An answer that mixes public and private
+            addresses is an attack.
+        ResolutionError: there is no address, or the resolver raised.
     """
-
-    allowed_networks: tuple[IPNetwork, ...]
-    extra_ports: frozenset[int]
-    ssl_context: ssl.SSLContext | None
-    resolver: Resolver
-
-    def __init__(
-        self,
-        allowed_networks: Iterable[str] = (),
-        extra_ports: Iterable[int] = (),
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        resolver: Resolver | None = None,
-    ) -> None:
-        problems = Problems()
-        networks: list[IPNetwork] = []
-        for index, block in enumerate(problems.as_tuple("network.allowed_networks", allowed_networks, "networks")):
-            try:
-                # Spelled out: a number or bytes would be taken for an address too.
-                networks.append(ipaddress.ip_network(block if isinstance(block, str) else ""))
-            except ValueError:
-                problems.add(f"network.allowed_networks[{index}]", "is not a network", "10.0.0.0/8")
-        for index, port in enumerate(more := problems.as_tuple("network.extra_ports", extra_ports, "ports")):
-            if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-                problems.add(f"network.extra_ports[{index}]", "is not a port")
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            problems.add("network.ssl_context", "must be an ssl.SSLContext")
-        if resolver is not None and not callable(resolver):
-            problems.add("network.resolver", "must be a function from a host and a port to addresses")
-        problems.raise_if_any()
-        object.__setattr__(self, "allowed_networks", tuple(networks))
-        object.__setattr__(self, "extra_ports", DEFAULT_PORTS | set(more))
-        object.__setattr__(self, "ssl_context", ssl_context)
-        object.__setattr__(self, "resolver", resolver or _ask_resolver)
-
-    def admits(self, address: str) -> bool:
-        """Whether one address may be dialled."""
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if any(parsed in network for network in self.allowed_networks):
-            return True
-        unicast = parsed.version == 4 or parsed in _UNICAST
-        return unicast and parsed.is_global and not any(parsed in network for network in _NEVER)
-
-    def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of `host`, all of which may be dialled.
-
-        Raises `ForbiddenAddressError` where any may not: an answer that mixes public and private addresses is a trick. Raises
-        `ResolutionError` where there is none. Blocks; a resolver cannot be interrupted.
-        """
-        try:
-            found = list(dict.fromkeys(self.resolver(host.strip("[]"), port)))
-        except Exception:  # noqa: BLE001 - a resolver may be the operator's own, and fail in its own way
-            raise ResolutionError from None
-        if not found:
-            raise ResolutionError
-        if not all(self.admits(address) for address in found):
-            raise ForbiddenAddressError
-        return found
+    try:
+        found = list(dict.fromkeys((network.resolver or _resolve)(host.strip("[]"), port)))
+    except Exception:  # noqa: BLE001 - a resolver may be the operator's own, and fail in its own way
+        raise ResolutionError from None
+    if not found:
+        raise ResolutionError
+    if not all(is_allowed(network, address) for address in found):
+        raise ForbiddenAddressError
+    return found
 
 
-def _ask_resolver(host: str, port: int) -> list[str]:
+def _resolve(host: str, port: int) -> list[str]:
     return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

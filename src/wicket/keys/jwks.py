@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from wicket.errors import config_error
 from wicket.keys.algorithms import ASYMMETRIC, Key, expand_aliases
-from wicket.keys.credentials import allow_list
 from wicket.keys.key_set import KeySource, read_members
+from wicket.keys.secret import allow_list
 from wicket.keys.urls import check_url
 
 MAX_KEYS: Final = 64

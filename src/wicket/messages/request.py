@@ -7,7 +7,7 @@ the prefix under which the application is mounted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any, AnyStr, Final, NamedTuple
+from typing import Any, AnyStr, Final
 
 from wicket.errors import WicketError, invalid_request
 from wicket.messages.json_body import JSONObject
@@ -312,11 +312,3 @@ def _under(root: str, path: str, served: str) -> tuple[str, ...]:
         within = readings(path, served)
         return (*found, *(each for each in within if each not in found)) if within else ()
     return found
-
-
-class Response(NamedTuple):
-    """An answer given by Wicket itself: status, header pairs with lower-case names, and the whole body."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.config.app import Rules
 from wicket.config.locations import Bearer, BodyField, JsonBody, Query
+from wicket.config.rules import Rules
 from wicket.errors import Refusal
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wicket.config.app import Rules
 from wicket.config.locations import Bearer, Header
+from wicket.config.rules import Rules
 from wicket.profiles.profile import Profile
 
 generic = Profile(

@@ -6,8 +6,8 @@ issuer are our assumption.
 
 from __future__ import annotations
 
-from wicket.config.app import Rules
 from wicket.config.locations import Bearer, Header, Query, TokenIssuer
+from wicket.config.rules import Rules
 from wicket.profiles.checks import only_public
 from wicket.profiles.profile import Profile
 

@@ -5,8 +5,8 @@ The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymou
 
 from __future__ import annotations
 
-from wicket.config.app import Rules
 from wicket.config.locations import Bearer, BodyField, JsonBody, Query
+from wicket.config.rules import Rules
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, Unpack
 
-from wicket.config.app import App, ErrorFormatter, Mode, Rules
+from wicket.config.app import App, ErrorFormatter, Mode
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, Bearer, TokenLocation
 from wicket.config.revocations import Revocations
+from wicket.config.rules import Rules
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.keys import Credential
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.config.app import Rules
 from wicket.config.locations import Header, PublishableKeyBearer
+from wicket.config.rules import Rules
 from wicket.errors import Refusal
 from wicket.keys import Credential, Secret
 from wicket.profiles.checks import only_hs256

@@ -16,9 +16,9 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import is_valid_name
+from wicket.config.network import Network
 from wicket.config.revocations import Revocations
 from wicket.errors import ConfigError, Problem, Problems, config_error
-from wicket.jwks.ssrf import Network
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.profiles import BY_NAME, Profile

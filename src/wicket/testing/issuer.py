@@ -16,7 +16,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from wicket.jwks.ssrf import Network
+from wicket.config.network import Network
 
 Handler = Callable[["Exchange"], None]
 

@@ -11,8 +11,9 @@ from tests.unit.decision.flows import ELSEWHERE, acme_two, code, decided, house,
 from tests.unit.support import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import App, AppRef, Decision, Mode, Refused, Request, VerifiedIdentity
 from wicket.config.app import BrokenApp
-from wicket.decision.flow import log_internal_error, verify
+from wicket.decision.flow import verify
 from wicket.errors import config_error
+from wicket.runtime.logs import log_internal_error
 
 # --- 9. log-only
 

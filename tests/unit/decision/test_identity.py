@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.support import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
-from wicket.decision.identity import AuthCredentials
 from wicket.decision.signature_cache import VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
+from wicket.http.auth_credentials import AuthCredentials
 
 
 def signed(raw: bytes) -> VerifiedPayload:

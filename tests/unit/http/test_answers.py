@@ -20,7 +20,7 @@ from tests.unit.support import OTHER_KEY, acme, asks, gate_of, problems_of, toke
 from wicket import App, Decision, Gate, Identity, Refusal, Refused
 from wicket.errors import STATUS, Code
 from wicket.http.refusals import reason_phrase, refusal_response, response_for, response_for_exception
-from wicket.messages.request import Response
+from wicket.messages.response import Response
 
 CODES: tuple[Code, ...] = get_args(Code)
 

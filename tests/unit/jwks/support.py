@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from wicket.config.network import Network
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.jwks.http_fetcher import GuardedFetcher
-from wicket.jwks.ssrf import Network
 from wicket.keys.urls import KeySetUrl, check_url
 from wicket.testing.issuer import Exchange, LocalIssuer
 

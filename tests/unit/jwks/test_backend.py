@@ -9,8 +9,9 @@ import httpcore
 import pytest
 
 from tests.unit.jwks.support import PUBLIC
+from wicket.config.network import Network
 from wicket.jwks.network_backend import GuardedBackend, remaining
-from wicket.jwks.ssrf import ForbiddenAddressError, Network
+from wicket.jwks.ssrf import ForbiddenAddressError
 
 OTHER = "1.1.1.1"
 

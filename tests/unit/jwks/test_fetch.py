@@ -24,8 +24,8 @@ from tests.unit.jwks.support import (
     url_of,
     within,
 )
+from wicket.config.network import Network
 from wicket.jwks.http_fetcher import GuardedFetcher
-from wicket.jwks.ssrf import Network
 from wicket.keys.urls import KeySetUrl
 from wicket.testing.issuer import Exchange, LocalIssuer
 

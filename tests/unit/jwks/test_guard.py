@@ -12,8 +12,9 @@ import pytest
 
 from tests.unit.jwks.support import LOOPBACK, PUBLIC
 from tests.unit.support import problems_of
+from wicket.config.network import Network
 from wicket.errors import ConfigError
-from wicket.jwks.ssrf import ForbiddenAddressError, Network, ResolutionError
+from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError, is_allowed, resolve_allowed
 
 ADMITTED = [
     *("1.1.1.1", "8.8.8.8", "93.184.215.14", "9.255.255.255", "11.0.0.0", "126.255.255.255", "128.0.0.0"),
@@ -44,32 +45,32 @@ def resolving(*addresses: str, allow: Iterable[str] = ()) -> Network:
 
 @pytest.mark.parametrize("address", ADMITTED)
 def test_a_public_address_may_be_dialled(address: str) -> None:
-    assert Network().admits(address)
-    assert resolving(address).addresses("id.example.com", 443) == [address]
+    assert is_allowed(Network(), address)
+    assert resolve_allowed(resolving(address), "id.example.com", 443) == [address]
 
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_any_other_address_may_not(address: str) -> None:
-    assert not Network().admits(address)
+    assert not is_allowed(Network(), address)
     with pytest.raises(ForbiddenAddressError):
-        resolving(address).addresses("id.example.com", 443)
+        resolve_allowed(resolving(address), "id.example.com", 443)
 
 
 @pytest.mark.parametrize("address", [*NO_ADDRESS, "fe80::1%eth0", "::1%1", "١.١.١.١", "[::1]"])
 def test_what_is_no_address_may_not_be_dialled(address: str) -> None:
-    assert not Network().admits(address)
+    assert not is_allowed(Network(), address)
 
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_a_public_address_beside_it_does_not_help(address: str) -> None:
     for answer in ([PUBLIC, address], [address, PUBLIC], [PUBLIC, PUBLIC, address]):
         with pytest.raises(ForbiddenAddressError):
-            resolving(*answer).addresses("id.example.com", 443)
+            resolve_allowed(resolving(*answer), "id.example.com", 443)
 
 
 def test_an_error_says_nothing_of_the_address() -> None:
     with pytest.raises(ForbiddenAddressError) as caught:
-        resolving("10.1.2.3").addresses("id.example.com", 443)
+        resolve_allowed(resolving("10.1.2.3"), "id.example.com", 443)
     assert str(caught.value) == ""
 
 
@@ -81,27 +82,27 @@ def test_the_operator_may_allow_networks() -> None:
         ipaddress.ip_network("192.168.1.7/32"),
     )
     for address in ("10.1.2.3", "fd00::1", "192.168.1.7", PUBLIC):
-        assert network.admits(address)
+        assert is_allowed(network, address)
     for address in ("10.2.0.1", "fd00:0:0:1::1", "192.168.1.8", LOOPBACK, "::ffff:10.1.2.3"):
-        assert not network.admits(address)
+        assert not is_allowed(network, address)
 
 
 def test_an_allowed_and_a_public_address_may_be_mixed_and_a_private_one_never() -> None:
     network = resolving("10.1.2.3", PUBLIC, allow=["10.0.0.0/8"])
-    assert network.addresses("id.example.com", 443) == ["10.1.2.3", PUBLIC]
+    assert resolve_allowed(network, "id.example.com", 443) == ["10.1.2.3", PUBLIC]
     with pytest.raises(ForbiddenAddressError):
-        resolving("10.1.2.3", "192.168.0.1", allow=["10.0.0.0/8"]).addresses("id.example.com", 443)
+        resolve_allowed(resolving("10.1.2.3", "192.168.0.1", allow=["10.0.0.0/8"]), "id.example.com", 443)
 
 
 def test_ports_are_added_to_those_of_https() -> None:
-    assert Network().extra_ports == {443, 8443}
-    assert Network(extra_ports=[9443, 443]).extra_ports == {443, 8443, 9443}
+    assert Network().allowed_ports == {443, 8443}
+    assert Network(extra_ports=[9443, 443]).allowed_ports == {443, 8443, 9443}
 
 
 def test_lists_that_can_be_read_once_are_read_once() -> None:
     network = Network(iter(["10.0.0.0/8"]), iter([9443]))
-    assert network.admits("10.0.0.1")
-    assert 9443 in network.extra_ports
+    assert is_allowed(network, "10.0.0.1")
+    assert 9443 in network.allowed_ports
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_a_name_that_leads_nowhere_is_unresolved() -> None:
     with pytest.raises(ResolutionError):
-        resolving().addresses("id.example.com", 443)
+        resolve_allowed(resolving(), "id.example.com", 443)
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError("x"), TimeoutError(), UnicodeError("x")])
@@ -166,7 +167,7 @@ def test_a_resolver_that_fails_leaves_the_name_unresolved(error: Exception) -> N
         raise error
 
     with pytest.raises(ResolutionError) as caught:
-        Network(resolver=fail).addresses("id.example.com", 443)
+        resolve_allowed(Network(resolver=fail), "id.example.com", 443)
     assert caught.value.__suppress_context__
 
 
@@ -178,16 +179,16 @@ def test_the_resolver_is_asked_once_for_host_and_port() -> None:
         return iter([PUBLIC, "1.1.1.1", PUBLIC])
 
     network = Network(resolver=resolve)
-    assert network.addresses("id.example.com", 8443) == [PUBLIC, "1.1.1.1"]
-    assert network.addresses("[2606:4700::1111]", 443) == [PUBLIC, "1.1.1.1"]
+    assert resolve_allowed(network, "id.example.com", 8443) == [PUBLIC, "1.1.1.1"]
+    assert resolve_allowed(network, "[2606:4700::1111]", 443) == [PUBLIC, "1.1.1.1"]
     assert asked == [("id.example.com", 8443), ("2606:4700::1111", 443)]
 
 
 @pytest.mark.parametrize("host", ["localhost", LOOPBACK, "[::1]"])
 def test_without_a_resolver_the_systems_own_is_asked(host: str) -> None:
     with pytest.raises(ForbiddenAddressError):
-        Network().addresses(host, 443)
-    assert LOOPBACK in Network(["127.0.0.0/8", "::1/128"]).addresses("localhost", 443)
+        resolve_allowed(Network(), host, 443)
+    assert LOOPBACK in resolve_allowed(Network(["127.0.0.0/8", "::1/128"]), "localhost", 443)
 
 
 def test_the_system_is_asked_for_addresses_of_connections_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +202,7 @@ def test_the_system_is_asked_for_addresses_of_connections_only(monkeypatch: pyte
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert Network().addresses("id.example.com", 443) == ["2606:4700::1111", PUBLIC]
+    assert resolve_allowed(Network(), "id.example.com", 443) == ["2606:4700::1111", PUBLIC]
     assert asked == [("id.example.com", 443, {"type": socket.SOCK_STREAM})]
 
 
@@ -223,4 +224,4 @@ def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:
         raise KeyError(host)
 
     with pytest.raises(ResolutionError):
-        Network(resolver=fails).addresses("id.example.com", 443)
+        resolve_allowed(Network(resolver=fails), "id.example.com", 443)

@@ -14,6 +14,7 @@ from tests.unit.jwks.support import failure_of, fetcher_of
 from wicket import App, Gate, Jwks
 from wicket.jwks.discovery import discover
 from wicket.jwks.fetcher import Fetched
+from wicket.jwks.ssrf import is_allowed
 from wicket.keys.urls import check_url
 from wicket.testing.issuer import Exchange, LocalIssuer
 
@@ -184,8 +185,8 @@ def test_other_clients_may_be_given_its_authority(issuer: LocalIssuer) -> None:
 
 
 def test_only_its_own_network_leads_to_it(issuer: LocalIssuer) -> None:
-    assert issuer.network.extra_ports == {443, 8443, issuer.port}
-    assert not issuer.network.admits("10.0.0.1")
+    assert issuer.network.allowed_ports == {443, 8443, issuer.port}
+    assert not is_allowed(issuer.network, "10.0.0.1")
     with Gate(
         [App("acme", credentials=[Jwks(issuer.jwks_url)], issuer=issuer.issuer, origins=["https://acme.com"])]
     ) as gate:

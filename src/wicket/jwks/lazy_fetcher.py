@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
+from wicket.config.network import Network
 from wicket.jwks.fetcher import Fetched, Fetcher
-from wicket.jwks.ssrf import Network
 from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 
