@@ -54,12 +54,12 @@ def outcome(token: str) -> str | None:
     return None if refusal is None else refusal.reason
 
 
-def test_aging_of_what_outlives_a_test_is_an_hour(old: Made) -> None:
+def test_aging_import_module_session_objects_one_hour_old(old: Made) -> None:
     assert time.time() - old.at >= AGE
     assert outcome(old.token) == "expired"
 
 
-def test_aging_of_what_a_test_made_is_nothing(by_test: Made) -> None:
+def test_aging_object_made_in_test_not_aged(by_test: Made) -> None:
     real = time.time_ns() / 1e9  # this one is never moved
     assert abs(time.time() - real) < AGE / 2
     assert abs(by_test.at - real) < AGE / 2

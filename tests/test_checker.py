@@ -54,7 +54,7 @@ def unsigned_values(diagnosis: Diagnosis) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_each_mistake_is_named(row: Row) -> None:
+def test_diagnose_known_mistake_finding_code(row: Row) -> None:
     diagnosis = check(row)
     assert not diagnosis.passed
     assert diagnosis.refusal is not None
@@ -70,7 +70,7 @@ def test_each_mistake_is_named(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_nothing_secret_is_said(row: Row) -> None:
+def test_diagnose_known_mistake_output_without_secrets(row: Row) -> None:
     said = unsigned_values(check(row))
     for secret in SECRETS:
         for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex()):
@@ -120,7 +120,7 @@ HONEST: list[tuple[str, Callable[[], App], str | None, Mapping[str, Any] | None,
 
 
 @pytest.mark.parametrize(("name", "make", "token", "sent", "origin"), HONEST, ids=[each[0] for each in HONEST])
-def test_the_honest_variant_has_no_finding(
+def test_diagnose_valid_request_no_findings(
     name: str, make: Callable[[], App], token: str | None, sent: Mapping[str, Any] | None, origin: str | None
 ) -> None:
     with Gate([make()], clock=lambda: NOW) as gate:
@@ -133,7 +133,7 @@ def test_the_honest_variant_has_no_finding(
     assert RAW.hex() not in said
 
 
-def test_a_company_without_its_hash_is_named_beside_a_user_who_passes() -> None:
+def test_diagnose_company_without_hash_passes_with_half_a_pair_finding() -> None:
     with Gate([with_companies()], clock=lambda: NOW) as gate:
         diagnosis = diagnose(gate, "acme", sent=body(RAW.hex(), companies=[{"id": "c1"}, {"name": "One"}]))
     assert diagnosis.passed
@@ -148,7 +148,7 @@ def remote(issuer: LocalIssuer, **settings: Any) -> tuple[Gate, App]:
     return Gate([made], network=issuer.network), made
 
 
-def test_a_key_set_without_the_kid_is_named_with_its_url(wicket_issuer: LocalIssuer) -> None:
+def test_diagnose_key_set_lacks_kid_finding_contains_url(wicket_issuer: LocalIssuer) -> None:
     with remote(wicket_issuer)[0] as gate:
         good = wicket_issuer.token("user-1")
         assert diagnose(gate, "acme", good).findings == ()
@@ -163,7 +163,7 @@ def test_a_key_set_without_the_kid_is_named_with_its_url(wicket_issuer: LocalIss
     assert wicket_issuer.jwks_url in finding.detail
 
 
-def test_a_missing_kid_is_named_with_the_key_that_fits(wicket_issuer: LocalIssuer) -> None:
+def test_diagnose_missing_wrong_or_unknown_kid_finding_code(wicket_issuer: LocalIssuer) -> None:
     wicket_issuer.rotate()
     with remote(wicket_issuer)[0] as gate:
         claims = jwt.decode(wicket_issuer.token("user-1"), options={"verify_signature": False})
@@ -179,7 +179,7 @@ def test_a_missing_kid_is_named_with_the_key_that_fits(wicket_issuer: LocalIssue
         assert finding.code == "kid_unknown"
 
 
-def test_a_key_set_that_cannot_be_used_is_named(wicket_issuer: LocalIssuer) -> None:
+def test_diagnose_key_set_404_key_set_unusable(wicket_issuer: LocalIssuer) -> None:
     wicket_issuer.fault = lambda exchange: exchange.answer(404)
     with remote(wicket_issuer)[0] as gate:
         diagnosis = diagnose(gate, "acme", wicket_issuer.token("user-1"))

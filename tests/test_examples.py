@@ -40,12 +40,12 @@ PRINTS = {
 }
 
 
-def test_every_example_is_run_here() -> None:
+def test_examples_directory_matches_expected_output_table() -> None:
     assert {path.name for path in (ROOT / "examples").glob("*.py")} == PRINTS.keys()
 
 
 @pytest.mark.parametrize("name", PRINTS)
-def test_an_example_runs_as_it_stands(name: str) -> None:
+def test_example_script_exits_zero_with_expected_output(name: str) -> None:
     result = subprocess.run(
         [sys.executable, str(ROOT / "examples" / name)], capture_output=True, text=True, timeout=240, check=False
     )
@@ -58,7 +58,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
-def test_the_readmes_applications_are_python_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_python_applications_execute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", "5f" * 31 + "01")
     monkeypatch.setenv("INITECH_SECRET", "sk_live_0123456789abcdef0123456789abcdef")
     whole = [block for block in blocks("python") if "Starlette(routes" in block or "Flask(__name__)" in block]
@@ -67,7 +67,7 @@ def test_the_readmes_applications_are_python_that_runs(monkeypatch: pytest.Monke
         exec(compile(block, "README.md", "exec"), {"os": os, "__name__": "readme"})
 
 
-def test_the_readmes_configuration_file_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_toml_strict_load_expected_apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from wicket import Gate
 
     monkeypatch.setenv("ACME_SECRET", "5f" * 31 + "01")
@@ -80,7 +80,7 @@ def test_the_readmes_configuration_file_is_one(tmp_path: Path, monkeypatch: pyte
     assert apps[1].identity_hash.accept_until == datetime(2027, 12, 28, 13, 20, tzinfo=UTC).timestamp()
 
 
-def test_the_readme_tells_every_code_and_reason() -> None:
+def test_readme_documents_every_code_and_reason() -> None:
     from typing import get_args
 
     from wicket.errors import Code, Reason

@@ -97,21 +97,21 @@ PAGES: Final = {id(BEFORE): "before", id(IN_BETWEEN): "in between", id(AFTER): "
     ("app", "now", "page", "by"),
     [pytest.param(*step, id=f"{name}: {PAGES[id(step[2])]}") for name, *step in STEPS],
 )
-def test_a_page_that_may_still_be_in_use_gets_in(app: App, now: float, page: Boot, by: str, door: Door) -> None:
+def test_migration_supported_page_at_each_step_verified(app: App, now: float, page: Boot, by: str, door: Door) -> None:
     passes(door([app], page, now), by)
 
 
-def test_a_page_with_both_gets_in_before_the_vendor_knows_any_token(door: Door) -> None:
+def test_migration_token_without_configured_secret_config_missing(door: Door) -> None:
     """The customer deploys before it pastes its secret: a token is then no proof, and is said to be unconfigured."""
     assert door([HASH_ONLY], IN_BETWEEN, NOW).refusal() == (400, "config_missing", None)
 
 
 @pytest.mark.parametrize(("app", "now"), [(UNTIL_A_DATE, THE_END), (TOKEN_ONLY, NOW)], ids=["past the date", "none"])
-def test_once_hashes_no_longer_count_one_alone_is_no_proof(app: App, now: float, door: Door) -> None:
+def test_migration_hash_alone_expired_or_unconfigured_missing_token(app: App, now: float, door: Door) -> None:
     assert door([app], BEFORE, now).refusal() == (400, "missing_token", None)
 
 
-def test_the_same_user_is_found_again_by_the_address_that_was_hashed(door: Door) -> None:
+def test_migration_signed_email_equals_hashed_user_id_identity_differs(door: Door) -> None:
     by_hash = door([HASH_OR_TOKEN], BEFORE, NOW).identity()
     by_token = door([HASH_OR_TOKEN], AFTER, NOW).identity()
 
@@ -121,7 +121,7 @@ def test_the_same_user_is_found_again_by_the_address_that_was_hashed(door: Door)
     )
 
 
-def test_a_user_who_is_known_by_address_alone_stays_the_same_user(door: Door) -> None:
+def test_migration_email_only_user_same_user_id_by_hash_and_token(door: Door) -> None:
     known = {"email": USER["email"]}
     token = jwt.encode(known, JWT_SECRET, algorithm="HS256")
     by_hash = door([HASH_OR_TOKEN], boot(**known, userHash=compute_hash(USER["email"])), NOW).identity()
@@ -130,14 +130,14 @@ def test_a_user_who_is_known_by_address_alone_stays_the_same_user(door: Door) ->
     assert (by_hash.user_id, by_hash.user_id_claim) == (by_token.user_id, by_token.user_id_claim)
 
 
-def test_the_older_name_of_the_token_and_the_other_name_of_the_app_still_work(door: Door) -> None:
+def test_migration_legacy_token_field_and_organization_alias_verified(door: Door) -> None:
     app = profiles.featurebase("acme", credentials=TOKENS, identity_hash=HASHES, aliases=["acme-org"])
     other = profiles.featurebase("globex", credentials=[Secret.from_text(JWT_SECRET[::-1])])
 
     passes(door([app, other], Boot({"organization": "acme-org", "jwtToken": token_of()}), NOW), "jwt")
 
 
-def test_an_identity_by_hash_ends_when_hashes_do(door: Door) -> None:
+def test_migration_hash_identity_expires_at_accept_until(door: Door) -> None:
     assert passes(door([UNTIL_A_DATE], BEFORE, NOW), "identity_hash").expires_at == THE_END
     assert passes(door([HASH_OR_TOKEN], BEFORE, NOW), "identity_hash").expires_at is None
 
@@ -149,9 +149,7 @@ def test_an_identity_by_hash_ends_when_hashes_do(door: Door) -> None:
 @pytest.mark.parametrize(
     "left_over", [compute_hash("ada@acme.com"), compute_hash("ada@acme.com", "iv_rotated"), "", "undefined"]
 )
-def test_what_an_old_client_still_sends_as_user_hash_does_not_matter(
-    app: App, now: float, left_over: str, door: Door
-) -> None:
+def test_migration_leftover_user_hash_beside_token_ignored(app: App, now: float, left_over: str, door: Door) -> None:
     passes(door([app], boot(**USER, userHash=left_over, featurebaseJwt=token_of()), now), "jwt")
 
 
@@ -159,13 +157,13 @@ def test_what_an_old_client_still_sends_as_user_hash_does_not_matter(
 
 
 @pytest.mark.parametrize("app", [HASH_OR_TOKEN, UNTIL_A_DATE], ids=["for good", "until a date"])
-def test_a_token_and_a_hash_of_two_users_are_refused(app: App, door: Door) -> None:
+def test_migration_token_and_hash_of_different_users_invalid_request(app: App, door: Door) -> None:
     other = {**USER, "email": "eve@acme.com", "userHash": compute_hash("eve@acme.com")}
 
     assert door([app], boot(**other, featurebaseJwt=token_of()), NOW).refusal() == (400, "invalid_request", None)
 
 
-def test_a_token_does_not_excuse_a_forged_hash_nor_a_hash_a_forged_token(door: Door) -> None:
+def test_migration_one_forged_proof_beside_valid_one_invalid_token(door: Door) -> None:
     forged = jwt.encode(USER, IV_SECRET, algorithm="HS256")
     hashed = {**USER, "userHash": compute_hash(USER["email"])}
 
@@ -201,14 +199,14 @@ HALVES: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("app", [HASH_ONLY, HASH_OR_TOKEN, UNTIL_A_DATE], ids=["hash only", "both", "until a date"])
 @pytest.mark.parametrize("half", HALVES)
-def test_half_a_pair_and_a_wrong_hash_are_refused(app: App, half: str, door: Door) -> None:
+def test_migration_incomplete_or_wrong_hash_bad_identity_hash(app: App, half: str, door: Door) -> None:
     answered = door([app], boot(**HALVES[half]), NOW)
 
     assert answered.refusal() == (400, "invalid_token", "bad_identity_hash")
     assert (answered.body["error"], answered.body["reason"]) == ("invalid_token", "bad_identity_hash")
 
 
-def test_the_two_secrets_must_differ() -> None:
+def test_migration_shared_token_and_hash_secret_config_error() -> None:
     with pytest.raises(ConfigError, match="two secrets"):
         profiles.featurebase("acme", credentials=[Secret.from_text(IV_SECRET)], identity_hash=HASHES)
 
@@ -227,7 +225,7 @@ def with_companies(*companies: dict[str, Any]) -> Boot:
     return boot(**USER, userHash=compute_hash(USER["email"]), companies=list(companies))
 
 
-def test_a_company_is_proven_by_its_own_hash_and_by_its_id_alone(door: Door) -> None:
+def test_company_hash_verified_company_keeps_id_only(door: Door) -> None:
     sent = with_companies(
         {"id": "123", "companyHash": compute_hash("123", COMPANY_SECRET), "monthlySpend": 500},
         {"id": "456", "name": "Said, and not proven"},
@@ -247,12 +245,12 @@ def test_a_company_is_proven_by_its_own_hash_and_by_its_id_alone(door: Door) -> 
     ],
     ids=["another's", "by the user's secret", "half a pair", "an id that is no text"],
 )
-def test_a_wrong_hash_of_a_company_is_refused(company: dict[str, Any], door: Door) -> None:
+def test_company_hash_invalid_pair_bad_identity_hash(company: dict[str, Any], door: Door) -> None:
     refused = door([WITH_COMPANIES], with_companies(company), NOW).refusal()
     assert refused == (400, "invalid_token", "bad_identity_hash")
 
 
-def test_one_secret_for_users_and_companies_is_said_aloud(caplog: pytest.LogCaptureFixture, door: Door) -> None:
+def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture, door: Door) -> None:
     with pytest.raises(ConfigError, match="allow_shared_secret"):
         IdentityHash(secret=Secret.from_text(IV_SECRET), companies=CompanyHash(secret=Secret.from_text(IV_SECRET)))
     caplog.set_level(logging.WARNING, "wicket")
@@ -284,7 +282,7 @@ def beside(page: Boot) -> dict[str, Any]:
     return {name: value for name, value in page.body.items() if name not in ("appId", "featurebaseJwt", "userHash")}
 
 
-def test_a_signed_attribute_wins_over_what_is_stored_and_over_what_the_page_says(door: Door) -> None:
+def test_merge_unsigned_signed_over_stored_over_page_values(door: Door) -> None:
     page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", theme="dark")
     identity = passes(door([SECURED], page, NOW), "jwt")
 
@@ -299,7 +297,7 @@ def test_a_signed_attribute_wins_over_what_is_stored_and_over_what_the_page_says
     assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("theme", "light", "stored"))
 
 
-def test_secure_updates_keep_a_page_from_writing_an_attribute_before_and_after_the_move(door: Door) -> None:
+def test_merge_unsigned_protected_attribute_only_from_signed_claims(door: Door) -> None:
     before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", theme="dark")
     by_hash = passes(door([SECURED], before, NOW), "identity_hash").merge_unsigned(beside(before))
     assert "plan" not in by_hash.attributes
@@ -315,7 +313,7 @@ def test_secure_updates_keep_a_page_from_writing_an_attribute_before_and_after_t
     assert passes(door([SECURED], signed, NOW), "jwt").merge_unsigned({}).attributes["plan"] == "Premium"
 
 
-def test_a_hash_signs_no_attribute_and_no_page_writes_who_the_user_is(door: Door) -> None:
+def test_merge_unsigned_hash_identity_identifiers_not_writable(door: Door) -> None:
     identity = passes(door([SECURED], BEFORE, NOW), "identity_hash")
     assert identity.attributes == {}
 
@@ -324,7 +322,7 @@ def test_a_hash_signs_no_attribute_and_no_page_writes_who_the_user_is(door: Door
     assert {conflict.attribute for conflict in merged.conflicts} == {"userId", "email"}
 
 
-def test_a_company_takes_what_is_said_of_it_only_where_that_needs_no_signature(door: Door) -> None:
+def test_merge_unsigned_proven_company_unprotected_fields_only(door: Door) -> None:
     said = {"id": "123", "monthlySpend": 9_999, "industry": "Fintech"}
     page = with_companies(
         {**said, "companyHash": compute_hash("123", COMPANY_SECRET)}, {"id": "456", "name": "Not proven"}
@@ -336,7 +334,7 @@ def test_a_company_takes_what_is_said_of_it_only_where_that_needs_no_signature(d
     assert {conflict.attribute for conflict in merged.conflicts} == {"companies[123].monthlySpend", "companies[456]"}
 
 
-def test_a_company_of_the_token_keeps_what_is_signed(door: Door) -> None:
+def test_merge_unsigned_token_company_signed_values_kept(door: Door) -> None:
     signed = {"id": "987654321", "name": "Business Inc. 23", "monthlySpend": 500, "industry": "Fintech"}
     page = boot(featurebaseJwt=token_of(companies=[signed]), companies=[{"id": "987654321", "monthlySpend": 1}])
     identity = passes(door([SECURED], page, NOW), "jwt")

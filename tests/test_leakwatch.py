@@ -69,14 +69,14 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("saying", SAYINGS)
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_leak_is_found_wherever_it_is_said(saying: str, spelling: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_credential_in_any_output_detected(saying: str, spelling: str, leak_watch: LeakWatch) -> None:
     SAYINGS[saying]("nothing to hide: app=watched, https://id.example/jwks.json, key-1")
     assert leak_watch.taken() == []
     SAYINGS[saying](SPELLINGS[spelling])
     assert leak_watch.taken() != []
 
 
-def test_a_decision_is_looked_through(leak_watch: LeakWatch) -> None:
+def test_leak_watch_decision_with_secret_user_id_detected(leak_watch: LeakWatch) -> None:
     with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         assert gate.verify(mint(APP, "ada"), app="watched").allowed
         assert leak_watch.taken() == []
@@ -84,7 +84,7 @@ def test_a_decision_is_looked_through(leak_watch: LeakWatch) -> None:
     assert leak_watch.taken() != [], "the id of a user that is a secret"
 
 
-def test_a_secret_is_known_though_it_was_refused(leak_watch: LeakWatch) -> None:
+def test_leak_watch_refused_short_secret_detected(leak_watch: LeakWatch) -> None:
     short = hashlib.sha256(b"short").hexdigest()[:20]
     with pytest.raises(ConfigError):
         Secret.from_text(short)
@@ -95,14 +95,14 @@ def test_a_secret_is_known_though_it_was_refused(leak_watch: LeakWatch) -> None:
 @pytest.mark.parametrize(
     "value", [b"short", b"\0" * 40, b"-----BEGIN PUBLIC KEY-----\nMIIB", b"abababab" * 4, b'{"kty":"oct"}']
 )
-def test_what_stands_in_many_texts_is_not_looked_for(value: bytes) -> None:
+def test_leak_watch_short_or_common_value_ignored(value: bytes) -> None:
     watch = LeakWatch()
     watch.know(value)
     watch.scan("a text", f"{value!r} {value.hex()} {value.decode()} -----BEGIN PUBLIC KEY----- {'0' * 99}")
     assert watch.found == []
 
 
-def test_the_level_of_the_logger_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_leak_watch_logger_level_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     LOG.info("not to be heard")
     LOG.warning("to be heard")
     with caplog.at_level(logging.INFO, "wicket"):
@@ -136,7 +136,7 @@ def test_raises():
 """
 
 
-def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
+def test_leak_watch_leaking_test_fails(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from tests.conftest import leak_watch, pytest_configure, pytest_runtest_makereport\n"
     )
@@ -160,6 +160,6 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
     assert "a ValueError that was raised carries a secret" in ran.stdout
 
 
-def test_the_watch_is_the_one_of_the_suite(leak_watch: LeakWatch, request: Any) -> None:
+def test_leak_watch_fixture_is_suite_watch(leak_watch: LeakWatch, request: Any) -> None:
     assert leak_watch is WATCH
     assert "leak_watch" in request.fixturenames

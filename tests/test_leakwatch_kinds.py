@@ -60,7 +60,7 @@ def said(watch: LeakWatch, text: str) -> bool:
 
 
 @pytest.mark.parametrize("spelling", sorted(spellings(digest("a part"))))
-def test_any_part_of_a_secret_is_seen(spelling: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_secret_fragment_of_run_length_detected(spelling: str, leak_watch: LeakWatch) -> None:
     Secret(digest("a part"))
     parts = [spelling[index : index + RUN] for index in range(len(spelling) - RUN + 1)]
     assert all(said(leak_watch, part) for part in parts)
@@ -69,7 +69,7 @@ def test_any_part_of_a_secret_is_seen(spelling: str, leak_watch: LeakWatch) -> N
     assert leak_watch.taken() == [], "shorter ones may stand in any text"
 
 
-def test_the_tail_of_a_secret_in_text_is_seen(leak_watch: LeakWatch) -> None:
+def test_leak_watch_text_secret_tail_detected(leak_watch: LeakWatch) -> None:
     text = f"sk_live_{digest('text').hex()}"
     Secret.from_text(text)
     assert said(leak_watch, text[-RUN:])
@@ -85,7 +85,7 @@ REFUSED: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("way", REFUSED)
-def test_a_secret_that_is_refused_at_once_is_known_all_the_same(way: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_secret_rejected_by_constructor_detected(way: str, leak_watch: LeakWatch) -> None:
     text = digest(way).hex()
     with pytest.raises(ConfigError):
         REFUSED[way](text)
@@ -105,7 +105,7 @@ IMPORTS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("way", IMPORTS)
-def test_a_private_jwk_is_known(way: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_rejected_private_jwk_detected(way: str, leak_watch: LeakWatch) -> None:
     for jwk, names in ((JWK, ["d"]), (RSA_JWK, ["d", "p", "q", "dp", "dq", "qi"])):
         with pytest.raises(ConfigError):
             IMPORTS[way](jwk)
@@ -116,14 +116,14 @@ def test_a_private_jwk_is_known(way: str, leak_watch: LeakWatch) -> None:
         assert not said(leak_watch, jwk["x" if "x" in jwk else "n"]), "this half is public"
 
 
-def test_a_secret_in_a_key_set_is_known(leak_watch: LeakWatch) -> None:
+def test_leak_watch_oct_key_in_key_set_detected(leak_watch: LeakWatch) -> None:
     key = base64url.encode(digest("oct"))
     with pytest.raises(ConfigError):
         Jwks.static({"keys": [{"kty": "oct", "k": key}]}, algorithms=["RS256"])
     assert said(leak_watch, key)
 
 
-def test_a_private_key_in_pem_is_known(leak_watch: LeakWatch) -> None:
+def test_leak_watch_rejected_private_pem_detected(leak_watch: LeakWatch) -> None:
     text = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(ConfigError):
         PublicKey.from_pem(text, algorithms=["RS256"])
@@ -155,7 +155,7 @@ def ask(sent: bytes) -> bool:
         return gate.decide(Request("POST", headers=headers, body=sent)).allowed
 
 
-def test_an_identity_hash_is_known_though_another_was_sent(leak_watch: LeakWatch) -> None:
+def test_leak_watch_computed_identity_hash_detected(leak_watch: LeakWatch) -> None:
     for sent, allowed in ((body(), True), (body(userHash="0" * 64), False)):
         leak_watch.begin()
         assert not said(leak_watch, compute_hash("users", "ada").hex()), "nobody has made one"
@@ -165,7 +165,7 @@ def test_an_identity_hash_is_known_though_another_was_sent(leak_watch: LeakWatch
             assert said(leak_watch, text[-RUN:])
 
 
-def test_the_hash_of_a_company_is_known(leak_watch: LeakWatch) -> None:
+def test_leak_watch_computed_company_hash_detected(leak_watch: LeakWatch) -> None:
     proof = compute_hash("firms", "c1").hex()
     for sent, allowed in ((proof, True), ("f" * 64, False)):
         leak_watch.begin()
@@ -174,14 +174,14 @@ def test_the_hash_of_a_company_is_known(leak_watch: LeakWatch) -> None:
         assert said(leak_watch, proof)
 
 
-def test_a_hash_that_the_checker_makes_is_known(leak_watch: LeakWatch) -> None:
+def test_leak_watch_hash_computed_by_diagnose_detected(leak_watch: LeakWatch) -> None:
     with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         diagnosis = diagnose(gate, "hashed", sent={"userId": "eve", "userHash": "0" * 64})
     assert not diagnosis.passed
     assert said(leak_watch, compute_hash("users", "eve").hex())
 
 
-def test_a_signature_alone_and_the_claims_alone_are_seen(leak_watch: LeakWatch) -> None:
+def test_leak_watch_single_token_part_detected(leak_watch: LeakWatch) -> None:
     with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
         for user, allowed in (("ada", True), ("eve", False)):
             text = mint(APP, user)
@@ -200,7 +200,7 @@ def test_a_signature_alone_and_the_claims_alone_are_seen(leak_watch: LeakWatch) 
 
 
 @pytest.mark.parametrize("opened", ['{"', '{ "', '{\n\t"', ' {"', '\r\n{ "'])
-def test_a_token_is_seen_however_its_header_is_spelled(opened: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_token_header_whitespace_variants_detected(opened: str, leak_watch: LeakWatch) -> None:
     header = opened + 'alg": "HS256"}'
     token = f"{base64url.encode(header.encode())}.c29tZSBvcGFxdWU"
     assert said(leak_watch, token)
@@ -208,14 +208,14 @@ def test_a_token_is_seen_however_its_header_is_spelled(opened: str, leak_watch: 
     assert not said(leak_watch, "wicket.keys.secret and eyeglasses.example.com/keyword-at-home.html")
 
 
-def test_what_proves_once_is_forgotten_with_its_test_and_a_secret_is_not(leak_watch: LeakWatch) -> None:
+def test_leak_watch_begin_forgets_hashes_keeps_secrets(leak_watch: LeakWatch) -> None:
     assert ask(body())
     leak_watch.begin()
     assert not said(leak_watch, compute_hash("users", "ada").hex())
     assert said(leak_watch, digest("users").hex())
 
 
-def test_what_is_said_in_part_is_weighed_where_it_stands() -> None:
+def test_known_only_contiguous_fragment_found() -> None:
     known = Known()
     assert known.add("abcdefghijklmnopqrstuvwxyz0123456789")
     assert not known.add("abcdefghijklmnopqrstuvwxyz0123456789"), "that is no news"
@@ -228,7 +228,7 @@ def test_what_is_said_in_part_is_weighed_where_it_stands() -> None:
         assert known.stands_in(text, pieces_of(text)) is found
 
 
-def test_what_was_clean_is_looked_through_again_where_a_piece_of_it_is_news(leak_watch: LeakWatch) -> None:
+def test_leak_watch_clean_text_rescanned_after_new_secret(leak_watch: LeakWatch) -> None:
     text = digest("late").hex()
     for count in range(2):
         leak_watch.scan("a text", f"<{text}>")
@@ -252,9 +252,7 @@ MADE: list[type[BaseException]] = [
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_every_exception_of_wickets_is_looked_through_when_it_is_made(
-    kind: type[BaseException], leak_watch: LeakWatch
-) -> None:
+def test_leak_watch_wicket_exception_scanned_when_created(kind: type[BaseException], leak_watch: LeakWatch) -> None:
     Secret.from_hex(TOLD)
     assert leak_watch.taken() == []
     if kind is not ConfigError:
@@ -306,7 +304,7 @@ RAISED: dict[str, Callable[[], BaseException]] = {
 
 
 @pytest.mark.parametrize("way", RAISED)
-def test_whatever_comes_out_of_wicket_is_looked_through(way: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_exception_raised_through_wicket_scanned(way: str, leak_watch: LeakWatch) -> None:
     Secret.from_hex(TOLD)
     with pytest.raises(type(RAISED[way]())):
         _wickets(RAISED[way]())
@@ -316,7 +314,7 @@ def test_whatever_comes_out_of_wicket_is_looked_through(way: str, leak_watch: Le
     assert leak_watch.taken() == [], "it came out of a test"
 
 
-def test_a_literal_of_a_test_in_a_traceback_is_nothing_that_wicket_says(leak_watch: LeakWatch) -> None:
+def test_leak_watch_test_literal_in_traceback_ignored(leak_watch: LeakWatch) -> None:
     Secret.from_text("literal-7c1f0a94d2e85b36-literal")
     with pytest.raises(ValueError, match="harmless"):
         _wickets(ValueError("harmless"), "literal-7c1f0a94d2e85b36-literal")
@@ -324,7 +322,7 @@ def test_a_literal_of_a_test_in_a_traceback_is_nothing_that_wicket_says(leak_wat
 
 
 @pytest.mark.parametrize("part", ["nothing", "a token", "a signature", "a hash", "the end of a secret"])
-def test_the_log_of_a_server_is_looked_through(part: str, leak_watch: LeakWatch) -> None:
+def test_leak_watch_server_log_with_credential_fails(part: str, leak_watch: LeakWatch) -> None:
     token, proof = mint(APP, f"ada, {part}"), compute_hash("users", part).hex()
     Secret.from_hex(TOLD)
     told = {"a token": token, "a signature": token.rpartition(".")[2], "a hash": proof}

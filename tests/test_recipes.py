@@ -322,7 +322,7 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("name", PASSES)
-def test_a_token_or_hash_of_another_signer_passes(name: str, door: str) -> None:
+def test_recipe_independently_signed_token_or_hash_verified(name: str, door: str) -> None:
     expected = PASSES[name]
     identity = DOORS[door](APPS, expected.boot, NOW).identity()
 
@@ -334,7 +334,7 @@ def test_a_token_or_hash_of_another_signer_passes(name: str, door: str) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_broken_rule_is_noticed(name: str, door: str) -> None:
+def test_recipe_invalid_request_expected_code_and_reason(name: str, door: str) -> None:
     boot, (code, reason) = REFUSED[name]
     answered = DOORS[door](APPS, boot, NOW)
 
@@ -344,7 +344,7 @@ def test_a_broken_rule_is_noticed(name: str, door: str) -> None:
 
 
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.profile)
-def test_every_vendor_has_a_request_that_passes_and_some_that_do_not(app: App) -> None:
+def test_recipe_every_app_has_passing_and_refused_cases(app: App) -> None:
     assert app.profile is not None
     vendor = app.profile.replace("-", " ")
     assert any(each.app == app.id for each in PASSES.values())
@@ -352,7 +352,7 @@ def test_every_vendor_has_a_request_that_passes_and_some_that_do_not(app: App) -
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -> None:
+def test_recipe_allow_anonymous_identifier_without_hash_unverified(door: str) -> None:
     (app,) = (app for app in APPS if app.profile == "chatwoot")
     lax: App = RECIPES["chatwoot"](app.id, identity_hash=app.identity_hash, allow_anonymous=True)
 
@@ -366,7 +366,7 @@ def test_where_a_hash_is_not_enforced_an_identifier_is_only_claimed(door: str) -
 
 
 @pytest.mark.parametrize("name", ["chatwoot", "pylon", "novu", "help scout"])
-def test_nothing_unsigned_writes_the_identifier_that_the_hash_proves(name: str) -> None:
+def test_merge_unsigned_hashed_identifier_not_writable(name: str) -> None:
     identity = DOORS["wsgi"](APPS, PASSES[name].boot, NOW).identity()
     merged = identity.merge_unsigned({identity.user_id_claim: "somebody-else", "name": "Ada"})
 

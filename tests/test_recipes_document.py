@@ -25,24 +25,24 @@ SHOWN: Final = sections(DOCUMENT, "##")
 RUN: Final = sections(EXAMPLE, "# ---")
 
 
-def test_the_document_has_a_recipe_of_each_vendor() -> None:
+def test_recipes_document_vendors_match_example() -> None:
     assert list(SHOWN) == [name for name in RUN if name != "and a request of each"]
     assert len(SHOWN) == 8
 
 
 @pytest.mark.parametrize("vendor", SHOWN)
-def test_the_document_shows_the_code_that_is_run(vendor: str) -> None:
+def test_recipes_document_code_matches_example(vendor: str) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", SHOWN[vendor], re.DOTALL)
     assert block.strip() == RUN[vendor].strip()
 
 
 @pytest.mark.parametrize("vendor", SHOWN)
-def test_the_document_says_what_is_documented_and_what_is_assumed(vendor: str) -> None:
+def test_recipes_document_vendor_has_documented_and_assumed_notes(vendor: str) -> None:
     prose = SHOWN[vendor].rpartition("```")[2]
     assert re.fullmatch(r"\n\ndocumented: .+\n\nassumed: .+\n*", prose, re.DOTALL)
 
 
-def test_the_document_imports_what_its_code_needs() -> None:
+def test_recipes_document_imports_match_used_names() -> None:
     head = DOCUMENT.partition("\n## ")[0]
     (block,) = re.findall(r"```python\n(.*?)```", head, re.DOTALL)
     namespace: dict[str, object] = {}

@@ -183,7 +183,7 @@ def door(request: pytest.FixtureRequest) -> Door:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_request_is_answered_as_the_table_says(
+def test_scenario_middleware_matches_expected_response(
     scenario: Scenario, door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "wicket")
@@ -286,7 +286,7 @@ def _check_body(body: dict[str, Any], expected: Expected) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_both_doors_give_the_same_answer(scenario: Scenario, doors: tuple[Door, Door]) -> None:
+def test_scenario_asgi_and_wsgi_responses_equal(scenario: Scenario, doors: tuple[Door, Door]) -> None:
     first, second = (each(scenario.ask) for each in doors)
     assert first.status == second.status
     assert bool(first.body) == bool(second.body)
@@ -301,16 +301,16 @@ def doors() -> tuple[Door, Door]:
     return _starlette(gate), _flask(gate)
 
 
-def test_no_two_scenarios_have_one_name() -> None:
+def test_scenarios_names_unique() -> None:
     assert [name for name, count in Counter(each.name for each in SCENARIOS).items() if count > 1] == []
 
 
-def test_the_table_covers_every_code_and_every_reason() -> None:
+def test_scenarios_cover_all_codes_and_reasons_but_keys_unavailable() -> None:
     met: set[str | None] = {word for each in SCENARIOS for word in (each.expected.code, each.expected.reason)}
     assert {*get_args(Code), *get_args(Reason)} - met == _NOT_REACHED
 
 
-def test_the_gate_counts_what_the_table_asked() -> None:
+def test_gate_outcomes_count_every_scenario() -> None:
     gate = build_gate()
     ask = _flask(gate)
     for scenario in SCENARIOS:

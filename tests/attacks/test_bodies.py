@@ -24,7 +24,7 @@ def bodied(name: str = "acme") -> App:
     return app(name, token_locations=PLACES, app_locations=NAMING)
 
 
-def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind: Behind) -> None:
+def test_rfc6750_2_2_body_token_unconfigured_location_missing_token(behind: Behind) -> None:
     door = behind(bodied(), app("plain", app_locations=NAMING), app_locations=NAMING)
     good, of_plain = token(), token("HS256", secret("plain"))
     assert door.post({"token": good}, app="acme").said == ADA
@@ -57,7 +57,7 @@ def test_rfc6750_2_2_a_token_in_a_body_counts_only_where_it_was_asked_for(behind
         assert mixed.post({name: good}, app="acme", media=other).said == MISSING, "each place under its own type"
 
 
-def test_rfc6750_2_2_two_tokens_of_which_one_rides_in_a_body_are_never_two_users(behind: Behind) -> None:
+def test_rfc6750_2_2_body_token_conflict_invalid_request_header_wins(behind: Behind) -> None:
     """Where a header carries one, that of the body does not count: it can neither replace it nor mend it."""
     door = behind(bodied(), bodied("other"), app_locations=NAMING)
     ada, eve = token(), token(sub="eve")
@@ -81,7 +81,7 @@ def test_rfc6750_2_2_two_tokens_of_which_one_rides_in_a_body_are_never_two_users
         assert door.post(repeated, app="acme").said == TWO, repeated[:30]
 
 
-def test_rfc6750_2_2_a_name_in_a_body_contradicts_no_other(behind: Behind) -> None:
+def test_rfc6750_2_2_body_app_ref_conflict_invalid_request(behind: Behind) -> None:
     door = behind(bodied(), bodied("mallory"), app_locations=NAMING)
     good, forged = token(), token("HS256", secret("mallory"))
     assert door.post({"app": "acme", "token": good}).said == ADA
@@ -109,7 +109,7 @@ def test_rfc6750_2_2_a_name_in_a_body_contradicts_no_other(behind: Behind) -> No
         assert door.post({"app": "acme", "token": good}, media=media).said == UNKNOWN
 
 
-def test_rfc6750_2_2_a_body_that_is_no_honest_document_is_nobodys(behind: Behind) -> None:
+def test_rfc6750_2_2_body_unreadable_unknown_app_bounded_cost(behind: Behind) -> None:
     """Neither its size, nor its depth, nor its encoding makes a token of it, or trouble."""
     door = behind(bodied(), bodied("other"), app_locations=NAMING)
     door.times = 1  # one request is timed
@@ -147,7 +147,7 @@ def test_rfc6750_2_2_a_body_that_is_no_honest_document_is_nobodys(behind: Behind
         assert door.post({"token": value}, app="acme").said == MALFORMED, value
 
 
-def test_rfc6750_2_2_a_token_in_a_body_gets_past_no_origin_and_into_no_answer(behind: Behind) -> None:
+def test_rfc6750_2_2_body_token_blocked_origin_refused_without_leak(behind: Behind) -> None:
     door = behind(
         app("acme", token_locations=PLACES, app_locations=NAMING, origins=["https://acme.example"]),
         bodied("other"),

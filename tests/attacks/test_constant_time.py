@@ -118,7 +118,7 @@ def suspects() -> set[tuple[str, str]]:
     }
 
 
-def test_no_code_path_compares_secrets_with_equals() -> None:
+def test_source_equality_on_secret_names_only_reviewed() -> None:
     assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or say above why that is not needed"
     assert REVIEWED.keys() - suspects() == set(), "these are gone, and their reasons with them"
 
@@ -137,12 +137,12 @@ def test_no_code_path_compares_secrets_with_equals() -> None:
         ("a = reason == other", False),
     ],
 )
-def test_a_comparison_of_a_secret_would_be_found(line: str, found: bool) -> None:
+def test_secret_comparison_detector_sample_line_classified(line: str, found: bool) -> None:
     names = [name for _, names in compared(ast.parse(line)) for name in names]
     assert any(SECRETS.search(name.lower()) for name in names) is found
 
 
-def test_only_one_place_verifies_and_it_leaves_comparing_to_hmac() -> None:
+def test_source_signature_verification_single_call_site() -> None:
     """`Key.verify` is the one place, by a table of algorithms; `hmac` is reached as a module, so that a spy hears."""
     verifying: dict[str, int] = {}
     for path, tree in trees():
@@ -170,7 +170,7 @@ def compares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
 
 
 @pytest.mark.parametrize(("algorithm", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
-def test_cve_2016_7036_every_hmac_is_compared_in_constant_time(
+def test_cve_2016_7036_hmac_signature_one_constant_time_comparison(
     behind: Behind, compares: list[tuple[int, int, bool]], algorithm: str, size: int
 ) -> None:
     door = behind(app("acme", credential(algorithm)))
@@ -189,7 +189,7 @@ def test_cve_2016_7036_every_hmac_is_compared_in_constant_time(
         assert [result for *_, result in compares] == [False], "one whole comparison, wherever the first difference is"
 
 
-def test_cve_2024_42368_a_token_that_is_remembered_is_not_compared_byte_by_byte(
+def test_cve_2024_42368_signature_cache_hit_no_byte_comparison(
     behind: Behind, compares: list[tuple[int, int, bool]]
 ) -> None:
     """What is looked up is a hash over the token and the key: nobody can approach it letter by letter."""
@@ -205,9 +205,7 @@ def test_cve_2024_42368_a_token_that_is_remembered_is_not_compared_byte_by_byte(
     assert [result for *_, result in compares] == [False], "what is not remembered is verified anew"
 
 
-def test_a_public_key_is_verified_without_any_comparison_of_ours(
-    behind: Behind, compares: list[tuple[int, int, bool]]
-) -> None:
+def test_public_key_signature_no_hmac_comparison(behind: Behind, compares: list[tuple[int, int, bool]]) -> None:
     door = behind(app("acme", public_key("RS256")))
     assert door.ask(token("RS256")).said == (200, "acme:ada", None)
     assert door.ask(token("RS256", sub="eve")[:-4] + "AAAA").status == 401

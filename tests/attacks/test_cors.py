@@ -43,7 +43,7 @@ def with_cookies(answered: Answered) -> bool:
     return answered.headers.get("access-control-allow-credentials") == "true"
 
 
-def test_cve_2025_47908_a_preflight_that_asks_for_a_million_headers_costs_little(behind: Behind) -> None:
+def test_cve_2025_47908_cors_preflight_million_headers_bounded_cost(behind: Behind) -> None:
     door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING)
     door.times = 1  # one request is timed
 
@@ -72,9 +72,7 @@ def test_cve_2025_47908_a_preflight_that_asks_for_a_million_headers_costs_little
 
 
 @pytest.mark.parametrize("origins", [["*"], ["https://a.example", "*"], []])
-def test_cve_2024_25124_no_origin_is_admitted_with_cookies_where_every_origin_is(
-    behind: Behind, origins: list[str]
-) -> None:
+def test_cve_2024_25124_cors_any_origin_allowed_no_credentials(behind: Behind, origins: list[str]) -> None:
     """A star and cookies together would let any page read what a user's cookies open."""
     door = behind(app("acme", origins=origins), app("other"), app_locations=NAMING)
     cookie = ("Cookie", f"session={token()}")
@@ -91,7 +89,7 @@ def test_cve_2024_25124_no_origin_is_admitted_with_cookies_where_every_origin_is
             assert varies(answered), "a cache must not hand one page's answer to another"
 
 
-def test_cve_2018_20744_an_app_with_cookies_admits_with_them_the_origins_that_it_names(behind: Behind) -> None:
+def test_cve_2018_20744_cors_cookie_app_credentials_only_listed_origins(behind: Behind) -> None:
     places = [Bearer(), Cookie("session")]
     door = behind(
         app("acme", token_locations=places, origins=[HOME, "*.acme.example"]), app("other"), app_locations=NAMING
@@ -127,7 +125,7 @@ def test_cve_2018_20744_an_app_with_cookies_admits_with_them_the_origins_that_it
     assert "access-control-allow-origin" not in twice.headers
 
 
-def test_fetch_3_2_a_401_can_be_read_by_the_page_that_was_admitted(behind: Behind) -> None:
+def test_fetch_3_2_cors_refusal_allowed_origin_readable(behind: Behind) -> None:
     door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING)
     honest = door.ask(token(), of(HOME))
     assert honest.said == ADA
@@ -148,7 +146,7 @@ def test_fetch_3_2_a_401_can_be_read_by_the_page_that_was_admitted(behind: Behin
     assert "access-control-allow-origin" not in plain.headers
 
 
-def test_fetch_3_2_a_preflight_needs_no_credentials_and_gets_no_further_than_the_gate(behind: Behind) -> None:
+def test_fetch_3_2_cors_preflight_without_credentials_answered_by_gate(behind: Behind) -> None:
     door = behind(app("acme", origins=[HOME]), app("other"), app_locations=NAMING, paths={"exempt": ["/public"]})
     for query in ("", "app=acme"):
         answered = door.ask(None, *preflight(names="x-app-id, authorization"), app=None, method="OPTIONS", query=query)
@@ -170,7 +168,7 @@ def test_fetch_3_2_a_preflight_needs_no_credentials_and_gets_no_further_than_the
     assert not own.body["gated"], "an exempt path answers for itself"
 
 
-def test_rfc9110_11_6_1_the_challenge_is_exposed_to_the_page(behind: Behind) -> None:
+def test_rfc9110_11_6_1_cors_refusal_exposes_www_authenticate(behind: Behind) -> None:
     door = behind(app("acme", origins=[HOME]), app("other"))
     assert door.ask(token(), of(HOME)).said == ADA
     for refused in (door.ask(None, of(HOME)), door.ask("a.b.c", of(HOME)), door.ask(token(), of(HOME), app="nobody")):
@@ -187,7 +185,7 @@ def test_rfc9110_11_6_1_the_challenge_is_exposed_to_the_page(behind: Behind) -> 
 @pytest.mark.parametrize(
     "origin", ["", "a b", "x" * 513, "https://a.example\r\nX-Evil: 1", "https://a.example\x00", "é"]
 )
-def test_fetch_3_2_what_is_no_origin_is_never_repeated(behind: Behind, origin: str) -> None:
+def test_fetch_3_2_cors_invalid_origin_never_reflected(behind: Behind, origin: str) -> None:
     """Whatever stands in the header, nothing of it may become a header of an answer."""
     door = behind(app("acme"), app("other"), app_locations=NAMING)
     assert readable_for(door.ask(token(), of(EVIL)), EVIL)

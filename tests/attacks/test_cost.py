@@ -68,11 +68,11 @@ def code(decision: Decision) -> str | None:
     ],
     ids=["127 labels", "128 labels", "253 characters", "254 characters"],
 )
-def test_an_origin_is_at_most_as_long_as_a_name_in_dns(host: str, admitted: bool) -> None:
+def test_origin_policy_host_above_dns_limit_blocked(host: str, admitted: bool) -> None:
     assert OriginPolicy(["*.a.a"]).allows(f"https://{host}") is admitted
 
 
-def test_as_many_parents_of_an_origin_are_looked_up_as_patterns_have_depths(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origin_policy_deep_host_lookups_bounded_by_pattern_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     policy, made = OriginPolicy(["*.a.example", "*.b.example"]), []
     kind = wicket.config.origins._Origin
 
@@ -105,14 +105,12 @@ def offering(protocols: str) -> dict[str, Any]:
     ],
     ids=["parameters", "query", "cookies", "cookie", "protocols", "protocol", "blanks", "bearer", "padding", "headers"],
 )  # fmt: skip
-def test_what_is_longer_than_anybody_sends_is_refused_before_it_is_looked_through(
-    settings: dict[str, Any], request_: dict[str, Any]
-) -> None:
+def test_decide_oversized_request_part_invalid_request(settings: dict[str, Any], request_: dict[str, Any]) -> None:
     headers = [("x-app-id", "acme"), *request_.get("headers", [])]
     assert code(gate(**settings).decide(Request(**{**request_, "headers": headers}))) == "invalid_request"
 
 
-def test_a_flood_of_headers_is_refused_and_none_of_them_is_looked_at() -> None:
+def test_decide_header_flood_invalid_request_headers_unread() -> None:
     wire = [(b"x-app-id", b"acme"), *[(b"x-%d" % number, b"") for number in range(300)]]
     request = Request.from_asgi({"type": "http", "method": "GET", "path": "/", "headers": wire})
     assert code(gate().decide(request)) == "invalid_request"
@@ -120,7 +118,7 @@ def test_a_flood_of_headers_is_refused_and_none_of_them_is_looked_at() -> None:
     assert request.header("x-app-id") is None
 
 
-def test_a_value_of_very_many_escapes_is_given_as_it_was_sent() -> None:
+def test_query_escapes_above_limit_returned_undecoded() -> None:
     assert Query("a").read(Request(query="a=" + "%61" * 512)) == "a" * 512
     assert Query("a").read(Request(query="a=" + "%61" * 513)) == "%61" * 513
 
@@ -134,14 +132,14 @@ def test_a_value_of_very_many_escapes_is_given_as_it_was_sent() -> None:
     ],
     ids=["long", "members", "lists"],
 )
-def test_a_header_of_a_token_with_more_than_a_header_needs_is_malformed(header: bytes) -> None:
+def test_parse_token_oversized_header_malformed(header: bytes) -> None:
     text = f"{encode(header)}.{encode(b'{}')}.AAAA"
     refusal = gate().verify(text, app="acme").refusal
     assert refusal is not None
     assert (refusal.reason, refusal.detail) == ("malformed", "The token's header has more members than a header needs.")
 
 
-def test_an_issuer_is_looked_for_in_few_claims_alone() -> None:
+def test_token_issuer_oversized_or_invalid_payload_malformed() -> None:
     asked = gate(app_locations=[TokenIssuer()], issuer=None, origins=[])
     for payload in (b'{"a":[' + b"0," * 1000 + b"0]}", b'{"iss":"a","iss":"b"}', b"[]"):
         text = ".".join(map(encode, (b'{"alg":"HS256"}', payload, b"abc")))
@@ -213,7 +211,7 @@ UNREAD: dict[str, tuple[list[Any], list[tuple[str, str]], str]] = {
 
 
 @pytest.mark.parametrize("kind", UNREAD)
-def test_a_body_that_was_not_read_is_told_as_such(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_asgi_unread_body_refusal_event_and_log_state_cause(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     messages, headers, why = UNREAD[kind]
     events: list[Any] = []
     caplog.set_level("INFO", logger="wicket")
@@ -227,7 +225,7 @@ def test_a_body_that_was_not_read_is_told_as_such(kind: str, caplog: pytest.LogC
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_a_token_that_was_not_looked_for_is_told_as_such_in_both_modes(mode: Mode) -> None:
+def test_asgi_unread_body_without_token_reported_in_both_modes(mode: Mode) -> None:
     events: list[Any] = []
     asked = gate(**{**BODY, "app_locations": [Header("X-App-Id")]}, mode=mode, on_event=events.append)
     status, told = by_asgi(asked, whole(b"["), [JSON, ("x-app-id", "acme")])
@@ -251,7 +249,7 @@ def test_a_token_that_was_not_looked_for_is_told_as_such_in_both_modes(mode: Mod
         ),
     ],
 )
-def test_a_wsgi_body_that_was_not_read_is_told_as_such(variables: dict[str, str], why: str) -> None:
+def test_wsgi_unread_body_detail_states_cause(variables: dict[str, str], why: str) -> None:
     environ = {
         "REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_TYPE": "application/json", "wsgi.input": io.BytesIO(b"{}"),
         **variables,
@@ -261,7 +259,7 @@ def test_a_wsgi_body_that_was_not_read_is_told_as_such(variables: dict[str, str]
 
 
 @pytest.mark.parametrize("headers", [[], [JSON], [("content-length", "0")]])
-def test_a_request_without_a_body_is_told_of_none(headers: list[tuple[str, str]]) -> None:
+def test_unknown_app_request_without_body_no_unread_note(headers: list[tuple[str, str]]) -> None:
     plain = "This request names no app that is known here."
     assert by_asgi(gate(**BODY), whole(b""), headers)[1]["detail"] == plain
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "wsgi.input": io.BytesIO()}
@@ -271,7 +269,7 @@ def test_a_request_without_a_body_is_told_of_none(headers: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("anonymous", [False, True])
-def test_a_body_in_time_counts_though_our_own_loop_was_busy(anonymous: bool) -> None:
+def test_body_timeout_blocked_event_loop_body_still_read(anonymous: bool) -> None:
     body = json.dumps({"appId": "acme", "token": token(claims())}).encode()
 
     def late() -> Any:

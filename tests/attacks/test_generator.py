@@ -63,7 +63,7 @@ def who_of(headers: Headers) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_generated_attack_passes(algorithm: str) -> None:
+def test_gate_generated_attack_refused(algorithm: str) -> None:
     gate = gate_of(algorithm, None)
     good = asked(honest(algorithm))
     for door in DOORS:
@@ -84,7 +84,7 @@ def test_no_generated_attack_passes(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_generated_attack_passes_down_the_straight_road_or_alone(algorithm: str) -> None:
+def test_fast_path_and_verify_generated_attack_refused(algorithm: str) -> None:
     """By one header alone an app in code is found at once; each attack comes twice, and its token without a request."""
     gate = gate_of(algorithm, None, "a header")
     everybody = {each: asked(honest(algorithm, each), each) for each in ("acme", "mallory")}
@@ -114,7 +114,7 @@ def test_no_generated_attack_passes_down_the_straight_road_or_alone(algorithm: s
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_generated_attack_is_anybody_in_log_only(algorithm: str) -> None:
+def test_log_only_generated_attack_anonymous(algorithm: str) -> None:
     gate = gate_of(algorithm, Mode.LOG_ONLY)
     good = asked(honest(algorithm))
     for attack, door in zip(generated(algorithm), cycle(DOORS), strict=False):
@@ -135,7 +135,7 @@ def test_no_generated_attack_is_anybody_in_log_only(algorithm: str) -> None:
         check_honest(door, gate, good, "acme:ada")
 
 
-def test_there_are_enough_attacks_of_every_kind_and_no_two_are_one() -> None:
+def test_generator_every_kind_enough_distinct_attacks() -> None:
     every = [attack for algorithm in ALGORITHMS for attack in generated(algorithm)]
     assert len({token_of(attack.sent.headers) for attack in every if attack.kind != "name"}) >= LEAST
     met = Counter((attack.kind, attack.algorithm) for attack in every)
@@ -145,13 +145,13 @@ def test_there_are_enough_attacks_of_every_kind_and_no_two_are_one() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "EdDSA", "Ed25519"])
-def test_the_same_attacks_are_generated_each_time(algorithm: str) -> None:
+def test_generator_second_run_same_attacks(algorithm: str) -> None:
     """Of the other algorithms too, but for what signatures of ECDSA and PSS have of chance."""
     again = [(each.kind, each.what) for each in attacks(algorithm)]
     assert again == [(each.kind, each.what) for each in generated(algorithm)]
 
 
-def test_a_gate_that_takes_any_signature_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generator_signature_check_disabled_attacks_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attacks would pass where they should not: what is refused above is refused for its signature."""
     monkeypatch.setattr(Key, "verify", lambda *_: True)
     gate = gate_of("ES256", None)
@@ -162,7 +162,7 @@ def test_a_gate_that_takes_any_signature_is_found_out(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_changed(algorithm: str) -> None:
+def test_signature_cache_key_changed_without_refresh_entry_ends(algorithm: str) -> None:
     """The registry gives the app another key under the same name; nothing is forgotten on purpose."""
     ticks = FakeClock(1000.0)
     own, other = (app("acme", credential(algorithm, owner)) for owner in ("acme", "mallory"))
@@ -180,7 +180,7 @@ def test_what_was_remembered_ends_with_its_key_though_nobody_says_that_it_change
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_was_remembered_ends_with_its_time_its_key_and_its_app(algorithm: str) -> None:
+def test_signature_cache_expiry_key_or_app_change_entry_ends(algorithm: str) -> None:
     clock = FakeClock(float(NOW))
     held = {each.id: each for each in apps(algorithm)}
     registered = dict(held)

@@ -39,9 +39,7 @@ WEAK_POINTS = {
 
 
 @pytest.mark.parametrize("name", WEAK_POINTS)
-def test_s8_no_signature_is_forged_under_an_edwards_point_of_small_order(
-    name: str, behind: Behind, issuer: LocalIssuer
-) -> None:
+def test_s8_ed25519_small_order_key_refused(name: str, behind: Behind, issuer: LocalIssuer) -> None:
     weak = {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": base64url.encode(WEAK_POINTS[name])}
     with pytest.raises(ConfigError, match="small order"):
         PublicKey.from_jwk(weak)
@@ -58,7 +56,7 @@ def test_s8_no_signature_is_forged_under_an_edwards_point_of_small_order(
         assert door.ask(attempt).said[0] == 401, number
 
 
-def test_s8_no_signature_is_forged_under_a_prime_rsa_modulus() -> None:
+def test_s8_rsa_prime_modulus_config_error() -> None:
     prime = 2**2203 - 1
     message = b"anything"
     info = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(message).digest()
@@ -74,7 +72,7 @@ def test_s8_no_signature_is_forged_under_a_prime_rsa_modulus() -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 9973])
-def test_s8_an_rsa_modulus_with_a_small_factor_serves_neither_locally_nor_remotely(
+def test_s8_rsa_modulus_small_factor_rejected_local_and_remote(
     factor: int, behind: Behind, issuer: LocalIssuer
 ) -> None:
     modulus = math.prod([factor, 2**1279 - 1, 2**2203 - 1])
@@ -105,7 +103,7 @@ def said_by_tenant(**changes: Any) -> str:
     return token("ES256", header={"kid": "1"}, **changes)
 
 
-def test_s7_a_key_of_one_issuer_verifies_no_token_of_another(behind: Behind) -> None:
+def test_s7_key_issuer_token_of_other_issuer_wrong_issuer(behind: Behind) -> None:
     door = behind(of_issuer(OTHER_TENANT, issuer=TENANT))
     for _ in range(2):
         assert door.ask(said_by_tenant(iss=TENANT)).said == WRONG_ISSUER
@@ -119,7 +117,7 @@ def test_s7_a_key_of_one_issuer_verifies_no_token_of_another(behind: Behind) -> 
         assert door.ask(said_by_tenant(iss=wrong)).said == WRONG_ISSUER, wrong
 
 
-def test_s7_the_tenant_of_a_key_is_that_of_the_token(behind: Behind) -> None:
+def test_s7_key_issuer_template_tenant_mismatch_wrong_issuer(behind: Behind) -> None:
     door = behind(of_issuer(TEMPLATE))
     tid = "11111111-1111-1111-1111-111111111111"
     assert door.ask(said_by_tenant(iss=TENANT, tid=tid)).said == ADA
@@ -132,14 +130,14 @@ def test_s7_the_tenant_of_a_key_is_that_of_the_token(behind: Behind) -> None:
     assert door.ask(said_by_tenant(iss=TEMPLATE, tid="{tenantid}")).said == WRONG_ISSUER
 
 
-def test_s7_another_key_of_the_same_material_may_serve(behind: Behind) -> None:
+def test_s7_key_issuer_duplicate_key_with_matching_issuer_allowed(behind: Behind) -> None:
     for issuers in ((OTHER_TENANT, TENANT), (OTHER_TENANT, ...), (..., OTHER_TENANT), (OTHER_TENANT, TEMPLATE)):
         door = behind(of_issuer(*issuers))
         text = said_by_tenant(iss=TENANT, tid="11111111-1111-1111-1111-111111111111")
         assert [door.ask(text).said for _ in range(2)] == [ADA] * 2, issuers
 
 
-def test_s7_a_fetched_key_of_another_issuer_serves_nobody(behind: Behind, issuer: LocalIssuer) -> None:
+def test_s7_fetched_key_of_other_issuer_refused(behind: Behind, issuer: LocalIssuer) -> None:
     (good,) = issuer.document()["keys"]
     door = behind(app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer), network=issuer.network)
     for member, said in ((OTHER_TENANT, WRONG_ISSUER), (issuer.issuer, ADA), (7, None), (None, None), ("", None)):
@@ -149,7 +147,7 @@ def test_s7_a_fetched_key_of_another_issuer_serves_nobody(behind: Behind, issuer
         assert answer == said if said is not None else answer[0] in UNREACHABLE, member
 
 
-def test_s7_an_identity_ends_when_its_key_is_bound_to_another_issuer(behind: Behind) -> None:
+def test_s7_still_verified_by_key_bound_to_other_issuer_false(behind: Behind) -> None:
     door = behind(of_issuer(..., issuer=TENANT))
     decision = door.gate.verify(said_by_tenant(iss=TENANT), app="acme")
     assert decision.identity.verified
@@ -158,7 +156,7 @@ def test_s7_an_identity_ends_when_its_key_is_bound_to_another_issuer(behind: Beh
     assert not identity.still_verified_by(of_issuer(OTHER_TENANT, issuer=TENANT))
 
 
-def test_s10_a_forged_token_is_tried_against_few_slow_keys(monkeypatch: pytest.MonkeyPatch, behind: Behind) -> None:
+def test_s10_forged_token_many_slow_keys_one_verification(monkeypatch: pytest.MonkeyPatch, behind: Behind) -> None:
     from wicket.keys.algorithms import Key
 
     keys = [PublicKey.from_jwk(jwk(private_key("ES384", f"twin {number}"))) for number in range(10)]
@@ -185,7 +183,7 @@ def merged_of(held: App, said: dict[str, Any], stored: dict[str, Any] | None = N
     return Gate([held], clock=lambda: NOW).verify(text, app="acme").require().merge_unsigned(said, stored)
 
 
-def test_s5_no_name_that_a_token_signs_is_said_by_the_client() -> None:
+def test_s5_merge_unsigned_signed_claim_conflict_signed_kept() -> None:
     signs: dict[str, Any] = {"email": "me@corp.example", "role": "viewer"}
     said = {"email": "ceo@corp.example", "role": "admin", "plan": "gold", "city": "Rome", "exp": 1}
     held = [Secret(secret())]
@@ -213,7 +211,7 @@ def test_s5_no_name_that_a_token_signs_is_said_by_the_client() -> None:
         assert (conflict.attribute, conflict.kept, conflict.source) == ("role", "viewer", "signed")
 
 
-def test_s5_companies_that_are_signed_as_attributes_are_closed_too() -> None:
+def test_s5_merge_unsigned_companies_signed_as_attributes_kept() -> None:
     held = app("acme", companies_claim="companies", attributes_claim="ctx")
     told = merged_of(held, {"companies": [{"id": "evil"}]}, ctx={"companies": [{"id": "c1", "name": "One"}]})
     assert told.companies == [{"id": "c1", "name": "One"}]
@@ -252,7 +250,7 @@ def of_user(**members: Any) -> str:
     return signed({"alg": "HS256"}, {"iat": NOW - 60, **members}, secret(), "HS256")
 
 
-def test_s15_an_id_of_one_claim_is_nobody_of_another_claim(behind: Behind) -> None:
+def test_s15_user_id_same_value_in_other_claim_distinct_identity(behind: Behind) -> None:
     door = behind(featurebase(), app_locations=profiles.featurebase.app_locations)
     seen = set()
     for text in (of_user(userId="x"), of_user(email="x")):
@@ -265,7 +263,7 @@ def test_s15_an_id_of_one_claim_is_nobody_of_another_claim(behind: Behind) -> No
     assert names == {"acme:userId:x", "acme:email:x"}
 
 
-def test_s15_a_qualified_id_has_one_meaning() -> None:
+def test_s15_qualified_user_id_similar_inputs_distinct() -> None:
     from wicket import Gate
 
     plain = app("acme", allow := Secret(secret()))
@@ -285,7 +283,7 @@ def test_s15_a_qualified_id_has_one_meaning() -> None:
 
 
 @pytest.mark.parametrize("revoked", [{"users": {"x": NOW}}, {"users_by_claim": {"email": {"x": NOW}}}])
-def test_s15_a_revocation_covers_every_identifier_that_is_proven(revoked: dict[str, Any], behind: Behind) -> None:
+def test_s15_revocation_any_proven_identifier_revoked(revoked: dict[str, Any], behind: Behind) -> None:
     door = behind(featurebase(revocations=Revocations(**revoked)), app_locations=profiles.featurebase.app_locations)
 
     def said(body: dict[str, Any]) -> Any:
@@ -318,7 +316,7 @@ def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: d
     assert exact.post(hashed).said == (200, "acme:email:ada%40x", None), "without a rule, spellings are identifiers"
 
 
-def test_s15_a_revocation_of_a_claim_that_names_no_user_is_a_mistake() -> None:
+def test_s15_revocations_users_by_claim_invalid_config_error() -> None:
     with pytest.raises(ConfigError, match="gives no user id"):
         featurebase(revocations=Revocations(users_by_claim={"mail": {"x": NOW}}))
     wrong: list[Any] = [{"email": 1}, {"email": {"x": "y"}}, {1: {"x": NOW}}, [("email", {})]]
@@ -336,7 +334,7 @@ WELL_FORMED += ["app://-", "file://", "chrome-extension://abcdefghijklmnop", "HT
 
 
 @pytest.mark.parametrize("origins", [[], ["*"]])
-def test_s16_a_required_origin_has_the_form_of_one(origins: list[str], behind: Behind) -> None:
+def test_s16_require_origin_malformed_value_origin_not_allowed(origins: list[str], behind: Behind) -> None:
     door = behind(app("acme", require_origin=True, origins=origins))
     good = token()
     for origin in WELL_FORMED:
@@ -348,7 +346,7 @@ def test_s16_a_required_origin_has_the_form_of_one(origins: list[str], behind: B
     assert lax.ask(good, ("Origin", "null")).said == ADA, "a page without an origin, where none is required"
 
 
-def test_s16_no_user_id_has_a_line_break_or_turns_the_direction_of_text(behind: Behind) -> None:
+def test_s16_user_id_line_break_or_bidi_control_refused(behind: Behind) -> None:
     door = behind(app())
     for char in "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
         assert door.ask(token(sub=f"ada{char}")).said == BAD_CLAIM, char

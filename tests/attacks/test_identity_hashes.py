@@ -46,7 +46,7 @@ def sent(door: Door, name: str = "acme", **members: Any) -> tuple[int, str | Non
     return door.post({"app": name, **members}).said
 
 
-def test_cve_2015_10004_an_identity_hash_is_compared_in_constant_time(
+def test_cve_2015_10004_identity_hash_one_constant_time_comparison(
     behind: Behind, compares: list[tuple[int, int, bool]]
 ) -> None:
     door = behind(hashing(), hashing("other"), app_locations=NAMING)
@@ -64,7 +64,7 @@ def test_cve_2015_10004_an_identity_hash_is_compared_in_constant_time(
         assert [result for *_, result in compares] == [False], "one whole comparison, wherever the first difference is"
 
 
-def test_cve_2026_23518_a_bad_hash_is_refused_wherever_a_hash_is_taken(behind: Behind) -> None:
+def test_cve_2026_23518_identity_hash_forged_bad_identity_hash(behind: Behind) -> None:
     """Spelled in either way, from a body or from headers, where a user is demanded and where nobody is."""
     raw, eve = (hmac.digest(hash_secret(), text, "sha256") for text in (b"ada", b"eve"))
     stranger = hmac.digest(hash_secret("mallory"), b"ada", "sha256")
@@ -90,7 +90,7 @@ def test_cve_2026_23518_a_bad_hash_is_refused_wherever_a_hash_is_taken(behind: B
                 assert door.ask(None, ("X-User", "ada"), ("X-User-Hash", spelled(bad))).said == BAD, bad
 
 
-def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Behind) -> None:
+def test_cve_2025_1293_identity_hash_at_other_app_refused(behind: Behind) -> None:
     door = behind(hashing(), hashing("other"), app("tokens", app_locations=NAMING), app_locations=NAMING)
     assert sent(door, userId="ada", userHash=proof("ada")) == ADA
     assert sent(door, "other", userId="ada", userHash=proof("ada", "other")) == (200, "other:userId:ada", None)
@@ -105,7 +105,7 @@ def test_cve_2025_1293_an_identity_hash_proves_nothing_to_another_app(behind: Be
         behind(hashing(**shared), hashing("other", **shared))
 
 
-def test_cve_2026_30223_an_identity_hash_proves_one_identifier_and_nobody_else(behind: Behind) -> None:
+def test_cve_2026_30223_identity_hash_other_identifier_or_encoding_refused(behind: Behind) -> None:
     door = behind(hashing(), hashing("other"), app_locations=NAMING)
     assert sent(door, userId="ada", userHash=proof("ada")) == ADA
     assert sent(door, userId=7, userHash=proof("7")) == (200, "acme:userId:7", None)
@@ -133,7 +133,7 @@ def test_cve_2026_30223_an_identity_hash_proves_one_identifier_and_nobody_else(b
         assert door.post(repeated).said == TWO
 
 
-def test_cve_2026_55669_an_identity_hash_says_nothing_but_who_it_is(behind: Behind) -> None:
+def test_cve_2026_55669_identity_hash_no_scopes_claims_or_companies(behind: Behind) -> None:
     """It brings no scope, no attribute and no company, and it ends with its day and with a revocation."""
     scoped = hashing(scopes_claim="scope", allowed_scopes=["feedback:write"])
     door = behind(scoped, hashing("other"), app_locations=NAMING)
@@ -155,7 +155,7 @@ def test_cve_2026_55669_an_identity_hash_says_nothing_but_who_it_is(behind: Behi
         assert revoked.ask(token()).said == (200, "acme:sub:ada", None), "a token says when it was made"
 
 
-def test_cve_2023_22482_a_hash_beside_a_token_never_changes_whose_it_is(behind: Behind) -> None:
+def test_cve_2023_22482_identity_hash_beside_token_user_unchanged(behind: Behind) -> None:
     named = hashing(user_id_claims=["userId"], required_claims=["userId"], drop_required_claims=["sub"])
     door = behind(named, hashing("other"), app_locations=NAMING)
     ada = token(sub=None, userId="ada")
@@ -170,7 +170,7 @@ def test_cve_2023_22482_a_hash_beside_a_token_never_changes_whose_it_is(behind: 
     assert sent(door, token=f"{proof('ada')}", userId="ada")[:2] == (401, "invalid_token")
 
 
-def test_cve_2026_55669_the_secret_of_hashes_signs_no_token_and_no_company() -> None:
+def test_cve_2026_55669_identity_hash_secret_reused_config_error() -> None:
     """With one secret for two purposes, a user whose id is `header.payload` would be handed a valid signature."""
     held = IdentityHash(secret=Secret(hash_secret()))
     assert app("acme", Secret(secret()), identity_hash=held).identity_hash is held
@@ -180,7 +180,7 @@ def test_cve_2026_55669_the_secret_of_hashes_signs_no_token_and_no_company() -> 
         IdentityHash(secret=Secret(hash_secret()), companies=CompanyHash(secret=Secret(hash_secret())))
 
 
-def test_cve_2026_30223_a_company_needs_a_hash_of_its_own(behind: Behind) -> None:
+def test_cve_2026_30223_company_without_own_hash_dropped_or_refused(behind: Behind) -> None:
     rule = {"companies": CompanyHash(secret=Secret(hash_secret("companies")))}
     door = behind(hashing(rule=rule), hashing("other"), app_locations=NAMING)
     ada = {"app": "acme", "userId": "ada", "userHash": proof("ada")}

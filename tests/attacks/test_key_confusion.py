@@ -55,16 +55,16 @@ def those(algorithm: str, *words: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_cve_2015_9235_a_public_key_is_no_hmac_secret(behind: Behind, algorithm: str) -> None:
+def test_cve_2015_9235_public_key_as_hmac_secret_algorithm_not_allowed(behind: Behind, algorithm: str) -> None:
     refuses_as_secret(behind(app("acme", public_key(algorithm))), algorithm, spellings(algorithm))
 
 
-def test_cve_2017_11424_a_public_key_in_pkcs1_is_no_hmac_secret(behind: Behind) -> None:
+def test_cve_2017_11424_pkcs1_public_key_as_hmac_secret_refused(behind: Behind) -> None:
     refuses_as_secret(behind(app("acme", public_key("RS256"))), "RS256", those("RS256", "PKCS#1"))
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "ES384", "ES512", "EdDSA"])
-def test_cve_2022_29217_a_public_key_in_ssh_is_no_hmac_secret(behind: Behind, algorithm: str) -> None:
+def test_cve_2022_29217_ssh_public_key_as_hmac_secret_refused(behind: Behind, algorithm: str) -> None:
     texts = those(algorithm, "SSH")
     line = texts["SSH"]
     assert line.startswith((b"ssh-rsa ", b"ecdsa-sha2-", b"ssh-ed25519 "))
@@ -73,7 +73,7 @@ def test_cve_2022_29217_a_public_key_in_ssh_is_no_hmac_secret(behind: Behind, al
         Secret(line)
 
 
-def test_cve_2024_33663_an_openssh_key_beside_a_secret_is_still_no_secret(behind: Behind) -> None:
+def test_cve_2024_33663_hs256_allowed_public_key_as_secret_bad_signature(behind: Behind) -> None:
     """Where the app allows HS256 as well, the algorithm is no obstacle: the kind of key must be."""
     door = behind(app("acme", public_key("ES256"), Secret(secret())))
     assert door.ask(token("ES256")).said == ADA
@@ -82,7 +82,7 @@ def test_cve_2024_33663_an_openssh_key_beside_a_secret_is_still_no_secret(behind
         assert door.ask(token("HS256", text)).said == BAD_SIGNATURE, name
 
 
-def test_cve_2026_48526_the_text_of_a_jwk_is_no_hmac_secret(behind: Behind) -> None:
+def test_cve_2026_48526_jwk_text_as_hmac_secret_refused(behind: Behind) -> None:
     members = jwk(private_key("RS256"))
     door = behind(app("acme", PublicKey.from_jwk(members, algorithms=["RS256"])))
     refuses_as_secret(door, "RS256", those("RS256", "JWK", "a list of JWK"))
@@ -92,9 +92,7 @@ def test_cve_2026_48526_the_text_of_a_jwk_is_no_hmac_secret(behind: Behind) -> N
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_ghsa_r6x4_923q_g947_no_shape_of_a_public_key_can_be_configured_as_a_secret(
-    behind: Behind, algorithm: str
-) -> None:
+def test_ghsa_r6x4_923q_g947_secret_from_public_key_config_error(behind: Behind, algorithm: str) -> None:
     """Shapes that PyJWT learned to refuse one by one; here no secret is guessed to be a key, or a key a secret."""
     key = private_key(algorithm)
     members = json.dumps(jwk(key)).encode()
@@ -113,17 +111,17 @@ def test_ghsa_r6x4_923q_g947_no_shape_of_a_public_key_can_be_configured_as_a_sec
     assert door.ask(token(algorithm)).said == ADA
 
 
-def test_advisory_database_7123_a_public_key_in_der_is_no_hmac_secret(behind: Behind) -> None:
+def test_advisory_database_7123_der_public_key_as_hmac_secret_refused(behind: Behind) -> None:
     refuses_as_secret(behind(app("acme", public_key("RS256"))), "RS256", those("RS256", "DER", "PKCS#1 in DER"))
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
-def test_cve_2024_37568_hmac_is_never_verified_with_a_public_key(behind: Behind, algorithm: str) -> None:
+def test_cve_2024_37568_hmac_signed_with_public_key_algorithm_not_allowed(behind: Behind, algorithm: str) -> None:
     door = behind(app("acme", public_key(algorithm)))
     refuses_as_secret(door, algorithm, {"PEM": pem(private_key(algorithm)), "DER": der(private_key(algorithm))})
 
 
-def test_cve_2026_39999_the_algorithm_is_never_taken_from_the_header(behind: Behind) -> None:
+def test_cve_2026_39999_header_alg_not_of_app_algorithm_not_allowed(behind: Behind) -> None:
     door = behind(app("acme", public_key("RS256")))
     assert door.ask(token("RS256")).said == ADA
     for name in ("HS256", "HS384", "HS512"):
@@ -131,7 +129,7 @@ def test_cve_2026_39999_the_algorithm_is_never_taken_from_the_header(behind: Beh
     assert door.ask(token("PS256")).said == NOT_ALLOWED, "the app's own key, and an algorithm that it does not allow"
 
 
-def test_cve_2026_33322_a_key_sets_key_is_no_hmac_secret(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2026_33322_key_set_key_as_hmac_secret_algorithm_not_allowed(behind: Behind, issuer: LocalIssuer) -> None:
     held = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer)
     door = behind(held, network=issuer.network)
     honest = issuer.token("ada", now=1_800_000_000)
@@ -144,7 +142,7 @@ def test_cve_2026_33322_a_key_sets_key_is_no_hmac_secret(behind: Behind, issuer:
     assert door.ask(honest).said == ADA
 
 
-def test_cve_2023_48223_blanks_before_a_public_key_do_not_make_it_a_secret(behind: Behind) -> None:
+def test_cve_2023_48223_public_key_after_whitespace_as_secret_refused(behind: Behind) -> None:
     texts = {repr(blank): blank + pem(private_key("RS256")) for blank in (b" ", b"\n", b"\t", b"\r\n", b"\xef\xbb\xbf")}
     for text in texts.values():
         with pytest.raises(ConfigError, match="public key"):
@@ -152,7 +150,7 @@ def test_cve_2023_48223_blanks_before_a_public_key_do_not_make_it_a_secret(behin
     refuses_as_secret(behind(app("acme", public_key("RS256"))), "RS256", texts)
 
 
-def test_cve_2026_22817_a_jwk_without_alg_takes_none_from_the_header(behind: Behind) -> None:
+def test_cve_2026_22817_jwk_without_alg_header_alg_not_adopted(behind: Behind) -> None:
     with pytest.raises(ConfigError):
         PublicKey.from_jwk(jwk(private_key("RS256")))
     door = behind(app("acme", PublicKey.from_jwk(jwk(private_key("ES256")))))
@@ -163,7 +161,7 @@ def test_cve_2026_22817_a_jwk_without_alg_takes_none_from_the_header(behind: Beh
     assert door.ask(message).said == NOT_ALLOWED
 
 
-def test_cve_2026_48523_the_headers_algorithm_must_be_the_one_that_the_key_is_bound_to(behind: Behind) -> None:
+def test_cve_2026_48523_key_bound_alg_other_header_alg_refused(behind: Behind) -> None:
     key = private_key("RS256")
     bound = behind(app("acme", Jwks.static({"keys": [jwk(key, alg="RS512", kid="1")]}, algorithms=["RS256", "RS512"])))
     head = {"kid": "1", "typ": "JWT"}
@@ -175,7 +173,7 @@ def test_cve_2026_48523_the_headers_algorithm_must_be_the_one_that_the_key_is_bo
         Jwks.static({"keys": [jwk(key, alg="RS512", kid="1")]}, algorithms=["RS256"])
 
 
-def test_cve_2026_28498_an_algorithm_that_nobody_knows_fails_closed(behind: Behind) -> None:
+def test_cve_2026_28498_header_alg_unknown_algorithm_not_allowed(behind: Behind) -> None:
     door = behind(app("acme", credential("HS256")))
     assert door.ask(token()).said == ADA
     for name in (
@@ -195,7 +193,7 @@ def test_cve_2026_28498_an_algorithm_that_nobody_knows_fails_closed(behind: Behi
             assert door.ask(f"{forged.rpartition('.')[0]}.{signature}").said == NOT_ALLOWED, name
 
 
-def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: Behind) -> None:
+def test_cve_2026_44351_empty_secret_config_error_and_token_refused(behind: Behind) -> None:
     for empty in (b"", bytes(32)):
         with pytest.raises(ConfigError):
             Secret(empty, allow_short=True)
@@ -214,7 +212,7 @@ def test_cve_2026_44351_a_look_up_that_finds_nothing_is_no_empty_secret(behind: 
     assert door.ask(token("HS256", b""), app="nobody").said == (401, "unknown_app", None)
 
 
-def test_cve_2026_44351_a_registry_that_finds_nothing_gives_no_app_and_no_key(behind: Behind) -> None:
+def test_cve_2026_44351_registry_non_app_result_apps_unavailable(behind: Behind) -> None:
     """None is an app that nobody knows; what is neither that nor an app is trouble of our own, never an empty key."""
     found: dict[str, Any] = {"acme": app()}
     with Gate(registry=lambda ref: found.get(ref.value), app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
@@ -232,7 +230,7 @@ def test_cve_2026_44351_a_registry_that_finds_nothing_gives_no_app_and_no_key(be
         assert door.ask(token()).said == ADA
 
 
-def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(behind: Behind) -> None:
+def test_cve_2026_44351_registry_app_without_key_config_invalid(behind: Behind) -> None:
     """The registry finds the app, but the look-up of its secret gives nothing: nothing of it becomes a key."""
     keys: dict[str, Any] = {"acme": Secret(secret())}
 
@@ -261,7 +259,7 @@ def test_cve_2026_44351_an_app_that_is_made_of_a_key_that_was_not_found_is_none(
         assert door.ask(token("HS256", secret().hex().encode())).said == ADA
 
 
-def test_cve_2018_0114_a_key_in_the_header_is_never_used(behind: Behind) -> None:
+def test_cve_2018_0114_header_jwk_bad_signature(behind: Behind) -> None:
     own = ec.generate_private_key(ec.SECP256R1())
     door = behind(app("acme", public_key("ES256")))
     assert door.ask(token("ES256")).said == ADA
@@ -270,7 +268,7 @@ def test_cve_2018_0114_a_key_in_the_header_is_never_used(behind: Behind) -> None
         assert door.ask(forged).said == BAD_SIGNATURE
 
 
-def test_cve_2026_27962_a_key_in_the_header_does_not_stand_in_for_one_that_is_lacking(behind: Behind) -> None:
+def test_cve_2026_27962_header_jwk_app_key_absent_refused(behind: Behind) -> None:
     own = ec.generate_private_key(ec.SECP256R1())
     forged = token("ES256", own, header={"jwk": jwk(own), "kid": "unknown"})
     door = behind(
@@ -282,7 +280,7 @@ def test_cve_2026_27962_a_key_in_the_header_does_not_stand_in_for_one_that_is_la
     assert door.ask(forged, app="bare").said == (401, "config_missing", None)
 
 
-def test_cve_2025_24976_no_member_of_the_header_brings_a_key_in(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2025_24976_header_key_members_refused_without_fetch(behind: Behind, issuer: LocalIssuer) -> None:
     own = rsa.generate_private_key(65537, 2048)
     held = app("acme", Jwks(issuer.jwks_url, algorithms=["RS256", "ES256"]), issuer=issuer.issuer)
     door = behind(held, network=issuer.network)
@@ -302,7 +300,7 @@ def test_cve_2025_24976_no_member_of_the_header_brings_a_key_in(behind: Behind, 
     assert set(issuer.requests) == {"/.well-known/jwks.json"}, "nothing that a token names is fetched"
 
 
-def test_cve_2026_31837_keys_that_cannot_be_had_have_no_default(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2026_31837_key_set_unavailable_default_key_refused(behind: Behind, issuer: LocalIssuer) -> None:
     issuer.fault = lambda exchange: exchange.answer(503)
     held = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer)
     door = behind(held, network=issuer.network)
@@ -318,7 +316,7 @@ def test_cve_2026_31837_keys_that_cannot_be_had_have_no_default(behind: Behind, 
     assert door.ask(token("ES256", well_known, header={"kid": "key-1"}, iss=issuer.issuer)).said == BAD_SIGNATURE
 
 
-def test_ghsa_869p_cjfg_cm3x_a_secret_that_unverified_claims_choose_is_still_that_apps(behind: Behind) -> None:
+def test_ghsa_869p_cjfg_cm3x_token_issuer_other_app_secret_refused(behind: Behind) -> None:
     """The token's own issuer names the app; the signature must then be that app's, and its claims must say so."""
     apps = [app(name, issuer=f"https://{name}.example") for name in ("acme", "mallory")]
     door = behind(*apps, app_locations=[TokenIssuer()])
@@ -336,7 +334,7 @@ def test_ghsa_869p_cjfg_cm3x_a_secret_that_unverified_claims_choose_is_still_tha
 
 
 @pytest.mark.parametrize("mode", KEY_MODES)
-def test_cve_2026_23518_a_bad_signature_is_refused_by_every_kind_of_credential(
+def test_cve_2026_23518_every_credential_kind_bad_signature_refused(
     behind: Behind, mode: str, issuer: LocalIssuer
 ) -> None:
     """Where a user is demanded, and where an app or a path takes requests of nobody: a bad token is not no token."""
@@ -355,7 +353,7 @@ def test_cve_2026_23518_a_bad_signature_is_refused_by_every_kind_of_credential(
         assert door.ask(good).said == ADA
 
 
-def test_cve_2025_45768_keys_that_are_too_short_are_a_wrong_configuration(behind: Behind) -> None:
+def test_cve_2025_45768_key_too_short_config_error(behind: Behind) -> None:
     for name, least in (("HS256", 32), ("HS384", 48), ("HS512", 64)):
         for size in (8, 16, least - 1):
             with pytest.raises(ConfigError, match="needs at least"):
@@ -371,7 +369,7 @@ def test_cve_2025_45768_keys_that_are_too_short_are_a_wrong_configuration(behind
             Jwks.static({"keys": [jwk(short)]}, algorithms=["RS256"])
 
 
-def test_ghsa_pxh4_856f_4h89_a_secret_in_a_key_set_is_never_taken(behind: Behind) -> None:
+def test_ghsa_pxh4_856f_4h89_key_set_oct_key_skipped(behind: Behind) -> None:
     wide = base64.urlsafe_b64encode(secret()).rstrip(b"=").decode()
     members = [{"kty": "oct", "alg": "HS256", "k": k, "kid": "1"} for k in ("", "AA", wide)]
     held = Jwks.static({"keys": [*members, jwk(private_key("ES256"), kid="1")]})

@@ -37,7 +37,7 @@ def invented(issuer: LocalIssuer, kid: str) -> str:
     return signed({"alg": "ES256", "kid": kid}, claims(iss=issuer.issuer), key, "ES256")
 
 
-def test_cve_2026_48522_a_key_set_has_no_scheme_but_https(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2026_48522_key_set_url_scheme_not_https_config_error(behind: Behind, issuer: LocalIssuer) -> None:
     schemes = ["file:///etc/passwd", "ftp://id.example/jwks", "data:application/json,{}", "http://id.example/jwks"]
     schemes += [
         "FILE:///etc/passwd",
@@ -56,7 +56,7 @@ def test_cve_2026_48522_a_key_set_has_no_scheme_but_https(behind: Behind, issuer
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_authlib_1_8_0_userinfo_does_not_pass_for_a_host(behind: Behind, issuer: LocalIssuer) -> None:
+def test_authlib_1_8_0_url_with_userinfo_config_error(behind: Behind, issuer: LocalIssuer) -> None:
     for url in (
         *("https://localhost:80@attacker.test/jwks", "https://id.example@attacker.test", "https://a:b@id.example/"),
         *("https://id.example\\@attacker.test/", "https://id.example#@attacker.test/", "https://@id.example/"),
@@ -69,9 +69,7 @@ def test_authlib_1_8_0_userinfo_does_not_pass_for_a_host(behind: Behind, issuer:
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_cve_2026_48524_a_flood_of_kids_at_an_endpoint_that_fails_costs_no_key(
-    behind: Behind, issuer: LocalIssuer
-) -> None:
+def test_cve_2026_48524_unknown_kid_flood_failing_endpoint_keys_retained(behind: Behind, issuer: LocalIssuer) -> None:
     clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     good = honest(issuer)
@@ -84,7 +82,7 @@ def test_cve_2026_48524_a_flood_of_kids_at_an_endpoint_that_fails_costs_no_key(
     assert len(issuer.requests) <= 3, "the first fetch, and what a cooldown admits"
 
 
-def test_ghsa_2gx3_rcp4_g85q_random_kids_do_not_cause_a_storm_of_fetches(behind: Behind, issuer: LocalIssuer) -> None:
+def test_ghsa_2gx3_rcp4_g85q_unknown_kid_flood_fetches_limited(behind: Behind, issuer: LocalIssuer) -> None:
     clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     assert door.ask(honest(issuer)).said == ADA
@@ -98,7 +96,9 @@ def test_ghsa_2gx3_rcp4_g85q_random_kids_do_not_cause_a_storm_of_fetches(behind:
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_ghsa_9v7f_9g4p_ffgj_no_redirect_is_followed(behind: Behind, issuer: LocalIssuer, other: LocalIssuer) -> None:
+def test_ghsa_9v7f_9g4p_ffgj_key_set_redirect_not_followed(
+    behind: Behind, issuer: LocalIssuer, other: LocalIssuer
+) -> None:
     door = behind(held_by(issuer), network=network_of(issuer, other))
     for status in (301, 302, 303, 307, 308):
         issuer.fault = answering(status, headers={"Location": other.jwks_url})
@@ -110,7 +110,7 @@ def test_ghsa_9v7f_9g4p_ffgj_no_redirect_is_followed(behind: Behind, issuer: Loc
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_cve_2026_49478_discovery_follows_no_redirect_and_hands_nothing_on(
+def test_cve_2026_49478_discovery_redirect_not_followed_no_credentials(
     behind: Behind, issuer: LocalIssuer, other: LocalIssuer
 ) -> None:
     seen: list[dict[str, str]] = []
@@ -131,7 +131,7 @@ def test_cve_2026_49478_discovery_follows_no_redirect_and_hands_nothing_on(
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_cve_2026_32871_no_name_of_a_request_becomes_part_of_a_url(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2026_32871_key_set_url_request_input_not_interpolated(behind: Behind, issuer: LocalIssuer) -> None:
     for url in (
         *("https://id.example/{tenant}/jwks", "https://id.example/../jwks", "https://id.example/a/%2e%2e/jwks"),
         *("https://id.example/./jwks", "https://{tenant}.example/jwks", "https://id.example/%(tenant)s/jwks"),
@@ -146,7 +146,7 @@ def test_cve_2026_32871_no_name_of_a_request_becomes_part_of_a_url(behind: Behin
     assert set(issuer.requests) == {"/.well-known/jwks.json"}
 
 
-def test_cve_2026_32301_an_unverified_claim_causes_no_request(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2026_32301_unverified_issuer_unknown_app_without_request(behind: Behind, issuer: LocalIssuer) -> None:
     door = behind(held_by(issuer), app("other"), network=issuer.network, app_locations=[TokenIssuer()])
     assert door.ask(honest(issuer), app=None).said == ADA
     asked = len(issuer.requests)
@@ -166,7 +166,7 @@ def test_cve_2026_32301_an_unverified_claim_causes_no_request(behind: Behind, is
     assert len(issuer.requests) == asked
 
 
-def test_cve_2026_49998_keys_of_one_name_never_serve_another_app(
+def test_cve_2026_49998_same_kid_of_other_app_bad_signature(
     behind: Behind, issuer: LocalIssuer, other: LocalIssuer
 ) -> None:
     assert set(issuer.keys) == set(other.keys) == {"key-1"}
@@ -192,9 +192,7 @@ def test_cve_2026_49998_keys_of_one_name_never_serve_another_app(
     assert said == [ADA, BAD_SIGNATURE, (200, "globex:ada", None), BAD_SIGNATURE] * 2
 
 
-def test_cve_2024_45809_two_tokens_while_the_key_set_is_loading_are_refused_in_order(
-    behind: Behind, issuer: LocalIssuer
-) -> None:
+def test_cve_2024_45809_two_tokens_during_key_set_load_invalid_request(behind: Behind, issuer: LocalIssuer) -> None:
     held = Held(issuer)
     places = [Bearer(), Query("jwt")]
     two = app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer, token_locations=places)
@@ -210,7 +208,7 @@ def test_cve_2024_45809_two_tokens_while_the_key_set_is_loading_are_refused_in_o
     assert len(issuer.requests) == 1
 
 
-def test_cve_2025_22149_a_key_that_is_withdrawn_serves_no_more(behind: Behind, issuer: LocalIssuer) -> None:
+def test_cve_2025_22149_withdrawn_key_key_not_found(behind: Behind, issuer: LocalIssuer) -> None:
     clock = FakeClock(1000.0)
     door = behind(held_by(issuer), network=issuer.network, monotonic=clock)
     old = honest(issuer)
@@ -223,9 +221,7 @@ def test_cve_2025_22149_a_key_that_is_withdrawn_serves_no_more(behind: Behind, i
     assert door.ask(honest(issuer)).said == ADA
 
 
-def test_ghsa_8wjv_2p76_3863_a_key_set_that_is_nested_deeply_is_none_and_harms_nothing(
-    behind: Behind, issuer: LocalIssuer
-) -> None:
+def test_ghsa_8wjv_2p76_3863_key_set_deeply_nested_not_json(behind: Behind, issuer: LocalIssuer) -> None:
     told = Told()
     door = behind(held_by(issuer), network=issuer.network, on_event=told)
     good = honest(issuer)
@@ -246,9 +242,7 @@ def test_ghsa_8wjv_2p76_3863_a_key_set_that_is_nested_deeply_is_none_and_harms_n
     assert told.outcomes() == ["loaded", *["not_json", "loaded"] * 5]
 
 
-def test_cve_2021_21378_a_token_of_an_issuer_that_nobody_knows_is_not_no_token(
-    behind: Behind, issuer: LocalIssuer
-) -> None:
+def test_cve_2021_21378_optional_path_unknown_issuer_token_refused(behind: Behind, issuer: LocalIssuer) -> None:
     door = behind(held_by(issuer), network=issuer.network, paths={"optional": ["/open"]})
     assert door.ask(path="/open").said == (200, None, None)
     assert door.ask(honest(issuer), path="/open").said == ADA

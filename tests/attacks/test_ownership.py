@@ -126,7 +126,7 @@ async def together(app: ASGIApp, scopes: list[Scope]) -> None:
 # --- S3, ASGI
 
 
-def test_s3_requests_that_share_one_state_read_their_own_user(gate: Gate) -> None:
+def test_s3_asgi_shared_state_own_user(gate: Gate) -> None:
     """A server that gives every request the lifespan's state; an exempt path sees no user, before and after."""
     shared = {"database": "connected"}
 
@@ -145,7 +145,7 @@ def test_s3_requests_that_share_one_state_read_their_own_user(gate: Gate) -> Non
 
 @pytest.mark.parametrize("more", [{}, {"state": {}}], ids=["no state", "state"])
 @pytest.mark.parametrize("path", ["/outer", "/batch"])
-def test_s3_sub_requests_on_shallow_copies_read_their_own_user(gate: Gate, path: str, more: dict[str, Any]) -> None:
+def test_s3_asgi_sub_request_shallow_copy_own_user(gate: Gate, path: str, more: dict[str, Any]) -> None:
     """A batch endpoint, gated or not, whose sub-requests are copies of its own scope with other headers."""
 
     async def main() -> None:
@@ -191,7 +191,7 @@ def decided(gate: Gate, **more: Any) -> Scope:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_s3_a_scope_of_another_request_is_a_configuration_error(gate: Gate, change: str) -> None:
+def test_s3_decision_of_changed_scope_config_error(gate: Gate, change: str) -> None:
     scope = {**decided(gate)}
     CHANGES[change](scope)
     with pytest.raises(ConfigError, match="about another one"):
@@ -199,7 +199,7 @@ def test_s3_a_scope_of_another_request_is_a_configuration_error(gate: Gate, chan
 
 
 @pytest.mark.parametrize("change", [each for each in CHANGES if each not in ("another type", "an iterator")])
-def test_s3_a_copied_scope_of_another_request_shows_no_user_on_an_exempt_path(gate: Gate, change: str) -> None:
+def test_s3_exempt_path_changed_scope_copy_no_user(gate: Gate, change: str) -> None:
     scope = {**decided(gate, state={"database": "connected"}), "path": "/open"}
     CHANGES[change](scope)
     seen: list[Any] = []
@@ -211,7 +211,7 @@ def test_s3_a_copied_scope_of_another_request_shows_no_user_on_an_exempt_path(ga
     assert seen == [[None] * 3, False, {"database": "connected"}]
 
 
-def test_s3_a_user_without_its_decision_is_removed_on_an_exempt_path(gate: Gate) -> None:
+def test_s3_exempt_path_user_without_decision_removed(gate: Gate) -> None:
     scope = {**decided(gate), "path": "/open", "state": {}}
     run_asgi(AsgiMiddleware(PlainTextResponse("ok"), gate, **PATHS), scope)
     assert "user" not in scope
@@ -220,7 +220,7 @@ def test_s3_a_user_without_its_decision_is_removed_on_an_exempt_path(gate: Gate)
     assert own["user"] == "the application's own"
 
 
-def test_s3_an_honest_copy_of_a_scope_keeps_its_decision(gate: Gate) -> None:
+def test_s3_decision_of_unchanged_scope_copy_decision_kept(gate: Gate) -> None:
     scope = decided(gate)
     honest: list[Scope] = [
         scope,
@@ -246,7 +246,7 @@ def test_s3_the_decided_scope_keeps_its_decision_with_another_header_list(gate: 
     assert seen_in(scope)[0] is None
 
 
-def test_s3_the_state_of_a_request_is_copied_and_written_through() -> None:
+def test_s3_asgi_state_handler_writes_reach_outer_state() -> None:
     with Gate([APP]) as gate:
         outer: dict[str, Any] = {"database": "connected", "own": 1}
         state = decided(gate, state=outer)["state"]
@@ -260,7 +260,7 @@ def test_s3_the_state_of_a_request_is_copied_and_written_through() -> None:
         assert "wicket" not in outer
 
 
-def test_s3_changed_headers_are_another_request_if_a_location_of_ones_own_may_read_any() -> None:
+def test_s3_decision_of_custom_token_location_header_added_config_error() -> None:
     class Own:
         """A token location that could read any header."""
 
@@ -283,7 +283,7 @@ def test_s3_changed_headers_are_another_request_if_a_location_of_ones_own_may_re
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_s3_a_header_that_is_removed_before_the_application_changes_nothing(gate: Gate, times: int) -> None:
+def test_s3_decision_of_header_removed_by_middleware_decision_kept(gate: Gate, times: int) -> None:
     """The view that was decided about has it, the header list of the application has not."""
     headers = wire(bearer("alice"))
     request = RequestView.from_asgi({"type": "http", "headers": [*headers, *[(b"remote-user", b"root")] * times]})
@@ -292,7 +292,7 @@ def test_s3_a_header_that_is_removed_before_the_application_changes_nothing(gate
     assert seen_in({**scope, "user": scope["state"]["wicket"].identity}) == ["alice"] * 3
 
 
-def test_s3_a_hash_changed_in_place_is_another_request() -> None:
+def test_s3_decision_of_identity_hash_header_added_config_error() -> None:
     rule = IdentityHash(
         secret=Secret(b"a1b2c3d4e5f60718" * 3), identifier_location=Header("X-User"), hash_location=Header("X-Hash")
     )
@@ -305,7 +305,7 @@ def test_s3_a_hash_changed_in_place_is_another_request() -> None:
         assert seen_in(scope)[0] is None
 
 
-def test_s3_a_decision_that_no_middleware_bound_belongs_to_no_request(gate: Gate) -> None:
+def test_s3_decision_of_unbound_decision_config_error(gate: Gate) -> None:
     headers = bearer("alice")
     decision = gate.decide(RequestView(headers=headers))
     scope = http_scope("/open", headers, state={"wicket": decision})
@@ -319,7 +319,7 @@ def test_s3_a_decision_that_no_middleware_bound_belongs_to_no_request(gate: Gate
     assert scope["state"] == {"wicket": decision}, "it is the application's own"
 
 
-def test_s3_an_anonymous_request_of_no_app_is_one_request_too() -> None:
+def test_s3_decision_of_unknown_app_app_header_added_config_error() -> None:
     with Gate([APP], app_locations=[Header("X-App-Id")], mode=Mode.LOG_ONLY) as gate:
         seen: list[Any] = []
 
@@ -335,7 +335,7 @@ def test_s3_an_anonymous_request_of_no_app_is_one_request_too() -> None:
         assert seen == [None]
 
 
-def test_s3_two_gates_each_name_their_own_request() -> None:
+def test_s3_decision_of_two_gates_own_decision() -> None:
     """Of two gates in a row, and of two gates with one name, none gives what the other decided."""
     with Gate([APP]) as users, Gate([PARTNER], name="partners") as partners, Gate([APP]) as namesake:
         partner_headers = bearer("p-1", PARTNER)
@@ -361,7 +361,7 @@ def hasattr_state(scope: Scope, name: str) -> bool:
     return hasattr(HTTPConnection(scope).state, name)
 
 
-def test_s3_mounts_base_middlewares_and_background_tasks_read_their_own_user(gate: Gate) -> None:
+def test_s3_starlette_mount_and_background_task_own_user(gate: Gate) -> None:
     shared: dict[str, Any] = {}
     seen: list[Any] = []
 
@@ -431,7 +431,7 @@ def decided_environ(gate: Gate) -> dict[str, Any]:
 
 @pytest.mark.parametrize("copied", [True, False], ids=["copy", "in place"])
 @pytest.mark.parametrize("change", ENVIRON_CHANGES)
-def test_s3_an_environ_of_another_request_is_a_configuration_error(gate: Gate, change: str, copied: bool) -> None:
+def test_s3_decision_of_changed_environ_config_error(gate: Gate, change: str, copied: bool) -> None:
     environ = decided_environ(gate)
     environ = {**environ} if copied else environ
     ENVIRON_CHANGES[change](environ)
@@ -440,7 +440,7 @@ def test_s3_an_environ_of_another_request_is_a_configuration_error(gate: Gate, c
 
 
 @pytest.mark.parametrize("change", ENVIRON_CHANGES)
-def test_s3_a_copied_environ_of_another_request_shows_no_user_on_an_exempt_path(gate: Gate, change: str) -> None:
+def test_s3_exempt_path_changed_environ_copy_no_user(gate: Gate, change: str) -> None:
     environ = {**decided_environ(gate), "PATH_INFO": "/open"}
     ENVIRON_CHANGES[change](environ)
     seen: list[Any] = []
@@ -455,7 +455,7 @@ def test_s3_a_copied_environ_of_another_request_shows_no_user_on_an_exempt_path(
 
 
 @pytest.mark.parametrize("remote_user", ["of-the-server", None])
-def test_s3_a_remote_user_of_the_server_is_left_on_an_exempt_path(gate: Gate, remote_user: str | None) -> None:
+def test_s3_exempt_path_server_remote_user_kept(gate: Gate, remote_user: str | None) -> None:
     environ = {**decided_environ(gate), "PATH_INFO": "/open", "HTTP_COOKIE": "session=bob", "REMOTE_USER": remote_user}
     seen: list[Any] = []
 
@@ -468,7 +468,7 @@ def test_s3_a_remote_user_of_the_server_is_left_on_an_exempt_path(gate: Gate, re
     assert seen == [[None, None, remote_user]]
 
 
-def test_s3_an_honest_copy_of_an_environ_keeps_its_decision(gate: Gate) -> None:
+def test_s3_decision_of_unchanged_environ_copy_decision_kept(gate: Gate) -> None:
     environ = decided_environ(gate)
     wanted = ["alice", "alice", "acme:alice"]
     assert seen_in_environ(environ) == wanted
@@ -514,7 +514,7 @@ def test_s3_a_copied_environ_shows_no_user_of_another_gate_that_decided_about_an
     assert seen[1]["REMOTE_USER"] == "acme:alice", "an honest copy"
 
 
-def test_s3_a_reused_environ_keeps_one_decision(gate: Gate) -> None:
+def test_s3_wsgi_reused_environ_binding_without_decision(gate: Gate) -> None:
     environ = environ_of("/me", bearer("alice"))
     held: list[Any] = []
 
@@ -529,7 +529,7 @@ def test_s3_a_reused_environ_keeps_one_decision(gate: Gate) -> None:
     assert all("wicket.decision" not in decision.binding[1] for decision in held)
 
 
-def test_s3_a_decision_keeps_no_flask_request_alive(gate: Gate) -> None:
+def test_s3_decision_flask_request_not_kept_alive(gate: Gate) -> None:
     site = flask.Flask("site")
     views = flask.Blueprint("views", "views")
     in_flask.Wicket(gate).init_app(views)
@@ -550,7 +550,7 @@ def test_s3_a_decision_keeps_no_flask_request_alive(gate: Gate) -> None:
         gc.enable()
 
 
-def test_s3_flask_sub_requests_and_dispatched_applications_read_their_own_user(gate: Gate) -> None:
+def test_s3_flask_sub_request_and_dispatcher_own_user(gate: Gate) -> None:
     inner = flask.Flask("inner")
     outer = flask.Flask("outer")
 
@@ -586,7 +586,7 @@ def test_s3_flask_sub_requests_and_dispatched_applications_read_their_own_user(g
     assert client.get("/batch", headers=bearer("owner")).json == ["owner", "alice", "bob", "owner"]
 
 
-def test_s3_a_blueprint_shows_no_user_of_a_copied_environ_on_an_exempt_path(gate: Gate) -> None:
+def test_s3_flask_blueprint_exempt_path_copied_environ_no_user(gate: Gate) -> None:
     site = flask.Flask("site")
     views = flask.Blueprint("views", "views")
     in_flask.Wicket(gate, exempt=["/open"]).init_app(views)
@@ -599,7 +599,7 @@ def test_s3_a_blueprint_shows_no_user_of_a_copied_environ_on_an_exempt_path(gate
 # --- A10
 
 
-def test_a10_headers_that_can_be_read_once_are_kept_as_a_list_of_pairs(gate: Gate) -> None:
+def test_a10_asgi_iterator_headers_kept_as_list_of_pairs(gate: Gate) -> None:
     for path in ("/me", "/open"):
         scope = {**http_scope(path), "headers": iter([iter(pair) for pair in wire(bearer("alice"))])}
         wanted = wire(bearer("alice"))
@@ -634,7 +634,7 @@ def telling(gate: Gate, told: list[Event]) -> Iterator[Gate]:
 HANDLER = {("gate", "allowed"): 1, ("handler", "insufficient_scope"): 1}
 
 
-def test_a11_the_refusal_of_an_asgi_handler_is_counted_once(telling: Gate, told: list[Event]) -> None:
+def test_a11_asgi_handler_refusal_counted_once(telling: Gate, told: list[Event]) -> None:
     async def read(request: Request) -> PlainTextResponse:
         return PlainTextResponse(in_starlette.identity_of(request, scopes=("read",)).user_id)
 
@@ -650,7 +650,7 @@ def test_a11_the_refusal_of_an_asgi_handler_is_counted_once(telling: Gate, told:
 
 
 @pytest.mark.parametrize("key", [Refused, Exception], ids=["refused", "server error"])
-def test_a11_the_refusal_that_an_exception_handler_answers_is_counted_once(telling: Gate, key: type[Exception]) -> None:
+def test_a11_refusal_exception_handler_refusal_counted_once(telling: Gate, key: type[Exception]) -> None:
     async def read(request: Request) -> PlainTextResponse:
         return PlainTextResponse(in_starlette.identity_of(request, scopes=("read",)).user_id)
 
@@ -663,7 +663,7 @@ def test_a11_the_refusal_that_an_exception_handler_answers_is_counted_once(telli
 
 
 @pytest.mark.parametrize("kind", ["plain", "application", "blueprint", "unregistered"])
-def test_a11_the_refusal_of_a_wsgi_handler_is_counted_once(telling: Gate, kind: str) -> None:
+def test_a11_wsgi_handler_refusal_counted_once(telling: Gate, kind: str) -> None:
     site: Any = flask.Flask("site")
     views: Any = flask.Blueprint("views", "views") if kind == "blueprint" else site
 
@@ -689,7 +689,7 @@ def test_a11_the_refusal_of_a_wsgi_handler_is_counted_once(telling: Gate, kind: 
     assert outcomes(telling) == HANDLER
 
 
-def test_a11_a_refusal_that_a_flask_view_raises_itself_is_counted(telling: Gate) -> None:
+def test_a11_flask_view_raised_refusal_counted(telling: Gate) -> None:
     site = flask.Flask("site")
     in_flask.Wicket(telling, exempt=["/open"]).init_app(site)
 
@@ -813,7 +813,7 @@ def test_a11_of_two_gates_the_one_whose_identity_was_demanded_counts_the_refusal
             assert outcomes(inner) == {("gate", "allowed"): 1}
 
 
-def test_a11_a_refusal_under_log_only_is_let_pass_by_the_gate_and_refused_by_the_handler() -> None:
+def test_a11_log_only_missing_token_handler_refuses() -> None:
     with Gate([APP], mode=Mode.LOG_ONLY) as gate:
 
         async def me(request: Request) -> PlainTextResponse:
@@ -828,7 +828,7 @@ def test_a11_a_refusal_under_log_only_is_let_pass_by_the_gate_and_refused_by_the
         }
 
 
-def test_a11_a_handler_refusal_is_logged_with_its_stage(telling: Gate, caplog: pytest.LogCaptureFixture) -> None:
+def test_a11_handler_refusal_log_record_has_stage(telling: Gate, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "wicket")
 
     def app(environ: dict[str, Any], start: Any) -> list[bytes]:

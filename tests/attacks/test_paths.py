@@ -74,7 +74,7 @@ def nothing(*_: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["/public/app/admin/secret", "/public/deep/app/admin/secret", "/public/appadmin/secret"]
 )
-def test_s1_a_root_that_the_router_cuts_out_of_the_middle_opens_nothing(path: str) -> None:
+def test_s1_root_path_cut_from_middle_by_router_gated(path: str) -> None:
     bare = apps.litestar(ROUTES, nothing)
     app = WicketMiddleware(bare, gate_of(), **EXEMPT)
     assert ask(app, path, root="/app")[0] == 401
@@ -83,7 +83,7 @@ def test_s1_a_root_that_the_router_cuts_out_of_the_middle_opens_nothing(path: st
     assert ask(bare, path, root="/app") == (200, b"/admin/secret"), "so the router reads it"
 
 
-def test_s1_a_root_that_the_router_removes_without_a_boundary_opens_nothing() -> None:
+def test_s1_root_path_without_boundary_gated() -> None:
     bare = apps.quart(ROUTES, nothing)
     app = WicketMiddleware(bare, gate_of(), **ONLY)
     assert ask(bare, "/appadmin/secret", root="/app") == (200, b"/admin/secret"), "so the router reads it"
@@ -92,7 +92,7 @@ def test_s1_a_root_that_the_router_removes_without_a_boundary_opens_nothing() ->
 
 
 @pytest.mark.parametrize("rules", [EXEMPT, ONLY, {"optional": ["/public/*"]}])
-def test_s1_a_root_that_the_application_sets_must_be_given(rules: Any) -> None:
+def test_s1_root_path_set_by_app_undeclared_config_error(rules: Any) -> None:
     bare = apps.fastapi(ROUTES, nothing, root_path="/api")
     with pytest.raises(ConfigError, match="root_path: the application sets the root '/api' itself"):
         WicketMiddleware(bare, gate_of(), **rules)
@@ -104,7 +104,7 @@ def test_s1_a_root_that_the_application_sets_must_be_given(rules: Any) -> None:
     assert ask(app, "/api/public/hello") == (200, b"/public/hello")
 
 
-def test_s1_a_root_of_the_application_around_the_middleware_must_be_given_at_the_first_request() -> None:
+def test_s1_root_path_of_outer_app_undeclared_request_config_error() -> None:
     for settings, status in (({}, None), ({"root_path": "/api"}, 401)):
         app = apps.fastapi(ROUTES, nothing, root_path="/api")
         app.add_middleware(WicketMiddleware, gate=gate_of(), **ONLY, **settings)
@@ -116,7 +116,7 @@ def test_s1_a_root_of_the_application_around_the_middleware_must_be_given_at_the
                 assert ask(app, path)[0] == status
 
 
-def test_s1_a_script_name_that_django_is_forced_to_must_be_given() -> None:
+def test_s1_django_forced_script_name_undeclared_config_error() -> None:
     urls = django_app.urls_of(ROUTES, nothing)
     with django_app.handler(urls, "asgi", "/app") as bare:
         with pytest.raises(ConfigError, match="root_path"):
@@ -129,18 +129,18 @@ def test_s1_a_script_name_that_django_is_forced_to_must_be_given() -> None:
 
 @pytest.mark.parametrize("target", ["admin/secret", "http://host/admin/secret", "*", "app/admin/secret"])
 @pytest.mark.parametrize("root", ["", "/app"])
-def test_s1_a_target_without_a_leading_slash_opens_nothing(root: str, target: str) -> None:
+def test_s1_target_without_leading_slash_gated(root: str, target: str) -> None:
     app = WicketMiddleware(apps.litestar(ROUTES, nothing), gate_of(), **ONLY)
     assert ask(app, target, root=root)[0] == 401
 
 
 @pytest.mark.parametrize("root", ["/", "/app/", "app", "//app", "/a/../b"])
-def test_s1_a_root_of_an_unknown_form_opens_nothing(root: str) -> None:
+def test_s1_root_path_invalid_form_gated(root: str) -> None:
     app = WicketMiddleware(apps.starlette(ROUTES, nothing), gate_of(), **EXEMPT)
     assert ask(app, "/public/hello", root=root)[0] == 401
 
 
-def test_s1_in_log_only_a_gated_handler_sees_a_decision_for_every_reading() -> None:
+def test_s1_log_only_ambiguous_path_handler_gets_decision() -> None:
     seen: list[Any] = []
     app = apps.litestar(ROUTES, lambda _, scope: seen.append(scope["user"]))
     app = WicketMiddleware(app, gate_of(mode=Mode.LOG_ONLY), **EXEMPT)
@@ -318,7 +318,7 @@ def test_s9_a_path_of_more_than_2048_characters_is_gated(rules: Any) -> None:
         ("/app", "/app/acme/app/globex/data", 400),
     ],
 )
-def test_s2_a_path_that_a_router_may_take_for_another_names_no_app(root: str, path: str, status: int) -> None:
+def test_s2_path_segment_ambiguous_path_invalid_request(root: str, path: str, status: int) -> None:
     gate = gate_of(app_locations=[PathSegment(0), Header("X-App-Id")])
     app = WicketMiddleware(apps.litestar(("/acme/data", "/globex/data"), nothing), gate)
     answered, body = ask(app, path, ("x-app-id", "acme"), ("authorization", f"Bearer {token()}"), root=root)
@@ -326,7 +326,7 @@ def test_s2_a_path_that_a_router_may_take_for_another_names_no_app(root: str, pa
     assert (b"invalid_request" in body) is (status == 400)
 
 
-def test_s2_a_root_that_the_application_sets_must_be_given_where_the_path_names_the_app() -> None:
+def test_s2_path_segment_undeclared_root_path_config_error() -> None:
     gate = gate_of(app_locations=[PathSegment(0)])
     bare = apps.fastapi(("/acme/data",), nothing, root_path="/api")
     with pytest.raises(ConfigError, match="root_path"):
@@ -408,19 +408,19 @@ PREFLIGHT = {
 
 
 @pytest.mark.parametrize("settings", [{}, {"preflights": "gate"}], ids=["default", "gate"])
-def test_s4_without_cors_a_preflight_is_no_way_round_the_gate(settings: Any) -> None:
+def test_s4_wsgi_preflight_cors_disabled_gated(settings: Any) -> None:
     client = overriding(**settings)
     answer = client.open("/users/7", method="OPTIONS", headers=PREFLIGHT, environ_overrides={"REMOTE_USER": "root"})
     assert answer.status_code == 401
 
 
-def test_s4_a_preflight_that_the_operator_lets_pass_is_anonymous() -> None:
+def test_s4_wsgi_preflight_pass_setting_anonymous() -> None:
     client = overriding(preflights="pass")
     answer = client.open("/users/7", method="OPTIONS", headers=PREFLIGHT, environ_overrides={"REMOTE_USER": "root"})
     assert (answer.status_code, answer.json) == (200, {"user": None, "header": None, "identity": ""})
 
 
-def test_s4_without_cors_a_preflight_is_no_way_round_the_asgi_gate() -> None:
+def test_s4_asgi_preflight_cors_disabled_gated() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": repr(scope["user"].is_authenticated).encode()})
@@ -437,7 +437,7 @@ def test_s4_without_cors_a_preflight_is_no_way_round_the_asgi_gate() -> None:
 @pytest.mark.parametrize("name", ["remote-user", "remote_user", "Remote-User", "REMOTE_USER"])
 @pytest.mark.parametrize("mode", [None, Mode.LOG_ONLY], ids=["enforce", "log-only"])
 @pytest.mark.parametrize("more", [(), (("x-a", "1"), ("x-a", "2"))], ids=["once", "repeated"])
-def test_s6_a_clients_remote_user_reaches_no_asgi_application(name: str, mode: Any, more: Any) -> None:
+def test_s6_asgi_client_remote_user_header_removed(name: str, mode: Any, more: Any) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -453,7 +453,7 @@ def test_s6_a_clients_remote_user_reaches_no_asgi_application(name: str, mode: A
 
 
 @pytest.mark.parametrize("name", ["Remote-User", "Remote_User"])
-def test_s6_a_clients_remote_user_reaches_no_wsgi_application(name: str) -> None:
+def test_s6_wsgi_client_remote_user_header_removed(name: str) -> None:
     seen: list[Any] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -467,7 +467,7 @@ def test_s6_a_clients_remote_user_reaches_no_wsgi_application(name: str) -> None
     assert seen == [("acme:ada", None)]
 
 
-def test_s6_djangos_remote_user_is_not_the_clients() -> None:
+def test_s6_django_client_remote_user_header_removed() -> None:
     seen: list[Any] = []
     urls = django_app.urls_of(("/who",), lambda _, scope: seen.append(scope))
     with django_app.handler(urls, "asgi") as bare:

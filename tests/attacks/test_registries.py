@@ -58,9 +58,7 @@ class Table:
 # --- S11
 
 
-def test_s11_a_registry_that_compares_without_case_gives_no_app_a_second_name(
-    behind: Behind, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_s11_registry_case_insensitive_lookup_unknown_app(behind: Behind, caplog: pytest.LogCaptureFixture) -> None:
     table = Table(app(publishable_key="pub_acme"))
     door = behind(registry=table, app_locations=[Header("X-App-Id", kind="publishable_key")], limits=PATIENT)
     assert door.ask(token(), app="pub_acme").said == ADA
@@ -72,7 +70,7 @@ def test_s11_a_registry_that_compares_without_case_gives_no_app_a_second_name(
     assert "the app acme" in told.getMessage()
 
 
-def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
+def test_s11_app_cache_name_variants_of_one_app_evict_no_other(behind: Behind) -> None:
     tenants = [app(f"tenant-{number}", publishable_key=f"pub_{number}", aliases=[f"t-{number}"]) for number in range(5)]
     loud = app("loud", publishable_key="pub_loud", aliases=[f"loud-{number}" for number in range(30)])
     table = Table(*tenants, loud)
@@ -96,7 +94,7 @@ def test_s11_spellings_of_one_app_push_no_other_app_out(behind: Behind) -> None:
     assert users() == [200] * 5
 
 
-def test_s11_an_app_that_lost_a_name_is_unknown_by_it_however_it_is_held(behind: Behind) -> None:
+def test_s11_app_removed_publishable_key_unknown_app(behind: Behind) -> None:
     table = Table(app(publishable_key="pub_old"))
     naming = [Header("X-App-Id"), Header("X-Key", kind="publishable_key")]
     door = behind(registry=table, app_locations=naming, limits=PATIENT)
@@ -155,7 +153,7 @@ def asked_of(id: str, algorithm: str = "ES256") -> str:
 IMPATIENT = Limits(log_only_timeout=0.01, load_timeout=DEADLINE, fetch_timeout=DEADLINE)
 
 
-def test_s13_a_tenant_of_300_key_sets_keeps_no_other_waiting(behind: Behind, endpoints: Endpoints) -> None:
+def test_s13_key_set_pool_300_slow_sets_other_app_served(behind: Behind, endpoints: Endpoints) -> None:
     many = by_key_set("many", *(f"slow-{number}.example" for number in range(300)), mode=Mode.LOG_ONLY)
     gate = Gate(
         [many, by_key_set("acme", "quick.example")],
@@ -172,7 +170,7 @@ def test_s13_a_tenant_of_300_key_sets_keeps_no_other_waiting(behind: Behind, end
     assert endpoints.slow == 4
 
 
-def test_s13_beyond_its_share_a_tenant_is_told_at_once_to_come_again(behind: Behind, endpoints: Endpoints) -> None:
+def test_s13_key_set_pool_share_exhausted_keys_unavailable(behind: Behind, endpoints: Endpoints) -> None:
     many = by_key_set("many", *(f"slow-{number}.example" for number in range(6)))
     gate = Gate([many], app_locations=[Header("X-App-Id")], clock=lambda: NOW, fetcher=endpoints, limits=PATIENT)
     door = behind(gate=gate)
@@ -196,7 +194,7 @@ HICCUPS = [config_error("credentials[0]", "is empty"), OSError("down"), "no app"
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_a8_a_hiccup_of_the_registry_is_no_users_trouble(behind: Behind, hiccup: Any) -> None:
+def test_a8_registry_error_cached_app_served(behind: Behind, hiccup: Any) -> None:
     clock, table = FakeClock(1000.0), Table(app())
     door = behind(registry=table, monotonic=clock, limits=PATIENT)
     assert door.ask(token()).said == ADA
@@ -211,7 +209,7 @@ def test_a8_a_hiccup_of_the_registry_is_no_users_trouble(behind: Behind, hiccup:
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_a8_what_was_purged_serves_no_longer(behind: Behind, hiccup: Any) -> None:
+def test_a8_registry_error_after_purge_refused(behind: Behind, hiccup: Any) -> None:
     table = Table(app())
     door = behind(registry=table, limits=PATIENT)
     assert door.ask(token()).said == ADA
@@ -222,7 +220,7 @@ def test_a8_what_was_purged_serves_no_longer(behind: Behind, hiccup: Any) -> Non
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_a8_in_log_only_no_trouble_of_the_registry_stops_a_request(behind: Behind, hiccup: Any) -> None:
+def test_a8_log_only_registry_error_request_allowed(behind: Behind, hiccup: Any) -> None:
     table = Table(app())
     table.trouble = hiccup
     door = behind(registry=table, mode=Mode.LOG_ONLY, limits=PATIENT)

@@ -48,7 +48,7 @@ def refusal_of(gate: Gate, token: str) -> Refusal:
 # --- A1
 
 
-def test_a1_a_kid_that_a_stranger_guessed_is_looked_for_again_for_a_token_issued_after_it(behind: Behind) -> None:
+def test_a1_unknown_kid_guessed_earlier_newer_token_refetches(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
@@ -59,7 +59,7 @@ def test_a1_a_kid_that_a_stranger_guessed_is_looked_for_again_for_a_token_issued
     assert published.fetches == 3
 
 
-def test_a1_with_a_spent_budget_a_new_key_is_limited_and_not_a_bad_token(behind: Behind) -> None:
+def test_a1_kid_limiter_exhausted_new_key_keys_unavailable(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     events: list[object] = []
     door = behind(of_set(), fetcher=published, on_event=events.append, **clocks.settings())
@@ -79,7 +79,7 @@ def test_a1_with_a_spent_budget_a_new_key_is_limited_and_not_a_bad_token(behind:
     assert published.fetches == 4
 
 
-def test_a1_a_set_that_was_fetched_after_the_token_was_issued_proves_that_its_key_is_unknown(behind: Behind) -> None:
+def test_a1_kid_limiter_exhausted_token_older_than_set_key_not_found(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", "key-1", NOW)).said == ADA
@@ -89,7 +89,7 @@ def test_a1_a_set_that_was_fetched_after_the_token_was_issued_proves_that_its_ke
     assert published.fetches == 3
 
 
-def test_a1_a_token_of_the_future_causes_no_fetch(behind: Behind) -> None:
+def test_a1_token_issued_in_future_no_fetch(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     door.ask(is_signed_by("first", "key-1", NOW))
@@ -99,7 +99,7 @@ def test_a1_a_token_of_the_future_causes_no_fetch(behind: Behind) -> None:
     assert published.fetches == 2
 
 
-def test_a1_ten_thousand_random_kids_in_thirty_seconds_cause_three_fetches() -> None:
+def test_a1_kid_limiter_ten_thousand_kids_three_fetches() -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     one = guess("x" * 8).split(".")
     limits = Limits(load_timeout=0.01)
@@ -112,7 +112,7 @@ def test_a1_ten_thousand_random_kids_in_thirty_seconds_cause_three_fetches() -> 
     assert published.fetches <= 1 + 3
 
 
-def test_a1_the_same_forged_token_spends_the_budget_once() -> None:
+def test_a1_kid_limiter_repeated_forged_token_one_fetch() -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
         gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
@@ -124,7 +124,7 @@ def test_a1_the_same_forged_token_spends_the_budget_once() -> None:
 QUICK = Limits(unknown_kid_interval=0.6)
 
 
-def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> None:
+def test_a1_kid_limiter_waiting_requests_share_next_fetch() -> None:
     published = Published({"key-1": "first"})
 
     async def main() -> None:
@@ -145,7 +145,7 @@ def test_a1_a_request_waits_for_the_next_permitted_fetch_and_all_share_it() -> N
     asyncio.run(main())
 
 
-def test_a1_a_request_waits_on_a_thread_too() -> None:
+def test_a1_kid_limiter_sync_request_waits_for_fetch() -> None:
     published = Published({"key-1": "first"})
     with Gate([of_set()], fetcher=published, clock=lambda: NOW, limits=QUICK) as gate:
         gate.verify(is_signed_by("first", "key-1", NOW), app="acme")
@@ -154,7 +154,7 @@ def test_a1_a_request_waits_on_a_thread_too() -> None:
         assert gate.verify(is_signed_by("second", "key-2", NOW), app="acme").refusal is None
 
 
-def test_a1_strangers_can_hold_only_two_threads_and_few_coroutines() -> None:
+def test_a1_kid_limiter_forged_requests_two_waiting_threads() -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     limits = Limits(unknown_kid_interval=4.0)
     with Gate([of_set()], fetcher=published, limits=limits, **clocks.settings()) as gate:
@@ -169,7 +169,7 @@ def test_a1_strangers_can_hold_only_two_threads_and_few_coroutines() -> None:
         assert sum(1 for each in asked if (refusal := each.result().refusal) and refusal.limited) >= 14
 
 
-def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behind) -> None:
+def test_a1_kid_limiter_log_only_allowed_and_marked(behind: Behind) -> None:
     published, clocks = Published({"key-1": "first"}), Clocks()
     events: list[object] = []
     limits = Limits(unknown_kid_interval=4.0)
@@ -185,7 +185,7 @@ def test_a1_a_log_only_app_lets_a_limited_request_pass_and_marks_it(behind: Behi
     assert (decided.limited, decided.impatient) == (True, True), "an enforced app would have waited"
 
 
-def test_a1_a_payload_that_is_no_json_counts_as_issued_now(behind: Behind) -> None:
+def test_a1_kid_limiter_payload_without_valid_iat_keys_unavailable(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(signed({"alg": "ES256", "kid": "1"}, "[]", private_key("ES256", "first"), "ES256")).said == (
@@ -202,7 +202,7 @@ def test_a1_a_payload_that_is_no_json_counts_as_issued_now(behind: Behind) -> No
 # --- A2, A3
 
 
-def test_a2_a_new_kid_is_looked_for_before_a_key_without_kid_says_that_the_signature_is_bad(behind: Behind) -> None:
+def test_a2_new_kid_key_without_kid_in_set_refetched(behind: Behind) -> None:
     published, clocks = Published({None: "unnamed", "a": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", "a", NOW)).said == ADA
@@ -217,7 +217,7 @@ def test_a2_a_new_kid_is_looked_for_before_a_key_without_kid_says_that_the_signa
 
 
 @pytest.mark.parametrize("kid", ["1", None], ids=["same kid", "no kids"])
-def test_a3_a_key_that_was_replaced_under_its_name_is_asked_for_once(behind: Behind, kid: str | None) -> None:
+def test_a3_key_replaced_under_same_kid_refetched_once(behind: Behind, kid: str | None) -> None:
     published, clocks = Published({kid: "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", kid, NOW)).said == ADA
@@ -247,7 +247,7 @@ def test_a3_tokens_without_kid_that_fit_several_keys_ask_within_the_budget(behin
     assert published.fetches == 1 + 2
 
 
-def test_a3_a_bad_signature_is_asked_about_once_within_the_budget_and_never_for_an_older_token(behind: Behind) -> None:
+def test_a3_bad_signature_refetch_limited_none_for_older_token(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     door.ask(is_signed_by("first", "1", NOW))
@@ -261,7 +261,7 @@ def test_a3_a_bad_signature_is_asked_about_once_within_the_budget_and_never_for_
     assert published.fetches == 3, "the budget is that of unknown kids"
 
 
-def test_a3_no_second_set_is_asked_again_for_a_token_that_a_key_in_hand_verifies() -> None:
+def test_a3_second_key_set_token_verified_by_first_no_refetch() -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     two = [Jwks(f"{URL}/{number}", algorithms=["ES256"]) for number in range(2)]
     with Gate([app("acme", *two, issuer=ISSUER)], fetcher=published, **clocks.settings()) as gate:
@@ -385,7 +385,7 @@ KINDS: tuple[Kind, ...] = ("not_found", "redirect", "not_json", "encoded", "time
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a4_a_set_that_was_usable_before_is_unavailable_whatever_its_endpoint_says(behind: Behind, kind: Kind) -> None:
+def test_a4_usable_key_set_any_fetch_failure_keys_unavailable(behind: Behind, kind: Kind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", "1", NOW)).said == ADA
@@ -398,7 +398,7 @@ def test_a4_a_set_that_was_usable_before_is_unavailable_whatever_its_endpoint_sa
     assert door.ask(is_signed_by("first", "1", NOW + 7200, exp=NOW + 9000)).said == UNAVAILABLE
 
 
-def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
+def test_a4_evicted_key_set_fetch_failure_keys_unavailable() -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     apps = [of_set("acme"), of_set("globex")]
     limits = Limits(max_key_sets=1)
@@ -409,7 +409,7 @@ def test_a4_an_eviction_does_not_make_an_outage_a_wrong_configuration() -> None:
         assert refusal_of(gate, is_signed_by("first", "1", NOW)).code == "keys_unavailable"
 
 
-def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing_at_its_first(behind: Behind) -> None:
+def test_a4_empty_key_set_seen_twice_key_not_found(behind: Behind) -> None:
     published, clocks = Published({"1": "first"}), Clocks()
     door = behind(of_set(), fetcher=published, **clocks.settings())
     assert door.ask(is_signed_by("first", "1", NOW)).said == ADA
@@ -420,7 +420,7 @@ def test_a4_an_empty_set_ends_the_keys_at_its_second_showing_and_settles_nothing
     assert door.ask(is_signed_by("first", "1", NOW)).said == NOT_FOUND
 
 
-def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outside(behind: Behind) -> None:
+def test_s14_never_usable_key_set_any_cause_same_response(behind: Behind) -> None:
     seen = set()
     kinds: tuple[Kind, ...] = (*KINDS, "forbidden_address", "connection", "certificate", "no_usable_key")
     for kind in kinds:
@@ -443,7 +443,7 @@ def test_s14_the_cause_for_which_a_set_was_never_usable_cannot_be_told_from_outs
 @pytest.mark.parametrize(
     "failure", [*[FetchFailed("status", status=each) for each in (400, 401, 403, 405, 429)], FetchFailed("not_json")]
 )
-def test_a5_the_document_of_rfc_8414_is_asked_for_after_any_4xx_and_what_is_no_json(failure: FetchFailed) -> None:
+def test_a5_discovery_4xx_or_not_json_falls_back_to_rfc8414(failure: FetchFailed) -> None:
     published = Published({"1": "first"})
 
     def fetch(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
@@ -461,7 +461,7 @@ def test_a5_the_document_of_rfc_8414_is_asked_for_after_any_4xx_and_what_is_no_j
 
 
 @pytest.mark.parametrize("mode", [Mode.LOG_ONLY, Mode.ENFORCE], ids=["log-only", "enforced"])
-def test_a9_a_key_set_that_log_only_waited_for_too_briefly_is_marked(mode: Mode) -> None:
+def test_a9_key_set_load_timeout_impatient_only_in_log_only(mode: Mode) -> None:
     released = threading.Event()
     published = Published({"1": "first"})
     events: list[DecisionEvent] = []
@@ -484,7 +484,7 @@ def test_a9_a_key_set_that_log_only_waited_for_too_briefly_is_marked(mode: Mode)
     assert [each.impatient for each in outcomes] == [mode is Mode.LOG_ONLY]
 
 
-def test_a9_a_key_set_that_failed_within_the_shorter_wait_is_not_marked() -> None:
+def test_a9_log_only_key_set_failure_not_impatient() -> None:
     published = Published({})
     published.failure = FetchFailed("status")
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {is_signed_by('first', '1', NOW)}")])
@@ -495,7 +495,7 @@ def test_a9_a_key_set_that_failed_within_the_shorter_wait_is_not_marked() -> Non
 
 
 @pytest.mark.parametrize("mode", [Mode.LOG_ONLY, None], ids=["log-only", "enforced"])
-def test_a9_a_look_up_that_log_only_waited_for_too_briefly_is_marked(mode: Mode | None) -> None:
+def test_a9_registry_timeout_impatient_only_in_log_only(mode: Mode | None) -> None:
     released = threading.Event()
 
     def registry(ref: Any) -> Any:

@@ -23,7 +23,7 @@ def challenge(answered: Answered) -> tuple[str | None, str | None]:
     return found[2], found[3]
 
 
-def test_rfc6750_3_without_credentials_nothing_is_said_of_an_error(behind: Behind) -> None:
+def test_rfc6750_3_challenge_without_credentials_no_error(behind: Behind) -> None:
     door = behind(app())
     assert door.ask(token()).said == ADA
     for headers in ((), (("Authorization", "Basic YTpi"),), (("Authorization", "Digest x"),), (("Authorization", ""),)):
@@ -33,7 +33,7 @@ def test_rfc6750_3_without_credentials_nothing_is_said_of_an_error(behind: Behin
     assert challenge(door.ask("a.b.c"))[0] == "invalid_token"
 
 
-def test_rfc6750_3_a_challenge_has_a_realm(behind: Behind) -> None:
+def test_rfc6750_3_challenge_realm_special_characters_replaced(behind: Behind) -> None:
     door = behind(app(), realm='a "b" \\ c\r\nX: y é')
     assert door.ask(token()).said == ADA
     for answered in (
@@ -47,7 +47,7 @@ def test_rfc6750_3_a_challenge_has_a_realm(behind: Behind) -> None:
         assert "x" not in answered.headers
 
 
-def test_rfc6750_3_1_a_request_that_contradicts_itself_is_invalid(behind: Behind) -> None:
+def test_rfc6750_3_1_contradictory_request_invalid_request(behind: Behind) -> None:
     door = behind(app("acme", token_locations=[Bearer(), Query("jwt")]))
     good = token()
     assert door.ask(good).said == ADA
@@ -67,7 +67,7 @@ def test_rfc6750_3_1_a_request_that_contradicts_itself_is_invalid(behind: Behind
         assert challenge(answered)[0] == "invalid_request"
 
 
-def test_rfc6750_3_1_a_bad_token_is_invalid(behind: Behind) -> None:
+def test_rfc6750_3_1_bad_token_invalid_token(behind: Behind) -> None:
     door = behind(app("acme", revocations=Revocations(token_ids=frozenset({"stolen"}))))
     assert door.ask(token()).said == ADA
     for text in (token(exp=1), token(jti="stolen"), "a.b.c", token("HS256", secret("x")), token(aud="x"), "x"):
@@ -78,7 +78,7 @@ def test_rfc6750_3_1_a_bad_token_is_invalid(behind: Behind) -> None:
         assert description == answered.body["detail"]
 
 
-def test_rfc6750_3_1_a_scope_that_is_lacking_is_forbidden(behind: Behind) -> None:
+def test_rfc6750_3_1_missing_scope_insufficient_scope(behind: Behind) -> None:
     door = behind(app("acme", allowed_scopes=["read"], scopes_claim="scope"))
     good = token(scope="read write")
     assert door.ask(good, ("X-Demand", "read")).said == ADA
@@ -90,7 +90,7 @@ def test_rfc6750_3_1_a_scope_that_is_lacking_is_forbidden(behind: Behind) -> Non
     assert door.ask(None, ("X-Demand", "read")).said == MISSING
 
 
-def test_rfc6750_3_nothing_of_a_token_breaks_out_of_the_challenge(behind: Behind) -> None:
+def test_rfc6750_3_challenge_token_text_not_injected(behind: Behind) -> None:
     door = behind(
         app("acme", required_claims=["jti"], issuer="https://id.example"), app("keyed", public_key("ES256", kid="1"))
     )
@@ -112,7 +112,7 @@ def test_rfc6750_3_nothing_of_a_token_breaks_out_of_the_challenge(behind: Behind
             assert "set-cookie" not in answered.headers
 
 
-def test_rfc9110_11_1_the_scheme_has_no_case_and_blanks_may_follow(behind: Behind) -> None:
+def test_rfc9110_11_1_bearer_scheme_any_case_allowed(behind: Behind) -> None:
     door = behind(app())
     good = token()
     for scheme in ("Bearer", "bearer", "BEARER", "bEaReR"):
@@ -124,7 +124,7 @@ def test_rfc9110_11_1_the_scheme_has_no_case_and_blanks_may_follow(behind: Behin
         assert door.ask(None, ("Authorization", value)).said == MISSING, value
 
 
-def test_rfc6750_2_3_a_token_in_the_url_counts_only_where_it_was_asked_for(behind: Behind) -> None:
+def test_rfc6750_2_3_query_token_unconfigured_missing_token(behind: Behind) -> None:
     door = behind(app(), app("url", token_locations=[Query("access_token")]))
     good = token()
     assert door.ask(good).said == ADA
@@ -144,7 +144,7 @@ def test_rfc6750_2_3_a_token_in_the_url_counts_only_where_it_was_asked_for(behin
     assert "cache-control" not in passed.headers, "what the application answers is its own"
 
 
-def test_rfc6750_5_3_no_answer_tells_whether_a_user_exists(behind: Behind) -> None:
+def test_rfc6750_5_3_forged_token_refusal_independent_of_user(behind: Behind) -> None:
     """Ids of apps and of keys are public, and told apart; what is told of a token goes to whoever holds it."""
     revoked = Revocations(users={"eve": NOW}, token_ids=frozenset({"stolen"}))
     door = behind(app("acme", revocations=revoked), app("keyed", public_key("ES256", kid="1")))
@@ -186,7 +186,7 @@ def every_refusal(door: Door) -> list[Answered]:
     ]
 
 
-def test_rfc9457_3_a_refusal_is_a_problem(behind: Behind) -> None:
+def test_rfc9457_3_refusal_every_kind_problem_json(behind: Behind) -> None:
     door = behind(app("acme", origins=["https://acme.example"]), app("other"), error_docs="https://docs.example/#")
     assert door.ask(token()).said == ADA
     titles: dict[str, set[str]] = {}
@@ -206,7 +206,7 @@ def test_rfc9457_3_a_refusal_is_a_problem(behind: Behind) -> None:
     assert plain.ask().body["type"] == "about:blank"
 
 
-def test_rfc9110_15_5_2_every_401_carries_a_challenge(behind: Behind) -> None:
+def test_rfc9110_15_5_2_refusal_with_status_401_has_challenge(behind: Behind) -> None:
     door = behind(app("acme", origins=["https://acme.example"]), app("other"))
     assert "www-authenticate" not in door.ask(token()).headers
     answers = every_refusal(door)

@@ -26,7 +26,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @SLOW
-def test_s12_a_client_that_does_not_read_keeps_no_application_task(
+def test_s12_long_lived_expired_unreading_client_task_ended(
     server: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "_CLOSE_TIMEOUT", 0.05)
@@ -46,7 +46,7 @@ def test_s12_a_client_that_does_not_read_keeps_no_application_task(
 
 
 @SLOW
-def test_s12_a_client_that_reads_late_is_told_why_its_connection_ended(
+def test_s12_long_lived_expired_late_reader_receives_end(
     server: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "_CLOSE_TIMEOUT", DEADLINE)
@@ -63,7 +63,7 @@ def test_s12_a_client_that_reads_late_is_told_why_its_connection_ended(
 
 
 @SLOW
-def test_s12_log_only_ends_no_connection(server: str, kind: str) -> None:
+def test_s12_long_lived_log_only_connection_not_ended(server: str, kind: str) -> None:
     async def main() -> None:
         async with reading(server, kind, mode=Mode.LOG_ONLY) as (world, _):
             await world.app.blocked()

@@ -137,7 +137,7 @@ def bearer(text: str) -> tuple[str, str]:
     return "Authorization", f"Bearer {text}"
 
 
-def test_cve_2026_26308_a_handshake_with_two_of_anything_is_refused(gates: list[Gate]) -> None:
+def test_cve_2026_26308_websocket_duplicate_value_invalid_request(gates: list[Gate]) -> None:
     door = site(gates)
     good, forged = bearer(token()), bearer(token("HS256", secret("other")))
     assert accepted(door.shake(ID, HOME, good)) == ADA
@@ -151,7 +151,7 @@ def test_cve_2026_26308_a_handshake_with_two_of_anything_is_refused(gates: list[
     assert door.refuses(HOME, good, query="app=acme&app=other") == TWO
 
 
-def test_cve_2026_31838_a_token_among_the_subprotocols_is_one_and_is_not_handed_on(gates: list[Gate]) -> None:
+def test_cve_2026_31838_websocket_subprotocol_token_read_and_removed(gates: list[Gate]) -> None:
     door = site(gates)
     good, eve = token(), token(sub="eve")
     assert accepted(door.shake(HOME, (PROTOCOLS, f"bearer, {good}"), query="app=acme")) == ADA
@@ -175,7 +175,7 @@ def test_cve_2026_31838_a_token_among_the_subprotocols_is_one_and_is_not_handed_
     assert door.refuses(ID, HOME, (PROTOCOLS, "bearer, chat")) == (401, "invalid_token", "malformed")
 
 
-def test_cve_2026_31838_a_handshake_from_another_site_is_refused_though_it_brings_a_cookie(gates: list[Gate]) -> None:
+def test_cve_2026_31838_websocket_cookie_other_origin_not_allowed(gates: list[Gate]) -> None:
     """No preflight comes before a handshake, and a browser sends cookies with it from any page."""
     door = site(gates)
     cookie = ("Cookie", f"session={token()}")
@@ -188,7 +188,7 @@ def test_cve_2026_31838_a_handshake_from_another_site_is_refused_though_it_bring
     assert accepted(door.shake(ID, bearer(token()))) == ADA
 
 
-def test_cve_2026_31838_a_handshake_that_is_refused_says_no_more_than_a_request(gates: list[Gate]) -> None:
+def test_cve_2026_31838_websocket_refusal_same_as_http_refusal(gates: list[Gate]) -> None:
     door = site(gates)
     assert accepted(door.shake(ID, HOME, bearer(token()))) == ADA
     assert door.refuses(ID, HOME) == MISSING
@@ -210,7 +210,7 @@ def test_cve_2026_31838_a_handshake_that_is_refused_says_no_more_than_a_request(
         assert told["cache-control"] == "no-store"
 
 
-def test_cve_2026_31838_where_there_are_no_sockets_a_subprotocol_holds_no_token(gates: list[Gate]) -> None:
+def test_cve_2026_31838_wsgi_subprotocol_token_missing_token(gates: list[Gate]) -> None:
     """To Flask a handshake is a request like others, and in a request that header is nobody's credential."""
     site(gates)
     web = WSGIDoor(gates[-1], {})
@@ -221,7 +221,7 @@ def test_cve_2026_31838_where_there_are_no_sockets_a_subprotocol_holds_no_token(
     assert web.send("GET", "/live", "", [ID, HOME, offered]).said == MISSING
 
 
-def test_cve_2026_31838_a_socket_ends_with_its_token(gates: list[Gate]) -> None:
+def test_cve_2026_31838_websocket_expired_token_closed_4401(gates: list[Gate]) -> None:
     clock = FakeClock(NOW)
     door = site(gates, clock, close_on_expiry=True)
     lives = token(exp=NOW + 60)

@@ -39,7 +39,7 @@ def rows() -> list[tuple[str, str]]:
     return [(heading, row) for heading, held in sections() for row in held]
 
 
-def test_the_table_and_the_tests_agree() -> None:
+def test_attacks_page_test_names_match_modules() -> None:
     named = Counter(name for _, row in rows() for name in NAMED.findall(row))
     assert set(written()) - set(named) == set(), "these are in no table"
     assert set(named) - set(written()) == set(), "these do not exist"
@@ -49,7 +49,7 @@ def test_the_table_and_the_tests_agree() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in written() if re.match(r"test_(cve|ghsa|go|rfc)_?\d*", name)])
-def test_a_test_stands_in_the_row_that_it_is_named_after(name: str) -> None:
+def test_attacks_page_test_reference_in_matching_row(name: str) -> None:
     (row,) = [row for _, row in rows() if f"`{name}`" in row]
     section = re.match(r"test_rfc(8725bis|\d+)_((?:\d+_)+)", name)
     if section is not None:
@@ -62,7 +62,7 @@ def test_a_test_stands_in_the_row_that_it_is_named_after(name: str) -> None:
     assert wanted.lower() in row.lower()
 
 
-def test_a_row_without_a_test_has_a_reason() -> None:
+def test_attacks_page_row_without_test_has_reason() -> None:
     for heading, row in rows():
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         if heading == "What does not apply":

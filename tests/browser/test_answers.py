@@ -20,17 +20,17 @@ Ports = tuple[int, int]
 
 
 @pytest.mark.parametrize("host", ["localhost", "shop.acme.localhost", "a.b.acme.localhost"])
-def test_an_allowed_page_reads_its_identity(api: Api, opened: Opened, ports: Ports, host: str) -> None:
+def test_cors_allowed_page_reads_identity(api: Api, opened: Opened, ports: Ports, host: str) -> None:
     read = opened(f"http://{host}:{ports[0]}").fetch(api.url("/widget/me"), headers=userz_headers(ACME))
     assert (read.status, read.document["user"]) == (200, "user-1")
 
 
-def test_an_allowed_page_boots_with_a_json_body(api: Api, initech_tab: Tab) -> None:
+def test_cors_allowed_page_json_body_reads_identity(api: Api, initech_tab: Tab) -> None:
     read = initech_tab.fetch(api.url("/widget/me"), method="POST", headers=JSON, body=hissuno_body(INITECH))
     assert (read.status, read.document["app"], read.document["user"]) == (200, "initech", "user-1")
 
 
-def test_the_preflight_of_a_tokens_own_header_passes_and_never_reaches_the_application(api: Api, acme_tab: Tab) -> None:
+def test_cors_preflight_token_header_not_passed_to_application(api: Api, acme_tab: Tab) -> None:
     before = api.told()
     assert acme_tab.fetch(api.url("/widget/me"), headers=userz_headers(ACME)).status == 200
     assert api.since(before) == {
@@ -42,35 +42,35 @@ def test_the_preflight_of_a_tokens_own_header_passes_and_never_reaches_the_appli
 # --- refusals and errors that it can read
 
 
-def test_a_page_reads_why_its_token_was_refused(api: Api, initech_tab: Tab) -> None:
+def test_cors_expired_token_refusal_readable(api: Api, initech_tab: Tab) -> None:
     expired = hissuno_body(INITECH, now=time.time() - 3601)
     read = initech_tab.fetch(api.url("/widget/me"), method="POST", headers=JSON, body=expired)
     assert (read.status, read.document["error"], read.document["reason"]) == (401, "invalid_token", "expired")
     assert read.headers["www-authenticate"].startswith('Bearer realm="wicket", error="invalid_token"')
 
 
-def test_a_page_reads_a_refusal_in_its_vendors_own_form(api: Api, acme_tab: Tab) -> None:
+def test_cors_vendor_refusal_body_readable(api: Api, acme_tab: Tab) -> None:
     expired = userz_headers(ACME, now=time.time() - 3601)
     read = acme_tab.fetch(api.url("/widget/me"), headers=expired)
     assert (read.status, read.document["error"]["code"]) == (401, "expired")
     assert 'error="invalid_token"' in read.headers["www-authenticate"]
 
 
-def test_a_page_reads_when_to_try_again(api: Api, acme_tab: Tab) -> None:
+def test_cors_apps_unavailable_retry_after_readable(api: Api, acme_tab: Tab) -> None:
     read = acme_tab.fetch(api.url("/widget/me", publicKey="pub_down"))
     assert (read.status, read.document["error"]) == (503, "apps_unavailable")
     assert int(read.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("query", [{}, {"publicKey": "pub_nobody"}])
-def test_a_page_reads_that_its_app_is_unknown(api: Api, acme_tab: Tab, query: dict[str, str]) -> None:
+def test_cors_unknown_app_401_readable(api: Api, acme_tab: Tab, query: dict[str, str]) -> None:
     read = acme_tab.fetch(api.url("/widget/me", **query))
     assert (read.status, read.document["error"]) == (401, "unknown_app")
     assert read.headers["www-authenticate"] == 'Bearer realm="wicket"'
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/unprocessable", 422), ("/crash", 500)])
-def test_a_page_reads_the_applications_own_errors(api: Api, acme_tab: Tab, path: str, status: int) -> None:
+def test_cors_application_error_readable(api: Api, acme_tab: Tab, path: str, status: int) -> None:
     read = acme_tab.fetch(api.url(path), method="POST", headers=userz_headers(ACME))
     assert (read.status, read.failed) == (status, "")
     assert status != 422 or read.document == {"problem": "of the application's own"}
@@ -84,7 +84,7 @@ def test_a_page_reads_the_applications_own_errors(api: Api, acme_tab: Tab, path:
     [("localhost", 1), ("elsewhere.localhost", 0), ("acme.localhost", 0), ("initech.localhost", 0)],
     ids=["another port", "another name", "not a subdomain", "another customer"],
 )
-def test_a_blocked_page_reads_nothing(api: Api, opened: Opened, ports: Ports, host: str, which: int) -> None:
+def test_cors_blocked_page_response_unreadable(api: Api, opened: Opened, ports: Ports, host: str, which: int) -> None:
     tab = opened(f"http://{host}:{ports[which]}")
     before = api.told()
     simple = tab.fetch(api.url("/widget/allowed", publicKey="pub_acme"))
@@ -103,7 +103,7 @@ def test_a_blocked_page_reads_nothing(api: Api, opened: Opened, ports: Ports, ho
     assert tab.fetch(api.url("/widget/me", publicKey="pub_nobody")).status == 401
 
 
-def test_a_blocked_page_changes_nothing_either(api: Api, opened: Opened, ports: Ports) -> None:
+def test_cors_blocked_page_simple_post_not_passed_to_application(api: Api, opened: Opened, ports: Ports) -> None:
     tab = opened(f"http://elsewhere.localhost:{ports[0]}")
     before = api.told()
     body = json.dumps({"widgetToken": mint(ACME, "user-1"), "text": "from a blocked page"})
@@ -124,7 +124,7 @@ def _with_session(tab: Tab, api: Api) -> Tab:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_cookie_counts_for_a_page_of_its_app(api: Api, opened: Opened, ports: Ports, method: str) -> None:
+def test_cookie_token_page_of_app_allowed(api: Api, opened: Opened, ports: Ports, method: str) -> None:
     tab = _with_session(opened(f"http://portal.api.localhost:{ports[0]}"), api)
     url, headers = api.url("/widget/me", app="portal"), JSON if method == "POST" else {}
     read = tab.fetch(url, method=method, headers=headers, credentials="include")
@@ -133,7 +133,7 @@ def test_a_cookie_counts_for_a_page_of_its_app(api: Api, opened: Opened, ports: 
     assert (read.status, read.document["error"]) == (401, "missing_token")
 
 
-def test_a_cookie_counts_for_no_other_page_even_of_the_same_site(api: Api, opened: Opened, ports: Ports) -> None:
+def test_cookie_token_same_site_page_of_other_origin_refused(api: Api, opened: Opened, ports: Ports) -> None:
     tab = _with_session(opened(f"http://other.api.localhost:{ports[0]}"), api)
     before = api.told()
     url = api.url("/widget/me", app="portal")
@@ -144,7 +144,7 @@ def test_a_cookie_counts_for_no_other_page_even_of_the_same_site(api: Api, opene
     assert [each["cookie"] for each in sent] == [True, True], "the browser sent it, and the gate refused"
 
 
-def test_credentials_are_admitted_for_no_app_without_a_cookie(api: Api, acme_tab: Tab) -> None:
+def test_cors_credentialed_request_app_without_cookie_fails(api: Api, acme_tab: Tab) -> None:
     url = api.url("/widget/me", publicKey="pub_acme")
     assert acme_tab.fetch(url, credentials="include").failed
     assert acme_tab.fetch(url, credentials="omit").status == 401

@@ -25,7 +25,7 @@ def _filled(size: int) -> str:
     return body
 
 
-def test_a_beacon_is_delivered_and_known_by_the_token_in_its_body(api: Api, acme_tab: Tab) -> None:
+def test_beacon_token_in_body_delivered_with_identity(api: Api, acme_tab: Tab) -> None:
     text = f"left unfinished {api.server.port}"
     body = json.dumps({"widgetToken": mint(ACME, "user-1"), "text": text})
     url = api.url("/widget/draft", publicKey="pub_acme")
@@ -34,7 +34,7 @@ def test_a_beacon_is_delivered_and_known_by_the_token_in_its_body(api: Api, acme
     assert got == [{"kind": "draft", "user": f"{ACME.id}:user-1", "text": text}]
 
 
-def test_a_beacon_with_a_forged_token_reaches_nothing(api: Api, acme_tab: Tab) -> None:
+def test_beacon_forged_token_not_passed_to_application(api: Api, acme_tab: Tab) -> None:
     before = api.told()
     body = json.dumps({"widgetToken": mint(ACME, "user-1")[:-4] + "AAAA", "text": "forged"})
     url = api.url("/widget/draft", publicKey="pub_acme")
@@ -44,14 +44,14 @@ def test_a_beacon_with_a_forged_token_reaches_nothing(api: Api, acme_tab: Tab) -
     assert api.since(before)["inside"] == []
 
 
-def test_a_token_is_found_in_a_body_up_to_the_limit(api: Api, initech_tab: Tab) -> None:
+def test_json_body_token_at_size_limit_found(api: Api, initech_tab: Tab) -> None:
     body = _filled(LIMIT)
     read = initech_tab.fetch(api.url("/upload"), method="POST", headers=JSON, body=body)
     assert read.status == 200
     assert read.document == {"user": "user-1", "length": LIMIT, "sha256": hashlib.sha256(body.encode()).hexdigest()}
 
 
-def test_a_larger_body_carries_no_token(api: Api, initech_tab: Tab) -> None:
+def test_json_body_over_size_limit_missing_token(api: Api, initech_tab: Tab) -> None:
     url = api.url("/upload", projectId="initech")
     read = initech_tab.fetch(url, method="POST", headers=JSON, body=_filled(LIMIT + 1))
     assert (read.status, read.document["error"]) == (401, "missing_token")
@@ -59,7 +59,7 @@ def test_a_larger_body_carries_no_token(api: Api, initech_tab: Tab) -> None:
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 1_000_000])
 @pytest.mark.parametrize("path", ["/upload", "/strangers/upload"])
-def test_a_larger_body_passes_to_the_application_untouched(api: Api, initech_tab: Tab, path: str, size: int) -> None:
+def test_json_body_over_size_limit_passed_through_unchanged(api: Api, initech_tab: Tab, path: str, size: int) -> None:
     body = _filled(size)
     known = path == "/upload"
     headers = {**JSON, "Authorization": f"Bearer {mint(INITECH, 'user-2')}"} if known else JSON

@@ -77,7 +77,7 @@ def _ended_in_time(seen: dict[str, Any], expiry: float) -> bool:
 
 
 @pytest.mark.parametrize("name", [{"publicKey": "pub_acme"}, {"projectId": "initech"}], ids=["userz", "hissuno"])
-def test_a_socket_opens_for_a_good_token_and_closes_when_it_expires(
+def test_websocket_valid_token_opens_and_closes_4401_on_expiry(
     asgi_api: Api, acme_tab: Tab, initech_tab: Tab, name: dict[str, str]
 ) -> None:
     app, tab = (ACME, acme_tab) if "publicKey" in name else (INITECH, initech_tab)
@@ -96,7 +96,7 @@ def test_a_socket_opens_for_a_good_token_and_closes_when_it_expires(
 
 
 @pytest.mark.parametrize("fault", ["forged", "expired", "of another app", "none"])
-def test_a_socket_is_refused_without_a_good_token(asgi_api: Api, acme_tab: Tab, fault: str) -> None:
+def test_websocket_without_valid_token_refused_401(asgi_api: Api, acme_tab: Tab, fault: str) -> None:
     protocols = {
         "forged": ["bearer", mint(ACME, "user-1")[:-4] + "AAAA"],
         "expired": ["bearer", _expiring(ACME, -1)[0]],
@@ -111,7 +111,7 @@ def test_a_socket_is_refused_without_a_good_token(asgi_api: Api, acme_tab: Tab, 
     assert asgi_api.since(before) == {"outside": ["SOCKET /widget/live"], "inside": []}
 
 
-def test_a_socket_is_refused_to_a_blocked_page(asgi_api: Api, opened: Opened, ports: Ports) -> None:
+def test_websocket_blocked_page_refused_403(asgi_api: Api, opened: Opened, ports: Ports) -> None:
     tab = opened(f"http://elsewhere.localhost:{ports[0]}")
     protocols = ["bearer", mint(ACME, "user-1")]
     (seen,) = tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), [protocols]])
@@ -119,7 +119,7 @@ def test_a_socket_is_refused_to_a_blocked_page(asgi_api: Api, opened: Opened, po
     assert any("Unexpected response code: 403" in line for line in tab.console)
 
 
-def test_a_stream_that_is_fetched_ends_when_its_token_expires(api: Api, acme_tab: Tab, opened: Opened) -> None:
+def test_event_stream_fetched_ends_when_token_expires(api: Api, acme_tab: Tab, opened: Opened) -> None:
     other = opened(acme_tab.page.url)
     url = api.url("/widget/count", publicKey="pub_acme")
     lasting = userz_headers(ACME)
@@ -135,9 +135,7 @@ def test_a_stream_that_is_fetched_ends_when_its_token_expires(api: Api, acme_tab
     assert other.page.evaluate("window.over") is None, "the other's token has not expired"
 
 
-def test_an_event_source_ends_when_its_token_expires_and_is_not_let_in_again(
-    asgi_api: Api, opened: Opened, ports: Ports
-) -> None:
+def test_event_source_ends_on_expiry_and_reconnect_401(asgi_api: Api, opened: Opened, ports: Ports) -> None:
     tab = opened(f"http://portal.api.localhost:{ports[0]}")
     token, expiry = _expiring(PORTAL)
     tab.page.context.add_cookies([{"name": "session", "value": token, "domain": asgi_api.host, "path": "/"}])

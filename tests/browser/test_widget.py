@@ -45,7 +45,7 @@ def _received(api: Api, text: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("app", "host"), [(ACME, "localhost"), (INITECH, "initech.localhost")], ids=["acme", "initech"]
 )
-def test_the_widget_knows_its_user_and_sends_for_them(
+def test_widget_valid_token_shows_user_and_sends_feedback(
     api: Api, opened: Opened, ports: Ports, app: object, host: str
 ) -> None:
     backend = Backend(ACME if app is ACME else INITECH)
@@ -58,13 +58,11 @@ def test_the_widget_knows_its_user_and_sends_for_them(
     assert len(backend.given) == 1
 
 
-def test_the_widget_is_live(asgi_api: Api, opened: Opened, ports: Ports) -> None:
+def test_widget_live_connection_shows_live(asgi_api: Api, opened: Opened, ports: Ports) -> None:
     _open(opened, asgi_api, ports[0], Backend(ACME)).shows("● live")
 
 
-def test_on_a_blocked_page_the_widget_is_not_rendered_and_says_so_in_the_console(
-    api: Api, opened: Opened, ports: Ports
-) -> None:
+def test_widget_blocked_page_not_rendered_and_warns(api: Api, opened: Opened, ports: Ports) -> None:
     backend = Backend(ACME)
     tab = _open(opened, api, ports[1], backend)
     start = f"warning: Feedback widget: nothing is shown on http://localhost:{ports[1]} (this origin is not allowed"
@@ -78,7 +76,7 @@ def test_on_a_blocked_page_the_widget_is_not_rendered_and_says_so_in_the_console
     assert backend.given == []
 
 
-def test_the_widget_renews_its_token_on_a_timer(api: Api, opened: Opened, ports: Ports) -> None:
+def test_widget_token_renewed_by_timer_before_expiry(api: Api, opened: Opened, ports: Ports) -> None:
     backend = Backend(ACME, (0, 2.5), (0, 3600))
     tab = _open(opened, api, ports[0], backend)
     tab.shows("Signed in as Ada")
@@ -93,7 +91,7 @@ def test_the_widget_renews_its_token_on_a_timer(api: Api, opened: Opened, ports:
     assert 401 not in (*tab.statuses("/widget/me"), *tab.statuses("/widget/feedback"))
 
 
-def test_what_stays_open_is_opened_again_with_the_next_token(asgi_api: Api, opened: Opened, ports: Ports) -> None:
+def test_widget_live_connections_reopened_with_renewed_token(asgi_api: Api, opened: Opened, ports: Ports) -> None:
     before = asgi_api.told()
     tab = _open(opened, asgi_api, ports[0], Backend(ACME, (0, 1.2), (0, 3600)))
 
@@ -107,7 +105,7 @@ def test_what_stays_open_is_opened_again_with_the_next_token(asgi_api: Api, open
     assert tab.statuses("/widget/count") == [200, 200]
 
 
-def test_the_widget_renews_its_token_after_a_401(api: Api, opened: Opened, ports: Ports) -> None:
+def test_widget_401_renews_token_and_retries(api: Api, opened: Opened, ports: Ports) -> None:
     # The backend hands out a token that it has kept for an hour, so the timer comes too late.
     backend = Backend(ACME, (_OLD, 1.2), (0, 3600))
     tab = _alone(opened(f"http://localhost:{ports[0]}"))
@@ -125,9 +123,7 @@ def test_the_widget_renews_its_token_after_a_401(api: Api, opened: Opened, ports
 
 
 @pytest.mark.parametrize("app", [ACME, INITECH], ids=["acme", "initech"])
-def test_the_widget_renews_its_token_only_once_and_then_shows_the_refusal(
-    api: Api, opened: Opened, ports: Ports, app: object
-) -> None:
+def test_widget_renewed_token_refused_shows_refusal(api: Api, opened: Opened, ports: Ports, app: object) -> None:
     backend = Backend(ACME if app is ACME else INITECH, (_OLD, -1))
     tab = _open(opened, api, ports[0], backend, "localhost" if app is ACME else "initech.localhost")
     tab.shows("401 invalid_token expired")
@@ -136,9 +132,7 @@ def test_the_widget_renews_its_token_only_once_and_then_shows_the_refusal(
 
 
 @pytest.mark.parametrize("app", [ACME, INITECH], ids=["acme", "initech"])
-def test_what_was_being_written_is_sent_when_the_page_goes_away(
-    api: Api, opened: Opened, ports: Ports, app: object
-) -> None:
+def test_widget_page_left_sends_draft(api: Api, opened: Opened, ports: Ports, app: object) -> None:
     backend = Backend(ACME if app is ACME else INITECH)
     tab = _open(opened, api, ports[0], backend, "localhost" if app is ACME else "initech.localhost")
     tab.shows("Signed in as Ada")
@@ -171,7 +165,7 @@ def _example() -> Iterator[dict[str, list[str]]]:
             process.kill()
 
 
-def test_the_example_serves_its_pages(opened: Opened) -> None:
+def test_widget_example_renders_allowed_pages_not_blocked_page(opened: Opened) -> None:
     with _example() as addresses:
         assert len(addresses["allowed"]) == 3
         for address in addresses["allowed"]:

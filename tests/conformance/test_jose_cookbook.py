@@ -45,14 +45,14 @@ def keys_of(example: dict[str, Any]) -> list[Any]:
     return [key_of(public_half(each)) for each in (given if isinstance(given, list) else [given])]
 
 
-def test_the_whole_cookbook_is_here() -> None:
+def test_jose_cookbook_examples_all_present() -> None:
     assert len(COMPACT) == 5  # sections 4.1 to 4.4, and Ed25519
     assert len(UNENCODED) == 2
     assert len(SIGNED) == 11
 
 
 @pytest.mark.parametrize("name", COMPACT)
-def test_a_compact_example_verifies_and_is_refused_only_as_claims(name: str) -> None:
+def test_jose_cookbook_compact_example_refused_only_at_payload(name: str) -> None:
     example = COMPACT[name]
     (key,) = keys_of(example)
     text = example["output"]["compact"]
@@ -62,7 +62,7 @@ def test_a_compact_example_verifies_and_is_refused_only_as_claims(name: str) -> 
 
 
 @pytest.mark.parametrize("name", COMPACT)
-def test_a_compact_example_does_not_verify_with_the_key_of_another(name: str) -> None:
+def test_jose_cookbook_compact_example_other_key_refused(name: str) -> None:
     (own,) = keys_of(COMPACT[name])
     keys = [key for example in COMPACT.values() for key in keys_of(example)]
     others = [key for key in keys if key.fingerprint != own.fingerprint]  # sections 4.1 and 4.2 share one
@@ -72,7 +72,7 @@ def test_a_compact_example_does_not_verify_with_the_key_of_another(name: str) ->
 
 @pytest.mark.parametrize("form", ["json", "json_flat"])
 @pytest.mark.parametrize("name", SIGNED)
-def test_a_json_serialisation_is_no_token(name: str, form: str) -> None:
+def test_jose_cookbook_json_serialization_malformed(name: str, form: str) -> None:
     output = SIGNED[name]["output"]
     if form not in output:
         assert name.startswith("jws/4_8")  # several signatures cannot be flattened
@@ -81,14 +81,14 @@ def test_a_json_serialisation_is_no_token(name: str, form: str) -> None:
         assert_malformed(app_of(*keys_of(SIGNED[name])), text)
 
 
-def test_a_token_without_its_payload_is_refused() -> None:
+def test_jose_cookbook_detached_payload_malformed() -> None:
     (example,) = [each for name, each in SIGNED.items() if "detached" in name]
 
     assert_malformed(app_of(*keys_of(example)), example["output"]["compact"])
 
 
 @pytest.mark.parametrize("name", UNENCODED)
-def test_an_unencoded_payload_is_refused(name: str) -> None:
+def test_jose_cookbook_unencoded_payload_malformed(name: str) -> None:
     example = UNENCODED[name]
     app = app_of(*keys_of(example))
     texts = [f"{part['protected']}.{part['payload']}.{part['signature']}" for part in [example["output"]["json_flat"]]]
@@ -99,7 +99,7 @@ def test_an_unencoded_payload_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNENCODED)
-def test_the_header_alone_of_an_unencoded_payload_is_refused_though_all_else_is_in_order(name: str) -> None:
+def test_jose_cookbook_b64_header_valid_signature_malformed(name: str) -> None:
     (key,) = keys_of(UNENCODED[name])
     header = json.dumps(UNENCODED[name]["signing"]["protected"]).encode()
 
@@ -112,7 +112,7 @@ def test_the_header_alone_of_an_unencoded_payload_is_refused_though_all_else_is_
 
 
 @pytest.mark.parametrize("name", ["jwk/3_1.ec_public_key.json", "jwk/3_3.rsa_public_key.json"])
-def test_a_public_key_is_imported_for_what_it_can_serve(name: str) -> None:
+def test_import_jwk_cookbook_public_key_algorithms_by_key_type(name: str) -> None:
     jwk = load(f"jose_cookbook/{name}")
     key = import_jwk(jwk, ASYMMETRIC)
 
@@ -131,12 +131,12 @@ def test_a_public_key_is_imported_for_what_it_can_serve(name: str) -> None:
         "jwk/3_6.symmetric_key_encryption.json",
     ],
 )
-def test_a_private_or_symmetric_key_is_never_taken_from_a_set(name: str) -> None:
+def test_import_jwk_cookbook_private_or_symmetric_key_unusable(name: str) -> None:
     with pytest.raises(UnusableKeyError):
         import_jwk(load(f"jose_cookbook/{name}"), ASYMMETRIC)
 
 
-def test_a_key_for_key_agreement_verifies_nothing() -> None:
+def test_import_jwk_cookbook_x25519_key_unusable() -> None:
     example = load("jose_cookbook/curve25519/ecdh-es.json")
     found = [value for value in walk(example) if isinstance(value, dict) and value.get("crv") == "X25519"]
 

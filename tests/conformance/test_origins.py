@@ -98,7 +98,7 @@ def token_of(held: App) -> str:
     return signed({"sub": "user-1"}, secret=held.keyring.keys[0].material)
 
 
-def test_the_policy_has_an_answer_to_every_open_case_and_to_no_other() -> None:
+def test_origin_policy_table_covers_exactly_open_cases() -> None:
     assert POLICY.keys() == {
         (case["allow"][0], case["origin"]) for case in CASES if case["expect"] not in (ALLOW, DENY)
     }
@@ -107,7 +107,7 @@ def test_the_policy_has_an_answer_to_every_open_case_and_to_no_other() -> None:
 
 
 @pytest.mark.parametrize("case", named(CASES))
-def test_an_origin_is_admitted_or_not_as_the_case_demands(case: dict[str, Any]) -> None:
+def test_origin_policy_suite_case_expected_result(case: dict[str, Any]) -> None:
     wanted = verdict(case)
     if wanted is CONFIG_ERROR:
         with pytest.raises(ConfigError):
@@ -118,7 +118,7 @@ def test_an_origin_is_admitted_or_not_as_the_case_demands(case: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("case", named([case for case in CASES if verdict(case) != CONFIG_ERROR]))
-def test_a_request_with_a_good_token_passes_or_not_by_its_origin(case: dict[str, Any]) -> None:
+def test_gate_decide_suite_origin_expected_result(case: dict[str, Any]) -> None:
     held = app(case["allow"])
     bearer = ("Authorization", f"Bearer {token_of(held)}")
     decision = Gate([held]).decide(Request(headers=[bearer, ("Origin", case["origin"])]))
@@ -131,7 +131,7 @@ def test_a_request_with_a_good_token_passes_or_not_by_its_origin(case: dict[str,
 
 
 @pytest.mark.parametrize("case", named(OF_TENANTS))
-def test_an_origin_of_one_app_is_none_of_its_neighbours(case: dict[str, Any]) -> None:
+def test_gate_decide_origin_of_other_app_refused(case: dict[str, Any]) -> None:
     apps = {id: app(origins, id + "-" * index) for index, (id, origins) in enumerate(case["allow"].items())}
     gate = Gate(apps.values(), app_locations=[Header("X-App-Id")])
 
@@ -148,7 +148,7 @@ def test_an_origin_of_one_app_is_none_of_its_neighbours(case: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("pattern", [pattern for pattern, _ in SUITE.get("config_patterns", [])])
-def test_a_pattern_is_admitted_or_a_configuration_error(pattern: str) -> None:
+def test_origin_policy_suite_pattern_accepted_or_config_error(pattern: str) -> None:
     if CONFIG_PATTERNS[pattern] is CONFIG_ERROR:
         with pytest.raises(ConfigError):
             OriginPolicy([pattern])
@@ -157,20 +157,20 @@ def test_a_pattern_is_admitted_or_a_configuration_error(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", NAMED_BY_THE_DESIGN)
-def test_a_pattern_that_says_more_than_it_seems_to_is_a_configuration_error(pattern: str) -> None:
+def test_origin_policy_ambiguous_pattern_config_error(pattern: str) -> None:
     with pytest.raises(ConfigError) as caught:
         OriginPolicy(["https://fine.example", pattern])
     assert [problem.path for problem in caught.value.problems] == ["[1]"]
 
 
-def test_a_pattern_in_capitals_means_the_same_in_small_letters() -> None:
+def test_origin_policy_uppercase_pattern_matches_lowercase_origin() -> None:
     policy = OriginPolicy(["HTTPS://Example.COM"])
 
     assert policy.allows("https://example.com")
     assert not policy.allows("https://www.example.com")
 
 
-def test_the_suffix_of_a_public_registry_admits_its_subdomains_and_not_itself() -> None:
+def test_origin_policy_public_suffix_pattern_allows_subdomains_only() -> None:
     policy = OriginPolicy(["https://*.co.uk"])
 
     assert policy.allows("https://a.co.uk")
@@ -195,7 +195,7 @@ def bearer(held: App) -> tuple[bytes, bytes]:
 
 @pytest.mark.parametrize("origins", [(GOOD, EVIL), (EVIL, GOOD), (GOOD, GOOD)])
 @pytest.mark.parametrize("names", [(b"Origin", b"Origin"), (b"origin", b"ORIGIN"), (b"oRiGiN", b"Origin")])
-def test_two_origin_headers_are_refused_in_either_order(
+def test_middleware_two_origin_headers_400(
     door: Door, origins: tuple[bytes, bytes], names: tuple[bytes, bytes]
 ) -> None:
     held = app([GOOD.decode()])
@@ -205,7 +205,7 @@ def test_two_origin_headers_are_refused_in_either_order(
     assert answered.status == 400
 
 
-def test_a_referer_never_stands_in_for_an_origin(door: Door) -> None:
+def test_middleware_referer_not_used_as_origin_403(door: Door) -> None:
     held = app([GOOD.decode()], require_origin=True)
     answered = door(Gate([held]), [bearer(held), (b"Referer", GOOD + b"/page")])
     assert (answered.passed, answered.status) == (False, 403)
@@ -215,7 +215,7 @@ def test_a_referer_never_stands_in_for_an_origin(door: Door) -> None:
 
 
 @pytest.mark.parametrize("beside", [(b"Referer", EVIL + b"/page"), (b"Sec-Fetch-Site", b"cross-site")])
-def test_a_request_without_an_origin_passes_unless_one_is_required(door: Door, beside: tuple[bytes, bytes]) -> None:
+def test_middleware_missing_origin_allowed_unless_required(door: Door, beside: tuple[bytes, bytes]) -> None:
     held = app([GOOD.decode()])
     assert door(Gate([held]), [bearer(held), beside]).passed
 
@@ -224,14 +224,14 @@ def test_a_request_without_an_origin_passes_unless_one_is_required(door: Door, b
 
 
 @pytest.mark.parametrize("name", [b"Origin", b"ORIGIN", b"oRiGiN"])
-def test_the_case_of_the_headers_name_does_not_matter(door: Door, name: bytes) -> None:
+def test_middleware_origin_header_name_case_insensitive(door: Door, name: bytes) -> None:
     held = app([GOOD.decode()])
     assert door(Gate([held]), [bearer(held), (name, GOOD)]).passed
     assert not door(Gate([held]), [bearer(held), (name, EVIL)]).passed
 
 
 @pytest.mark.parametrize("alias", [b"Origin_", b"_Origin", b"X-Origin"])
-def test_a_header_that_is_called_nearly_origin_is_none(door: Door, alias: bytes) -> None:
+def test_middleware_similar_header_name_not_used_as_origin(door: Door, alias: bytes) -> None:
     held = app([GOOD.decode()], require_origin=True)
     gate = Gate([held])
     assert not door(gate, [bearer(held), (alias, GOOD)]).passed
@@ -239,7 +239,7 @@ def test_a_header_that_is_called_nearly_origin_is_none(door: Door, alias: bytes)
     assert door(gate, [bearer(held), (b"Origin", GOOD), (alias, EVIL)]).passed
 
 
-def test_an_underscore_alias_never_replaces_the_header_that_names_the_app(door: Door) -> None:
+def test_middleware_underscore_header_not_used_as_app_location(door: Door) -> None:
     """ASGI tells the two names apart; a WSGI server that does not joins them, and two names are refused."""
     mine, other = app([GOOD.decode()], "mine"), app([GOOD.decode()], "other-app")
     gate = Gate([mine, other], app_locations=[Header("X-App-Id")])

@@ -35,13 +35,13 @@ def frozen_at(example: dict[str, Any]) -> int:
     return int(found[1])
 
 
-def test_every_example_is_run() -> None:
+def test_rfc_examples_all_covered() -> None:
     assert EXAMPLES
     assert len(WITH_CLAIMS) + len(NO_CLAIMS) + len(UNSIGNED) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("example", named(WITH_CLAIMS))
-def test_an_example_is_accepted_at_its_own_time(example: dict[str, Any]) -> None:
+def test_rfc_example_before_expiry_allowed(example: dict[str, Any]) -> None:
     moment = frozen_at(example)
     decision = Gate([app_for(example)], clock=lambda: moment).verify(example["token"], app="conformance")
 
@@ -53,7 +53,7 @@ def test_an_example_is_accepted_at_its_own_time(example: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("example", named(WITH_CLAIMS))
-def test_an_example_has_expired_ever_since(example: dict[str, Any]) -> None:
+def test_rfc_example_after_expiry_expired(example: dict[str, Any]) -> None:
     app = app_for(example)
     for gate in (Gate([app]), Gate([app], clock=lambda: frozen_at(example) + 1)):
         decision = gate.verify(example["token"], app="conformance")
@@ -63,7 +63,7 @@ def test_an_example_has_expired_ever_since(example: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("example", named(NO_CLAIMS))
-def test_an_example_that_signs_plain_text_is_refused_as_claims(example: dict[str, Any]) -> None:
+def test_rfc_example_text_payload_refused_at_payload_stage(example: dict[str, Any]) -> None:
     key = key_of(example["jwk"], [example["alg"]])
 
     assert verifies_by_hand(key, example["alg"], example["token"])
@@ -71,7 +71,7 @@ def test_an_example_that_signs_plain_text_is_refused_as_claims(example: dict[str
 
 
 @pytest.mark.parametrize("example", named(UNSIGNED))
-def test_the_unsigned_example_is_refused_whatever_keys_an_app_has(example: dict[str, Any]) -> None:
+def test_rfc_example_alg_none_algorithm_not_allowed(example: dict[str, Any]) -> None:
     keys = [key_of(each["jwk"], [each["alg"]]) for each in EXAMPLES if each["jwk"] is not None]
     decision = Gate([app_of(*keys, rules=Rules(user_id_claims=("iss",)))], clock=lambda: 1_300_819_379).verify(
         example["token"], app="conformance"
@@ -82,7 +82,7 @@ def test_the_unsigned_example_is_refused_whatever_keys_an_app_has(example: dict[
     assert decision.refusal.reason == "algorithm_not_allowed"
 
 
-def test_the_secret_printed_in_the_rfc_cannot_be_an_apps_secret() -> None:
+def test_secret_printed_in_rfc_config_error() -> None:
     (printed,) = [each["jwk"]["k"] for each in EXAMPLES if each["alg"] == "HS256"]
     with pytest.raises(ConfigError, match="well-known example"):
         Secret(base64url.decode(printed))

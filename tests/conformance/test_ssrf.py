@@ -86,7 +86,7 @@ def interpolated(url: str) -> list[str]:
 
 
 @pytest.mark.parametrize("url", [each for url in URLS for each in interpolated(url)], ids=ascii)
-def test_a_url_is_refused_before_a_byte_is_sent(url: str, fetcher: GuardedFetcher, dialled: list[Any]) -> None:
+def test_key_set_url_ssrf_url_refused_before_connecting(url: str, fetcher: GuardedFetcher, dialled: list[Any]) -> None:
     try:
         checked = check_url(url)
     except ConfigError:
@@ -102,7 +102,7 @@ def test_a_url_is_refused_before_a_byte_is_sent(url: str, fetcher: GuardedFetche
 
 
 @pytest.mark.parametrize("url", [url for url in URLS if is_url(url)])
-def test_a_url_is_refused_as_the_key_set_that_an_issuer_names(
+def test_discover_ssrf_jwks_uri_or_issuer_refused_before_connecting(
     url: str, fetcher: GuardedFetcher, dialled: list[Any]
 ) -> None:
     issuer = "https://idp.example.com"
@@ -113,7 +113,9 @@ def test_a_url_is_refused_as_the_key_set_that_an_issuer_names(
 
 
 @pytest.mark.parametrize("case", ADDRESSES, ids=lambda case: case["ip"])
-def test_an_address_may_be_dialled_or_not(case: dict[str, Any], dialled: list[Any], context: ssl.SSLContext) -> None:
+def test_network_suite_address_allowed_or_forbidden(
+    case: dict[str, Any], dialled: list[Any], context: ssl.SSLContext
+) -> None:
     address = case["ip"]
     wanted = OPEN_TO_POLICY.get(address, case["expect"] == "allow")
     assert is_allowed(Network(), address) is wanted
@@ -126,7 +128,7 @@ def test_an_address_may_be_dialled_or_not(case: dict[str, Any], dialled: list[An
 
 
 @pytest.mark.parametrize("case", [case for case in ADDRESSES if case["expect"] == "block"], ids=lambda case: case["ip"])
-def test_a_forbidden_address_is_refused_beside_a_public_one(
+def test_fetch_forbidden_beside_public_address_forbidden(
     case: dict[str, Any], dialled: list[Any], context: ssl.SSLContext
 ) -> None:
     for answer in ([PUBLIC, case["ip"]], [case["ip"], PUBLIC]):
@@ -139,7 +141,7 @@ def _answering(addresses: list[str]) -> Network:
     return Network(resolver=lambda *_: addresses)
 
 
-def test_what_the_suite_leaves_open_is_what_the_policy_answers() -> None:
+def test_ssrf_suite_open_cases_covered_by_policy_table() -> None:
     assert OPEN_TO_POLICY.keys() == {case["ip"] for case in ADDRESSES if case["expect"] not in ("allow", "block")}
     hosts = {check_url(url).host for url in URLS if is_url(url)}
     assert {host for host in hosts if not _is_address(host)} <= NAMES.keys()
@@ -153,7 +155,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def test_a_name_that_turns_to_loopback_after_the_check_is_dialled_where_it_was_checked(
+def test_fetch_dns_rebinding_to_loopback_connects_to_checked_address(
     dialled: list[Any], context: ssl.SSLContext
 ) -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"], ["127.0.0.1"]])
@@ -172,7 +174,7 @@ GUARD = "unit/jwks/test_guard.py"
 KEYSET = "unit/keys/test_keyset.py"
 HERE = "conformance/test_ssrf.py"
 WHOLE_GATE = "conformance/test_ssrf_gate.py"
-REDIRECT = (ANSWERS, "test_a_redirect_is_not_followed")
+REDIRECT = (ANSWERS, "test_fetch_redirect_not_followed")
 
 SHOWN_BY: list[tuple[str, list[tuple[str, str]]]] = [
     ("redirect 301", [REDIRECT]),
@@ -181,52 +183,52 @@ SHOWN_BY: list[tuple[str, list[tuple[str, str]]]] = [
     (
         "DNS rebinding",
         [
-            (FETCH, "test_a_name_that_changes_its_address_is_looked_up_once_and_dialled_as_checked"),
-            (HERE, "test_a_name_that_turns_to_loopback_after_the_check_is_dialled_where_it_was_checked"),
+            (FETCH, "test_fetch_dns_rebinding_connects_to_checked_address_only"),
+            (HERE, "test_fetch_dns_rebinding_to_loopback_connects_to_checked_address"),
         ],
     ),
-    ("DNS answer with one public", [(HERE, "test_a_forbidden_address_is_refused_beside_a_public_one")]),
-    ("DNS answer CNAME", [(HERE, "test_a_url_is_refused_before_a_byte_is_sent")]),
-    ("AAAA v4-mapped", [(GUARD, "test_any_other_address_may_not")]),
-    ("HTTP(S)_PROXY", [(FETCH, "test_a_proxy_of_the_environment_is_ignored")]),
+    ("DNS answer with one public", [(HERE, "test_fetch_forbidden_beside_public_address_forbidden")]),
+    ("DNS answer CNAME", [(HERE, "test_key_set_url_ssrf_url_refused_before_connecting")]),
+    ("AAAA v4-mapped", [(GUARD, "test_network_non_public_address_forbidden")]),
+    ("HTTP(S)_PROXY", [(FETCH, "test_fetch_proxy_environment_ignored")]),
     (
         "response of 50 MB",
         [
-            (IN_TIME, "test_a_body_that_is_too_large_is_not_read_to_its_end"),
-            (IN_TIME, "test_chunks_without_end_end_with_the_fetch"),
-            (IN_TIME, "test_a_server_that_is_slow_in_it_has_the_time_of_one_fetch"),
+            (IN_TIME, "test_fetch_oversized_body_too_large_with_bounded_memory"),
+            (IN_TIME, "test_fetch_endless_chunks_too_large_or_timeout"),
+            (IN_TIME, "test_fetch_slow_response_ends_by_fetch_timeout"),
         ],
     ),
-    ("gzip bomb", [(ANSWERS, "test_an_encoded_answer_is_refused_unread")]),
+    ("gzip bomb", [(ANSWERS, "test_fetch_content_encoding_refused_as_encoded")]),
     (
         "200 with text/html",
         [
-            (ANSWERS, "test_what_is_no_json_is_told_as_that"),
-            (ANSWERS, "test_a_document_that_is_no_key_set_is_told_in_time"),
+            (ANSWERS, "test_fetch_invalid_json_not_json_without_cause"),
+            (ANSWERS, "test_key_set_loader_invalid_document_permanent_failure"),
         ],
     ),
     (
         "JWKS with one broken member",
         [
-            (WHOLE_GATE, "test_beside_a_broken_member_the_others_serve"),
-            (KEYSET, "test_a_broken_member_is_skipped_with_its_reason_and_the_others_serve"),
+            (WHOLE_GATE, "test_remote_key_set_broken_member_other_keys_accepted"),
+            (KEYSET, "test_read_key_set_broken_member_skipped_with_reason"),
         ],
     ),
-    ("JWKS containing kty=oct", [(WHOLE_GATE, "test_a_secret_in_a_remote_set_verifies_nothing")]),
-    ("JWKS with 10^5 keys", [(ANSWERS, "test_a_document_that_is_no_key_set_is_told_in_time")]),
-    ("JWKS with 16384-bit", [(ANSWERS, "test_beside_a_key_that_would_cost_too_much_the_others_serve")]),
+    ("JWKS containing kty=oct", [(WHOLE_GATE, "test_remote_key_set_symmetric_key_algorithm_not_allowed")]),
+    ("JWKS with 10^5 keys", [(ANSWERS, "test_key_set_loader_invalid_document_permanent_failure")]),
+    ("JWKS with 16384-bit", [(ANSWERS, "test_key_set_loader_oversized_key_skipped_others_loaded")]),
     (
         "JWKS with two keys same kid",
         [
-            (WHOLE_GATE, "test_of_two_keys_of_one_kid_the_algorithm_picks"),
-            (KEYSET, "test_two_keys_of_one_kid_are_told_apart_by_the_algorithm"),
+            (WHOLE_GATE, "test_remote_key_set_duplicate_kid_selected_by_algorithm"),
+            (KEYSET, "test_key_set_select_duplicate_kid_filtered_by_algorithm"),
         ],
     ),
-    ("endpoint down", [(WHOLE_GATE, "test_while_an_endpoint_is_down_the_known_keys_serve_until_they_expire")]),
-    ("removed key", [(WHOLE_GATE, "test_a_removed_key_is_refused_after_the_next_refresh_with_all_that_it_signed")]),
-    ("10^4 tokens", [(WHOLE_GATE, "test_a_flood_of_invented_kids_causes_two_fetches_and_troubles_nobody_else")]),
-    ("cache and single-flight", [(WHOLE_GATE, "test_one_kid_of_two_apps_is_two_keys")]),
-    ("event loop", [(WHOLE_GATE, "test_the_loop_turns_while_a_hundred_first_requests_wait_for_one_fetch")]),
+    ("endpoint down", [(WHOLE_GATE, "test_remote_key_set_endpoint_down_keys_used_until_expiry")]),
+    ("removed key", [(WHOLE_GATE, "test_remote_key_set_removed_key_not_found_after_refresh")]),
+    ("10^4 tokens", [(WHOLE_GATE, "test_remote_key_set_unknown_kid_flood_two_fetches")]),
+    ("cache and single-flight", [(WHOLE_GATE, "test_remote_key_set_same_kid_in_two_apps_not_shared")]),
+    ("event loop", [(WHOLE_GATE, "test_averify_100_waiters_one_fetch_without_blocking_loop")]),
 ]
 
 
@@ -235,14 +237,14 @@ def _tests_in(path: str) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_behaviour_of_the_list_is_shown_by_a_test() -> None:
+def test_ssrf_behaviours_all_mapped_to_tests() -> None:
     shown = [[start for start, _ in SHOWN_BY if behaviour.startswith(start)] for behaviour in BEHAVIOURS]
     assert all(len(each) == 1 for each in shown), shown
     assert len(SHOWN_BY) == len(BEHAVIOURS)
 
 
 @pytest.mark.parametrize(("start", "tests"), SHOWN_BY, ids=[start for start, _ in SHOWN_BY])
-def test_the_tests_that_show_a_behaviour_are_there(start: str, tests: list[tuple[str, str]]) -> None:
+def test_ssrf_behaviours_mapped_tests_exist(start: str, tests: list[tuple[str, str]]) -> None:
     assert tests
     for path, name in tests:
         assert name in _tests_in(path), start

@@ -90,12 +90,12 @@ def house() -> Iterator[House]:
     ],
     ids=lambda member: repr(member)[:20],
 )
-def test_beside_a_broken_member_the_others_serve(house: House, member: Any) -> None:
+def test_remote_key_set_broken_member_other_keys_accepted(house: House, member: Any) -> None:
     house.endpoints.sets[URL] = [member, jwk(rsa_key(), kid="a"), member]
     assert house.outcome() is None
 
 
-def test_a_secret_in_a_remote_set_verifies_nothing(house: House) -> None:
+def test_remote_key_set_symmetric_key_algorithm_not_allowed(house: House) -> None:
     secret = b"hunter2-hunter2-hunter2-hunter2-"
     house.endpoints.sets[URL] = [
         {"kty": "oct", "k": "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMi0", "kid": "a"},
@@ -104,14 +104,14 @@ def test_a_secret_in_a_remote_set_verifies_nothing(house: House) -> None:
     assert house.outcome(house.token(secret, algorithm="HS256")) == "algorithm_not_allowed"  # type: ignore[arg-type]
 
 
-def test_of_two_keys_of_one_kid_the_algorithm_picks(house: House) -> None:
+def test_remote_key_set_duplicate_kid_selected_by_algorithm(house: House) -> None:
     house.endpoints.sets[URL] = [jwk(rsa_key(), kid="a"), jwk(private_key("ES256"), kid="a")]
     assert house.outcome() is None
     assert house.outcome(house.token(private_key("ES256"), algorithm="ES256")) is None
     assert house.outcome(house.token(private_key("EdDSA"), algorithm="EdDSA")) == "key_not_found"
 
 
-def test_while_an_endpoint_is_down_the_known_keys_serve_until_they_expire(house: House) -> None:
+def test_remote_key_set_endpoint_down_keys_used_until_expiry(house: House) -> None:
     assert house.outcome() is None
     house.endpoints.sets[URL] = FetchFailed("connection")
     for _ in range(12):
@@ -128,7 +128,7 @@ def test_while_an_endpoint_is_down_the_known_keys_serve_until_they_expire(house:
     assert house.outcome() is None
 
 
-def test_a_removed_key_is_refused_after_the_next_refresh_with_all_that_it_signed(house: House) -> None:
+def test_remote_key_set_removed_key_not_found_after_refresh(house: House) -> None:
     token = house.token()
     for _ in range(3):
         assert house.outcome(token) is None
@@ -137,7 +137,7 @@ def test_a_removed_key_is_refused_after_the_next_refresh_with_all_that_it_signed
     assert house.outcome(token) == "key_not_found"
 
 
-def test_a_flood_of_invented_kids_causes_two_fetches_and_troubles_nobody_else(house: House) -> None:
+def test_remote_key_set_unknown_kid_flood_two_fetches(house: House) -> None:
     assert house.outcome() is None
     assert house.endpoints.asked == [URL]
     signed = house.token().partition(".")[2]
@@ -157,7 +157,7 @@ def test_a_flood_of_invented_kids_causes_two_fetches_and_troubles_nobody_else(ho
 
 
 @pytest.mark.parametrize("first", ["acme", "other"])
-def test_one_kid_of_two_apps_is_two_keys(first: str) -> None:
+def test_remote_key_set_same_kid_in_two_apps_not_shared(first: str) -> None:
     keys: dict[str, tuple[PrivateKey, str]] = {"acme": (rsa_key(), "RS256"), "other": (private_key("ES256"), "ES256")}
     house = House()
     with house.gate:
@@ -167,7 +167,7 @@ def test_one_kid_of_two_apps_is_two_keys(first: str) -> None:
                 assert outcome == (None if signer == app else "key_not_found")
 
 
-def test_the_loop_turns_while_a_hundred_first_requests_wait_for_one_fetch(house: House) -> None:
+def test_averify_100_waiters_one_fetch_without_blocking_loop(house: House) -> None:
     house.endpoints.gate = threading.Event()
     token = house.token()
 

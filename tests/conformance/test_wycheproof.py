@@ -48,16 +48,14 @@ WITHOUT_PAYLOAD = [each for each in VALID if ".." in each[1]["jws"]]
 INVALID = [each for each in VECTORS if expected(each[1]) != "valid"]
 
 
-def test_the_whole_suite_is_run() -> None:
+def test_wycheproof_suite_all_vectors_covered() -> None:
     assert len(VECTORS) == SUITE["numberOfTests"]
     assert OVERRIDES.keys() <= {vector["tcId"] for _, vector in VECTORS}
     assert set(OVERRIDES.values()) <= {"valid", "invalid"}
 
 
 @pytest.mark.parametrize(("group", "vector"), named([each for each in VALID if each not in WITHOUT_PAYLOAD]))
-def test_a_valid_vector_is_refused_only_because_its_payload_is_no_claims_object(
-    group: dict[str, Any], vector: dict[str, Any]
-) -> None:
+def test_wycheproof_valid_vector_refused_only_at_payload(group: dict[str, Any], vector: dict[str, Any]) -> None:
     app = app_of(key_of(group.get("public") or group["private"]))
 
     assert stage_of_refusal(app, vector["jws"]) == "payload"
@@ -65,9 +63,7 @@ def test_a_valid_vector_is_refused_only_because_its_payload_is_no_claims_object(
 
 
 @pytest.mark.parametrize(("group", "vector"), named(WITHOUT_PAYLOAD))
-def test_a_valid_vector_with_no_payload_at_all_is_refused_on_reading(
-    group: dict[str, Any], vector: dict[str, Any]
-) -> None:
+def test_wycheproof_valid_vector_empty_payload_malformed(group: dict[str, Any], vector: dict[str, Any]) -> None:
     """An empty payload can hold no claims, so its signature, though it verifies, need not be looked at."""
     key = key_of(group.get("public") or group["private"])
     app = app_of(key)
@@ -79,7 +75,7 @@ def test_a_valid_vector_with_no_payload_at_all_is_refused_on_reading(
 
 
 @pytest.mark.parametrize(("group", "vector"), named(INVALID))
-def test_an_invalid_vector_is_refused_before_its_payload_is_read(group: dict[str, Any], vector: dict[str, Any]) -> None:
+def test_wycheproof_invalid_vector_refused_before_payload(group: dict[str, Any], vector: dict[str, Any]) -> None:
     jwk = group.get("public") or group["private"]
     if jwk.get("use") == "enc" or "encrypt" in jwk.get("key_ops", ()) or jwk.get("alg") == "ES521":
         with pytest.raises(UnusableKeyError):  # for encryption, or bound to an algorithm that does not exist
@@ -94,7 +90,7 @@ def test_an_invalid_vector_is_refused_before_its_payload_is_read(group: dict[str
 
 
 @pytest.mark.parametrize("defect", [pytest.param(each, id=str(each["tcId"])) for each in DEFECTS])
-def test_a_label_known_to_be_wrong_is_wrong_for_the_reason_given(defect: dict[str, Any]) -> None:
+def test_wycheproof_known_defect_label_wrong_for_stated_reason(defect: dict[str, Any]) -> None:
     ((group, vector),) = [each for each in VECTORS if each[1]["tcId"] == defect["tcId"]]
     text, jwk = vector["jws"], group.get("public") or group["private"]
     assert vector["result"] == defect["label"]

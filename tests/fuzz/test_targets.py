@@ -24,7 +24,7 @@ from wicket.keys.jwk import import_jwk
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_corpus_is_small_and_passes(target: str) -> None:
+def test_fuzz_corpus_small_and_passes_target(target: str) -> None:
     check, words = load(target)
     held = seeds(target)
 
@@ -35,24 +35,24 @@ def test_the_corpus_is_small_and_passes(target: str) -> None:
         check(data)
 
 
-def test_every_folder_of_the_corpus_has_a_target() -> None:
+def test_fuzz_corpus_folders_match_targets() -> None:
     assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_few_mutations_pass(target: str) -> None:
+def test_fuzz_target_mutated_seeds_pass(target: str) -> None:
     (check, words), held, chance = load(target), seeds(target), random.Random(target)
     for _ in range(150):
         check(mutated(chance.choice(held), held, words, chance))
 
 
-def test_without_coverage_the_targets_run_by_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fuzz_engine_without_coverage_runs_unguided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unguided("origins", 1, tmp_path)
 
     assert "unguided: " in capsys.readouterr().err
 
 
-def test_the_runner_counts_and_keeps_what_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_runner_counts_executions_and_logs_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = run("origins", 1, tmp_path / "good")
     assert (good.failed, good.executions > 0) == (False, True), good.log
 
@@ -61,7 +61,7 @@ def test_the_runner_counts_and_keeps_what_fails(tmp_path: Path, monkeypatch: pyt
     assert "ModuleNotFoundError" in bad.log
 
 
-def test_the_command_refuses_a_target_that_is_none() -> None:
+def test_fuzz_command_unknown_target_exit_code_2() -> None:
     done = subprocess.run([sys.executable, "-m", "tests.fuzz", "nothing"], capture_output=True, check=False)
 
     assert done.returncode == 2
@@ -70,7 +70,7 @@ def test_the_command_refuses_a_target_that_is_none() -> None:
 # --- the targets see what would be wrong
 
 
-def test_a_token_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_tokens_target_lenient_json_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def lenient(raw: bytes) -> Any:
         return json.loads(raw)
 
@@ -80,7 +80,7 @@ def test_a_token_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
         tokens.check((CORPUS / "tokens" / "duplicate").read_bytes())
 
 
-def test_an_origin_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_origins_target_prefix_match_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(policy: OriginPolicy, origin: str | None) -> bool:
         return origin is None or any(origin.startswith(pattern) for pattern in policy.patterns)
 
@@ -89,7 +89,7 @@ def test_an_origin_that_must_not_pass_is_seen(monkeypatch: pytest.MonkeyPatch) -
         origins.check(b"https://a.com\nhttps://a.com")
 
 
-def test_a_key_that_must_not_serve_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_key_sets_target_invalid_key_accepted_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.loads((CORPUS / "key_sets" / "es256").read_bytes())
     data["keys"][0]["x"] = "AAAA"
     good = import_jwk(json.loads((CORPUS / "key_sets" / "es256").read_bytes())["keys"][0], ["ES256"])
@@ -99,7 +99,7 @@ def test_a_key_that_must_not_serve_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
         key_sets.check(json.dumps(data).encode())
 
 
-def test_a_file_that_raises_something_else_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_toml_target_unexpected_exception_propagates(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> Gate:
         raise KeyError("apps")
 
@@ -115,7 +115,7 @@ def test_a_file_that_raises_something_else_is_seen(monkeypatch: pytest.MonkeyPat
         (WSGIBody, "replayed", lambda _: io.BytesIO()),
     ],
 )
-def test_a_body_that_gets_lost_is_seen(
+def test_fuzz_bodies_target_lost_body_detected(
     kind: type, member: str, careless: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kind, member, careless)
@@ -123,7 +123,7 @@ def test_a_body_that_gets_lost_is_seen(
         bodies.check((CORPUS / "bodies" / "anonymous").read_bytes())
 
 
-def test_a_document_that_is_read_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_bodies_target_duplicate_member_accepted_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         bodies, "parse_body", lambda raw: wicket.messages.json_body.JSONObject(list(json.loads(raw).items()))
     )
@@ -144,5 +144,5 @@ def test_a_document_that_is_read_otherwise_is_seen(monkeypatch: pytest.MonkeyPat
         (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", None),
     ],
 )
-def test_the_model_is_strict_where_the_design_says_so(raw: bytes, read: dict[str, Any] | None) -> None:
+def test_strict_object_non_strict_json_returns_none(raw: bytes, read: dict[str, Any] | None) -> None:
     assert strict_object(raw) == read

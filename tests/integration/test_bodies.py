@@ -65,7 +65,7 @@ def cut(body: bytes, size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("encoding", ["with a length", "chunked"])
 @pytest.mark.parametrize("size", [300, 8192, LIMIT - 1, LIMIT])
-def test_a_body_up_to_the_limit_carries_its_token_and_arrives_whole(server: Server, size: int, encoding: str) -> None:
+def test_json_body_up_to_limit_token_verified_body_intact(server: Server, size: int, encoding: str) -> None:
     body = body_of("acme", size)
     assert len(body) == size
     if encoding == "chunked":
@@ -78,9 +78,7 @@ def test_a_body_up_to_the_limit_carries_its_token_and_arrives_whole(server: Serv
 @pytest.mark.parametrize("encoding", ["with a length", "chunked"])
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 8_192, 300_000])
 @pytest.mark.parametrize("app", ["lobby", "watched"])
-def test_above_the_limit_there_is_no_token_and_the_body_arrives_whole(
-    server: Server, app: str, size: int, encoding: str
-) -> None:
+def test_json_body_above_limit_no_token_body_intact(server: Server, app: str, size: int, encoding: str) -> None:
     body = body_of(app, size)
     headers = [JSON, ("X-App-Id", app)]
     if encoding == "chunked":
@@ -90,14 +88,14 @@ def test_above_the_limit_there_is_no_token_and_the_body_arrives_whole(
     assert arrived_whole(answer, body) is None
 
 
-def test_above_the_limit_an_app_that_demands_a_token_misses_it(server: Server) -> None:
+def test_json_body_above_limit_required_token_missing_token(server: Server) -> None:
     body = body_of("acme", LIMIT + 1)
     answer = server.ask("/digest", [JSON, ("X-App-Id", "acme")], method="POST", body=body)
     assert (answer.status, told(answer)["error"]) == (401, "missing_token")
     assert told(server.ask("/digest", [JSON], method="POST", body=body))["error"] == "unknown_app"
 
 
-def test_an_application_need_not_read_what_was_read_for_it(server: Server) -> None:
+def test_json_body_unread_by_application_connection_reusable(server: Server) -> None:
     with contextlib.closing(server.connection()) as connection:
         for _ in range(2):  # and the connection still holds
             servers.send(connection, "/ignore", [JSON], method="POST", body=body_of("acme", 5_000))
@@ -106,7 +104,7 @@ def test_an_application_need_not_read_what_was_read_for_it(server: Server) -> No
 
 @pytest.mark.parametrize("app", ["lobby", "watched"])
 @pytest.mark.parametrize("target", ["/digest", "/greet"])
-def test_a_slow_body_holds_no_token_and_then_arrives_whole(
+def test_json_body_slower_than_timeout_no_token_body_intact(
     server: Server, app: str, target: str, request: pytest.FixtureRequest
 ) -> None:
     kind = request.node.callspec.params["server"]
@@ -132,7 +130,7 @@ def _json_in(raw: bytes) -> bytes:
     return raw[raw.index(b"{") : raw.rindex(b"}") + 1]
 
 
-def test_a_client_that_hangs_up_midway_hurts_nobody(server: Server) -> None:
+def test_json_body_client_disconnect_later_request_served(server: Server) -> None:
     for app in ("acme", "lobby", "watched"):
         for sent in (0, 10, 9_000):
             with contextlib.closing(server.socket()) as leaving:
@@ -147,7 +145,7 @@ def test_a_client_that_hangs_up_midway_hurts_nobody(server: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", ""])
-def test_what_is_no_json_is_not_waited_for(server: Server, kind: str, request: pytest.FixtureRequest) -> None:
+def test_non_json_body_refused_without_waiting(server: Server, kind: str, request: pytest.FixtureRequest) -> None:
     """The answer to a refused request comes though its body never does. JSON is waited for: on WSGI without end."""
     took = _answered_in(server, kind)
     if request.node.callspec.params["server"] == "uvicorn":
@@ -174,7 +172,7 @@ def peak_of(pid: int) -> int:
     raise AssertionError("the system tells no peak")
 
 
-def test_ten_megabytes_pass_unbuffered(server: Server) -> None:
+def test_large_body_10_mb_passes_without_buffering(server: Server) -> None:
     pid = told(server.ask("/control"))["pid"]
     try:
         before = peak_of(pid)
@@ -200,7 +198,7 @@ def page_headers(answer: Answer) -> tuple[str | None, str | None]:
     return answer.headers.get("access-control-allow-origin"), answer.headers.get("vary")
 
 
-def test_every_answer_is_readable_for_the_page_that_asked(server: Server) -> None:
+def test_cors_allowed_origin_every_response_has_headers(server: Server) -> None:
     known = [("X-App-Id", "acme"), ("Authorization", f"Bearer {token_of('acme')}"), ("Origin", PAGE)]
     for target, headers, status in (
         ("/ignore", known, 200),
@@ -217,7 +215,7 @@ def test_every_answer_is_readable_for_the_page_that_asked(server: Server) -> Non
         assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_a_page_that_is_not_admitted_reads_nothing(server: Server) -> None:
+def test_cors_disallowed_origin_403_without_allow_origin(server: Server) -> None:
     known = [("X-App-Id", "acme"), ("Authorization", f"Bearer {token_of('acme')}")]
     for origin in ("https://evil.example", "null", f"{PAGE}.evil.example"):
         answer = server.ask("/ignore", [*known, ("Origin", origin)])
@@ -225,7 +223,7 @@ def test_a_page_that_is_not_admitted_reads_nothing(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("origin", "status"), [(PAGE, 204), ("https://evil.example", 403)])
-def test_a_preflight_is_answered_before_the_application(server: Server, origin: str, status: int) -> None:
+def test_cors_preflight_answered_before_application(server: Server, origin: str, status: int) -> None:
     asked = [("Origin", origin), ("Access-Control-Request-Method", "POST")]
     answer = server.ask("/fail?app=acme", asked, method="OPTIONS")
     assert answer.status == status
@@ -233,7 +231,7 @@ def test_a_preflight_is_answered_before_the_application(server: Server, origin: 
     assert server.ask("/fail", asked, method="OPTIONS").headers["access-control-allow-origin"] == origin
 
 
-def test_a_readable_answer_does_not_differ_otherwise(server: Server) -> None:
+def test_cors_allowed_origin_body_unchanged(server: Server) -> None:
     known = [("X-App-Id", "acme"), ("Authorization", f"Bearer {token_of('acme')}")]
     assert server.ask("/ignore", known).body == server.ask("/ignore", [*known, ("Origin", PAGE)]).body
     assert server.ask("/ignore", known, method="HEAD").body == b""

@@ -54,7 +54,7 @@ def cors_of(answer: Any) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("order", ["inside", "outside", "none"])
-def test_nothing_is_said_twice(gate: Gate, order: str) -> None:
+def test_cors_with_application_middleware_no_duplicate_headers(gate: Gate, order: str) -> None:
     for headers, status in ((known(PAGE), 200), ({"Origin": PAGE}, 401)):
         answer = site(gate, order=order).get("/", headers=headers)
         assert answer.status_code == status
@@ -64,20 +64,20 @@ def test_nothing_is_said_twice(gate: Gate, order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["inside", "outside", "none"])
-def test_a_preflight_never_reaches_the_application(gate: Gate, order: str) -> None:
+def test_cors_preflight_not_passed_to_application(gate: Gate, order: str) -> None:
     answer = site(gate, order=order).options("/", headers=PREFLIGHT)
     assert answer.status_code in (200, 204)
     assert cors_of(answer)["allow-origin"] == [PAGE]
 
 
-def test_what_the_applications_middleware_withholds_is_not_given(gate: Gate) -> None:
+def test_cors_origin_disallowed_by_application_not_added(gate: Gate) -> None:
     """The gate admits OWN; the application's own CORS does not, and says Allow-Credentials on every answer."""
     answer = site(gate, order="inside").get("/", headers=known(OWN))
     assert cors_of(answer)["allow-credentials"] == ["true"]
     assert cors_of(answer)["allow-origin"] == []
 
 
-def test_a_gate_that_only_watches_opens_nothing() -> None:
+def test_cors_log_only_disallowed_origin_no_credentialed_access() -> None:
     """In log-only the application answers as before: what a page could not read then, it cannot read now."""
     with Gate([app_of("acme", mode=Mode.LOG_ONLY)]) as gate:
         answer = site(gate, order="inside").get("/", headers=known(EVIL))
@@ -85,18 +85,18 @@ def test_a_gate_that_only_watches_opens_nothing() -> None:
     assert not (cors_of(answer)["allow-origin"] and cors_of(answer)["allow-credentials"])
 
 
-def test_a_wildcard_of_the_application_stays(gate: Gate) -> None:
+def test_cors_application_wildcard_kept(gate: Gate) -> None:
     answer = site(gate, order="inside", own={"allow_origins": ["*"]}).get("/", headers=known(PAGE))
     assert cors_of(answer)["allow-origin"] == ["*"]
 
 
 @pytest.mark.parametrize("order", ["inside", "outside", "none"])
-def test_a_page_that_is_not_admitted_is_told_nothing(gate: Gate, order: str) -> None:
+def test_cors_disallowed_origin_403_without_allow_origin(gate: Gate, order: str) -> None:
     answer = site(gate, order=order).get("/", headers=known(EVIL))
     assert (answer.status_code, cors_of(answer)["allow-origin"]) == (403, [])
 
 
-def test_without_cors_all_is_left_to_the_application(gate: Gate) -> None:
+def test_cors_disabled_headers_and_preflights_left_to_application(gate: Gate) -> None:
     client = site(gate, order="inside", cors=False, preflights="pass")
     assert cors_of(client.get("/", headers=known(OWN)))["allow-origin"] == []
     assert cors_of(client.get("/", headers=known(PAGE)))["allow-origin"] == [PAGE]
@@ -133,7 +133,7 @@ def by_hand(gate: Gate, own: dict[str, str]) -> Client:
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/fail"])
-def test_headers_set_by_hand_are_not_doubled(gate: Gate, path: str) -> None:
+def test_cors_headers_set_by_application_not_duplicated(gate: Gate, path: str) -> None:
     client = by_hand(gate, {"access-control-allow-origin": "*", "Vary": "Cookie"})
     answer = client.get(path, headers=known(PAGE))
     assert answer.headers.getlist("Access-Control-Allow-Origin") == ["*"]
@@ -143,7 +143,7 @@ def test_headers_set_by_hand_are_not_doubled(gate: Gate, path: str) -> None:
     assert answer.headers.getlist("Vary") == ["origin"]
 
 
-def test_start_response_may_be_called_again_after_an_error(gate: Gate) -> None:
+def test_wsgi_start_response_repeated_with_exc_info_forwarded(gate: Gate) -> None:
     started: list[Any] = []
     writers: list[Any] = []
 
@@ -169,7 +169,7 @@ def test_start_response_may_be_called_again_after_an_error(gate: Gate) -> None:
         assert [name for name, _ in headers].count("Access-Control-Allow-Origin") == 1
 
 
-def test_a_refusal_after_the_answer_was_begun_replaces_it(gate: Gate) -> None:
+def test_wsgi_refused_after_start_response_replaces_response(gate: Gate) -> None:
     """A server takes a second answer only with the error that caused it (PEP 3333)."""
     started: list[Any] = []
 

@@ -59,7 +59,7 @@ def wsgi_preflight(gate: Gate, **settings: Any) -> tuple[list[dict[str, Any]], l
     return seen, answered
 
 
-def test_s4_a_preflight_that_passes_an_asgi_gate_is_decided_and_anonymous(gate: Gate) -> None:
+def test_s4_preflights_pass_asgi_decision_anonymous(gate: Gate) -> None:
     seen, sent = asgi_preflight(gate, preflights="pass")
     assert sent[0]["status"] == 200
     (scope,) = seen
@@ -69,7 +69,7 @@ def test_s4_a_preflight_that_passes_an_asgi_gate_is_decided_and_anonymous(gate: 
     assert b"remote-user" not in dict(scope["headers"])
 
 
-def test_s4_a_preflight_that_passes_a_wsgi_gate_is_decided_and_anonymous(gate: Gate) -> None:
+def test_s4_preflights_pass_wsgi_decision_anonymous(gate: Gate) -> None:
     seen, answered = wsgi_preflight(gate, preflights="pass")
     assert answered == ["200 OK"]
     (environ,) = seen
@@ -79,7 +79,7 @@ def test_s4_a_preflight_that_passes_a_wsgi_gate_is_decided_and_anonymous(gate: G
 
 
 @pytest.mark.parametrize("settings", [{}, {"preflights": "gate"}], ids=["default", "gate"])
-def test_s4_without_cors_a_preflight_is_decided_like_any_other_request(gate: Gate, settings: Any) -> None:
+def test_s4_preflight_cors_disabled_decided_like_request(gate: Gate, settings: Any) -> None:
     seen, sent = asgi_preflight(gate, **settings)
     assert (len(seen), sent[0]["status"]) == (1, 200), "its token verifies"
     assert seen[0]["user"].identity == "acme:ada"
@@ -88,12 +88,12 @@ def test_s4_without_cors_a_preflight_is_decided_like_any_other_request(gate: Gat
 
 
 @pytest.mark.parametrize("headers", [(), _PREFLIGHT[:1], _PREFLIGHT[1:]], ids=["plain", "origin", "method"])
-def test_options_that_are_no_preflight_are_gated(server: Server, headers: tuple[tuple[str, str], ...]) -> None:
+def test_options_request_not_preflight_401(server: Server, headers: tuple[tuple[str, str], ...]) -> None:
     assert server.ask("/whoami", headers, method="OPTIONS").status == 401
     assert server.ask("/secret", [*headers, *_PREFLIGHT], method="POST").status == 401, "a preflight is OPTIONS"
 
 
-def test_a_preflight_with_a_bad_token_passes_all_the_same(server: Server) -> None:
+def test_preflight_forged_token_not_refused(server: Server) -> None:
     answer = server.ask("/open", [*forged_headers("acme"), *_PREFLIGHT], method="OPTIONS")
     assert answer.status != 401
 
@@ -146,28 +146,28 @@ _NEVER_EXEMPT = (
 
 
 @pytest.mark.parametrize("target", _NEVER_EXEMPT)
-def test_no_spelling_makes_an_exempt_path_of_another(server: Server, target: str) -> None:
+def test_exempt_path_variant_not_exempt_401(server: Server, target: str) -> None:
     assert server.ask(target).status == 401
 
 
 @pytest.mark.parametrize("target", ["/open", "/open?x=//", "/%6fpen", "/public/x", "/public/a/b", "/public%2Fx"])
-def test_an_exempt_path_needs_nothing_and_learns_nothing(server: Server, target: str) -> None:
+def test_exempt_path_missing_or_forged_token_served(server: Server, target: str) -> None:
     assert server.ask(target).body == b"open"
     assert server.ask(target, forged_headers("acme")).body == b"open"
 
 
 @pytest.mark.parametrize("target", ["/secret#/open", "/open#", "/secret#", "http://test/secret", "http://open/open"])
-def test_an_odd_target_never_reaches_what_is_behind_the_gate(server: Server, target: str) -> None:
+def test_gated_path_malformed_target_not_served(server: Server, target: str) -> None:
     assert server.ask(target).body != b"secret"
 
 
 @pytest.mark.parametrize("host", ["test/open?", "test/open#", "test?", "test#", "test/public/x/", "/open", "open", ""])
-def test_a_host_header_does_not_change_the_path(server: Server, host: str) -> None:
+def test_gated_path_any_host_header_refused(server: Server, host: str) -> None:
     assert server.ask("/secret", host=host).status in (400, 401)
     assert server.ask("/mount/secret", host=host).status in (400, 401)
 
 
-def test_an_optional_path_admits_strangers_and_refuses_liars(server: Server) -> None:
+def test_optional_path_anonymous_allowed_forged_token_401(server: Server) -> None:
     assert json.loads(server.ask("/greet").body)["identity"] is None
     assert json.loads(server.ask("/greet", headers_of("acme")[:1]).body)["identity"] is None
     assert json.loads(server.ask("/greet", headers_of("acme")).body)["identity"] == "acme:ada"
@@ -214,16 +214,16 @@ def only_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         "/admin//",
     ],
 )
-def test_no_spelling_leads_around_a_path_that_is_gated(only_server: Server, target: str) -> None:
+def test_only_gated_path_variant_401(only_server: Server, target: str) -> None:
     assert only_server.ask(target).status == 401
 
 
 @pytest.mark.parametrize("target", ["/", "/other", "/apix", "/x/api/y", "/administration", "/open"])
-def test_only_what_is_named_is_gated(only_server: Server, target: str) -> None:
+def test_only_unlisted_path_served(only_server: Server, target: str) -> None:
     assert only_server.ask(target).status == 200
 
 
-def test_the_same_paths_are_gated_for_sockets(gate: Gate) -> None:
+def test_exempt_path_websocket_variant_not_exempt(gate: Gate) -> None:
     scope = http_scope("/open", type="websocket", subprotocols=[])
     passed: list[str] = []
 

@@ -34,7 +34,7 @@ from wicket.testing.issuer import LocalIssuer
 
 
 @pytest.mark.parametrize("order", ["one first", "other first", "both at once"])
-def test_apps_whose_keys_have_one_name_never_accept_each_others_tokens(
+def test_key_set_same_kid_two_apps_foreign_token_bad_signature(
     issuer: LocalIssuer, other: LocalIssuer, order: str
 ) -> None:
     claims = {"iss": "https://id.example", "sub": "ada", "exp": int(time.time()) + 600}
@@ -63,7 +63,7 @@ def test_apps_whose_keys_have_one_name_never_accept_each_others_tokens(
     assert max(len(issuer.requests), len(other.requests)) <= 1 + 2
 
 
-def test_apps_that_name_one_url_share_nothing(issuer: LocalIssuer) -> None:
+def test_key_set_same_url_two_apps_cached_separately(issuer: LocalIssuer) -> None:
     clock, told = ticking(), Told()
     token = issuer.token("ada")
     with gate_of(issuer, app_of(issuer), app_of(issuer, "twin"), monotonic=clock, on_event=told) as gate:
@@ -78,9 +78,7 @@ def test_apps_that_name_one_url_share_nothing(issuer: LocalIssuer) -> None:
         assert said(gate.verify(token, app="twin")) == "allowed", "its own set is fresh"
 
 
-def test_an_app_with_two_sources_accepts_of_each_only_its_own_issuers_tokens(
-    issuer: LocalIssuer, other: LocalIssuer
-) -> None:
+def test_key_set_two_sources_keys_bound_to_their_issuer(issuer: LocalIssuer, other: LocalIssuer) -> None:
     sources = [Jwks(issuer.jwks_url, issuer=issuer.issuer), Jwks(other.jwks_url, issuer=other.issuer)]
     app = profiles.generic("acme", credentials=sources)
     with gate_of(issuer, app, network=network_of(issuer, other)) as gate:
@@ -93,9 +91,7 @@ def test_an_app_with_two_sources_accepts_of_each_only_its_own_issuers_tokens(
         assert said(gate.verify(other.token("ada"), app="acme")) == "keys_unavailable", "nobody can tell"
 
 
-def test_beside_a_source_that_is_down_a_local_key_serves_and_no_other_token_is_called_bad(
-    issuer: LocalIssuer, other: LocalIssuer
-) -> None:
+def test_key_set_down_local_key_allowed_other_token_config_invalid(issuer: LocalIssuer, other: LocalIssuer) -> None:
     (member,) = other.document()["keys"]
     local = PublicKey.from_jwk({name: value for name, value in member.items() if name != "kid"})
     issuer.fault = answering(500)
@@ -106,9 +102,7 @@ def test_beside_a_source_that_is_down_a_local_key_serves_and_no_other_token_is_c
         assert said(gate.verify(mine, app="acme")) == "allowed"
 
 
-def test_a_local_key_that_the_token_names_does_not_wait_for_a_source_that_hangs(
-    issuer: LocalIssuer, other: LocalIssuer
-) -> None:
+def test_key_set_hanging_local_kid_verified_without_waiting(issuer: LocalIssuer, other: LocalIssuer) -> None:
     local = PublicKey.from_jwk({**other.document()["keys"][0], "kid": "local"})
     token = jwt.encode(
         {"iss": issuer.issuer, "sub": "ada", "exp": int(time.time()) + 600},
@@ -138,7 +132,7 @@ AUDIENCE = "https://api.getuserfeedback.com"
 
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY], ids=["enabled", "disabled"])
 @pytest.mark.parametrize("door", [_asgi, ask_wsgi], ids=["asgi", "wsgi"])
-def test_getuserfeedback_end_to_end(issuer: LocalIssuer, door: Door, mode: Mode) -> None:
+def test_getuserfeedback_both_modes_expected_status_and_event(issuer: LocalIssuer, door: Door, mode: Mode) -> None:
     jwks = Jwks(issuer.jwks_url)
     wrong = Jwks(issuer.jwks_url.replace("jwks.json", "nothing"))
     seen: list[object] = []
@@ -173,7 +167,7 @@ def test_getuserfeedback_end_to_end(issuer: LocalIssuer, door: Door, mode: Mode)
 
 
 @pytest.mark.parametrize("door", [_asgi, ask_wsgi], ids=["asgi", "wsgi"])
-def test_an_outage_is_answered_with_503_and_when_to_come_again(issuer: LocalIssuer, door: Door) -> None:
+def test_key_set_outage_503_with_retry_after(issuer: LocalIssuer, door: Door) -> None:
     clock = ticking()
     with gate_of(issuer, monotonic=clock) as gate:
         gate.verify(issuer.token("ada"), app="acme")

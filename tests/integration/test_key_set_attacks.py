@@ -29,7 +29,7 @@ from wicket import Gate, Jwks, PublicKey, profiles
 from wicket.testing.issuer import Exchange, LocalIssuer
 
 
-def test_a_fetch_that_an_invented_kid_made_fail_does_not_blind_the_source_to_a_rotation(issuer: LocalIssuer) -> None:
+def test_key_set_failed_unknown_kid_fetch_later_rotation_found(issuer: LocalIssuer) -> None:
     issuer.max_age = 3600
     clock = ticking()
     with gate_of(issuer, monotonic=clock) as gate:
@@ -43,7 +43,7 @@ def test_a_fetch_that_an_invented_kid_made_fail_does_not_blind_the_source_to_a_r
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
 
 
-def test_a_local_key_does_not_hide_a_key_of_a_set_that_has_the_same_name(issuer: LocalIssuer) -> None:
+def test_key_set_same_kid_as_local_key_both_keys_tried(issuer: LocalIssuer) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     local = PublicKey.from_pem(pem, algorithms=["ES256"], kid="key-1")
@@ -56,7 +56,7 @@ def test_a_local_key_does_not_hide_a_key_of_a_set_that_has_the_same_name(issuer:
         assert said(gate.verify(issuer.token("ada")[:-4] + "AAAA", app="acme")) == "invalid_token bad_signature"
 
 
-def test_one_key_that_two_issuers_publish_serves_the_tokens_of_each(issuer: LocalIssuer) -> None:
+def test_key_set_same_key_from_two_issuers_verifies_both(issuer: LocalIssuer) -> None:
     names = ["https://v1.example", "https://v2.example"]
     urls = [issuer.jwks_url, f"{issuer.jwks_url}?v=2"]
     issuer.fault = lambda exchange: serve(issuer, _without_query(exchange))
@@ -74,7 +74,7 @@ def _without_query(exchange: Exchange) -> Exchange:
     return exchange
 
 
-def test_a_key_that_came_while_an_older_load_was_under_way_is_found_by_the_next(issuer: LocalIssuer) -> None:
+def test_key_set_rotation_during_load_found_by_next_load(issuer: LocalIssuer) -> None:
     """The load that is joined answers from before the rotation, so it proves nothing about the new key."""
     entered, released = threading.Event(), threading.Event()
     before = json.dumps(issuer.document()).encode()
@@ -101,9 +101,7 @@ def test_a_key_that_came_while_an_older_load_was_under_way_is_found_by_the_next(
     assert len(issuer.requests) == 3
 
 
-def test_two_apps_with_one_key_set_and_nothing_that_tells_their_tokens_apart_are_warned_of(
-    issuer: LocalIssuer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_key_set_shared_without_app_claim_warning_logged(issuer: LocalIssuer, caplog: pytest.LogCaptureFixture) -> None:
     apps = [app_of(issuer, name) for name in ("one", "two")]
     with caplog.at_level(logging.WARNING, "wicket"), Gate(apps):
         assert "apps one and two share a key set" in caplog.text
@@ -113,7 +111,7 @@ def test_two_apps_with_one_key_set_and_nothing_that_tells_their_tokens_apart_are
         assert "share" not in caplog.text
 
 
-def test_an_endless_flood_of_early_answers_ends_by_its_bytes(issuer: LocalIssuer) -> None:
+def test_key_set_fetch_endless_early_hints_too_large(issuer: LocalIssuer) -> None:
     def flood(exchange: Exchange) -> None:
         while True:  # until the fetch hangs up
             exchange.raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 200)

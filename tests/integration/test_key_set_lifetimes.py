@@ -46,7 +46,7 @@ def gate(issuer: LocalIssuer, clock: FakeClock, told: Told) -> Iterator[Gate]:
 # --- an outage
 
 
-def test_an_endpoint_that_is_down_for_an_hour_costs_nobody_anything_until_the_stale_time_is_over(
+def test_key_set_outage_stale_set_used_until_stale_if_error_ends(
     issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     token = issuer.token("ada")
@@ -70,7 +70,7 @@ def test_an_endpoint_that_is_down_for_an_hour_costs_nobody_anything_until_the_st
     assert said(gate.verify(token, app="acme")) == "allowed", "the first success ends the outage"
 
 
-def test_a_failed_refresh_tells_the_age_of_what_serves_on(
+def test_key_set_failed_refresh_event_has_stale_age(
     issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     gate.verify(issuer.token("ada"), app="acme")
@@ -80,9 +80,7 @@ def test_a_failed_refresh_tells_the_age_of_what_serves_on(
     assert [(each.outcome, each.stale_age) for each in told.fetched()] == [("loaded", None), ("status", 400)]
 
 
-def test_fetches_of_an_endpoint_that_fails_from_the_start_follow_the_back_off(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_failing_from_start_fetches_follow_backoff(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     issuer.fault = answering(500)
     token = issuer.token("ada")
     for failures in range(1, 10):
@@ -99,7 +97,7 @@ def test_fetches_of_an_endpoint_that_fails_from_the_start_follow_the_back_off(
         clock.advance(0.15 * pause + 0.001)
 
 
-def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issuer: LocalIssuer) -> None:
+def test_key_set_hanging_endpoint_later_requests_not_delayed(issuer: LocalIssuer) -> None:
     hanging = Held(issuer)
     limits = Limits(fetch_timeout=0.4, backoff_initial=60.0)
     with gate_of(issuer, limits=limits) as gate:
@@ -116,7 +114,7 @@ def test_requests_at_an_endpoint_that_hangs_do_not_wait_for_a_time_out_each(issu
 @pytest.mark.parametrize(
     ("asked", "granted"), [("90", 90.0), ("100000", 300.0)], ids=["90 s", "more than five minutes"]
 )
-def test_retry_after_is_honoured_up_to_five_minutes(
+def test_key_set_retry_after_honoured_up_to_300_seconds(
     issuer: LocalIssuer, clock: FakeClock, gate: Gate, asked: str, granted: float, cold: bool
 ) -> None:
     token = issuer.token("ada")
@@ -136,7 +134,7 @@ def test_retry_after_is_honoured_up_to_five_minutes(
     assert len(issuer.requests) == before + 1
 
 
-def test_retry_after_may_be_a_date(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
+def test_key_set_retry_after_http_date_passed_on(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     gate.verify(issuer.token("ada"), app="acme")
     clock.advance(300 + 3600)
     issuer.fault = answering(429, headers={"Retry-After": formatdate(time.time() + 100, usegmt=True)})
@@ -149,14 +147,14 @@ def test_retry_after_may_be_a_date(issuer: LocalIssuer, clock: FakeClock, gate: 
 # --- rotation
 
 
-def test_a_new_key_is_accepted_at_the_first_request(issuer: LocalIssuer, gate: Gate) -> None:
+def test_key_set_rotation_new_key_allowed_at_first_request(issuer: LocalIssuer, gate: Gate) -> None:
     assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
     issuer.rotate()
     assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
     assert len(issuer.requests) == 2
 
 
-def test_a_withdrawn_key_is_refused_after_the_next_refresh_and_what_is_remembered_of_it_too(
+def test_key_set_removed_key_cached_token_refused_after_refresh(
     issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     old = issuer.token("ada")
@@ -170,9 +168,7 @@ def test_a_withdrawn_key_is_refused_after_the_next_refresh_and_what_is_remembere
     assert [(each.added, each.removed) for each in told.fetched()][:2] == [(("key-1",), ()), (("key-2",), ("key-1",))]
 
 
-def test_a_key_whose_material_is_replaced_under_its_name_serves_no_more(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_key_replaced_under_same_kid_bad_signature(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     old = issuer.token("ada")
     assert said(gate.verify(old, app="acme")) == "allowed"
     issuer.keys["key-1"] = issuer.keys[issuer.rotate()]
@@ -180,9 +176,7 @@ def test_a_key_whose_material_is_replaced_under_its_name_serves_no_more(
     assert said(gate.verify(old, app="acme")) == "invalid_token bad_signature"
 
 
-def test_an_unknown_kid_while_the_last_refresh_failed_is_an_outage_and_not_a_bad_token(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_unknown_kid_after_failed_refresh_keys_unavailable(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = answering(500)
@@ -195,16 +189,14 @@ def test_an_unknown_kid_while_the_last_refresh_failed_is_an_outage_and_not_a_bad
     assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
 
 
-def test_an_unknown_kid_whose_own_fetch_fails_is_an_outage_too(issuer: LocalIssuer, gate: Gate) -> None:
+def test_unknown_kid_own_fetch_fails_keys_unavailable(issuer: LocalIssuer, gate: Gate) -> None:
     gate.verify(issuer.token("ada"), app="acme")
     issuer.rotate()
     issuer.fault = answering(500)
     assert said(gate.verify(issuer.token("ada"), app="acme")) == "keys_unavailable"
 
 
-def test_an_unknown_kid_is_remembered_until_the_next_generation(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_unknown_kid_negative_cache_ends_with_new_key_set(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     early = with_kid(issuer.token("ada", now=time.time() - 60), "key-2")
@@ -218,9 +210,7 @@ def test_an_unknown_kid_is_remembered_until_the_next_generation(
     assert len(issuer.requests) == 3
 
 
-def test_an_unknown_kid_is_remembered_for_a_minute_at_the_most(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_unknown_kid_negative_cache_expires_after_60_seconds(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     older = issuer.token("ada", now=time.time() - 60)
@@ -240,9 +230,7 @@ def _empty(exchange: Exchange) -> None:
     exchange.answer(200, b'{"keys": []}')
 
 
-def test_an_empty_set_is_believed_at_a_second_look(
-    issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
-) -> None:
+def test_key_set_empty_twice_known_key_refused(issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = _empty
@@ -254,7 +242,7 @@ def test_an_empty_set_is_believed_at_a_second_look(
     assert told.fetched()[2].removed == ("key-1",)
 
 
-def test_no_look_at_an_empty_set_is_believed_before_30_seconds(
+def test_key_set_empty_within_30_seconds_previous_set_used(
     issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate
 ) -> None:
     token = issuer.token("ada")
@@ -272,9 +260,7 @@ def test_no_look_at_an_empty_set_is_believed_before_30_seconds(
     assert said(gate.verify(token, app="acme")) == "invalid_token key_not_found"
 
 
-def test_an_unknown_kid_does_not_hasten_the_belief_in_an_empty_set(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_empty_unknown_kid_does_not_shorten_grace(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = _empty
@@ -285,9 +271,7 @@ def test_an_unknown_kid_does_not_hasten_the_belief_in_an_empty_set(
     assert said(gate.verify(token, app="acme")) == "allowed", "no second has passed since the first empty answer"
 
 
-def test_an_endpoint_that_was_empty_for_a_moment_locks_nobody_out(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_briefly_empty_known_key_allowed(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     for _ in range(3):
@@ -302,7 +286,7 @@ def test_an_endpoint_that_was_empty_for_a_moment_locks_nobody_out(
 # --- lifetimes
 
 
-def test_not_modified_renews_the_lifetime(issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate) -> None:
+def test_key_set_not_modified_renews_lifetime(issuer: LocalIssuer, clock: FakeClock, told: Told, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     for _ in range(20):
@@ -317,9 +301,7 @@ def test_not_modified_renews_the_lifetime(issuer: LocalIssuer, clock: FakeClock,
     assert told.outcomes() == ["loaded", *["not_modified"] * 20]
 
 
-def test_a_set_is_refreshed_ahead_by_a_request_that_does_not_wait_for_it(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_refresh_ahead_does_not_delay_requests(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     refresh = Held(issuer)
@@ -335,7 +317,7 @@ def test_a_set_is_refreshed_ahead_by_a_request_that_does_not_wait_for_it(
     assert len(issuer.requests) == 2
 
 
-def test_an_app_that_nobody_asks_for_causes_no_fetch(issuer: LocalIssuer, clock: FakeClock, told: Told) -> None:
+def test_key_set_idle_app_not_refreshed(issuer: LocalIssuer, clock: FakeClock, told: Told) -> None:
     token = issuer.token("ada")
     with gate_of(issuer, app_of(issuer), app_of(issuer, "busy"), monotonic=clock, on_event=told) as gate:
         gate.verify(token, app="acme")
@@ -346,9 +328,7 @@ def test_an_app_that_nobody_asks_for_causes_no_fetch(issuer: LocalIssuer, clock:
 
 
 @pytest.mark.parametrize(("stated", "lifetime"), [(0, 60), (5, 60), (600, 600), (86_400, 3600), (9_999_999_999, 3600)])
-def test_the_lifetime_that_an_endpoint_states_is_kept_between_a_minute_and_an_hour(
-    clock: FakeClock, stated: int, lifetime: int
-) -> None:
+def test_key_set_max_age_clamped_between_60_and_3600_seconds(clock: FakeClock, stated: int, lifetime: int) -> None:
     with LocalIssuer(max_age=stated) as issuer, gate_of(issuer, monotonic=clock) as gate:
         token = issuer.token("ada")
         gate.verify(token, app="acme")

@@ -57,9 +57,7 @@ def gate(issuer: LocalIssuer, clock: FakeClock, told: Told) -> Iterator[Gate]:
 # --- on demand
 
 
-def test_refresh_loads_anew_at_the_next_request_and_the_older_set_serves_where_that_fails(
-    issuer: LocalIssuer, gate: Gate
-) -> None:
+def test_gate_refresh_failed_fetch_previous_key_set_used(issuer: LocalIssuer, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = answering(500)
@@ -69,7 +67,7 @@ def test_refresh_loads_anew_at_the_next_request_and_the_older_set_serves_where_t
     assert len(issuer.requests) == 2
 
 
-def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
+def test_gate_refresh_purge_failed_fetch_keys_unavailable(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = answering(500)
@@ -80,7 +78,7 @@ def test_a_purged_set_serves_no_more(issuer: LocalIssuer, clock: FakeClock, gate
     assert said(gate.verify(token, app="acme")) == "allowed"
 
 
-def test_refreshing_one_app_leaves_anothers_set_and_back_off_alone(
+def test_gate_refresh_one_app_other_sets_and_backoff_unchanged(
     issuer: LocalIssuer, clock: FakeClock, told: Told
 ) -> None:
     down = app_of(issuer, "down", credentials=[Jwks(issuer.jwks_url.replace("jwks.json", "nothing"))])
@@ -97,7 +95,7 @@ def test_refreshing_one_app_leaves_anothers_set_and_back_off_alone(
 # --- what is told
 
 
-def test_events_and_records_tell_what_happened_and_hold_no_query(
+def test_key_set_events_and_logs_omit_url_query(
     issuer: LocalIssuer, clock: FakeClock, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fault(exchange: Exchange) -> None:
@@ -149,7 +147,7 @@ _KEYLESS = json.dumps({"keys": [{"kty": "oct", "k": "AAAA", "kid": "key-1"}]}).e
         ((429,), "config_invalid", "status"),
     ],
 )
-def test_s14_a_set_that_was_never_usable_is_answered_alike_whatever_its_endpoint_says(
+def test_s14_key_set_never_usable_any_response_config_invalid(
     issuer: LocalIssuer, told: Told, gate: Gate, answer: tuple[Any, ...], code: str, outcome: str
 ) -> None:
     issuer.fault = answering(*answer)
@@ -159,7 +157,7 @@ def test_s14_a_set_that_was_never_usable_is_answered_alike_whatever_its_endpoint
     assert (refused.refusal.status, refused.refusal.retry_after, refused.refusal.limited) == (503, 5, False)
 
 
-def test_an_endpoint_that_does_not_answer_is_down(issuer: LocalIssuer, told: Told) -> None:
+def test_key_set_endpoint_hanging_outcome_timeout(issuer: LocalIssuer, told: Told) -> None:
     hanging = Held(issuer)
     with gate_of(issuer, on_event=told, limits=Limits(fetch_timeout=0.3)) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
@@ -167,7 +165,7 @@ def test_an_endpoint_that_does_not_answer_is_down(issuer: LocalIssuer, told: Tol
     hanging.release()
 
 
-def test_a_connection_that_is_refused_is_an_outage(issuer: LocalIssuer, told: Told) -> None:
+def test_key_set_connection_refused_outcome_connection(issuer: LocalIssuer, told: Told) -> None:
     port = servers.free_port()
     app = app_of(issuer, credentials=[Jwks(f"https://localhost:{port}/keys")])
     network = Network(["127.0.0.0/8"], [port], resolver=lambda *_: ["127.0.0.1"])
@@ -176,7 +174,7 @@ def test_a_connection_that_is_refused_is_an_outage(issuer: LocalIssuer, told: To
     assert told.outcomes() == ["connection"]
 
 
-def test_a_certificate_that_is_not_the_hosts_is_not_trusted(issuer: LocalIssuer, told: Told) -> None:
+def test_key_set_wrong_host_certificate_outcome_certificate(issuer: LocalIssuer, told: Told) -> None:
     app = app_of(issuer, credentials=[Jwks(issuer.jwks_url.replace("localhost", "elsewhere.test"))])
     with gate_of(issuer, app, on_event=told) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "config_invalid"
@@ -184,7 +182,7 @@ def test_a_certificate_that_is_not_the_hosts_is_not_trusted(issuer: LocalIssuer,
 
 
 @pytest.mark.parametrize("forbidden", ["address", "port"])
-def test_what_the_operator_did_not_allow_is_not_dialled(issuer: LocalIssuer, told: Told, forbidden: str) -> None:
+def test_key_set_address_or_port_not_allowed_forbidden(issuer: LocalIssuer, told: Told, forbidden: str) -> None:
     network = Network(
         [] if forbidden == "address" else ["127.0.0.0/8"],
         [issuer.port] if forbidden == "address" else [],
@@ -196,9 +194,7 @@ def test_what_the_operator_did_not_allow_is_not_dialled(issuer: LocalIssuer, tol
     assert (told.outcomes(), issuer.requests) == ([f"forbidden_{forbidden}"], [])
 
 
-def test_a_wrong_answer_of_an_endpoint_that_served_once_harms_nobody(
-    issuer: LocalIssuer, clock: FakeClock, gate: Gate
-) -> None:
+def test_key_set_404_after_success_stale_set_used(issuer: LocalIssuer, clock: FakeClock, gate: Gate) -> None:
     token = issuer.token("ada")
     gate.verify(token, app="acme")
     issuer.fault = answering(404)
@@ -209,7 +205,7 @@ def test_a_wrong_answer_of_an_endpoint_that_served_once_harms_nobody(
     assert said(gate.verify(token, app="acme")) == "keys_unavailable", "it was usable before"
 
 
-def test_log_only_waits_half_a_second_and_lets_pass_as_anonymous(issuer: LocalIssuer) -> None:
+def test_log_only_hanging_key_set_anonymous_after_short_wait(issuer: LocalIssuer) -> None:
     hanging = Held(issuer)
     with gate_of(issuer, app_of(issuer, mode=Mode.LOG_ONLY)) as gate:
         begun = time.monotonic()
@@ -222,7 +218,7 @@ def test_log_only_waits_half_a_second_and_lets_pass_as_anonymous(issuer: LocalIs
         assert said(gate.decide(request_of(issuer.token("ada")))) == "allowed"
 
 
-def test_log_only_waits_half_a_second_in_all_however_many_key_sets_hang(issuer: LocalIssuer) -> None:
+def test_log_only_four_hanging_key_sets_single_timeout(issuer: LocalIssuer) -> None:
     hanging = Held(issuer)
     sources = [Jwks(f"{issuer.jwks_url}?number={number}") for number in range(4)]
     with gate_of(issuer, app_of(issuer, credentials=sources, mode=Mode.LOG_ONLY)) as gate:
@@ -236,7 +232,7 @@ def test_log_only_waits_half_a_second_in_all_however_many_key_sets_hang(issuer: 
 # --- discovery
 
 
-def test_an_issuer_names_its_key_set(issuer: LocalIssuer, clock: FakeClock) -> None:
+def test_jwks_discover_metadata_fetched_once_key_set_refetched(issuer: LocalIssuer, clock: FakeClock) -> None:
     with gate_of(issuer, app_of(issuer, credentials=[Jwks.discover(issuer.issuer)]), monotonic=clock) as gate:
         assert said(gate.verify(issuer.token("ada"), app="acme")) == "allowed"
         issuer.rotate()
@@ -245,7 +241,7 @@ def test_an_issuer_names_its_key_set(issuer: LocalIssuer, clock: FakeClock) -> N
     assert (metadata, keys, again) == ("/.well-known/openid-configuration", *["/.well-known/jwks.json"] * 2)
 
 
-def test_an_issuer_that_calls_itself_otherwise_is_a_wrong_configuration(issuer: LocalIssuer, gate: Gate) -> None:
+def test_jwks_discover_issuer_mismatch_outcome_wrong_issuer(issuer: LocalIssuer, gate: Gate) -> None:
     told = Told()
     document = json.dumps({"issuer": f"{issuer.issuer}/", "jwks_uri": issuer.jwks_url}).encode()
     issuer.fault = answering(200, document)
@@ -255,7 +251,7 @@ def test_an_issuer_that_calls_itself_otherwise_is_a_wrong_configuration(issuer: 
     assert told.outcomes() == ["wrong_issuer"]
 
 
-def test_a_fetch_leaves_no_thread_behind_once_the_gate_is_closed(issuer: LocalIssuer) -> None:
+def test_gate_close_fetch_threads_end_cached_key_set_used(issuer: LocalIssuer) -> None:
     def mine() -> list[threading.Thread]:
         return [each for each in threading.enumerate() if each.name.startswith("keyed-")]
 

@@ -38,7 +38,7 @@ def _ask(server: Server, token: str, target: str = "/") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread"])
-def test_forked_workers_verify_with_the_keys_of_their_parent_and_fetch_newer_ones(
+def test_gunicorn_preload_workers_inherit_key_set_and_fetch_rotation(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     token = issuer.token("ada")
@@ -68,7 +68,7 @@ def test_forked_workers_verify_with_the_keys_of_their_parent_and_fetch_newer_one
         assert {each["user"] for each in (*early, *late)} == {"ada"}
 
 
-def test_each_worker_of_uvicorn_fetches_once(issuer: LocalIssuer) -> None:
+def test_uvicorn_workers_fetch_key_set_once_each(issuer: LocalIssuer) -> None:
     token = issuer.token("ada")
     with (
         servers.uvicorn("tests.integration.keyed_site:asgi", "--workers", "2") as server,
@@ -87,7 +87,7 @@ def test_each_worker_of_uvicorn_fetches_once(issuer: LocalIssuer) -> None:
 
 
 @pytest.mark.parametrize("preload", [False, True], ids=["loaded in the worker", "preloaded"])
-def test_greenlets_wait_for_one_fetch_while_others_are_served(
+def test_gevent_requests_share_key_set_fetch_without_blocking(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch, preload: bool
 ) -> None:
     token = issuer.token("ada")
@@ -111,9 +111,7 @@ def test_greenlets_wait_for_one_fetch_while_others_are_served(
 
 
 @pytest.mark.parametrize("worker", ["uvicorn", "gthread"])
-def test_a_client_that_hangs_up_while_a_key_set_is_fetched_leaves_it_to_others(
-    issuer: LocalIssuer, worker: str
-) -> None:
+def test_client_disconnect_during_key_set_fetch_others_served(issuer: LocalIssuer, worker: str) -> None:
     running = (
         servers.uvicorn("tests.integration.keyed_site:asgi")
         if worker == "uvicorn"
@@ -163,7 +161,7 @@ async def in_a_loop():
     ["on_a_thread()", "asyncio.run(in_a_loop())", "on_a_thread(); gate.close()"],
     ids=["wsgi", "asgi", "closed"],
 )
-def test_an_interpreter_ends_at_once_though_a_fetch_hangs(ending: str) -> None:
+def test_interpreter_exit_during_hanging_fetch_not_delayed(ending: str) -> None:
     script = f"{textwrap.dedent(_HANGING)}{ending}\nprint('hangs', flush=True)\n"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", script],

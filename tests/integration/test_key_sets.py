@@ -50,7 +50,7 @@ class Resolver:
 # --- many at once
 
 
-def test_a_thousand_first_requests_on_asgi_cause_one_fetch_which_the_event_loop_does_not_run(
+def test_key_set_1000_asgi_first_requests_one_fetch_off_event_loop(
     issuer: LocalIssuer,
 ) -> None:
     resolver, fetch = Resolver(), Held(issuer)
@@ -76,7 +76,7 @@ def test_a_thousand_first_requests_on_asgi_cause_one_fetch_which_the_event_loop_
     assert (len(issuer.requests), len(resolver.threads)) == (1, 1)
 
 
-def test_the_first_requests_of_64_threads_on_wsgi_cause_one_fetch(issuer: LocalIssuer) -> None:
+def test_key_set_64_wsgi_first_requests_one_fetch(issuer: LocalIssuer) -> None:
     headers = headers_of(issuer.token("ada"))
     start = threading.Barrier(64)
 
@@ -91,7 +91,7 @@ def test_the_first_requests_of_64_threads_on_wsgi_cause_one_fetch(issuer: LocalI
     assert len(issuer.requests) == 1
 
 
-def test_a_new_key_that_many_ask_for_at_once_is_fetched_once(issuer: LocalIssuer) -> None:
+def test_key_set_rotation_200_requests_at_most_two_fetches(issuer: LocalIssuer) -> None:
     async def main(gate: Gate) -> None:
         await gate.averify(issuer.token("ada"), app="acme")
         issuer.rotate()
@@ -107,7 +107,7 @@ def test_a_new_key_that_many_ask_for_at_once_is_fetched_once(issuer: LocalIssuer
     assert len(issuer.requests) in (2, 3), "the first fetch, and the two of the budget at the most"
 
 
-def test_who_is_cancelled_while_waiting_takes_nobodys_key_set_along(issuer: LocalIssuer) -> None:
+def test_key_set_cancelled_waiter_others_allowed(issuer: LocalIssuer) -> None:
     fetch = Held(issuer)
 
     async def main(gate: Gate) -> list[Decision]:
@@ -124,7 +124,7 @@ def test_who_is_cancelled_while_waiting_takes_nobodys_key_set_along(issuer: Loca
     assert len(issuer.requests) == 1
 
 
-def test_two_event_loops_and_a_thread_share_one_fetch(issuer: LocalIssuer) -> None:
+def test_key_set_two_event_loops_and_thread_one_fetch(issuer: LocalIssuer) -> None:
     fetch = Held(issuer)
     token = issuer.token("ada")
     ready = threading.Barrier(3)
@@ -145,7 +145,7 @@ def test_two_event_loops_and_a_thread_share_one_fetch(issuer: LocalIssuer) -> No
     assert len(issuer.requests) == 1
 
 
-def test_a_loop_that_is_gone_leaves_the_fetch_to_others(issuer: LocalIssuer) -> None:
+def test_key_set_closed_event_loop_fetch_serves_others(issuer: LocalIssuer) -> None:
     fetch = Held(issuer)
     token = issuer.token("ada")
 
@@ -164,9 +164,7 @@ def test_a_loop_that_is_gone_leaves_the_fetch_to_others(issuer: LocalIssuer) -> 
 # --- floods
 
 
-def test_a_flood_of_random_kids_costs_two_fetches_and_one_every_30_seconds(
-    issuer: LocalIssuer, other: LocalIssuer
-) -> None:
+def test_unknown_kid_flood_two_fetches_then_one_per_30_seconds(issuer: LocalIssuer, other: LocalIssuer) -> None:
     clock, told = ticking(), Told()
     apps = [app_of(issuer), app_of(other, "calm")]
     valid, calm = issuer.token("ada"), other.token("eve")
@@ -192,7 +190,7 @@ def test_a_flood_of_random_kids_costs_two_fetches_and_one_every_30_seconds(
         assert len(other.requests) == 2
 
 
-def test_a_new_key_is_found_within_30_seconds_though_a_flood_spends_the_budget(issuer: LocalIssuer) -> None:
+def test_unknown_kid_flood_new_key_found_within_30_seconds(issuer: LocalIssuer) -> None:
     clock = ticking()
     with gate_of(issuer, monotonic=clock) as gate:
         token = issuer.token("ada")
@@ -210,7 +208,7 @@ def test_a_new_key_is_found_within_30_seconds_though_a_flood_spends_the_budget(i
         assert said(gate.verify(new, app="acme")) == "allowed"
 
 
-def test_a_flood_while_a_fetch_runs_joins_it_or_is_refused_and_spends_no_more_than_the_budget(
+def test_unknown_kid_flood_during_fetch_at_most_two_fetches(
     issuer: LocalIssuer,
 ) -> None:
     token = issuer.token("ada")
@@ -261,7 +259,7 @@ def slow() -> Iterator[tuple[LocalIssuer, threading.Event, list[str]]]:
         released.set()
 
 
-def test_sixty_tenants_with_slow_endpoints_delay_neither_anothers_first_request_nor_a_look_up(
+def test_key_set_60_slow_endpoints_other_apps_not_delayed(
     slow: tuple[LocalIssuer, threading.Event, list[str]],
 ) -> None:
     issuer, released, asked = slow
@@ -286,7 +284,7 @@ def test_sixty_tenants_with_slow_endpoints_delay_neither_anothers_first_request_
     assert max(looked_up, first_request, both) < DEADLINE, "they waited for no endpoint that is slow"
 
 
-def test_one_host_holds_only_two_threads_of_the_fetches(
+def test_key_set_slow_host_limited_to_two_fetch_threads(
     slow: tuple[LocalIssuer, threading.Event, list[str]],
 ) -> None:
     issuer, released, asked = slow
@@ -304,7 +302,7 @@ def test_one_host_holds_only_two_threads_of_the_fetches(
         assert {said(each.result()) for each in waiting} == {"allowed"}
 
 
-def test_sixty_tenants_that_never_shake_hands_delay_nobody_either() -> None:
+def test_key_set_60_hanging_tls_handshakes_other_app_not_delayed() -> None:
     resolved: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:

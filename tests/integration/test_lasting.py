@@ -63,7 +63,7 @@ def closed(socket: ClientConnection) -> tuple[int, str, float]:
     return frame.code, frame.reason, time.time()
 
 
-def test_a_token_rides_in_the_subprotocols_and_the_application_does_not_see_it(server: Server) -> None:
+def test_subprotocol_token_verified_and_hidden_from_application(server: Server) -> None:
     token = token_of("acme")
     with opened(server, token, protocols=["chat", "bearer", token, "v2"]) as socket:
         assert json.loads(socket.recv()) == ["ada", ["chat", "v2"]]
@@ -83,7 +83,7 @@ def test_a_token_rides_in_the_subprotocols_and_the_application_does_not_see_it(s
         (lambda: ["bearer", token_of("acme"), "bearer", token_of("acme", "bob")], 400),
     ],
 )
-def test_a_handshake_without_a_good_token_is_refused(
+def test_websocket_handshake_invalid_token_refused(
     server: Server, offered: Callable[[], list[str]], status: int
 ) -> None:
     with pytest.raises(InvalidStatus) as refused, opened(server, "", protocols=offered()):
@@ -91,7 +91,7 @@ def test_a_handshake_without_a_good_token_is_refused(
     assert refused.value.response.status_code == status
 
 
-def test_a_handshake_of_another_page_is_refused(server: Server) -> None:
+def test_websocket_handshake_disallowed_origin_403(server: Server) -> None:
     url = f"ws://127.0.0.1:{server.port}/?app=acme"
     offered: Any = ["bearer", token_of("acme")]
     with (
@@ -102,7 +102,7 @@ def test_a_handshake_of_another_page_is_refused(server: Server) -> None:
     assert refused.value.response.status_code == 403
 
 
-def test_a_socket_is_closed_when_its_token_expires(server: Server) -> None:
+def test_live_connection_token_expired_closed_4401(server: Server) -> None:
     ends = int(time.time()) + LIFE
     with (
         opened(server, token_of("acme", "short", ttl=LIFE)) as socket,
@@ -116,7 +116,7 @@ def test_a_socket_is_closed_when_its_token_expires(server: Server) -> None:
     eventually("the application heard of it", lambda: ["short", 4401] in happened(server))
 
 
-def test_a_socket_is_closed_when_its_app_revokes_it(server: Server) -> None:
+def test_live_connection_user_revoked_closed_4401(server: Server) -> None:
     with (
         opened(server, token_of("stored-1", "mallory"), app="stored-1") as socket,
         opened(server, token_of("stored-1", "ada"), app="stored-1") as other,
@@ -133,7 +133,7 @@ def test_a_socket_is_closed_when_its_app_revokes_it(server: Server) -> None:
         pass
 
 
-def test_a_client_that_never_answers_holds_up_no_other(server: Server) -> None:
+def test_live_connection_silent_clients_do_not_delay_others(server: Server) -> None:
     """Bare connections that shake hands and then neither read nor answer, and one that is well behaved."""
     token = token_of("acme", "silent", ttl=3 * LIFE)
     head = (
@@ -168,7 +168,7 @@ def stream_of(server: Server, target: str, user: str, ttl: float) -> tuple[bytes
 
 
 @pytest.mark.parametrize("target", ["/events", "/listening"])
-def test_an_event_stream_ends_when_its_token_expires(server: Server, target: str) -> None:
+def test_event_stream_token_expired_response_ended(server: Server, target: str) -> None:
     begun = time.time()
     got, at = stream_of(server, target, f"user-of-{target[1:]}", LIFE)
     assert got.startswith(b"data: x\n\n")
@@ -176,7 +176,7 @@ def test_an_event_stream_ends_when_its_token_expires(server: Server, target: str
 
 
 @pytest.mark.parametrize(("target", "told"), [("/events", "told by send"), ("/listening", "told by receive")])
-def test_the_application_of_an_event_stream_ends_with_it(server: Server, target: str, told: str) -> None:
+def test_event_stream_token_expired_application_ended(server: Server, target: str, told: str) -> None:
     """Or each stream that ever expired would go on for ever in the server, sending to nobody."""
     user = f"leaving{target[1:]}"
     stream_of(server, target, user, LIFE)
@@ -184,7 +184,7 @@ def test_the_application_of_an_event_stream_ends_with_it(server: Server, target:
     assert f"{user} {told}" in happened(server)
 
 
-def test_a_wsgi_event_stream_ends_when_its_token_expires(wsgi: Server) -> None:
+def test_wsgi_event_stream_token_expired_response_ended(wsgi: Server) -> None:
     begun = time.time()
     got, at = stream_of(wsgi, "/events", "ada", LIFE)
     assert got.startswith(b"data: x\n\n")

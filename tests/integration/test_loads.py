@@ -86,7 +86,7 @@ def _code(decision: Decision) -> str | None:
 
 
 @both_ways
-def test_an_app_is_loaded_and_kept(decide: Decide) -> None:
+def test_registry_app_loaded_once_and_cached(decide: Decide) -> None:
     registry = Registry(released=True)
     with _gate(registry) as gate:
         assert all(decide(gate, "stored").allowed for _ in range(5))
@@ -94,7 +94,7 @@ def test_an_app_is_loaded_and_kept(decide: Decide) -> None:
 
 
 @both_ways
-def test_a_registry_that_hangs_is_waited_for_once(decide: Decide, registry: Registry) -> None:
+def test_registry_hanging_only_first_request_waits(decide: Decide, registry: Registry) -> None:
     with _gate(registry, limits=Limits(load_timeout=0.5)) as gate:
         first = _within(AT_ONCE, lambda: decide(gate, "stored"))
         assert (first.allowed, _code(first)) == (False, "apps_unavailable")
@@ -108,7 +108,7 @@ def test_a_registry_that_hangs_is_waited_for_once(decide: Decide, registry: Regi
 
 
 @both_ways
-def test_a_registry_that_hangs_holds_up_no_app_in_code(decide: Decide, registry: Registry) -> None:
+def test_registry_hanging_configured_app_not_delayed(decide: Decide, registry: Registry) -> None:
     with (
         _gate(registry, limits=Limits(registry_threads=1, registry_queue=1, load_timeout=PATIENT)) as gate,
         ThreadPoolExecutor(1) as other,
@@ -122,7 +122,7 @@ def test_a_registry_that_hangs_holds_up_no_app_in_code(decide: Decide, registry:
 
 
 @both_ways
-def test_a_full_queue_is_a_503_at_once(decide: Decide, registry: Registry) -> None:
+def test_registry_queue_full_apps_unavailable_without_waiting(decide: Decide, registry: Registry) -> None:
     with (
         _gate(registry, limits=Limits(registry_threads=1, registry_queue=1, load_timeout=PATIENT)) as gate,
         ThreadPoolExecutor(2) as others,
@@ -152,9 +152,7 @@ async def _coroutine() -> None: ...
     ids=["raises", "a text", "a coroutine", "a table", "a bug"],
 )
 @both_ways
-def test_a_registry_that_fails_is_no_fault_of_the_token(
-    decide: Decide, registry: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_registry_failure_apps_unavailable_503(decide: Decide, registry: Any, caplog: pytest.LogCaptureFixture) -> None:
     with _gate(registry) as gate:
         decision = decide(gate, "stored")
         assert (decision.allowed, _code(decision)) == (False, "apps_unavailable")
@@ -167,7 +165,7 @@ def test_a_registry_that_fails_is_no_fault_of_the_token(
 
 
 @both_ways
-def test_a_registry_that_fails_is_left_alone_for_a_while(decide: Decide) -> None:
+def test_registry_failure_not_called_during_backoff(decide: Decide) -> None:
     calls: list[AppRef] = []
 
     def fails(ref: AppRef) -> App | None:
@@ -181,7 +179,7 @@ def test_a_registry_that_fails_is_left_alone_for_a_while(decide: Decide) -> None
 
 
 @both_ways
-def test_an_app_that_is_broken_says_so(decide: Decide, caplog: pytest.LogCaptureFixture) -> None:
+def test_registry_broken_app_config_invalid(decide: Decide, caplog: pytest.LogCaptureFixture) -> None:
     def broken(ref: AppRef) -> App | None:
         raise ConfigError([Problem("credentials[0]", "is empty")])
 
@@ -192,7 +190,7 @@ def test_an_app_that_is_broken_says_so(decide: Decide, caplog: pytest.LogCapture
 
 
 @both_ways
-def test_an_app_that_nobody_knows_is_asked_for_once(decide: Decide) -> None:
+def test_registry_unknown_app_negative_cache_one_call(decide: Decide) -> None:
     calls: list[AppRef] = []
 
     def knows_nobody(ref: AppRef) -> App | None:
@@ -205,7 +203,7 @@ def test_an_app_that_nobody_knows_is_asked_for_once(decide: Decide) -> None:
 
 
 @both_ways
-def test_log_only_waits_but_a_moment_and_lets_pass(decide: Decide, registry: Registry) -> None:
+def test_log_only_hanging_registry_allowed_unverified(decide: Decide, registry: Registry) -> None:
     with _gate(registry, mode=Mode.LOG_ONLY, limits=Limits(log_only_timeout=0.1, load_timeout=PATIENT)) as gate:
         decision = _within(AT_ONCE, lambda: decide(gate, "stored"))
     assert (decision.allowed, decision.enforced, _code(decision)) == (True, False, "apps_unavailable")
@@ -213,7 +211,7 @@ def test_log_only_waits_but_a_moment_and_lets_pass(decide: Decide, registry: Reg
 
 
 @both_ways
-def test_a_closed_gate_serves_what_it_has_and_loads_nothing(decide: Decide) -> None:
+def test_gate_closed_cached_app_allowed_new_app_apps_unavailable(decide: Decide) -> None:
     registry = Registry(released=True)
     with _gate(registry) as gate:
         assert decide(gate, "stored").allowed
@@ -223,7 +221,7 @@ def test_a_closed_gate_serves_what_it_has_and_loads_nothing(decide: Decide) -> N
     assert registry.calls == ["stored"]
 
 
-def test_closing_a_gate_leaves_nobody_waiting(registry: Registry) -> None:
+def test_gate_close_queued_load_apps_unavailable(registry: Registry) -> None:
     with (
         _gate(registry, limits=Limits(registry_threads=1, load_timeout=PATIENT)) as gate,
         ThreadPoolExecutor(2) as others,
@@ -241,7 +239,7 @@ def test_closing_a_gate_leaves_nobody_waiting(registry: Registry) -> None:
 # --- many at once
 
 
-def test_many_threads_that_need_one_app_ask_for_it_once() -> None:
+def test_registry_50_threads_same_app_one_call() -> None:
     registry = Registry()
     start = threading.Barrier(51)
 
@@ -258,7 +256,7 @@ def test_many_threads_that_need_one_app_ask_for_it_once() -> None:
     assert registry.calls == ["stored"]
 
 
-def test_many_tasks_that_need_one_app_ask_for_it_once(registry: Registry) -> None:
+def test_registry_200_tasks_same_app_one_call(registry: Registry) -> None:
     async def main(gate: Gate) -> list[Decision]:
         tasks = [asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(200)]
         await asyncio.sleep(0)  # each has run up to where it waits
@@ -270,7 +268,7 @@ def test_many_tasks_that_need_one_app_ask_for_it_once(registry: Registry) -> Non
     assert registry.calls == ["stored"]
 
 
-def test_one_gate_serves_two_event_loops_and_threads_beside_them(registry: Registry) -> None:
+def test_registry_two_event_loops_and_thread_one_call(registry: Registry) -> None:
     ready = threading.Barrier(3)
 
     async def many(gate: Gate) -> list[Decision]:
@@ -290,7 +288,7 @@ def test_one_gate_serves_two_event_loops_and_threads_beside_them(registry: Regis
     assert registry.calls == ["stored"]
 
 
-def test_a_loop_that_is_gone_leaves_the_load_to_others(registry: Registry) -> None:
+def test_registry_closed_event_loop_load_serves_others(registry: Registry) -> None:
     async def leave(gate: Gate) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(gate.adecide(request_of("stored")), 0.05)
@@ -304,7 +302,7 @@ def test_a_loop_that_is_gone_leaves_the_load_to_others(registry: Registry) -> No
     assert registry.calls == ["stored"]
 
 
-def test_who_is_cancelled_while_waiting_takes_nobodys_answer_along(registry: Registry) -> None:
+def test_registry_cancelled_waiter_others_allowed(registry: Registry) -> None:
     async def main(gate: Gate) -> list[Decision]:
         first, *others = (asyncio.create_task(gate.adecide(request_of("stored"))) for _ in range(10))
         await asyncio.sleep(0)
@@ -319,7 +317,7 @@ def test_who_is_cancelled_while_waiting_takes_nobodys_answer_along(registry: Reg
     assert registry.calls == ["stored"]
 
 
-def test_the_event_loop_goes_on_while_an_app_is_loaded(registry: Registry) -> None:
+def test_registry_load_does_not_block_event_loop(registry: Registry) -> None:
     async def main(gate: Gate) -> None:
         waiting = asyncio.create_task(gate.adecide(request_of("stored")))
         for _ in range(100):
@@ -336,7 +334,7 @@ def test_the_event_loop_goes_on_while_an_app_is_loaded(registry: Registry) -> No
 # --- another event loop
 
 
-def test_under_trio_what_needs_no_load_works_and_what_needs_one_is_a_loud_503(
+def test_trio_configured_app_allowed_registry_app_internal_error(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.released.set()

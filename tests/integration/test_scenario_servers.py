@@ -26,7 +26,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_request_over_the_wire_is_answered_as_the_table_says(scenario: Scenario, server: Server) -> None:
+def test_scenario_real_server_matches_expected_response(scenario: Scenario, server: Server) -> None:
     asked = scenario.ask
     target = f"{asked.path}?{asked.query}" if asked.query else asked.path
     hosts = [value for name, value in asked.headers if name == "Host"]

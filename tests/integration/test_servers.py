@@ -45,7 +45,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-def test_a_server_knows_its_users_and_turns_away_strangers(server: Server) -> None:
+def test_server_valid_token_identity_forged_token_401(server: Server) -> None:
     told = json.loads(server.ask("/whoami", headers_of("acme")).body)
     assert (told["identity"], told["user"]) == ("acme:ada", "acme:ada")
     told = json.loads(server.ask("/whoami", [*headers_of("lobby")[:1], ("Remote-User", "root")]).body)
@@ -56,14 +56,14 @@ def test_a_server_knows_its_users_and_turns_away_strangers(server: Server) -> No
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
 
 
-def test_a_server_loads_an_app_it_never_met(server: Server) -> None:
+def test_server_registry_app_loaded_once(server: Server) -> None:
     answers = [server.ask("/whoami", headers_of("stored-new")) for _ in range(3)]
     assert [answer.status for answer in answers] == [200] * 3
     assert json.loads(server.ask("/told").body)["calls"]["stored-new"] == 1
     assert server.ask("/whoami", headers_of("nobody")).status == 401
 
 
-def test_repeated_headers_are_refused_however_the_server_hands_them_on(server: Server) -> None:
+def test_server_repeated_header_400(server: Server) -> None:
     acme, token = headers_of("acme")
     assert server.ask("/whoami", [acme, acme, token]).status == 400
     assert server.ask("/whoami", [acme, token, token]).status == 400
@@ -71,7 +71,7 @@ def test_repeated_headers_are_refused_however_the_server_hands_them_on(server: S
 
 
 @pytest.mark.parametrize("server", [name for name in _SERVERS if name != "sync"], indirect=True)
-def test_a_load_that_takes_its_time_holds_up_nobody_else(server: Server) -> None:
+def test_server_slow_registry_load_other_requests_not_blocked(server: Server) -> None:
     with ThreadPoolExecutor(3) as clients:
         waiting = [clients.submit(server.ask, "/whoami", headers_of("stored-slow-one")) for _ in range(3)]
         eventually("the load began", lambda: b"stored-slow-one" in server.ask("/told").body)
@@ -82,7 +82,7 @@ def test_a_load_that_takes_its_time_holds_up_nobody_else(server: Server) -> None
     assert json.loads(server.ask("/told").body)["calls"]["stored-slow-one"] == 1
 
 
-def test_a_client_that_hangs_up_takes_nobodys_answer_along(asgi_server: Server) -> None:
+def test_server_client_disconnect_during_load_others_served(asgi_server: Server) -> None:
     headers = headers_of("stored-slow-hangup")
     with contextlib.closing(asgi_server.connection()) as leaving:
         servers.send(leaving, "/whoami", headers)
@@ -95,7 +95,7 @@ def test_a_client_that_hangs_up_takes_nobodys_answer_along(asgi_server: Server) 
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread"])
-def test_every_forked_worker_answers_with_what_was_loaded_and_loads_what_was_not(kind: str, tmp_path: Path) -> None:
+def test_gunicorn_preload_workers_share_loaded_app_and_load_new_one(kind: str, tmp_path: Path) -> None:
     options = ["--preload", "--workers", "2", "--worker-class", kind]
     if kind == "gthread":
         options += ["--threads", "1", "--worker-connections", "1"]  # so that one takes only one request at a time
@@ -124,7 +124,7 @@ def _socket(server: Server, headers: list[tuple[str, str]]) -> ClientConnection:
     )
 
 
-def test_a_socket_opens_for_a_user(asgi_server: Server) -> None:
+def test_websocket_valid_token_opened(asgi_server: Server) -> None:
     with _socket(asgi_server, headers_of("acme")) as socket:
         assert socket.recv() == "acme:ada"
         socket.send("hello")
@@ -141,7 +141,7 @@ def test_a_socket_opens_for_a_user(asgi_server: Server) -> None:
         (lambda: headers_of("lobby")[:1], 401, "missing_token", None),
     ],
 )
-def test_a_socket_is_refused_with_a_real_answer(
+def test_websocket_refused_problem_json_response(
     asgi_server: Server, made: Callable[[], list[tuple[str, str]]], status: int, code: str, reason: str | None
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:
@@ -191,13 +191,13 @@ async def _never_called(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("a refused handshake must not reach the application")
 
 
-def test_a_handshake_is_closed_before_it_is_accepted_where_no_answer_can_be_given() -> None:
+def test_websocket_refused_without_response_extension_closed_1008() -> None:
     sent = _shake_hands(_never_called, _handshake(forged_headers("acme"), offers_answers=False))
     assert [message["type"] for message in sent] == ["websocket.close"]
     assert sent[0]["code"] == 1008
 
 
-def test_a_handshake_is_answered_where_the_server_offers_it() -> None:
+def test_websocket_refused_with_response_extension_401() -> None:
     sent = _shake_hands(_never_called, _handshake(forged_headers("acme"), offers_answers=True))
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
     assert sent[0]["status"] == 401
@@ -206,7 +206,7 @@ def test_a_handshake_is_answered_where_the_server_offers_it() -> None:
 
 @pytest.mark.parametrize("has_received", [False, True])
 @pytest.mark.parametrize("offers_answers", [False, True])
-def test_what_a_socket_demands_before_it_accepts_is_answered(offers_answers: bool, has_received: bool) -> None:
+def test_websocket_application_refusal_before_accept_403_or_1008(offers_answers: bool, has_received: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if has_received:
             assert (await receive())["type"] == "websocket.connect"
@@ -216,7 +216,7 @@ def test_what_a_socket_demands_before_it_accepts_is_answered(offers_answers: boo
     assert (sent[0].get("status") or sent[0].get("code")) == (403 if offers_answers else 1008)
 
 
-def test_what_a_socket_demands_after_it_accepted_is_the_applications_affair() -> None:
+def test_websocket_application_refusal_after_accept_raised() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.accept"})
         raise Refused(Refusal("insufficient_scope"))
@@ -228,7 +228,7 @@ def test_what_a_socket_demands_after_it_accepted_is_the_applications_affair() ->
 # --- another event loop
 
 
-def test_the_middleware_works_under_trio() -> None:
+def test_asgi_middleware_trio_valid_token_204_forged_token_401() -> None:
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

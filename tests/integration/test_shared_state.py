@@ -41,7 +41,7 @@ def ask(connection: http.client.HTTPConnection, path: str, user: str | None = No
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "anycorn"])
-def test_s3_requests_of_one_connection_read_their_own_user(server: str) -> None:
+def test_s3_keep_alive_connection_requests_read_own_user(server: str) -> None:
     with served(server) as running:
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=servers.DEADLINE)
         try:
@@ -53,7 +53,7 @@ def test_s3_requests_of_one_connection_read_their_own_user(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["hypercorn", "anycorn"])
-def test_s3_concurrent_streams_of_one_connection_read_their_own_user(server: str) -> None:
+def test_s3_http2_concurrent_streams_read_own_user(server: str) -> None:
     """HTTP/2: three requests in progress at once, on one connection."""
     with served(server) as running:
         sent = {
@@ -64,7 +64,7 @@ def test_s3_concurrent_streams_of_one_connection_read_their_own_user(server: str
         assert [json.loads(body) for body in http2(running, sent)] == [own("alice"), own("bob"), OPEN]
 
 
-def test_s3_requests_of_a_client_with_one_lifespan_state_read_their_own_user() -> None:
+def test_s3_shared_lifespan_state_requests_read_own_user() -> None:
     asgi_lifespan = pytest.importorskip("asgi_lifespan")
     httpx: Any = pytest.importorskip("httpx2")
 
@@ -82,7 +82,7 @@ def test_s3_requests_of_a_client_with_one_lifespan_state_read_their_own_user() -
     assert asyncio.run(main()) == [own("alice"), OPEN, own("bob")]
 
 
-def test_s3_behind_the_router_of_django_channels_a_copied_scope_keeps_its_decision(gate: Gate) -> None:
+def test_s3_django_channels_router_copied_scope_keeps_decision(gate: Gate) -> None:
     pytest.importorskip("channels")
     conf: Any = importlib.import_module("django.conf")
     if not conf.settings.configured:
@@ -100,7 +100,7 @@ def test_s3_behind_the_router_of_django_channels_a_copied_scope_keeps_its_decisi
     assert seen == [["ada", "ada", {"name": "one"}]]
 
 
-def test_a10_an_application_behind_the_gate_reads_the_headers_of_falcons_test_client() -> None:
+def test_a10_falcon_test_client_request_headers_readable() -> None:
     pytest.importorskip("falcon")
     falcon: Any = importlib.import_module("falcon.asgi")
     client: Any = importlib.import_module("falcon.testing")

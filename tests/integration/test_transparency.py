@@ -43,7 +43,7 @@ async def never_called(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("a refused request must not reach the application")
 
 
-def test_every_message_passes_as_it_was_sent(gate: Gate) -> None:
+def test_asgi_send_application_messages_unchanged(gate: Gate) -> None:
     messages: list[Message] = [
         {"type": "http.response.debug", "info": {"template": "x"}},
         {"type": "http.response.start", "status": 200, "headers": [(b"trailer", b"digest")], "trailers": True},
@@ -61,7 +61,7 @@ def test_every_message_passes_as_it_was_sent(gate: Gate) -> None:
     assert all(given is got for given, got in zip(messages, sent, strict=True))
 
 
-def test_the_application_reads_the_body_from_the_server_itself(gate: Gate) -> None:
+def test_asgi_receive_server_messages_unchanged(gate: Gate) -> None:
     body: list[Message] = [
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.request", "body": b"b"},
@@ -80,7 +80,7 @@ def test_the_application_reads_the_body_from_the_server_itself(gate: Gate) -> No
     assert got == body
 
 
-def test_the_scope_is_written_in_place_and_only_where_it_must_be(gate: Gate) -> None:
+def test_asgi_scope_same_object_only_decision_keys_added(gate: Gate) -> None:
     scope = http_scope("/x", headers_of("acme"), state={"database": "connected"}, extensions={"http.response.push": {}})
     state, before = scope["state"], copy.deepcopy(scope)
     seen: list[Scope] = []
@@ -98,7 +98,7 @@ def test_the_scope_is_written_in_place_and_only_where_it_must_be(gate: Gate) -> 
 
 
 @pytest.mark.parametrize("kind", ["lifespan", "a.type.of.the.future"])
-def test_what_is_no_request_passes_untouched(gate: Gate, kind: str) -> None:
+def test_asgi_scope_lifespan_or_unknown_type_untouched(gate: Gate, kind: str) -> None:
     scope: Scope = {"type": kind, "asgi": {"version": "3.0"}}
     seen: list[object] = []
 
@@ -118,7 +118,7 @@ def test_what_is_no_request_passes_untouched(gate: Gate, kind: str) -> None:
 
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("error", [RuntimeError("own"), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
-def test_what_an_asgi_application_raises_comes_out_unchanged(gate: Gate, error: BaseException, begun: bool) -> None:
+def test_asgi_application_exception_propagated_unchanged(gate: Gate, error: BaseException, begun: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if begun:
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -138,7 +138,7 @@ def test_what_an_asgi_application_raises_comes_out_unchanged(gate: Gate, error: 
     assert len(sent) == begun
 
 
-def test_a_refusal_after_the_answer_began_is_an_error_like_any_other(gate: Gate) -> None:
+def test_asgi_refused_after_response_start_propagated(gate: Gate) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise Refused(Refusal("insufficient_scope"))
@@ -150,7 +150,7 @@ def test_a_refusal_after_the_answer_began_is_an_error_like_any_other(gate: Gate)
 @pytest.mark.parametrize(
     "made", [list, lambda: headers_of("acme")[:1], lambda: forged_headers("acme")], ids=["nobody", "none", "bad"]
 )
-def test_a_refused_asgi_upload_is_never_read(gate: Gate, made: Callable[[], list[tuple[str, str]]]) -> None:
+def test_asgi_refused_upload_401_body_not_read(gate: Gate, made: Callable[[], list[tuple[str, str]]]) -> None:
     size = [("Content-Length", str(MEGABYTES))]
     scope = http_scope("/upload", [*made(), *size], method="POST")
     sent = run_asgi(asgi_door.WicketMiddleware(never_called, gate), scope)
@@ -158,7 +158,7 @@ def test_a_refused_asgi_upload_is_never_read(gate: Gate, made: Callable[[], list
     assert sent[0]["status"] == 401
 
 
-def test_a_passing_upload_is_not_read_by_the_gate(gate: Gate) -> None:
+def test_asgi_allowed_upload_body_not_read_by_gate(gate: Gate) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
@@ -166,7 +166,7 @@ def test_a_passing_upload_is_not_read_by_the_gate(gate: Gate) -> None:
     assert run_asgi(asgi_door.WicketMiddleware(app, gate), scope)[0]["status"] == 204
 
 
-def test_state_that_others_set_stays(gate: Gate) -> None:
+def test_asgi_scope_state_set_by_others_kept(gate: Gate) -> None:
     class Outer:
         def __init__(self, app: ASGIApp) -> None:
             self.app = app
@@ -193,7 +193,7 @@ def test_state_that_others_set_stays(gate: Gate) -> None:
             assert answer.json() == ["kept", {"opened": True}, None, "acme"]
 
 
-def test_two_gates_in_a_row_keep_their_decisions_apart() -> None:
+def test_asgi_nested_gates_decisions_kept_separate() -> None:
     naming = [Header("X-App-Id")]
     with (
         Gate([app_of("acme")], app_locations=naming) as outer,
@@ -210,7 +210,7 @@ def test_two_gates_in_a_row_keep_their_decisions_apart() -> None:
         )
 
 
-def test_the_application_sees_the_same_answer_with_and_without_a_gate(gate: Gate) -> None:
+def test_asgi_application_response_same_as_without_gate(gate: Gate) -> None:
     async def handler(request: StarletteRequest) -> PlainTextResponse:
         answer = PlainTextResponse("".join(sorted(request.headers)), 207, {"X-Own": "yes"})
         answer.set_cookie("a", "1")
@@ -237,14 +237,14 @@ class _NeverRead:
 @pytest.mark.parametrize(
     "made", [list, lambda: headers_of("acme")[:1], lambda: forged_headers("acme")], ids=["nobody", "none", "bad"]
 )
-def test_a_refused_wsgi_upload_is_never_read(gate: Gate, made: Callable[[], list[tuple[str, str]]]) -> None:
+def test_wsgi_refused_upload_401_body_not_read(gate: Gate, made: Callable[[], list[tuple[str, str]]]) -> None:
     environ = environ_of("/upload", made(), method="POST", CONTENT_LENGTH=str(MEGABYTES))
     environ["wsgi.input"] = _NeverRead()
     _, status, _ = run_wsgi_app(wsgi_door.WicketMiddleware(never_called_wsgi, gate), environ)
     assert status == "401 Unauthorized"
 
 
-def test_a_wsgi_application_answers_the_server_itself(gate: Gate) -> None:
+def test_wsgi_application_iterable_and_start_response_unchanged(gate: Gate) -> None:
     """Its iterable comes back as it is, so that `close()`, `wsgi.file_wrapper` and `write()` work as without a gate."""
     body = iter([b"first", b"second"])
     calls: list[object] = []
@@ -266,7 +266,7 @@ def test_a_wsgi_application_answers_the_server_itself(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("own"), KeyboardInterrupt(), SystemExit(3)], ids=repr)
-def test_what_a_wsgi_application_raises_comes_out_unchanged(gate: Gate, error: BaseException) -> None:
+def test_wsgi_application_exception_propagated_unchanged(gate: Gate, error: BaseException) -> None:
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         raise error
 
@@ -275,7 +275,7 @@ def test_what_a_wsgi_application_raises_comes_out_unchanged(gate: Gate, error: B
     assert raised.value is error
 
 
-def test_a_wsgi_body_that_fails_later_fails_unchanged(gate: Gate) -> None:
+def test_wsgi_body_iteration_exception_propagated_unchanged(gate: Gate) -> None:
     error = RuntimeError("own")
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -295,7 +295,7 @@ def _answering(app: WSGIApplication, environ: dict[str, Any]) -> tuple[bytes, st
     return b"".join(body), status, list(headers)
 
 
-def test_a_wsgi_application_gives_the_same_answer_with_and_without_a_gate(gate: Gate) -> None:
+def test_wsgi_application_response_same_as_without_gate(gate: Gate) -> None:
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         start_response("299 Own Words", [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Own", "yes")])
         return [b"own"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # --- real servers: what passes
 
 
-def test_a_user_is_known_and_a_stranger_is_not(server: Server) -> None:
+def test_server_valid_token_identity_forged_token_401(server: Server) -> None:
     known = server.ask("/whoami", [*headers_of("acme"), ("Remote-User", "root")])
     assert known.status == 200
     told = json.loads(known.body)
@@ -35,7 +35,7 @@ def test_a_user_is_known_and_a_stranger_is_not(server: Server) -> None:
     assert json.loads(refused.body)["reason"] == "bad_signature"
 
 
-def test_a_stream_arrives_chunk_by_chunk(server: Server, request: pytest.FixtureRequest) -> None:
+def test_server_streamed_response_arrives_chunk_by_chunk(server: Server, request: pytest.FixtureRequest) -> None:
     name = f"stream-{request.node.callspec.id}"
     with server.asking(f"/stream?name={name}", headers_of("acme")) as response:
         assert response.read(6) == b"first ", "the first chunk is here while the second is still to be made"
@@ -43,27 +43,27 @@ def test_a_stream_arrives_chunk_by_chunk(server: Server, request: pytest.Fixture
         assert response.read() == b"second"
 
 
-def test_a_client_that_leaves_ends_the_stream(asgi_server: Server) -> None:
+def test_server_client_disconnect_ends_stream(asgi_server: Server) -> None:
     with asgi_server.asking("/stream?name=left", headers_of("acme")) as response:
         assert response.read(6) == b"first "
     eventually("the application hears of it", lambda: b"left ended" in asgi_server.ask("/told").body)
 
 
-def test_background_tasks_run(asgi_server: Server) -> None:
+def test_server_background_task_runs(asgi_server: Server) -> None:
     assert asgi_server.ask("/later?name=tidied", headers_of("acme")).body == b"soon"
     eventually("the task ran", lambda: "tidied" in json.loads(asgi_server.ask("/told").body)["happened"])
 
 
-def test_the_state_of_the_lifespan_is_there(asgi_server: Server) -> None:
+def test_server_lifespan_state_readable(asgi_server: Server) -> None:
     assert json.loads(asgi_server.ask("/whoami", headers_of("acme")).body)["state"] == "connected"
 
 
-def test_a_failing_application_is_still_a_500(server: Server) -> None:
+def test_server_application_error_500_forged_token_401(server: Server) -> None:
     assert server.ask("/fail", headers_of("acme")).status == 500
     assert server.ask("/fail", forged_headers("acme")).status == 401
 
 
-def test_head_has_no_body_and_the_connection_goes_on(server: Server) -> None:
+def test_server_head_response_no_body_connection_reusable(server: Server) -> None:
     connection = server.connection()
     try:
         for headers, status in ((headers_of("acme"), 200), (forged_headers("acme"), 401), (headers_of("acme"), 200)):
@@ -75,7 +75,7 @@ def test_head_has_no_body_and_the_connection_goes_on(server: Server) -> None:
         connection.close()
 
 
-def test_an_upload_arrives_whole(server: Server) -> None:
+def test_server_upload_body_arrives_complete(server: Server) -> None:
     assert server.ask("/upload", headers_of("acme"), method="POST", body=b"x" * 300_000).body == b"300000"
 
 
@@ -84,21 +84,21 @@ def _head(path: str, headers: Iterable[tuple[str, str]]) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def test_a_refused_upload_is_answered_before_it_is_sent(server: Server) -> None:
+def test_server_refused_upload_401_before_body_sent(server: Server) -> None:
     head = _head("/upload", [*forged_headers("acme"), ("Content-Length", str(MEGABYTES))])
     with server.socket() as connection:
         connection.sendall(head)
         assert read_head(connection).startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_refused_client_that_waits_is_never_told_to_continue(asgi_server: Server) -> None:
+def test_server_refused_expect_continue_401_without_100(asgi_server: Server) -> None:
     expect = [("Content-Length", str(MEGABYTES)), ("Expect", "100-continue")]
     with asgi_server.socket() as connection:
         connection.sendall(_head("/upload", [*forged_headers("acme"), *expect]))
         assert read_head(connection).startswith(b"HTTP/1.1 401 "), "no 100 Continue before the answer"
 
 
-def test_a_passing_client_that_waits_is_told_to_continue(server: Server) -> None:
+def test_server_allowed_expect_continue_100_then_200(server: Server) -> None:
     expect = [("Content-Length", "5"), ("Expect", "100-continue"), ("Connection", "close")]
     with server.socket() as connection:
         connection.sendall(_head("/upload", [*headers_of("acme"), *expect]))
@@ -111,14 +111,14 @@ def test_a_passing_client_that_waits_is_told_to_continue(server: Server) -> None
 # --- mounts
 
 
-def test_a_mounted_application_stands_behind_the_gate_around_all(asgi_server: Server) -> None:
+def test_mounted_application_outer_gate_exempt_by_full_path(asgi_server: Server) -> None:
     told = json.loads(asgi_server.ask("/mount/whoami", headers_of("acme")).body)
     assert (told["identity"], told["mounted_at"]) == ("acme:ada", "/mount")
     assert asgi_server.ask("/mount/whoami").status == 401
     assert asgi_server.ask("/mount/open").status == 401, "exempt is /open, not what is mounted and called so"
 
 
-def test_a_gate_inside_a_mount_counts_paths_from_there(asgi_server: Server) -> None:
+def test_mounted_asgi_gate_paths_relative_to_mount(asgi_server: Server) -> None:
     told = json.loads(asgi_server.ask("/gated/whoami", headers_of("acme")).body)
     assert (told["identity"], told["mounted_at"]) == ("acme:ada", "/gated")
     assert asgi_server.ask("/gated/whoami").status == 401
@@ -126,7 +126,7 @@ def test_a_gate_inside_a_mount_counts_paths_from_there(asgi_server: Server) -> N
     assert asgi_server.ask("/gated//open").status == 401
 
 
-def test_a_gate_inside_a_wsgi_mount_counts_paths_from_there(gate: Gate) -> None:
+def test_mounted_wsgi_gate_paths_relative_to_mount(gate: Gate) -> None:
     def inner(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [environ["SCRIPT_NAME"].encode()]
@@ -139,7 +139,7 @@ def test_a_gate_inside_a_wsgi_mount_counts_paths_from_there(gate: Gate) -> None:
     assert client.get("/mount/whoami", headers=headers_of("acme")).data == b"/mount"
 
 
-def test_a_root_path_of_the_server_is_no_part_of_the_path() -> None:
+def test_server_root_path_not_part_of_matched_path() -> None:
     with servers.uvicorn("tests.integration.asgi_site:app", "--root-path", "/behind/proxy") as server:
         assert server.ask("/open").body == b"open"
         assert server.ask("/whoami", headers_of("acme")).status == 200

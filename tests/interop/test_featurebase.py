@@ -21,7 +21,7 @@ def carrying(token: str) -> Request:
     return request("organization=acme", [("Authorization", f"Bearer {token}")])
 
 
-def test_the_token_of_the_guide_is_accepted(elsewhere: SignedElsewhere) -> None:
+def test_featurebase_guide_token_allowed(elsewhere: SignedElsewhere) -> None:
     identity = admitted(APP, carrying(elsewhere.tokens["featurebase"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
@@ -38,26 +38,26 @@ def test_the_token_of_the_guide_is_accepted(elsewhere: SignedElsewhere) -> None:
     assert identity.expires_at is None
 
 
-def test_a_token_without_an_expiry_is_still_good_in_ten_years(elsewhere: SignedElsewhere) -> None:
+def test_featurebase_token_without_exp_allowed_after_ten_years(elsewhere: SignedElsewhere) -> None:
     later = elsewhere.now + 10 * 365 * 86_400
 
     assert admitted(APP, carrying(elsewhere.tokens["featurebase"]), now=later).user_id == "user-1"
 
 
-def test_an_expiry_that_is_given_counts(elsewhere: SignedElsewhere) -> None:
+def test_featurebase_token_with_exp_expires(elsewhere: SignedElsewhere) -> None:
     token = elsewhere.tokens["featurebase: with an expiry"]
 
     assert admitted(APP, carrying(token), now=elsewhere.now).expires_at is not None
     assert refused(APP, carrying(token), now=elsewhere.now + 3700) == "expired"
 
 
-def test_a_user_known_by_address_alone_is_accepted(elsewhere: SignedElsewhere) -> None:
+def test_featurebase_token_with_email_only_allowed(elsewhere: SignedElsewhere) -> None:
     identity = admitted(APP, carrying(elsewhere.tokens["featurebase: only an address"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("ada@acme.com", "email")
 
 
-def test_the_portals_query_parameter_carries_a_token_too(elsewhere: SignedElsewhere) -> None:
+def test_featurebase_token_in_query_allowed(elsewhere: SignedElsewhere) -> None:
     asked = request(f"appId=acme&jwt={elsewhere.tokens['featurebase']}")
 
     assert admitted(APP, asked, now=elsewhere.now).user_id == "user-1"
@@ -76,18 +76,18 @@ BROKEN = {
 }
 
 
-def test_every_order_is_looked_at() -> None:
+def test_featurebase_cases_all_covered() -> None:
     good = {"featurebase", "featurebase: only an address", "featurebase: with an expiry"}
     assert featurebase(0).keys() == BROKEN.keys() | good
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
+def test_featurebase_broken_token_refused_with_reason(elsewhere: SignedElsewhere, name: str) -> None:
     assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_a_bad_token_is_a_bad_request_as_the_vendor_has_it(elsewhere: SignedElsewhere, door: str) -> None:
+def test_featurebase_expired_token_400(elsewhere: SignedElsewhere, door: str) -> None:
     token = elsewhere.tokens["featurebase: expired"].encode()
     gate = gate_of(APP, now=elsewhere.now)
     answered = DOORS[door](gate, [(b"Authorization", b"Bearer " + token)], query=b"organization=acme")

@@ -42,7 +42,7 @@ def carrying(token: str) -> Request:
 
 
 @pytest.mark.parametrize("kid", ALGORITHMS)
-def test_a_token_of_the_issuer_is_accepted(elsewhere: SignedElsewhere, globex: App, kid: str) -> None:
+def test_getuserfeedback_issuer_token_allowed(elsewhere: SignedElsewhere, globex: App, kid: str) -> None:
     identity = admitted(globex, carrying(elsewhere.tokens[f"issuer: {kid}"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user_2abc", "sub")
@@ -51,7 +51,7 @@ def test_a_token_of_the_issuer_is_accepted(elsewhere: SignedElsewhere, globex: A
     assert identity.attributes == {"email": "ada@globex.com"}
 
 
-def test_one_of_several_audiences_is_enough(elsewhere: SignedElsewhere, globex: App) -> None:
+def test_getuserfeedback_one_of_several_audiences_allowed(elsewhere: SignedElsewhere, globex: App) -> None:
     identity = admitted(globex, carrying(elsewhere.tokens["issuer: several audiences"]), now=elsewhere.now)
 
     assert AUDIENCE in identity.claims["aud"]
@@ -77,13 +77,13 @@ BROKEN = {
 }
 
 
-def test_every_order_is_looked_at() -> None:
+def test_getuserfeedback_cases_all_covered() -> None:
     good = {f"issuer: {kid}" for kid in ALGORITHMS} | {"issuer: several audiences"}
     assert getuserfeedback(0).keys() == BROKEN.keys() | good
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, globex: App, name: str) -> None:
+def test_getuserfeedback_broken_token_refused_with_reason(elsewhere: SignedElsewhere, globex: App, name: str) -> None:
     # Naming the app in the request keeps a wrong issuer from being a wrong app.
     named = request("appId=globex", [("Authorization", f"Bearer {elsewhere.tokens[name]}")])
 
@@ -91,7 +91,7 @@ def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, globex: App, name:
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS.values())))
-def test_a_credential_serves_only_the_algorithms_it_allows(elsewhere: SignedElsewhere, algorithm: str) -> None:
+def test_getuserfeedback_jwks_algorithms_restrict_allowed_tokens(elsewhere: SignedElsewhere, algorithm: str) -> None:
     document = {"keys": [elsewhere.keys[kid]["jwk"] for kid in ALGORITHMS]}
     narrow = app(Jwks.static(document, algorithms=[algorithm]))
 

@@ -21,7 +21,7 @@ def carrying(token: str) -> Request:
     return request("projectId=proj_acme", [("Authorization", f"Bearer {token}")])
 
 
-def test_the_token_of_the_node_example_is_accepted(elsewhere: SignedElsewhere) -> None:
+def test_hissuno_node_example_token_allowed(elsewhere: SignedElsewhere) -> None:
     identity = admitted(APP, carrying(elsewhere.tokens["hissuno"]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "userId")
@@ -30,7 +30,7 @@ def test_the_token_of_the_node_example_is_accepted(elsewhere: SignedElsewhere) -
     assert identity.expires_at == identity.claims["exp"]
 
 
-def test_the_token_of_the_flask_example_is_accepted() -> None:
+def test_hissuno_flask_example_token_allowed() -> None:
     now = datetime.now(UTC)
     token = jwt.encode(
         {
@@ -47,14 +47,14 @@ def test_the_token_of_the_flask_example_is_accepted() -> None:
     assert identity.attributes == {"name": "Ada Lovelace"}
 
 
-def test_a_token_of_the_flask_example_with_another_key_is_refused() -> None:
+def test_hissuno_flask_example_other_key_bad_signature() -> None:
     now = datetime.now(UTC)
     token = jwt.encode({"userId": "user-1", "exp": now + timedelta(hours=24)}, "x" * 32, "HS256")
 
     assert refused(APP, carrying(token), now=now.timestamp()) == "bad_signature"
 
 
-def test_the_clock_may_be_a_minute_off_and_no_more(elsewhere: SignedElsewhere) -> None:
+def test_hissuno_clock_difference_over_leeway_refused(elsewhere: SignedElsewhere) -> None:
     token = elsewhere.tokens["hissuno"]
 
     assert admitted(APP, carrying(token), now=elsewhere.now + 24 * 3600 + 50).user_id == "user-1"
@@ -80,16 +80,16 @@ BROKEN = {
 }
 
 
-def test_every_order_is_looked_at() -> None:
+def test_hissuno_cases_all_covered() -> None:
     assert hissuno(0).keys() == BROKEN.keys() | {"hissuno"}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
+def test_hissuno_broken_token_refused_with_reason(elsewhere: SignedElsewhere, name: str) -> None:
     assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
-def test_a_widget_without_a_token_is_refused_unless_the_project_admits_anonymous_visitors() -> None:
+def test_hissuno_missing_token_refused_unless_allow_anonymous() -> None:
     now = time.time()
     bare = request("projectId=proj_acme")
     decision = gate_of(APP, now=now).decide(bare)
@@ -102,7 +102,7 @@ def test_a_widget_without_a_token_is_refused_unless_the_project_admits_anonymous
     assert not decision.identity.verified
 
 
-def test_an_origin_that_is_not_the_customers_is_refused_with_the_best_of_tokens(elsewhere: SignedElsewhere) -> None:
+def test_hissuno_foreign_origin_valid_token_origin_not_allowed(elsewhere: SignedElsewhere) -> None:
     headers = [("Authorization", f"Bearer {elsewhere.tokens['hissuno']}"), ("Origin", "https://acme.com.evil.example")]
     decision = gate_of(APP, now=elsewhere.now).decide(Request("POST", "/v1/chat", "projectId=proj_acme", headers))
 

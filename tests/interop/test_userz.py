@@ -25,9 +25,7 @@ def carrying(token: str) -> Request:
 
 @pytest.mark.parametrize("name", ["userz", "userz: base64", "userz: jose"])
 @pytest.mark.parametrize("spelled", [BY_HEX, BY_BASE64], ids=["hex", "base64"])
-def test_the_secret_is_the_same_however_either_side_spells_it(
-    elsewhere: SignedElsewhere, name: str, spelled: App
-) -> None:
+def test_userz_secret_hex_and_base64_accept_same_tokens(elsewhere: SignedElsewhere, name: str, spelled: App) -> None:
     identity = admitted(spelled, carrying(elsewhere.tokens[name]), now=elsewhere.now)
 
     assert (identity.user_id, identity.user_id_claim) == ("user-1", "sub")
@@ -40,7 +38,7 @@ def test_the_secret_is_the_same_however_either_side_spells_it(
     "name",
     ["userz: without a context", "userz: the shortest life", "userz: the longest life", "userz: the largest context"],
 )
-def test_what_is_just_within_the_bounds_is_accepted(elsewhere: SignedElsewhere, name: str) -> None:
+def test_userz_token_at_limits_allowed(elsewhere: SignedElsewhere, name: str) -> None:
     assert admitted(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now).user_id == "user-1"
 
 
@@ -69,7 +67,7 @@ BROKEN = {
 }
 
 
-def test_every_order_is_looked_at() -> None:
+def test_userz_cases_all_covered() -> None:
     good = {name for name in userz(0) if name not in BROKEN}
     assert good == {
         "userz",
@@ -83,11 +81,11 @@ def test_every_order_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_noticed(elsewhere: SignedElsewhere, name: str) -> None:
+def test_userz_broken_token_refused_with_reason(elsewhere: SignedElsewhere, name: str) -> None:
     assert refused(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
 
 
-def test_a_token_is_not_looked_for_where_the_public_key_rides(elsewhere: SignedElsewhere) -> None:
+def test_userz_token_in_authorization_header_missing_token(elsewhere: SignedElsewhere) -> None:
     bearer = request(headers=[("Authorization", f"Bearer {elsewhere.tokens['userz']}")])
     decision = gate_of(BY_HEX, now=elsewhere.now).decide(bearer)
 
@@ -95,13 +93,13 @@ def test_a_token_is_not_looked_for_where_the_public_key_rides(elsewhere: SignedE
     assert decision.refusal.code == "missing_token"
 
 
-def test_a_secret_given_as_text_is_a_configuration_error() -> None:
+def test_userz_secret_from_text_config_error() -> None:
     with pytest.raises(ConfigError, match="binary"):
         app(Secret.from_text(USERZ_HEX))
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_the_answer_has_the_vendors_form(elsewhere: SignedElsewhere, door: str) -> None:
+def test_userz_refusal_body_vendor_format(elsewhere: SignedElsewhere, door: str) -> None:
     token = elsewhere.tokens["userz: another app"].encode()
     gate = gate_of(BY_HEX, now=elsewhere.now)
     answered = DOORS[door](gate, [(b"Authorization", b"Bearer pub_acme"), (b"X-Userz-User-Token", token)])

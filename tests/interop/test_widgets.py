@@ -134,7 +134,7 @@ VENDORS: Final = {
 @pytest.mark.parametrize(
     ("vendor", "order"), [(name, order) for name, vendor in VENDORS.items() for order in vendor.broken]
 )
-def test_a_broken_rule_is_refused_with_its_code_and_reason(
+def test_vendor_widget_broken_token_refused_with_reason(
     elsewhere: SignedElsewhere, vendor: str, order: str, door: Door
 ) -> None:
     kind = VENDORS[vendor]
@@ -146,7 +146,7 @@ def test_a_broken_rule_is_refused_with_its_code_and_reason(
 # --- Hissuno: widgetToken and projectId in the body
 
 
-def test_hissunos_widget_token_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_hissuno_widget_token_in_body_allowed(elsewhere: SignedElsewhere, door: Door) -> None:
     boot = hissuno_boot(elsewhere.tokens["hissuno"], userId="somebody-else", userMetadata={"name": "Eve"})
     identity = door(hissuno(elsewhere), boot, elsewhere.now).identity()
 
@@ -167,19 +167,19 @@ def test_hissunos_widget_token_rides_in_the_body(elsewhere: SignedElsewhere, doo
     ],
     ids=["no token", "a token that is null", "a number", "no such project", "no project", "a blocked origin"],
 )
-def test_hissuno_requires_its_token(
+def test_hissuno_bad_token_project_or_origin_refused(
     elsewhere: SignedElsewhere, members: dict[str, Any], origin: str, expected: tuple[int, str, str | None], door: Door
 ) -> None:
     assert door(hissuno(elsewhere), hissuno_boot(origin=origin, **members), elsewhere.now).refusal() == expected
 
 
-def test_a_token_of_one_hissuno_project_is_none_of_another(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_hissuno_token_of_other_project_bad_signature(elsewhere: SignedElsewhere, door: Door) -> None:
     boot = hissuno_boot(elsewhere.tokens["hissuno"], projectId="proj_globex")
 
     assert door(hissuno(elsewhere), boot, elsewhere.now).refusal() == (401, "invalid_token", "bad_signature")
 
 
-def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_hissuno_allow_anonymous_claimed_user_id_unverified(elsewhere: SignedElsewhere, door: Door) -> None:
     lax = hissuno(elsewhere, allow_anonymous=True)
     answered = door(lax, hissuno_boot(userId="user-1"), elsewhere.now)
     assert answered.status == 200
@@ -205,7 +205,7 @@ def test_a_hissuno_visitor_without_a_token_only_says_who_it_is(elsewhere: Signed
     ],
     ids=["boot", "identify", "the older name"],
 )
-def test_featurebases_token_rides_in_the_body(
+def test_featurebase_token_in_body_allowed(
     elsewhere: SignedElsewhere, app: dict[str, str], carrier: str, door: Door
 ) -> None:
     boot = Boot({**app, carrier: elsewhere.tokens["featurebase"], "nonSensitiveAttr1": "non-sensitive-value"})
@@ -217,7 +217,7 @@ def test_featurebases_token_rides_in_the_body(
     assert "nonSensitiveAttr1" not in identity.attributes
 
 
-def test_featurebases_user_hash_rides_in_the_body(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_featurebase_user_hash_in_body_identified(elsewhere: SignedElsewhere, door: Door) -> None:
     company = {"id": "123", "companyHash": elsewhere.tokens["hash: a company"], "name": "Business Inc. 23"}
     boot = hash_boot(elsewhere.tokens["hash"], companies=[company, {"id": "456", "name": "Not proven"}])
     identity = door(featurebase(elsewhere), boot, elsewhere.now).identity()
@@ -239,7 +239,9 @@ def test_featurebases_user_hash_rides_in_the_body(elsewhere: SignedElsewhere, do
     ],
     ids=["no hash", "no address", "upper case", "a company without id", "another company", "the user's secret"],
 )
-def test_half_a_pair_is_refused(elsewhere: SignedElsewhere, members: dict[str, Any], door: Door) -> None:
+def test_featurebase_incomplete_or_wrong_hash_bad_identity_hash(
+    elsewhere: SignedElsewhere, members: dict[str, Any], door: Door
+) -> None:
     made = elsewhere.tokens
     hashes = {
         "of the company": made["hash: a company"],
@@ -255,9 +257,7 @@ def test_half_a_pair_is_refused(elsewhere: SignedElsewhere, members: dict[str, A
     assert refusal == (400, "invalid_token", "bad_identity_hash")
 
 
-def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admits_it(
-    elsewhere: SignedElsewhere, door: Door
-) -> None:
+def test_featurebase_without_proof_refused_unless_allow_anonymous(elsewhere: SignedElsewhere, door: Door) -> None:
     nobody = Boot({"appId": "acme"})
     assert door(featurebase(elsewhere), nobody, elsewhere.now).refusal() == (400, "missing_token", None)
 
@@ -270,7 +270,7 @@ def test_a_featurebase_visitor_without_any_proof_is_refused_unless_the_app_admit
 # --- Userz: the token in a header of its own, the app by its public key
 
 
-def test_userzs_token_rides_in_its_header(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_userz_token_in_header_allowed(elsewhere: SignedElsewhere, door: Door) -> None:
     identity = door(userz(elsewhere), userz_submission(elsewhere.tokens["userz"]), elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == (USERZ_APP, "user-1", "sub")
@@ -287,7 +287,7 @@ def test_userzs_token_rides_in_its_header(elsewhere: SignedElsewhere, door: Door
     ],
     ids=["no token", "no such public key", "another app's public key"],
 )
-def test_userzs_token_is_for_the_app_of_the_public_key(
+def test_userz_missing_token_or_wrong_publishable_key_refused(
     elsewhere: SignedElsewhere,
     order: str | None,
     public_key: str,
@@ -306,9 +306,7 @@ def test_userzs_token_is_for_the_app_of_the_public_key(
 
 
 @pytest.mark.parametrize("kid", test_getuserfeedback.ALGORITHMS)
-def test_getuserfeedbacks_token_is_a_bearer_and_names_its_app_by_its_issuer(
-    elsewhere: SignedElsewhere, kid: str, door: Door
-) -> None:
+def test_getuserfeedback_bearer_app_resolved_by_issuer(elsewhere: SignedElsewhere, kid: str, door: Door) -> None:
     boot = Boot({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
     identity = door(getuserfeedback(elsewhere), boot, elsewhere.now).identity()
 
@@ -318,7 +316,7 @@ def test_getuserfeedbacks_token_is_a_bearer_and_names_its_app_by_its_issuer(
     assert identity.claims["aud"] == AUDIENCE
 
 
-def test_getuserfeedbacks_failures_have_its_codes(elsewhere: SignedElsewhere, door: Door) -> None:
+def test_getuserfeedback_missing_token_or_credentials_401(elsewhere: SignedElsewhere, door: Door) -> None:
     nothing = Boot({"survey": 1}, query={"appId": "globex"})
     assert door(getuserfeedback(elsewhere), nothing, elsewhere.now).refusal() == (401, "missing_token", None)
 
@@ -327,9 +325,7 @@ def test_getuserfeedbacks_failures_have_its_codes(elsewhere: SignedElsewhere, do
     assert door(unset, token, elsewhere.now).refusal() == (401, "config_missing", None)
 
 
-def test_with_security_off_getuserfeedbacks_widget_works_and_failures_are_told(
-    elsewhere: SignedElsewhere, door: Door
-) -> None:
+def test_getuserfeedback_log_only_allows_and_records_reason(elsewhere: SignedElsewhere, door: Door) -> None:
     off = getuserfeedback(elsewhere, mode=Mode.LOG_ONLY)
     answered = door(off, survey(elsewhere.tokens["issuer: another audience"]), elsewhere.now)
 

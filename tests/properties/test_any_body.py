@@ -80,14 +80,14 @@ def checked(decision: Decision) -> Decision:
 @example(b'{"app": "lax", "userId": "\\udfff"}')
 @example(b'{"app": "\\ud800", "token": "\\ud800"}')
 @example(b"[" * 100_000)
-def test_any_body_is_decided_about(body: bytes) -> None:
+def test_decide_any_body_returns_decision(body: bytes) -> None:
     for headers in ([], [("X-App-Id", "acme")], [("X-App-Id", "lax")]):
         checked(WIDE.decide(asked(body, *headers)))
 
 
 @quick
 @given(PAIRS, st.sampled_from(["acme", "lax"]), st.data())
-def test_an_app_whose_name_stands_twice_is_nobodys(pairs: list[tuple[str, Any]], name: str, data: Any) -> None:
+def test_decide_body_duplicate_app_field_invalid_request(pairs: list[tuple[str, Any]], name: str, data: Any) -> None:
     both = [*pairs, ("app", name)]
     both.insert(data.draw(st.integers(0, len(pairs))), ("app", data.draw(st.sampled_from(["acme", "lax", name]))))
     body = document(both)
@@ -101,7 +101,7 @@ def test_an_app_whose_name_stands_twice_is_nobodys(pairs: list[tuple[str, Any]],
 
 @quick
 @given(PAIRS)
-def test_the_app_is_the_one_that_any_parser_finds(pairs: list[tuple[str, Any]]) -> None:
+def test_decide_allowed_body_app_ref_matches_json_loads(pairs: list[tuple[str, Any]]) -> None:
     body = document(pairs)
     decision = checked(WIDE.decide(asked(body)))
     if decision.allowed:
@@ -118,7 +118,7 @@ def test_the_app_is_the_one_that_any_parser_finds(pairs: list[tuple[str, Any]]) 
     change=st.sampled_from(["", "other", "upper", "cut", "space"]),
 )
 @example(user="\ud800", proof="", change="")
-def test_only_the_exact_hash_verifies(user: str, proof: str, change: str) -> None:
+def test_identity_hash_altered_or_other_value_refused(user: str, proof: str, change: str) -> None:
     spelled = user.encode("utf-8", "surrogatepass")
     block = HASH_SECRET.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + spelled).digest()
@@ -147,7 +147,9 @@ KINDS = st.sampled_from(["application/json", "text/plain", ""])
 
 @quick
 @given(body=BODIES, cuts=CUTS, declared=st.booleans(), kind=KINDS, gone=st.booleans())
-def test_an_asgi_body_arrives_whole(body: bytes, cuts: list[int], declared: bool, kind: str, gone: bool) -> None:
+def test_asgi_body_any_chunks_forwarded_unchanged(
+    body: bytes, cuts: list[int], declared: bool, kind: str, gone: bool
+) -> None:
     edges = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
     pieces = [body[one:other] for one, other in itertools.pairwise(edges)] or [b""]
     messages: list[Any] = [
@@ -197,7 +199,9 @@ class Drip(io.RawIOBase):
     late=st.booleans(),
     step=st.integers(1, 500),
 )
-def test_a_wsgi_body_arrives_whole(body: bytes, most: int, declared: bool, kind: str, late: bool, step: int) -> None:
+def test_wsgi_body_any_read_sizes_forwarded_unchanged(
+    body: bytes, most: int, declared: bool, kind: str, late: bool, step: int
+) -> None:
     got = b""
 
     def application(environ: Any, start_response: Any) -> Any:

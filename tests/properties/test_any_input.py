@@ -86,7 +86,7 @@ def answered_properly(answered: Answered) -> None:
 @example("\ud800")
 @example("a.b.\udfff")
 @example("..")
-def test_any_text_as_a_token(token: str) -> None:
+def test_verify_any_token_text_returns_decision(token: str) -> None:
     checked(ALONE.verify(token, app="acme"))
     checked(ALONE.decide(Request(headers=[("Authorization", f"Bearer {token}")])))
 
@@ -94,14 +94,14 @@ def test_any_text_as_a_token(token: str) -> None:
 @pytest.mark.says_parts("its paths and origins are broken tokens")
 @quick
 @given(token=TOKENS, name=ANY_TEXT, origin=ANY_TEXT)
-def test_any_text_as_a_token_an_app_and_an_origin(token: str, name: str, origin: str) -> None:
+def test_verify_any_token_app_and_origin_returns_decision(token: str, name: str, origin: str) -> None:
     checked(GATE.verify(token, app=name, origin=origin))
     checked(GATE.decide(Request("GET", name, origin, [("X-App-Id", name), ("X-Token", token), ("Origin", origin)])))
 
 
 @quick
 @given(header=_HEADER_CACHE, claims=CLAIMS)
-def test_any_header_and_any_claims_that_are_properly_signed(header: Any, claims: dict[str, Any]) -> None:
+def test_verify_any_signed_header_and_claims_returns_decision(header: Any, claims: dict[str, Any]) -> None:
     decision = checked(ALONE.verify(signed(claims, header), app="acme"))
     if decision.allowed:
         assert isinstance(header, dict)
@@ -111,7 +111,7 @@ def test_any_header_and_any_claims_that_are_properly_signed(header: Any, claims:
 
 @quick
 @given(ALMOST_GOOD)
-def test_any_change_to_good_claims(claims: dict[str, Any]) -> None:
+def test_verify_altered_signed_claims_returns_decision(claims: dict[str, Any]) -> None:
     decision = checked(ALONE.verify(signed(claims), app="acme"))
     if decision.allowed:
         assert decision.identity.claims == claims
@@ -119,7 +119,7 @@ def test_any_change_to_good_claims(claims: dict[str, Any]) -> None:
 
 @quick
 @given(JSON)
-def test_any_json_as_the_payload(payload: Any) -> None:
+def test_verify_signed_payload_not_object_malformed(payload: Any) -> None:
     decision = checked(ALONE.verify(signed(payload), app="acme"))
     if not isinstance(payload, dict):
         assert decision.refusal is not None
@@ -132,7 +132,7 @@ def test_any_json_as_the_payload(payload: Any) -> None:
     replacement=st.text("ABCDwxyz0189-_.=+/ \n\x00é", max_size=2),
     length=st.integers(0, 2),
 )
-def test_no_other_spelling_of_a_good_token_is_good(position: int, replacement: str, length: int) -> None:
+def test_verify_altered_token_text_refused(position: int, replacement: str, length: int) -> None:
     token = signed(good_claims())
     at = position % (len(token) + 1)
     spelled = token[:at] + replacement + token[at + length :]
@@ -166,7 +166,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambd
 @pytest.mark.parametrize("gate", [GATE, ALONE], ids=["two apps", "one app"])
 @quick
 @given(headers=WIRE, query=QUERIES, path=PATHS)
-def test_any_request_is_answered_alike_at_both_doors(
+def test_middleware_any_request_asgi_and_wsgi_same_response(
     gate: Gate, headers: list[tuple[bytes, bytes]], query: bytes, path: str
 ) -> None:
     by_asgi = through_asgi(gate, headers, path=path, query=query)
@@ -181,7 +181,7 @@ def test_any_request_is_answered_alike_at_both_doors(
 @pytest.mark.says_parts("its paths and origins are broken tokens")
 @quick
 @given(value=ANY_TEXT, query=ANY_TEXT, path=ANY_TEXT)
-def test_any_text_that_a_broken_wsgi_server_may_set(value: str, query: str, path: str) -> None:
+def test_wsgi_middleware_any_environ_text_structured_response(value: str, query: str, path: str) -> None:
     names = ("HTTP_AUTHORIZATION", "HTTP_X_TOKEN", "HTTP_X_APP_ID", "HTTP_ORIGIN", "HTTP_COOKIE")
     for name in names:
         environ = [(name, value), ("QUERY_STRING", query), ("PATH_INFO", path)]
@@ -190,7 +190,7 @@ def test_any_text_that_a_broken_wsgi_server_may_set(value: str, query: str, path
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_a_good_request_does_pass(door: str) -> None:
+def test_middleware_valid_request_allowed(door: str) -> None:
     token = signed(good_claims(iss="https://id.example")).encode()
     for headers in (
         [(b"Authorization", b"Bearer " + token), (b"X-App-Id", b"acme"), (b"Origin", b"https://app.example.com")],
@@ -205,7 +205,7 @@ def test_a_good_request_does_pass(door: str) -> None:
 
 
 @pytest.mark.parametrize("token", [b"a.b.c", 42, 4.2, ["a.b.c"], {"token": "a.b.c"}, True])
-def test_a_token_that_is_no_text_is_malformed(token: Any) -> None:
+def test_verify_token_not_text_malformed(token: Any) -> None:
     refusal = ALONE.verify(token, app="acme").refusal
 
     assert refusal is not None
@@ -214,7 +214,7 @@ def test_a_token_that_is_no_text_is_malformed(token: Any) -> None:
 
 @pytest.mark.parametrize("door", sorted(DOORS))
 @pytest.mark.parametrize("status", [400, 402, 404, 419, 422])
-def test_a_vendor_may_answer_with_any_status_of_its_own(door: str, status: int) -> None:
+def test_format_error_any_status_returned(door: str, status: int) -> None:
     gate = Gate([app(format_error=lambda refusal: (status, {"message": refusal.detail}))], clock=lambda: NOW)
     answered = DOORS[door](gate, [(b"Authorization", b"Bearer a.b.c")])
 

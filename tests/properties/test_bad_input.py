@@ -146,7 +146,7 @@ TABLE: dict[str, tuple[Headers, tuple[int, str, str | None]]] = {
 
 @pytest.mark.parametrize("door", sorted(DOORS))
 @pytest.mark.parametrize("name", TABLE)
-def test_bad_input_has_its_structured_answer(door: str, name: str) -> None:
+def test_middleware_bad_input_problem_json(door: str, name: str) -> None:
     headers, (status, code, reason) = TABLE[name]
     answered = DOORS[door](GATE, headers)
 
@@ -165,7 +165,7 @@ def test_bad_input_has_its_structured_answer(door: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_the_same_request_without_the_fault_passes(door: str) -> None:
+def test_middleware_same_request_without_fault_allowed(door: str) -> None:
     assert DOORS[door](GATE, [ACME, bearer(GOOD), (b"Origin", b"https://app.example.com")]).passed
     assert DOORS[door](GATE, [TO_ROOMY, bearer(claims(json.dumps(good_claims())))]).passed
     assert DOORS[door](GATE, [TO_ROOMY, bearer(claims(json.dumps(good_claims(a="x" * MANY))))]).passed
@@ -175,7 +175,7 @@ def test_the_same_request_without_the_fault_passes(door: str) -> None:
     "token",
     ["\ud800", GOOD.decode() + "\ud800", "\udfff" + GOOD.decode(), "é", "\x00", GOOD.decode().replace(".", "\uff0e")],
 )
-def test_a_token_with_characters_that_no_header_holds_is_malformed(token: str) -> None:
+def test_verify_token_invalid_character_malformed(token: str) -> None:
     refusal = GATE.verify(token, app="acme").refusal
 
     assert refusal is not None
@@ -183,7 +183,7 @@ def test_a_token_with_characters_that_no_header_holds_is_malformed(token: str) -
 
 
 @pytest.mark.parametrize("name", ["\ud800", "", "a" * MANY, "acme\x00", "ácme", " acme", "acme\n"])
-def test_an_app_with_a_name_that_none_can_have_is_unknown(name: str) -> None:
+def test_verify_invalid_app_name_unknown_app(name: str) -> None:
     refusal = GATE.verify(GOOD.decode(), app=name).refusal
 
     assert refusal is not None
@@ -191,7 +191,7 @@ def test_an_app_with_a_name_that_none_can_have_is_unknown(name: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["\ud800", "", "https://app.example.com\ud800", "https://[", "https://[::1", "null"])
-def test_an_origin_that_none_can_be_is_not_allowed(origin: str) -> None:
+def test_verify_invalid_origin_origin_not_allowed(origin: str) -> None:
     refusal = GATE.verify(GOOD.decode(), app="acme", origin=origin).refusal
 
     assert refusal is not None
@@ -201,7 +201,7 @@ def test_an_origin_that_none_can_be_is_not_allowed(origin: str) -> None:
 @pytest.mark.parametrize(
     "variable", ["HTTP_AUTHORIZATION", "HTTP_X_APP_ID", "HTTP_ORIGIN", "QUERY_STRING", "PATH_INFO"]
 )
-def test_lone_surrogates_from_a_broken_server_are_answered(variable: str) -> None:
+def test_wsgi_middleware_lone_surrogate_structured_response(variable: str) -> None:
     answered = through_wsgi(GATE, [ACME, bearer(GOOD)], environ=[(variable, "Bearer \ud800")])
 
     assert answered.passed is (variable in ("QUERY_STRING", "PATH_INFO"))
@@ -219,7 +219,7 @@ def test_lone_surrogates_from_a_broken_server_are_answered(variable: str) -> Non
     ],
     ids=["bad token", "two apps", "two bearers", "two words"],
 )
-def test_the_challenge_names_the_error_where_a_token_was_sent(door: str, headers: Headers, error: str) -> None:
+def test_challenge_token_sent_names_error(door: str, headers: Headers, error: str) -> None:
     """RFC 6750 section 3.1."""
     gate = Gate([APP, ROOMY_APP, app("bare", credentials=[]), BrokenApp("broken")], app_locations=[Header("X-App-Id")])
     challenge = DOORS[door](gate, headers).headers["www-authenticate"]
@@ -241,13 +241,13 @@ def test_challenge_configuration_or_unknown_app_has_no_error(door: str, sent: He
 
 @pytest.mark.parametrize("door", sorted(DOORS))
 @pytest.mark.parametrize("name", [b"acme", b"nobody", b"bare", b"broken"])
-def test_the_challenge_names_no_error_where_no_token_was_sent(door: str, name: bytes) -> None:
+def test_challenge_without_token_no_error(door: str, name: bytes) -> None:
     gate = Gate([APP, app("bare", credentials=[]), BrokenApp("broken")], app_locations=[Header("X-App-Id")])
 
     assert DOORS[door](gate, [(b"X-App-Id", name)]).headers["www-authenticate"] == 'Bearer realm="wicket"'
 
 
-def test_an_rsa_key_whose_alg_is_null_is_one_without_and_needs_an_allow_list() -> None:
+def test_public_key_rsa_jwk_alg_null_config_error() -> None:
     jwk = json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).public_key()))
     for alg in ({}, {"alg": None}):
         with pytest.raises(ConfigError):
@@ -379,7 +379,7 @@ def cost(work: Callable[[], object], rounds: int = 5) -> float:
 
 
 @pytest.mark.parametrize("name", GROWING)
-def test_the_cost_grows_no_faster_than_the_input(name: str) -> None:
+def test_gate_growing_input_linear_cost(name: str) -> None:
     size, build = GROWING[name]
     floor = 20e-6  # what a decision costs in any case; below that a ratio says nothing
     small = big = float("inf")
@@ -392,7 +392,7 @@ def test_the_cost_grows_no_faster_than_the_input(name: str) -> None:
     pytest.fail(f"four times the input costs {big / small:.1f} times as much")
 
 
-def test_many_exact_origins_cost_no_more_than_one() -> None:
+def test_origin_policy_many_exact_origins_constant_cost() -> None:
     few = app(origins=["https://a0.example"]).origin_policy
     many = app(origins=[f"https://a{each}.example" for each in range(20_000)]).origin_policy
 

@@ -133,7 +133,7 @@ def bound(world: World, change: tuple[str, str, set[int]]) -> Callable[[], None]
     return lambda: make(world, *change)
 
 
-def test_no_answer_is_wrong_whatever_changes_meanwhile() -> None:
+def test_gate_any_concurrent_changes_only_possible_answers() -> None:
     quick = settings(
         max_examples=example_count(100),
         stateful_step_count=25,
@@ -144,7 +144,7 @@ def test_no_answer_is_wrong_whatever_changes_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("tight", [False, True], ids=["roomy", "tight"])
-def test_threads_that_hammer_while_everything_changes(tight: bool) -> None:
+def test_gate_threads_during_changes_only_possible_answers(tight: bool) -> None:
     chance = random.Random(7)
     world = World(tight=tight)
     outcomes: Counter[str] = Counter()
@@ -201,7 +201,7 @@ def rotated() -> World:
     return world
 
 
-def test_a_key_that_is_gone_serves_for_the_lifetime_and_no_longer() -> None:
+def test_gate_rotated_key_serves_until_cache_lifetime() -> None:
     world = rotated()
     assert world.asked(GOOD).said == ("accepted", True)
     world.advance(LIFETIME - 1)
@@ -214,7 +214,7 @@ def test_a_key_that_is_gone_serves_for_the_lifetime_and_no_longer() -> None:
         world.check(replace(world.asked(GOOD), said=("accepted", True)))
 
 
-def test_while_the_registry_is_down_it_serves_for_the_stale_time_and_no_longer() -> None:
+def test_gate_registry_down_serves_until_stale_if_error() -> None:
     world = rotated()
     make(world, "break", "s0", {0})
     world.advance(LIFETIME + STALE - 1)
@@ -229,7 +229,7 @@ def test_while_the_registry_is_down_it_serves_for_the_stale_time_and_no_longer()
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_the_model_sees_a_refresh_that_does_nothing(monkeypatch: pytest.MonkeyPatch, purge: bool) -> None:
+def test_model_refresh_without_effect_detected(monkeypatch: pytest.MonkeyPatch, purge: bool) -> None:
     world = rotated()
     monkeypatch.setattr(Gate, "refresh", lambda *_, **__: None)
     world.refresh("s0", purge=purge)
@@ -238,7 +238,7 @@ def test_the_model_sees_a_refresh_that_does_nothing(monkeypatch: pytest.MonkeyPa
         world.check(world.asked(GOOD))
 
 
-def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_signature_cache_ignoring_key_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     class Whatever:
         def __eq__(self, other: object) -> bool:
             return True
@@ -261,14 +261,14 @@ def test_the_model_sees_a_memory_that_forgets_which_key_signed(monkeypatch: pyte
         world.check(world.asked(GOOD))
 
 
-def test_the_model_sees_a_refusal_that_nothing_explains() -> None:
+def test_model_unexplained_refusal_detected() -> None:
     world = World(tight=False)
     seen = replace(world.asked(GOOD), said=("unknown_app", True))
     with pytest.raises(AssertionError, match="is none of"):
         world.check(seen)
 
 
-def test_the_model_sees_a_gate_that_always_says_come_again() -> None:
+def test_model_constant_unavailable_answer_detected() -> None:
     world = World(tight=True)
     world.check(world.asked(GOOD))
     for outcome in ("apps_unavailable", "keys_unavailable"):
@@ -277,7 +277,7 @@ def test_the_model_sees_a_gate_that_always_says_come_again() -> None:
     world.gate.close()
 
 
-def test_when_all_is_quiet_everybody_is_admitted_though_nothing_is_kept() -> None:
+def test_gate_tiny_caches_after_burst_all_allowed() -> None:
     world = World(tight=True)
     asks = [Ask(app, 0, "u0", 0) for app in APPS]
     world.burst(asks * 5, [])

@@ -87,7 +87,7 @@ def all_is_quiet(roads: Roads) -> None:
         assert rule in LOADED or roads.gate.taken[-1] == (rule.id, "asgi")
 
 
-def test_no_answer_is_wrong_on_any_road() -> None:
+def test_fast_path_concurrent_requests_only_possible_answers() -> None:
     roads = Roads(tiny=False)
     outcomes = hammered(roads)
 
@@ -106,7 +106,7 @@ def test_no_answer_is_wrong_on_any_road() -> None:
 
 
 @pytest.mark.usefixtures("_few_roads")
-def test_no_answer_is_wrong_where_nearly_nothing_is_kept() -> None:
+def test_fast_path_tiny_caches_only_possible_answers() -> None:
     roads = Roads(tiny=True)
     outcomes = hammered(roads, turns=7)
 
@@ -150,7 +150,7 @@ WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.usefixtures("_few_roads")
-def test_the_model_sees_a_road_that_leads_astray(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_broken_fast_path_detected(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     function, right, instead = WRONG[wrong]
     text = textwrap.dedent(inspect.getsource(function))
     assert text.count(right) == 1, "the function is written otherwise by now"

@@ -93,7 +93,7 @@ def judged(pair: Pair, token: str, which: int) -> str:
 
 @quick
 @given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, which=st.integers(0, len(APPS) - 1))
-def test_any_claims_and_headers_are_judged_alike(claims: dict[str, Any], header: Any, which: int) -> None:
+def test_verify_any_claims_and_header_peers_agree(claims: dict[str, Any], header: Any, which: int) -> None:
     pair = pairs()["HS256"]
     given = header if isinstance(header, dict) else {}
     judged(pair, pair.sign(claims, given), which)
@@ -102,7 +102,7 @@ def test_any_claims_and_headers_are_judged_alike(claims: dict[str, Any], header:
 
 @quick
 @given(changes=CLAIMS, which=st.integers(0, len(APPS) - 1))
-def test_what_is_nearly_right_is_judged_alike(changes: dict[str, Any], which: int) -> None:
+def test_verify_almost_valid_claims_peers_agree(changes: dict[str, Any], which: int) -> None:
     pair, good = pairs()["HS256"], good_for(which)
     assert judged(pair, pair.sign(good), which) == "accepted"
     for name, value in changes.items():
@@ -120,7 +120,7 @@ def good_for(which: int) -> dict[str, Any]:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @settings(max_examples=example_count(8), deadline=None)
 @given(claims=ALMOST_GOOD, which=st.integers(0, len(APPS) - 1))
-def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any], which: int) -> None:
+def test_verify_every_algorithm_peers_agree(algorithm: str, claims: dict[str, Any], which: int) -> None:
     pair = pairs()[algorithm]
     best = judged(pair, pair.sign(good_for(which)), which)
 
@@ -129,7 +129,7 @@ def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any],
 
 
 @pytest.mark.parametrize("signer", ALGORITHMS)
-def test_a_token_of_one_key_is_good_for_no_other_to_anybody(signer: str) -> None:
+def test_verify_token_of_other_key_refused_by_all(signer: str) -> None:
     token = pairs()[signer].sign(good_claims())
     for algorithm in ALGORITHMS:
         if algorithm != signer:
@@ -160,7 +160,7 @@ def mutants(pair: Pair, chance: random.Random) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.says_parts("a mutant's claims hold pieces of headers, and another's user is such a piece")
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
-def test_mutants_of_good_tokens_are_judged_alike(algorithm: str) -> None:
+def test_verify_mutated_token_peers_agree(algorithm: str) -> None:
     pair, chance = pairs()[algorithm], random.Random(algorithm)
     seen: Counter[str] = Counter()
     distinct: set[str] = set()
@@ -198,7 +198,7 @@ EXAMPLES: dict[str, tuple[Callable[[Pair], str], int]] = {
 
 
 @pytest.mark.parametrize("name", STRICTER)
-def test_every_stricter_rule_is_one(name: str) -> None:
+def test_stricter_rule_example_only_wicket_refuses(name: str) -> None:
     """A list with a rule that is never needed would hide a bug behind it."""
     pair = pairs()["HS256"]
     make, which = EXAMPLES[name]
@@ -219,7 +219,7 @@ LOOSER_EXAMPLES: dict[str, tuple[str, dict[str, Any], int]] = {
 
 
 @pytest.mark.parametrize("peer", LOOSER)
-def test_every_exception_is_one(peer: str) -> None:
+def test_looser_rule_example_peer_refuses(peer: str) -> None:
     for name in LOOSER[peer]:
         algorithm, changes, which = LOOSER_EXAMPLES[name]
         pair = pairs()[algorithm]
@@ -229,14 +229,14 @@ def test_every_exception_is_one(peer: str) -> None:
         assert excused(Case(token, held_by(pair, which), algorithm), peer) == [name]
 
 
-def test_the_harness_sees_a_token_that_only_wicket_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_token_only_wicket_allows_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = pairs()["HS256"]
     monkeypatch.setitem(PEERS, "joserfc", lambda *_: pyjwt(pair, "x", app()))
     with pytest.raises(AssertionError, match="joserfc refuses what Wicket accepts"):
         judged(pair, pair.sign(good_claims()), 0)
 
 
-def test_the_harness_sees_a_refusal_without_a_rule() -> None:
+def test_harness_unexplained_refusal_detected() -> None:
     pair = pairs()["HS256"]
     other = Pair("HS256", b"z" * 31 + b"y", b"z" * 31 + b"y", pair.credential)
     with pytest.raises(AssertionError, match="has no rule"):

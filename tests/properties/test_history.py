@@ -148,7 +148,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @pytest.mark.parametrize("room", [4096, 2])
 @settings(max_examples=example_count(100), deadline=None)
 @given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
-def test_what_came_before_changes_no_answer(room: int, app_locations: list[Any], requests: list[Asked]) -> None:
+def test_gate_any_history_same_responses(room: int, app_locations: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(app_locations) as old:
         patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
@@ -159,7 +159,7 @@ def test_what_came_before_changes_no_answer(room: int, app_locations: list[Any],
         event(f"roads: {min(2, len(old._context.fast_path))}")
 
 
-def test_only_who_was_admitted_leaves_a_road_behind() -> None:
+def test_fast_path_refused_request_not_cached() -> None:
     def asks(token: bytes, number: int) -> Headers:
         origin = f"https://{number}.example".encode()
         return [(b"X-App-Id", b"wide"), (b"Origin", origin), (b"Authorization", b"Bearer " + token)]

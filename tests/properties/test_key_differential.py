@@ -78,7 +78,7 @@ def some(values: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrat
     changes=some(VALUES, 3),
     dropped=st.sampled_from(["", "", "", "kty", "crv", "x", "y", "n", "e"]),
 )
-def test_any_change_to_a_good_key_is_judged_alike(base: str, changes: dict[str, Any], dropped: str) -> None:
+def test_import_jwk_altered_valid_key_peers_agree(base: str, changes: dict[str, Any], dropped: str) -> None:
     jwk = {**jwk_of(private_keys()[base]), **changes}
     jwk.pop(dropped, None)
     judged(jwk)
@@ -95,13 +95,13 @@ BESIDE: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 @settings(max_examples=example_count(500), deadline=None)
 @given(base=st.sampled_from(BASES), beside=some(BESIDE, 2))
-def test_any_members_beside_the_numbers_are_judged_alike(base: str, beside: dict[str, Any]) -> None:
+def test_import_jwk_extra_members_peers_agree(base: str, beside: dict[str, Any]) -> None:
     judged({**jwk_of(private_keys()[base]), **beside})
 
 
 @settings(max_examples=example_count(200), deadline=None)
 @given(JSON)
-def test_any_json_is_judged_alike(value: Any) -> None:
+def test_import_jwk_any_json_refused_by_all(value: Any) -> None:
     assert judged(value) == "refused"
 
 
@@ -121,7 +121,7 @@ def mutants(chance: random.Random) -> Iterator[dict[str, Any]]:
         yield jwk
 
 
-def test_mutants_of_good_keys_are_judged_alike() -> None:
+def test_import_jwk_mutated_key_peers_agree() -> None:
     seen = Counter(judged(jwk) for jwk in mutants(random.Random(1)))
 
     assert seen["used"] + seen["Ed448 without alg"] >= 50, seen
@@ -131,7 +131,7 @@ def test_mutants_of_good_keys_are_judged_alike() -> None:
 
 
 @pytest.mark.parametrize("algorithm", BASES)
-def test_a_good_key_is_one_to_all_and_verifies_what_it_signed(algorithm: str) -> None:
+def test_import_jwk_valid_key_same_for_peers_and_verifies(algorithm: str) -> None:
     private = private_keys()[algorithm]
     jwk = jwk_of(private)
     assert judged({**jwk, "alg": "EdDSA"} if algorithm in FULL else jwk) == "used"
@@ -182,7 +182,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", STRICTER)
-def test_every_stricter_rule_is_one(name: str) -> None:
+def test_stricter_rule_example_only_wicket_refuses(name: str) -> None:
     assert judged(examples()[name]) == name
     assert STRICTER[name][1]
 
@@ -198,7 +198,7 @@ def looser_examples() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("peer", "name"), [(peer, name) for peer in LOOSER for name in LOOSER[peer]])
-def test_every_exception_is_one(peer: str, name: str) -> None:
+def test_looser_rule_example_peer_refuses(peer: str, name: str) -> None:
     """An exception that is never needed would hide a bug behind it."""
     jwk = looser_examples()[name]
     assert judged(jwk) == name
@@ -208,21 +208,21 @@ def test_every_exception_is_one(peer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_the_harness_sees_a_key_that_one_peer_refuses(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_key_refused_by_one_peer_detected(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PEERS, peer, lambda _: None)
     with pytest.raises(AssertionError, match=f"used, though {peer} has no such key"):
         judged(jwk_of(private_keys()["ES256"]))
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_the_harness_sees_a_key_that_is_another_to_one_peer(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_key_different_at_one_peer_detected(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other = private_keys(1)["ES256"].public_key()
     monkeypatch.setitem(PEERS, peer, lambda _: other)
     with pytest.raises(AssertionError, match=f"used, though {peer} has no such key"):
         judged(jwk_of(private_keys()["ES256"]))
 
 
-def test_no_exception_excuses_more_than_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looser_rules_combined_with_fault_not_excused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key with two differences at once, and one fault that none of them names."""
     jwk = jwk_of(private_keys()["ES256"])
     good = imported(jwk)
@@ -234,7 +234,7 @@ def test_no_exception_excuses_more_than_its_own(monkeypatch: pytest.MonkeyPatch)
             judged({**all_at_once, **fault})
 
 
-def test_the_harness_sees_a_refusal_without_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_unexplained_refusal_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "imported", lambda _: "no mood for it")
     with pytest.raises(AssertionError, match="refused without a rule"):
         judged(jwk_of(private_keys()["ES256"]))

@@ -128,11 +128,13 @@ def reasons(peer: str, question: Asked) -> list[str]:
     kid=st.sampled_from([*KIDS, "c"]),
     turn=st.integers(0, 2),
 )
-def test_any_set_is_judged_alike(recipes: list[Recipe], at: int, other: Recipe, kid: str | None, turn: int) -> None:
+def test_key_set_any_members_peers_agree(
+    recipes: list[Recipe], at: int, other: Recipe, kid: str | None, turn: int
+) -> None:
     judged(asked(recipes, recipes[at] if at < len(recipes) else other, kid, turn))
 
 
-def test_sets_of_few_kinds_are_judged_alike() -> None:
+def test_key_set_few_key_kinds_peers_agree() -> None:
     """Few kinds and ids, so that keys meet that one could be taken for the other."""
     chance, seen = random.Random(2), Counter[str]()
     words = ["good"] * 8 + ["private", "for encryption"] * 2 + list(CHANGES)
@@ -165,7 +167,7 @@ EXAMPLES: Final[dict[str, Callable[[], Asked]]] = {
 @pytest.mark.parametrize(
     ("peer", "name"), [(peer, name) for peer in PEERS for name in EXAMPLES if name in looser(peer)]
 )
-def test_every_exception_is_one(peer: str, name: str) -> None:
+def test_looser_rule_example_peer_refuses(peer: str, name: str) -> None:
     """An exception that is never needed would hide a bug behind it."""
     question = EXAMPLES[name]()
     assert claims(question) is not None
@@ -176,7 +178,7 @@ def test_every_exception_is_one(peer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_the_exceptions_for_sets_are_all_shown(peer: str) -> None:
+def test_looser_rules_for_key_sets_all_have_examples(peer: str) -> None:
     assert looser(peer).keys() - LOOSER[peer].keys() <= EXAMPLES.keys()
 
 
@@ -188,7 +190,7 @@ STRICTER_EXAMPLES: Final[dict[str, tuple[Recipe, str | None]]] = {
 
 
 @pytest.mark.parametrize("name", STRICTER_EXAMPLES)
-def test_a_key_that_must_not_serve_verifies_nothing(name: str) -> None:
+def test_key_set_unusable_key_refused_by_named_rule(name: str) -> None:
     recipe, kid = STRICTER_EXAMPLES[name]
     assert judged(asked([recipe, OTHER], recipe, kid)) == [name]
     assert judged(asked([OTHER, recipe], OTHER, "b")) == ["accepted"]
@@ -196,7 +198,7 @@ def test_a_key_that_must_not_serve_verifies_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_no_member_spoils_the_key_beside_it(name: str) -> None:
+def test_key_set_bad_member_other_key_usable(name: str) -> None:
     for recipes in ([(*OTHER[:2], "a", name), ONE], [ONE, (*OTHER[:2], "a", name)]):
         question = asked(recipes, ONE, "a")
         assert claims(question) is not None
@@ -204,28 +206,28 @@ def test_no_member_spoils_the_key_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("kid", ["b", "c", ""])
-def test_the_key_of_another_kid_verifies_nothing(kid: str) -> None:
+def test_key_set_key_of_other_kid_refused(kid: str) -> None:
     assert judged(asked([ONE, OTHER], ONE, kid)) == ["refused"]
 
 
 # --- the harness sees what would be wrong
 
 
-def test_a_choice_that_does_not_mind_the_kid_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_selection_ignoring_kid_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Keyring.select
     monkeypatch.setattr(Keyring, "select", lambda ring, algorithm, kid: chosen(ring, algorithm, None))
     with pytest.raises(AssertionError, match="accepted, though pyjwt has no key for it"):
         judged(asked([ONE, OTHER], ONE, "b"))
 
 
-def test_a_choice_of_the_first_key_of_a_kid_alone_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_selection_dropping_first_key_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Keyring.select
     monkeypatch.setattr(Keyring, "select", lambda ring, algorithm, kid: chosen(ring, algorithm, kid)[1:])
     with pytest.raises(AssertionError, match="refused without a rule"):
         judged(asked([ONE, OTHER], ONE, "a"))
 
 
-def test_a_key_that_is_used_against_its_algorithm_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_key_used_against_its_alg_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(jwk: Any, *given: Any, **more: Any) -> Any:
         return imported({name: value for name, value in jwk.items() if name != "alg"})
 
@@ -235,13 +237,13 @@ def test_a_key_that_is_used_against_its_algorithm_is_seen(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_that_refuses_is_seen(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_refusing_peer_detected(peer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PEERS, peer, lambda _: None)
     with pytest.raises(AssertionError, match=f"accepted, though {peer} has no key for it"):
         judged(asked([ONE, OTHER], ONE, "a"))
 
 
-def test_other_claims_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_harness_different_claims_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "claims", lambda _: {"sub": "somebody else"})
     with pytest.raises(AssertionError):
         judged(asked([ONE, OTHER], ONE, "a"))

@@ -126,7 +126,7 @@ def gates(on_event: Callable[[Any], None] | None = None) -> Gate:
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_nothing_leaks_from_a_door(door: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_middleware_any_token_response_and_log_leak_nothing(door: str, caplog: pytest.LogCaptureFixture) -> None:
     events: list[Any] = []
     gate = gates(events.append)
     passed = 0
@@ -150,7 +150,7 @@ def test_nothing_leaks_from_a_door(door: str, caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize(
     "profile", [profiles.userz, profiles.hissuno, profiles.featurebase], ids=lambda each: each.name
 )
-def test_nothing_leaks_in_a_vendors_own_form_of_an_error(
+def test_profile_error_format_any_token_leaks_nothing(
     profile: Any, door: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = profile("acme", credentials=[Secret(SECRET)], app_locations=[], token_locations=[wicket.Bearer()])
@@ -160,7 +160,7 @@ def test_nothing_leaks_in_a_vendors_own_form_of_an_error(
     assert_nothing_of_it(logged(caplog), "the log")
 
 
-def test_nothing_leaks_from_what_can_be_printed() -> None:
+def test_public_objects_repr_leaks_nothing() -> None:
     gate = gates()
     decisions = [gate.verify(token, app=held.id) for token in TOKENS.values() for held in apps()]
     objects: list[object] = [
@@ -186,7 +186,7 @@ def test_nothing_leaks_from_what_can_be_printed() -> None:
         assert_nothing_of_it(f"{each!r} {each} {each:}", f"the repr of a {type(each).__name__}")
 
 
-def test_nothing_leaks_from_what_stands_between_a_request_and_its_decision() -> None:
+def test_internal_objects_repr_leaks_nothing() -> None:
     held = app()
     token = parse_token_or_raise(TOKENS["good"], 10_000)
     choice = choice_of(held, token)
@@ -195,7 +195,7 @@ def test_nothing_leaks_from_what_stands_between_a_request_and_its_decision() -> 
         assert_nothing_of_it(repr(each), f"the repr of a {type(each).__name__}")
 
 
-def test_nothing_leaks_from_a_refusal_that_is_raised() -> None:
+def test_refused_exception_leaks_nothing() -> None:
     gate = gates()
     raised = 0
     for token in TOKENS.values():
@@ -237,7 +237,7 @@ WRONG: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_nothing_leaks_from_a_configuration_error(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_config_error_leaks_nothing(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError) as caught:
         WRONG[name]()
     assert_nothing_of_it(spoken(caught.value), "a ConfigError")
@@ -260,7 +260,7 @@ def spoken(error: BaseException) -> str:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("door", sorted(DOORS))
-def test_nothing_leaks_from_a_bug_of_our_own(
+def test_internal_error_response_and_log_leak_nothing(
     door: str, mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object) -> None:
@@ -277,7 +277,7 @@ def test_nothing_leaks_from_a_bug_of_our_own(
     assert_nothing_of_it(f"{answered.headers} {answered.body.decode()}", "the answer")
 
 
-def test_nothing_leaks_from_a_hook_or_a_registry_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_event_hook_or_registry_log_leaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def hook(event: object) -> None:
         raise ValueError(TOKENS["good"], SECRET)
 

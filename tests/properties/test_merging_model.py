@@ -39,7 +39,7 @@ def differs(one: Any, other: Any) -> bool:
 
 @quick
 @given(said=VALUES, stored=VALUES, ctx=TEXTS, protected_attributes=PROTECTED)
-def test_each_attribute_is_what_its_best_source_says(
+def test_merge_unsigned_any_attributes_best_source_wins(
     said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
 ) -> None:
     rules = Rules(attributes_claim="ctx", protected_attributes=protected, user_id_claims=("sub", "email"))
@@ -79,7 +79,7 @@ def test_each_attribute_is_what_its_best_source_says(
     protected_attributes=PROTECTED,
     closed=st.frozensets(st.sampled_from(["plan", "city"])),
 )
-def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
+def test_merge_unsigned_any_companies_best_source_membership(
     said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected: frozenset[str], closed: Any
 ) -> None:
     rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=closed)
@@ -111,7 +111,9 @@ def test_membership_is_taken_whole_and_what_a_company_is_is_merged(
     companies=JSON,
     protected_attributes=PROTECTED,
 )
-def test_no_json_is_too_wild(said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]) -> None:
+def test_merge_unsigned_any_json_valid_result(
+    said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]
+) -> None:
     rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=protected)
     held = identity(rules, {})
     for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):

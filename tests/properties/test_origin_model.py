@@ -113,7 +113,7 @@ def built(patterns: list[str]) -> OriginPolicy:
 @example(["https://a.com"], "https://a.com:443")
 @example(["*.a.com"], "https://a.com")
 @example(["http://localhost:*"], "http://localhost:1")
-def test_the_policy_agrees_with_the_model(patterns: list[str], origin: str | None) -> None:
+def test_origin_policy_any_origin_matches_model(patterns: list[str], origin: str | None) -> None:
     policy = built(patterns)
 
     assert policy.allows(origin) is model(patterns, origin)
@@ -121,9 +121,7 @@ def test_the_policy_agrees_with_the_model(patterns: list[str], origin: str | Non
 
 @quick
 @given(pattern=PATTERNS, before=host_of(ANY_LABELS), after=st.sampled_from(["", ".", "/", "@", "#", "\\", ".evil.com"]))
-def test_an_origin_made_from_the_pattern_itself_is_judged_as_the_model_has_it(
-    pattern: str, before: str, after: str
-) -> None:
+def test_origin_policy_origin_derived_from_pattern_matches_model(pattern: str, before: str, after: str) -> None:
     policy = built([pattern])
     whole = f"https://{pattern}" if pattern.startswith("*.") else pattern
     for origin in (
@@ -143,9 +141,7 @@ def test_an_origin_made_from_the_pattern_itself_is_judged_as_the_model_has_it(
 
 @quick
 @given(patterns=st.lists(ANY_TEXT | PATTERNS, max_size=3), origin=ANY_TEXT)
-def test_any_pattern_is_a_policy_or_a_configuration_error_and_any_origin_has_an_answer(
-    patterns: list[str], origin: str
-) -> None:
+def test_origin_policy_any_pattern_decides_or_config_error(patterns: list[str], origin: str) -> None:
     try:
         policy = OriginPolicy(patterns)
     except ConfigError:
@@ -156,6 +152,6 @@ def test_any_pattern_is_a_policy_or_a_configuration_error_and_any_origin_has_an_
 
 @quick
 @given(origin=ANY_TEXT | ORIGINS)
-def test_an_empty_list_and_a_star_admit_everybody(origin: str | None) -> None:
+def test_origin_policy_empty_or_star_allows_any_origin(origin: str | None) -> None:
     assert OriginPolicy([]).allows(origin)
     assert OriginPolicy(["https://a.com", "*"]).allows(origin)

@@ -59,7 +59,7 @@ APPS: list[dict[str, Any]] = [
 
 @quick
 @given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, settings=st.sampled_from(APPS))
-def test_whatever_is_accepted_pyjwt_accepts(claims: dict[str, Any], header: Any, settings: dict[str, Any]) -> None:
+def test_verify_any_allowed_token_pyjwt_agrees(claims: dict[str, Any], header: Any, settings: dict[str, Any]) -> None:
     pair = pairs()["HS256"]
     header = header if isinstance(header, dict) else {}
 
@@ -69,7 +69,7 @@ def test_whatever_is_accepted_pyjwt_accepts(claims: dict[str, Any], header: Any,
 @pytest.mark.parametrize("settings_", range(len(APPS)))
 @quick
 @given(changes=CLAIMS)
-def test_what_is_nearly_right_is_judged_alike(settings_: int, changes: dict[str, Any]) -> None:
+def test_verify_almost_valid_claims_pyjwt_agrees(settings_: int, changes: dict[str, Any]) -> None:
     pair = pairs()["HS256"]
     good = good_claims(iss="https://id.example", aud="https://api.example")
     if "audience" not in APPS[settings_]:
@@ -85,7 +85,7 @@ def test_what_is_nearly_right_is_judged_alike(settings_: int, changes: dict[str,
                                        "ES384", "ES512", "ES256K", "EdDSA"])  # fmt: skip
 @settings(max_examples=example_count(8), deadline=None)
 @given(claims=ALMOST_GOOD)
-def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any]) -> None:
+def test_verify_every_algorithm_pyjwt_agrees(algorithm: str, claims: dict[str, Any]) -> None:
     pair = pairs()[algorithm]
     held = app(credentials=[pair.credential])
 
@@ -96,7 +96,7 @@ def test_every_algorithm_is_judged_alike(algorithm: str, claims: dict[str, Any])
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "PS256", "ES256", "EdDSA"])
 @settings(max_examples=example_count(25), deadline=None)
 @given(mutation=st.binary(min_size=1, max_size=4), at=st.integers(0, 511))
-def test_a_changed_signature_is_refused_by_both(algorithm: str, mutation: bytes, at: int) -> None:
+def test_verify_altered_signature_refused_by_both(algorithm: str, mutation: bytes, at: int) -> None:
     pair = pairs()[algorithm]
     held = app(credentials=[pair.credential])
     token = pair.sign(good_claims())
@@ -112,7 +112,7 @@ def test_a_changed_signature_is_refused_by_both(algorithm: str, mutation: bytes,
 
 
 @pytest.mark.parametrize("claim", ["email", "plan", "sub", "exp", "iat", "iss", "aud", "jti"])
-def test_a_required_claim_that_is_null_is_missing_to_both(claim: str) -> None:
+def test_verify_required_claim_null_refused_by_both(claim: str) -> None:
     pair = pairs()["HS256"]
     held = app(rules=Rules(required_claims=frozenset({"exp", claim}), user_id_claims=("sub", "uid")))
     token = pair.sign(good_claims(uid="user-1", **{claim: None}))
@@ -125,7 +125,7 @@ def test_a_required_claim_that_is_null_is_missing_to_both(claim: str) -> None:
 # --- the exceptions, by name
 
 
-def test_a_fractional_exp_counts_to_its_fraction() -> None:
+def test_verify_fractional_exp_valid_until_fraction() -> None:
     """PyJWT cuts the fraction off, so that such a token ends up to a second earlier there."""
     pair = pairs()["HS256"]
     held = app(rules=Rules(required_claims=frozenset({"exp"}), leeway=0))
@@ -137,7 +137,7 @@ def test_a_fractional_exp_counts_to_its_fraction() -> None:
 
 
 @pytest.mark.parametrize("name", ["Ed25519", "Ed448"])
-def test_an_edwards_curve_may_be_named_in_full(name: str) -> None:
+def test_verify_eddsa_full_curve_name_allowed(name: str) -> None:
     key: Any = ed25519.Ed25519PrivateKey.generate() if name == "Ed25519" else ed448.Ed448PrivateKey.generate()
     held = app(credentials=[PublicKey.from_pem(pem_of(key), algorithms=["EdDSA"])])
     gate = Gate([held], clock=lambda: NOW)
@@ -154,7 +154,7 @@ def test_an_edwards_curve_may_be_named_in_full(name: str) -> None:
         jwt.decode(token(name), key.public_key(), algorithms=[name])
 
 
-def test_an_integer_user_id_is_a_text_where_the_rules_admit_it() -> None:
+def test_verify_integer_user_id_allowed_as_text() -> None:
     pair = pairs()["HS256"]
     token = pair.sign(good_claims(sub=42))
     held = app(rules=Rules(allow_integer_user_id=True))

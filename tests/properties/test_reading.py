@@ -23,7 +23,7 @@ quick = settings(max_examples=example_count(300), deadline=None)
 
 @quick
 @given(st.binary(max_size=64))
-def test_base64url_spells_bytes_in_exactly_one_way(value: bytes) -> None:
+def test_base64url_any_bytes_one_encoding(value: bytes) -> None:
     text = base64url.encode(value)
 
     assert text == base64.urlsafe_b64encode(value).rstrip(b"=").decode()
@@ -39,7 +39,7 @@ def test_base64url_spells_bytes_in_exactly_one_way(value: bytes) -> None:
 @example("AA\n")
 @example("ＡＡ")
 @example("\ud800")
-def test_base64url_agrees_with_the_standard_library_on_the_canonical_spelling_and_refuses_all_others(
+def test_base64url_decode_noncanonical_text_value_error(
     text: str,
 ) -> None:
     try:
@@ -65,7 +65,7 @@ def read(raw: bytes) -> dict[str, Any] | None:
 
 @quick
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.booleans(), st.sampled_from([None, 1, "\t"]))
-def test_an_object_that_python_writes_is_read_as_it_was(value: dict[str, Any], ascii_only: bool, indent: Any) -> None:
+def test_parse_json_object_python_output_same_value(value: dict[str, Any], ascii_only: bool, indent: Any) -> None:
     raw = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
 
     assert read(raw) == value
@@ -91,7 +91,7 @@ PIECES = st.sampled_from(
 @example('{"a":1}\n')
 @example("\ufeff{}")
 @example('{"a":"\x1f"}')
-def test_whatever_the_strict_reader_accepts_python_reads_the_same(text: str) -> None:
+def test_parse_json_object_any_text_same_as_json_loads(text: str) -> None:
     raw = text.encode()
     value = read(raw)
     if value is None:
@@ -118,7 +118,7 @@ def numbers_in(value: Any) -> list[float]:
 @example(b'\xef\xbb\xbf{"a":1}')
 @example(b'{"a":"\xed\xa0\x80"}')
 @example(b'{"a":"\xc0\x80"}')
-def test_any_bytes_are_an_object_or_malformed(raw: bytes) -> None:
+def test_parse_json_object_any_bytes_object_or_malformed(raw: bytes) -> None:
     value = read(raw)
     if value is not None:
         assert json.loads(raw.decode("utf-8")) == value
@@ -134,11 +134,11 @@ def test_any_bytes_are_an_object_or_malformed(raw: bytes) -> None:
         '{"a":0x1}', '{"a":1_0}', '{"a":"\n"}', '{"a":"\\x41"}', '{"a":' + "[" * 33 + "]" * 33 + "}", "/**/{}",
     ],
 )  # fmt: skip
-def test_what_is_not_exactly_one_json_object_is_malformed(text: str) -> None:
+def test_parse_json_object_invalid_text_malformed(text: str) -> None:
     assert read(text.encode()) is None
 
 
-def test_ordinary_objects_are_read() -> None:
+def test_parse_json_object_ordinary_objects_parsed() -> None:
     for value in ({}, {"a": "\U0001f600"}, {"a": {"b": [1, 2.5, None, True]}}, {"a": "[" * 100 + "{" * 100}, {"": ""}):
         assert read(json.dumps(value).encode()) == value
         assert read(json.dumps(value, ensure_ascii=False).encode()) == value

@@ -173,7 +173,7 @@ def same(one: Decision, other: Decision) -> bool:
     ),
     mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),
 )
-def test_whom_the_straight_road_admits_the_flow_admits_as_the_same_user(
+def test_fast_path_any_allowed_request_same_decision_as_flow(
     settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
 ) -> None:
     if any(isinstance(place, Cookie) for place in settings.get("tokens", ())):
@@ -196,7 +196,7 @@ def test_whom_the_straight_road_admits_the_flow_admits_as_the_same_user(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_no_scenario_ends_elsewhere_on_the_straight_road(scenario: Scenario) -> None:
+def test_fast_path_every_scenario_same_decision_as_flow(scenario: Scenario) -> None:
     asked = scenario.ask
     gate = build_gate()
     one_place = Gate(
@@ -218,7 +218,7 @@ def test_no_scenario_ends_elsewhere_on_the_straight_road(scenario: Scenario) -> 
         assert found is None or same(found, walked)
 
 
-def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
+def test_fast_path_ordinary_request_used_from_second_time() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], origins=["https://a.example"])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
@@ -249,9 +249,7 @@ def test_an_ordinary_request_goes_straight_from_the_second_time_on() -> None:
         ("a" * 600, "https://a.example"),
     ],
 )
-def test_only_one_plain_name_and_one_plain_origin_go_straight(
-    origins: list[str], name: str, origin: str | None
-) -> None:
+def test_fast_path_unusual_app_ref_or_origin_not_used(origins: list[str], name: str, origin: str | None) -> None:
     app = profiles.generic(
         "acme", credentials=[Secret(KEYS["acme"])], origins=origins, require_origin=True, aliases=["acme,2"]
     )
@@ -268,7 +266,7 @@ def test_only_one_plain_name_and_one_plain_origin_go_straight(
             gate.decide(asks(name, origin))
 
 
-def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
+def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
@@ -280,7 +278,7 @@ def test_what_another_key_signed_is_nothing_to_the_straight_road() -> None:
         assert gate.decide(request).allowed, "the flow verifies it anew"
 
 
-def test_the_straight_road_asks_for_the_key_id_that_its_app_requires() -> None:
+def test_fast_path_required_kid_absent_not_used() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], kid="1")], require_kid=True)
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
@@ -298,7 +296,7 @@ class _Choosy(Bearer):
         return super().read(request) if request.method == "POST" else None
 
 
-def test_a_place_of_somebodys_own_is_read_its_own_way() -> None:
+def test_token_location_custom_subclass_own_read_used() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], token_locations=[_Choosy()])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")]

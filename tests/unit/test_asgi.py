@@ -21,7 +21,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor, "_PERIOD", 0.01)
 
 
-def test_the_asgi_door_closes_what_outlives_its_token() -> None:
+def test_asgi_websocket_with_expired_token_is_closed_with_4401() -> None:
     async def main() -> None:
         clock = Clock()
         clock.now = NOW
@@ -54,9 +54,7 @@ def test_the_asgi_door_closes_what_outlives_its_token() -> None:
 @pytest.mark.parametrize(
     ("chosen", "answered"), [({}, "bearer"), ({"subprotocol": None}, "bearer"), ({"subprotocol": "chat"}, "chat")]
 )
-def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
-    chosen: dict[str, Any], answered: str
-) -> None:
+def test_asgi_subprotocol_token_is_removed_and_protocol_answered(chosen: dict[str, Any], answered: str) -> None:
     seen: list[Any] = []
     sent: list[Message] = []
 
@@ -88,7 +86,7 @@ def test_a_token_among_the_subprotocols_is_taken_out_and_its_marker_answered(
         ("acme", ["bearer"]),
     ],
 )
-def test_a_token_that_log_only_lets_pass_is_taken_out_all_the_same(app: str, sent_as: list[str]) -> None:
+def test_asgi_log_only_subprotocol_token_is_removed(app: str, sent_as: list[str]) -> None:
     seen: list[Any] = []
     sent: list[Message] = []
 
@@ -111,7 +109,7 @@ def test_a_token_that_log_only_lets_pass_is_taken_out_all_the_same(app: str, sen
     assert sent == [{"type": "websocket.accept", "subprotocol": "bearer"}]
 
 
-def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
+def test_asgi_json_body_token_is_found_and_body_replayed() -> None:
     messages: list[Message] = [{"type": "http.request", "body": json.dumps({"token": token()}).encode()}]
     waiting = iter(messages)
     seen: list[Any] = []
@@ -132,7 +130,7 @@ def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() ->
 
 
 @pytest.mark.parametrize("denial", [True, False])
-def test_a_refused_handshake_is_answered_as_the_server_can(denial: bool) -> None:
+def test_asgi_refused_handshake_sends_denial_response_or_close(denial: bool) -> None:
     sent: list[Message] = []
 
     async def never(*_: Any) -> Any:
@@ -154,7 +152,7 @@ def test_a_refused_handshake_is_answered_as_the_server_can(denial: bool) -> None
         assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
 
 
-def test_what_is_no_request_passes() -> None:
+def test_asgi_lifespan_scope_passes_through() -> None:
     seen: list[Any] = []
 
     async def app(*given: Any) -> None:
@@ -187,7 +185,7 @@ def served(app: Any, *, close_on_expiry: bool, now: list[float], more: Any = ())
     return sent
 
 
-def test_an_application_that_sends_on_after_its_stream_was_ended_ends_quietly() -> None:
+def test_asgi_send_after_expired_stream_ends_quietly() -> None:
     now: list[float] = [NOW]
     told: list[str] = []
 
@@ -213,7 +211,7 @@ def test_an_application_that_sends_on_after_its_stream_was_ended_ends_quietly() 
 
 
 @pytest.mark.parametrize("other", [False, True])
-def test_a_task_group_whose_task_is_told_of_the_end_ends_quietly(other: bool) -> None:
+def test_asgi_expired_stream_in_task_group_raises_only_other_errors(other: bool) -> None:
     now: list[float] = [NOW]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -238,7 +236,7 @@ def test_a_task_group_whose_task_is_told_of_the_end_ends_quietly(other: bool) ->
         assert served(app, close_on_expiry=True, now=now)[-1]["more_body"] is False
 
 
-def test_the_same_error_of_another_door_is_not_swallowed() -> None:
+def test_asgi_connection_ended_of_other_middleware_propagates() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise lasting.ConnectionEnded("of an inner door")
 
@@ -246,7 +244,7 @@ def test_the_same_error_of_another_door_is_not_swallowed() -> None:
         served(app, close_on_expiry=False, now=[NOW])
 
 
-def test_the_application_is_given_a_send_that_is_known_as_a_coroutine_function() -> None:
+def test_asgi_send_is_a_coroutine_function() -> None:
     # Adapters from WSGI to ASGI look: asgiref warns, once a request, about a send that is marked otherwise.
     seen: list[bool] = []
 
@@ -262,7 +260,7 @@ def test_the_application_is_given_a_send_that_is_known_as_a_coroutine_function()
 HINT = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}
 
 
-def test_an_answer_after_an_early_hint_says_what_pages_may_read() -> None:
+def test_asgi_response_after_early_hint_has_cors_headers() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(HINT)
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -273,7 +271,7 @@ def test_an_answer_after_an_early_hint_says_what_pages_may_read() -> None:
     assert dict(sent[1]["headers"])[b"access-control-allow-origin"] == ORIGIN.encode()
 
 
-def test_what_is_refused_after_an_early_hint_is_answered_as_a_refusal() -> None:
+def test_asgi_refused_after_early_hint_sends_refusal_response() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(HINT)
         raise Refused(Refusal("insufficient_scope"))
@@ -282,7 +280,7 @@ def test_what_is_refused_after_an_early_hint_is_answered_as_a_refusal() -> None:
     assert [message.get("status") for message in sent] == [None, 403, None]
 
 
-def test_names_of_headers_that_are_text_are_left_to_the_server() -> None:
+def test_asgi_text_header_names_are_passed_unchanged() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [("content-type", "text/plain")]})
         await send({"type": "http.response.body", "body": b""})

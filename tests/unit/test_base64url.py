@@ -12,7 +12,7 @@ VALUES = [b"", b"f", b"fo", b"foo", b"foob", b"\xff\xfe\xfd", b"\xfb\xff\xbf", b
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_what_is_written_is_read_again(value: bytes) -> None:
+def test_base64url_decode_of_encoded_returns_value(value: bytes) -> None:
     text = base64url.encode(value)
     assert text == base64.urlsafe_b64encode(value).decode().rstrip("=")
     assert base64url.decode(text) == value
@@ -21,18 +21,18 @@ def test_what_is_written_is_read_again(value: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["Zg==", "Zm8=", "Zm9v=", "+/8", "Zm 9v", "Zm9v\n", "\nZm9v", "Zm9vé", "Zm.9v", "٣٣٣٣", "\ud800AAA", "="]
 )
-def test_any_other_character_is_refused(text: str) -> None:
+def test_base64url_decode_foreign_character_raises(text: str) -> None:
     with pytest.raises(ValueError, match="base64url"):
         base64url.decode(text)
 
 
 @pytest.mark.parametrize("text", ["A", "AAAAA", "Zh", "Zm9", "AB", "AAB", "__", "___"])
-def test_a_second_spelling_of_a_value_is_refused(text: str) -> None:
+def test_base64url_decode_non_canonical_raises(text: str) -> None:
     with pytest.raises(ValueError, match="not canonical base64url"):
         base64url.decode(text)
 
 
-def test_only_one_last_character_in_16_or_4_is_canonical() -> None:
+def test_base64url_decode_canonical_last_characters_are_4_or_16() -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
     def reads(text: str) -> bool:

@@ -9,7 +9,7 @@ from wicket.runtime import cache as cache_module
 from wicket.runtime.cache import Entry
 
 
-def test_of_an_empty_key_nothing_is_known(bench: Bench) -> None:
+def test_cache_empty_key_is_unknown_without_load(bench: Bench) -> None:
     slot = bench.cache.read("a")
     assert slot is None
     assert bench.cache.usable(slot) is None
@@ -19,14 +19,14 @@ def test_of_an_empty_key_nothing_is_known(bench: Bench) -> None:
     assert bench.source.asked == []
 
 
-def test_a_fresh_value_is_served_without_a_load(bench: Bench) -> None:
+def test_cache_fresh_value_is_served_without_load(bench: Bench) -> None:
     bench.load()
     assert bench.value() == "value"
     assert bench.patience() is None
     assert bench.source.asked == ["a"]
 
 
-def test_an_ageing_value_is_served_while_a_load_runs_behind_it(bench: Bench) -> None:
+def test_cache_value_due_for_refresh_is_served_without_wait(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 74.9
     assert bench.patience() is None
@@ -36,7 +36,7 @@ def test_an_ageing_value_is_served_while_a_load_runs_behind_it(bench: Bench) -> 
 
 
 @pytest.mark.parametrize(("jitter", "ahead"), [(0.0, 80.0), (1.0, 70.0)])
-def test_a_value_ages_at_four_fifths_of_its_life_or_a_little_before(
+def test_cache_refresh_at_is_70_to_80_percent_of_lifetime(
     jitter: float, ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wicket.runtime.cache.random.random", lambda: jitter)
@@ -46,7 +46,7 @@ def test_a_value_ages_at_four_fifths_of_its_life_or_a_little_before(
     assert slot.refresh_at == pytest.approx(1000 + ahead)
 
 
-def test_a_stale_value_is_waited_for_briefly_and_serves_on(bench: Bench) -> None:
+def test_cache_stale_value_is_served_after_short_wait(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 100
     assert bench.patience() == 1.0
@@ -56,14 +56,14 @@ def test_a_stale_value_is_waited_for_briefly_and_serves_on(bench: Bench) -> None
     assert bench.value() == "value"
 
 
-def test_an_expired_value_serves_no_more(bench: Bench) -> None:
+def test_cache_expired_value_is_not_served(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 1100
     assert bench.value() is None
     assert bench.patience() == 5.0
 
 
-def test_a_newer_value_takes_the_place_of_the_older(bench: Bench) -> None:
+def test_cache_newer_value_replaces_older(bench: Bench) -> None:
     first = bench.load()
     bench.clock.now += 90
     second = bench.load(value="newer")
@@ -74,7 +74,7 @@ def test_a_newer_value_takes_the_place_of_the_older(bench: Bench) -> None:
     assert second.fresh_until == 1190
 
 
-def test_what_is_absent_is_remembered_for_a_short_while(bench: Bench) -> None:
+def test_negative_cache_entry_ends_after_its_lifetime(bench: Bench) -> None:
     slot = bench.load(value=None)
     assert bench.cache.is_absent(slot)
     assert bench.value() is None
@@ -84,21 +84,21 @@ def test_what_is_absent_is_remembered_for_a_short_while(bench: Bench) -> None:
     assert bench.patience() == 5.0
 
 
-def test_a_value_that_vanished_at_its_source_is_gone(bench: Bench) -> None:
+def test_cache_value_absent_on_reload_is_removed(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 90
     assert bench.cache.is_absent(bench.load(value=None))
     assert bench.value() is None
 
 
-def test_what_was_absent_can_come(bench: Bench) -> None:
+def test_negative_cache_expired_entry_is_replaced_by_value(bench: Bench) -> None:
     bench.load(value=None)
     bench.clock.now += 10
     bench.load(value="here")
     assert bench.value() == "here"
 
 
-def test_a_failure_is_reported_and_not_raised(bench: Bench) -> None:
+def test_cache_load_failure_is_reported_and_not_raised(bench: Bench) -> None:
     error = KeyError("no")
     slot = bench.load(value=error)
     assert bench.failures == [("a", error)]
@@ -106,12 +106,12 @@ def test_a_failure_is_reported_and_not_raised(bench: Bench) -> None:
     assert bench.value() is None
 
 
-def test_whatever_a_source_raises_is_a_failure(bench: Bench) -> None:
+def test_cache_load_raising_system_exit_is_a_failure(bench: Bench) -> None:
     bench.load(value=SystemExit())
     assert [type(error) for _, error in bench.failures] == [SystemExit]
 
 
-def test_failures_back_off_from_one_second_to_a_minute(bench: Bench) -> None:
+def test_cache_repeated_failures_back_off_from_1_to_60_seconds(bench: Bench) -> None:
     pauses = []
     for _ in range(9):
         slot = bench.load(value=OSError())
@@ -121,7 +121,7 @@ def test_failures_back_off_from_one_second_to_a_minute(bench: Bench) -> None:
     assert pauses == pytest.approx([0.95 * pause for pause in (1, 2, 4, 8, 16, 32, 60, 60, 60)])
 
 
-def test_no_load_starts_before_its_time_and_nobody_waits_for_one(bench: Bench) -> None:
+def test_cache_load_during_backoff_is_neither_started_nor_awaited(bench: Bench) -> None:
     bench.load(value=OSError())
     slot = bench.load(value=OSError())
     assert slot is not None
@@ -132,7 +132,7 @@ def test_no_load_starts_before_its_time_and_nobody_waits_for_one(bench: Bench) -
     assert bench.patience() == 5.0
 
 
-def test_while_loads_fail_the_old_value_serves_on(bench: Bench) -> None:
+def test_cache_failing_loads_serve_stale_value_until_expiry(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 150
     slot = bench.load(value=OSError())
@@ -144,7 +144,7 @@ def test_while_loads_fail_the_old_value_serves_on(bench: Bench) -> None:
     assert bench.value() is None
 
 
-def test_a_value_ends_the_back_off(bench: Bench) -> None:
+def test_cache_successful_load_resets_backoff(bench: Bench) -> None:
     bench.load(value=OSError())
     bench.clock.now += 1
     slot = bench.load()
@@ -154,17 +154,17 @@ def test_a_value_ends_the_back_off(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("pause", "seconds"), [(0.95, 1), (30.4, 30), (-5.0, 1)])
-def test_retry_after_is_in_whole_seconds_and_at_least_one(bench: Bench, pause: float, seconds: int) -> None:
+def test_cache_retry_after_is_whole_seconds_of_at_least_one(bench: Bench, pause: float, seconds: int) -> None:
     assert bench.cache.retry_after(Entry(1, retry_at=bench.clock.now + pause)) == seconds
 
 
-def test_the_oldest_value_makes_room(bench: Bench) -> None:
+def test_cache_full_evicts_oldest_value(bench: Bench) -> None:
     for key in "abcd":
         bench.load(key, key)
     assert [bench.value(key) for key in "abcd"] == [None, "b", "c", "d"]
 
 
-def test_a_value_loaded_anew_is_the_youngest(bench: Bench) -> None:
+def test_cache_full_keeps_reloaded_value_as_youngest(bench: Bench) -> None:
     for key in "abc":
         bench.load(key, key)
     bench.clock.now += 90
@@ -173,7 +173,7 @@ def test_a_value_loaded_anew_is_the_youngest(bench: Bench) -> None:
     assert [bench.value(key) for key in "abcd"] == ["again", None, "c", "d"]
 
 
-def test_a_flood_of_unknown_names_pushes_out_no_value(bench: Bench) -> None:
+def test_negative_cache_flood_evicts_no_value(bench: Bench) -> None:
     bench.load("a", "a")
     for number in range(100):
         bench.load(f"no-{number}", None)
@@ -182,7 +182,7 @@ def test_a_flood_of_unknown_names_pushes_out_no_value(bench: Bench) -> None:
     assert bench.cache.is_absent(bench.cache.read("no-99"))
 
 
-def test_a4_what_was_loaded_once_is_remembered_when_it_was_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a4_cache_evicted_key_is_still_known_as_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "_MAX_LOADED", 3)
     bench = Bench(size=1)
     for key in "abcd":

@@ -17,7 +17,7 @@ from wicket.runtime.pool import Pool
 # --- one at a time
 
 
-def test_one_load_runs_at_a_time_and_everybody_joins_it(bench: Bench) -> None:
+def test_cache_start_during_load_joins_it(bench: Bench) -> None:
     first = bench.cache.start("a", 0)
     bench.clock.now += 2
     second = bench.cache.start("a", 0)
@@ -28,7 +28,7 @@ def test_one_load_runs_at_a_time_and_everybody_joins_it(bench: Bench) -> None:
     assert bench.pool.run() == 1
 
 
-def test_a_load_that_hangs_is_not_waited_for_by_every_request_anew(bench: Bench) -> None:
+def test_cache_start_during_hung_load_has_no_wait(bench: Bench) -> None:
     bench.cache.start("a", 0)
     bench.clock.now += 60
     joined = bench.cache.start("a", 0)
@@ -36,13 +36,13 @@ def test_a_load_that_hangs_is_not_waited_for_by_every_request_anew(bench: Bench)
     assert joined[1] == 0.0
 
 
-def test_no_load_starts_where_the_entry_moved_on(bench: Bench) -> None:
+def test_cache_start_with_old_version_starts_no_load(bench: Bench) -> None:
     bench.load()
     assert bench.cache.start("a", 0) is None
     assert bench.pool.jobs == []
 
 
-def test_no_load_starts_where_the_pool_is_full(bench: Bench) -> None:
+def test_cache_start_with_full_pool_is_limited(bench: Bench) -> None:
     bench.pool.full = True
     refused = bench.cache.start("a", 0)
     assert refused is not None
@@ -53,7 +53,7 @@ def test_no_load_starts_where_the_pool_is_full(bench: Bench) -> None:
     assert not taken.limited
 
 
-def test_whoever_joins_a_load_brings_it_forward(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_start_during_load_prioritizes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     urged: list[Future[None]] = []
     monkeypatch.setattr(bench.pool, "urge", urged.append)
     first = bench.cache.start("a", 0)
@@ -66,7 +66,7 @@ def test_whoever_joins_a_load_brings_it_forward(bench: Bench, monkeypatch: pytes
 # --- on whatever pool
 
 
-def test_a_forked_child_forgets_the_loads_and_keeps_the_values(bench: Bench) -> None:
+def test_cache_after_fork_drops_loads_and_keeps_values(bench: Bench) -> None:
     bench.load("a", "a")
     bench.cache.start("b", 0)
     bench.pool.jobs.clear()
@@ -90,7 +90,7 @@ class EagerPool(Pool):
         return True
 
 
-def test_a_load_that_is_done_before_submit_returns_is_believed() -> None:
+def test_cache_load_done_before_submit_returns_is_accepted() -> None:
     cache: Cache[str, str] = Cache(
         loads(str.upper),
         pool=EagerPool("eager", threads=1, queue=1),
@@ -105,7 +105,7 @@ def test_a_load_that_is_done_before_submit_returns_is_believed() -> None:
     assert cache.usable(cache.read("a")) == "A"
 
 
-def test_a_load_on_a_real_pool_is_believed() -> None:
+def test_cache_load_on_real_pool_is_accepted() -> None:
     pool = Pool("real", threads=1, queue=1)
     cache: Cache[str, str] = Cache(
         loads(str.upper), pool=pool, times=TIMES, size=1, absent_size=1, on_failure=lambda key, error: None
@@ -117,7 +117,7 @@ def test_a_load_on_a_real_pool_is_believed() -> None:
     pool.close()
 
 
-def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_pool_submit_error_leaves_no_load(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Future[None]] = []
 
     def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable, owner: Hashable) -> bool:
@@ -136,7 +136,7 @@ def test_a_pool_that_raises_leaves_no_load_behind(bench: Bench, monkeypatch: pyt
 # --- demands to forget
 
 
-def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) -> None:
+def test_cache_invalidated_value_is_served_until_reloaded(bench: Bench) -> None:
     bench.load("a", "a")
     bench.load("b", "b")
     bench.cache.invalidate(["a"])
@@ -147,7 +147,7 @@ def test_an_outdated_value_is_loaded_anew_and_serves_until_then(bench: Bench) ->
     assert bench.value("a") == "newer"
 
 
-def test_a_second_demand_does_not_stand_for_the_load_that_the_first_asked_for(bench: Bench) -> None:
+def test_cache_invalidated_twice_still_starts_a_load(bench: Bench) -> None:
     bench.load("a", "old")
     bench.cache.invalidate(["a"])
     seen = bench.cache.read("a")
@@ -179,7 +179,7 @@ class _Published(dict[str, Any]):
         return found
 
 
-def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
+def test_cache_value_during_reload_is_never_missing(bench: Bench) -> None:
     bench.load("a", "old")
     bench.clock.now += 70
     slots = bench.cache._entries = _Published(bench.cache._entries)
@@ -199,14 +199,14 @@ def test_a_value_that_is_loaded_anew_is_never_gone(bench: Bench) -> None:
     assert seen[0].value == "new"
 
 
-def test_a_purged_value_serves_no_more(bench: Bench) -> None:
+def test_cache_purged_value_is_not_served(bench: Bench) -> None:
     bench.load("a", "a")
     bench.cache.invalidate(["a"], purge=True)
     assert bench.cache.read("a") is None
     assert bench.patience("a") == 5.0
 
 
-def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None:
+def test_cache_invalidate_drops_negative_and_failed_entries(bench: Bench) -> None:
     bench.load("absent", None)
     bench.load("failing", OSError())
     bench.cache.invalidate(["failing"])
@@ -215,7 +215,7 @@ def test_with_the_outdated_the_unknown_names_are_forgotten(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("first", ["old", None])
-def test_a_load_under_way_is_not_believed_once_outdated_and_starts_again(bench: Bench, first: object) -> None:
+def test_cache_load_invalidated_in_flight_is_repeated(bench: Bench, first: object) -> None:
     bench.source.values["a"] = first
     outdated = iter([True])
 
@@ -248,7 +248,7 @@ def loading_under(bench: Bench, tag: str, times: int) -> None:
     bench.cache._load = loads(overtaken)
 
 
-def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None:
+def test_cache_invalidations_of_other_keys_repeat_no_load(bench: Bench) -> None:
     loading_under(bench, "b", times=20)
     bench.load("a", "value")
     assert bench.source.asked == ["a"]
@@ -256,21 +256,21 @@ def test_a_storm_of_demands_for_other_keys_starves_no_load(bench: Bench) -> None
     assert bench.patience() is None
 
 
-def test_a_value_is_loaded_again_where_a_demand_concerns_it(bench: Bench) -> None:
+def test_cache_load_matched_by_one_invalidation_runs_twice(bench: Bench) -> None:
     loading_under(bench, "a", times=1)
     bench.load("a", "value")
     assert bench.source.asked == ["a"] * 2
     assert bench.value() == "value"
 
 
-def test_a_value_that_is_overtaken_twice_is_not_believed_and_holds_no_thread(bench: Bench) -> None:
+def test_cache_load_invalidated_repeatedly_is_dropped_after_two_runs(bench: Bench) -> None:
     loading_under(bench, "a", times=20)
     assert bench.load("a", "value") is None
     assert bench.source.asked == ["a"] * 2
     assert bench.cache._flights == {}
 
 
-def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
+def test_cache_invalidation_in_flight_matches_tags_of_new_value(bench: Bench) -> None:
     loading_under(bench, "tag of the old", times=1)
     inner = bench.cache._load
     bench.cache._load = lambda key, held: Loaded("new", tags=("tag of the new",)) if inner(key, held) else None
@@ -278,14 +278,14 @@ def test_a_demand_is_weighed_against_what_was_loaded(bench: Bench) -> None:
     assert bench.source.asked == ["a"]
 
 
-def test_what_is_absent_is_looked_for_once_more(bench: Bench) -> None:
+def test_cache_absent_result_during_invalidation_is_loaded_once_more(bench: Bench) -> None:
     loading_under(bench, "b", times=1)
     assert bench.cache.is_absent(bench.load("a", None))
     assert bench.source.asked == ["a", "a"]
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_what_is_absent_is_not_looked_for_without_end_and_not_believed_either(bench: Bench, held: bool) -> None:
+def test_cache_absent_result_invalidated_repeatedly_is_dropped(bench: Bench, held: bool) -> None:
     if held:
         bench.load("a", "value")
         bench.source.asked.clear()
@@ -296,7 +296,7 @@ def test_what_is_absent_is_not_looked_for_without_end_and_not_believed_either(be
     assert bench.failures == []
 
 
-def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
+def test_cache_failed_load_during_invalidation_is_not_repeated(bench: Bench) -> None:
     loading_under(bench, "a", times=20)
     slot = bench.load("a", OSError())
     assert bench.source.asked == ["a"]
@@ -305,7 +305,7 @@ def test_a_load_that_fails_is_not_repeated_for_a_demand(bench: Bench) -> None:
     assert bench.cache._flights == {}
 
 
-def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> None:
+def test_cache_repeated_load_that_fails_is_a_failure(bench: Bench) -> None:
     loading_under(bench, "a", times=1)
     outcomes: Any = iter(["value", OSError()])
     inner = bench.cache._load
@@ -322,7 +322,7 @@ def test_a_load_that_fails_after_it_was_repeated_is_a_failure(bench: Bench) -> N
     assert len(bench.failures) == 1
 
 
-def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
+def test_cache_invalidate_keeps_unmatched_failures_and_loads(bench: Bench) -> None:
     bench.load("failing", OSError())
     bench.load("absent", None)
     bench.load("down", OSError())
@@ -339,7 +339,7 @@ def test_a_demand_leaves_alone_what_it_does_not_concern(bench: Bench) -> None:
     assert bench.value("other") == "value"
 
 
-def test_all_that_is_held_is_told_and_what_is_held_with_a_tag(bench: Bench) -> None:
+def test_cache_values_and_tagged_list_loaded_values(bench: Bench) -> None:
     for key in "abc":
         bench.load(key, {"a": "one", "b": "two"}.get(key))
     assert bench.cache.values() == ["one", "two"]

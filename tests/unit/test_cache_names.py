@@ -69,7 +69,7 @@ def named() -> Named:
     return Named()
 
 
-def test_two_hundred_names_of_one_value_take_one_entry(named: Named) -> None:
+def test_cache_names_of_one_value_share_one_entry(named: Named) -> None:
     names = [f"name-{number}" for number in range(12)]
     named.load("id-other", app("id-other"))
     for name in names:
@@ -78,7 +78,7 @@ def test_two_hundred_names_of_one_value_take_one_entry(named: Named) -> None:
     assert sorted(named.cache._entries) == ["id", "id-other"]
 
 
-def test_pointers_end_with_their_entry_and_those_of_others_stay(named: Named) -> None:
+def test_cache_purged_entry_removes_only_its_names(named: Named) -> None:
     names = [f"name-{number}" for number in range(100)]
     named.load("id-other", app("id-other", "name-other"))
     for name in names:
@@ -91,7 +91,7 @@ def test_pointers_end_with_their_entry_and_those_of_others_stay(named: Named) ->
     assert named.value("name-other") == "other"
 
 
-def test_pointers_to_names_that_the_value_still_lists_outlast_a_load(named: Named) -> None:
+def test_cache_reload_keeps_names_that_value_still_lists(named: Named) -> None:
     for name in ("a", "b", "c"):
         named.load(name, app("id", "a", "b", "c"))
     named.clock.now += 90
@@ -100,14 +100,14 @@ def test_pointers_to_names_that_the_value_still_lists_outlast_a_load(named: Name
     assert named.value("b") == "two"
 
 
-def test_a_key_counts_only_once_the_source_returned_the_value_for_it(named: Named) -> None:
+def test_cache_key_of_named_value_is_unknown_until_loaded(named: Named) -> None:
     named.load("name", app("id", "name", value="one"))
     assert named.cache.read("id") is None
     assert named.cache.is_absent(named.load("id", None))
     assert named.value("name") == "one", "a stranger who asks by a key that the source lacks takes nothing away"
 
 
-def test_a_key_that_is_loaded_after_a_name_takes_the_same_entry_and_later_loads_serve_both(named: Named) -> None:
+def test_cache_key_loaded_after_name_shares_the_entry(named: Named) -> None:
     named.load("name", app("id", "name", value="one"))
     named.load("id", app("id", "name", value="two"))
     assert (named.value("id"), named.value("name")) == ("two", "two")
@@ -116,14 +116,14 @@ def test_a_key_that_is_loaded_after_a_name_takes_the_same_entry_and_later_loads_
     assert (named.value("id"), named.value("name")) == ("three", "three")
 
 
-def test_a_name_that_the_value_lost_is_loaded_again(named: Named) -> None:
+def test_cache_name_dropped_by_value_is_loaded_again(named: Named) -> None:
     named.load("name", app("id", "name"))
     named.load("id", app("id"))
     assert named.cache.read("name") is None
     assert named.cache.is_absent(named.load("name", None))
 
 
-def test_a_name_that_moved_to_another_value_points_there(named: Named) -> None:
+def test_cache_name_moved_to_other_value_resolves_there(named: Named) -> None:
     named.load("name", app("id-1", "name", value="one"))
     named.load("id-1", app("id-1", "name", value="one"))
     named.clock.now += 90
@@ -132,7 +132,7 @@ def test_a_name_that_moved_to_another_value_points_there(named: Named) -> None:
     assert named.value("id-1") == "one"
 
 
-def test_a_name_that_became_a_key_is_one(named: Named) -> None:
+def test_cache_name_that_became_a_key_has_its_own_entry(named: Named) -> None:
     named.load("id-2", app("id-1", "id-2", value="one"))
     named.clock.now += 90
     named.load("id-2", app("id-2", value="two"))
@@ -140,7 +140,7 @@ def test_a_name_that_became_a_key_is_one(named: Named) -> None:
     assert named.cache._names == {}
 
 
-def test_a_key_that_vanished_takes_its_entry_along(named: Named) -> None:
+def test_cache_absent_key_removes_its_entry_and_names(named: Named) -> None:
     named.load("name", app("id", "name"))
     named.load("id", app("id", "name"))
     named.clock.now += 90
@@ -158,7 +158,7 @@ def loading(named: Named, *keys: str) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_names_that_load_at_once_publish_to_one_entry(named: Named, order: tuple[int, int]) -> None:
+def test_cache_concurrent_loads_of_two_names_share_one_entry(named: Named, order: tuple[int, int]) -> None:
     named.source.update(a=app("id", "a", "b"), b=app("id", "a", "b"))
     loading(named, "a", "b")
     named.run(*order)
@@ -187,26 +187,26 @@ class Overtaking(Named):
         return found  # type: ignore[no-any-return]
 
 
-def test_a_load_that_began_before_the_one_that_brought_the_held_value_does_not_replace_it() -> None:
+def test_cache_load_started_before_newer_value_does_not_replace_it() -> None:
     named = Overtaking(("b", app("id", "a", "b", value="revoked")))
     named.load("a", app("id", "a", "b", value="old"))
     assert (named.value("a"), named.value("b")) == ("revoked", "revoked")
 
 
-def test_a_key_that_was_loaded_before_a_newer_value_points_to_the_newer() -> None:
+def test_cache_older_load_of_key_resolves_to_newer_value() -> None:
     named = Overtaking(("b", Loaded("new", key="a", names=frozenset("b"), tags=("a",))))
     named.load("a", Loaded("old", key="a", names=frozenset("b"), tags=("a",)))
     assert (named.value("a"), named.value("b")) == ("new", "new")
 
 
-def test_a_name_that_a_newer_value_lost_is_loaded_again_and_believed_no_second_time() -> None:
+def test_cache_name_dropped_in_flight_twice_is_loaded_twice_then_unknown() -> None:
     named = Overtaking(("id", app("id", value="without a")), times=2)
     assert named.load("a", app("id", "a")) is None
     assert named.asked.count("a") == 2
     assert named.value("id") == "without a"
 
 
-def test_a_key_that_was_absent_before_a_newer_load_brought_it_is_not_taken_out() -> None:
+def test_cache_absent_result_older_than_value_is_ignored() -> None:
     named = Overtaking(("b", Loaded("new", key="a", names=frozenset("b"), tags=("a",))))
     named.load("b", Loaded("one", key="a", names=frozenset("b"), tags=("a",)))
     named.left = 0
@@ -219,7 +219,7 @@ def test_a_key_that_was_absent_before_a_newer_load_brought_it_is_not_taken_out()
     assert named.value("a") == "new"
 
 
-def test_a_failure_of_a_load_that_began_before_a_newer_value_came_does_not_count() -> None:
+def test_cache_failure_older_than_value_is_ignored() -> None:
     named = Overtaking(("b", app("id", "a", "b")))
     named.load("b", app("id", "a", "b"))
     named.left = 0
@@ -231,7 +231,7 @@ def test_a_failure_of_a_load_that_began_before_a_newer_value_came_does_not_count
     assert (slot.failures, slot.retry_at) == (0, 0.0)
 
 
-def test_a_failure_by_one_name_is_one_of_the_value(named: Named) -> None:
+def test_cache_failure_by_name_counts_for_the_entry(named: Named) -> None:
     named.load("name", app("id", "name"))
     named.load("id", app("id", "name"))
     named.clock.now += 90
@@ -245,7 +245,7 @@ def test_a_failure_by_one_name_is_one_of_the_value(named: Named) -> None:
 # --- invalidation
 
 
-def test_an_entry_is_invalidated_by_any_of_its_tags(named: Named) -> None:
+def test_cache_invalidate_by_any_tag_removes_entry(named: Named) -> None:
     for tag in ("id", "alias"):
         named.load("id", app("id", "alias", value="one"))
         assert named.cache.tagged(tag) == ["one"]
@@ -254,7 +254,7 @@ def test_an_entry_is_invalidated_by_any_of_its_tags(named: Named) -> None:
     assert named.cache._tagged == {}
 
 
-def test_tags_follow_the_value(named: Named) -> None:
+def test_cache_tags_after_reload_are_those_of_new_value(named: Named) -> None:
     named.load("id", app("id", "alias"))
     named.clock.now += 90
     named.load("id", app("id"))
@@ -263,13 +263,13 @@ def test_tags_follow_the_value(named: Named) -> None:
     assert named.value("id") is not None
 
 
-def test_an_entry_that_made_room_has_no_tags_left(named: Named) -> None:
+def test_cache_evicted_entry_has_no_tags(named: Named) -> None:
     for number in range(5):
         named.load(f"id-{number}", app(f"id-{number}"))
     assert set(named.cache._tagged) == {"id-2", "id-3", "id-4"}
 
 
-def test_two_entries_may_have_one_tag(named: Named) -> None:
+def test_cache_invalidate_shared_tag_affects_both_entries(named: Named) -> None:
     for id in ("id-1", "id-2"):
         named.load(id, Loaded(id, tags=("both",)))
     named.cache.invalidate(["both"])
@@ -278,7 +278,7 @@ def test_two_entries_may_have_one_tag(named: Named) -> None:
     assert named.cache._entries == {}
 
 
-def test_a_forked_child_can_invalidate_what_it_kept(named: Named) -> None:
+def test_cache_invalidate_after_fork_removes_entry(named: Named) -> None:
     named.load("id", app("id", "alias"))
     named.cache.after_fork()
     named.cache.invalidate(["alias"], purge=True)
@@ -315,7 +315,7 @@ class _Counting(dict[Any, Any]):
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_to_invalidate_one_entry_looks_at_as_many_of_20_000_as_of_10(purge: bool) -> None:
+def test_cache_invalidate_cost_is_independent_of_size(purge: bool) -> None:
     looked = []
     for held in (10, 20_000):
         named = Named(size=30_000, absent_size=30_000)
@@ -345,7 +345,7 @@ def test_to_invalidate_one_entry_looks_at_as_many_of_20_000_as_of_10(purge: bool
         ("id-1", "permanent", ["other"], True, True),
     ],
 )
-def test_which_negative_entries_an_invalidation_drops(
+def test_negative_cache_invalidate_drops_by_tag_and_permanence(
     named: Named, key: str, found: Any, tags: list[str], permanent: bool, dropped: bool
 ) -> None:
     if found == "permanent":
@@ -360,7 +360,7 @@ def test_which_negative_entries_an_invalidation_drops(
 # --- loads of one owner
 
 
-def test_of_one_owner_so_many_loads_are_under_way_and_no_more() -> None:
+def test_cache_loads_above_owner_limit_are_limited() -> None:
     named = Named(per_owner=2)
     named.cache._key_for_issuer = lambda key: key[0]
     named.source.update({f"{owner}{number}": None for owner, number in itertools.product("ab", range(9))})
@@ -376,7 +376,7 @@ def test_of_one_owner_so_many_loads_are_under_way_and_no_more() -> None:
     assert not again.limited
 
 
-def test_a_load_that_the_pool_did_not_take_counts_no_longer() -> None:
+def test_cache_load_not_taken_by_full_pool_is_not_counted() -> None:
     named = Named(per_owner=1)
     named.pool.full = True
     for _ in range(3):
@@ -386,7 +386,7 @@ def test_a_load_that_the_pool_did_not_take_counts_no_longer() -> None:
     assert named.cache._loads == {}
 
 
-def test_a_closed_pool_is_no_limit(named: Named) -> None:
+def test_cache_start_with_closed_pool_is_not_limited(named: Named) -> None:
     named.pool.close()
     named.pool.full = True
     started = named.cache.start("id", 0)
@@ -395,9 +395,7 @@ def test_a_closed_pool_is_no_limit(named: Named) -> None:
     assert not started.limited
 
 
-def test_a_pool_that_runs_a_load_and_then_does_not_take_it_leaves_nothing_behind(
-    named: Named, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_load_run_by_refusing_pool_leaves_no_state(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_and_refuse(job: Any, *_: Any) -> bool:
         job()
         return False
@@ -409,7 +407,7 @@ def test_a_pool_that_runs_a_load_and_then_does_not_take_it_leaves_nothing_behind
     assert (named.cache._loads, named.cache._flights) == ({}, {})
 
 
-def test_a_pointer_that_leads_nowhere_counts_for_nothing(named: Named) -> None:
+def test_cache_dangling_name_is_unknown(named: Named) -> None:
     named.load("id", app("id", "name"))
     named.cache._names.update({"lost": "gone", "unlisted": "id"})
     assert named.cache.read("lost") is None

@@ -36,15 +36,15 @@ from wicket.messages.json_body import JSONObject, get_path, parse_body, plain
     ],
     ids=repr,
 )
-def test_what_is_no_readable_object_holds_nothing(raw: bytes | None) -> None:
+def test_parse_body_invalid_json_or_no_object_returns_none(raw: bytes | None) -> None:
     assert parse_body(raw) is None
 
 
-def test_a_number_that_the_application_can_read_is_read() -> None:
+def test_parse_body_number_of_4300_digits_is_parsed() -> None:
     assert parse_body(b'{"a": ' + b"9" * 4300 + b"}") == {"a": 10**4300 - 1}
 
 
-def test_a_member_is_found_by_its_path() -> None:
+def test_get_path_returns_value_at_nested_path() -> None:
     document = parse_body(b'{"auth": {"token": "t", "none": null}, "list": [{"token": "x"}]}')
     assert get_path(document, ["auth", "token"]) == "t"
     assert get_path(document, ["auth"]) == {"token": "t", "none": None}
@@ -64,18 +64,18 @@ def test_a_member_is_found_by_its_path() -> None:
         '{"auth": {"token": "a", "\\u0074oken": "b"}}',
     ],
 )
-def test_a_name_that_stands_twice_on_the_way_is_refused(text: str) -> None:
+def test_get_path_duplicate_key_on_path_invalid_request(text: str) -> None:
     document = parse_body(text.encode())
     refusal = refusal_of(lambda: get_path(document, ["auth", "token"]))
     assert (refusal.code, refusal.detail) == ("invalid_request", "The body's member auth.token may be given once.")
 
 
-def test_a_name_that_stands_twice_elsewhere_is_the_applications_business() -> None:
+def test_get_path_duplicate_key_elsewhere_is_ignored() -> None:
     document = parse_body(b'{"x": 1, "x": 2, "auth": {"token": "t"}, "other": {"token": "a", "token": "b"}}')
     assert get_path(document, ["auth", "token"]) == "t"
 
 
-def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
+def test_get_path_many_members_with_duplicate_finds_other_keys() -> None:
     many = ", ".join(f'"m{index}": {index}' for index in range(300))
     assert get_path(parse_body(f'{{{many}, "token": "t"}}'.encode()), ["token"]) == "t"
     repeated = parse_body(f'{{{many}, "m1": 0, "token": "t"}}'.encode())
@@ -83,14 +83,14 @@ def test_a_repetition_among_very_many_members_hides_no_other_name() -> None:
     assert refusal_of(lambda: get_path(repeated, ["m1"])).code == "invalid_request"
 
 
-def test_what_is_read_is_what_any_other_parser_reads() -> None:
+def test_parse_body_result_equals_json_loads() -> None:
     text = '{"a": [1, 1.5, true, null, {"b": "\\u00fc"}], "c": {}}'
     document = parse_body(text.encode())
     assert plain(document) == json.loads(text)
     assert plain(get_path(document, ["a"])) == json.loads(text)["a"]
 
 
-def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
+def test_get_path_many_objects_builds_only_those_on_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """S9: an object costs nothing beyond the parser, unless a value is looked for in it."""
@@ -111,9 +111,7 @@ def test_a_body_of_very_many_objects_calls_no_code_for_any_but_those_on_the_way(
 
 
 @pytest.mark.parametrize(("repeated", "refused"), [(64, False), (65, True)])
-def test_an_object_that_repeats_itself_very_often_is_refused_where_it_is_looked_into(
-    repeated: int, refused: bool
-) -> None:
+def test_get_path_object_with_over_64_duplicates_invalid_request(repeated: int, refused: bool) -> None:
     """S9: to tell one repeated name from another costs as much as to parse them, so there is a bound to it."""
     document = parse_body(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
     assert get_path(document, ["absent"]) is None
@@ -123,7 +121,7 @@ def test_an_object_that_repeats_itself_very_often_is_refused_where_it_is_looked_
         assert get_path(document, ["token"]) == "t"
 
 
-def test_names_are_counted_once_however_many_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_path_many_lookups_count_keys_once(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
 
     def count(names: list[str]) -> Counter[str]:

@@ -35,12 +35,12 @@ def catching(body: Body) -> Generator[Effect, None, str]:
 
 
 @pytest.mark.parametrize(("limit", "found"), [(4, b"body"), (3, None)])
-def test_both_give_the_body_to_the_flow(limit: int, found: bytes | None) -> None:
+def test_drivers_read_body_returns_bytes_or_none_above_limit(limit: int, found: bytes | None) -> None:
     assert run(reading(BytesBody(b"body"), limit)) == found
     assert finished(arun(reading(BytesBody(b"body"), limit))) == found
 
 
-def test_a_flow_that_lacks_nothing_ends_at_once() -> None:
+def test_drivers_flow_without_effects_returns_its_result() -> None:
     def flow() -> Generator[Effect, None, str]:
         return "done"
         yield
@@ -49,12 +49,12 @@ def test_a_flow_that_lacks_nothing_ends_at_once() -> None:
     assert finished(arun(flow())) == "done"
 
 
-def test_what_a_body_cannot_do_is_thrown_into_the_flow() -> None:
+def test_drivers_unsupported_body_read_raises_into_flow() -> None:
     assert run(catching(Body())) == "this body can only be awaited: use adecide b'more'"
     assert finished(arun(catching(Body()))) == "this body can only be read by blocking: use decide b'more'"
 
 
-def test_an_awaiting_driver_that_is_cancelled_closes_its_flow() -> None:
+def test_drivers_arun_cancelled_closes_flow() -> None:
     class Slow(Body):
         async def aread(self, limit: int, seconds: float) -> bytes | None:
             await asyncio.Event().wait()
@@ -72,7 +72,7 @@ def test_an_awaiting_driver_that_is_cancelled_closes_its_flow() -> None:
     asyncio.run(main())
 
 
-def test_a_request_may_hold_its_body() -> None:
+def test_request_body_bytes_are_wrapped_and_bodies_kept() -> None:
     held: Any = Request(body=b"x").body
     assert isinstance(held, BytesBody)
     assert Request(body=held).body is held

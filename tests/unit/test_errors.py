@@ -43,13 +43,13 @@ DESIGNED = {
 }
 
 
-def test_every_code_has_the_status_that_is_documented() -> None:
+def test_error_codes_have_documented_status() -> None:
     assert DESIGNED == STATUS
     assert set(CODES) == set(STATUS)
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if code not in ("invalid_token", "invalid_request")])
-def test_a_code_alone_has_a_sentence_and_a_status(code: Code) -> None:
+def test_refusal_code_only_has_detail_and_status(code: Code) -> None:
     refusal = Refusal(code)
     assert refusal.detail == DETAIL[code]
     assert refusal.detail.endswith(".")
@@ -58,19 +58,19 @@ def test_a_code_alone_has_a_sentence_and_a_status(code: Code) -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_every_reason_has_a_sentence_of_its_own(reason: Reason) -> None:
+def test_invalid_token_reason_has_unique_detail(reason: Reason) -> None:
     refusal = invalid_token(reason, claim="exp").refusal
     assert (refusal.code, refusal.status, refusal.claim) == ("invalid_token", 401, "exp")
     assert refusal.detail == DETAIL[reason]
     assert list(DETAIL.values()).count(refusal.detail) == 1
 
 
-def test_a_detail_that_is_given_is_kept() -> None:
+def test_refusal_given_detail_is_kept() -> None:
     assert invalid_token("expired", "Too old.").refusal.detail == "Too old."
     assert invalid_request("Two tokens.").refusal == Refusal("invalid_request", None, "Two tokens.")
 
 
-def test_a_refusal_cannot_be_changed() -> None:
+def test_refusal_attribute_assignment_raises_attribute_error() -> None:
     with pytest.raises(AttributeError):
         Refusal("missing_token").code = "invalid_token"  # type: ignore[misc]
 
@@ -79,14 +79,14 @@ def test_a_refusal_cannot_be_changed() -> None:
     ("refusal", "text"),
     [(Refusal("missing_token"), "missing_token"), (Refusal("invalid_token", "expired"), "invalid_token (expired)")],
 )
-def test_refused_reads_as_its_code_and_reason(refusal: Refusal, text: str) -> None:
+def test_refused_str_is_code_and_reason(refusal: Refusal, text: str) -> None:
     refused = Refused(refusal)
     assert str(refused) == text
     assert refused.refusal is refusal
     assert refused.args == (refusal.code, refusal.reason)
 
 
-def test_a_fault_of_a_request_is_no_fault_of_the_configuration() -> None:
+def test_refused_class_is_no_config_error_or_value_error() -> None:
     assert issubclass(Refused, WicketError)
     assert issubclass(ConfigError, WicketError)
     assert issubclass(ConfigError, ValueError)
@@ -102,17 +102,17 @@ def test_a_fault_of_a_request_is_no_fault_of_the_configuration() -> None:
         (Problem("", "is wrong", "try this"), "is wrong (try this)"),
     ],
 )
-def test_a_problem_reads_as_path_message_and_hint(problem: Problem, text: str) -> None:
+def test_problem_str_is_path_message_and_hint(problem: Problem, text: str) -> None:
     assert str(problem) == text
 
 
-def test_a_configuration_error_names_every_problem() -> None:
+def test_config_error_lists_every_problem() -> None:
     error = ConfigError(iter([Problem("a", "one"), Problem("b", "two", "so")]))
     assert error.problems == (Problem("a", "one"), Problem("b", "two", "so"))
     assert str(error) == "a: one; b: two (so)"
 
 
-def test_problems_are_raised_together_or_not_at_all() -> None:
+def test_problems_raise_if_any_raises_all_together() -> None:
     problems = Problems()
     problems.raise_if_any()
     problems.add("a", "one")
@@ -131,13 +131,13 @@ def test_problems_are_raised_together_or_not_at_all() -> None:
         ("", "", ""),
     ],
 )
-def test_the_problems_of_a_part_are_put_below_its_path(above: str, below: str, path: str) -> None:
+def test_problems_merge_prefixes_paths(above: str, below: str, path: str) -> None:
     problems = Problems()
     problems.merge_problems(above, config_error(below, "is wrong", "hint"))
     assert problems.found == [Problem(path, "is wrong", "hint")]
 
 
-def test_a_refusal_and_a_configuration_error_survive_pickling() -> None:
+def test_refused_and_config_error_pickled_are_equal() -> None:
     refusal = Refusal("invalid_token", "expired", "Too old.", 5, "exp")
     refused = pickle.loads(pickle.dumps(Refused(refusal)))
     assert (type(refused), refused.refusal, str(refused)) == (Refused, refusal, "invalid_token (expired)")

@@ -117,13 +117,13 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
         ),
     ],
 )
-def test_each_decision_is_one_event(decision: Decision, event: DecisionEvent) -> None:
+def test_reporter_decision_emits_one_event(decision: Decision, event: DecisionEvent) -> None:
     events: list[DecisionEvent] = []
     reporter(events.append).decided(decision)
     assert events == [event]
 
 
-def test_a_name_that_no_app_has_is_told_as_a_hash() -> None:
+def test_decision_event_unknown_app_contains_only_a_hash() -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
     report.decided(turned_away(Refusal("unknown_app"), None))
@@ -133,13 +133,13 @@ def test_a_name_that_no_app_has_is_told_as_a_hash() -> None:
     assert events[1].unknown_app_hash is None
 
 
-def test_a_hash_is_short_and_tells_names_apart() -> None:
+def test_short_hash_is_stable_distinct_and_12_characters() -> None:
     assert short_hash("a") == short_hash("a")
     assert short_hash("a") != short_hash("b")
     assert len(short_hash("\ud800")) == 12
 
 
-def test_what_a_hook_raises_is_logged_and_goes_no_further(log: pytest.LogCaptureFixture) -> None:
+def test_on_event_exception_is_logged_and_not_raised(log: pytest.LogCaptureFixture) -> None:
     def fails(event: DecisionEvent) -> None:
         raise ZeroDivisionError("secret")
 
@@ -149,7 +149,7 @@ def test_what_a_hook_raises_is_logged_and_goes_no_further(log: pytest.LogCapture
     assert "secret" not in log.records[0].getMessage().split("\n")[0]
 
 
-def test_a_name_that_is_no_text_is_reported_too() -> None:
+def test_reporter_non_text_app_name_raises_nothing() -> None:
     name: Any = 5
     reporter().decided(
         Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, way_of(AppRef("id", name)))
@@ -179,12 +179,14 @@ def test_a_name_that_is_no_text_is_reported_too() -> None:
         ),
     ],
 )
-def test_each_kind_has_its_level(decision: Decision, line: tuple[int, str], log: pytest.LogCaptureFixture) -> None:
+def test_log_record_level_depends_on_decision(
+    decision: Decision, line: tuple[int, str], log: pytest.LogCaptureFixture
+) -> None:
     reporter().decided(decision)
     assert lines(log) == [line]
 
 
-def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> None:
+def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixture) -> None:
     reporter().decided(turned_away(Refusal("unknown_app"), None))
     (record,) = log.records
     fields = (
@@ -212,7 +214,7 @@ def test_a_record_has_its_documented_fields(log: pytest.LogCaptureFixture) -> No
     assert "the-name-they-sent" not in record.getMessage()
 
 
-def test_refusals_are_logged_at_once_and_then_once_a_minute(log: pytest.LogCaptureFixture, clock: Time) -> None:
+def test_log_record_repeated_refusal_once_per_minute_with_count(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     for _ in range(3):
         report.decided(turned_away(EXPIRED))
@@ -230,28 +232,28 @@ def test_refusals_are_logged_at_once_and_then_once_a_minute(log: pytest.LogCaptu
     assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
 
 
-def test_the_limit_is_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
+def test_log_record_limit_applies_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     for decision in (turned_away(EXPIRED), turned_away(MISSING), turned_away(EXPIRED, "other"), turned_away(EXPIRED)):
         report.decided(decision)
     assert len(log.records) == 3
 
 
-def test_allowed_requests_are_not_limited(log: pytest.LogCaptureFixture, clock: Time) -> None:
+def test_log_record_allowed_requests_are_not_limited(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     for _ in range(3):
         report.decided(passed())
     assert len(log.records) == 3
 
 
-def test_the_limit_remembers_only_so_many(log: pytest.LogCaptureFixture, clock: Time) -> None:
+def test_log_record_limit_entries_are_bounded(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter(max_outcomes=2)
     for app in ("a", "b", "c", "a", "c"):
         report.decided(turned_away(EXPIRED, app))
     assert [getattr(record, "app_id") for record in log.records] == ["a", "b", "c", "a"]  # noqa: B009
 
 
-def test_what_is_not_logged_is_not_limited_either(caplog: pytest.LogCaptureFixture, clock: Time) -> None:
+def test_log_record_below_level_does_not_use_the_limit(caplog: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     with caplog.at_level(logging.WARNING, "wicket"):
         report.decided(turned_away(EXPIRED))
@@ -262,7 +264,7 @@ def test_what_is_not_logged_is_not_limited_either(caplog: pytest.LogCaptureFixtu
     assert len(caplog.records) == 1
 
 
-def test_a_hook_hears_what_the_log_does_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_on_event_below_log_level_is_called(caplog: pytest.LogCaptureFixture) -> None:
     events: list[DecisionEvent] = []
     with caplog.at_level(logging.ERROR, "wicket"):
         reporter(events.append).decided(passed())
@@ -333,7 +335,7 @@ def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_fi
     assert counted == {f"invented-{number}": 1 for number in range(16)} | {"…": 24}
 
 
-def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
+def test_log_record_distinct_origins_bounded_by_max_outcomes() -> None:
     report = reporter(max_outcomes=2)
     keys: list[OutcomeKey] = [
         (f"app-{number}", "origin_not_allowed", None, True, "gate", False, False) for number in range(5)
@@ -342,7 +344,7 @@ def test_origins_told_apart_are_bounded_by_the_number_of_outcomes() -> None:
     assert len(report._origins) == 2
 
 
-def test_log_record_what_a_client_sent_is_escaped_and_cut(log: pytest.LogCaptureFixture) -> None:
+def test_log_record_client_values_are_escaped_and_truncated(log: pytest.LogCaptureFixture) -> None:
     gate = Gate([acme(origins=["https://acme.com"])])
     ask(gate, "https://é\n" + "x" * 300, path="/a\r\nb")
     (record,) = [record for record in log.records if hasattr(record, "origin")]
@@ -364,7 +366,7 @@ def test_log_record_what_a_client_sent_is_escaped_and_cut(log: pytest.LogCapture
         Refusal("internal_error", retry_after=1),
     ],
 )
-def test_log_record_our_own_trouble_is_a_warning_with_a_remedy(
+def test_log_record_config_or_outage_refusal_is_warning_with_remedy(
     refusal: Refusal, enforced: bool, log: pytest.LogCaptureFixture, clock: Time
 ) -> None:
     report = reporter()
@@ -375,7 +377,7 @@ def test_log_record_our_own_trouble_is_a_warning_with_a_remedy(
     assert f"app=acme {refusal.code}: {refusal.detail} {module._REMEDY[refusal.code]}" in record.getMessage()
 
 
-def test_log_record_a_limit_of_ours_names_the_limits(log: pytest.LogCaptureFixture) -> None:
+def test_log_record_limited_refusal_mentions_limits(log: pytest.LogCaptureFixture) -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
     report.decided(turned_away(Refusal("keys_unavailable", retry_after=1, limited=True)))
@@ -398,14 +400,14 @@ def test_outcomes_are_counted_most_frequent_first() -> None:
     )
 
 
-def test_what_log_only_lets_pass_is_counted_apart() -> None:
+def test_outcomes_log_only_refusals_are_counted_separately() -> None:
     report = reporter()
     report.decided(turned_away(EXPIRED))
     report.decided(anonymous(EXPIRED, enforced=False))
     assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
 
 
-def test_refusals_of_handlers_are_counted_apart_however_many_there_are() -> None:
+def test_outcomes_handler_refusals_are_counted_separately() -> None:
     report = reporter()
     for _ in range(2_500):
         report.handler_refused(None, Refusal("rate_limited"))
@@ -417,7 +419,7 @@ def test_refusals_of_handlers_are_counted_apart_however_many_there_are() -> None
     )
 
 
-def test_too_many_outcomes_are_counted_together() -> None:
+def test_outcomes_above_max_are_counted_together() -> None:
     report = reporter(max_outcomes=2)
     for app in ("a", "b", "c", "d", "a"):
         report.decided(turned_away(EXPIRED, app))
@@ -425,7 +427,7 @@ def test_too_many_outcomes_are_counted_together() -> None:
     assert counts == {"a": 2, "b": 1, "…": 2}
 
 
-def test_counts_are_kept_however_many_there_are() -> None:
+def test_outcomes_many_decisions_are_all_counted() -> None:
     report = reporter()
     for _ in range(3000):
         report.decided(passed())
@@ -433,7 +435,7 @@ def test_counts_are_kept_however_many_there_are() -> None:
     assert report.outcomes()[0].count == 3000
 
 
-def test_a_forked_child_goes_on_counting() -> None:
+def test_outcomes_after_fork_continue_counting() -> None:
     report = reporter()
     report.decided(passed())
     report.after_fork()
@@ -441,11 +443,11 @@ def test_a_forked_child_goes_on_counting() -> None:
     assert report.outcomes() == (OutcomeCount("acme", "allowed", None, True, 2),)
 
 
-def test_an_event_is_a_value() -> None:
+def test_decision_event_equal_fields_compare_equal() -> None:
     assert DecisionEvent("g", "a", True, True, True) == DecisionEvent("g", "a", True, True, True)
 
 
-def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(
+def test_log_record_repeated_internal_error_once_per_minute_per_kind(
     log: pytest.LogCaptureFixture, clock: Time
 ) -> None:
     reporter = Reporter("wicket", None, 10)
@@ -458,7 +460,7 @@ def test_a_fault_is_logged_at_once_and_then_once_a_minute_for_each_kind(
     ]
 
 
-def test_admitted_requests_are_counted_however_many_they_are(log: pytest.LogCaptureFixture) -> None:
+def test_outcomes_many_allowed_at_info_level_are_all_counted(log: pytest.LogCaptureFixture) -> None:
     report = reporter()
     with log.at_level(logging.INFO, "wicket"):
         for _ in range(2_500):

@@ -29,21 +29,21 @@ from wicket.runtime.cache import Cache
 
 
 @both
-def test_a_request_is_decided(ask: Ask) -> None:
+def test_gate_decide_returns_allowed_invalid_token_or_missing_token(ask: Ask) -> None:
     with gate_of(acme()) as gate:
         assert ask(gate, asks(token())).require().user_id == "user-1"
         assert code(ask(gate, asks(token(key=OTHER_KEY)))) == "invalid_token"
         assert code(ask(gate, asks())) == "missing_token"
 
 
-def test_optional_admits_a_request_without_a_token() -> None:
+def test_gate_optional_missing_token_allowed() -> None:
     with gate_of(acme()) as gate:
         assert gate.decide(asks(), optional=True).allowed
         assert asyncio.run(gate.adecide(asks(), optional=True)).allowed
         assert not gate.decide(asks("junk"), optional=True).allowed
 
 
-def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gate_verify_many_app_names_bounds_standalone_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house, "MAX_FAST_PATH_ENTRIES", 2)
     names = ["acme", "acme-2", "acme-3", "acme-4"]
     with gate_of(acme(aliases=names[1:])) as gate:
@@ -55,33 +55,33 @@ def test_a_token_alone_is_verified_for_any_number_of_names(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("publishable_key", "pub_acme")])
-def test_a_token_alone_is_verified(app: str | AppRef) -> None:
+def test_gate_verify_valid_token_by_any_app_ref_allowed(app: str | AppRef) -> None:
     with gate_of(acme(publishable_key="pub_acme")) as gate:
         for decision in (gate.verify(token(), app=app), asyncio.run(gate.averify(token(), app=app))):
             assert decision.require().user_id == "user-1"
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(None, True), (ORIGIN, True), ("https://evil.example", False)])
-def test_the_origin_of_a_token_alone_is_checked(origin: str | None, allowed: bool) -> None:
+def test_gate_verify_given_origin_is_checked(origin: str | None, allowed: bool) -> None:
     with gate_of(acme()) as gate:
         assert gate.verify(token(), app="acme", origin=origin).allowed is allowed
         assert asyncio.run(gate.averify(token(), app="acme", origin=origin)).allowed is allowed
 
 
 @pytest.mark.parametrize("name", [["acme"], {"id": "acme"}, None, 7, ""])
-def test_what_is_no_name_of_an_app_is_unknown(name: Any) -> None:
+def test_gate_verify_invalid_app_ref_unknown_app(name: Any) -> None:
     with gate_of(acme()) as gate:
         for decision in (gate.verify(token(), app=name), asyncio.run(gate.averify(token(), app=name))):
             assert code(decision) == "unknown_app"
 
 
 @pytest.mark.parametrize("origin", [["https://app.example.com"], 7, b"https://app.example.com"])
-def test_what_is_no_origin_is_not_allowed(origin: Any) -> None:
+def test_gate_verify_origin_of_wrong_type_origin_not_allowed(origin: Any) -> None:
     with gate_of(acme()) as gate:
         assert code(gate.verify(token(), app="acme", origin=origin)) == "origin_not_allowed"
 
 
-def test_tokens_are_judged_by_the_gates_clock() -> None:
+def test_gate_clock_after_token_expiry_expired() -> None:
     now = [float(NOW)]
     with Gate([acme()], clock=lambda: now[0]) as gate:
         assert gate.decide(asks(token())).allowed
@@ -91,7 +91,7 @@ def test_tokens_are_judged_by_the_gates_clock() -> None:
     assert decision.refusal.reason == "expired"
 
 
-def test_each_decision_is_told_and_counted() -> None:
+def test_gate_decisions_emit_events_and_are_counted() -> None:
     events: list[DecisionEvent] = []
     with gate_of(acme(), on_event=events.append) as gate:
         gate.decide(asks(token()))
@@ -103,14 +103,14 @@ def test_each_decision_is_told_and_counted() -> None:
     assert {event.gate for event in events} == {"wicket"}
 
 
-def test_no_handler_poisons_the_claims_of_the_next_request() -> None:
+def test_gate_claims_mutated_by_handler_do_not_affect_next_request() -> None:
     text = token(claims(roles=["user"]))
     with gate_of(acme()) as gate:
         gate.decide(asks(text)).require().claims["roles"].append("admin")
         assert gate.decide(asks(text)).require().claims["roles"] == ["user"]
 
 
-def test_a_gate_under_trio_or_no_loop_needs_no_asyncio_where_nothing_is_loaded() -> None:
+def test_gate_adecide_without_loads_needs_no_event_loop() -> None:
     with gate_of(acme()) as gate:
         coroutine = gate.adecide(asks(token()))
         with pytest.raises(StopIteration) as end:
@@ -118,7 +118,7 @@ def test_a_gate_under_trio_or_no_loop_needs_no_asyncio_where_nothing_is_loaded()
         assert end.value.value.allowed
 
 
-def test_a_bug_while_a_token_alone_is_verified_is_not_the_users_fault() -> None:
+def test_gate_verify_clock_error_internal_error() -> None:
     def broken() -> float:
         raise ZeroDivisionError
 
@@ -132,7 +132,7 @@ def test_a_bug_while_a_token_alone_is_verified_is_not_the_users_fault() -> None:
 
 
 @both
-def test_a_slow_registry_is_waited_for_only_so_long(ask: Ask) -> None:
+def test_gate_slow_registry_apps_unavailable_after_load_timeout(ask: Ask) -> None:
     go = threading.Event()
 
     def slow(ref: AppRef) -> App | None:
@@ -174,7 +174,7 @@ class Purging:
     ("times", "seconds", "loads", "refused"),
     [(1, 0, 2, None), (2, 0, 2, "apps_unavailable"), (1, 2.5, 1, "apps_unavailable")],
 )
-def test_an_app_that_is_purged_as_it_arrives_is_loaded_once_more_in_what_is_left_of_the_time(
+def test_gate_app_purged_on_load_is_reloaded_once_within_load_timeout(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, times: int, seconds: float, loads: int, refused: str | None
 ) -> None:
     registry = Registry(acme=acme())
@@ -184,7 +184,7 @@ def test_an_app_that_is_purged_as_it_arrives_is_loaded_once_more_in_what_is_left
         assert ask(gate, asks(token())).allowed
 
 
-def test_many_requests_for_one_app_load_it_once() -> None:
+def test_gate_concurrent_requests_load_app_once() -> None:
     go, asked = threading.Event(), []
 
     def slow(ref: AppRef) -> App | None:
@@ -204,7 +204,7 @@ def test_many_requests_for_one_app_load_it_once() -> None:
     assert len(asked) == 1
 
 
-def test_a_client_that_hangs_up_leaves_the_load_to_the_others() -> None:
+def test_gate_cancelled_request_keeps_load_for_others() -> None:
     go = threading.Event()
 
     def slow(ref: AppRef) -> App | None:
@@ -224,7 +224,7 @@ def test_a_client_that_hangs_up_leaves_the_load_to_the_others() -> None:
         assert asyncio.run(hang_up(gate)).allowed
 
 
-def test_a_load_that_ends_after_its_loop_was_closed_disturbs_nobody() -> None:
+def test_gate_load_finished_after_loop_closed_is_used() -> None:
     go, ended = threading.Event(), threading.Event()
 
     def slow(ref: AppRef) -> App | None:
@@ -240,7 +240,7 @@ def test_a_load_that_ends_after_its_loop_was_closed_disturbs_nobody() -> None:
         assert gate.decide(asks(token())).allowed
 
 
-def test_without_asyncio_a_load_is_refused_loudly(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_adecide_load_without_asyncio_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(acme=acme())) as gate:
         coroutine = gate.adecide(asks(token()))
         with pytest.raises(StopIteration) as end:
@@ -250,7 +250,7 @@ def test_without_asyncio_a_load_is_refused_loudly(caplog: pytest.LogCaptureFixtu
 
 
 @both
-def test_a_full_pool_is_503_at_once(ask: Ask) -> None:
+def test_gate_full_pool_apps_unavailable(ask: Ask) -> None:
     go, running = threading.Event(), threading.Event()
 
     def slow(ref: AppRef) -> App | None:
@@ -265,7 +265,7 @@ def test_a_full_pool_is_503_at_once(ask: Ask) -> None:
         go.set()
 
 
-def test_after_close_a_load_is_unavailable_and_apps_in_code_still_work() -> None:
+def test_gate_closed_registry_unavailable_and_configured_apps_allowed() -> None:
     gate = over(Registry(acme=acme()), apps=[acme_two()])
     gate.close()
     assert code(gate.decide(asks(token()))) == "apps_unavailable"
@@ -273,7 +273,7 @@ def test_after_close_a_load_is_unavailable_and_apps_in_code_still_work() -> None
 
 
 @pytest.mark.parametrize("first", ["load", "cancellation"])
-def test_a_cancellation_that_comes_along_with_the_load_is_not_swallowed(first: str) -> None:
+def test_drivers_wait_cancelled_as_load_completes_raises_cancelled_error(first: str) -> None:
     async def hang_up() -> None:
         done: Future[None] = Future()
         task = asyncio.create_task(wicket.drivers._wait(done, LONG))
@@ -288,7 +288,7 @@ def test_a_cancellation_that_comes_along_with_the_load_is_not_swallowed(first: s
     asyncio.run(hang_up())
 
 
-def test_a_fetcher_that_fails_in_its_own_way_is_an_outage_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_fetcher_exception_config_invalid_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     def fetcher(url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
         raise ZeroDivisionError(KEY.hex())
 
@@ -305,7 +305,7 @@ def test_a_fetcher_that_fails_in_its_own_way_is_an_outage_and_is_logged(caplog: 
 # --- forks
 
 
-def test_a_forked_child_starts_anew_and_keeps_what_was_loaded() -> None:
+def test_gate_after_fork_keeps_loaded_apps() -> None:
     registry = Registry(acme=acme())
     with over(registry) as gate, gate_of(acme_two()) as other:
         assert gate.decide(asks(token())).allowed
@@ -317,7 +317,7 @@ def test_a_forked_child_starts_anew_and_keeps_what_was_loaded() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_gate_serves_in_a_child_that_was_forked_while_it_loaded() -> None:
+def test_gate_forked_during_load_serves_in_child() -> None:
     program = textwrap.dedent(
         """
         import os, threading
@@ -349,7 +349,7 @@ def test_a_gate_serves_in_a_child_that_was_forked_while_it_loaded() -> None:
     assert subprocess.run([sys.executable, "-c", program], timeout=240).returncode == 0
 
 
-def test_a_gate_that_nobody_holds_is_gone() -> None:
+def test_gate_without_references_is_garbage_collected() -> None:
     gate = gate_of(acme())
     gone = weakref.ref(gate)
     del gate

@@ -12,7 +12,7 @@ from wicket import App, AppRef, ConfigError, Gate, Request
 from wicket.config.identity_hash import IdentityHash
 
 
-def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
+def test_gate_registry_app_found_by_id_alias_and_publishable_key() -> None:
     app = acme(aliases=["acme-inc"], publishable_key="pub_acme", app_locations=())
     gate = Gate(registry=lambda ref: app if ref in app.refs() else None, app_locations=BY_HEADER, clock=lambda: NOW)
     with gate:
@@ -22,21 +22,21 @@ def test_an_app_of_a_registry_is_found_by_each_of_its_names() -> None:
         assert not gate.verify(token(), app="acme-ltd").allowed
 
 
-def test_an_app_in_code_is_found_by_its_alias_and_no_two_share_one() -> None:
+def test_gate_configured_app_alias_found_and_duplicate_raises() -> None:
     gate = gate_of(acme(aliases=["acme-inc"]), App("b", app_locations=BY_HEADER))
     assert gate.decide(asks(token(), app="acme-inc")).require().identity == "acme:user-1"
     with pytest.raises(ConfigError):
         gate_of(acme(aliases=["b"]), App("b", app_locations=BY_HEADER))
 
 
-def test_the_secret_of_one_apps_hashes_is_no_other_apps_secret() -> None:
+def test_gate_hash_secret_shared_with_other_app_raises_config_error() -> None:
     rule = IdentityHash(secret=secret(OTHER_KEY))
     other = App("b", credentials=[secret(OTHER_KEY)], app_locations=BY_HEADER)
     with pytest.raises(ConfigError, match="have the same secret"):
         gate_of(acme(identity_hash=rule), other)
 
 
-def test_a_page_is_admitted_without_a_token_and_only_told_of_where_that_is_asked() -> None:
+def test_gate_check_origin_without_token_emits_event_only_if_reported() -> None:
     told: list[Any] = []
     gate = gate_of(acme(), on_event=told.append)
     assert gate.check_origin(asks(headers=[("Origin", ORIGIN)])).allowed
@@ -49,7 +49,7 @@ def test_a_page_is_admitted_without_a_token_and_only_told_of_where_that_is_asked
     assert len(told) == 2
 
 
-def test_a_fault_while_an_origin_is_decided_about_is_our_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_check_origin_exception_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     class Failing:
         kind = "id"
 

@@ -22,7 +22,7 @@ from wicket.errors import ConfigError, Problem, config_error
 
 
 @both
-def test_an_app_is_loaded_once_and_kept(ask: Ask) -> None:
+def test_registry_repeated_requests_load_app_once(ask: Ask) -> None:
     registry = Registry(acme=acme())
     with over(registry) as gate:
         for _ in range(3):
@@ -32,7 +32,7 @@ def test_an_app_is_loaded_once_and_kept(ask: Ask) -> None:
         assert registry.asked[1:] == [AppRef("id", "other")]
 
 
-def test_a_token_alone_is_verified_by_a_loaded_app() -> None:
+def test_gate_verify_registry_app_allowed() -> None:
     with over(Registry(acme=acme())) as gate:
         assert gate.verify(token(), app="acme").allowed
     with over(Registry(acme=acme())) as gate:
@@ -40,7 +40,7 @@ def test_a_token_alone_is_verified_by_a_loaded_app() -> None:
 
 
 @both
-def test_an_outage_of_the_registry_is_503_and_logged_without_the_name(
+def test_registry_error_apps_unavailable_and_logged_without_its_text(
     ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     with over(Registry(acme=OSError("host db.internal is down"))) as gate:
@@ -54,9 +54,7 @@ def test_an_outage_of_the_registry_is_503_and_logged_without_the_name(
 
 
 @both
-def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_registry_broken_app_config_invalid_and_others_allowed(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(broken=config_error("origins[0]", "is not an origin"), acme=acme())) as gate:
         broken = ask(gate, asks(token(), app="broken"))
         assert (code(broken), broken.app_id) == ("config_invalid", "broken")
@@ -64,7 +62,7 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbours_go_on(
     assert any("origins[0]: is not an origin" in record.getMessage() for record in caplog.records)
 
 
-def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
+def test_registry_broken_app_by_publishable_key_config_invalid() -> None:
     with over(
         Registry(pub_acme=config_error("id", "is wrong")), app_locations=[Header("X-Key", "publishable_key")]
     ) as gate:
@@ -73,7 +71,9 @@ def test_a_broken_app_named_by_its_public_key_is_told_too() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["an app", 5, BrokenApp("acme")])
-def test_a_registry_that_returns_something_else_is_an_outage(wrong: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_registry_wrong_return_type_apps_unavailable_and_logged(
+    wrong: object, caplog: pytest.LogCaptureFixture
+) -> None:
     with over(Registry(acme=wrong)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
     (told,) = [text for text in messages(caplog) if "the registry returned" in text]
@@ -84,7 +84,7 @@ def test_a_registry_that_returns_something_else_is_an_outage(wrong: object, capl
     )
 
 
-def test_a_coroutine_from_a_plain_function_is_closed_and_an_outage() -> None:
+def test_registry_unawaited_coroutine_is_closed_apps_unavailable() -> None:
     async def find(ref: AppRef) -> App | None:
         return None
 
@@ -93,7 +93,7 @@ def test_a_coroutine_from_a_plain_function_is_closed_and_an_outage() -> None:
     gc.collect()  # a coroutine that was never awaited nor closed would warn, and warnings are errors
 
 
-def test_the_tokens_issuer_is_looked_up_in_the_registry() -> None:
+def test_registry_token_issuer_is_looked_up() -> None:
     registry = Registry(**{"https://id": acme(issuer="https://id")})
     with over(registry, app_locations=[TokenIssuer()]) as gate:
         assert gate.decide(asks(token(claims(iss="https://id")), app=None)).allowed
@@ -109,7 +109,7 @@ AGED = Limits(stale_timeout=LONG)
 
 @both
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_a_held_app_serves_for_its_stale_time_and_is_retried_with_back_off(ask: Ask, hiccup: Any) -> None:
+def test_registry_error_serves_stale_app_and_retries_with_backoff(ask: Ask, hiccup: Any) -> None:
     clock = Clock()
     registry = Registry(acme=acme())
     with over(registry, monotonic=clock, limits=AGED) as gate:
@@ -128,7 +128,7 @@ def test_a_held_app_serves_for_its_stale_time_and_is_retried_with_back_off(ask: 
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_a_held_app_ends_with_its_stale_time(hiccup: Any) -> None:
+def test_registry_error_after_stale_time_refused(hiccup: Any) -> None:
     clock = Clock()
     registry = Registry(acme=acme())
     with over(registry, monotonic=clock, limits=AGED) as gate:
@@ -143,7 +143,7 @@ def test_a_held_app_ends_with_its_stale_time(hiccup: Any) -> None:
         assert decision.app_id == ("acme" if broken else None)
 
 
-def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
+def test_log_record_stale_app_now_broken_once_per_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, clock = [100.0], Clock()
@@ -175,7 +175,7 @@ def test_a_held_app_that_is_broken_now_is_told_loudly_once_a_minute(
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_after_a_purge_nothing_is_held_to_serve(hiccup: Any) -> None:
+def test_registry_error_after_purge_refused(hiccup: Any) -> None:
     registry = Registry(acme=acme())
     with over(registry) as gate:
         assert gate.decide(asks(token())).allowed
@@ -185,7 +185,7 @@ def test_after_a_purge_nothing_is_held_to_serve(hiccup: Any) -> None:
         assert code(gate.decide(asks(token()))) == expected
 
 
-def test_a_broken_app_is_retried_with_back_off() -> None:
+def test_registry_broken_app_is_retried_with_backoff() -> None:
     clock = Clock()
     registry = Registry(acme=config_error("id", "is wrong"))
     with over(registry, monotonic=clock) as gate:
@@ -198,14 +198,14 @@ def test_a_broken_app_is_retried_with_back_off() -> None:
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
-def test_in_log_only_no_trouble_of_the_registry_stops_a_request(hiccup: Any) -> None:
+def test_registry_error_in_log_only_allowed_unenforced(hiccup: Any) -> None:
     with over(Registry(acme=hiccup), mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks(token()))
         assert (decision.allowed, decision.enforced, decision.identity.verified) == (True, False, False)
 
 
 @both
-def test_a_full_queue_of_look_ups_is_unavailable_at_once_and_marked_limited(ask: Ask) -> None:
+def test_registry_full_queue_apps_unavailable_and_limited(ask: Ask) -> None:
     reading, go = threading.Event(), threading.Event()
 
     def slow(ref: AppRef) -> App | None:
@@ -234,7 +234,7 @@ def test_a_full_queue_of_look_ups_is_unavailable_at_once_and_marked_limited(ask:
 # --- refresh
 
 
-def test_a_refreshed_app_is_loaded_anew() -> None:
+def test_refresh_registry_app_is_loaded_again() -> None:
     registry = Registry(acme=acme())
     with over(registry) as gate:
         assert gate.decide(asks(token())).allowed
@@ -247,7 +247,7 @@ def test_a_refreshed_app_is_loaded_anew() -> None:
 
 
 @pytest.mark.parametrize(("purge", "allowed"), [(False, True), (True, False)])
-def test_a_purged_app_serves_no_more_though_the_registry_fails(purge: bool, allowed: bool) -> None:
+def test_refresh_then_registry_error_refused_only_after_purge(purge: bool, allowed: bool) -> None:
     registry = Registry(acme=acme())
     with over(registry) as gate:
         gate.decide(asks(token()))
@@ -256,7 +256,7 @@ def test_a_purged_app_serves_no_more_though_the_registry_fails(purge: bool, allo
         assert gate.decide(asks(token())).allowed is allowed
 
 
-def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
+def test_refresh_by_id_reloads_app_found_by_publishable_key() -> None:
     by_key = Header("X-Key", "publishable_key")
     app = acme(publishable_key="pub_acme")
     registry = Registry(pub_acme=app)
@@ -270,7 +270,7 @@ def test_a_refresh_reaches_an_app_by_all_its_names() -> None:
 
 @pytest.mark.parametrize("called", ["acme", "slug"])
 @pytest.mark.parametrize("asked", [("acme", "slug"), ("acme",), ("slug",)])
-def test_an_app_may_be_refreshed_by_its_alias_its_signatures_too(called: str, asked: tuple[str, ...]) -> None:
+def test_refresh_by_id_or_alias_purges_app_and_signature_cache(called: str, asked: tuple[str, ...]) -> None:
     registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
     with over(registry) as gate:
         for name in asked:
@@ -284,7 +284,7 @@ def test_an_app_may_be_refreshed_by_its_alias_its_signatures_too(called: str, as
             assert not gate.decide(asks(token(), app=name)).allowed
 
 
-def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
+def test_refresh_by_id_reloads_broken_app_found_by_publishable_key() -> None:
     registry = Registry(pub_acme=config_error("id", "is wrong"))
     request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
     with over(registry, app_locations=[Header("X-Key", "publishable_key")]) as gate:
@@ -294,7 +294,7 @@ def test_a_refresh_reaches_a_broken_app_by_all_its_names() -> None:
         assert gate.decide(request).allowed
 
 
-def test_a_refresh_reaches_the_app_by_an_alias_that_was_unknown_or_broken() -> None:
+def test_refresh_by_id_reloads_unknown_or_broken_alias() -> None:
     first: list[Any] = [None, config_error("id", "is wrong")]
     for before in first:
         registry = Registry(acme=acme(), slug=before)
@@ -306,7 +306,7 @@ def test_a_refresh_reaches_the_app_by_an_alias_that_was_unknown_or_broken() -> N
 
 
 @pytest.mark.parametrize("name", ["acme", "slug", "pub_acme"])
-def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -> None:
+def test_refresh_purge_during_load_by_any_name_discards_old_app(name: str) -> None:
     reading, purged = threading.Event(), threading.Event()
     rows = [acme(aliases=["slug"], publishable_key="pub_acme")]
 
@@ -331,13 +331,13 @@ def test_a_purge_reaches_a_load_that_is_under_way_by_whichever_name(name: str) -
         assert [decision.allowed for decision in (*answers, gate.decide(request))] == [False, False]
 
 
-def test_a_broken_app_that_is_called_by_two_names_is_told_as_broken() -> None:
+def test_registry_broken_app_by_two_names_config_invalid() -> None:
     broken = config_error("id", "is wrong")
     with over(Registry(acme=broken, slug=broken), app_locations=[Header("X-App-Id"), Query("appId")]) as gate:
         assert code(gate.decide(asks(token(), query="appId=slug"))) == "config_invalid"
 
 
-def test_a_refresh_leaves_the_other_apps_alone() -> None:
+def test_refresh_one_app_keeps_other_apps() -> None:
     registry = Registry(acme=acme(), two=acme_two())
     with over(registry) as gate:
         for name, key in (("acme", KEY), ("two", OTHER_KEY)):
@@ -347,7 +347,7 @@ def test_a_refresh_leaves_the_other_apps_alone() -> None:
     assert len(registry.asked) == 2
 
 
-def test_a_new_app_is_found_after_a_refresh() -> None:
+def test_refresh_unknown_app_finds_new_app() -> None:
     registry = Registry()
     with over(registry) as gate:
         assert code(gate.decide(asks(token()))) == "unknown_app"
@@ -356,7 +356,7 @@ def test_a_new_app_is_found_after_a_refresh() -> None:
         assert gate.decide(asks(token())).allowed
 
 
-def test_a_refresh_of_an_app_in_code_forgets_its_signatures() -> None:
+def test_refresh_configured_app_clears_signature_cache() -> None:
     with gate_of(acme()) as gate:
         gate.decide(asks(token()))
         assert len(gate._memory) == 1
@@ -367,7 +367,7 @@ def test_a_refresh_of_an_app_in_code_forgets_its_signatures() -> None:
 # --- what a registry gives that it should not
 
 
-def test_an_app_of_another_id_than_asked_for_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+def test_registry_app_with_other_id_unknown_app_and_warning(caplog: pytest.LogCaptureFixture) -> None:
     registry = Registry(ACME=acme())
     with over(registry) as gate:
         assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
@@ -387,7 +387,9 @@ SETTINGS = {"id": "aliases", "publishable_key": "public_key", "host": "hosts", "
 
 @both
 @pytest.mark.parametrize("kind", list(NAMES))
-def test_a_name_of_each_kind_must_be_one_of_the_apps_own(ask: Ask, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_registry_app_ref_not_of_app_unknown_app_and_logged_once(
+    ask: Ask, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     naming = [Header("X-Name", kind)]
 
     def asking(name: str) -> Request:
@@ -409,7 +411,7 @@ def test_a_name_of_each_kind_must_be_one_of_the_apps_own(ask: Ask, kind: Any, ca
     ("kind", "name", "logged"),
     [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("public_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
 )
-def test_a_name_that_is_unverified_is_logged_in_part(
+def test_log_record_unverified_app_ref_is_truncated(
     kind: Any, name: str, logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = Request(headers=[("X-Name", name)])
@@ -419,7 +421,7 @@ def test_a_name_that_is_unverified_is_logged_in_part(
     assert len([text for text in messages(caplog) if f" {logged!r}" in text]) == 2
 
 
-def test_an_app_takes_one_entry_whatever_it_is_called() -> None:
+def test_registry_app_with_many_aliases_takes_one_cache_entry() -> None:
     aliases = [f"alias-{number}" for number in range(200)]
     app = acme(aliases=aliases)
     registry = Registry(two=acme_two(), acme=app, **dict.fromkeys(aliases, app))
@@ -433,7 +435,7 @@ def test_an_app_takes_one_entry_whatever_it_is_called() -> None:
             assert gate.decide(asks(token(key=key), app=name)).allowed
 
 
-def test_an_app_whose_alias_was_taken_away_is_unknown_by_it_at_once() -> None:
+def test_registry_alias_removed_then_refreshed_unknown_app() -> None:
     registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
     with over(registry) as gate:
         for name in ("slug", "acme"):
@@ -444,7 +446,7 @@ def test_an_app_whose_alias_was_taken_away_is_unknown_by_it_at_once() -> None:
         assert code(gate.decide(asks(token(), app="slug"))) == "unknown_app"
 
 
-def test_an_app_that_is_in_code_too_counts_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+def test_registry_app_also_configured_uses_configured_app(caplog: pytest.LogCaptureFixture) -> None:
     lax = acme(publishable_key="pub_acme", allow_anonymous=True, credentials=[secret(OTHER_KEY)])
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = [("X-Key", "pub_acme")]
@@ -463,7 +465,7 @@ def test_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixt
     assert (record.levelno, getattr(record, "app_id")) == (logging.WARNING, "customer-4711")  # noqa: B009
 
 
-def test_a_broken_app_is_logged_with_its_id_and_every_problem(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_record_broken_app_has_id_and_every_problem(caplog: pytest.LogCaptureFixture) -> None:
     problems = ConfigError([Problem("id", "is wrong"), Problem("origins[0]", "is not an origin")])
     with over(Registry(broken=problems)) as gate:
         assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
@@ -474,7 +476,7 @@ def test_a_broken_app_is_logged_with_its_id_and_every_problem(caplog: pytest.Log
         assert said in told.getMessage()
 
 
-def test_of_broken_names_that_are_unverified_at_most_sixteen_are_logged_a_minute(
+def test_log_record_unverified_broken_refs_at_most_16_per_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with over(Registry(**{f"name-{number}": config_error("id", "is wrong") for number in range(40)})) as gate:
@@ -483,7 +485,7 @@ def test_of_broken_names_that_are_unverified_at_most_sixteen_are_logged_a_minute
     assert len([text for text in messages(caplog) if "is broken" in text]) == 16
 
 
-def test_failures_of_a_registry_are_logged_by_type_at_a_limited_rate_and_without_their_text(
+def test_log_record_registry_errors_limited_per_type_without_text(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]

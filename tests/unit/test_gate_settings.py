@@ -46,14 +46,14 @@ from wicket.config.app import BrokenApp
 # --- what it is built of
 
 
-def test_a_gate_holds_each_app_once() -> None:
+def test_gate_apps_and_repr_contain_each_app_once() -> None:
     apps = [acme(publishable_key="pub_acme"), acme_two(hosts=["two.example"])]
     with gate_of(*apps) as gate:
         assert gate.apps == tuple(apps)
         assert repr(gate) == "Gate(name='wicket', apps=2, registry=False)"
 
 
-def test_a_broken_app_in_code_answers_config_invalid_and_its_neighbours_go_on() -> None:
+def test_gate_broken_configured_app_config_invalid_and_others_allowed() -> None:
     broken = BrokenApp("broken", publishable_key="pub_broken")
     with Gate([broken, acme(), acme_two()], clock=lambda: NOW) as gate:
         assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
@@ -62,7 +62,7 @@ def test_a_broken_app_in_code_answers_config_invalid_and_its_neighbours_go_on() 
         assert [app.id for app in gate.apps] == ["acme", "two"]
 
 
-def test_the_naming_is_that_of_all_apps_unless_it_is_stated() -> None:
+def test_gate_app_locations_default_to_those_of_all_apps() -> None:
     two = acme_two(app_locations=[Query("appId"), *BY_HEADER])
     with gate_of(acme(), two) as gate:
         assert gate.app_locations == (Header("X-App-Id"), Query("appId"))
@@ -70,7 +70,7 @@ def test_the_naming_is_that_of_all_apps_unless_it_is_stated() -> None:
         assert gate.app_locations == (Query("x"),)
 
 
-def test_a_token_is_looked_for_where_the_apps_have_theirs() -> None:
+def test_gate_token_locations_default_to_those_of_apps() -> None:
     apps = (acme(token_locations=[Header("X-Token")], issuer="https://id"), acme_two(issuer="https://two"))
     request = Request(headers=[("X-Token", token(claims(iss="https://id")))])
     with gate_of(*apps, app_locations=[TokenIssuer()]) as gate:
@@ -79,7 +79,7 @@ def test_a_token_is_looked_for_where_the_apps_have_theirs() -> None:
         assert code(gate.decide(request)) == "unknown_app"
 
 
-def test_the_realm_is_the_name_unless_it_is_given() -> None:
+def test_gate_realm_defaults_to_name() -> None:
     with gate_of(acme(), name="widgets") as gate:
         assert (gate.name, gate.realm, gate.error_docs) == ("widgets", "widgets", None)
     with gate_of(acme(), realm="Our API", error_docs="https://docs/") as gate:
@@ -150,18 +150,18 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         ({"registry": Registry()}, "app_locations", "must be stated where a registry loads the apps"),
     ],
 )
-def test_a_wrong_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
+def test_gate_invalid_configuration_problem_has_its_path(settings: dict[str, Any], path: str, message: str) -> None:
     assert problems_of(lambda: Gate(**settings)) == {path: message}
 
 
 @pytest.mark.parametrize(
     "settings", [{"apps": acme()}, {"apps": 5}, {"app_locations": 5}, {"apps": [acme()], "token_locations": 5}]
 )
-def test_what_must_be_a_list_and_is_none_is_a_configuration_error(settings: dict[str, Any]) -> None:
+def test_gate_list_setting_not_a_list_raises_config_error(settings: dict[str, Any]) -> None:
     problems_of(lambda: Gate(**settings))
 
 
-def test_every_problem_of_a_gate_is_named_at_once() -> None:
+def test_gate_several_invalid_settings_all_reported() -> None:
     with pytest.raises(ConfigError) as caught:
         Gate([acme(app_locations=()), 5], registry=5, mode=5, name="")  # type: ignore[list-item,arg-type]
     assert {problem.path for problem in caught.value.problems} == {
@@ -173,11 +173,11 @@ def test_every_problem_of_a_gate_is_named_at_once() -> None:
     }
 
 
-def test_the_same_issuer_may_serve_two_apps_where_it_names_none() -> None:
+def test_gate_shared_issuer_without_token_issuer_location_allowed() -> None:
     gate_of(acme(issuer="i"), acme_two(issuer="i")).close()
 
 
-def test_a_gate_without_apps_knows_none() -> None:
+def test_gate_without_apps_unknown_app() -> None:
     with Gate() as gate:
         assert code(gate.decide(asks(token()))) == "unknown_app"
 
@@ -199,11 +199,11 @@ async def hear_later(event: DecisionEvent) -> None:
         ({"token_locations": [Bearer]}, "token_locations[0]", "is not a place that can be read there"),
     ],
 )
-def test_a_wrong_setting_of_a_gate_is_a_configuration_error(settings: dict[str, Any], path: str, message: str) -> None:
+def test_gate_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], path: str, message: str) -> None:
     assert problems_of(lambda: Gate([acme()], **settings)) == {path: message}
 
 
-def test_stated_lists_that_are_empty_are_honoured() -> None:
+def test_gate_empty_location_lists_are_kept() -> None:
     with gate_of(acme(issuer="https://id"), app_locations=[], token_locations=[]) as gate:
         assert gate.app_locations == ()
         assert gate.token_locations == ()
@@ -217,7 +217,7 @@ def digest_and_long() -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("values", [(KEY, KEY), (KEY, KEY + b"\0"), digest_and_long()])
-def test_two_secrets_that_are_one_key_for_hmac_are_the_same_secret(values: tuple[bytes, bytes]) -> None:
+def test_gate_secrets_equal_for_hmac_are_a_problem(values: tuple[bytes, bytes]) -> None:
     first, second = values
     same = {"apps": "the apps 'acme' and 'two' have the same secret"}
     for one, other in ((first, second), (second, first)):
@@ -240,7 +240,7 @@ def test_two_secrets_that_are_one_key_for_hmac_are_the_same_secret(values: tuple
         ({"origins": []}, {"mode": Mode.LOG_ONLY}, False),
     ],
 )
-def test_an_app_without_origins_is_warned_of_when_enforcing(
+def test_gate_app_without_origins_warns_only_when_enforcing(
     settings: dict[str, Any], gate: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate_of(acme(**settings), **gate).close()
@@ -248,7 +248,7 @@ def test_an_app_without_origins_is_warned_of_when_enforcing(
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_mode_that_overrides_is_logged(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_mode_override_is_logged(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
     gate_of(acme(), mode=mode).close()
     assert messages(caplog) == [f"gate wicket: the mode {mode.value} overrides that of every app"]
 
@@ -271,7 +271,7 @@ SHARED = "apps acme and two share a key and an audience: a token of one is one o
         ({}, {"rules": Rules(app_claim="app")}, True),
     ],
 )
-def test_two_apps_whose_tokens_pass_for_each_other_are_named(
+def test_gate_apps_accepting_each_others_tokens_warns(
     first: dict[str, Any], second: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
@@ -280,12 +280,12 @@ def test_two_apps_whose_tokens_pass_for_each_other_are_named(
     assert (SHARED in messages(caplog)) is warned
 
 
-def test_one_app_may_have_the_same_key_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_app_with_same_key_twice_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     gate_of(acme(credentials=[secret(), secret(kid="k1")])).close()
     assert caplog.records == []
 
 
-def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_without_apps_or_registry_warns(caplog: pytest.LogCaptureFixture) -> None:
     Gate().close()
     assert messages(caplog) == ["gate wicket: it has no app and no registry, so every request is refused"]
     caplog.clear()
@@ -293,13 +293,13 @@ def test_a_gate_without_an_app_is_warned_of(caplog: pytest.LogCaptureFixture) ->
     assert messages(caplog) == []
 
 
-def test_an_app_that_no_request_can_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_app_unreachable_by_app_locations_warns(caplog: pytest.LogCaptureFixture) -> None:
     by_key = [Header("X-Key", "publishable_key")]
     gate_of(acme(publishable_key="pub_acme"), acme_two(origins=[ORIGIN]), app_locations=by_key).close()
     assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
 
 
-def test_of_three_apps_that_share_a_key_each_pair_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptureFixture) -> None:
     keys = Jwks.static({"keys": [jwk(private_key("ES256"))]})
     shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
     third = App("three", app_locations=BY_HEADER, **shared)
@@ -314,7 +314,7 @@ def test_of_three_apps_that_share_a_key_each_pair_is_named(caplog: pytest.LogCap
 # --- a gate by a file
 
 
-def test_a_gate_is_built_by_a_file_and_settings_take_precedence(tmp_path: Path) -> None:
+def test_gate_from_file_keyword_settings_override_file(tmp_path: Path) -> None:
     path = tmp_path / "wicket.toml"
     (tmp_path / "acme.key").write_text(KEY.hex())
     path.write_text(

@@ -12,7 +12,7 @@ from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 
-def test_the_identifier_rides_in_the_body_by_its_own_name() -> None:
+def test_identity_hash_locations_default_to_body_fields() -> None:
     rule = IdentityHash(secret=secret())
     assert (rule.identifier, rule.identifier_location, rule.hash_location) == (
         "userId",
@@ -25,7 +25,7 @@ def test_the_identifier_rides_in_the_body_by_its_own_name() -> None:
     assert tuple(other.places) == (Header("X-Email"), Header("X-Hash"))
 
 
-def test_the_secrets_and_places_of_companies_count_too() -> None:
+def test_identity_hash_secrets_and_locations_include_companies() -> None:
     companies = CompanyHash(secret=secret(OTHER_KEY))
     rule = IdentityHash(secret=secret(), companies=companies)
     assert rule.secrets == (rule.secret, companies.secret)
@@ -33,7 +33,7 @@ def test_the_secrets_and_places_of_companies_count_too() -> None:
     assert len(IdentityHash(secret=secret()).secrets) == 1
 
 
-def test_an_identifier_is_normalized_as_configured_and_not_otherwise() -> None:
+def test_identity_hash_normalize_applies_only_as_configured() -> None:
     assert IdentityHash(secret=secret()).normalized(" Ada ") == " Ada "
     assert IdentityHash(secret=secret(), normalize=("strip",)).normalized(" Ada ") == "Ada"
     assert IdentityHash(secret=secret(), normalize=("lower", "strip")).normalized(" Ada ") == "ada"
@@ -59,11 +59,11 @@ def test_an_identifier_is_normalized_as_configured_and_not_otherwise() -> None:
         ({"companies": "companies"}, "identity_hash.companies"),
     ],
 )
-def test_a_wrong_setting_is_named_by_its_path(changes: dict[str, Any], path: str) -> None:
+def test_identity_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
     assert list(problems_of(lambda: IdentityHash(**{"secret": secret(), **changes}))) == [path]
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_identity_hash_several_invalid_settings_all_reported() -> None:
     wrong: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "until": "x"}
     assert len(problems_of(lambda: IdentityHash(**wrong))) == 4
 
@@ -78,11 +78,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         ({"allow_shared_secret": 1}, "allow_shared_secret"),
     ],
 )
-def test_a_wrong_setting_of_companies_is_named_too(changes: dict[str, Any], path: str) -> None:
+def test_company_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
     assert list(problems_of(lambda: CompanyHash(**{"secret": secret(), **changes}))) == [path]
 
 
-def test_one_secret_for_users_and_companies_must_be_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:
     found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
     assert list(found) == ["identity_hash.companies.secret"]
     with caplog.at_level(logging.WARNING, "wicket"):
@@ -90,7 +90,7 @@ def test_one_secret_for_users_and_companies_must_be_said_aloud(caplog: pytest.Lo
     assert "allow_shared_secret" in caplog.text
 
 
-def test_no_secret_is_shown() -> None:
+def test_identity_hash_repr_contains_no_secret() -> None:
     rule = IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(OTHER_KEY)))
     for key in (KEY, OTHER_KEY):
         assert key.hex() not in repr(rule)
@@ -99,7 +99,7 @@ def test_no_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["value", "proof"])
-def test_a_hash_rides_in_no_cookie(name: str) -> None:
+def test_identity_hash_cookie_location_raises_config_error(name: str) -> None:
     """A cookie comes with requests that other sites cause, and a hash never expires."""
     places: dict[str, Any] = {name: Cookie("hash")}
     with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):

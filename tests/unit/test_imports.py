@@ -108,43 +108,43 @@ def goes_down(importing: str, imported: str) -> bool:
     return FLOORS[imported] < FLOORS[importing]
 
 
-def test_every_room_has_a_floor() -> None:
+def test_imports_every_package_has_a_layer() -> None:
     rooms = {room(names_of(path)) for path in FILES}
     assert rooms <= set(FLOORS), f"on which floor is {rooms - set(FLOORS)}?"
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path != Path("__init__.py")], ids=str)
-def test_imports_go_downwards(path: Path) -> None:
+def test_imports_module_imports_only_lower_layers(path: Path) -> None:
     here = room(names_of(path))
     assert here is not None
     upwards = {module for module in ours(path) if not goes_down(here, room(module) or "")}
     assert upwards == set()
 
 
-def test_the_doors_never_import_each_other() -> None:
+def test_imports_asgi_and_wsgi_never_import_each_other() -> None:
     assert not any(module.startswith("wicket.wsgi") for module in ours(Path("asgi.py")))
     assert not any(module.startswith("wicket.asgi") for module in ours(Path("wsgi.py")))
 
 
 @pytest.mark.parametrize("name", DECISION)
-def test_within_the_decision_imports_go_downwards_too(name: str) -> None:
+def test_imports_decision_module_imports_only_lower_modules(name: str) -> None:
     siblings = {
         module.split(".")[2] for module in ours(Path(f"decision/{name}.py")) if module.startswith("wicket.decision.")
     }
     assert {each for each in siblings if DECISION[each] > DECISION[name]} == set()
 
 
-def test_wicket_imports_nothing_that_waits_and_no_second_reader_of_tokens() -> None:
+def test_imports_wicket_loads_no_asyncio_httpcore_or_jwt() -> None:
     told = "import sys, wicket; print(sorted({'asyncio', 'httpcore', 'jwt'} & sys.modules.keys()))"
     ran = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
 
 
-def test_every_part_of_the_decision_has_its_place_in_that_order() -> None:
+def test_imports_every_decision_module_is_ordered() -> None:
     assert {path.stem for path in FILES if path.parts[0] == "decision"} - {"__init__"} == set(DECISION)
 
 
-def test_the_core_does_no_input_or_output() -> None:
+def test_imports_core_uses_no_io_modules() -> None:
     busy = {"socket", "asyncio", "http", "urllib.request", "threading", "select", "ssl", "httpx", "requests"}
     for path in FILES:
         if path.parts[0] in ("decision", "keys", "app.py", "origins.py", "sources.py", "profiles"):
@@ -153,7 +153,7 @@ def test_the_core_does_no_input_or_output() -> None:
             assert found <= ({"threading"} if path.name in ("memory.py", "unknown.py", "waiters.py") else set()), path
 
 
-def test_the_rules_of_this_test_are_kept_by_it() -> None:
+def test_imports_layer_check_on_known_examples_is_correct() -> None:
     assert goes_down("gate", "registry")
     assert goes_down("decision", "decision")
     assert not goes_down("wsgi", "asgi")

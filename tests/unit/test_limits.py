@@ -14,7 +14,7 @@ NAMES = [field.name for field in fields(Limits)]
 COUNTS = [field.name for field in fields(Limits) if isinstance(getattr(Limits(), field.name), int)]
 
 
-def test_the_defaults_are_those_of_the_design() -> None:
+def test_limits_defaults_equal_design_values() -> None:
     limits = Limits()
     assert limits.log_only_timeout == 0.5
     assert (limits.backoff_initial, limits.backoff_max) == (1.0, 60.0)
@@ -23,24 +23,24 @@ def test_the_defaults_are_those_of_the_design() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", None, True])
-def test_a_limit_must_be_a_positive_number(name: str, value: Any) -> None:
+def test_limits_value_not_positive_number_is_a_problem(name: str, value: Any) -> None:
     assert problems_of(lambda: Limits(**{name: value})) == {f"limits.{name}": "must be a positive number"}
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_a_count_must_be_whole(name: str) -> None:
+def test_limits_count_not_whole_is_a_problem(name: str) -> None:
     changed: dict[str, Any] = {name: 1.5}
     assert problems_of(lambda: Limits(**changed)) == {f"limits.{name}": "must be a whole number"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COUNTS])
-def test_a_time_may_be_whole_or_not(name: str) -> None:
+def test_limits_time_int_or_float_allowed(name: str) -> None:
     for value in (1, 0.25):
         changed: dict[str, Any] = {name: value}
         assert getattr(Limits(**changed), name) == value
 
 
-def test_every_wrong_limit_is_named_at_once() -> None:
+def test_limits_several_invalid_values_all_reported() -> None:
     found = problems_of(lambda: Limits(max_apps=0, load_timeout=-1, negative_cache_size=1.5))  # type: ignore[arg-type]
     assert set(found) == {"limits.max_apps", "limits.load_timeout", "limits.negative_cache_size"}
 
@@ -58,7 +58,7 @@ def test_every_wrong_limit_is_named_at_once() -> None:
         ("remote_rsa_exponent", 2**32, False),
     ],
 )
-def test_s10_the_bounds_of_fetched_rsa_keys_have_a_range(name: str, value: int, usable: bool) -> None:
+def test_s10_limits_remote_rsa_bound_outside_range_raises_config_error(name: str, value: int, usable: bool) -> None:
     if usable:
         assert getattr(Limits(**{name: value}), name) == value
     else:

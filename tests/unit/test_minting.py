@@ -19,14 +19,14 @@ def read(text: str, key: Any = KEY, algorithm: str = "HS256") -> dict[str, Any]:
     return claims
 
 
-def test_a_minted_token_is_read_by_pyjwt() -> None:
+def test_mint_token_is_readable_by_pyjwt() -> None:
     text = mint(acme(), "user-1", now=NOW)
     assert read(text) == {"sub": "user-1", "iat": NOW, "exp": NOW + 3600}
     assert jwt.get_unverified_header(text) == {"alg": "HS256", "typ": "JWT"}
 
 
 @pytest.mark.parametrize("profile", ["userz", "hissuno", "featurebase", "generic"])
-def test_a_minted_token_passes_its_vendors_rules(profile: str) -> None:
+def test_mint_vendor_profile_token_is_verified(profile: str) -> None:
     app = profiles.BY_NAME[profile]("acme", credentials=[secret()], publishable_key="pub_acme")
     attributes = {"plan": "pro"}
     with gate_of(app) as gate:
@@ -35,7 +35,7 @@ def test_a_minted_token_passes_its_vendors_rules(profile: str) -> None:
     assert identity.attributes == attributes
 
 
-def test_a_token_says_all_that_the_app_demands() -> None:
+def test_mint_app_requirements_become_claims_and_header() -> None:
     app = acme(
         issuer="https://id",
         audience=["api", "second"],
@@ -62,27 +62,27 @@ def test_a_token_says_all_that_the_app_demands() -> None:
         assert gate.verify(text, app="acme").allowed
 
 
-def test_the_first_secret_and_its_first_algorithm_sign() -> None:
+def test_mint_signs_with_first_secret_and_its_first_algorithm() -> None:
     long = bytes(range(64))
     keys = Jwks.static({"keys": [jwk(private_key("RS256"))]})
     app = acme(credentials=[keys, secret(long, algorithms=["HS512", "HS256"]), secret()])
     assert read(mint(app, "u", now=NOW), long, "HS512")["sub"] == "u"
 
 
-def test_without_a_secret_nothing_can_be_signed() -> None:
+def test_mint_without_secret_is_a_problem() -> None:
     keys = Jwks.static({"keys": [jwk(private_key("RS256"))]})
     for app in (App("acme"), acme(credentials=[keys])):
         found = problems_of(lambda app=app: mint(app, "u"))  # type: ignore[misc]
         assert found == {"credentials": "hold no shared secret, so nothing can be signed for this app"}
 
 
-def test_without_a_time_it_is_now() -> None:
+def test_mint_without_now_uses_current_time() -> None:
     before = int(time.time())
     issued = read(mint(acme(), "u"))["iat"]
     assert before <= issued <= time.time()
 
 
-def test_the_time_is_in_whole_seconds() -> None:
+def test_mint_fractional_times_become_whole_seconds() -> None:
     assert read(mint(acme(), "u", now=NOW + 0.9, ttl=10.9)) == {"sub": "u", "iat": NOW, "exp": NOW + 10}
 
 
@@ -98,22 +98,20 @@ def test_the_time_is_in_whole_seconds() -> None:
         ({}, float("inf"), "must be at least 0 seconds for this app"),
     ],
 )
-def test_a_lifetime_outside_the_apps_bounds_is_a_configuration_error(
-    rules: dict[str, Any], ttl: float, message: str
-) -> None:
+def test_mint_ttl_outside_lifetime_bounds_is_a_problem(rules: dict[str, Any], ttl: float, message: str) -> None:
     app = acme(rules=Rules(**rules))
     assert set(problems_of(lambda: mint(app, "u", ttl=ttl, now=NOW))) == {"ttl"}
     if ttl == ttl and ttl != float("inf"):
         assert problems_of(lambda: mint(app, "u", ttl=ttl, now=NOW)) == {"ttl": message}
 
 
-def test_attributes_go_where_the_rules_look_for_them() -> None:
+def test_mint_attributes_are_placed_by_attributes_claim() -> None:
     in_claim = acme(rules=Rules(attributes_claim="ctx"))
     assert read(mint(in_claim, "u", attributes={"plan": "pro"}, now=NOW))["ctx"] == {"plan": "pro"}
     assert read(mint(acme(), "u", attributes={"plan": "é"}, now=NOW))["plan"] == "é"
 
 
-def test_attributes_replace_no_claim_and_claims_replace_any() -> None:
+def test_mint_attributes_override_no_claim_and_claims_override_any() -> None:
     attributes = {"sub": "evil", "exp": 1, "plan": "pro"}
     text = mint(acme(), "u", attributes=attributes, claims={"iat": 5, "plan": "free"}, now=NOW)
     assert read(text) == {"sub": "u", "exp": NOW + 3600, "iat": 5, "plan": "free"}
@@ -129,6 +127,6 @@ def test_attributes_replace_no_claim_and_claims_replace_any() -> None:
         ("u", {"attributes": {"x": b"bytes"}}),
     ],
 )
-def test_what_cannot_be_written_as_json_is_a_configuration_error(subject: str, settings: dict[str, Any]) -> None:
+def test_mint_values_not_json_serializable_is_a_problem(subject: str, settings: dict[str, Any]) -> None:
     found = problems_of(lambda: mint(acme(), subject, now=NOW, **settings))
     assert found == {"claims": "cannot be written as JSON in UTF-8"}

@@ -43,7 +43,7 @@ WHOLE = "would admit a whole top-level domain"
         ("*", "null"),
     ],
 )
-def test_a_pattern_admits(pattern: str, origin: str) -> None:
+def test_origin_policy_matching_origin_allowed(pattern: str, origin: str) -> None:
     assert OriginPolicy([pattern]).allows(origin)
 
 
@@ -88,11 +88,11 @@ def test_a_pattern_admits(pattern: str, origin: str) -> None:
         ("https://b.com", "https://" + "a" * 600),
     ],
 )
-def test_a_pattern_does_not_admit(pattern: str, origin: str) -> None:
+def test_origin_policy_other_origin_refused(pattern: str, origin: str) -> None:
     assert not OriginPolicy([pattern]).allows(origin)
 
 
-def test_an_empty_list_admits_every_origin() -> None:
+def test_origin_policy_no_patterns_allows_every_origin() -> None:
     policy = OriginPolicy()
     assert policy.allows("https://anything.example")
     assert policy.allows("null")
@@ -100,16 +100,16 @@ def test_an_empty_list_admits_every_origin() -> None:
     assert not policy.explicit
 
 
-def test_no_origin_header_is_admitted() -> None:
+def test_origin_policy_missing_origin_allowed() -> None:
     assert OriginPolicy(["https://a.com"]).allows(None)
 
 
-def test_patterns_are_explicit_unless_one_admits_all() -> None:
+def test_origin_policy_explicit_unless_star_pattern() -> None:
     assert OriginPolicy(["https://a.com", "*.a.com"]).explicit
     assert not OriginPolicy(["https://a.com", "*"]).explicit
 
 
-def test_one_policy_may_hold_every_kind_of_pattern() -> None:
+def test_origin_policy_mixed_patterns_all_apply() -> None:
     policy = OriginPolicy(p for p in ("https://a.com", "*.b.com", "http://localhost:*"))
     assert policy.patterns == ("https://a.com", "*.b.com", "http://localhost:*")
     asked = ["https://a.com", "https://x.b.com", "http://localhost:1", "https://b.com", "http://a.com"]
@@ -152,19 +152,19 @@ def test_one_policy_may_hold_every_kind_of_pattern() -> None:
         (5, "must be a string"),
     ],
 )
-def test_what_is_no_pattern_is_a_configuration_error(pattern: Any, message: str) -> None:
+def test_origin_policy_invalid_pattern_is_a_problem(pattern: Any, message: str) -> None:
     assert problems_of(lambda: OriginPolicy(["https://ok.com", pattern])) == {"[1]": message}
 
 
 @pytest.mark.parametrize("patterns", ["https://a.com", b"https://a.com"])
-def test_one_string_is_no_list(patterns: Any) -> None:
+def test_origin_policy_single_string_is_a_problem(patterns: Any) -> None:
     assert problems_of(lambda: OriginPolicy(patterns))[""] == "must be a list of patterns, not one string"
 
 
 @pytest.mark.parametrize("patterns", [None, 5])
-def test_what_is_no_list_is_a_configuration_error(patterns: Any) -> None:
+def test_origin_policy_not_a_list_is_a_problem(patterns: Any) -> None:
     assert problems_of(lambda: OriginPolicy(patterns))
 
 
-def test_every_wrong_pattern_is_named_at_once() -> None:
+def test_origin_policy_several_invalid_patterns_all_reported() -> None:
     assert set(problems_of(lambda: OriginPolicy(["null", "https://a.com", "*.com"]))) == {"[0]", "[2]"}

@@ -23,9 +23,7 @@ from wicket.messages.paths import LONGEST_PATH, MOST_READINGS, is_plain, is_root
         ("/ap", "/app", "/ap"),
     ],
 )
-def test_a_path_with_the_root_once_at_its_beginning_or_without_it_has_one_reading(
-    path: str, root: str, rest: str
-) -> None:
+def test_path_readings_root_prefix_once_or_absent_has_one_reading(path: str, root: str, rest: str) -> None:
     assert readings(path, root) == (rest,)
 
 
@@ -42,23 +40,23 @@ def test_a_path_with_the_root_once_at_its_beginning_or_without_it_has_one_readin
         ("/a/a/a/x", "/a/a", {"/a/a/a/x", "/a/x", "/x"}),
     ],
 )
-def test_a_path_with_the_root_otherwise_has_every_reading(path: str, root: str, found: set[str]) -> None:
+def test_path_readings_ambiguous_root_has_every_reading(path: str, root: str, found: set[str]) -> None:
     assert set(readings(path, root)) == found
 
 
 @pytest.mark.parametrize("path", ["x", "app/x", "http://host/x", "*", " /x"])
 @pytest.mark.parametrize("root", ["", "/app"])
-def test_a_path_without_a_slash_at_its_beginning_has_no_reading(path: str, root: str) -> None:
+def test_path_readings_without_leading_slash_is_empty(path: str, root: str) -> None:
     assert readings(path, root) == ()
 
 
 @pytest.mark.parametrize("root", ["/", "app", "/app/", "//app", "/a//b", "/a/../b", "/a;b", "/%61", "http://host/app"])
-def test_with_a_root_that_is_no_plain_path_no_path_has_a_reading(root: str) -> None:
+def test_path_readings_invalid_root_is_empty(root: str) -> None:
     assert readings("/app/x", root) == ()
     assert not is_root(root)
 
 
-def test_a_path_that_repeats_the_root_often_has_no_reading() -> None:
+def test_path_readings_root_repeated_above_maximum_is_empty() -> None:
     assert len(readings("/a" * (MOST_READINGS - 1), "/a")) == MOST_READINGS
     assert readings("/a" * MOST_READINGS, "/a") == ()
     assert readings("/a" * 30_000, "/a") == ()
@@ -92,12 +90,12 @@ def test_a_mount_without_a_boundary_adds_what_follows_it(found: tuple[str, ...],
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/a/b/", "/.hidden", "/a..b", "/...", "/é", "/a b"])
-def test_a_plain_path_means_only_itself(path: str) -> None:
+def test_is_plain_normalized_path_true(path: str) -> None:
     assert is_plain(path)
 
 
 @pytest.mark.parametrize("path", ["", "a", "//", "/a//b", "/.", "/..", "/a/./b", "/a/..", "/a;b", "/a\\b", "/%", "/\n"])
-def test_a_path_that_is_not_plain_is_told(path: str) -> None:
+def test_is_plain_ambiguous_path_false(path: str) -> None:
     assert not is_plain(path)
 
 
@@ -116,7 +114,7 @@ def test_a_path_with_what_is_not_printable_and_no_control_character_is_plain(pat
     assert is_plain(path)
 
 
-def test_a_wsgi_path_has_one_reading_whatever_the_server_removed() -> None:
+def test_request_wsgi_path_after_script_name_has_one_reading() -> None:
     environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": "/app/app/x"}
     assert Request.from_wsgi(environ).readings == ("/app/app/x",)
     assert Request.from_wsgi({**environ, "PATH_INFO": "app/x"}).readings == ()
@@ -152,9 +150,7 @@ def test_a_request_has_the_readings_of_every_root(path: str, root: str, found: t
 @pytest.mark.parametrize(
     ("root", "found"), [("/api", ("/sub/x", "/x")), ("/api/sub", ("/x",)), ("", ("/api/sub/x",)), (None, ("/x",))]
 )
-def test_a_part_that_is_mounted_below_the_root_that_was_given_has_the_readings_of_both(
-    root: str | None, found: tuple[str, ...]
-) -> None:
+def test_request_mounted_below_given_root_has_readings_of_both(root: str | None, found: tuple[str, ...]) -> None:
     request = Request.from_asgi({"type": "http", "path": "/api/sub/x", "root_path": "/api/sub", "headers": []})
     request.root = root
     assert request.readings == found

@@ -49,7 +49,7 @@ def taken(future: Future[None] | None) -> Future[None]:
     return future
 
 
-def test_a_job_runs_on_a_daemon_thread_of_the_pool(job: Gated) -> None:
+def test_pool_job_runs_on_named_daemon_thread(job: Gated) -> None:
     pool = Pool("mine", threads=1, queue=1)
     job.go.set()
     taken(submit(pool, job)).result(LONG)
@@ -59,13 +59,13 @@ def test_a_job_runs_on_a_daemon_thread_of_the_pool(job: Gated) -> None:
     pool.close()
 
 
-def test_nothing_is_started_before_it_is_needed() -> None:
+def test_pool_without_jobs_starts_no_thread() -> None:
     before = threading.active_count()
     Pool("lazy", threads=4, queue=4).close()
     assert threading.active_count() == before
 
 
-def test_an_idle_thread_is_used_again(job: Gated) -> None:
+def test_pool_idle_thread_is_reused(job: Gated) -> None:
     pool = Pool("again", threads=4, queue=4)
     job.go.set()
     taken(submit(pool, job)).result(LONG)
@@ -80,7 +80,7 @@ def test_an_idle_thread_is_used_again(job: Gated) -> None:
     pool.close()
 
 
-def test_what_a_job_raises_reaches_who_waits_for_it() -> None:
+def test_pool_job_exception_is_set_on_future_and_thread_continues() -> None:
     pool = Pool("raises", threads=1, queue=2)
 
     def fails() -> None:
@@ -92,7 +92,7 @@ def test_what_a_job_raises_reaches_who_waits_for_it() -> None:
     pool.close()
 
 
-def test_no_more_threads_than_said_run_at_once(job: Gated) -> None:
+def test_pool_thread_limit_queues_further_jobs(job: Gated) -> None:
     pool = Pool("bounded", threads=1, queue=2)
     ran = threading.Event()
     first = taken(submit(pool, job))
@@ -105,7 +105,7 @@ def test_no_more_threads_than_said_run_at_once(job: Gated) -> None:
     pool.close()
 
 
-def test_a_full_queue_refuses_at_once(job: Gated) -> None:
+def test_pool_full_queue_refuses_job(job: Gated) -> None:
     pool = Pool("full", threads=1, queue=1)
     submit(pool, job)
     assert job.running.wait(LONG)
@@ -115,7 +115,7 @@ def test_a_full_queue_refuses_at_once(job: Gated) -> None:
     pool.close()
 
 
-def test_a_closed_pool_refuses_and_gives_up_what_waits(job: Gated) -> None:
+def test_pool_closed_refuses_jobs_and_cancels_queued(job: Gated) -> None:
     pool = Pool("closed", threads=1, queue=1)
     running = taken(submit(pool, job))
     assert job.running.wait(LONG)
@@ -130,7 +130,7 @@ def test_a_closed_pool_refuses_and_gives_up_what_waits(job: Gated) -> None:
     assert not job.thread.is_alive()
 
 
-def test_whoever_waits_for_a_job_that_is_given_up_is_told_at_once(job: Gated) -> None:
+def test_pool_close_wakes_waiters_of_queued_job(job: Gated) -> None:
     pool = Pool("told", threads=1, queue=1)
     submit(pool, job)
     assert job.running.wait(LONG)
@@ -139,7 +139,7 @@ def test_whoever_waits_for_a_job_that_is_given_up_is_told_at_once(job: Gated) ->
     assert concurrent.futures.wait([waiting], timeout=0).done == {waiting}
 
 
-def test_an_idle_thread_ends(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_idle_thread_ends_after_idle_time(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wicket.runtime.pool, "IDLE_SECONDS", 0.001)
     pool = Pool("idle", threads=1, queue=1)
     job.go.set()
@@ -156,7 +156,7 @@ def no_thread(self: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_a_job_that_no_thread_can_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_thread_start_error_without_threads_refuses_job(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool("starved", threads=2, queue=2)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
@@ -165,7 +165,7 @@ def test_a_job_that_no_thread_can_run_is_refused(monkeypatch: pytest.MonkeyPatch
     pool.close()
 
 
-def test_a_job_waits_for_another_thread_where_none_can_be_started(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_thread_start_error_queues_job_for_running_thread(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool("short", threads=2, queue=2)
     submit(pool, job)
     assert job.running.wait(LONG)
@@ -177,7 +177,7 @@ def test_a_job_waits_for_another_thread_where_none_can_be_started(job: Gated, mo
     pool.close()
 
 
-def test_a_forked_child_starts_with_nothing_queued(job: Gated) -> None:
+def test_pool_after_fork_has_empty_queue(job: Gated) -> None:
     pool = Pool("forked", threads=1, queue=1)
     submit(pool, job)
     assert job.running.wait(LONG)
@@ -188,7 +188,7 @@ def test_a_forked_child_starts_with_nothing_queued(job: Gated) -> None:
     pool.close()
 
 
-def test_of_two_jobs_that_no_thread_can_run_none_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_two_thread_start_errors_leave_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool("both", threads=2, queue=2)
     nested: list[threading.Thread] = []
     inner: list[Future[None] | None] = []
@@ -208,7 +208,7 @@ def test_of_two_jobs_that_no_thread_can_run_none_stays_behind(monkeypatch: pytes
     pool.close()
 
 
-def test_what_else_keeps_a_thread_from_starting_is_raised_and_leaves_nothing_behind(
+def test_pool_thread_start_memory_error_is_raised_without_leftovers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_memory(self: threading.Thread) -> None:
@@ -223,7 +223,7 @@ def test_what_else_keeps_a_thread_from_starting_is_raised_and_leaves_nothing_beh
     pool.close()
 
 
-def test_a_thread_that_ends_counts_no_more(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_ended_thread_is_not_counted(job: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wicket.runtime.pool, "IDLE_SECONDS", 0.001)
     pool = Pool("counted", threads=1, queue=1)
     job.go.set()
@@ -234,7 +234,7 @@ def test_a_thread_that_ends_counts_no_more(job: Gated, monkeypatch: pytest.Monke
     assert submit(pool, lambda: None) is None
 
 
-def test_a_job_that_is_urged_is_run_before_newer_ones(job: Gated) -> None:
+def test_pool_prioritized_job_runs_before_newer_ones(job: Gated) -> None:
     order: list[str] = []
     pool = Pool("urged", threads=1, queue=5)
     submit(pool, job)
@@ -249,7 +249,7 @@ def test_a_job_that_is_urged_is_run_before_newer_ones(job: Gated) -> None:
     pool.close()
 
 
-def test_a_pool_is_crowded_only_by_jobs_that_could_run(job: Gated) -> None:
+def test_pool_has_backlog_only_with_runnable_jobs(job: Gated) -> None:
     pool = Pool("crowded", threads=1, queue=5, per_group=1)
     submit(pool, job)
     assert job.running.wait(LONG)
@@ -279,17 +279,17 @@ def in_order(pool: Pool, job: Gated, jobs: list[tuple[str, str | None]]) -> list
     return order
 
 
-def test_owners_take_turns_and_of_one_owner_the_newest_job_is_first(job: Gated) -> None:
+def test_pool_owners_alternate_with_newest_job_first(job: Gated) -> None:
     jobs = [("a1", "a"), ("b1", "b"), ("a2", "a"), ("a3", "a"), ("a4", "a"), ("b2", "b"), ("c1", "c")]
     assert in_order(Pool("turns", threads=1, queue=9), job, [*jobs]) == ["c1", "b2", "a4", "b1", "a3", "a2", "a1"]
 
 
-def test_jobs_without_an_owner_take_no_turns(job: Gated) -> None:
+def test_pool_jobs_without_owner_run_newest_first(job: Gated) -> None:
     jobs = [(str(number), None) for number in range(4)]
     assert in_order(Pool("none", threads=1, queue=9), job, [*jobs]) == ["3", "2", "1", "0"]
 
 
-def test_turns_of_owners_that_no_longer_wait_are_forgotten() -> None:
+def test_pool_owner_history_is_bounded() -> None:
     pool = Pool("forgets", threads=1, queue=2)
     for number in range(50):
         done: Future[None] = Future()

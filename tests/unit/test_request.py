@@ -17,7 +17,7 @@ def scope(**changes: Any) -> dict[str, Any]:
     return {"type": "http", "method": "GET", "path": "/", "headers": [], **changes}
 
 
-def test_an_asgi_scope_is_viewed() -> None:
+def test_request_from_asgi_scope_reads_all_fields() -> None:
     request = Request.from_asgi(
         scope(method="POST", path="/a/b", query_string=b"x=1&y=%20", headers=[(b"X-App-Id", b"acme"), (b"a", b"\xe9")])
     )
@@ -27,11 +27,11 @@ def test_an_asgi_scope_is_viewed() -> None:
     assert request.header("absent") is None
 
 
-def test_a_scope_without_a_query_has_an_empty_one() -> None:
+def test_request_from_asgi_without_query_string_has_empty_query() -> None:
     assert Request.from_asgi(scope()).query == ""
 
 
-def test_a_handshake_counts_as_get() -> None:
+def test_request_from_asgi_websocket_is_unsafe_get() -> None:
     request = Request.from_asgi({"type": "websocket", "path": "/ws", "headers": []})
     assert (request.method, request.websocket, request.is_unsafe) == ("GET", True, True)
 
@@ -47,11 +47,11 @@ def test_a_handshake_counts_as_get() -> None:
         ("/", "/a", "/a"),
     ],
 )
-def test_the_mount_point_is_taken_off_an_asgi_path(root: str, path: str, seen: str) -> None:
+def test_request_from_asgi_root_path_is_removed_from_path(root: str, path: str, seen: str) -> None:
     assert Request.from_asgi(scope(root_path=root, path=path)).path == seen
 
 
-def test_a_wsgi_environ_is_viewed() -> None:
+def test_request_from_wsgi_environ_reads_all_fields() -> None:
     request = Request.from_wsgi(
         {
             "REQUEST_METHOD": "PUT",
@@ -68,21 +68,21 @@ def test_a_wsgi_environ_is_viewed() -> None:
     assert request.header("content-type") == "text/plain"
 
 
-def test_a_bare_environ_has_an_empty_path_and_query() -> None:
+def test_request_from_wsgi_minimal_environ_has_empty_path_and_query() -> None:
     request = Request.from_wsgi({"REQUEST_METHOD": "GET"})
     assert (request.path, request.query) == ("", "")
 
 
 @pytest.mark.parametrize(("path", "seen"), [("/caf\xc3\xa9", "/café"), ("/\xff", "/\ufffd"), ("/ā", "/?")])
-def test_a_wsgi_path_is_read_as_utf8(path: str, seen: str) -> None:
+def test_request_from_wsgi_path_is_decoded_as_utf8(path: str, seen: str) -> None:
     assert Request.from_wsgi({"REQUEST_METHOD": "GET", "PATH_INFO": path}).path == seen
 
 
-def test_header_names_compare_without_case() -> None:
+def test_request_header_name_is_case_insensitive() -> None:
     assert Request(headers=[("X-APP-id", "acme")]).header("x-app-id") == "acme"
 
 
-def test_repeated_headers_are_marked_by_a_comma_and_cookies_join_with_semicolons() -> None:
+def test_request_repeated_headers_join_by_comma_and_cookies_by_semicolon() -> None:
     pairs = [("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1"), ("X-A", "3"), ("cookie", "b=2"), ("b", ""), ("B", "")]
     for request in (
         Request(headers=pairs),
@@ -93,14 +93,14 @@ def test_repeated_headers_are_marked_by_a_comma_and_cookies_join_with_semicolons
         assert request.header("cookie") == "a=1; b=2"
 
 
-def test_a_single_header_is_read_without_outer_blanks() -> None:
+def test_request_single_header_value_is_stripped() -> None:
     request = Request(headers=[("Origin", " \thttps://a.com\t ")])
     assert request.single_header("origin") == "https://a.com"
     assert request.single_header("absent") is None
 
 
 @pytest.mark.parametrize("headers", [[("A", "1"), ("a", "1")], [("a", "1,1")], [("a", ",")]])
-def test_a_header_that_may_stand_once_is_refused_twice(headers: list[tuple[str, str]]) -> None:
+def test_request_single_header_repeated_invalid_request(headers: list[tuple[str, str]]) -> None:
     refusal = refusal_of(lambda: Request(headers=headers).single_header("a"))
     assert refusal.code == "invalid_request"
     assert refusal.detail == "The header a may be sent once, with one value."
@@ -118,14 +118,14 @@ def test_a_header_that_may_stand_once_is_refused_twice(headers: list[tuple[str, 
         ("X", True),
     ],
 )
-def test_methods_that_may_change_something_are_unsafe(method: str, unsafe: bool) -> None:
+def test_request_method_determines_is_unsafe(method: str, unsafe: bool) -> None:
     assert Request(method).is_unsafe is unsafe
 
 
 PREFLIGHT = [("Origin", "https://a.com"), ("Access-Control-Request-Method", "PUT")]
 
 
-def test_a_preflight_is_options_with_both_headers() -> None:
+def test_request_options_with_both_headers_is_preflight() -> None:
     assert Request("OPTIONS", headers=PREFLIGHT).is_preflight
 
 
@@ -138,15 +138,15 @@ def test_a_preflight_is_options_with_both_headers() -> None:
         Request("OPTIONS", headers=PREFLIGHT, websocket=True),
     ],
 )
-def test_anything_less_is_no_preflight(request_: Request) -> None:
+def test_request_incomplete_preflight_is_no_preflight(request_: Request) -> None:
     assert not request_.is_preflight
 
 
-def test_an_answer_is_a_value() -> None:
+def test_response_equal_fields_compare_equal() -> None:
     assert Response(401, (("a", "b"),), b"x") == Response(401, (("a", "b"),), b"x")
 
 
-def test_a_body_is_held_or_read_by_somebody_else() -> None:
+def test_request_body_is_absent_bytes_or_custom_body() -> None:
     assert Request().body is None
     held = Request(body=b"abc").body
     assert held is not None
@@ -158,7 +158,7 @@ def test_a_body_is_held_or_read_by_somebody_else() -> None:
     assert Request.from_wsgi({"REQUEST_METHOD": "GET"}, own).body is own
 
 
-def test_a_body_of_neither_kind_says_so() -> None:
+def test_body_unsupported_read_raises_wicket_error() -> None:
     with pytest.raises(WicketError, match="adecide"):
         Body().read(1, 1.0)
     with pytest.raises(WicketError, match="use decide"):
@@ -175,19 +175,19 @@ def test_a_body_of_neither_kind_says_so() -> None:
         ("text/plain;", "text/plain"),
     ],
 )
-def test_the_media_type_has_no_parameters_and_no_case(value: str | None, media: str) -> None:
+def test_request_media_type_drops_parameters_and_case(value: str | None, media: str) -> None:
     assert Request(headers=[] if value is None else [("Content-Type", value)]).media_type == media
     environ = {"REQUEST_METHOD": "POST"} if value is None else {"REQUEST_METHOD": "POST", "CONTENT_TYPE": value}
     assert Request.from_wsgi({**environ, "HTTP_CONTENT_TYPE": "text/html"}).media_type == media
 
 
-def test_headers_may_be_any_iterable() -> None:
+def test_request_from_asgi_headers_iterator_is_read() -> None:
     pairs = [(b"x-app-id", b"acme")]
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": iter(pairs)}
     assert Request.from_asgi(scope).header("x-app-id") == "acme"
 
 
-def test_a_huge_header_is_not_looked_through_for_its_padding() -> None:
+def test_request_single_header_with_70_kb_padding_invalid_request() -> None:
     with pytest.raises(Refused) as refused:
         Request(headers=[("Origin", "https://a.example" + " " * 70_000)]).single_header("origin")
     assert refused.value.refusal.code == "invalid_request"

@@ -20,18 +20,18 @@ def authorized(value: str) -> Request:
 
 @pytest.mark.parametrize("value", ["Bearer pub_a", "bearer pub_a", "BEARER   pub_a", " Bearer pub_a "])
 @pytest.mark.parametrize("place", BEARERS)
-def test_a_bearer_is_read(place: Bearer | PublishableKeyBearer, value: str) -> None:
+def test_bearer_location_any_scheme_case_returns_value(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert place.read(authorized(value)) == "pub_a"
 
 
 @pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
 @pytest.mark.parametrize("place", BEARERS)
-def test_another_scheme_is_no_bearer(place: Bearer | PublishableKeyBearer, value: str) -> None:
+def test_bearer_location_other_scheme_returns_none(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert place.read(authorized(value)) is None
 
 
 @pytest.mark.parametrize("place", BEARERS)
-def test_without_authorization_there_is_no_bearer(place: Bearer | PublishableKeyBearer) -> None:
+def test_bearer_location_without_authorization_returns_none(place: Bearer | PublishableKeyBearer) -> None:
     assert place.read(Request()) is None
 
 
@@ -49,17 +49,17 @@ def test_without_authorization_there_is_no_bearer(place: Bearer | PublishableKey
     ],
 )
 @pytest.mark.parametrize("place", BEARERS)
-def test_bearer_with_nothing_or_more_than_one_word_is_refused(place: Bearer | PublishableKeyBearer, value: str) -> None:
+def test_bearer_location_not_exactly_one_word_invalid_request(place: Bearer | PublishableKeyBearer, value: str) -> None:
     assert refusal_of(lambda: place.read(authorized(value))).code == "invalid_request"
 
 
-def test_only_a_public_key_names_an_app() -> None:
+def test_publishable_key_bearer_reads_only_prefixed_value() -> None:
     assert PublishableKeyBearer().read(authorized("Bearer eyJ.a.b")) is None
     assert PublishableKeyBearer("pk-").read(authorized("Bearer pk-acme")) == "pk-acme"
     assert PublishableKeyBearer().kind == "publishable_key"
 
 
-def test_a_header_is_read_without_case_and_blanks() -> None:
+def test_header_location_name_case_and_blanks_are_ignored() -> None:
     place = Header("X-App-Id")
     assert place.name == "x-app-id"
     assert place.kind == "id"
@@ -67,23 +67,23 @@ def test_a_header_is_read_without_case_and_blanks() -> None:
     assert place.read(Request(headers=[("X-APP-ID", " acme ")])) == "acme"
 
 
-def test_an_empty_or_absent_header_is_none() -> None:
+def test_header_location_empty_or_absent_returns_none() -> None:
     assert Header("X-App-Id").read(Request()) is None
     assert Header("X-App-Id").read(Request(headers=[("x-app-id", " ")])) is None
 
 
-def test_a_repeated_header_is_refused() -> None:
+def test_header_location_repeated_invalid_request() -> None:
     request = Request(headers=[("x-app-id", "a"), ("x-app-id", "b")])
     assert refusal_of(lambda: Header("X-App-Id").read(request)).code == "invalid_request"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ä", "a\n", 5, None])
-def test_a_header_needs_a_name(name: Any) -> None:
+def test_header_location_invalid_name_is_a_problem(name: Any) -> None:
     assert problems_of(lambda: Header(name)) == {"name": "is not the name of a header"}
 
 
 @pytest.mark.parametrize("name", ["Authorization", "ORIGIN", "cookie", "Host"])
-def test_headers_with_a_place_of_their_own_are_not_taken(name: str) -> None:
+def test_header_location_reserved_name_is_a_problem(name: str) -> None:
     assert problems_of(lambda: Header(name)) == {"name": f"{name} has a place of its own"}
 
 
@@ -108,16 +108,16 @@ def test_headers_with_a_place_of_their_own_are_not_taken(name: str) -> None:
         ("x=appId", None),
     ],
 )
-def test_a_query_parameter_is_read(query: str, value: str | None) -> None:
+def test_query_location_returns_decoded_value_or_none(query: str, value: str | None) -> None:
     assert Query("appId").read(Request(query=query)) == value
 
 
-def test_a_parameter_with_a_blank_in_its_name_is_read() -> None:
+def test_query_location_name_with_blank_is_read() -> None:
     assert Query("app id").read(Request(query="app+id=acme")) == "acme"
 
 
 @pytest.mark.parametrize("query", ["appId=a&appId=b", "appId=a&appId=a", "appId=&appId=a", "appId=a&app%49d=b"])
-def test_a_repeated_parameter_is_refused(query: str) -> None:
+def test_query_location_repeated_invalid_request(query: str) -> None:
     refusal = refusal_of(lambda: Query("appId").read(Request(query=query)))
     assert (refusal.code, refusal.detail) == ("invalid_request", "appId may be given once.")
 
@@ -136,12 +136,12 @@ def test_a_repeated_parameter_is_refused(query: str) -> None:
         (None, None),
     ],
 )
-def test_a_cookie_is_read(header: str | None, value: str | None) -> None:
+def test_cookie_location_returns_value_or_none(header: str | None, value: str | None) -> None:
     assert Cookie("t").read(Request(headers=[("Cookie", header)] if header is not None else [])) == value
 
 
 @pytest.mark.parametrize("headers", [[("Cookie", "t=a; t=b")], [("Cookie", "t=a"), ("Cookie", "t=a")]])
-def test_a_repeated_cookie_is_refused(headers: list[tuple[str, str]]) -> None:
+def test_cookie_location_repeated_invalid_request(headers: list[tuple[str, str]]) -> None:
     assert refusal_of(lambda: Cookie("t").read(Request(headers=headers))).code == "invalid_request"
 
 
@@ -157,7 +157,7 @@ def test_a_repeated_cookie_is_refused(headers: list[tuple[str, str]]) -> None:
         (0, "", None),
     ],
 )
-def test_a_segment_of_the_path_is_read(index: int, path: str, value: str | None) -> None:
+def test_path_segment_returns_segment_at_index_or_none(index: int, path: str, value: str | None) -> None:
     assert PathSegment(index).read(Request(path=path)) == value
 
 
@@ -177,7 +177,7 @@ def test_a_segment_of_the_path_is_read(index: int, path: str, value: str | None)
         "*",
     ],
 )
-def test_a_segment_of_a_path_that_is_not_plain_is_refused(path: str) -> None:
+def test_path_segment_non_plain_path_invalid_request(path: str) -> None:
     refusal = refusal_of(lambda: PathSegment(0).read(Request(path=path)))
     assert (refusal.code, refusal.detail) == ("invalid_request", "The path names the app, so it must have one meaning.")
 
@@ -192,7 +192,7 @@ def test_a_segment_of_a_path_that_is_not_plain_is_refused(path: str) -> None:
         ("/app", "/app", None),
     ],
 )
-def test_a_segment_is_counted_from_the_root(root: str, path: str, value: str | None) -> None:
+def test_path_segment_index_counts_from_root_path(root: str, path: str, value: str | None) -> None:
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
     assert PathSegment(0).read(Request.from_asgi(scope)) == value
 
@@ -209,7 +209,7 @@ def test_a_segment_is_counted_from_the_root(root: str, path: str, value: str | N
         ("/", "/acme"),
     ],
 )
-def test_a_segment_of_a_path_in_which_the_root_is_ambiguous_is_refused(root: str, path: str) -> None:
+def test_path_segment_ambiguous_root_path_invalid_request(root: str, path: str) -> None:
     scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": []}
     assert refusal_of(lambda: PathSegment(0).read(Request.from_asgi(scope))).code == "invalid_request"
 
@@ -224,7 +224,7 @@ def test_a_segment_of_a_path_in_which_the_root_is_ambiguous_is_refused(root: str
         (None, None),
     ],
 )
-def test_the_host_is_read_without_port_and_case(host: str | None, value: str | None) -> None:
+def test_host_location_drops_port_and_case(host: str | None, value: str | None) -> None:
     assert Host().kind == "host"
     assert Host().read(Request(headers=[("Host", host)] if host is not None else [])) == value
 
@@ -241,22 +241,22 @@ def test_the_host_is_read_without_port_and_case(host: str | None, value: str | N
         ("acmewidgets.example", None),
     ],
 )
-def test_the_label_of_a_host_is_read(host: str, value: str | None) -> None:
+def test_host_location_pattern_returns_label_or_none(host: str, value: str | None) -> None:
     place = Host("*.Widgets.example")
     assert place.kind == "id"
     assert place.read(Request(headers=[("Host", host)])) == value
 
 
 @pytest.mark.parametrize("pattern", ["", "*", "*.", "widgets.example", "a.*.example", "*.*.example"])
-def test_a_host_pattern_is_one_star_and_a_domain(pattern: str) -> None:
+def test_host_location_invalid_pattern_is_a_problem(pattern: str) -> None:
     assert problems_of(lambda: Host(pattern)) == {"pattern": "must be *. and a domain"}
 
 
-def test_a_repeated_host_is_refused() -> None:
+def test_host_location_repeated_invalid_request() -> None:
     assert refusal_of(lambda: Host().read(Request(headers=[("Host", "a,b")]))).code == "invalid_request"
 
 
-def test_the_tokens_issuer_is_not_read_here() -> None:
+def test_token_issuer_location_read_returns_none() -> None:
     assert TokenIssuer().read(authorized("Bearer a.b.c")) is None
     assert TokenIssuer().kind == "issuer"
 
@@ -264,17 +264,17 @@ def test_the_tokens_issuer_is_not_read_here() -> None:
 @pytest.mark.parametrize(
     "place", [PublishableKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()]
 )
-def test_places_that_name_an_app(place: object) -> None:
+def test_app_location_classes_satisfy_protocol(place: object) -> None:
     assert isinstance(place, AppLocation)
 
 
 @pytest.mark.parametrize("place", [Bearer(), Header("a"), Query("a"), Cookie("a")])
-def test_places_that_hold_a_token(place: object) -> None:
+def test_token_location_classes_satisfy_protocol(place: object) -> None:
     assert isinstance(place, TokenLocation)
 
 
 @pytest.mark.parametrize("place", [Bearer(), Cookie("a")])
-def test_places_that_name_no_app(place: object) -> None:
+def test_token_only_locations_are_no_app_locations(place: object) -> None:
     assert not isinstance(place, AppLocation)
 
 
@@ -291,11 +291,11 @@ def test_places_that_name_no_app(place: object) -> None:
         ("a\n", False),
     ],
 )
-def test_a_name_has_1_to_128_visible_characters(name: str, fits: bool) -> None:
+def test_is_valid_name_requires_1_to_128_visible_characters(name: str, fits: bool) -> None:
     assert is_valid_name(name) is fits
 
 
-def test_a_reference_is_a_kind_and_a_value() -> None:
+def test_app_ref_equals_kind_and_value_tuple() -> None:
     assert AppRef("id", "acme") == ("id", "acme")
     assert AppRef("id", "acme") != AppRef("publishable_key", "acme")
 
@@ -314,20 +314,20 @@ def test_a_reference_is_a_kind_and_a_value() -> None:
     ],
     ids=["empty query", "query 5", "empty cookie", "cookie a b", "segment -1", "segment text", "kind", "host 5"],
 )
-def test_a_place_that_can_never_be_read_is_a_configuration_error(build: Callable[[], Any]) -> None:
+def test_location_invalid_setting_is_a_problem(build: Callable[[], Any]) -> None:
     problems_of(build)
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "pub\n", ANYTHING[5]])
-def test_public_keys_begin_with_visible_characters(prefix: str) -> None:
+def test_publishable_key_bearer_invalid_prefix_is_a_problem(prefix: str) -> None:
     assert set(problems_of(lambda: PublishableKeyBearer(prefix))) == {"prefix"}
 
 
-def test_a_public_key_bearer_names_by_a_kind_that_exists() -> None:
+def test_publishable_key_bearer_invalid_kind_is_a_problem() -> None:
     assert set(problems_of(lambda: PublishableKeyBearer(kind=ANYTHING["nonsense"]))) == {"kind"}
 
 
-def test_a_path_has_no_hundredth_segment() -> None:
+def test_path_segment_index_above_99_is_a_problem() -> None:
     assert PathSegment(99).index == 99
     assert set(problems_of(lambda: PathSegment(100))) == {"index"}
 
@@ -336,19 +336,19 @@ SPELLED = ["appId", "%61ppId", "a%70%70%49d", "%61%70%70%49%64", "%61%70%70%49%6
 
 
 @pytest.mark.parametrize("name", SPELLED)
-def test_a_query_parameter_is_found_by_every_spelling_of_its_name(name: str) -> None:
+def test_query_location_percent_encoded_name_is_found(name: str) -> None:
     assert Query("appId").read(Request(query=f"x=1&{name}=ac%6De&appIdx=2&xappId=3")) == "acme"
 
 
 @pytest.mark.parametrize(
     ("name", "spelled"), [("a b", "a+b"), ("a b", "a%20b"), ("é", "%C3%a9"), ("a+b", "a%2Bb"), ("a=b", "a%3db")]
 )
-def test_a_name_of_unusual_characters_is_found_as_it_is_encoded(name: str, spelled: str) -> None:
+def test_query_location_name_that_needs_encoding_is_found(name: str, spelled: str) -> None:
     assert Query(name).read(Request(query=f"{spelled}=1")) == "1"
     assert Query(name).read(Request(query="ab=1&b=2")) is None
 
 
-def test_a_query_of_names_that_nobody_asks_for_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_query_location_other_parameters_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
 
     def decode(text: str) -> str:

@@ -20,7 +20,7 @@ def with_body(text: str, *, kind: str = "application/json") -> Request:
     return request
 
 
-def test_a_member_of_the_body_is_read_once_the_body_is() -> None:
+def test_json_body_location_returns_field_at_path_or_none() -> None:
     text = '{"auth": {"token": "t"}, "none": null, "empty": ""}'
     assert JsonBody("auth.token").read(with_body(text)) == "t"
     assert BodyField("auth.token").read(with_body(text)) == "t"
@@ -30,7 +30,7 @@ def test_a_member_of_the_body_is_read_once_the_body_is() -> None:
     assert JsonBody("auth.token").read(Request("POST", headers=[("Content-Type", "application/json")])) is None
 
 
-def test_a_member_is_not_read_out_of_a_body_of_another_type() -> None:
+def test_json_body_location_other_media_type_returns_none() -> None:
     text = '{"token": "t"}'
     assert JsonBody("token").read(with_body(text, kind="text/plain")) is None
     both = JsonBody("token", types=("Application/JSON", "text/plain"))
@@ -39,7 +39,7 @@ def test_a_member_is_not_read_out_of_a_body_of_another_type() -> None:
 
 
 @pytest.mark.parametrize("value", ["7", "true", "[]", "{}", "1.5"])
-def test_a_member_that_is_no_text_is_refused(value: str) -> None:
+def test_json_body_location_non_text_value_refused(value: str) -> None:
     request = with_body(f'{{"x": {value}}}')
     assert refusal_of(lambda: JsonBody("x").read(request)).reason == "malformed"
     assert refusal_of(lambda: BodyField("x").read(request)).code == "invalid_request"
@@ -47,17 +47,17 @@ def test_a_member_that_is_no_text_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", ANYTHING[5]])
-def test_a_path_into_the_body_has_a_name_between_its_dots(path: str) -> None:
+def test_json_body_location_invalid_path_is_a_problem(path: str) -> None:
     assert set(problems_of(lambda: JsonBody(path))) == {"path"}
     assert set(problems_of(lambda: BodyField(path))) == {"path"}
 
 
 @pytest.mark.parametrize("types", [(), "text/plain", ("text",), ("text/plain; x",), ANYTHING[5], (ANYTHING[5],)])
-def test_the_types_of_a_body_are_media_types(types: Any) -> None:
+def test_json_body_location_invalid_types_is_a_problem(types: Any) -> None:
     assert set(problems_of(lambda: JsonBody("a", types=types))) == {"types"}
 
 
-def test_a_body_field_names_by_a_kind_that_exists() -> None:
+def test_json_body_location_invalid_kind_is_a_problem() -> None:
     assert BodyField("a", kind="publishable_key").kind == "publishable_key"
     assert set(problems_of(lambda: BodyField("a", kind=ANYTHING["nonsense"]))) == {"kind"}
 
@@ -70,12 +70,12 @@ def handshake(*values: str) -> Request:
 
 
 @pytest.mark.parametrize("value", ["bearer, a.b.c", "bearer,a.b.c", "chat, bearer ,\ta.b.c, v2"])
-def test_the_token_stands_behind_its_marker(value: str) -> None:
+def test_subprotocol_token_after_marker_is_read(value: str) -> None:
     assert Subprotocol().read(handshake(value)) == "a.b.c"
 
 
 @pytest.mark.parametrize("value", ["", "chat", "chat, v2", "Bearer, a.b.c", "bearers, a.b.c", "x-bearer, a.b.c"])
-def test_without_the_marker_there_is_no_token(value: str) -> None:
+def test_subprotocol_without_marker_returns_none(value: str) -> None:
     assert Subprotocol().read(handshake(value)) is None
     assert Subprotocol().read(handshake()) is None
 
@@ -94,24 +94,24 @@ def test_without_the_marker_there_is_no_token(value: str) -> None:
         ("bearer, a.b.c", "bearer, d.e.f"),
     ],
 )
-def test_a_marker_without_exactly_one_token_is_refused(values: tuple[str, ...]) -> None:
+def test_subprotocol_marker_without_exactly_one_token_invalid_request(values: tuple[str, ...]) -> None:
     assert refusal_of(lambda: Subprotocol().read(handshake(*values))).code == "invalid_request"
 
 
-def test_only_a_handshake_has_subprotocols() -> None:
+def test_subprotocol_outside_websocket_returns_none() -> None:
     request = Request(headers=[("Sec-WebSocket-Protocol", "bearer, a.b.c")])
     assert Subprotocol().read(request) is None
 
 
 @pytest.mark.parametrize("marker", ["", "a b", "a,b", ANYTHING[5]])
-def test_a_marker_is_the_name_of_a_subprotocol(marker: str) -> None:
+def test_subprotocol_invalid_marker_is_a_problem(marker: str) -> None:
     assert set(problems_of(lambda: Subprotocol(marker))) == {"marker"}
 
 
 # --- all places of tokens
 
 
-def test_the_places_of_tokens_are_read_in_their_order() -> None:
+def test_token_locations_are_grouped_in_order() -> None:
     body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
     held = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
     assert (held.headers_and_query, held.cookies, held.body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
@@ -128,6 +128,6 @@ class _WithoutHash:
         return request.header("x-own")
 
 
-def test_a_place_without_a_hash_serves_too() -> None:
+def test_token_locations_unhashable_location_is_accepted() -> None:
     app = acme(token_locations=[_WithoutHash()])
     assert [type(place) for place in app.located_tokens.headers_and_query] == [_WithoutHash]

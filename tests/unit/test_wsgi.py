@@ -26,7 +26,7 @@ def through_wsgi(app: Any, gate: Gate, write: Any = print) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["list", "generator"])
-def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str) -> None:
+def test_wsgi_event_stream_with_expired_token_ends(kind: str) -> None:
     clock = Clock()
     clock.now = NOW
 
@@ -48,7 +48,7 @@ def test_the_wsgi_door_ends_event_streams_of_every_kind_of_application(kind: str
 
 @pytest.mark.parametrize("later", [False, True], ids=["when called", "when iterated"])
 @pytest.mark.parametrize(("kind", "given"), [("text/event-stream", [b"a"]), ("text/plain", [b"a", b"b"])])
-def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, given: list[bytes], later: bool) -> None:
+def test_wsgi_write_after_expiry_is_dropped_for_event_streams_only(kind: str, given: list[bytes], later: bool) -> None:
     clock = Clock()
     clock.now = NOW
     written: list[bytes] = []
@@ -68,7 +68,7 @@ def test_what_is_written_to_an_event_stream_ends_with_its_token_too(kind: str, g
     assert written == given
 
 
-def test_an_applications_own_end_of_a_connection_is_its_own() -> None:
+def test_wsgi_connection_ended_of_other_gate_propagates() -> None:
     def app(environ: Any, start_response: Any) -> Any:
         raise ConnectionEnded("of another gate")
 
@@ -80,7 +80,7 @@ def test_an_applications_own_end_of_a_connection_is_its_own() -> None:
             list(through_wsgi(each, gate_of(acme(rules=Rules(leeway=0)), clock=lambda: NOW)))
 
 
-def test_the_wsgi_door_leaves_other_answers_as_they_are() -> None:
+def test_wsgi_other_response_after_expiry_is_unchanged() -> None:
     clock = Clock()
     clock.now = NOW
     chunks = [b"a", b"b"]
@@ -111,7 +111,7 @@ def answer_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[st
 
 
 @pytest.mark.parametrize(("origin", "status"), [(ORIGIN, "204 No Content"), ("https://evil.example", "403 Forbidden")])
-def test_preflights_and_the_origin_question_are_the_doors(origin: str, status: str) -> None:
+def test_wsgi_preflight_and_origin_check_answered_by_middleware(origin: str, status: str) -> None:
     gate = gate_of(acme())
     preflight = {"REQUEST_METHOD": "OPTIONS", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT", "HTTP_ORIGIN": origin}
     assert answer_of(gate, **preflight)[0] == status
@@ -120,7 +120,7 @@ def test_preflights_and_the_origin_question_are_the_doors(origin: str, status: s
     assert answer_of(gate, PATH_INFO="/allowed", REQUEST_METHOD="HEAD", HTTP_ORIGIN=origin)[2] == b""
 
 
-def test_a_token_in_the_body_is_found_and_the_body_given_to_the_application() -> None:
+def test_wsgi_json_body_token_is_found_and_body_replayed() -> None:
     body = json.dumps({"token": token()}).encode()
 
     def app(environ: Any, start_response: Any) -> Any:

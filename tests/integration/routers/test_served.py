@@ -26,7 +26,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-def test_s1_no_spelling_reaches_a_gated_handler_through_a_server(served: Server) -> None:
+def test_s1_server_gated_path_variant_never_reaches_handler(served: Server) -> None:
     reached = {}
     for target in spellings(GATED[:1], "/app"):
         if "\\" in target or " " in target:
@@ -39,7 +39,7 @@ def test_s1_no_spelling_reaches_a_gated_handler_through_a_server(served: Server)
     assert reached == {}
 
 
-def test_s1_an_exempt_path_is_served_through_a_server(served: Server) -> None:
+def test_s1_server_exempt_path_served_without_token(served: Server) -> None:
     found = {path: [served.ask(target).body for target in (path, f"/app{path}")] for path in OPEN}
     assert all(path.encode() in answers for path, answers in found.items()), found
     assert served.ask("/app/admin/secret").status in (401, 404)

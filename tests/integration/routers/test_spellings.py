@@ -17,7 +17,7 @@ both_rules = pytest.mark.parametrize("rules", [EXEMPT, ONLY], ids=["exempt", "on
 
 @both_rules
 @every_deployment
-def test_s1_no_spelling_reaches_a_gated_handler(gate: Gate, deployment: Deployment, rules: Any) -> None:
+def test_s1_router_gated_path_variant_never_reaches_handler(gate: Gate, deployment: Deployment, rules: Any) -> None:
     reached: list[tuple[str, Any]] = []
     with deployment.application(lambda route, scope: reached.append((route, scope.get("path", scope)))) as application:
         ask(deployment, deployment.gated(application, gate, rules), spellings((*GATED, OPEN[0]), deployment.spelled))
@@ -27,9 +27,7 @@ def test_s1_no_spelling_reaches_a_gated_handler(gate: Gate, deployment: Deployme
 
 @both_rules
 @every_deployment
-def test_s1_every_plain_spelling_of_an_exempt_path_needs_no_token(
-    gate: Gate, deployment: Deployment, rules: Any
-) -> None:
+def test_s1_router_plain_exempt_path_served_without_token(gate: Gate, deployment: Deployment, rules: Any) -> None:
     root = deployment.spelled
     # A path in which the root occurs again is not plain: `/p/public` under `/p`.
     paths = [path for path in OPEN if not root or deployment.settings.get("root_path") == "keep" or root not in path]
@@ -59,7 +57,7 @@ def test_s1_every_plain_spelling_of_an_exempt_path_needs_no_token(
         ("django wsgi at /app", 3),
     ],
 )
-def test_the_spellings_reach_the_gated_handlers_of_a_router_without_a_gate(name: str, least: int) -> None:
+def test_router_without_gate_path_variants_reach_gated_handler(name: str, least: int) -> None:
     (deployment,) = (each for each in ALL if each.name == name)
     reached: list[str] = []
     with deployment.application(lambda route, _: reached.append(route)) as application:

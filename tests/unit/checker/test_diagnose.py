@@ -35,7 +35,7 @@ def ask(app: App, text: str | None = None, **given: Any) -> Diagnosis:
         return diagnose(gate, "acme", text, **given)
 
 
-def test_a_diagnosis_is_values_for_json() -> None:
+def test_diagnose_as_dict_is_json_serializable() -> None:
     passed, refused = ask(acme(), token()), ask(acme(), token(claims(sub=7)))
     assert passed.as_dict()["refusal"] is None
     said = json.loads(json.dumps(refused.as_dict()))
@@ -83,7 +83,7 @@ def test_a_diagnosis_is_values_for_json() -> None:
         ({"app": "\ud800 no name"}, "app"),
     ],
 )
-def test_an_unknown_app_and_other_types_are_a_config_error(given: dict[str, Any], path: str) -> None:
+def test_diagnose_unknown_app_or_wrong_type_raises_config_error(given: dict[str, Any], path: str) -> None:
     with gate_of(acme()) as gate:
         arguments = {"gate": gate, "app": "acme", **given}
         problems = problems_of(lambda: diagnose(**arguments))
@@ -91,7 +91,7 @@ def test_an_unknown_app_and_other_types_are_a_config_error(given: dict[str, Any]
     assert "acme" not in str(problems)
 
 
-def test_a_body_that_holds_itself_is_a_config_error() -> None:
+def test_diagnose_circular_body_raises_config_error() -> None:
     sent: dict[str, Any] = {}
     sent["sent"] = sent
     assert set(problems_of(lambda: ask(acme(), sent=sent))) == {"sent"}
@@ -117,7 +117,9 @@ BODIES: list[Mapping[Any, Any]] = [
 @pytest.mark.parametrize("text", [None, *WILD])
 @pytest.mark.parametrize("sent", [None, *BODIES])
 @pytest.mark.filterwarnings("ignore")
-def test_nothing_that_a_dashboard_hands_over_raises(text: str | None, sent: Mapping[Any, Any] | None) -> None:
+def test_diagnose_arbitrary_input_returns_findings_without_raising(
+    text: str | None, sent: Mapping[Any, Any] | None
+) -> None:
     rule = IdentityHash(secret=HASHING, identifier="userId")
     app = acme(identity_hash=rule, token_locations=[JsonBody("jwt"), Query("token")], issuer="https://id.example")
     for origin in (None, *WILD[:12]):
@@ -129,7 +131,7 @@ def test_nothing_that_a_dashboard_hands_over_raises(text: str | None, sent: Mapp
         repr(diagnosis)
 
 
-def test_a_diagnosis_is_no_request() -> None:
+def test_diagnose_emits_no_event_or_outcome() -> None:
     events: list[Any] = []
     with Gate([acme()], clock=lambda: NOW, on_event=events.append) as gate:
         diagnose(gate, "acme", token())
@@ -142,7 +144,7 @@ def test_a_diagnosis_is_no_request() -> None:
 @pytest.mark.parametrize(
     "settings", [{"mode": Mode.LOG_ONLY}, {"allow_anonymous": True}, {"origin_mode": Mode.LOG_ONLY}]
 )
-def test_modes_and_anonymity_hide_no_mistake(settings: dict[str, Any]) -> None:
+def test_diagnose_log_only_or_anonymous_app_still_reports_findings(settings: dict[str, Any]) -> None:
     app = acme(**settings)
     assert not ask(app).passed
     assert words(ask(app)) == ["missing_token"]
@@ -151,7 +153,7 @@ def test_modes_and_anonymity_hide_no_mistake(settings: dict[str, Any]) -> None:
     assert ask(app, token(), origin=ORIGIN).passed
 
 
-def test_apps_of_a_registry_and_aliases_are_found() -> None:
+def test_diagnose_registry_app_and_alias_are_found() -> None:
     def load(ref: AppRef) -> App | None:
         return acme() if ref.value == "acme" else None
 
@@ -163,7 +165,7 @@ def test_apps_of_a_registry_and_aliases_are_found() -> None:
         assert diagnose(gate, "other-name", token()).app == "acme"
 
 
-def test_an_app_that_is_broken_or_out_of_reach_is_said_without_naming_its_neighbours() -> None:
+def test_diagnose_broken_or_unavailable_app_reports_its_code() -> None:
     def failing(ref: AppRef) -> App | None:
         raise OSError("the database is down")
 
@@ -200,11 +202,11 @@ def test_an_app_that_is_broken_or_out_of_reach_is_said_without_naming_its_neighb
         (acme(), f"{segment({'typ': 'JWT'})}.{segment(claims())}.AAAA", ["wrong_algorithm"]),
     ],
 )
-def test_a_refusal_that_is_no_mistake_of_integrators_is_said_as_it_is(app: App, text: str, mistakes: list[str]) -> None:
+def test_diagnose_refused_token_reports_expected_findings(app: App, text: str, mistakes: list[str]) -> None:
     assert words(ask(app, text)) == mistakes
 
 
-def test_a_token_is_found_where_the_app_looks_for_it() -> None:
+def test_diagnose_body_token_is_found_at_token_locations() -> None:
     app = acme(token_locations=[JsonBody("auth.token"), Query("jwt"), Header("X-User"), Cookie("session")])
     assert ask(app, sent={"auth": {"token": token()}}).passed
     assert ask(app, sent={"jwt": token()}).passed
@@ -216,12 +218,12 @@ def test_a_token_is_found_where_the_app_looks_for_it() -> None:
     assert ask(app, token(), sent={"jwt": "another"}).passed
 
 
-def test_a_body_of_another_type_is_looked_into_as_the_app_does() -> None:
+def test_diagnose_json_body_of_other_media_type_is_searched() -> None:
     app = acme(token_locations=[JsonBody("jwt", types=("text/plain",))])
     assert ask(app, sent={"jwt": token()}).passed
 
 
-def test_a_hash_may_ride_in_headers_and_the_query() -> None:
+def test_diagnose_hash_in_header_and_query_is_checked() -> None:
     proof = hmac.new(bytes(range(100, 140)), b"user-1", hashlib.sha256).hexdigest()
     rule = IdentityHash(
         secret=HASHING, identifier="id", identifier_location=Query("uid"), hash_location=Header("X-Hash")
@@ -233,13 +235,13 @@ def test_a_hash_may_ride_in_headers_and_the_query() -> None:
     assert words(ask(app, sent={"uid": "USER-1", "x-hash": proof})) == ["altered_identifier"]
 
 
-def test_hashes_that_no_longer_count_are_not_judged() -> None:
+def test_diagnose_hash_after_accept_until_missing_token() -> None:
     rule = IdentityHash(secret=HASHING, identifier="userId", accept_until=NOW)
     (finding,) = ask(acme(identity_hash=rule), sent={"userId": "x", "userHash": "X"}).findings
     assert (finding.code, "no identity hashes any more" in finding.detail) == ("missing_token", True)
 
 
-def test_a_token_and_a_hash_that_disagree_are_said() -> None:
+def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None:
     proof = hmac.new(bytes(range(100, 140)), b"user-2", hashlib.sha256).hexdigest()
     rule = IdentityHash(secret=HASHING, identifier="userId")
     app = acme(identity_hash=rule, token_locations=[JsonBody("jwt")])
@@ -254,7 +256,7 @@ def test_a_token_and_a_hash_that_disagree_are_said() -> None:
     assert ask(unread, text, sent={"userId": "user-2", "userHash": proof}).passed
 
 
-def test_what_must_not_be_said_is_withheld_wherever_a_client_writes_it() -> None:
+def test_diagnose_secrets_in_input_are_redacted() -> None:
     held = Secret.from_text("pasted-4b8d-19f3-a6c0-72e5-d81b-acme")
     text = token(
         claims(iss=held.keys[0].material.decode(), aud=KEY.hex()), key=KEY, kid="pasted-4b8d-19f3-a6c0-72e5-d81b-acme"
@@ -267,14 +269,14 @@ def test_what_must_not_be_said_is_withheld_wherever_a_client_writes_it() -> None
     assert "(withheld)" in said
 
 
-def test_long_values_are_not_said_in_part() -> None:
+def test_diagnose_long_value_is_reported_by_length_only() -> None:
     app = acme(issuer="https://id.example")
     diagnosis = ask(app, token(claims(iss="x" * 500)))
     assert words(diagnosis) == ["issuer_wrong"]
     assert diagnosis.findings[0].found == "(502 characters)"
 
 
-def test_keys_of_two_kinds_are_told_apart(wicket_issuer: LocalIssuer) -> None:
+def test_diagnose_secret_and_jwks_keys_finding_depends_on_kid(wicket_issuer: LocalIssuer) -> None:
     wicket_issuer.rotate()
     both = App("acme", issuer=wicket_issuer.issuer, credentials=[secret(kid="k1"), Jwks(wicket_issuer.jwks_url)])
     with Gate([both], network=wicket_issuer.network) as gate:
@@ -285,7 +287,7 @@ def test_keys_of_two_kinds_are_told_apart(wicket_issuer: LocalIssuer) -> None:
         assert words(diagnose(gate, "acme", token(body, key=bytes(40), kid="k2"))) == ["key_set_lacks_kid"]
 
 
-def test_a_kid_beside_keys_without_an_id_is_not_what_is_wrong() -> None:
+def test_diagnose_unknown_kid_reported_only_if_a_key_with_kid_signed() -> None:
     app = acme(credentials=[secret(kid="k1"), secret(bytes(range(7, 39)))])
     assert words(ask(app, token(key=bytes(40), kid="k9"))) == ["bad_signature"]
     assert words(ask(app, token(key=bytes(range(7, 39)), kid="k1"))) == []

@@ -13,14 +13,14 @@ TEXT = 'x7 "q2" k9 é w4 m1 z8 t5 v3 h6 p0 d2 j7 n4'
 COMPANIES = "4e0f-a91b-77c2-d850-63ab, for the companies"
 
 
-def test_values_are_shown_in_ascii_and_whole_or_not_at_all() -> None:
+def test_diagnosis_shown_value_is_escaped_or_length_only() -> None:
     assert shown("é\x1b") == "'\\xe9\\x1b'"
     assert shown("x" * 300) == "(302 characters)"
     assert listed([], "none") == "none"
     assert listed(["a", "b"], "none") == "'a', 'b'"
 
 
-def test_every_spelling_of_every_secret_is_withheld() -> None:
+def test_redactor_every_encoding_of_secrets_is_withheld() -> None:
     rule = IdentityHash(
         secret=Secret.from_text(TEXT),
         identifier="userId",
@@ -49,6 +49,6 @@ def test_every_spelling_of_every_secret_is_withheld() -> None:
         assert "(withheld)" in veiled.steps[0].found
 
 
-def test_short_texts_stay_as_words() -> None:
+def test_redactor_short_text_is_unchanged() -> None:
     diagnosis = Diagnosis(None, True, None, (), (Step("s", "short", "", True),))
     assert Redactor(acme(), ["short"]).redact(diagnosis) == diagnosis

@@ -38,29 +38,29 @@ def ask(sent: dict[str, Any], **settings: Any) -> Diagnosis:
         (base64.b64encode(DIGEST).decode().rstrip("="), "unpadded"),
     ],
 )
-def test_a_hash_is_known_by_its_shape(text: str, spelling: str) -> None:
+def test_read_hash_known_encoding_returns_name_and_digest(text: str, spelling: str) -> None:
     assert _read(text) == (spelling, DIGEST)
 
 
 @pytest.mark.parametrize("text", ["", " x ", "f" * 63, "f" * 128, "sha256=x", "é" * 43, "A" * 42 + "=="])
-def test_what_has_no_shape_of_a_hash_is_none(text: str) -> None:
+def test_read_hash_other_text_returns_none(text: str) -> None:
     assert _read(text) is None
 
 
-def test_the_fewest_mistakes_are_named() -> None:
+def test_diagnose_hash_reports_fewest_mistakes() -> None:
     sent = {"userId": "USER-1", "email": "user-1", "userHash": DIGEST.hex()}
     assert [each.code for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
     both = {"userId": "x", "email": "USER-1", "userHash": DIGEST.hex().upper()}
     assert [each.code for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
 
 
-def test_an_integer_is_hashed_as_its_digits() -> None:
+def test_diagnose_hash_integer_identifier_is_hashed_as_digits() -> None:
     proof = hmac.new(KEY, b"42", hashlib.sha256).hexdigest()
     assert ask({"userId": 42, "userHash": proof}).passed
     assert [each.code for each in ask({"userId": 7, "nr": 42, "userHash": proof}).findings] == ["wrong_identifier"]
 
 
-def test_the_steps_say_what_was_sent_and_whether_it_verifies() -> None:
+def test_diagnose_hash_step_describes_input_and_result() -> None:
     found = {step.name: step.found for step in ask({"userId": "user-1"}).steps}
     assert found["hash"] == "no hash"
     assert {step.name: step.found for step in ask({"userHash": "x"}).steps}["hash"] == "no userId"
@@ -68,7 +68,7 @@ def test_the_steps_say_what_was_sent_and_whether_it_verifies() -> None:
     assert bad["hash"] == ("64 characters: does not verify", False)
 
 
-def test_a_large_body_costs_a_bounded_time() -> None:
+def test_diagnose_hash_large_body_has_bounded_cost() -> None:
     sent: dict[str, Any] = {f"m{index}": {"a": "x" * 1000, "b": index} for index in range(20_000)}
     proof = hmac.new(KEY, b"none", hashlib.sha256).hexdigest()
     companies = [{**{f"n{index}": str(index) for index in range(200)}, "companyHash": proof}] * 200

@@ -23,12 +23,12 @@ GOOD = token()
         (f'"{GOOD[:30]}\n{GOOD[30:]}"', ["token_quotes", "token_whitespace"]),
     ],
 )
-def test_what_stands_around_a_token_is_named_and_taken_away(text: str, mistakes: list[str]) -> None:
+def test_bare_token_surrounding_text_is_removed_and_reported(text: str, mistakes: list[str]) -> None:
     bare, found = bare_token(text)
     assert bare == GOOD
     assert [each.code for each in found] == mistakes
 
 
 @pytest.mark.parametrize("text", ["", " ", "Bearer ", "[object Promise]", "a b", '""', "'"])
-def test_what_is_no_token_stays_as_it_is(text: str) -> None:
+def test_bare_token_without_token_is_unchanged(text: str) -> None:
     assert bare_token(text) == (text, [])

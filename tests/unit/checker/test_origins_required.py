@@ -10,7 +10,7 @@ from wicket.diagnostics.diagnose import diagnose
 
 
 @pytest.mark.parametrize(("origin", "mistakes"), [("null", ["origin_malformed"]), ("https://a.example", [])])
-def test_s16_a_malformed_origin_is_a_finding(origin: str, mistakes: list[str]) -> None:
+def test_s16_diagnose_malformed_origin_is_a_finding(origin: str, mistakes: list[str]) -> None:
     gate = Gate([acme(require_origin=True, origins=[])], clock=lambda: NOW)
     told = diagnose(gate, "acme", token(), origin=origin)
     assert [finding.code for finding in told.findings] == mistakes

@@ -69,7 +69,7 @@ def good(**more: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("allowed", [ORIGIN, "*"])
-def test_a_url_that_a_page_can_use_has_no_finding(allowed: str) -> None:
+def test_diagnose_url_correct_cors_has_no_finding(allowed: str) -> None:
     seen: list[Mapping[str, str]] = []
     headers = [("Access-Control-Allow-Origin", allowed), ("Access-Control-Allow-Headers", "AUTHORIZATION")]
     refusal = [*headers, ("WWW-Authenticate", "Bearer"), ("Access-Control-Expose-Headers", "WWW-Authenticate")]
@@ -84,7 +84,7 @@ def test_a_url_that_a_page_can_use_has_no_finding(allowed: str) -> None:
     assert seen[1]["Authorization"] == "Bearer not-a-token"
 
 
-def test_another_header_of_the_token_is_asked_for() -> None:
+def test_diagnose_url_custom_header_is_preflighted_and_sent() -> None:
     seen: list[Mapping[str, str]] = []
     headers = [("Access-Control-Allow-Origin", ORIGIN), ("Access-Control-Allow-Headers", "*")]
     with server((200, headers), (401, headers), seen) as url:
@@ -112,7 +112,9 @@ def test_another_header_of_the_token_is_asked_for() -> None:
         ((204, good()), (401, good(WWW_Authenticate="Bearer")), ["challenge_not_exposed"], "WWW-Authenticate"),
     ],
 )
-def test_what_is_missing_is_named(preflight: Spoken, answer: Spoken, mistakes: list[str], says: str) -> None:
+def test_diagnose_url_cors_mistake_is_reported(
+    preflight: Spoken, answer: Spoken, mistakes: list[str], says: str
+) -> None:
     with server(preflight, answer) as url:
         diagnosis = diagnose_url(url, ORIGIN)
     assert not diagnosis.passed
@@ -142,7 +144,7 @@ def gated(
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
 
 
-def test_wickets_own_answers_have_no_finding() -> None:
+def test_diagnose_url_wicket_cors_reports_only_blocked_origin() -> None:
     with gated(cors=True) as url:
         assert diagnose_url(url, ORIGIN).findings == ()
         blocked = diagnose_url(url, "https://evil.example")
@@ -150,7 +152,7 @@ def test_wickets_own_answers_have_no_finding() -> None:
     assert "does not admit this origin" in blocked.findings[0].detail
 
 
-def test_a_gate_outside_the_applications_cors_is_named() -> None:
+def test_diagnose_url_gate_without_cors_is_reported() -> None:
     with gated(cors=False) as url:
         assert diagnose_url(url, ORIGIN).findings[0].code == "preflight_behind_gate"
     with gated(cors=False, preflights="pass") as url:
@@ -160,7 +162,7 @@ def test_a_gate_outside_the_applications_cors_is_named() -> None:
     ]
 
 
-def test_a_preflight_that_must_bring_a_token_is_named() -> None:
+def test_diagnose_url_preflight_header_stripped_preflight_behind_gate() -> None:
     def behind(door: Any) -> Any:
         def asked(environ: dict[str, Any], start_response: Any) -> Any:
             environ.pop("HTTP_ACCESS_CONTROL_REQUEST_METHOD", None)  # as a proxy that strips it: no preflight any more
@@ -173,7 +175,7 @@ def test_a_preflight_that_must_bring_a_token_is_named() -> None:
     assert mistakes[0] == "preflight_behind_gate"
 
 
-def test_nobody_at_home_and_nonsense_are_named() -> None:
+def test_diagnose_url_unreachable_host_is_reported() -> None:
     with server((204, []), (401, [])) as url:
         pass
     diagnosis = diagnose_url(url, ORIGIN, timeout=5)
@@ -185,7 +187,7 @@ def test_nobody_at_home_and_nonsense_are_named() -> None:
     assert long.findings[0].code == "unreachable"
 
 
-def test_https_is_checked_unless_the_authority_is_given(wicket_issuer: LocalIssuer) -> None:
+def test_diagnose_url_certificate_is_verified_against_ssl_context(wicket_issuer: LocalIssuer) -> None:
     url = wicket_issuer.jwks_url.replace("localhost", "127.0.0.1")
     distrusted = diagnose_url(url, ORIGIN)
     assert distrusted.findings[0].found == "no answer (SSLCertVerificationError)"
@@ -208,11 +210,11 @@ def test_https_is_checked_unless_the_authority_is_given(wicket_issuer: LocalIssu
         "http://[",
     ],
 )
-def test_what_is_no_url_is_a_config_error(url: Any) -> None:
+def test_diagnose_url_invalid_url_raises_config_error(url: Any) -> None:
     assert set(problems_of(lambda: diagnose_url(url, ORIGIN))) == {"url"}
 
 
-def test_what_is_no_origin_or_header_is_a_config_error() -> None:
+def test_diagnose_url_invalid_origin_or_header_raises_config_error() -> None:
     wrong: Any = None
     assert set(problems_of(lambda: diagnose_url("http://acme.com", "a\r\nb", header=wrong))) == {"origin", "header"}
     assert set(problems_of(lambda: diagnose_url("http://acme.com", wrong, header="a b"))) == {"origin", "header"}

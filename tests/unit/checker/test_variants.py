@@ -22,7 +22,7 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
-def test_each_variant_is_another_key_and_there_once(secret: Secret) -> None:
+def test_secret_variants_are_unique_and_differ_from_secret(secret: Secret) -> None:
     values = [each.value for each in secret_variants(secret)]
     assert len(set(values)) == len(values)
     assert secret.keys[0].material not in values
@@ -31,7 +31,7 @@ def test_each_variant_is_another_key_and_there_once(secret: Secret) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
-def test_no_variant_says_what_it_is(secret: Secret) -> None:
+def test_secret_variants_finding_contains_no_value(secret: Secret) -> None:
     for variant in secret_variants(secret):
         finding = variant.finding("The token")
         assert finding.detail.startswith("The token was made with the secret")
@@ -41,7 +41,7 @@ def test_no_variant_says_what_it_is(secret: Secret) -> None:
                 assert form not in said
 
 
-def test_bytes_may_have_been_any_spelling() -> None:
+def test_secret_variants_of_bytes_include_text_encodings() -> None:
     raw = bytes(range(120, 180))
     held = {each.value: each.found for each in secret_variants(Secret(raw))}
     assert held[raw.hex().encode()] == "text"

@@ -68,7 +68,7 @@ def explain(config: Path, *args: str, app: str = "acme", stdin: str | None = Non
     )
 
 
-def test_a_good_token_passes_every_step(config: Path) -> None:
+def test_explain_valid_token_passes_every_step(config: Path) -> None:
     result = explain(config, token(), "--origin", "https://acme.com")
     assert result.exit_code == 0
     assert "passes as acme:user-1" in result.output
@@ -79,12 +79,12 @@ def test_a_good_token_passes_every_step(config: Path) -> None:
 
 
 @pytest.mark.parametrize("now", ["nan", "inf", "-1", "1e300"])
-def test_a_moment_that_is_none_is_a_usage_error(config: Path, now: str) -> None:
+def test_explain_invalid_now_usage_error(config: Path, now: str) -> None:
     result = explain(config, token(), "--now", now)
     assert (result.exit_code, result.output.count("seconds since 1970")) == (2, 1)
 
 
-def test_the_token_may_come_from_standard_input(config: Path) -> None:
+def test_explain_token_from_stdin_passes(config: Path) -> None:
     assert explain(config, stdin=token() + "\n").exit_code == 0
     assert explain(config, "-", stdin=token()).exit_code == 0
 
@@ -106,26 +106,26 @@ def test_the_token_may_come_from_standard_input(config: Path) -> None:
         (jwt.encode({"sub": "x"}, "k" * 64, headers={"kid": "k9"}), "invalid_token (bad_signature)"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_accepted(config: Path, text: str, said: str) -> None:
+def test_explain_invalid_token_reports_reason_and_exits_1(config: Path, text: str, said: str) -> None:
     result = explain(config, text or "-", stdin="")
     assert result.exit_code == 1
     assert said in result.output or (not text and "missing_token" in result.output)
     assert "✗" in result.output
 
 
-def test_a_payload_that_is_no_object_is_named(config: Path) -> None:
+def test_explain_payload_not_an_object_exits_1(config: Path) -> None:
     signed = jwt.api_jws.encode(b"text", bytes.fromhex(SECRET), algorithm="HS256")
     result = explain(config, signed)
     assert result.exit_code == 1
     assert "verifies" in result.output
 
 
-def test_unverified_claims_are_marked_as_such(config: Path) -> None:
+def test_explain_bad_signature_marks_claims_as_unverified(config: Path) -> None:
     result = explain(config, token()[:-4] + "AAAA")
     assert "(unverified)" in result.output
 
 
-def test_a_blocked_origin_an_unknown_app_and_a_broken_one_are_named(config: Path) -> None:
+def test_explain_blocked_origin_unknown_or_broken_app_is_reported(config: Path) -> None:
     assert "origin_not_allowed" in explain(config, token(), "--origin", "https://evil.example").output
     unknown = explain(config, token(), app="nobody")
     assert (unknown.exit_code, "unknown_app" in unknown.output) == (1, True)
@@ -134,25 +134,25 @@ def test_a_blocked_origin_an_unknown_app_and_a_broken_one_are_named(config: Path
     assert "config_invalid" in broken.output
 
 
-def test_an_app_without_a_credential_and_its_expectations_are_shown(config: Path) -> None:
+def test_explain_app_without_credential_config_missing(config: Path) -> None:
     result = explain(config, jwt.encode({"sub": "x", "aud": "y"}, "k" * 32), app="empty")
     assert "config_missing" in result.output
     for expected in ("https://id.example", "https://api.example", "no credential"):
         assert expected in result.output
 
 
-def test_control_characters_of_a_token_do_not_reach_the_terminal(config: Path) -> None:
+def test_explain_control_characters_are_not_printed(config: Path) -> None:
     result = explain(config, token(sub="\x1b[31mred", app="\x1b]0;title\x07"))
     assert "\x1b" not in result.output
     assert "\x07" not in result.output
 
 
-def test_no_key_material_is_printed(config: Path) -> None:
+def test_explain_key_material_is_not_printed(config: Path) -> None:
     for text in (token(), "no token"):
         assert SECRET[:16] not in explain(config, text).output
 
 
-def test_a_wrong_configuration_exits_with_2_and_names_every_path(tmp_path: Path) -> None:
+def test_explain_invalid_config_exits_2_with_every_path(tmp_path: Path) -> None:
     path = tmp_path / "wicket.toml"
     path.write_text("[gate]\nmode = 'maybe'\n[[apps]]\nid = 'a b'\n", "utf-8")
     result = explain(path, "x")
@@ -161,12 +161,12 @@ def test_a_wrong_configuration_exits_with_2_and_names_every_path(tmp_path: Path)
     assert "apps[0].id" in result.output
 
 
-def test_the_clock_of_the_machine_is_used_without_now(config: Path) -> None:
+def test_explain_without_now_uses_system_clock(config: Path) -> None:
     result = CliRunner().invoke(wicket, ["explain", token(), "--app", "acme", "--config", str(config)])
     assert "expired" in result.output
 
 
-def test_every_row_of_the_demo_is_as_expected() -> None:
+def test_demo_every_row_is_as_expected() -> None:
     result = CliRunner().invoke(wicket, ["demo"])
     assert result.exit_code == 0, result.output
     assert "30 of 30 requests went as expected." in result.output
@@ -174,7 +174,7 @@ def test_every_row_of_the_demo_is_as_expected() -> None:
         assert word in result.output
 
 
-def test_a_row_that_is_not_as_expected_makes_the_demo_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_unexpected_row_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [demo_module.Row("wrong on purpose", "", {}, 200)]
     monkeypatch.setattr(demo_module, "demo_rows", lambda vendors: rows)
     result = CliRunner().invoke(wicket, ["demo"])
@@ -182,7 +182,7 @@ def test_a_row_that_is_not_as_expected_makes_the_demo_fail(monkeypatch: pytest.M
     assert "unexpected" in result.output
 
 
-def test_serve_leaves_the_servers_running_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_serve_keeps_servers_running_until_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     class Interrupted(threading.Event):
@@ -205,7 +205,7 @@ def test_serve_leaves_the_servers_running_until_ctrl_c(monkeypatch: pytest.Monke
     assert asked == [200, 200]
 
 
-def test_the_demo_ends_its_servers() -> None:
+def test_demo_servers_are_closed_after_use() -> None:
     vendors = demo_module.Vendors()
     with Gate(vendors.apps()) as gate, demo_module.servers(gate) as addresses:
         ports = [int(address.rsplit(":", 1)[1]) for address in addresses.values()]
@@ -214,7 +214,7 @@ def test_the_demo_ends_its_servers() -> None:
             pass
 
 
-def test_without_its_packages_each_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cli_missing_packages_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -229,20 +229,20 @@ def test_without_its_packages_each_command_says_what_to_install(monkeypatch: pyt
     assert "wicket[demo]" in result.output
 
 
-def test_the_installed_command_runs() -> None:
+def test_cli_installed_command_prints_version() -> None:
     code = "import sys; sys.argv = ['wicket', '--version']; from wicket.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("wicket, version ")
 
 
-def test_main_hands_over_to_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cli_main_version_exits_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["wicket", "--version"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0
 
 
-def test_output_to_a_terminal_keeps_the_terminals_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_console_width_follows_terminal_or_defaults_to_140(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "60")
     assert _console().width == 60
@@ -253,7 +253,7 @@ def test_output_to_a_terminal_keeps_the_terminals_width(monkeypatch: pytest.Monk
 # --- explain: the mistakes
 
 
-def test_the_mistake_is_named_below_the_decision(config: Path) -> None:
+def test_explain_secret_read_as_text_reports_secret_encoding(config: Path) -> None:
     signed_as_text = jwt.encode({"sub": "user-1", "app": "acme", "iat": NOW, "exp": NOW + 600}, SECRET)
     result = explain(config, signed_as_text)
     assert result.exit_code == 1
@@ -261,7 +261,7 @@ def test_the_mistake_is_named_below_the_decision(config: Path) -> None:
     assert SECRET not in result.output
 
 
-def test_json_is_the_diagnosis(config: Path) -> None:
+def test_explain_json_prints_the_diagnosis(config: Path) -> None:
     refused = explain(config, token(sub=7), "--json")
     said = json.loads(refused.output)
     assert refused.exit_code == 1
@@ -285,7 +285,7 @@ identifier = "userId"
 """
 
 
-def test_what_was_sent_may_stand_for_the_token(config: Path, tmp_path: Path) -> None:
+def test_explain_body_file_with_identity_hash_is_diagnosed(config: Path, tmp_path: Path) -> None:
     config.write_text(HASHES, "utf-8")
     sent = tmp_path / "sent.json"
     proof = hmac.new(SECRET.encode(), b"user-1", hashlib.sha256).hexdigest()
@@ -301,7 +301,7 @@ def test_what_was_sent_may_stand_for_the_token(config: Path, tmp_path: Path) -> 
     assert (wrong.exit_code, "does not hold a JSON object" in wrong.output) == (2, True)
 
 
-def test_a_url_is_asked_as_a_page_would(config: Path) -> None:
+def test_explain_url_unreachable_exits_1_and_invalid_exits_2(config: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"

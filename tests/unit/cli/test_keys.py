@@ -26,7 +26,7 @@ def fetch(issuer: LocalIssuer, authorities: str, *args: str) -> Result:
     return CliRunner().invoke(wicket, ["keys", "fetch", *args, *options])
 
 
-def test_each_key_is_shown_with_what_it_may_verify(wicket_issuer: LocalIssuer, authorities: str) -> None:
+def test_keys_fetch_url_prints_each_key_without_material(wicket_issuer: LocalIssuer, authorities: str) -> None:
     wicket_issuer.max_age = 100
     result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
     assert result.exit_code == 0
@@ -35,13 +35,13 @@ def test_each_key_is_shown_with_what_it_may_verify(wicket_issuer: LocalIssuer, a
     assert wicket_issuer.document()["keys"][0]["x"] not in result.output
 
 
-def test_an_issuer_is_asked_for_its_key_set(wicket_issuer: LocalIssuer, authorities: str) -> None:
+def test_keys_fetch_issuer_discovers_key_set(wicket_issuer: LocalIssuer, authorities: str) -> None:
     result = fetch(wicket_issuer, authorities, wicket_issuer.issuer)
     assert result.exit_code == 0
     assert wicket_issuer.jwks_url in result.output
 
 
-def test_a_skipped_key_says_why(wicket_issuer: LocalIssuer, authorities: str) -> None:
+def test_keys_fetch_skipped_key_prints_reason(wicket_issuer: LocalIssuer, authorities: str) -> None:
     members = [*wicket_issuer.document()["keys"], {"kty": "oct", "k": "c2VjcmV0"}, {"kty": "RSA", "use": "enc"}]
     body = json.dumps(
         {"keys": [*members, {name: value for name, value in members[0].items() if name != "kid"}]}
@@ -59,7 +59,7 @@ def test_a_skipped_key_says_why(wicket_issuer: LocalIssuer, authorities: str) ->
     ("status", "kind", "verdict"),
     [(404, "not_found", "see its URL"), (500, "status", "may pass"), (302, "redirect", "see its URL")],
 )
-def test_a_failure_is_named_with_what_requests_get(
+def test_keys_fetch_failure_prints_kind_and_refusal_codes(
     wicket_issuer: LocalIssuer, authorities: str, status: int, kind: str, verdict: str
 ) -> None:
     wicket_issuer.fault = lambda exchange: exchange.answer(status)
@@ -70,15 +70,13 @@ def test_a_failure_is_named_with_what_requests_get(
         assert said in shown
 
 
-def test_what_is_not_allowed_is_not_dialled(wicket_issuer: LocalIssuer, authorities: str) -> None:
+def test_keys_fetch_forbidden_address_is_not_connected(wicket_issuer: LocalIssuer, authorities: str) -> None:
     result = CliRunner().invoke(wicket, ["keys", "fetch", wicket_issuer.jwks_url, "--port", str(wicket_issuer.port)])
     assert (result.exit_code, "forbidden_address" in result.output) == (1, True)
     assert wicket_issuer.requests == []
 
 
-def test_the_key_sets_of_an_app_are_fetched_by_its_configuration(
-    wicket_issuer: LocalIssuer, authorities: str, tmp_path: Path
-) -> None:
+def test_keys_fetch_app_uses_its_configuration(wicket_issuer: LocalIssuer, authorities: str, tmp_path: Path) -> None:
     config = tmp_path / "wicket.toml"
     config.write_text(
         f"""
@@ -114,10 +112,10 @@ discover = "{wicket_issuer.issuer}"
 
 
 @pytest.mark.parametrize("args", [[], ["http://a.example/"], ["--allow", "everywhere", "https://a.example/x"]])
-def test_a_wrong_call_exits_with_2(args: list[str]) -> None:
+def test_keys_fetch_invalid_arguments_exit_2(args: list[str]) -> None:
     result = CliRunner().invoke(wicket, ["keys", "fetch", *args])
     assert (result.exit_code, bool(result.output)) == (2, True)
 
 
-def test_every_kind_of_failure_has_its_meaning() -> None:
+def test_keys_fetch_every_failure_kind_has_a_meaning() -> None:
     assert set(MEANING) == set(get_args(Kind))

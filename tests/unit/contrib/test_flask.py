@@ -44,14 +44,14 @@ def make_client(gate: Gate, **paths: Any) -> FlaskClient:
     return app.test_client()
 
 
-def test_a_view_reads_its_verified_identity() -> None:
+def test_flask_verified_identity_is_available_in_view() -> None:
     client = as_user(make_client(make_gate()), "user 1", app="acme", scope="read")
     assert client.get("/me").get_json() == ["acme", "user 1", "acme:user%201"]
     assert client.get("/read").text == "user 1"
     assert client.get("/maybe").text == "user 1"
 
 
-def test_a_view_that_demands_an_identity_answers_with_the_refusal() -> None:
+def test_flask_view_requiring_identity_anonymous_missing_token() -> None:
     client = make_client(make_gate(allow_anonymous=True))
     assert client.get("/maybe").text == "anonymous"
     for path in ("/me", "/read"):
@@ -61,19 +61,19 @@ def test_a_view_that_demands_an_identity_answers_with_the_refusal() -> None:
         assert response.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_missing_scope_is_insufficient_scope_and_not_a_bare_403() -> None:
+def test_flask_missing_scope_insufficient_scope() -> None:
     response = as_user(make_client(make_gate()), "user-1", app="acme").get("/read")
     assert (response.status_code, response.get_json()["error"]) == (403, "insufficient_scope")
     assert 'error="insufficient_scope"' in response.headers["WWW-Authenticate"]
 
 
-def test_before_an_application_no_view_runs_for_a_refused_request() -> None:
+def test_flask_app_refused_request_runs_no_view() -> None:
     client = make_client(make_gate())
     assert client.get("/maybe").get_json()["error"] == "missing_token"
     assert client.get("/no-such-page").status_code == 401
 
 
-def test_before_a_blueprint_only_its_own_views_are_gated() -> None:
+def test_flask_blueprint_gates_only_its_views() -> None:
     app, api = Flask("test"), Blueprint("api", "api", url_prefix="/api")
     add_views(app)
     add_views(api)
@@ -95,7 +95,7 @@ def test_before_a_blueprint_only_its_own_views_are_gated() -> None:
             stranger.get(path)
 
 
-def test_two_gates_do_not_disturb_each_other() -> None:
+def test_flask_two_gates_have_separate_identities() -> None:
     users, partners = make_gate("acme"), make_gate("partner", name="partners")
     app, api = Flask("test"), Blueprint("partners", "partners", url_prefix="/partners")
 
@@ -116,7 +116,7 @@ def test_two_gates_do_not_disturb_each_other() -> None:
 
 @pytest.mark.parametrize("path", ["me", "/me", "/me/", "//me", "/me\n"])
 @pytest.mark.parametrize("only", ["/me", "/me/*"])
-def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: str) -> None:
+def test_flask_path_routed_to_gated_view_missing_token(path: str, only: str) -> None:
     app = Flask("test")
 
     @app.get("/me")
@@ -130,7 +130,7 @@ def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: 
     assert client.get("/", environ_overrides={"PATH_INFO": path}).get_json()["error"] == "missing_token"
 
 
-def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
+def test_flask_two_gates_of_same_name_return_only_their_own_identity() -> None:
     outer, inner = make_gate("acme"), make_gate("partner")
     app, api = Flask("test"), Blueprint("api", "api", url_prefix="/api")
 
@@ -153,7 +153,7 @@ def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
 
 
 @pytest.mark.parametrize("kind", [Flask, Blueprint])
-def test_a_refusal_that_a_view_raises_is_answered(kind: type[Flask | Blueprint]) -> None:
+def test_flask_view_raising_refused_returns_refusal_response(kind: type[Flask | Blueprint]) -> None:
     app = Flask("test")
     views: Flask | Blueprint = app if kind is Flask else Blueprint("api", "api")
 
@@ -174,7 +174,7 @@ def test_a_refusal_that_a_view_raises_is_answered(kind: type[Flask | Blueprint])
     assert as_user(app.test_client(), "user-1", app="acme", gate=gate, scope="read").get("/read").text == "user-1"
 
 
-def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
+def test_flask_bare_requires_identity_raises_config_error() -> None:
     def view() -> str:
         raise AssertionError
 
@@ -183,7 +183,7 @@ def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
         bare(view)
 
 
-def test_a_refusal_of_a_view_that_the_gate_left_open_is_answered_too() -> None:
+def test_flask_exempt_view_raising_refused_returns_refusal_response() -> None:
     app = Flask("test")
 
     @app.get("/open")
@@ -196,7 +196,7 @@ def test_a_refusal_of_a_view_that_the_gate_left_open_is_answered_too() -> None:
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="wicket"'
 
 
-def test_a_refusal_of_an_accessor_survives_pickling() -> None:
+def test_flask_accessor_refused_pickled_keeps_refusal() -> None:
     caught: list[Refused] = []
     app = Flask("test")
 
@@ -258,7 +258,7 @@ def body_gate() -> tuple[Gate, bytes]:
 
 
 @pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read by somebody before"])
-def test_before_a_blueprint_a_body_carries_its_token_and_arrives_whole(first: dict[str, str]) -> None:
+def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[str, str]) -> None:
     gate, body = body_gate()
     answer = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
     assert (answer.status_code, answer.data) == (200, body)
@@ -266,7 +266,7 @@ def test_before_a_blueprint_a_body_carries_its_token_and_arrives_whole(first: di
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("way", ["stream", "environ"])
-def test_before_a_blueprint_a_body_arrives_whole_however_a_view_reads_it(way: str, chunked: bool) -> None:
+def test_flask_blueprint_body_read_by_stream_or_environ_is_complete(way: str, chunked: bool) -> None:
     gate, body = body_gate()
     length = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if chunked else {}
     answer = blueprint_client(gate).post(
@@ -275,7 +275,7 @@ def test_before_a_blueprint_a_body_arrives_whole_however_a_view_reads_it(way: st
     assert (answer.status_code, answer.data) == (200, body)
 
 
-def test_before_a_blueprint_every_answer_is_readable_for_the_page() -> None:
+def test_flask_blueprint_responses_have_cors_headers() -> None:
     gate = make_gate()
     client = as_user(blueprint_client(gate), "ada", app="acme", gate=gate)
     for path, status in (("/api/me", 200), ("/api/fail", 500)):
@@ -289,13 +289,13 @@ def test_before_a_blueprint_every_answer_is_readable_for_the_page() -> None:
     assert manual.headers.getlist("Vary") == ["Cookie"]
 
 
-def test_before_a_blueprint_the_question_is_answered() -> None:
+def test_flask_blueprint_origin_check_path_answers_by_origin() -> None:
     client = blueprint_client(make_gate(origins=["https://page.example"]), origin_check_path="/api/maybe")
     assert client.get("/api/maybe", headers=ELSEWHERE).get_json() == {"allowed": True}
     assert client.get("/api/maybe", headers={"Origin": "https://evil.example"}).status_code == 403
 
 
-def test_before_a_blueprint_without_cors_nothing_is_added() -> None:
+def test_flask_blueprint_cors_disabled_adds_no_headers() -> None:
     gate = make_gate()
     client = as_user(blueprint_client(gate, cors=False), "ada", app="acme", gate=gate)
     assert "Access-Control-Allow-Origin" not in client.get("/api/me", headers=ELSEWHERE).headers
@@ -303,9 +303,7 @@ def test_before_a_blueprint_without_cors_nothing_is_added() -> None:
 
 
 @pytest.mark.parametrize(("preflights", "status"), [(None, 401), ("gate", 401), ("pass", 200)])
-def test_before_a_blueprint_without_cors_a_preflight_is_gated_unless_preflights_pass(
-    preflights: str | None, status: int
-) -> None:
+def test_flask_blueprint_cors_disabled_preflight_gated_unless_passed(preflights: str | None, status: int) -> None:
     client = blueprint_client(make_gate(), cors=False, preflights=preflights)
     headers = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET", "Remote-User": "acme:root"}
     with client:
@@ -317,7 +315,7 @@ def test_before_a_blueprint_without_cors_a_preflight_is_gated_unless_preflights_
 
 
 @pytest.mark.parametrize("place", ["application", "blueprint"])
-def test_an_event_stream_ends_with_its_token(place: str) -> None:
+def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
     now = [1_800_000_000.0]
     gate = make_gate(skew=0)
     gate = Gate(gate.apps, clock=lambda: now[0])

@@ -80,14 +80,14 @@ def make_client(gate: Gate, **paths: Any) -> TestClient:
     return TestClient(Starlette(routes=ROUTES, middleware=[Middleware(WicketMiddleware, gate=gate, **paths)]))
 
 
-def test_a_handler_reads_its_verified_identity() -> None:
+def test_starlette_verified_identity_is_available_in_handler() -> None:
     client = as_user(make_client(make_gate()), "user-1", app="acme", scope="read write")
     assert client.get("/me").json() == ["acme", "user-1", "acme:user-1", ["read"]]
     assert client.get("/plain").text == "user-1"
     assert client.get("/own").text == "user-1"
 
 
-def test_a_handler_that_demands_an_identity_answers_with_the_refusal() -> None:
+def test_starlette_handler_requiring_identity_anonymous_missing_token() -> None:
     client = make_client(make_gate(allow_anonymous=True))
     for path in ("/me", "/plain", "/read"):
         response = client.get(path)
@@ -96,13 +96,13 @@ def test_a_handler_that_demands_an_identity_answers_with_the_refusal() -> None:
         assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_in_log_only_a_demanding_handler_answers_with_the_very_refusal() -> None:
+def test_starlette_log_only_required_identity_returns_original_refusal() -> None:
     client = as_user(make_client(make_gate(mode=Mode.LOG_ONLY)), "user-1", app="acme", aud="elsewhere")
     response = client.get("/me")
     assert (response.status_code, response.json()["reason"]) == (401, "wrong_audience")
 
 
-def test_a_missing_scope_is_insufficient_scope_and_not_a_bare_403() -> None:
+def test_starlette_missing_scope_insufficient_scope() -> None:
     client = as_user(make_client(make_gate()), "user-1", app="acme", scope="write")
     response = client.get("/read")
     assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")
@@ -110,7 +110,7 @@ def test_a_missing_scope_is_insufficient_scope_and_not_a_bare_403() -> None:
     assert as_user(client, "user-1", app="acme", scope="read").get("/read").text == "user-1"
 
 
-def test_a_websocket_handler_demands_an_identity_too() -> None:
+def test_starlette_websocket_requiring_identity_anonymous_missing_token() -> None:
     client = make_client(make_gate(allow_anonymous=True))
     with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/talk"):
         pass
@@ -119,19 +119,19 @@ def test_a_websocket_handler_demands_an_identity_too() -> None:
         assert socket.receive_text() == "user-1"
 
 
-def test_a_demand_that_comes_after_the_answer_has_begun_is_raised() -> None:
+def test_starlette_refused_after_response_start_raises() -> None:
     client = make_client(make_gate(allow_anonymous=True))
     with pytest.raises(Exception, match="missing_token"):
         client.get("/late")
 
 
-def test_without_a_gate_before_it_an_accessor_says_so() -> None:
+def test_starlette_accessor_without_middleware_raises_config_error() -> None:
     client = TestClient(Starlette(routes=ROUTES))
     with pytest.raises(ConfigError, match="decided nothing"):
         client.get("/me")
 
 
-def test_two_gates_do_not_disturb_each_other() -> None:
+def test_starlette_two_gates_have_separate_identities() -> None:
     users, partners = make_gate("acme"), make_gate("partner", name="partners")
 
     async def both(request: Request) -> JSONResponse:
@@ -160,7 +160,7 @@ def test_two_gates_do_not_disturb_each_other() -> None:
 
 @pytest.mark.parametrize("path", ["/me%0A", "/me", "/me%2F"])
 @pytest.mark.parametrize("only", ["/me", "/me/*"])
-def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: str) -> None:
+def test_starlette_path_routed_to_gated_route_missing_token(path: str, only: str) -> None:
     async def open_to_all(request: Request) -> PlainTextResponse:
         return PlainTextResponse("open")
 
@@ -171,7 +171,7 @@ def test_a_path_that_the_router_takes_for_a_gated_one_is_gated(path: str, only: 
     assert client.get(path).json()["error"] == "missing_token"
 
 
-def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
+def test_starlette_two_gates_of_same_name_return_only_their_own_identity() -> None:
     outer, inner = make_gate("acme"), make_gate("partner")
     twins = {"outer": outer, "inner": inner}
 
@@ -187,12 +187,12 @@ def test_of_two_gates_of_one_name_each_gives_only_its_own_identity() -> None:
         user.get("/exempt/inner")
 
 
-def test_the_missing_scope_is_named() -> None:
+def test_starlette_missing_scope_detail_names_the_scope() -> None:
     response = as_user(make_client(make_gate()), "user-1", app="acme", scope="write").get("/read")
     assert response.json()["detail"] == "The token lacks a scope that this request needs: read."
 
 
-def test_a_decorator_without_its_parentheses_is_a_configuration_error() -> None:
+def test_starlette_bare_requires_identity_raises_config_error() -> None:
     async def endpoint(request: Request) -> PlainTextResponse:
         raise AssertionError
 
@@ -218,7 +218,7 @@ def outside(gate: Gate) -> TestClient:
     return TestClient(WicketMiddleware(site, gate), raise_server_exceptions=False)
 
 
-def test_outside_the_application_the_gate_makes_its_crashes_readable() -> None:
+def test_starlette_outer_middleware_server_error_has_cors_headers() -> None:
     gate = make_gate()
     client = as_user(outside(gate), "user-1", app="acme")
     answer = client.get("/crash", headers=ELSEWHERE)
@@ -226,7 +226,7 @@ def test_outside_the_application_the_gate_makes_its_crashes_readable() -> None:
     assert client.get("/nowhere", headers=ELSEWHERE).headers["access-control-allow-origin"] == "https://page.example"
 
 
-def test_a_handlers_own_refusal_is_answered_by_the_handler_of_refusals() -> None:
+def test_starlette_refusal_exception_handler_returns_refusal_response() -> None:
     gate = make_gate()
     answer = as_user(outside(gate), "user-1", app="acme").get("/read", headers=ELSEWHERE)
     assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
@@ -235,13 +235,13 @@ def test_a_handlers_own_refusal_is_answered_by_the_handler_of_refusals() -> None
     assert answer.headers.get_list("content-length") == [str(len(answer.content))]
 
 
-def test_the_handler_of_refusals_handles_nothing_else() -> None:
+def test_starlette_refusal_exception_handler_raises_other_errors() -> None:
     gate = make_gate()
     with pytest.raises(ValueError, match="own"):
         refusal_exception_handler(gate)(Request({"type": "http"}), ValueError("own"))
 
 
-def test_the_origin_question_and_preflights_are_answered_by_the_door() -> None:
+def test_starlette_origin_check_and_preflight_answered_by_middleware() -> None:
     gate = make_gate(origins=["https://page.example"])
     client = TestClient(WicketMiddleware(Starlette(), gate, origin_check_path="/allowed"))
     assert client.get("/allowed", headers=ELSEWHERE).json() == {"allowed": True}

@@ -61,7 +61,7 @@ def code(decision: Decision) -> str | None:
     return decision.refusal.code if decision.refusal else None
 
 
-def test_the_body_names_the_app_and_carries_its_token() -> None:
+def test_json_body_app_ref_and_token_verified_with_single_read() -> None:
     body = Counted(json.dumps({"appId": "acme", "token": token()}).encode())
     request = sends(body)
     assert two().decide(request).require().identity == "acme:user-1"
@@ -69,7 +69,7 @@ def test_the_body_names_the_app_and_carries_its_token() -> None:
     assert request.body is None, "it is read once"
 
 
-def test_a_body_is_not_read_where_the_headers_say_all() -> None:
+def test_json_body_app_and_token_in_headers_body_not_read() -> None:
     body = Counted(b'{"appId": "lax"}')
     decision = two().decide(sends(body, ("X-App-Id", "acme"), ("Authorization", f"Bearer {token()}")))
     assert decision.require().identity == "acme:user-1"
@@ -77,18 +77,18 @@ def test_a_body_is_not_read_where_the_headers_say_all() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "json"])
-def test_a_body_of_another_type_is_not_read(kind: str) -> None:
+def test_json_body_other_content_type_body_not_read(kind: str) -> None:
     body = Counted(json.dumps({"appId": "acme", "token": token()}).encode())
     assert code(two().decide(sends(body, kind=kind))) == "unknown_app"
     assert body.times == 0
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", " application/json ;x"])
-def test_the_type_compares_without_case_and_parameters(kind: str) -> None:
+def test_json_body_content_type_case_and_parameters_ignored(kind: str) -> None:
     assert two().decide(sends({"appId": "acme", "token": token()}, kind=kind)).identity.verified
 
 
-def test_a_place_is_looked_into_under_its_own_types_alone() -> None:
+def test_json_body_location_types_only_own_content_type_read() -> None:
     places = (BodyField("appId", types=("text/plain",)), Query("app"))
     app = acme(app_locations=places, token_locations=[JsonBody("token")], origins=[])
     gate = gate_of(app, App("lax", app_locations=places, allow_anonymous=True))
@@ -98,7 +98,7 @@ def test_a_place_is_looked_into_under_its_own_types_alone() -> None:
     assert code(gate.decide(sends(body))) == "unknown_app"
 
 
-def test_a_body_that_names_another_app_than_the_header_is_refused() -> None:
+def test_app_ref_body_differs_from_header_invalid_request() -> None:
     decision = two().decide(sends({"appId": "lax", "token": token()}, ("X-App-Id", "acme")))
     assert (code(decision), decision.app_id) == ("invalid_request", None)
     same = sends({"appId": "acme", "token": token()}, ("X-App-Id", "acme"))
@@ -106,12 +106,12 @@ def test_a_body_that_names_another_app_than_the_header_is_refused() -> None:
     assert code(two().decide(sends({"appId": "who", "token": token()}, ("X-App-Id", "acme")))) == "invalid_request"
 
 
-def test_a_log_only_app_does_not_open_the_door_to_another() -> None:
+def test_app_ref_conflict_log_only_app_refused() -> None:
     decision = two(mode=Mode.LOG_ONLY).decide(sends({"appId": "lax", "token": token()}, ("X-App-Id", "acme")))
     assert not decision.allowed
 
 
-def test_the_only_app_is_not_asked_for_by_another_name() -> None:
+def test_only_app_other_app_ref_in_body_unknown_app() -> None:
     gate = gate_of(acme(app_locations=IN_BODY, token_locations=TOKENS))
     assert gate.decide(sends({"token": token()})).identity.verified
     assert gate.decide(sends({"appId": "acme", "token": token()})).identity.verified
@@ -128,7 +128,7 @@ def test_the_only_app_is_not_asked_for_by_another_name() -> None:
         '{"appId": true}',
     ],
 )
-def test_a_name_that_stands_twice_or_is_no_text_is_refused(text: str) -> None:
+def test_app_ref_in_body_duplicate_key_or_non_string_invalid_request(text: str) -> None:
     decision = two().decide(sends(text.encode()))
     assert (code(decision), decision.app_id) == ("invalid_request", None)
 
@@ -146,18 +146,18 @@ def test_a_name_that_stands_twice_or_is_no_text_is_refused(text: str) -> None:
         ("", "missing_token"),
     ],
 )
-def test_what_stands_in_the_tokens_place(text: str, refused: str) -> None:
+def test_token_in_body_duplicate_wrong_type_or_absent_refused(text: str, refused: str) -> None:
     assert code(two().decide(sends(text.encode(), ("X-App-Id", "acme")))) == refused
 
 
-def test_two_tokens_in_one_body_are_refused() -> None:
+def test_token_in_body_two_different_tokens_invalid_request() -> None:
     gate = gate_of(acme(token_locations=[JsonBody("token"), JsonBody("old")]))
     headers = ("X-App-Id", "acme")
     assert code(gate.decide(sends({"token": token(), "old": "a.b.c"}, headers))) == "invalid_request"
     assert gate.decide(sends({"token": token(), "old": token()}, headers)).identity.verified
 
 
-def test_header_and_query_go_before_cookies_and_cookies_before_the_body() -> None:
+def test_token_locations_cookie_used_before_body() -> None:
     cookie = ("Cookie", "session=" + token(claims(sub="cookie")))
     body = {"token": token(claims(sub="body"))}
     headers = [("X-App-Id", "acme"), ("Origin", ORIGIN)]
@@ -165,13 +165,13 @@ def test_header_and_query_go_before_cookies_and_cookies_before_the_body() -> Non
     assert two().decide(sends(body, *headers)).identity.user_id == "body"
 
 
-def test_a_body_that_is_too_large_or_too_slow_holds_no_token() -> None:
+def test_token_in_body_over_max_body_bytes_missing_token() -> None:
     request = sends({"token": token()}, ("X-App-Id", "acme"))
     gate = gate_of(acme(token_locations=TOKENS), limits=Limits(max_body_bytes=20))
     assert code(gate.decide(request)) == "missing_token"
 
 
-def test_a_token_in_the_body_may_name_the_app_by_its_issuer() -> None:
+def test_token_issuer_token_in_body_resolves_app() -> None:
     app = acme(app_locations=[TokenIssuer()], token_locations=TOKENS, issuer="https://id.acme.com")
     gate = gate_of(app, App("other", app_locations=[TokenIssuer()], issuer="https://id.other"))
     body = Counted(json.dumps({"token": token(claims(iss="https://id.acme.com"))}).encode())
@@ -179,12 +179,12 @@ def test_a_token_in_the_body_may_name_the_app_by_its_issuer() -> None:
     assert body.times == 1
 
 
-def test_on_an_optional_path_a_body_that_carries_nothing_is_a_strangers() -> None:
+def test_optional_path_body_without_app_or_token_anonymous() -> None:
     decision = two().decide(sends({"x": 1}), optional=True)
     assert (decision.allowed, decision.identity.verified, decision.app_id) == (True, False, None)
 
 
-def test_a_body_that_only_async_can_read_is_our_own_trouble() -> None:
+def test_decide_async_only_body_internal_error() -> None:
     assert code(two().decide(sends(Body()))) == "internal_error"
 
 
@@ -198,7 +198,7 @@ def lobby(**settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("settings", [{}, {"allow_anonymous": False, "mode": Mode.LOG_ONLY}])
-def test_what_is_claimed_is_told_apart_from_what_is_known(settings: dict[str, Any]) -> None:
+def test_claimed_user_id_without_token_returned_unverified(settings: dict[str, Any]) -> None:
     decision = lobby(**settings).decide(sends({"userId": "ada"}, ("X-App-Id", "acme")))
     assert (decision.allowed, decision.claimed_user_id) == (True, "ada")
     assert (decision.identity.user_id, decision.identity.verified) == (None, False)
@@ -206,19 +206,19 @@ def test_what_is_claimed_is_told_apart_from_what_is_known(settings: dict[str, An
 
 
 @pytest.mark.parametrize("said", ["", None, 7, ["a"], "x" * 257, "a\nb", "\ud800"])
-def test_what_is_no_users_id_is_not_claimed(said: Any) -> None:
+def test_claimed_user_id_invalid_value_none(said: Any) -> None:
     decision = lobby().decide(sends({"userId": said}, ("X-App-Id", "acme")))
     assert (decision.allowed, decision.claimed_user_id) == (True, None)
 
 
-def test_nothing_is_claimed_beside_a_token_or_by_a_refused_request() -> None:
+def test_claimed_user_id_verified_or_refused_request_none() -> None:
     bearer = ("Authorization", f"Bearer {token()}")
     assert lobby().decide(sends({}, ("X-App-Id", "acme"), bearer, query="userId=root")).claimed_user_id is None
     assert lobby().decide(sends({}, ("Authorization", "Bearer x"), query="userId=root")).claimed_user_id is None
     assert gate_of(acme()).decide(sends({"userId": "a"})).claimed_user_id is None
 
 
-def test_a_place_that_fails_claims_nothing() -> None:
+def test_claimed_user_id_location_raises_none() -> None:
     class Failing:
         def read(self, request: Request) -> str | None:
             raise RuntimeError("own")
@@ -227,7 +227,7 @@ def test_a_place_that_fails_claims_nothing() -> None:
     assert (decision.allowed, decision.claimed_user_id) == (True, None)
 
 
-def test_whether_a_token_was_sent_counts_the_body_too() -> None:
+def test_credentials_sent_token_in_read_body_true() -> None:
     request = sends({"token": "x"})
     holders = TokenLocations([JsonBody("token")])
     assert not credentials_sent(holders, request, Refusal("unknown_app"))

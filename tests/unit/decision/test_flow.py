@@ -15,7 +15,7 @@ from wicket.decision.flow import decide
 # --- what a decision is
 
 
-def test_a_good_token_passes_with_its_identity() -> None:
+def test_decide_valid_token_allowed_with_identity() -> None:
     app = acme()
     decision = decided(asks(token()), app)
     assert (decision.allowed, decision.refusal, decision.enforced, decision.app_id) == (True, None, True, "acme")
@@ -26,7 +26,7 @@ def test_a_good_token_passes_with_its_identity() -> None:
     assert decision.claimed_user_id is None
 
 
-def test_a_bad_token_is_turned_away_without_an_identity() -> None:
+def test_decide_bad_signature_refused_with_anonymous_identity() -> None:
     decision = decided(asks(token(key=OTHER_KEY)), acme())
     assert (decision.allowed, reason(decision), decision.enforced) == (False, "bad_signature", True)
     assert type(decision.identity) is Identity
@@ -36,7 +36,7 @@ def test_a_bad_token_is_turned_away_without_an_identity() -> None:
     assert caught.value.refusal is decision.refusal
 
 
-def test_require_asks_for_a_token_where_an_anonymous_request_passed() -> None:
+def test_require_anonymous_decision_raises_missing_token() -> None:
     decision = decided(asks(), acme(allow_anonymous=True))
     assert (decision.allowed, decision.refusal) == (True, None)
     with pytest.raises(Refused) as caught:
@@ -44,7 +44,7 @@ def test_require_asks_for_a_token_where_an_anonymous_request_passed() -> None:
     assert caught.value.refusal == Refusal("missing_token")
 
 
-def test_require_asks_for_scopes() -> None:
+def test_require_missing_scope_raises_insufficient_scope() -> None:
     app = acme(rules=Rules(scopes_claim="scope"), allowed_scopes=["read", "write"])
     decision = decided(asks(token(claims(scope="read admin"))), app)
     assert decision.require("read").user_id == "user-1"
@@ -55,7 +55,7 @@ def test_require_asks_for_scopes() -> None:
         assert caught.value.refusal.detail == f"The token lacks a scope that this request needs: {missing}."
 
 
-def test_the_repr_of_a_decision_holds_no_token() -> None:
+def test_decision_repr_contains_no_token() -> None:
     text = token()
     assert text not in repr(decided(asks(text), acme()))
 
@@ -64,7 +64,7 @@ REQUESTS: list[Callable[[], Request]] = [lambda: asks(token()), lambda: asks("ju
 
 
 @pytest.mark.parametrize("make", REQUESTS)
-def test_the_same_request_is_decided_the_same_way_twice(make: Callable[[], Request]) -> None:
+def test_decide_same_request_twice_same_decision(make: Callable[[], Request]) -> None:
     town = house(acme())
     first, second = (run(decide(town, make())) for _ in range(2))
     assert (first.allowed, first.refusal, repr(first.identity)) == (
@@ -77,18 +77,18 @@ def test_the_same_request_is_decided_the_same_way_twice(make: Callable[[], Reque
 # --- 2. from where
 
 
-def test_an_origin_that_the_app_does_not_admit_is_turned_away_before_its_token_is_read() -> None:
+def test_origin_not_allowed_refused_before_token_parsing() -> None:
     decision = decided(asks("junk", headers=[ELSEWHERE]), acme())
     assert (decision.allowed, code(decision), reason(decision)) == (False, "origin_not_allowed", None)
 
 
 @pytest.mark.parametrize("require", [True, False])
-def test_an_origin_is_missed_only_where_it_is_required(require: bool) -> None:
+def test_require_origin_missing_origin_refused(require: bool) -> None:
     assert decided(asks(token()), acme(require_origin=require)).allowed is not require
     assert decided(asks(token(), headers=[("Origin", ORIGIN)]), acme(require_origin=require)).allowed
 
 
-def test_two_origins_are_an_invalid_request() -> None:
+def test_origin_two_headers_invalid_request() -> None:
     decision = decided(asks(token(), headers=[("Origin", ORIGIN), ("Origin", ORIGIN)]), acme())
     assert code(decision) == "invalid_request"
 
@@ -107,7 +107,7 @@ def test_two_origins_are_an_invalid_request() -> None:
         (Mode.LOG_ONLY, Mode.LOG_ONLY, Mode.ENFORCE, False, True),
     ],
 )
-def test_the_origin_check_has_its_mode(
+def test_origin_mode_disallowed_origin_follows_effective_mode(
     mode: Mode, origin_mode: Mode | None, gate: Mode | None, allowed: bool, enforced: bool
 ) -> None:
     app = acme(mode=mode, origin_mode=origin_mode)
@@ -115,18 +115,18 @@ def test_the_origin_check_has_its_mode(
     assert (decision.allowed, code(decision), decision.enforced) == (allowed, "origin_not_allowed", enforced)
 
 
-def test_where_only_the_origin_is_reported_a_good_token_gives_its_identity() -> None:
+def test_origin_mode_log_only_disallowed_origin_valid_token_verified() -> None:
     decision = decided(asks(token(), headers=[ELSEWHERE]), acme(origin_mode=Mode.LOG_ONLY))
     assert (decision.allowed, code(decision), decision.enforced) == (True, "origin_not_allowed", False)
     assert decision.require().user_id == "user-1"
 
 
-def test_where_only_the_origin_is_reported_a_bad_token_is_turned_away() -> None:
+def test_origin_mode_log_only_disallowed_origin_bad_token_refused() -> None:
     decision = decided(asks(token(key=OTHER_KEY), headers=[ELSEWHERE]), acme(origin_mode=Mode.LOG_ONLY))
     assert (decision.allowed, reason(decision), decision.enforced) == (False, "bad_signature", True)
 
 
-def test_where_only_the_origin_is_enforced_a_bad_token_passes_as_anonymous() -> None:
+def test_origin_mode_enforce_log_only_app_bad_token_anonymous() -> None:
     app = acme(mode=Mode.LOG_ONLY, origin_mode=Mode.ENFORCE)
     decision = decided(asks(token(key=OTHER_KEY), headers=[("Origin", ORIGIN)]), app)
     assert (decision.allowed, reason(decision), decision.enforced) == (True, "bad_signature", False)
@@ -137,7 +137,7 @@ def test_where_only_the_origin_is_enforced_a_bad_token_passes_as_anonymous() -> 
 
 @pytest.mark.parametrize("anonymous", [True, False])
 @pytest.mark.parametrize("optional", [True, False])
-def test_without_a_token_only_an_anonymous_request_passes(anonymous: bool, optional: bool) -> None:
+def test_missing_token_allowed_only_if_anonymous_or_optional(anonymous: bool, optional: bool) -> None:
     decision = decided(asks(), acme(allow_anonymous=anonymous), optional=optional)
     if anonymous or optional:
         assert (decision.allowed, decision.refusal, decision.identity.verified) == (True, None, False)
@@ -147,7 +147,7 @@ def test_without_a_token_only_an_anonymous_request_passes(anonymous: bool, optio
 
 
 @pytest.mark.parametrize("optional", [True, False])
-def test_a_token_that_is_there_and_bad_is_never_anonymous(optional: bool) -> None:
+def test_allow_anonymous_bad_token_refused(optional: bool) -> None:
     decision = decided(asks(token(key=OTHER_KEY)), acme(allow_anonymous=True), optional=optional)
     assert (decision.allowed, reason(decision)) == (False, "bad_signature")
 
@@ -155,14 +155,14 @@ def test_a_token_that_is_there_and_bad_is_never_anonymous(optional: bool) -> Non
 TWO_PLACES = {"token_locations": [Bearer(), Header("X-Token"), Query("jwt")]}
 
 
-def test_the_same_token_may_come_twice() -> None:
+def test_token_locations_same_token_in_each_allowed() -> None:
     text = token()
     request = asks(text, headers=[("X-Token", text)], query=f"jwt={text}")
     assert decided(request, acme(**TWO_PLACES)).allowed
 
 
 @pytest.mark.parametrize("other", [token(key=OTHER_KEY), token(claims(sub="user-2")), "junk"])
-def test_two_different_tokens_are_an_invalid_request(other: str) -> None:
+def test_token_locations_different_tokens_invalid_request(other: str) -> None:
     decision = decided(asks(token(), headers=[("X-Token", other)]), acme(**TWO_PLACES))
     assert (decision.allowed, code(decision)) == (False, "invalid_request")
     assert decision.refusal is not None
@@ -170,7 +170,7 @@ def test_two_different_tokens_are_an_invalid_request(other: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["header", "query"])
-def test_a_token_is_read_from_wherever_it_rides(place: str) -> None:
+def test_token_locations_header_or_query_token_verified(place: str) -> None:
     text = token()
     request = asks(headers=[("X-Token", text)]) if place == "header" else asks(query=f"jwt={text}")
     assert decided(request, acme(**TWO_PLACES)).require().user_id == "user-1"
@@ -183,13 +183,13 @@ def cookied(text: str, **settings: Any) -> Request:
     return asks(headers=[("Cookie", f"t={text}"), *settings.pop("headers", ())], **settings)
 
 
-def test_a_cookie_holds_the_token_where_no_other_place_does() -> None:
+def test_cookie_token_without_other_token_verified() -> None:
     assert decided(cookied(token()), acme(**WITH_COOKIE)).require().user_id == "user-1"
     assert decided(asks(headers=[("Cookie", f"u={token()}")]), acme(**WITH_COOKIE)).allowed
     assert code(decided(asks(headers=[("Cookie", "x=1")]), acme(**WITH_COOKIE))) == "missing_token"
 
 
-def test_a_cookie_does_not_count_beside_another_token() -> None:
+def test_cookie_token_beside_bearer_ignored() -> None:
     request = asks(token(), headers=[("Cookie", "t=junk")])
     assert decided(request, acme(**WITH_COOKIE)).allowed
 
@@ -197,7 +197,7 @@ def test_a_cookie_does_not_count_beside_another_token() -> None:
 @pytest.mark.parametrize(
     "settings", [{"method": "POST"}, {"method": "DELETE"}, {"websocket": True}], ids=["post", "delete", "socket"]
 )
-def test_a_cookie_on_an_unsafe_request_needs_an_origin(settings: dict[str, Any]) -> None:
+def test_cookie_token_unsafe_request_without_origin_refused(settings: dict[str, Any]) -> None:
     decision = decided(cookied(token(), **settings), acme(**WITH_COOKIE))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
     assert decision.refusal is not None
@@ -205,12 +205,12 @@ def test_a_cookie_on_an_unsafe_request_needs_an_origin(settings: dict[str, Any])
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)], **settings), acme(**WITH_COOKIE)).allowed
 
 
-def test_a_bearer_on_an_unsafe_request_needs_no_origin() -> None:
+def test_bearer_token_unsafe_request_without_origin_allowed() -> None:
     assert decided(asks(token(), method="POST"), acme(**WITH_COOKIE)).allowed
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_token_in_a_cookie_from_an_origin_that_is_only_reported_follows_the_apps_mode(mode: Mode) -> None:
+def test_cookie_token_log_only_disallowed_origin_follows_app_mode(mode: Mode) -> None:
     app = acme(mode=mode, origin_mode=Mode.LOG_ONLY, **WITH_COOKIE)
     decision = decided(cookied(token(), headers=[ELSEWHERE]), app)
     enforced = mode is Mode.ENFORCE
@@ -218,7 +218,7 @@ def test_a_token_in_a_cookie_from_an_origin_that_is_only_reported_follows_the_ap
     assert not decision.identity.verified
 
 
-def test_a_token_in_a_cookie_from_an_origin_that_is_admitted_passes() -> None:
+def test_cookie_token_log_only_origin_mode_allowed_origin_verified() -> None:
     app = acme(origin_mode=Mode.LOG_ONLY, **WITH_COOKIE)
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)]), app).identity.verified
 
@@ -235,13 +235,13 @@ def test_a_token_in_a_cookie_from_an_origin_that_is_admitted_passes() -> None:
         (token(algorithm="HS512", key=bytes(range(64))), "algorithm_not_allowed"),
     ],
 )
-def test_a_token_that_does_not_pass_has_a_reason(text: str, expected: str) -> None:
+def test_decide_invalid_token_refused_with_reason(text: str, expected: str) -> None:
     decision = decided(asks(text), acme())
     assert (decision.allowed, code(decision), reason(decision)) == (False, "invalid_token", expected)
     assert decision.credentials_sent
 
 
-def test_the_size_is_the_apps_own() -> None:
+def test_max_token_bytes_exceeded_too_large() -> None:
     assert reason(decided(asks(token()), acme(rules=Rules(max_token_bytes=10)))) == "too_large"
 
 
@@ -261,7 +261,7 @@ def test_the_size_is_the_apps_own() -> None:
         (Request(headers=[("X-App-Id", "acme"), ("X-Token", "t"), ("X-Token", "t")]), True),
     ],
 )
-def test_a_refused_request_says_whether_a_token_was_sent(request_: Request, sent: bool) -> None:
+def test_credentials_sent_refused_request_true_only_with_credentials(request_: Request, sent: bool) -> None:
     decision = decided(request_, acme(token_locations=[Bearer(), Header("X-Token")]), acme_two())
     assert decision.refusal is not None
     assert decision.credentials_sent is sent

@@ -28,17 +28,17 @@ from wicket.decision.io import LoadEntry
 # --- 1. which app
 
 
-def test_the_only_app_needs_no_name() -> None:
+def test_only_app_no_app_ref_allowed() -> None:
     assert decided(asks(token(), app=None), acme()).allowed
 
 
-def test_the_only_app_is_not_meant_by_another_name() -> None:
+def test_only_app_other_app_ref_unknown_app() -> None:
     decision = decided(asks(token(), app="other"), acme())
     assert (code(decision), decision.app_id, decision.app_ref) == ("unknown_app", None, AppRef("id", "other"))
 
 
 @pytest.mark.parametrize("app", [None, "other", "", "a" * 200, "a b"])
-def test_a_request_that_names_no_known_app_is_turned_away(app: str | None) -> None:
+def test_app_ref_missing_or_unknown_unknown_app(app: str | None) -> None:
     decision = decided(asks(token(), app=app), acme(), acme_two())
     assert (decision.allowed, code(decision), decision.enforced, decision.app_id) == (False, "unknown_app", True, None)
     assert decision.app is None
@@ -47,27 +47,27 @@ def test_a_request_that_names_no_known_app_is_turned_away(app: str | None) -> No
 BOTH_PLACES = (Header("X-App-Id"), Query("appId"), PathSegment(0))
 
 
-def test_places_that_name_the_same_app_agree() -> None:
+def test_app_locations_same_app_ref_allowed() -> None:
     request = asks(token(), query="appId=acme", path="/acme")
     assert decided(request, acme(), acme_two(), app_locations=BOTH_PLACES).allowed
 
 
 @pytest.mark.parametrize("query", ["appId=two", "appId=unknown"])
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
-def test_two_different_apps_are_an_invalid_request_whatever_their_mode(query: str, mode: Mode) -> None:
+def test_app_locations_different_apps_any_mode_invalid_request(query: str, mode: Mode) -> None:
     decision = decided(asks(token(), query=query), acme(mode=mode), acme_two(mode=mode), app_locations=BOTH_PLACES)
     assert (decision.allowed, code(decision)) == (False, "invalid_request")
     assert decision.app_id is None
 
 
-def test_two_names_of_one_app_agree() -> None:
+def test_app_locations_two_refs_of_one_app_allowed() -> None:
     naming = (Header("X-App-Id"), PublishableKeyBearer())
     app = acme(publishable_key="pub_acme", token_locations=[Header("X-Token")])
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme"), ("X-Token", token())])
     assert decided(request, app, acme_two(), app_locations=naming).allowed
 
 
-def test_a_place_named_twice_is_an_invalid_request() -> None:
+def test_app_header_sent_twice_invalid_request() -> None:
     decision = decided(asks(token(), headers=[("X-App-Id", "acme")]), acme(), acme_two())
     assert (decision.allowed, code(decision)) == (False, "invalid_request")
 
@@ -75,18 +75,18 @@ def test_a_place_named_twice_is_an_invalid_request() -> None:
 BY_ISSUER = (Header("X-App-Id"), TokenIssuer())
 
 
-def test_the_tokens_issuer_names_the_app_where_nothing_else_does() -> None:
+def test_token_issuer_no_other_app_ref_resolves_app() -> None:
     text = token(claims(iss="https://two"), key=OTHER_KEY)
     decision = decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)
     assert decision.require().app_id == "two"
 
 
-def test_the_tokens_issuer_does_not_count_where_the_app_is_named() -> None:
+def test_token_issuer_beside_app_ref_ignored() -> None:
     text = token(claims(iss="https://two"))
     assert decided(asks(text), acme(), acme_two(), app_locations=BY_ISSUER).require().app_id == "acme"
 
 
-def test_the_named_app_must_still_have_signed_the_token() -> None:
+def test_token_issuer_token_by_key_of_other_app_bad_signature() -> None:
     text = token(claims(iss="https://two"), key=KEY)
     assert reason(decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)) == "bad_signature"
 
@@ -104,27 +104,29 @@ def test_the_named_app_must_still_have_signed_the_token() -> None:
         ("a" * 20_000, ("invalid_token", "too_large")),
     ],
 )
-def test_an_issuer_that_names_no_app_is_told(text: str | None, expected: tuple[str, str | None]) -> None:
+def test_token_issuer_unresolvable_token_refused_with_reason(
+    text: str | None, expected: tuple[str, str | None]
+) -> None:
     decision = decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)
     assert (decision.allowed, code(decision), reason(decision)) == (False, *expected)
     assert decision.credentials_sent is (text is not None)
 
 
-def test_where_an_anonymous_request_may_come_it_needs_no_app() -> None:
+def test_optional_path_no_app_and_no_token_anonymous() -> None:
     decision = decided(asks(app=None), acme(), acme_two(), optional=True)
     assert (decision.allowed, decision.app_id, decision.identity.app_id, decision.enforced) == (True, None, None, True)
 
 
-def test_a_token_needs_an_app_even_where_anonymous_requests_may_come() -> None:
+def test_optional_path_token_without_app_unknown_app() -> None:
     assert code(decided(asks(token(), app=None), acme(), acme_two(), optional=True)) == "unknown_app"
 
 
-def test_a_broken_app_is_told_as_such() -> None:
+def test_broken_app_valid_token_config_invalid() -> None:
     decision = decided(asks(token()), BrokenApp("acme"), acme_two())
     assert (decision.allowed, code(decision), decision.app_id, decision.app) == (False, "config_invalid", "acme", None)
 
 
-def test_a_broken_app_in_log_only_lets_pass_as_anonymous() -> None:
+def test_broken_app_log_only_allowed_as_anonymous() -> None:
     decision = decided(asks(token()), BrokenApp("acme", mode=Mode.LOG_ONLY), acme_two())
     assert (decision.allowed, code(decision), decision.enforced) == (True, "config_invalid", False)
     assert not decision.identity.verified
@@ -133,7 +135,7 @@ def test_a_broken_app_in_log_only_lets_pass_as_anonymous() -> None:
 # --- apps that must be loaded
 
 
-def test_an_app_is_loaded_by_its_name() -> None:
+def test_registry_app_ref_loaded_once() -> None:
     town = Town(acme=acme())
     decision = decided(asks(token()), town=town)
     assert decision.require().app_id == "acme"
@@ -142,27 +144,27 @@ def test_an_app_is_loaded_by_its_name() -> None:
     assert town.waits == [5.0]
 
 
-def test_an_app_in_code_is_not_loaded() -> None:
+def test_registry_app_in_code_not_loaded() -> None:
     town = Town()
     assert decided(asks(token()), acme(), town=town).allowed
     assert town.waits == []
 
 
 @pytest.mark.parametrize("name", ["a" * 129, "a b", "é"])
-def test_a_name_without_the_shape_of_one_is_not_looked_up(name: str) -> None:
+def test_registry_invalid_app_ref_unknown_app_without_load(name: str) -> None:
     town = Town()
     assert code(decided(asks(token(), app=name), town=town)) == "unknown_app"
     assert town.waits == []
 
 
-def test_a_name_that_the_registry_does_not_know_is_unknown() -> None:
+def test_registry_unknown_app_loaded_once_unknown_app() -> None:
     town = Town()
     for _ in range(2):
         assert code(decided(asks(token()), town=town)) == "unknown_app"
     assert town.waits == [5.0]
 
 
-def test_an_outage_of_the_registry_is_not_the_users_fault() -> None:
+def test_registry_outage_apps_unavailable_503() -> None:
     town = Town(acme=OSError())
     decision = decided(asks(token()), town=town)
     assert (decision.allowed, code(decision), decision.app_id) == (False, "apps_unavailable", None)
@@ -171,12 +173,12 @@ def test_an_outage_of_the_registry_is_not_the_users_fault() -> None:
     assert decision.refusal.status == 503
 
 
-def test_an_app_that_does_not_come_in_time_is_unavailable() -> None:
+def test_registry_load_timeout_apps_unavailable() -> None:
     town = Town(acme=acme())
     assert code(run(decide(house(town=town), asks(token())), town, load=False)) == "apps_unavailable"
 
 
-def test_an_older_app_serves_on_while_a_load_runs_behind_it() -> None:
+def test_registry_app_due_for_refresh_served_without_wait() -> None:
     town = Town(acme=acme())
     decided(asks(token()), town=town)
     town.clock.now += 59
@@ -184,7 +186,7 @@ def test_an_older_app_serves_on_while_a_load_runs_behind_it() -> None:
     assert town.waits == [5.0, 0.0]
 
 
-def test_a_stale_app_is_waited_for_briefly_and_serves_on() -> None:
+def test_registry_stale_app_load_error_served_after_short_wait() -> None:
     town = Town(acme=acme())
     decided(asks(token()), town=town)
     town.clock.now += 61
@@ -193,7 +195,7 @@ def test_a_stale_app_is_waited_for_briefly_and_serves_on() -> None:
     assert town.waits == [5.0, 1.0]
 
 
-def test_a_gate_in_log_only_waits_for_no_more_than_half_a_second() -> None:
+def test_load_timeout_log_only_gate_at_most_half_a_second() -> None:
     town = Town(acme=acme())
     for _ in range(2):
         decided(asks(token()), town=town, mode=Mode.LOG_ONLY)
@@ -202,14 +204,14 @@ def test_a_gate_in_log_only_waits_for_no_more_than_half_a_second() -> None:
     assert max(town.waits) == 0.5
 
 
-def test_a_token_alone_is_waited_for_in_full_though_the_gate_is_in_log_only() -> None:
+def test_load_timeout_verify_log_only_gate_full_timeout() -> None:
     town = Town(acme=acme())
     flow = verify(house(town=town, mode=Mode.LOG_ONLY), token(), AppRef("id", "acme"), None)
     assert run(flow, town).allowed
     assert town.waits == [5.0]
 
 
-def test_a_broken_app_of_the_registry_is_told_by_whatever_it_is_named() -> None:
+def test_registry_broken_app_any_app_ref_config_invalid() -> None:
     town = Town(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
     naming = (Header("X-App-Id"), PublishableKeyBearer())
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme")])
@@ -217,14 +219,14 @@ def test_a_broken_app_of_the_registry_is_told_by_whatever_it_is_named() -> None:
     assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, app_locations=naming)) == "config_invalid"
 
 
-def test_a_second_name_is_looked_up_where_the_app_does_not_say_it() -> None:
+def test_registry_second_app_ref_alias_allowed_other_app_invalid_request() -> None:
     town = Town(acme=acme(), alias=acme(), two=acme_two())
     naming = (Header("X-App-Id"), Query("appId"))
     assert decided(asks(token(), query="appId=alias"), town=town, app_locations=naming).allowed
     assert code(decided(asks(token(), query="appId=two"), town=town, app_locations=naming)) == "invalid_request"
 
 
-def test_what_a_driver_throws_is_a_bug_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+def test_flow_driver_raises_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     flow = decide(house(town=Town()), asks(token()))
     next(flow)
     with pytest.raises(StopIteration) as end:
@@ -233,7 +235,7 @@ def test_what_a_driver_throws_is_a_bug_of_ours(caplog: pytest.LogCaptureFixture)
     assert len(caplog.records) == 1
 
 
-def test_a_fetch_says_what_it_has_seen() -> None:
+def test_load_entry_known_version_matches_cached_entry() -> None:
     town = Town(acme=acme())
     ref = AppRef("id", "acme")
     assert LoadEntry(town.cache, ref, None, 5.0).known_version == 0
@@ -249,7 +251,7 @@ def test_a_fetch_says_what_it_has_seen() -> None:
 
 
 @pytest.mark.parametrize("order", [("acme", "two"), ("two", "acme")])
-def test_an_app_and_a_broken_one_in_log_only_are_two_different_apps(order: tuple[str, str]) -> None:
+def test_app_locations_app_and_log_only_broken_app_invalid_request(order: tuple[str, str]) -> None:
     first, second = order
     request = asks(token(key=OTHER_KEY), app=first, query=f"appId={second}")
     broken = BrokenApp("two", mode=Mode.LOG_ONLY)
@@ -260,9 +262,7 @@ def test_an_app_and_a_broken_one_in_log_only_are_two_different_apps(order: tuple
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("order", [("acme", "nameless"), ("nameless", "acme")])
-def test_a_broken_app_that_nobody_can_name_is_enforced_whatever_the_other_name_says(
-    order: tuple[str, str], mode: Mode
-) -> None:
+def test_broken_app_without_id_beside_other_app_enforced_config_invalid(order: tuple[str, str], mode: Mode) -> None:
     town = Town(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
     naming = (Header("X-First"), Query("second"))
     request = Request(headers=[("X-First", order[0])], query=f"second={order[1]}")
@@ -287,9 +287,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("naming", "said"), [(BY_HEADER, "invalid_request"), ([Broken()], "internal_error")], ids=["twice", "a bug"]
 )
-def test_the_mode_of_an_app_that_is_alone_counts_wherever_a_name_cannot_be_read(
-    way: Callable[..., Flow], naming: Any, said: str
-) -> None:
+def test_only_app_unreadable_app_ref_follows_app_mode(way: Callable[..., Flow], naming: Any, said: str) -> None:
     request = Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme"), ("Authorization", f"Bearer {token()}")])
     for mode, allowed in ((Mode.LOG_ONLY, True), (Mode.ENFORCE, False)):
         flow = way(house(acme(mode=mode, token_locations=[Bearer()]), app_locations=tuple(naming)), request)

@@ -28,7 +28,7 @@ from wicket.runtime.logs import log_internal_error
     ],
 )
 @pytest.mark.parametrize("by", ["app", "gate"])
-def test_log_only_lets_pass_as_anonymous_and_reports(request_: Request, refused: str, by: str) -> None:
+def test_log_only_refused_request_allowed_as_anonymous(request_: Request, refused: str, by: str) -> None:
     app = acme(mode=Mode.LOG_ONLY) if by == "app" else acme()
     decision = decided(request_, app, mode=Mode.LOG_ONLY if by == "gate" else None)
     assert (decision.allowed, decision.enforced, decision.app_id) == (True, False, "acme")
@@ -39,23 +39,23 @@ def test_log_only_lets_pass_as_anonymous_and_reports(request_: Request, refused:
         decision.require()
 
 
-def test_log_only_gives_a_good_token_its_identity() -> None:
+def test_log_only_valid_token_verified() -> None:
     decision = decided(asks(token()), acme(mode=Mode.LOG_ONLY))
     assert (decision.allowed, decision.refusal, decision.enforced) == (True, None, False)
     assert isinstance(decision.identity, VerifiedIdentity)
 
 
-def test_a_request_without_an_app_is_enforced_though_all_apps_are_in_log_only() -> None:
+def test_log_only_apps_no_app_ref_refused_unknown_app() -> None:
     decision = decided(asks(app=None), acme(mode=Mode.LOG_ONLY), acme_two(mode=Mode.LOG_ONLY))
     assert (decision.allowed, code(decision)) == (False, "unknown_app")
 
 
-def test_a_gate_in_log_only_lets_a_request_without_an_app_pass() -> None:
+def test_log_only_gate_no_app_ref_allowed() -> None:
     decision = decided(asks(app=None), acme(), acme_two(), mode=Mode.LOG_ONLY)
     assert (decision.allowed, code(decision), decision.app_id, decision.app) == (True, "unknown_app", None, None)
 
 
-def test_a_gate_that_enforces_overrides_log_only() -> None:
+def test_enforce_gate_log_only_app_bad_token_refused() -> None:
     assert not decided(asks("junk"), acme(mode=Mode.LOG_ONLY), mode=Mode.ENFORCE).allowed
 
 
@@ -67,7 +67,9 @@ def broken_clock() -> float:
 
 
 @pytest.mark.parametrize(("mode", "allowed"), [(Mode.ENFORCE, False), (Mode.LOG_ONLY, True)])
-def test_a_bug_is_not_the_users_fault(mode: Mode, allowed: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_decide_clock_raises_internal_error_follows_mode_logs_no_token(
+    mode: Mode, allowed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     text = token()
     decision = decided(asks(text), acme(mode=mode), clock=broken_clock)
     assert (decision.allowed, code(decision), decision.identity.verified) == (allowed, "internal_error", False)
@@ -82,7 +84,7 @@ def test_a_bug_is_not_the_users_fault(mode: Mode, allowed: bool, caplog: pytest.
 
 
 @pytest.mark.parametrize(("error", "told"), [(config_error("id", "is wrong"), True), (ValueError("is wrong"), False)])
-def test_a_fault_is_logged_with_its_text_only_where_it_is_our_own(
+def test_log_internal_error_message_included_only_for_config_error(
     error: Exception, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     log_internal_error("it failed", error)
@@ -98,12 +100,12 @@ class Fails:
         raise ZeroDivisionError
 
 
-def test_a_place_with_a_bug_is_not_the_users_fault() -> None:
+def test_token_location_raises_internal_error() -> None:
     decision = decided(asks(token()), acme(token_locations=[Fails()]))
     assert (decision.allowed, code(decision)) == (False, "internal_error")
 
 
-def test_a_place_with_a_bug_does_not_break_another_refusal() -> None:
+def test_token_location_raises_disallowed_origin_origin_not_allowed() -> None:
     decision = decided(asks(token(), headers=[ELSEWHERE]), acme(token_locations=[Fails()]))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
 
@@ -118,44 +120,44 @@ def verified(
     return run(flow, changes.get("town"))
 
 
-def test_a_token_alone_is_verified() -> None:
+def test_verify_valid_token_allowed() -> None:
     decision = verified(token())
     assert (decision.allowed, decision.refusal, decision.enforced, decision.app_id) == (True, None, True, "acme")
     assert decision.require().user_id == "user-1"
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_no_token_alone_is_missing(text: str | None) -> None:
+def test_verify_none_or_empty_token_missing_token(text: str | None) -> None:
     decision = verified(text, acme(allow_anonymous=True))
     assert (decision.allowed, code(decision), decision.credentials_sent) == (False, "missing_token", False)
 
 
 @pytest.mark.parametrize("text", [5, b"a.b.c", ["a.b.c"], {"a": 1}])
-def test_a_token_that_is_no_text_is_malformed(text: object) -> None:
+def test_verify_non_string_token_malformed(text: object) -> None:
     decision = verified(text)
     assert (decision.allowed, code(decision), reason(decision)) == (False, "invalid_token", "malformed")
 
 
 @pytest.mark.parametrize(("mode", "gate"), [(Mode.LOG_ONLY, None), (Mode.ENFORCE, Mode.LOG_ONLY)])
-def test_a_token_alone_knows_no_log_only(mode: Mode, gate: Mode | None) -> None:
+def test_verify_log_only_malformed_token_refused(mode: Mode, gate: Mode | None) -> None:
     decision = verified("junk", acme(mode=mode), mode=gate)
     assert (decision.allowed, reason(decision), decision.enforced) == (False, "malformed", True)
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(None, True), (ORIGIN, True), ("https://evil.example", False)])
-def test_an_origin_that_is_given_is_checked(origin: str | None, allowed: bool) -> None:
+def test_verify_given_disallowed_origin_refused(origin: str | None, allowed: bool) -> None:
     decision = verified(token(), acme(require_origin=True), origin=origin)
     assert decision.allowed is allowed
     assert code(decision) == (None if allowed else "origin_not_allowed")
 
 
-def test_a_token_of_no_known_app_is_told() -> None:
+def test_verify_unknown_or_broken_app_refused() -> None:
     decision = verified(token(), app="other")
     assert (decision.allowed, code(decision), decision.app_id) == (False, "unknown_app", None)
     assert code(verified(token(), BrokenApp("acme"))) == "config_invalid"
 
 
-def test_a_bug_does_not_verify_a_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_verify_clock_raises_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     decision = verified(token(), clock=broken_clock, mode=Mode.LOG_ONLY)
     assert (decision.allowed, code(decision)) == (False, "internal_error")
     assert "the verification of a token failed" in caplog.records[0].getMessage()

@@ -45,13 +45,13 @@ def refused(app: App, body: Any, *headers: tuple[str, str], **settings: Any) -> 
     return decision.refusal
 
 
-def test_a_hash_is_spelled_as_configured() -> None:
+def test_compute_hash_hex_and_base64_encoding_matches_hmac() -> None:
     digest = hmac.new(KEY, "ä".encode(), hashlib.sha256).digest()
     assert compute_hash(secret(), "ä", "hex") == digest.hex()
     assert compute_hash(secret(), "ä", "base64") == base64.b64encode(digest).decode()
 
 
-def test_a_hash_proves_the_identifier_and_nothing_else() -> None:
+def test_identity_hash_valid_hash_proves_only_identifier() -> None:
     decision = decide(app_with(), {"userId": "ada", "userHash": hash_by_hand("ada"), "plan": "gold"})
     identity = decision.require()
     assert (identity.user_id, identity.user_id_claim, identity.method) == ("ada", "userId", "identity_hash")
@@ -60,17 +60,17 @@ def test_a_hash_proves_the_identifier_and_nothing_else() -> None:
     assert decision.credentials_sent
 
 
-def test_an_integer_is_hashed_as_its_digits() -> None:
+def test_identity_hash_integer_identifier_hashed_as_digits() -> None:
     assert decide(app_with(), {"userId": 42, "userHash": hash_by_hand("42")}).require().user_id == "42"
 
 
-def test_an_identifier_is_normalized_where_that_is_configured() -> None:
+def test_identity_hash_normalize_strip_and_lower_applied() -> None:
     body = {"userId": " Ada ", "userHash": hash_by_hand("ada")}
     assert decide(app_with(normalize=("strip", "lower")), body).require().user_id == "ada"
     assert refused(app_with(), body).reason == "bad_identity_hash"
 
 
-def test_both_halves_may_ride_in_headers() -> None:
+def test_identity_hash_identifier_and_hash_in_headers_verified() -> None:
     app = app_with(identifier_location=Header("X-User"), hash_location=Header("X-Hash"))
     assert decide(app, {}, ("X-User", "ada"), ("X-Hash", hash_by_hand("ada"))).require().user_id == "ada"
 
@@ -95,13 +95,13 @@ def test_both_halves_may_ride_in_headers() -> None:
     ],
     ids=repr,
 )
-def test_any_other_hash_is_refused(proof: Any) -> None:
+def test_identity_hash_other_hash_bad_identity_hash(proof: Any) -> None:
     refusal = refused(app_with(), {"userId": "ada", "userHash": proof})
     assert (refusal.code, refusal.reason) == ("invalid_token", "bad_identity_hash")
 
 
 @pytest.mark.parametrize("value", ["x" * 257, "a\nb", "\x7f", "\ud800", "a\udfffb", True, 1.5, ["ada"], {"id": "ada"}])
-def test_an_identifier_that_is_no_users_id_is_refused(value: Any) -> None:
+def test_identity_hash_invalid_identifier_bad_identity_hash(value: Any) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
     proof = hash_by_hand(text.encode("utf-8", "replace").decode())
     assert refused(app_with(), {"userId": value, "userHash": proof}).reason == "bad_identity_hash"
@@ -110,29 +110,29 @@ def test_an_identifier_that_is_no_users_id_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     "half", [{"userId": "ada"}, {"userHash": hash_by_hand("ada")}, {"userId": "", "userHash": "x"}]
 )
-def test_half_a_pair_is_refused(half: dict[str, str]) -> None:
+def test_identity_hash_identifier_or_hash_missing_bad_identity_hash(half: dict[str, str]) -> None:
     assert refused(app_with(), half).reason == "bad_identity_hash"
 
 
 @pytest.mark.parametrize("nothing", [{}, {"userId": None, "userHash": None}, {"userId": "", "userHash": ""}])
-def test_neither_half_is_no_token(nothing: dict[str, Any]) -> None:
+def test_identity_hash_identifier_and_hash_absent_missing_token(nothing: dict[str, Any]) -> None:
     assert refused(app_with(), nothing).code == "missing_token"
 
 
-def test_an_anonymous_user_may_say_who_it_is_and_is_not_believed() -> None:
+def test_identity_hash_anonymous_identifier_without_hash_only_claimed() -> None:
     app = app_with(settings={"allow_anonymous": True, "claimed_user_locations": [JsonBody("userId")]})
     decision = decide(app, {"userId": "ada"})
     assert (decision.allowed, decision.identity.verified, decision.claimed_user_id) == (True, False, "ada")
     assert refused(app, {"userId": "ada", "userHash": "x"}).reason == "bad_identity_hash"
 
 
-def test_an_app_without_hashes_takes_none() -> None:
+def test_identity_hash_not_configured_missing_token() -> None:
     request = sends({"userId": "ada", "userHash": hash_by_hand("ada")})
     assert identify_by_hash(acme(), request, NOW, anonymous=False) is None
     assert refused(acme(), {"userId": "ada", "userHash": hash_by_hand("ada")}).code == "missing_token"
 
 
-def test_a_hash_counts_until_its_date_and_not_at_it() -> None:
+def test_identity_hash_accept_until_reached_missing_token() -> None:
     app = app_with(accept_until=NOW + 10)
     body = {"userId": "ada", "userHash": hash_by_hand("ada")}
     assert decide(app, body, now=NOW + 9.9).require().expires_at == NOW + 10
@@ -143,24 +143,24 @@ def test_a_hash_counts_until_its_date_and_not_at_it() -> None:
 
 
 @pytest.mark.parametrize("body", [{"userId": "ada"}, {"userId": "ada", "userHash": hash_by_hand("ada")}])
-def test_where_a_proof_is_optional_nobody_is_turned_away_for_a_hash_that_is_not_asked_for(body: Any) -> None:
+def test_identity_hash_optional_path_missing_or_late_hash_anonymous(body: Any) -> None:
     late = app_with(accept_until=NOW - 1 if "userHash" in body else None)
     decision = decide(late, body, optional=True)
     assert (decision.allowed, decision.identity.verified) == (True, False)
     assert not decide(late, body).allowed
 
 
-def test_after_its_date_nobody_is_asked_for_the_hash() -> None:
+def test_identity_hash_accept_until_reached_identifier_only_missing_token() -> None:
     assert refused(app_with(accept_until=NOW), {"userId": "ada"}).code == "missing_token"
 
 
 @pytest.mark.parametrize("revocations", [Revocations(issued_before=0), Revocations(users={"ada": 0})])
-def test_any_cutoff_revokes_a_hash(revocations: Revocations) -> None:
+def test_identity_hash_revocation_cutoff_revoked(revocations: Revocations) -> None:
     app = app_with(settings={"revocations": revocations})
     assert refused(app, {"userId": "ada", "userHash": hash_by_hand("ada")}).reason == "revoked"
 
 
-def test_the_revocation_of_another_user_or_token_does_not() -> None:
+def test_identity_hash_other_user_or_token_revoked_allowed() -> None:
     app = app_with(settings={"revocations": Revocations(users={"bob": NOW}, token_ids=frozenset({"t1"}))})
     assert decide(app, {"userId": "ada", "userHash": hash_by_hand("ada")}).require().user_id == "ada"
 
@@ -180,7 +180,7 @@ def with_companies(companies: Any, **settings: Any) -> tuple[App, dict[str, Any]
     return app, {"userId": "ada", "userHash": hash_by_hand("ada"), "companies": companies}
 
 
-def test_a_company_is_proven_by_a_hash_of_its_own() -> None:
+def test_company_hash_valid_hashes_only_those_companies_proven() -> None:
     app, body = with_companies([company("c1"), {"id": "c2"}, "c3", company("c1"), company("c4")])
     identity = decide(app, body).require()
     assert identity.companies == [{"id": "c1"}, {"id": "c4"}]
@@ -190,7 +190,7 @@ def test_a_company_is_proven_by_a_hash_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "c1", {"id": "c1"}, [], [{"id": "c1"}]])
-def test_what_has_no_hash_is_no_proof(given: Any) -> None:
+def test_company_hash_absent_no_companies(given: Any) -> None:
     app, body = with_companies(given)
     assert decide(app, body).require().companies == []
 
@@ -208,12 +208,12 @@ def test_what_has_no_hash_is_no_proof(given: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_bad_hash_of_a_company_is_refused(given: dict[str, Any]) -> None:
+def test_company_hash_invalid_hash_bad_identity_hash(given: dict[str, Any]) -> None:
     app, body = with_companies([company("c0"), given])
     assert refused(app, body).reason == "bad_identity_hash"
 
 
-def test_without_a_proven_company_the_user_is_in_none() -> None:
+def test_company_hash_no_proven_company_unsigned_companies_dropped() -> None:
     """To leave every proof out must not open what one proof closes."""
     app, body = with_companies([{"id": "bank", "name": "Bank"}])
     merged = decide(app, body).require().merge_unsigned(body)
@@ -224,7 +224,7 @@ def test_without_a_proven_company_the_user_is_in_none() -> None:
 # --- beside a token
 
 
-def test_the_token_wins_over_a_hash_that_agrees() -> None:
+def test_identity_hash_beside_token_of_same_user_method_jwt() -> None:
     app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
     body = {"token": token(claims(sub=None, userId="ada")), "userId": "ada", "userHash": hash_by_hand("ada")}
     assert decide(app, body).require().method == "jwt"
@@ -234,7 +234,7 @@ def test_the_token_wins_over_a_hash_that_agrees() -> None:
     assert refused(app, body).reason == "bad_identity_hash"
 
 
-def test_a_token_and_a_hash_of_two_users_are_refused() -> None:
+def test_identity_hash_beside_token_of_other_user_refused() -> None:
     app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
     body = {"token": token(claims(sub=None, userId="ada")), "userId": "bob", "userHash": hash_by_hand("bob")}
     assert refused(app, body).code == "invalid_request"
@@ -242,7 +242,7 @@ def test_a_token_and_a_hash_of_two_users_are_refused() -> None:
     assert refused(app, body).reason == "bad_identity_hash"
 
 
-def test_a_hash_beside_a_token_that_says_nothing_of_its_identifier() -> None:
+def test_identity_hash_beside_token_without_identifier_claim_token_used() -> None:
     app = app_with()
     good = {"token": token()}
     assert decide(app, good).require().user_id == "user-1"
@@ -251,19 +251,19 @@ def test_a_hash_beside_a_token_that_says_nothing_of_its_identifier() -> None:
     assert decide(app, {**good, "userId": "7", "userHash": hash_by_hand("7")}).require().user_id == "user-1"
 
 
-def test_beside_a_token_a_hash_is_not_looked_at_after_its_date() -> None:
+def test_identity_hash_beside_token_after_accept_until_ignored() -> None:
     app = app_with(accept_until=NOW)
     assert decide(app, {"token": token(), "userId": "bob", "userHash": "x"}).require().user_id == "user-1"
 
 
-def test_a_refused_hash_says_no_word_of_what_would_have_been_right() -> None:
+def test_identity_hash_refusal_contains_no_expected_hash() -> None:
     refusal = refusal_of(lambda: decide(app_with(), {"userId": "ada", "userHash": "x"}).require())
     assert hash_by_hand("ada") not in repr(refusal)
     assert "ada" not in refusal.detail
 
 
 @pytest.mark.parametrize("again", ["id", "companyHash"])
-def test_a_company_that_says_a_thing_twice_is_refused(again: str) -> None:
+def test_company_hash_duplicate_key_bad_identity_hash(again: str) -> None:
     app, _ = with_companies([])
     proof = hash_by_hand("c1", COMPANY_KEY)
     company = f'{{"{again}": "other", "id": "c1", "companyHash": "{proof}"}}'

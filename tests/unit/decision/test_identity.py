@@ -27,7 +27,7 @@ def verified(
 
 
 @pytest.mark.parametrize("app_id", ["acme", None])
-def test_an_anonymous_identity_is_empty(app_id: str | None) -> None:
+def test_identity_anonymous_empty(app_id: str | None) -> None:
     identity = Identity(app_id)
     assert identity.app_id == app_id
     assert (identity.user_id, identity.user_id_claim, identity.method, identity.kid) == (None, None, None, None)
@@ -38,7 +38,7 @@ def test_an_anonymous_identity_is_empty(app_id: str | None) -> None:
     assert repr(identity) == f"Identity(app_id={app_id!r}, user_id=None)"
 
 
-def test_a_verified_identity_says_what_the_token_said() -> None:
+def test_verified_identity_token_claims_exposed() -> None:
     identity = verified({"sub": "user-1", "exp": NOW, "plan": "pro"}, key_id="k1")
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "sub")
     assert (identity.verified, identity.is_authenticated, identity.method) == (True, True, "jwt")
@@ -48,11 +48,11 @@ def test_a_verified_identity_says_what_the_token_said() -> None:
     assert repr(identity) == "VerifiedIdentity(app_id='acme', user_id='user-1')"
 
 
-def test_a_token_may_never_expire() -> None:
+def test_verified_identity_token_without_exp_expires_at_none() -> None:
     assert verified({"sub": "u"}).expires_at is None
 
 
-def test_the_repr_holds_no_claims() -> None:
+def test_verified_identity_repr_contains_no_claims() -> None:
     assert "pro" not in repr(verified({"plan": "pro"}))
 
 
@@ -60,11 +60,11 @@ def test_the_repr_holds_no_claims() -> None:
     ("user_id", "identity"),
     [("a:b", "acme:a%3Ab"), ("a/b c", "acme:a%2Fb%20c"), ("é", "acme:%C3%A9"), ("%", "acme:%25")],
 )
-def test_the_identity_is_percent_encoded(user_id: str, identity: str) -> None:
+def test_verified_identity_special_characters_percent_encoded(user_id: str, identity: str) -> None:
     assert verified({}, user_id).identity == identity
 
 
-def test_claims_are_parsed_once_for_a_request_and_afresh_for_another() -> None:
+def test_verified_identity_claims_mutation_other_identity_unchanged() -> None:
     first, second = verified({"a": [1]}), verified({"a": [1]})
     first.claims["a"].append(2)
     first.claims["b"] = 3
@@ -72,7 +72,7 @@ def test_claims_are_parsed_once_for_a_request_and_afresh_for_another() -> None:
     assert second.claims == {"a": [1]}
 
 
-def test_attributes_are_all_claims_without_another_meaning() -> None:
+def test_attributes_registered_and_rule_claims_excluded() -> None:
     identity = verified(
         {
             **dict.fromkeys(("iss", "sub", "aud", "exp", "nbf", "iat", "jti"), "registered"),
@@ -89,12 +89,12 @@ def test_attributes_are_all_claims_without_another_meaning() -> None:
     assert identity.attributes == {"name": "N", "plan": "pro"}
 
 
-def test_attributes_may_have_a_claim_of_their_own() -> None:
+def test_attributes_claim_configured_only_its_content() -> None:
     assert verified({"ctx": {"plan": "pro"}, "name": "N"}, attributes_claim="ctx").attributes == {"plan": "pro"}
     assert verified({"name": "N"}, attributes_claim="ctx").attributes == {}
 
 
-def test_companies_come_from_their_claim() -> None:
+def test_companies_claim_configured_companies_read() -> None:
     companies = [{"id": "1", "name": "A"}]
     assert verified({"companies": companies}, companies_claim="companies").companies == companies
     assert verified({}, companies_claim="companies").companies == []
@@ -102,12 +102,12 @@ def test_companies_come_from_their_claim() -> None:
 
 
 @pytest.mark.parametrize("scope", ["read admin", ["read", "admin"]])
-def test_scopes_are_cut_down_to_those_of_the_app(scope: Any) -> None:
+def test_allowed_scopes_other_scopes_dropped(scope: Any) -> None:
     assert verified({"scope": scope}, scopes_claim="scope").scopes == {"read"}
     assert verified({"scope": scope}).scopes == frozenset()
 
 
-def test_what_a_handler_does_to_the_claims_gives_no_scope_and_no_time() -> None:
+def test_verified_identity_claims_mutation_scopes_and_expiry_unchanged() -> None:
     identity = verified({"scope": "read", "exp": 5}, scopes_claim="scope")
     identity.claims["scope"] = "read write"
     identity.claims["exp"] = NOW
@@ -115,13 +115,13 @@ def test_what_a_handler_does_to_the_claims_gives_no_scope_and_no_time() -> None:
     assert identity.expires_at == 5
 
 
-def test_permissions_are_authenticated_and_the_scopes() -> None:
+def test_auth_credentials_verified_identity_authenticated_and_scopes() -> None:
     app_scopes = verified({"scope": "write read"}, scopes_claim="scope")
     assert AuthCredentials(app_scopes).scopes == ["authenticated", "read", "write"]
     assert AuthCredentials(Identity("acme")).scopes == []
 
 
-def test_a_scope_named_authenticated_is_not_given_twice() -> None:
+def test_auth_credentials_scope_named_authenticated_listed_once() -> None:
     app = App("acme", rules=Rules(scopes_claim="scope"), allowed_scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
     identity = VerifiedIdentity(app, "u", "sub", signed(raw), None)

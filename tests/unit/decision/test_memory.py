@@ -26,7 +26,7 @@ def recalled(held: SignatureCache, app: str, *names: str) -> list[str]:
     return [name for name in names if held.get(app, name.encode()) is not None]
 
 
-def test_what_was_remembered_is_recalled_for_that_app_alone() -> None:
+def test_signature_cache_get_only_same_app_and_key_returns_entry() -> None:
     held = memory()
     fill(held, "a", "k1")
     assert held.get("a", b"k1") is SIGNED
@@ -35,34 +35,34 @@ def test_what_was_remembered_is_recalled_for_that_app_alone() -> None:
     assert len(held) == 1
 
 
-def test_the_same_signature_counts_once() -> None:
+def test_signature_cache_same_key_twice_single_entry() -> None:
     held = memory()
     fill(held, "a", "k1", "k1")
     assert len(held) == 1
 
 
-def test_a_long_token_is_not_worth_it() -> None:
+def test_signature_cache_token_over_max_bytes_not_cached() -> None:
     held = memory(max_bytes=5)
     held.add("a", b"k1", "12345", SIGNED)
     held.add("a", b"k2", "123456", SIGNED)
     assert recalled(held, "a", "k1", "k2") == ["k1"]
 
 
-def test_the_oldest_of_an_app_make_room_for_its_newest() -> None:
+def test_signature_cache_per_app_limit_reached_oldest_evicted() -> None:
     held = memory(per_app=2)
     fill(held, "a", "k1", "k2", "k3")
     assert recalled(held, "a", "k1", "k2", "k3") == ["k2", "k3"]
     assert len(held) == 2
 
 
-def test_an_app_may_have_but_one() -> None:
+def test_signature_cache_per_app_limit_one_newest_kept() -> None:
     held = memory(per_app=1)
     fill(held, "a", "k1", "k2")
     assert recalled(held, "a", "k1", "k2") == ["k2"]
     assert len(held) == 1
 
 
-def test_an_app_that_fills_the_memory_pushes_out_its_own() -> None:
+def test_signature_cache_full_by_one_app_other_app_kept() -> None:
     held = memory(total=4, per_app=4)
     fill(held, "quiet", "q1")
     fill(held, "loud", *(f"k{number}" for number in range(20)))
@@ -70,7 +70,7 @@ def test_an_app_that_fills_the_memory_pushes_out_its_own() -> None:
     assert len(held) == 4
 
 
-def test_a_full_memory_makes_room_for_another_app() -> None:
+def test_signature_cache_full_other_app_entry_added() -> None:
     held = memory(total=2, per_app=2)
     fill(held, "a", "a1", "a2")
     fill(held, "b", "b1")
@@ -81,7 +81,7 @@ def test_a_full_memory_makes_room_for_another_app() -> None:
     assert len(held) == 2
 
 
-def test_many_apps_with_one_signature_each_take_turns() -> None:
+def test_signature_cache_many_apps_size_bounded() -> None:
     held = memory(total=3, per_app=3)
     for number in range(30):
         fill(held, f"app-{number}", "k")
@@ -89,7 +89,7 @@ def test_many_apps_with_one_signature_each_take_turns() -> None:
         assert len(held) <= 3
 
 
-def test_an_app_is_forgotten_as_a_whole() -> None:
+def test_signature_cache_clear_app_removes_only_that_app() -> None:
     held = memory()
     fill(held, "a", "k1", "k2")
     fill(held, "b", "k1")
@@ -100,7 +100,7 @@ def test_an_app_is_forgotten_as_a_whole() -> None:
     assert len(held) == 1
 
 
-def test_a_forked_child_keeps_what_was_remembered() -> None:
+def test_signature_cache_after_fork_entries_kept() -> None:
     held = memory()
     fill(held, "a", "k1")
     held.after_fork()
@@ -109,7 +109,7 @@ def test_a_forked_child_keeps_what_was_remembered() -> None:
     assert len(held) == 2
 
 
-def test_a_signature_names_the_key_that_made_it_and_the_latest_counts() -> None:
+def test_signature_cache_same_key_added_again_latest_entry_returned() -> None:
     held = memory()
     held.add("a", b"digest", "token", SIGNED)
     other = VerifiedPayload(HEADER, b"yek", b"{}", {})
@@ -122,13 +122,13 @@ def test_a_signature_names_the_key_that_made_it_and_the_latest_counts() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"exp": "soon"}, {"iat": True}, {"nbf": None}, {"exp": 1e300}])
-def test_dates_without_their_form_are_no_dates(wrong: dict[str, object]) -> None:
+def test_verified_payload_invalid_times_none(wrong: dict[str, object]) -> None:
     assert VerifiedPayload(HEADER, b"key", b"{}", wrong).times is None
     assert VerifiedPayload(HEADER, b"key", b"{}", {"exp": 2, "iat": 1.5}).times == (2, None, 1.5)
 
 
 @pytest.mark.parametrize("secret", ["user-1", "payload"])
-def test_the_repr_of_a_signature_tells_nothing(secret: str) -> None:
+def test_verified_payload_repr_contains_no_payload_or_claims(secret: str) -> None:
     assert secret not in repr(VerifiedPayload(HEADER, b"key", b'{"payload": 1}', {"sub": "user-1"}))
 
 
@@ -138,7 +138,7 @@ def payload_of(members: int) -> tuple[bytes, dict[str, int]]:
 
 
 @pytest.mark.parametrize(("members", "kept"), [(1, True), (64, True), (65, False), (1000, False)])
-def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -> None:
+def test_verified_payload_cached_claims_only_for_small_payload(members: int, kept: bool) -> None:
     payload, held = payload_of(members)
     signed = VerifiedPayload(HEADER, b"key", payload, held)
     assert (signed.payload, signed.cached_claims is held) == (payload, kept)
@@ -147,6 +147,6 @@ def test_only_the_claims_of_a_small_payload_are_kept(members: int, kept: bool) -
 
 
 @pytest.mark.parametrize("nested", [[[]] * 80, [{}] * 80, list(range(80))])
-def test_what_is_nested_in_a_claim_counts_too(nested: object) -> None:
+def test_verified_payload_cached_claims_large_nested_value_none(nested: object) -> None:
     held = {"a": nested}
     assert VerifiedPayload(HEADER, b"key", json.dumps(held).encode(), held).cached_claims is None

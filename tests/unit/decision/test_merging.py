@@ -27,7 +27,7 @@ def company(id: str, **more: Any) -> dict[str, Any]:
     return {"id": id, "name": id.upper(), **more}
 
 
-def test_signed_goes_over_stored_and_stored_over_unsigned() -> None:
+def test_merge_unsigned_conflicting_values_signed_then_stored_preferred() -> None:
     merged = user(plan="gold").merge_unsigned(
         {"plan": "free", "city": "Rome", "age": 7}, {"plan": "silver", "city": "Oslo"}
     )
@@ -36,18 +36,18 @@ def test_signed_goes_over_stored_and_stored_over_unsigned() -> None:
     assert merged.companies == []
 
 
-def test_what_agrees_is_no_conflict_and_another_type_is() -> None:
+def test_merge_unsigned_equal_value_no_conflict_other_type_conflict() -> None:
     assert user(plan="gold").merge_unsigned({"plan": "gold"}).conflicts == ()
     for said in (True, 1.0, "1", [1]):
         assert user(seats=1).merge_unsigned({"seats": said}).conflicts == (Conflict("seats", 1, "signed"),)
 
 
-def test_a_difference_within_a_value_is_reported_too() -> None:
+def test_merge_unsigned_nested_type_difference_conflict() -> None:
     for said in ([True], [1.0], [[1]]):
         assert user(seats=[1]).merge_unsigned({"seats": said}).conflicts == (Conflict("seats", [1], "signed"),)
 
 
-def test_a_protected_attribute_is_never_written_unsigned() -> None:
+def test_protected_attributes_unsigned_value_dropped() -> None:
     rules = Rules(protected_attributes=frozenset({"plan"}))
     merged = user(rules).merge_unsigned({"plan": "gold", "city": "Rome"})
     assert merged.attributes == {"city": "Rome"}
@@ -56,7 +56,7 @@ def test_a_protected_attribute_is_never_written_unsigned() -> None:
     assert user(rules).merge_unsigned({"plan": "gold"}, {"plan": "silver"}).attributes == {"plan": "silver"}
 
 
-def test_everything_may_be_protected() -> None:
+def test_protected_attributes_wildcard_all_unsigned_dropped() -> None:
     merged = user(Rules(protected_attributes=frozenset({"*"})), plan="free").merge_unsigned(
         {"city": "Rome", "*": 1, "sub": "x"}
     )
@@ -64,7 +64,7 @@ def test_everything_may_be_protected() -> None:
     assert {conflict.attribute for conflict in merged.conflicts} == {"city", "*", "sub"}
 
 
-def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
+def test_merge_unsigned_registered_and_rule_claims_dropped() -> None:
     rules = Rules(user_id_claims=("sub", "email"), required_values={"tier": "a"}, app_claim="app", scopes_claim="scope")
     said = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email", "tier", "app", "scope")
     identity = user(rules, tier="a", app="acme")
@@ -73,7 +73,7 @@ def test_claims_with_a_meaning_of_their_own_are_always_protected() -> None:
     assert {conflict.attribute for conflict in merged.conflicts} == set(said)
 
 
-def test_the_identifier_that_a_hash_proved_is_protected() -> None:
+def test_merge_unsigned_hashed_identifier_dropped() -> None:
     rule = IdentityHash(
         secret=secret(OTHER_KEY),
         identifier="email",
@@ -89,22 +89,22 @@ def test_the_identifier_that_a_hash_proved_is_protected() -> None:
 
 
 @pytest.mark.parametrize("said", [None, [], "text", 7, [["a", "b"]]])
-def test_anything_but_a_mapping_is_nothing(said: Any) -> None:
+def test_merge_unsigned_non_mapping_ignored(said: Any) -> None:
     assert user(plan="gold").merge_unsigned(said).attributes == {"plan": "gold"}
 
 
-def test_an_anonymous_users_values_are_taken_under_the_apps_rules() -> None:
+def test_merge_unsigned_anonymous_identity_app_rules_applied() -> None:
     decision = gate_of(acme(allow_anonymous=True, rules=Rules(protected_attributes=frozenset({"plan"})))).decide(asks())
     assert decision.identity.merge_unsigned({"plan": "gold", "city": "Rome"}).attributes == {"city": "Rome"}
     assert Identity(None).merge_unsigned({"plan": "gold", "sub": "root"}).attributes == {"plan": "gold"}
 
 
-def test_the_attributes_may_have_a_claim_of_their_own() -> None:
+def test_merge_unsigned_attributes_claim_signed_value_kept() -> None:
     rules = Rules(attributes_claim="ctx")
     assert user(rules, ctx={"plan": "gold"}).merge_unsigned({"plan": "free"}).attributes == {"plan": "gold"}
 
 
-def test_what_is_merged_belongs_to_nobody_else() -> None:
+def test_merge_unsigned_result_mutation_inputs_unchanged() -> None:
     stored, said = {"a": 1}, {"b": 2}
     identity = user(plan="gold")
     identity.merge_unsigned(said, stored).attributes["own"] = True
@@ -114,7 +114,7 @@ def test_what_is_merged_belongs_to_nobody_else() -> None:
 # --- companies
 
 
-def test_companies_are_no_attribute() -> None:
+def test_merge_companies_with_companies_claim_not_in_attributes() -> None:
     merged = user(COMPANIES, companies=[company("c1")]).merge_unsigned(
         {"companies": [company("c1")]}, {"companies": []}
     )
@@ -124,7 +124,7 @@ def test_companies_are_no_attribute() -> None:
     assert user().merge_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: as any other
 
 
-def test_who_belongs_to_which_company_comes_whole_from_the_best_source() -> None:
+def test_merge_companies_several_sources_membership_from_best_source() -> None:
     signed = user(COMPANIES, companies=[company("c1")])
     merged = signed.merge_unsigned({"companies": [company("c2")]}, {"companies": [company("c3")]})
     assert merged.companies == [company("c1")]
@@ -135,14 +135,14 @@ def test_who_belongs_to_which_company_comes_whole_from_the_best_source() -> None
     assert user(COMPANIES).merge_unsigned({"companies": [company("c2")]}).companies == [company("c2")]
 
 
-def test_a_signed_empty_list_says_that_there_is_none() -> None:
+def test_merge_companies_signed_empty_list_no_companies() -> None:
     merged = user(COMPANIES, companies=[]).merge_unsigned(
         {"companies": [company("c2")]}, {"companies": [company("c3")]}
     )
     assert merged.companies == []
 
 
-def test_what_a_company_is_is_merged_from_all() -> None:
+def test_merge_companies_company_attributes_merged_from_all_sources() -> None:
     identity = user(COMPANIES, companies=[company("c1", plan="gold")])
     merged = identity.merge_unsigned(
         {"companies": [company("c1", plan="free", city="Rome", age=7)]}, {"companies": [company("c1", city="Oslo")]}
@@ -152,14 +152,14 @@ def test_what_a_company_is_is_merged_from_all() -> None:
 
 
 @pytest.mark.parametrize("protected", ["companies", "*"])
-def test_protected_companies_are_never_written_unsigned(protected: str) -> None:
+def test_merge_companies_protected_companies_unsigned_dropped(protected: str) -> None:
     rules = Rules(companies_claim="companies", protected_attributes=frozenset({protected}))
     merged = user(rules).merge_unsigned({"companies": [company("c1")]})
     assert merged.companies == []
     assert merged.conflicts == (Conflict("companies[c1]", [], None),)
 
 
-def test_an_attribute_of_companies_may_be_protected() -> None:
+def test_protected_company_attributes_unsigned_value_dropped() -> None:
     rules = Rules(companies_claim="companies", protected_company_attributes=frozenset({"plan"}))
     merged = user(rules, companies=[company("c1")]).merge_unsigned(
         {"companies": [{"id": "c1", "plan": "gold", "age": 7}]}
@@ -169,14 +169,14 @@ def test_an_attribute_of_companies_may_be_protected() -> None:
 
 
 @pytest.mark.parametrize("protected", ["*", "id"])
-def test_a_company_that_is_taken_always_has_its_id(protected: str) -> None:
+def test_protected_company_attributes_wildcard_or_id_company_id_kept(protected: str) -> None:
     rules = Rules(companies_claim="companies", protected_company_attributes=frozenset({protected}))
     merged = user(rules).merge_unsigned({"companies": [{"id": "c1", "plan": "gold"}]})
     assert [each.get("id") for each in merged.companies] == ["c1"]
 
 
 @pytest.mark.parametrize("bad", [7, None, "c1", [], {}, {"id": 7}, {"name": "C"}])
-def test_a_company_that_is_none_is_reported(bad: Any) -> None:
+def test_merge_companies_invalid_company_dropped_with_conflict(bad: Any) -> None:
     merged = user(COMPANIES).merge_unsigned({"companies": [bad, company("c1")]})
     assert merged.companies == [company("c1")]
     assert merged.conflicts == (Conflict("companies", None, None),)
@@ -195,7 +195,7 @@ def test_a_company_that_is_none_is_reported(bad: Any) -> None:
         ([{"id": 5}], [5]),
     ],
 )
-def test_what_is_stored_of_companies_in_whatever_form_keeps_others_out(stored: Any, ids: list[Any]) -> None:
+def test_merge_companies_stored_value_any_format_unsigned_dropped(stored: Any, ids: list[Any]) -> None:
     merged = user(COMPANIES).merge_unsigned({"companies": [company("c1")]}, {"companies": stored})
     assert [each["id"] for each in merged.companies] == ids
 
@@ -209,7 +209,7 @@ def member(text: str) -> str:
 
 @pytest.mark.parametrize("by_token", [True, False])
 @pytest.mark.parametrize("claim", [None, "companies"])
-def test_where_companies_have_hashes_none_is_taken_without(by_token: bool, claim: str | None) -> None:
+def test_merge_companies_company_hash_configured_unproven_dropped(by_token: bool, claim: str | None) -> None:
     rule = IdentityHash(secret=Secret(OTHER_KEY), companies=COMPANY_HASH)
     app = acme(identity_hash=rule, rules=Rules(companies_claim=claim))
     said: dict[str, Any] = {
@@ -228,7 +228,7 @@ def test_where_companies_have_hashes_none_is_taken_without(by_token: bool, claim
     assert told == (["companies[c1]", "companies[victim]"] if by_token else ["companies[victim]"])
 
 
-def test_signed_companies_without_a_claim_of_their_own_count_where_there_are_hashes() -> None:
+def test_merge_companies_company_hash_without_claim_signed_kept() -> None:
     app = acme(identity_hash=IdentityHash(secret=Secret(OTHER_KEY), companies=COMPANY_HASH))
     identity = gate_of(app).decide(asks(token(claims(companies=[company("c1")])))).require()
     assert identity.attributes["companies"] == [company("c1")]
@@ -237,7 +237,7 @@ def test_signed_companies_without_a_claim_of_their_own_count_where_there_are_has
     assert nothing.merge_unsigned({"companies": [company("victim")]}, {"companies": [company("old")]}).companies == []
 
 
-def test_a_company_is_known_by_the_member_that_is_hashed() -> None:
+def test_merge_companies_company_hash_id_field_identifies_company() -> None:
     rule = IdentityHash(
         secret=Secret(OTHER_KEY), companies=CompanyHash(secret=COMPANY_HASH.secret, id_field="companyId")
     )
@@ -249,7 +249,7 @@ def test_a_company_is_known_by_the_member_that_is_hashed() -> None:
     assert identity.merge_unsigned({"companies": "c1"}).companies == [company("c1")]
 
 
-def test_what_identifies_a_company_or_a_user_elsewhere_is_never_taken() -> None:
+def test_merge_unsigned_identifiers_at_other_locations_dropped() -> None:
     elsewhere = CompanyHash(secret=COMPANY_HASH.secret, location=JsonBody("org.all"), id_field="companyId")
     rule = IdentityHash(
         secret=Secret(OTHER_KEY), identifier="email", identifier_location=JsonBody("user.email"), companies=elsewhere
@@ -282,20 +282,20 @@ class Counted(str):
         return str.__eq__(self, other)
 
 
-def test_many_companies_are_not_each_held_against_all_others() -> None:
+def test_merge_companies_many_companies_comparisons_not_quadratic() -> None:
     said = [{"id": Counted(number)} for number in range(2000)]
     merged = user(COMPANIES).merge_unsigned({"companies": said}, {"companies": [company(str(n)) for n in range(2000)]})
     assert len(merged.companies) == 2000
     assert Counted.compared < 40_000
 
 
-def test_values_as_deep_as_a_body_may_be_are_compared() -> None:
+def test_merge_unsigned_equal_deep_values_no_conflict() -> None:
     text = '{"a":' * 900 + "1" + "}" * 900
     merged = user().merge_unsigned({"deep": json.loads(text)}, {"deep": json.loads(text)})
     assert merged.conflicts == ()
 
 
-def test_values_that_are_deeper_than_can_be_compared_are_two() -> None:
+def test_merge_unsigned_values_too_deep_to_compare_conflict() -> None:
     def deep() -> Any:
         value: Any = 1
         for _ in range(100_000):
@@ -307,25 +307,25 @@ def test_values_that_are_deeper_than_can_be_compared_are_two() -> None:
     assert merged.attributes["plan"] == "free"
 
 
-def test_a_conflict_does_not_show_what_is_kept() -> None:
+def test_conflict_repr_contains_no_kept_value() -> None:
     assert "gold" not in repr(user(plan="gold").merge_unsigned({"plan": "free"}).conflicts)
 
 
-def test_an_anonymous_user_signs_no_companies() -> None:
+def test_merge_companies_anonymous_identity_stored_then_unsigned_used() -> None:
     decision = gate_of(acme(allow_anonymous=True, rules=COMPANIES)).decide(asks())
     assert decision.identity.merge_unsigned({"companies": [company("c1")]}).companies == [company("c1")]
     stored = decision.identity.merge_unsigned({"companies": [company("c1")]}, {"companies": [company("c2")]})
     assert stored.companies == [company("c2")]
 
 
-def test_stored_values_may_be_of_any_kind() -> None:
+def test_merge_unsigned_stored_values_of_any_type_kept() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     merged = merge(Rules(), {}, None, {"since": moment, "seen": moment}, {"since": "2026-01-01", "seen": moment})
     assert merged.attributes == {"since": moment, "seen": moment}
     assert [conflict.attribute for conflict in merged.conflicts] == ["since"]
 
 
-def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
+def test_merge_unsigned_credentials_in_body_not_in_attributes() -> None:
     rule = IdentityHash(
         secret=Secret(OTHER_KEY),
         hash_location=JsonBody("user.hash"),
@@ -347,7 +347,7 @@ def test_the_proofs_of_a_boot_body_are_no_attributes() -> None:
 
 
 @pytest.mark.parametrize("name", ["auth", "companies"])
-def test_no_list_however_deep_stands_in_the_way_of_a_proof(name: str) -> None:
+def test_merge_unsigned_deep_list_at_credential_location_merged(name: str) -> None:
     rule = IdentityHash(secret=Secret(OTHER_KEY), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])))
     app = acme(identity_hash=rule, token_locations=[JsonBody("auth.token")])
     deep: Any = [{"token": "a.b.c", "companyHash": "00"}]

@@ -32,7 +32,7 @@ def at(now: float, app: App, decision: Decision | None = None, **settings: Any) 
     return found and (found.code, found.reason)
 
 
-def test_a_token_that_expired_no_longer_holds() -> None:
+def test_revalidate_expired_token_expired() -> None:
     app = acme(rules=Rules(leeway=5))
     assert at(NOW + 3604.9, app) is None
     assert at(NOW + 3605, app) == ("invalid_token", "expired")
@@ -40,7 +40,7 @@ def test_a_token_that_expired_no_longer_holds() -> None:
     assert at(NOW + 3605, acme(rules=Rules(leeway=5), mode=Mode.LOG_ONLY)) is None
 
 
-def test_an_anonymous_request_is_not_revisited() -> None:
+def test_revalidate_anonymous_decision_none() -> None:
     app = acme(allow_anonymous=True)
     assert at(NOW + 10**6, app, gate_of(app).decide(asks())) is None
 
@@ -65,7 +65,7 @@ def _fails() -> App | None:
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_an_app_as_it_is_now_decides_about_an_identity_of_before(purge: bool) -> None:
+def test_revalidate_registry_app_changed_current_app_applied(purge: bool) -> None:
     revoking = acme(app_locations=(), revocations=Revocations(users={"user-1": NOW}))
     assert revisited(lambda: revoking, purge=purge) == ("invalid_token", "revoked")
     assert revisited(lambda: acme(app_locations=(), revocations=Revocations(users={"bob": NOW})), purge=purge) is None
@@ -74,7 +74,7 @@ def test_an_app_as_it_is_now_decides_about_an_identity_of_before(purge: bool) ->
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
+def test_revalidate_signing_key_removed_bad_signature(purge: bool) -> None:
     rotated = acme(app_locations=(), credentials=[secret(OTHER_KEY)])
     assert revisited(lambda: rotated, purge=purge) == ("invalid_token", "bad_signature")
     overlapping = acme(app_locations=(), credentials=[secret(OTHER_KEY), secret()])
@@ -84,7 +84,7 @@ def test_an_identity_ends_with_the_key_that_proved_it(purge: bool) -> None:
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool) -> None:
+def test_revalidate_remote_key_none_removed_local_key_bad_signature(local: bool) -> None:
     public = jwk(rsa_key(), kid="1")
     remote = Jwks("https://id.example/keys", algorithms=["RS256"])
 
@@ -107,7 +107,7 @@ def test_an_identity_of_a_remote_key_is_left_to_the_sets_of_its_app(local: bool)
         assert (against and against.reason) == ("bad_signature" if local else None)
 
 
-def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
+def test_revalidate_decision_by_alias_app_looked_up_by_alias() -> None:
     def broken() -> App | None:
         raise config_error("id", "is broken")
 
@@ -133,7 +133,7 @@ def test_who_is_known_by_another_name_is_looked_up_by_that() -> None:
             assert (against and (against.code, against.reason)) == found
 
 
-def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
+def test_revalidate_log_only_gate_app_removed_none() -> None:
     held: list[Any] = [acme(app_locations=())]
     with Gate(registry=lambda ref: held[0], app_locations=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks(token()))
@@ -155,9 +155,7 @@ def test_a_gate_in_log_only_ends_nothing_though_the_app_is_gone() -> None:
         ({"identity_hash": IdentityHash(secret=secret(OTHER_KEY), accept_until=NOW)}, ("invalid_token", "expired")),
     ],
 )
-def test_a_hashed_identity_ends_with_its_secret_and_with_the_last_day_of_hashes(
-    change: dict[str, Any], found: object
-) -> None:
+def test_revalidate_identity_hash_secret_or_accept_until_changed_refused(change: dict[str, Any], found: object) -> None:
     assert rehashed(IdentityHash(secret=secret(OTHER_KEY)), change) == found
 
 
@@ -171,7 +169,7 @@ def test_a_hashed_identity_ends_with_its_secret_and_with_the_last_day_of_hashes(
         (None, False, None),
     ],
 )
-def test_a_hashed_identity_ends_with_the_secret_of_its_companies_if_it_has_any(
+def test_revalidate_company_hash_secret_changed_with_companies_refused(
     companies: CompanyHash | None, named: bool, found: object
 ) -> None:
     before = IdentityHash(secret=secret(OTHER_KEY), companies=CompanyHash(secret=secret(THIRD_KEY)))
@@ -202,14 +200,14 @@ def rehashed(rule: IdentityHash, change: dict[str, Any], said: dict[str, Any] | 
         return against and (against.code, against.reason)
 
 
-def test_a_registry_that_breaks_an_app_hides_nothing_it_knew() -> None:
+def test_revalidate_registry_app_broken_none() -> None:
     def broken() -> App | None:
         raise config_error("id", "is broken")
 
     assert revisited(broken) is None
 
 
-def test_nothing_is_judged_about_an_anonymous_request() -> None:
+def test_judge_anonymous_decision_none() -> None:
     with Gate(registry=lambda ref: None, app_locations=BY_HEADER, clock=lambda: NOW, mode=Mode.LOG_ONLY) as gate:
         decision = gate.decide(asks())
         assert judge(gate._context, decision, None) is None

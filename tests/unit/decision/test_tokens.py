@@ -27,7 +27,7 @@ def with_header(header: object) -> str:
     return f"{segment(header)}.{segment({})}.AA"
 
 
-def test_a_well_formed_token_is_read() -> None:
+def test_parse_token_well_formed_token_returns_parts() -> None:
     text = token(claims(), kid="k1")
     read = parse_token_or_raise(text, MAX)
     assert isinstance(read, UnverifiedToken)
@@ -38,29 +38,29 @@ def test_a_well_formed_token_is_read() -> None:
     assert text.split(".")[1] == read.payload
 
 
-def test_a_header_may_say_no_more_than_the_algorithm() -> None:
+def test_parse_token_header_with_only_alg_kid_and_typ_none() -> None:
     assert parse_token_or_raise(with_header({"alg": "HS256"}), MAX).header == JOSEHeader("HS256", None, None)
 
 
-def test_an_empty_signature_is_read_and_left_to_the_key() -> None:
+def test_parse_token_empty_signature_parsed() -> None:
     text = with_header({"alg": "none"}).removesuffix("AA")
     assert parse_token_or_raise(text, MAX).signature == ""
     assert parse_token_or_raise(text, MAX).signing_input == text.removesuffix(".").encode()
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t", "iss"])
-def test_other_members_of_the_header_are_ignored(name: str) -> None:
+def test_parse_token_other_header_members_ignored(name: str) -> None:
     assert (
         parse_token_or_raise(with_header({"alg": "HS256", name: "https://evil.example"}), MAX).header.algorithm
         == "HS256"
     )
 
 
-def test_a_header_too_long_to_be_remembered_is_read_too() -> None:
+def test_parse_token_header_too_long_for_cache_parsed() -> None:
     assert parse_token_or_raise(with_header({"alg": "HS256", "kid": "k" * 600}), MAX).header.kid == "k" * 600
 
 
-def test_a_token_has_a_size() -> None:
+def test_parse_token_over_max_bytes_too_large() -> None:
     text = token()
     assert parse_token_or_raise(text, len(text)).text == text
     assert reason(text, len(text) - 1) == "too_large"
@@ -88,42 +88,42 @@ def test_a_token_has_a_size() -> None:
         "e30.e30.\x00",
     ],
 )
-def test_anything_but_three_parts_of_base64url_is_malformed(text: str) -> None:
+def test_parse_token_not_three_base64url_parts_malformed(text: str) -> None:
     assert reason(text) == "malformed"
 
 
 @pytest.mark.parametrize("header", ["A", "e31", "e3"])
-def test_a_header_that_is_not_canonical_base64url_is_malformed(header: str) -> None:
+def test_parse_token_non_canonical_header_malformed(header: str) -> None:
     assert reason(f"{header}.e30.AA") == "malformed"
 
 
 @pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
 @pytest.mark.parametrize("value", [None, True, ["exp"], "DEF"])
-def test_members_that_change_what_a_token_means_are_malformed(name: str, value: object) -> None:
+def test_parse_token_unsupported_header_member_malformed(name: str, value: object) -> None:
     refusal = refusal_of(lambda: parse_token_or_raise(with_header({"alg": "HS256", name: value}), MAX))
     assert refusal.reason == "malformed"
     assert name in refusal.detail
 
 
 @pytest.mark.parametrize("header", [{}, {"alg": None}, {"alg": ["HS256"]}, {"alg": 5}, {"alg": {}}, {"Alg": "HS256"}])
-def test_an_algorithm_that_is_no_string_is_not_allowed(header: object) -> None:
+def test_parse_token_missing_or_non_string_alg_algorithm_not_allowed(header: object) -> None:
     assert reason(with_header(header)) == "algorithm_not_allowed"
 
 
 @pytest.mark.parametrize("name", ["kid", "typ"])
 @pytest.mark.parametrize("value", [None, 5, [], {}, True])
-def test_kid_and_typ_are_strings(name: str, value: object) -> None:
+def test_parse_token_non_string_kid_or_typ_malformed(name: str, value: object) -> None:
     refusal = refusal_of(lambda: parse_token_or_raise(with_header({"alg": "HS256", name: value}), MAX))
     assert (refusal.reason, refusal.detail) == ("malformed", f"The token's {name} is not a string.")
 
 
-def test_a_refused_header_is_refused_again() -> None:
+def test_parse_token_refused_header_twice_malformed() -> None:
     text = with_header({"alg": "HS256", "crit": []})
     assert reason(text) == reason(text) == "malformed"
 
 
 @pytest.mark.parametrize("text", ["A", "eyJ=", "e\n", "é", "AB"])
-def test_a_segment_is_decoded_in_its_one_spelling_alone(text: str) -> None:
+def test_decode_non_canonical_segment_malformed(text: str) -> None:
     assert refusal_of(lambda: decode(text)).reason == "malformed"
 
 
@@ -141,11 +141,11 @@ def test_a_segment_is_decoded_in_its_one_spelling_alone(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("ascii", [True, False])
-def test_an_object_is_read_as_json_reads_it(value: dict[str, Any], ascii: bool) -> None:
+def test_parse_json_object_valid_object_equals_json_loads(value: dict[str, Any], ascii: bool) -> None:
     assert parse_json_object(json.dumps(value, ensure_ascii=ascii).encode()) == value
 
 
-def test_blanks_between_are_json() -> None:
+def test_parse_json_object_whitespace_allowed() -> None:
     assert parse_json_object(b' {\n"a" :\t1 } ') == {"a": 1}
 
 
@@ -183,7 +183,7 @@ def test_blanks_between_are_json() -> None:
         b'{"a":' + b"[" * 32 + b"]" * 32 + b"}",
     ],
 )
-def test_what_is_not_plain_json_is_malformed(raw: bytes) -> None:
+def test_parse_json_object_not_strict_json_malformed(raw: bytes) -> None:
     assert refusal_of(lambda: parse_json_object(raw)).reason == "malformed"
 
 
@@ -224,7 +224,7 @@ def as_the_standard_library_reads(text: str) -> dict[str, Any] | None:
 @example('{"a":1,"a" :2}')
 @example('{"a":":","b":1,"b":2}')
 @example('{"a":"x,y","a":1}')
-def test_an_object_is_read_as_a_second_reader_reads_it(text: str) -> None:
+def test_parse_json_object_generated_text_matches_reference_parser(text: str) -> None:
     expected = as_the_standard_library_reads(text)
     if expected is None:
         assert refusal_of(lambda: parse_json_object(text.encode())).reason == "malformed"
@@ -232,17 +232,17 @@ def test_an_object_is_read_as_a_second_reader_reads_it(text: str) -> None:
         assert parse_json_object(text.encode()) == expected
 
 
-def test_a_pair_of_surrogates_is_a_character() -> None:
+def test_parse_json_object_surrogate_pair_decoded() -> None:
     assert parse_json_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"5", b'"text"', b"null", b"true", b"1.5"])
-def test_what_is_no_object_is_malformed(raw: bytes) -> None:
+def test_parse_json_object_non_object_malformed(raw: bytes) -> None:
     refusal = refusal_of(lambda: parse_json_object(raw))
     assert (refusal.reason, refusal.detail) == ("malformed", "The token's parts are not JSON objects.")
 
 
-def test_a_depth_of_32_is_read_and_no_more() -> None:
+def test_parse_json_object_depth_over_32_malformed() -> None:
     def nested(depth: int) -> bytes:
         return b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
 
@@ -250,7 +250,7 @@ def test_a_depth_of_32_is_read_and_no_more() -> None:
     assert refusal_of(lambda: parse_json_object(nested(33))).reason == "malformed"
 
 
-def test_many_lists_side_by_side_are_not_deep() -> None:
+def test_parse_json_object_many_sibling_lists_allowed() -> None:
     value = {"a": [[1], {"b": []}] * 100}
     assert parse_json_object(json.dumps(value).encode()) == value
 
@@ -266,17 +266,17 @@ def test_many_lists_side_by_side_are_not_deep() -> None:
     ],
     ids=["escaped quotes", "quotes", "backslashes", "open text"],
 )
-def test_reading_costs_no_more_than_the_length(raw: bytes) -> None:
+def test_parse_json_object_hostile_text_malformed_in_linear_time(raw: bytes) -> None:
     assert refusal_of(lambda: parse_json_object(raw)).reason == "malformed"
 
 
-def test_no_refusal_quotes_the_token() -> None:
+def test_parse_token_refusal_contains_no_token_text() -> None:
     for text in ("SECRETTOKEN", with_header({"alg": ["SECRETTOKEN"]}), with_header('{"SECRETTOKEN": NaN}')):
         refusal = refusal_of(lambda text=text: parse_token_or_raise(text, MAX))  # type: ignore[misc]
         assert "SECRETTOKEN" not in repr(refusal)
 
 
-def test_what_is_kept_of_headers_is_bounded() -> None:
+def test_header_cache_many_headers_size_bounded() -> None:
     for number in range(1_100):
         good, bad = (base64url.encode(f'{{"alg": "HS256", "kid": "k{number}"{end}'.encode()) for end in ("}", ""))
         for _ in range(2):
@@ -300,12 +300,12 @@ FLAT = [
 
 
 @pytest.mark.parametrize("text", FLAT)
-def test_a_header_may_be_any_json_object(text: str) -> None:
+def test_parse_token_header_any_json_object_parsed(text: str) -> None:
     assert parse_token_or_raise(f"{base64url.encode(text.encode())}.e30.AA", 4_096).header.algorithm == "HS256"
 
 
 @pytest.mark.parametrize("text", FLAT)
-def test_a_header_that_lacks_any_character_that_it_needs_is_malformed_or_none_of_ours(text: str) -> None:
+def test_parse_token_mutated_header_matches_json_parser(text: str) -> None:
     """The standard library's parser is the judge of what is JSON, however short a way there is to the same answer."""
     for index in range(len(text)):
         for changed in (text[:index] + text[index + 1 :], text[:index] + "," + text[index:], text[:index]):

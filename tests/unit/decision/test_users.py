@@ -29,7 +29,7 @@ DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
         ({"sub": " "}, {}, (" ", "sub")),
     ],
 )
-def test_the_first_claim_that_is_there_gives_the_user(
+def test_read_user_id_several_claims_first_present_claim_returned(
     payload: dict[str, Any], rules: dict[str, Any], found: tuple[str, str]
 ) -> None:
     assert read_user_id(payload, Rules(**rules)) == found
@@ -57,14 +57,14 @@ def test_the_first_claim_that_is_there_gives_the_user(
         ({"sub": 5, "email": "a\u202eb"}, {"user_id": ("id", "email")}, "bad_claim", "email"),
     ],
 )
-def test_a_user_id_that_is_none_is_refused(
+def test_read_user_id_missing_or_invalid_value_refused(
     payload: dict[str, Any], rules: dict[str, Any], reason: str, claim: str
 ) -> None:
     refusal = refusal_of(lambda: read_user_id(payload, Rules(**rules)))
     assert (refusal.reason, refusal.claim) == (reason, claim)
 
 
-def test_the_missing_claims_are_all_named() -> None:
+def test_read_user_id_missing_claims_all_in_detail() -> None:
     refusal = refusal_of(lambda: read_user_id({}, Rules(user_id_claims=("userId", "email"))))
     assert refusal.detail == "The token lacks the claim userId or email."
 
@@ -90,7 +90,7 @@ def test_the_missing_claims_are_all_named() -> None:
         ({"token_ids": {"t1"}}, {"iat": NOW}, False),
     ],
 )
-def test_a_revocation_covers_what_was_issued_until_then(
+def test_is_revoked_issued_until_cutoff_or_listed_token_id_true(
     revocations: dict[str, Any], payload: dict[str, Any], revoked: bool
 ) -> None:
     app = App("acme", revocations=Revocations(**revocations))

@@ -46,21 +46,21 @@ def refused(app: App, text: str, memory: SignatureCache | None = None, now: floa
     return refusal_of(lambda: verify(app, text, memory, now))
 
 
-def test_a_good_token_names_its_user() -> None:
+def test_verify_secret_signed_token_identity_of_user() -> None:
     identity = verify(acme(), token(claims(plan="pro")))
     assert (identity.app_id, identity.user_id, identity.kid) == ("acme", "user-1", None)
     assert identity.claims["plan"] == "pro"
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES512", "EdDSA"])
-def test_a_token_by_a_public_key_is_verified(algorithm: str) -> None:
+def test_verify_public_key_signed_token_verified(algorithm: str) -> None:
     private = private_key(algorithm)
     app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], kid="k1")])
     identity = verify(app, token(key=private, algorithm=algorithm, kid="k1"))
     assert (identity.user_id, identity.kid) == ("user-1", "k1")
 
 
-def test_a_token_by_a_key_of_a_set_is_verified() -> None:
+def test_verify_static_key_set_key_selected_by_kid() -> None:
     document = {"keys": [jwk(private_key("RS256"), kid="a"), jwk(private_key("ES256"), kid="b")]}
     app = acme(credentials=[Jwks.static(document)])
     assert verify(app, token(key=private_key("ES256"), algorithm="ES256", kid="b")).kid == "b"
@@ -70,30 +70,30 @@ def test_a_token_by_a_key_of_a_set_is_verified() -> None:
 
 @pytest.mark.parametrize("key", [OLD_KEY, KEY], ids=["old", "new"])
 @pytest.mark.parametrize("kid", [None, "unknown"])
-def test_while_keys_rotate_each_is_tried(key: bytes, kid: str | None) -> None:
+def test_verify_key_rotation_old_or_new_key_verified(key: bytes, kid: str | None) -> None:
     app = acme(credentials=[secret(OLD_KEY), secret(KEY)])
     assert verify(app, token(key=key, kid=kid)).user_id == "user-1"
 
 
-def test_an_app_without_a_credential_is_not_configured() -> None:
+def test_verify_app_without_credentials_config_missing() -> None:
     refusal = refused(acme(credentials=[]), token())
     assert (refusal.code, refusal.reason) == ("config_missing", None)
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS512", "hs256", "RS256", "", "ES256"])
-def test_an_algorithm_that_no_key_allows_is_refused(algorithm: str) -> None:
+def test_verify_alg_of_no_key_algorithm_not_allowed(algorithm: str) -> None:
     text = f"{segment({'alg': algorithm})}.{segment(claims())}."
     assert refused(acme(), text).reason == "algorithm_not_allowed"
 
 
-def test_the_algorithm_of_a_public_key_is_not_that_of_a_secret() -> None:
+def test_verify_public_key_app_hmac_alg_algorithm_not_allowed() -> None:
     private = private_key("RS256")
     app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=["RS256"])])
     head = segment({"alg": "HS256", "typ": "JWT"})
     assert refused(app, f"{head}.{segment(claims())}.AAAA").reason == "algorithm_not_allowed"
 
 
-def test_a_kid_of_no_key_is_not_found() -> None:
+def test_verify_unknown_kid_key_not_found() -> None:
     app = acme(credentials=[secret(kid="k1")])
     assert refused(app, token(kid="k2")).reason == "key_not_found"
     assert verify(app, token(kid="k1")).kid == "k1"
@@ -101,22 +101,22 @@ def test_a_kid_of_no_key_is_not_found() -> None:
 
 
 @pytest.mark.parametrize("text", [token(key=OTHER_KEY), token().rsplit(".", 1)[0] + ".", token() + "AAAA"])
-def test_a_signature_by_no_key_of_the_app_is_bad(text: str) -> None:
+def test_verify_signature_of_no_key_bad_signature(text: str) -> None:
     assert refused(acme(), text).reason == "bad_signature"
 
 
-def test_a_signature_that_is_not_canonical_is_malformed() -> None:
+def test_verify_non_canonical_signature_malformed() -> None:
     assert refused(acme(), token()[:-1] + "_").reason == "malformed"
 
 
-def test_of_a_token_with_a_bad_signature_nothing_more_is_said() -> None:
+def test_verify_bad_signature_and_other_defects_bad_signature() -> None:
     assert refused(acme(), token(claims(exp=1), key=OTHER_KEY)).reason == "bad_signature"
     text = f"{segment({'alg': 'HS256'})}.{segment('not json')}.AAAA"
     assert refused(acme(), text).reason == "bad_signature"
 
 
 @pytest.mark.parametrize("payload", [[], "text", 5, None])
-def test_a_signed_payload_that_is_no_object_is_malformed(payload: Any) -> None:
+def test_verify_signed_non_object_payload_malformed_and_not_cached(payload: Any) -> None:
     import json
 
     import jwt
@@ -127,7 +127,7 @@ def test_a_signed_payload_that_is_no_object_is_malformed(payload: Any) -> None:
     assert len(memory) == 0
 
 
-def test_a_verified_signature_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signature_cache_valid_signature_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, app, text = fresh(), acme(), token()
     first = verify(app, text, memory)
     assert len(memory) == 1
@@ -139,19 +139,19 @@ def test_a_verified_signature_is_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     assert verify(app, text, memory).claims == first.claims
 
 
-def test_a_bad_signature_is_not_remembered() -> None:
+def test_signature_cache_bad_signature_not_cached() -> None:
     memory = fresh()
     refused(acme(), token(key=OTHER_KEY), memory)
     assert len(memory) == 0
 
 
-def test_a_key_that_is_gone_takes_what_it_signed_along() -> None:
+def test_signature_cache_key_removed_bad_signature() -> None:
     memory, text = fresh(), token()
     verify(acme(), text, memory)
     assert refused(acme(credentials=[secret(OTHER_KEY)]), text, memory).reason == "bad_signature"
 
 
-def test_times_claims_and_revocation_are_evaluated_though_the_signature_is_remembered() -> None:
+def test_signature_cache_hit_times_claims_and_revocation_checked() -> None:
     memory, text = fresh(), token()
     verify(acme(), text, memory)
     assert refused(acme(), text, memory, NOW + 4000).reason == "expired"
@@ -160,12 +160,12 @@ def test_times_claims_and_revocation_are_evaluated_though_the_signature_is_remem
     assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, memory).reason == "revoked"
 
 
-def test_claims_come_before_revocation() -> None:
+def test_verify_expired_and_revoked_token_expired() -> None:
     assert refused(acme(revocations=Revocations(issued_before=NOW)), token(claims(exp=1))).reason == "expired"
 
 
 @pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
-def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int, kept: bool) -> None:
+def test_signature_cache_hit_any_payload_size_same_claims(members: int, kept: bool) -> None:
     memory, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
     first = verify(acme(), text, memory)
     (remembered,) = memory._entries["acme"].values()
@@ -177,7 +177,7 @@ def test_a_remembered_token_of_any_size_gives_the_same_claims_again(members: int
     assert refused(acme(), text, memory, now=NOW + 4000).reason == "expired"
 
 
-def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
+def test_require_kid_token_without_kid_key_not_found() -> None:
     lax, strict = (
         acme(credentials=[secret(kid="k1")], rules=Rules(require_kid=required)) for required in (False, True)
     )
@@ -188,12 +188,12 @@ def test_where_the_vendor_asks_for_a_kid_no_key_is_tried_without_one() -> None:
     assert "kid" in nameless.detail
 
 
-def test_a_kid_that_the_vendor_asks_for_may_still_be_one_of_a_key_without_id() -> None:
+def test_require_kid_unknown_kid_key_without_kid_verified() -> None:
     app = acme(credentials=[secret(OTHER_KEY, kid="k1"), secret()], rules=Rules(require_kid=True))
     assert verify(app, token(kid="k2")).kid is None
 
 
-def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> None:
+def test_require_kid_remote_key_set_no_kid_key_not_found_without_fetch() -> None:
     app = acme(
         credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(require_kid=True)
     )
@@ -201,7 +201,7 @@ def test_a_token_that_must_name_its_key_is_refused_before_any_set_is_asked() -> 
     assert refusal_of(lambda: next(flow)).reason == "key_not_found"
 
 
-def test_an_app_with_key_sets_needs_the_verification_of_the_token() -> None:
+def test_select_keys_remote_key_set_without_verification_value_error() -> None:
     app = acme(credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
     flow = select_keys(no_key_sets(), app, JOSEHeader("RS256", "k1", "JWT"), LoadTimeouts(1, 1))
     with pytest.raises(ValueError, match="verification"):

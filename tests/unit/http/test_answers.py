@@ -45,7 +45,7 @@ def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials
     return refusal_response(gate, refusal, app, credentials_sent=credentials_sent)
 
 
-def test_a_bad_token_is_told_by_problem_json_and_a_challenge(gate: Gate) -> None:
+def test_response_for_bad_signature_problem_json_and_challenge(gate: Gate) -> None:
     answer = response_for(gate, gate.decide(asks(token(key=OTHER_KEY))))
     detail = "The token's signature does not verify with this app's keys."
     assert answer.status == 401
@@ -66,7 +66,7 @@ def test_a_bad_token_is_told_by_problem_json_and_a_challenge(gate: Gate) -> None
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_code_has_its_status_title_and_no_store(gate: Gate, code: Code) -> None:
+def test_refusal_response_every_code_status_title_and_no_store(gate: Gate, code: Code) -> None:
     answer = refused(gate, Refusal(code, "expired" if code == "invalid_token" else None, "Because."))
     assert (answer.status, body(answer)["status"]) == (STATUS[code], STATUS[code])
     assert body(answer)["title"]
@@ -81,25 +81,25 @@ def test_every_code_has_its_status_title_and_no_store(gate: Gate, code: Code) ->
         ("insufficient_scope", "insufficient_scope"),
     ],
 )
-def test_a_challenge_has_one_of_three_codes(gate: Gate, code: Code, error: str) -> None:
+def test_challenge_token_or_request_code_error_and_description(gate: Gate, code: Code, error: str) -> None:
     challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
     assert challenge == f'Bearer realm="wicket", error="{error}", error_description="Because."'
 
 
 @pytest.mark.parametrize("code", ["config_missing", "config_invalid", "unknown_app"])
-def test_a4_a_challenge_never_blames_the_token_for_the_configuration(gate: Gate, code: Code) -> None:
+def test_a4_challenge_config_or_unknown_app_code_realm_only(gate: Gate, code: Code) -> None:
     challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
     assert challenge == 'Bearer realm="wicket"'
 
 
-def test_a4_a_key_set_that_was_never_usable_is_503_without_a_challenge(gate: Gate) -> None:
+def test_a4_refusal_response_key_set_never_usable_503_without_challenge(gate: Gate) -> None:
     answer = refused(gate, Refusal("config_invalid", retry_after=5))
     assert (answer.status, body(answer)["status"], headers(answer)["retry-after"]) == (503, 503, "5")
     assert "www-authenticate" not in headers(answer)
 
 
 @pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])
-def test_without_a_token_a_challenge_says_no_more_than_the_realm(gate: Gate, code: Code) -> None:
+def test_challenge_no_credentials_sent_realm_only(gate: Gate, code: Code) -> None:
     answer = refused(gate, Refusal(code, None, "Because."), credentials_sent=False)
     assert headers(answer)["www-authenticate"] == 'Bearer realm="wicket"'
 
@@ -107,17 +107,17 @@ def test_without_a_token_a_challenge_says_no_more_than_the_realm(gate: Gate, cod
 @pytest.mark.parametrize(
     "code", ["origin_not_allowed", "rate_limited", "keys_unavailable", "apps_unavailable", "internal_error"]
 )
-def test_what_no_token_can_help_has_no_challenge(gate: Gate, code: Code) -> None:
+def test_challenge_code_unrelated_to_credentials_absent(gate: Gate, code: Code) -> None:
     assert "www-authenticate" not in headers(refused(gate, Refusal(code)))
 
 
-def test_retry_after_is_there_where_trying_again_can_help(gate: Gate) -> None:
+def test_retry_after_header_present_only_with_refusal_value(gate: Gate) -> None:
     assert headers(refused(gate, Refusal("apps_unavailable", retry_after=7)))["retry-after"] == "7"
     assert "retry-after" not in headers(refused(gate, Refusal("apps_unavailable")))
 
 
 @pytest.mark.parametrize("text", ['a" x="b', "a\\b", "a\r\nSet-Cookie: x", "é\u2028", "a\x00b\x7f"])
-def test_nothing_breaks_out_of_a_challenge(text: str) -> None:
+def test_challenge_special_characters_stay_within_quotes(text: str) -> None:
     gate = gate_of(acme(), realm=text)
     challenge = headers(refused(gate, Refusal("invalid_request", None, text)))["www-authenticate"]
     quoted = r'"[\x20\x21\x23-\x5b\x5d-\x7e]*"'
@@ -125,7 +125,7 @@ def test_nothing_breaks_out_of_a_challenge(text: str) -> None:
     assert challenge.count('"') == 6
 
 
-def test_the_type_is_the_url_of_the_docs_and_the_code() -> None:
+def test_error_docs_configured_type_is_docs_url_and_code() -> None:
     gate = gate_of(acme(), error_docs="https://docs.example/errors/")
     answer = refused(gate, Refusal("missing_token"))
     assert body(answer)["type"] == "https://docs.example/errors/missing_token"
@@ -135,7 +135,7 @@ def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
     return 418, {"ä": refusal.code}
 
 
-def test_a_vendor_has_its_own_status_and_body_and_our_headers(gate: Gate) -> None:
+def test_format_error_custom_status_and_body_with_standard_headers(gate: Gate) -> None:
     answer = refused(gate, Refusal("missing_token"), acme(format_error=vendors))
     assert (answer.status, body(answer)) == (418, {"ä": "missing_token"})
     assert headers(answer)["content-type"] == "application/json"
@@ -146,13 +146,13 @@ def test_a_vendor_has_its_own_status_and_body_and_our_headers(gate: Gate) -> Non
     )
 
 
-def test_a_decision_without_a_refusal_is_no_success(gate: Gate) -> None:
+def test_response_for_decision_without_refusal_internal_error(gate: Gate) -> None:
     answer = response_for(gate, Decision(False, Identity(None), None, True, None))
     assert (answer.status, body(answer)["error"]) == (503, "internal_error")
     assert headers(answer)["retry-after"] == "1"
 
 
-def test_a_handler_that_demands_more_is_answered_in_the_apps_form() -> None:
+def test_response_for_exception_insufficient_scope_uses_format_error() -> None:
     gate = gate_of(acme(format_error=vendors))
     decision = gate.decide(asks(token()))
     answer = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
@@ -160,7 +160,7 @@ def test_a_handler_that_demands_more_is_answered_in_the_apps_form() -> None:
     assert 'error="insufficient_scope"' in headers(answer)["www-authenticate"]
 
 
-def test_no_answer_carries_the_token(gate: Gate) -> None:
+def test_response_for_bad_token_contains_no_token(gate: Gate) -> None:
     text = token(key=OTHER_KEY)
     answer = response_for(gate, gate.decide(asks(text)))
     assert text not in answer.body.decode() + repr(answer.headers)
@@ -179,7 +179,9 @@ def no_pair(refusal: Refusal) -> Any:
 
 
 @pytest.mark.parametrize("errors", [raises, not_json, no_pair])
-def test_a_vendors_form_that_fails_gives_way_to_ours(errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+def test_format_error_raises_or_invalid_result_problem_json(
+    errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = refused(gate, Refusal("missing_token"), acme(format_error=errors))
     assert (answer.status, body(answer)["error"]) == (401, "missing_token")
     assert headers(answer)["content-type"] == "application/problem+json"
@@ -187,12 +189,12 @@ def test_a_vendors_form_that_fails_gives_way_to_ours(errors: Any, gate: Gate, ca
 
 
 @pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (429, "Too Many Requests"), (599, "Refused")])
-def test_a_status_has_its_standard_words(status: int, phrase: str) -> None:
+def test_reason_phrase_status_standard_phrase(status: int, phrase: str) -> None:
     assert reason_phrase(status) == phrase
 
 
 @pytest.mark.parametrize("status", [200, 302, 399, 600, "401", None])
-def test_a_vendors_form_is_never_a_success(status: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+def test_format_error_non_error_status_problem_json(status: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
         return status, {}
 
@@ -207,7 +209,7 @@ def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("errors", [lax, raises])
-def test_both_doors_answer_in_our_form_where_the_vendors_fails(errors: Any) -> None:
+def test_format_error_fails_asgi_and_wsgi_same_problem_json(errors: Any) -> None:
     gate = gate_of(acme(format_error=errors))
     page = Starlette(routes=[Route("/", lambda request: PlainTextResponse("open"))])
     client = TestClient(wicket.asgi.WicketMiddleware(page, gate))
@@ -224,5 +226,5 @@ def test_both_doors_answer_in_our_form_where_the_vendors_fails(errors: Any) -> N
 
 @pytest.mark.parametrize("door", [wicket.asgi.WicketMiddleware, wicket.wsgi.WicketMiddleware])
 @pytest.mark.parametrize("given", [None, "wicket", Gate])
-def test_a_door_without_a_gate_is_a_configuration_error(door: Any, given: Any) -> None:
+def test_middleware_missing_or_invalid_gate_config_error(door: Any, given: Any) -> None:
     assert problems_of(lambda: door(lambda *args: None, gate=given)) == {"gate": "must be a Gate"}

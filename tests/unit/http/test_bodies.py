@@ -33,12 +33,12 @@ LONG = 60.0
         ("1.0", None),
     ],
 )
-def test_a_declared_length_is_digits(text: str | None, length: int | None) -> None:
+def test_declared_length_digits_value_otherwise_none(text: str | None, length: int | None) -> None:
     assert declared_length(text) == length
 
 
 @pytest.mark.parametrize("text", ["1_0", " 1", "1,1", "５", "²", "0x10"])
-def test_anything_else_is_no_length(text: str) -> None:
+def test_declared_length_other_number_format_none(text: str) -> None:
     assert declared_length(text) is None
 
 
@@ -81,7 +81,7 @@ async def all_of(receive: Callable[[], Awaitable[Message]]) -> bytes:
             return bytes(body)
 
 
-def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
+def test_asgi_body_several_messages_read_whole_and_replayed() -> None:
     async def main() -> None:
         messages = [part(b"ab", True), part(b"", True), {"type": "http.request", "more_body": True}, part(b"c")]
         client = Client(*messages, {"type": "http.disconnect"})
@@ -96,7 +96,7 @@ def test_a_body_is_read_whole_and_given_again_message_by_message() -> None:
     run(main)
 
 
-def test_the_last_message_need_not_say_that_it_is_the_last() -> None:
+def test_asgi_body_last_message_without_more_body_complete() -> None:
     async def main() -> None:
         assert await ASGIBody(Client({"type": "http.request", "body": b"x"}).receive, 1).aread(1, LONG) == b"x"
         assert await ASGIBody(Client({"type": "http.request"}).receive, None).aread(1, LONG) == b""
@@ -104,7 +104,7 @@ def test_the_last_message_need_not_say_that_it_is_the_last() -> None:
     run(main)
 
 
-def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
+def test_asgi_body_declared_too_large_not_read() -> None:
     async def never() -> Message:
         raise AssertionError("nothing may be read")
 
@@ -113,7 +113,7 @@ def test_a_body_that_says_it_is_too_large_is_left_alone() -> None:
     assert not body.started
 
 
-def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
+def test_asgi_body_too_large_while_reading_replay_complete() -> None:
     async def main() -> None:
         client = Client(part(b"ab", True), part(b"cd", True), part(b"ef"))
         body = ASGIBody(client.receive, None)
@@ -124,7 +124,7 @@ def test_a_body_that_turns_out_too_large_goes_on_from_there() -> None:
     run(main)
 
 
-def test_a_body_that_comes_too_late_is_not_lost() -> None:
+def test_asgi_body_timeout_replay_complete() -> None:
     async def main() -> None:
         client = Client(part(b"ab", True))
         body = ASGIBody(client.receive, 4)
@@ -141,7 +141,7 @@ def test_a_body_that_comes_too_late_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_a_message_that_is_there_counts_though_the_loop_was_busy(pieces: int) -> None:
+def test_asgi_body_available_messages_after_timeout_read(pieces: int) -> None:
     """A6: the time is over before the loop can take what has arrived."""
 
     async def main() -> None:
@@ -157,7 +157,7 @@ def test_a_message_that_is_there_counts_though_the_loop_was_busy(pieces: int) ->
     run(main)
 
 
-def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
+def test_asgi_body_many_available_messages_single_task() -> None:
     """S9: a client that cuts its body into very many pieces causes no task for each."""
 
     async def main() -> None:
@@ -177,7 +177,7 @@ def test_a_body_of_many_messages_that_are_there_is_read_in_one_task() -> None:
     run(main)
 
 
-def test_a_body_of_too_many_pieces_goes_on_from_there() -> None:
+def test_asgi_body_too_many_pieces_unread_and_replay_complete() -> None:
     async def main() -> None:
         client = Client(*[part(b"", True)] * 5000, part(b"y"))
         body = ASGIBody(client.receive, None)
@@ -189,7 +189,7 @@ def test_a_body_of_too_many_pieces_goes_on_from_there() -> None:
     run(main)
 
 
-def test_a_failure_after_the_time_is_over_is_the_applications_to_hear_of_or_nobodys() -> None:
+def test_asgi_body_receive_error_after_timeout_raised_only_on_receive() -> None:
     async def main() -> None:
         fails = asyncio.Event()
 
@@ -212,7 +212,7 @@ def test_a_failure_after_the_time_is_over_is_the_applications_to_hear_of_or_nobo
     run(main)
 
 
-def test_a_client_that_hangs_up_is_told_on() -> None:
+def test_asgi_body_client_disconnect_unread_and_replayed() -> None:
     async def main() -> None:
         body = ASGIBody(Client(part(b"ab", True), {"type": "http.disconnect"}).receive, None)
         assert await body.aread(10, LONG) is None
@@ -221,7 +221,7 @@ def test_a_client_that_hangs_up_is_told_on() -> None:
     run(main)
 
 
-def test_nobody_waits_once_it_is_over() -> None:
+def test_asgi_body_close_cancels_pending_receive() -> None:
     async def main() -> None:
         client = Client()
         body = ASGIBody(client.receive, None)
@@ -233,7 +233,7 @@ def test_nobody_waits_once_it_is_over() -> None:
     run(main)
 
 
-def test_a_request_that_is_cancelled_waits_no_more() -> None:
+def test_asgi_body_cancelled_read_cancels_pending_receive() -> None:
     async def main() -> None:
         client = Client()
         body = ASGIBody(client.receive, None)
@@ -249,7 +249,7 @@ def test_a_request_that_is_cancelled_waits_no_more() -> None:
     run(main)
 
 
-def test_a_failure_to_receive_is_the_applications_to_hear_of() -> None:
+def test_asgi_body_receive_error_raised_only_to_application() -> None:
     """What cannot be read carries no token; whether that is an error is for whoever wants the body."""
 
     async def main() -> None:
@@ -264,7 +264,7 @@ def test_a_failure_to_receive_is_the_applications_to_hear_of() -> None:
     run(main)
 
 
-def test_only_asyncio_can_wait_for_a_body() -> None:
+def test_asgi_body_outside_asyncio_wicket_error() -> None:
     body = ASGIBody(Client().receive, None)
     with pytest.raises(WicketError, match="asyncio"):
         finished(body.aread(10, 1))
@@ -294,7 +294,7 @@ class Wire(io.RawIOBase):
 
 @pytest.mark.parametrize("most", [1, 7, 8192, 1 << 20])
 @pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 65_536])
-def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) -> None:
+def test_wsgi_body_declared_length_read_exactly_and_replayed(size: int, most: int) -> None:
     data = bytes(index % 251 for index in range(size))
     body = WSGIBody(Wire(data, most=most), size, terminated=False)
     assert not body.started
@@ -303,21 +303,21 @@ def test_a_declared_body_is_read_whole_and_no_byte_beyond(size: int, most: int) 
     assert body.replay().read() == data
 
 
-def test_a_declared_body_that_is_too_large_is_left_alone() -> None:
+def test_wsgi_body_declared_too_large_not_read() -> None:
     body = WSGIBody(Wire(b""), 11, terminated=True)
     assert body.read(10, LONG) is None
     assert not body.started
 
 
 @pytest.mark.parametrize("size", [0, 9, 10])
-def test_a_body_without_a_length_is_read_to_its_end(size: int) -> None:
+def test_wsgi_body_no_length_terminated_read_to_end(size: int) -> None:
     body = WSGIBody(Wire(b"x" * size, ends=True), None, terminated=True)
     assert body.read(10, LONG) == b"x" * size
     assert body.replay().read() == b"x" * size
 
 
 @pytest.mark.parametrize("size", [11, 12, 50_000])
-def test_a_body_without_a_length_that_is_too_large_goes_on_from_there(size: int) -> None:
+def test_wsgi_body_no_length_too_large_replay_complete(size: int) -> None:
     data = bytes(index % 251 for index in range(size))
     wire = Wire(data, ends=True)
     body = WSGIBody(wire, None, terminated=True)
@@ -326,7 +326,7 @@ def test_a_body_without_a_length_that_is_too_large_goes_on_from_there(size: int)
     assert body.replay().read() == data
 
 
-def test_what_is_replayed_reads_like_any_file() -> None:
+def test_wsgi_body_replay_readable_as_file() -> None:
     body = WSGIBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
     assert body.read(5, LONG) is None
     stream = body.replay()
@@ -360,9 +360,7 @@ def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Slow], None]:
 
 
 @pytest.mark.parametrize("size", [40_000, 32_768, 24_577])
-def test_a_declared_body_that_drips_is_bounded_and_goes_on_and_no_byte_beyond(
-    size: int, on_its_clock: Callable[[Slow], None]
-) -> None:
+def test_wsgi_body_slow_client_timeout_replay_complete(size: int, on_its_clock: Callable[[Slow], None]) -> None:
     """Where the server does not end the stream at the length, one byte too many waits until the client hangs up."""
     data = bytes(index % 251 for index in range(size))
     wire = Slow(data)
@@ -376,9 +374,7 @@ def test_a_declared_body_that_drips_is_bounded_and_goes_on_and_no_byte_beyond(
 
 
 @pytest.mark.parametrize("stalled", [0, 1, 2, 3])
-def test_a_body_that_is_there_counts_though_our_own_process_was_busy(
-    stalled: int, on_its_clock: Callable[[Slow], None]
-) -> None:
+def test_wsgi_body_one_slow_read_available_body_read(stalled: int, on_its_clock: Callable[[Slow], None]) -> None:
     """A6: one read takes long since another thread of ours held the interpreter; all the rest is there."""
     data = bytes(index % 251 for index in range(30_000))
     wire = Slow(data, waits={stalled: 100.0})
@@ -388,7 +384,7 @@ def test_a_body_that_is_there_counts_though_our_own_process_was_busy(
     assert body.replay().read() == data
 
 
-def test_a_body_that_came_late_but_whole_counts() -> None:
+def test_wsgi_body_complete_after_timeout_read() -> None:
     """A6: what is complete is not late, whatever the clock says."""
     body = WSGIBody(Wire(b"abc"), 3, terminated=False)
     assert body.read(10, -1) == b"abc"
@@ -398,14 +394,14 @@ def test_a_body_that_came_late_but_whole_counts() -> None:
     assert endless.replay().read() == b"abc"
 
 
-def test_a_client_that_hangs_up_leaves_what_it_sent() -> None:
+def test_wsgi_body_client_disconnect_unread_and_partial_replay() -> None:
     body = WSGIBody(Wire(b"ab", ends=True), 4, terminated=False)
     assert body.read(10, LONG) is None, "as under ASGI: a part of a body is no body"
     assert body.unread == "the client disconnected before it was complete"
     assert body.replay().read() == b"ab"
 
 
-def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application() -> None:
+def test_wsgi_body_no_length_not_terminated_not_read() -> None:
     """Without a length, and where the server does not end the stream, only the application may know how to read it."""
     wire = Wire(b"chunks that only the application can read")
     body = WSGIBody(wire, None, terminated=False)
@@ -414,7 +410,7 @@ def test_a_body_of_which_nobody_says_how_long_it_is_is_left_to_the_application()
     assert len(wire.data) == 41
 
 
-def test_a_stream_that_fails_fails_for_the_application() -> None:
+def test_wsgi_body_stream_error_raised_on_replay() -> None:
     class Broken:
         def read(self, size: int) -> bytes:
             raise OSError("the client is gone")
@@ -425,6 +421,6 @@ def test_a_stream_that_fails_fails_for_the_application() -> None:
         body.replay().read()
 
 
-def test_a_stream_can_only_be_read_by_blocking() -> None:
+def test_wsgi_body_async_read_wicket_error() -> None:
     with pytest.raises(WicketError, match="use decide"):
         finished(WSGIBody(Wire(b""), 0, terminated=False).aread(10, 1))

@@ -33,7 +33,7 @@ def missing_from(headers: list[tuple[str, str]], additions: CORSHeaders) -> tupl
 
 
 @pytest.mark.parametrize("name", ["", "\u00e9", "x"])
-def test_a_header_of_an_odd_name_is_the_servers_affair(name: str) -> None:
+def test_cors_headers_odd_response_header_name_kept(name: str) -> None:
     request = asks(headers=[("Origin", ORIGIN)])
     additions = cors_headers(request, gate_of(acme()).decide(request))
     assert additions.apply_wsgi([(name, "v")])[0] == (name, "v")
@@ -46,7 +46,7 @@ def stranger(origin: str) -> CORSHeaders:
     return cors_headers(request, gate_of(acme()).decide(request))
 
 
-def test_an_answer_is_readable_for_the_page_that_asked() -> None:
+def test_cors_headers_allowed_origin_echoed() -> None:
     for origin, app in ((ORIGIN, acme()), (EVIL, acme(origins=["*"])), ("null", acme(origins=[]))):
         assert told(app, origin) == {
             "access-control-allow-origin": origin,
@@ -55,33 +55,33 @@ def test_an_answer_is_readable_for_the_page_that_asked() -> None:
         }
 
 
-def test_without_an_origin_only_caches_are_told() -> None:
+def test_cors_headers_no_origin_vary_only() -> None:
     assert told(acme(), None) == {"vary": "Origin"}
 
 
-def test_an_origin_that_is_not_allowed_is_told_nothing() -> None:
+def test_cors_headers_disallowed_origin_vary_only() -> None:
     assert told(acme(), EVIL) == {"vary": "Origin"}
     assert told(acme(mode=Mode.LOG_ONLY), ORIGIN)["access-control-allow-origin"] == ORIGIN
 
 
-def test_a_refusal_of_no_known_app_is_readable() -> None:
+def test_cors_headers_unknown_app_origin_echoed() -> None:
     assert told(acme(), EVIL, app="nobody")["access-control-allow-origin"] == EVIL
     assert said(stranger(EVIL))["access-control-allow-origin"] == EVIL
 
 
 @pytest.mark.parametrize("origin", ["", "https://a.example,", "https://a.example\r\nX: y", "ä", "a b", "x" * 513])
-def test_what_is_no_origin_is_never_echoed(origin: str) -> None:
+def test_cors_headers_invalid_origin_vary_only(origin: str) -> None:
     assert told(acme(origins=["*"]), origin) == {"vary": "Origin"}
 
 
-def test_two_origins_are_never_echoed() -> None:
+def test_cors_headers_two_origins_vary_only() -> None:
     request = asks(headers=[("Origin", ORIGIN), ("Origin", EVIL)])
     decision = gate_of(acme()).decide(request)
     assert decision.refusal is not None
     assert said(cors_headers(request, decision)) == {"vary": "Origin"}
 
 
-def test_credentials_need_a_cookie_and_an_origin_that_is_named() -> None:
+def test_cors_headers_cookie_and_allowed_origin_allow_credentials() -> None:
     with_cookie = acme(token_locations=[Cookie("session")])
     assert told(with_cookie, ORIGIN)["access-control-allow-credentials"] == "true"
     assert "access-control-allow-credentials" not in told(acme(), ORIGIN)
@@ -100,7 +100,7 @@ def additions() -> CORSHeaders:
     return stranger(EVIL)
 
 
-def test_what_the_application_said_itself_stays() -> None:
+def test_cors_headers_existing_response_headers_kept() -> None:
     given = additions()
     assert missing_from([], given) == ADDITIONS
     assert missing_from([("Access-Control-Allow-Origin", "https://own.example")], given) == ()
@@ -110,7 +110,7 @@ def test_what_the_application_said_itself_stays() -> None:
     assert missing_from([("X-Own", "Origin")], given) == ADDITIONS
 
 
-def test_an_application_that_answers_cors_and_withheld_the_origin_is_not_overruled() -> None:
+def test_cors_headers_application_cors_without_allow_origin_not_added() -> None:
     """CORS middlewares put Allow-Credentials on every answer and withhold Allow-Origin from a page they do not admit.
 
     With an Allow-Origin of ours beside it that page could read what the user's cookies open.
@@ -119,7 +119,7 @@ def test_an_application_that_answers_cors_and_withheld_the_origin_is_not_overrul
     assert "access-control-allow-origin" not in dict(missing_from(own, additions()))
 
 
-def test_a_gate_knows_the_headers_of_its_own_requests() -> None:
+def test_request_header_names_app_and_token_headers_listed() -> None:
     app = acme(token_locations=[Header("X-Token"), Query("jwt")])
     assert request_header_names(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
 
@@ -141,7 +141,7 @@ def acme_two() -> App:
     return App("other", app_locations=[Query("app")])
 
 
-def test_a_preflight_of_no_known_app_admits_any_origin_without_credentials() -> None:
+def test_cors_preflight_unknown_app_allows_origin_without_credentials() -> None:
     decision, headers = preflight(
         by_query(token_locations=[Cookie("session")]), ("Access-Control-Request-Method", "PUT")
     )
@@ -152,7 +152,7 @@ def test_a_preflight_of_no_known_app_admits_any_origin_without_credentials() -> 
     assert headers["access-control-max-age"] == "600"
 
 
-def test_a_preflight_says_which_methods_and_headers_may_be_sent() -> None:
+def test_cors_preflight_requested_method_and_valid_headers_allowed() -> None:
     asked = ("Access-Control-Request-Headers", "X-Custom, authorization ,b@d,, X-\u00e4")
     _, headers = preflight(by_query(), ("Access-Control-Request-Method", "PURGE"), asked, query="app=other")
     assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE, PURGE"
@@ -161,11 +161,11 @@ def test_a_preflight_says_which_methods_and_headers_may_be_sent() -> None:
     assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 
-def test_a_preflight_with_very_many_headers_costs_little() -> None:
+def test_cors_preflight_many_request_headers_allowed_list_bounded() -> None:
     many = ",".join(f"x-{index}" for index in range(1000))
     _, headers = preflight(by_query(), ("Access-Control-Request-Headers", many))
     assert headers["access-control-allow-headers"].count(",") == 65
 
 
-def test_an_answer_with_a_bad_token_is_readable() -> None:
+def test_cors_headers_malformed_token_origin_echoed() -> None:
     assert told(acme(), ORIGIN, token=f"{segment({})}.{segment({})}.x")["access-control-allow-origin"] == ORIGIN

@@ -43,11 +43,11 @@ def door(gate: Gate | None = None, **settings: Any) -> MiddlewareCore:
         ({"cors": False, "preflights": ["gate"]}, "preflights"),
     ],
 )
-def test_a_wrong_setting_is_named(settings: dict[str, Any], path: str) -> None:
+def test_middleware_invalid_setting_config_error(settings: dict[str, Any], path: str) -> None:
     assert list(problems_of(lambda: door(**settings))) == [path]
 
 
-def test_whose_turn_it_is() -> None:
+def test_classify_method_path_and_preflight_action() -> None:
     held = door(exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
     assert held.classify(Request("GET", "/open")) is Action.OPEN
     assert held.classify(Request("OPTIONS", "/open", headers=PREFLIGHT)) is Action.OPEN
@@ -76,7 +76,7 @@ def test_whose_turn_it_is() -> None:
         ("pass", "/allowed", Action.PASS),
     ],
 )
-def test_without_cors_a_preflight_is_gated_unless_preflights_pass(
+def test_classify_preflight_without_cors_follows_preflights_setting(
     preflights: str | None, path: str, turn: Action
 ) -> None:
     held = door(cors=False, preflights=preflights, exempt=["/open"], optional=["/greet"], origin_check_path="/allowed")
@@ -84,7 +84,7 @@ def test_without_cors_a_preflight_is_gated_unless_preflights_pass(
     assert held.classify(Request("OPTIONS", "/x")) is Action.GATED, "this is no preflight"
 
 
-def test_a_preflight_that_passes_is_decided_and_anonymous() -> None:
+def test_preflights_pass_decision_allowed_as_anonymous() -> None:
     gate = gate_of(acme())
     decision = door(gate, cors=False, preflights="pass").passed(asks(method="OPTIONS"))
     assert (decision.allowed, decision.identity.verified, decision.refusal) == (True, False, None)
@@ -116,7 +116,7 @@ def asgi(path: str, root: str = "") -> Request:
         (None, "/app", "/app/open", Action.OPEN),
     ],
 )
-def test_the_root_that_the_application_sets_counts_before_the_servers(
+def test_root_path_setting_overrides_server_root_path(
     root_path: str | None, served: str, path: str, turn: Action
 ) -> None:
     assert door(root_path=root_path, exempt=["/open"]).classify(asgi(path, served)) is turn
@@ -133,11 +133,11 @@ def test_the_root_that_the_application_sets_counts_before_the_servers(
         ("//allowed", Action.GATED),
     ],
 )
-def test_the_question_is_asked_by_a_path_of_one_meaning(path: str, turn: Action) -> None:
+def test_origin_check_path_only_exact_path_origin_check(path: str, turn: Action) -> None:
     assert door(origin_check_path="/allowed").classify(asgi(path, "/app")) is turn
 
 
-def test_a_root_that_is_given_counts_for_the_segment_that_names_the_app() -> None:
+def test_root_path_setting_path_segment_read_below_root() -> None:
     held = door(Gate([acme(), acme_named("other")], app_locations=[PathSegment(0)]), root_path="/api")
     request = asgi("/api/acme/x")
     assert (held.classify(request), held.always_gated) == (Action.GATED, False)
@@ -145,14 +145,14 @@ def test_a_root_that_is_given_counts_for_the_segment_that_names_the_app() -> Non
 
 
 @pytest.mark.parametrize("paths", [{"only": ["/api/*"]}, {"exempt": ["/widget/*"]}, {"optional": ["/widget/*"]}])
-def test_the_question_is_answered_wherever_it_stands(paths: Any) -> None:
+def test_origin_check_path_within_path_patterns_origin_check(paths: Any) -> None:
     assert (
         door(origin_check_path="/widget/allowed", **paths).classify(Request("GET", "/widget/allowed"))
         is Action.ORIGIN_CHECK
     )
 
 
-def test_a_refusal_is_readable_for_the_page_unless_its_origin_is_the_reason() -> None:
+def test_refusal_response_allowed_origin_cors_headers_added() -> None:
     gate = gate_of(acme())
     for origin, cors, readable in ((ORIGIN, True, True), (ORIGIN, False, False), ("https://evil.example", True, False)):
         request = asks(headers=[("Origin", origin)])
@@ -161,14 +161,14 @@ def test_a_refusal_is_readable_for_the_page_unless_its_origin_is_the_reason() ->
         assert ("vary" in dict(answer.headers)) is cors
 
 
-def test_what_the_application_demands_is_readable_too() -> None:
+def test_refused_exception_response_cors_headers_added() -> None:
     gate = gate_of(acme(allow_anonymous=True))
     request = asks(headers=[("Origin", ORIGIN)])
     answer = door(gate).refused(request, gate.decide(request), Refused(Refusal("insufficient_scope")))
     assert (answer.status, dict(answer.headers)["access-control-allow-origin"]) == (403, ORIGIN)
 
 
-def test_a_preflight_is_refused_only_where_the_origin_is_known_not_to_be_admitted() -> None:
+def test_preflight_disallowed_origin_of_known_app_403() -> None:
     gate = gate_of(acme())
     for origin, status in ((ORIGIN, 204), ("https://evil.example", 403)):
         request = asks(method="OPTIONS", headers=[("Origin", origin), PREFLIGHT[1]])
@@ -182,7 +182,7 @@ def acme_named(id: str) -> App:
     return App(id, app_locations=[Header("X-App-Id")])
 
 
-def test_the_question_is_answered_without_a_token() -> None:
+def test_origin_check_without_token_allowed_origin_200_otherwise_403() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
     answer = door(gate).question(request, gate.check_origin(request))
@@ -195,7 +195,7 @@ def test_the_question_is_answered_without_a_token() -> None:
     assert (refused.status, json.loads(refused.body)["error"]) == (403, "origin_not_allowed")
 
 
-def test_without_cors_nothing_is_added() -> None:
+def test_cors_disabled_no_headers_added() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
     assert door(gate, cors=False).additions(request, gate.decide(request)) is NO_HEADERS

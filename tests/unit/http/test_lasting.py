@@ -28,7 +28,7 @@ def connection(*, websocket: bool = True) -> tuple[LiveConnection, Line]:
     return LiveConnection(verified(gate_at(Hand())), line.receive, line.send, websocket=websocket), line
 
 
-def test_messages_pass_as_they_are() -> None:
+def test_live_connection_open_messages_passed_unchanged() -> None:
     async def main() -> None:
         lasting, line = connection()
         for message in ({"type": "websocket.connect"}, {"type": "websocket.receive", "text": "a"}):
@@ -42,7 +42,7 @@ def test_messages_pass_as_they_are() -> None:
     run(main)
 
 
-def test_a_socket_is_closed_with_its_reason_and_its_application_hears_of_it() -> None:
+def test_live_connection_websocket_close_sends_4401_and_disconnects() -> None:
     async def main() -> None:
         lasting, line = connection()
         waiting = asyncio.ensure_future(lasting.receive())
@@ -60,7 +60,7 @@ def test_a_socket_is_closed_with_its_reason_and_its_application_hears_of_it() ->
     run(main)
 
 
-def test_an_event_stream_ends_and_its_application_hears_of_it() -> None:
+def test_live_connection_event_stream_close_ends_and_disconnects() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)
         await lasting.send(SSE)
@@ -71,7 +71,7 @@ def test_an_event_stream_ends_and_its_application_hears_of_it() -> None:
     run(main)
 
 
-def test_an_application_that_only_sends_is_told_that_its_event_stream_ended() -> None:
+def test_live_connection_event_stream_send_after_close_oserror() -> None:
     """Since version 2.4 of ASGI applications need not receive: what they send raises OSError once nobody is there."""
 
     async def main() -> None:
@@ -85,7 +85,7 @@ def test_an_application_that_only_sends_is_told_that_its_event_stream_ended() ->
     run(main)
 
 
-def test_an_answer_that_does_not_last_is_left_alone() -> None:
+def test_live_connection_plain_response_close_ignored() -> None:
     async def main() -> None:
         for start in (None, PLAIN):
             lasting, line = connection(websocket=False)
@@ -97,7 +97,7 @@ def test_an_answer_that_does_not_last_is_left_alone() -> None:
     run(main)
 
 
-def test_headers_that_can_be_gone_through_once_pass_whole() -> None:
+def test_live_connection_header_iterator_passed_whole() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)
         headers = [(b"content-type", b"text/plain"), (b"x-left", b"1")]
@@ -107,7 +107,7 @@ def test_headers_that_can_be_gone_through_once_pass_whole() -> None:
     run(main)
 
 
-def test_an_answer_without_headers_passes() -> None:
+def test_live_connection_response_without_headers_passed() -> None:
     async def main() -> None:
         lasting, line = connection(websocket=False)
         start = {"type": "http.response.start", "status": 204}
@@ -125,7 +125,7 @@ def test_an_answer_without_headers_passes() -> None:
         (False, {"type": "http.response.body", "body": b"x", "more_body": False}),
     ],
 )
-def test_what_ended_by_itself_is_not_closed_again(websocket: bool, last: Message) -> None:
+def test_live_connection_ended_by_application_not_closed_again(websocket: bool, last: Message) -> None:
     async def main() -> None:
         lasting, line = connection(websocket=websocket)
         if not websocket:
@@ -137,7 +137,7 @@ def test_what_ended_by_itself_is_not_closed_again(websocket: bool, last: Message
     run(main)
 
 
-def test_a_client_that_hung_up_is_not_closed_again() -> None:
+def test_live_connection_client_disconnected_not_closed_again() -> None:
     async def main() -> None:
         lasting, line = connection()
         line.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
@@ -148,7 +148,7 @@ def test_a_client_that_hung_up_is_not_closed_again() -> None:
     run(main)
 
 
-def test_a_server_that_fails_to_close_is_not_our_trouble() -> None:
+def test_live_connection_server_error_on_close_ignored() -> None:
     async def main() -> None:
         async def send(message: Message) -> None:
             raise OSError("gone just now")
@@ -160,7 +160,7 @@ def test_a_server_that_fails_to_close_is_not_our_trouble() -> None:
     run(main)
 
 
-def test_a_message_is_not_lost_to_an_application_that_stopped_waiting_for_it() -> None:
+def test_live_connection_receive_timeout_message_not_lost() -> None:
     async def main() -> None:
         lasting, line = connection()
         with pytest.raises(TimeoutError):
@@ -172,7 +172,7 @@ def test_a_message_is_not_lost_to_an_application_that_stopped_waiting_for_it() -
 
 
 @pytest.mark.parametrize("websocket", [True, False])
-def test_two_tasks_may_wait_at_once(websocket: bool) -> None:
+def test_live_connection_two_receivers_each_get_message(websocket: bool) -> None:
     async def main() -> None:
         lasting, line = connection(websocket=websocket)
         waiting = [asyncio.ensure_future(lasting.receive()) for _ in range(2)]
@@ -184,7 +184,7 @@ def test_two_tasks_may_wait_at_once(websocket: bool) -> None:
     run(main)
 
 
-def test_what_is_there_already_is_given_at_once() -> None:
+def test_live_connection_available_message_received_immediately() -> None:
     """Frameworks ask whether the client is still there with a `receive` that they cancel at its first wait."""
 
     async def main() -> None:
@@ -199,7 +199,7 @@ def test_what_is_there_already_is_given_at_once() -> None:
     run(main)
 
 
-def test_what_came_after_a_wait_was_given_up_is_not_lost() -> None:
+def test_live_connection_cancelled_receive_later_message_not_lost() -> None:
     async def main() -> None:
         lasting, line = connection()
         asked = asyncio.ensure_future(lasting.receive())
@@ -238,7 +238,7 @@ async def turns(count: int = 5) -> None:
 
 
 @pytest.mark.parametrize("swallows", [0, 2])
-def test_a_blocked_send_raises_when_the_connection_ends(swallows: int) -> None:
+def test_live_connection_blocked_send_close_raises_connection_ended(swallows: int) -> None:
     async def main() -> None:
         async with blocked(2) as (lasting, server, sending):
             server.swallows = swallows
@@ -255,7 +255,7 @@ def test_a_blocked_send_raises_when_the_connection_ends(swallows: int) -> None:
     run(main)
 
 
-def test_a_server_that_tells_an_interruption_otherwise_ends_the_send_all_the_same() -> None:
+def test_live_connection_server_error_on_interrupt_connection_ended() -> None:
     async def main() -> None:
         async with blocked() as (lasting, server, sending):
             server.fails = True
@@ -268,7 +268,7 @@ def test_a_server_that_tells_an_interruption_otherwise_ends_the_send_all_the_sam
     run(main)
 
 
-def test_a_blocked_send_that_the_application_gives_up_is_cancelled() -> None:
+def test_live_connection_blocked_send_cancelled_by_application_cancelled() -> None:
     async def main() -> None:
         async with blocked() as (lasting, server, sending):
             sending[0].cancel()
@@ -284,7 +284,7 @@ def test_a_blocked_send_that_the_application_gives_up_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("cancelled_first", [True, False])
-def test_a_cancellation_from_outside_passes_in_the_moment_of_the_end(cancelled_first: bool) -> None:
+def test_live_connection_outside_cancellation_during_close_cancelled(cancelled_first: bool) -> None:
     async def main() -> None:
         async with blocked() as (lasting, server, sending):
             if cancelled_first:
@@ -300,7 +300,7 @@ def test_a_cancellation_from_outside_passes_in_the_moment_of_the_end(cancelled_f
     run(main)
 
 
-def test_a_send_that_becomes_free_in_the_moment_of_the_end_sends_no_more() -> None:
+def test_live_connection_send_unblocked_during_close_not_sent() -> None:
     async def main() -> None:
         async with blocked() as (lasting, server, sending):
             server.drained()
@@ -313,7 +313,7 @@ def test_a_send_that_becomes_free_in_the_moment_of_the_end_sends_no_more() -> No
     run(main)
 
 
-def test_a_send_that_ends_without_the_end_passes_result_and_error() -> None:
+def test_live_connection_blocked_send_without_close_result_or_error_kept() -> None:
     async def main() -> None:
         async with blocked() as (lasting, server, sending):
             server.drained()
@@ -331,7 +331,7 @@ def test_a_send_that_ends_without_the_end_passes_result_and_error() -> None:
     run(main)
 
 
-def test_a_server_that_only_yields_is_ended_too() -> None:
+def test_live_connection_yielding_send_close_raises_connection_ended() -> None:
     async def main() -> None:
         async def yielding(message: Message) -> None:
             while True:  # noqa: ASYNC110 - the server that is meant here does just this
@@ -349,7 +349,7 @@ def test_a_server_that_only_yields_is_ended_too() -> None:
     run(main)
 
 
-def test_a_send_that_is_no_coroutine_is_awaited() -> None:
+def test_live_connection_non_coroutine_send_awaited() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[None] = loop.create_future()
@@ -362,7 +362,7 @@ def test_a_send_that_is_no_coroutine_is_awaited() -> None:
     run(main)
 
 
-def test_a_send_that_is_dropped_unfinished_ends_the_servers() -> None:
+def test_live_connection_send_coroutine_closed_server_send_closed() -> None:
     async def main() -> None:
         ended: list[str] = []
 
@@ -380,7 +380,7 @@ def test_a_send_that_is_dropped_unfinished_ends_the_servers() -> None:
     run(main)
 
 
-def test_the_last_message_of_a_stream_is_interrupted_as_others_are() -> None:
+def test_live_connection_event_stream_blocked_start_connection_ended() -> None:
     async def main() -> None:
         server = Stuck()
         lasting = LiveConnection(verified(gate_at(Hand())), Line().receive, server, websocket=False)
@@ -395,7 +395,7 @@ def test_the_last_message_of_a_stream_is_interrupted_as_others_are() -> None:
     run(main)
 
 
-def test_messages_make_no_task() -> None:
+def test_live_connection_receive_and_send_create_no_task() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         made: list[object] = []
@@ -433,7 +433,7 @@ class Chunks:
         self.closed += 1
 
 
-def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
+def test_expiring_stream_expired_token_ends_before_next_chunk() -> None:
     clock = Hand.__new__(Hand)
     clock.now, clock.broken = NOW, False
     gate = gate_at(clock)
@@ -447,7 +447,7 @@ def test_a_wsgi_event_stream_ends_at_the_first_chunk_that_is_too_late() -> None:
     assert chunks.closed == 1
 
 
-def test_a_wsgi_answer_that_is_no_event_stream_is_given_whole() -> None:
+def test_expiring_stream_not_event_stream_passed_whole() -> None:
     clock = Hand()
     gate = gate_at(clock)
     answer = ExpiringStream(gate, verified(gate), [b"a", b"b"], lambda: False)
@@ -456,13 +456,13 @@ def test_a_wsgi_answer_that_is_no_event_stream_is_given_whole() -> None:
     answer.close()
 
 
-def test_a_wsgi_event_stream_that_holds_is_given_whole() -> None:
+def test_expiring_stream_valid_token_passed_whole() -> None:
     gate = gate_of(acme())
     assert list(ExpiringStream(gate, verified(gate), [b"a", b"b"], lambda: True)) == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("taken", [0, 1])
-def test_a_server_that_closes_early_closes_the_applications_iterable(taken: int) -> None:
+def test_expiring_stream_closed_early_closes_iterable(taken: int) -> None:
     gate = gate_of(acme())
     chunks = Chunks(b"a", b"b")
     answer = ExpiringStream(gate, verified(gate), chunks, lambda: True)

@@ -13,7 +13,7 @@ OPEN, OPTIONAL, GATED = Access.OPEN, Access.OPTIONAL, Access.GATED
 
 
 @pytest.mark.parametrize("path", ["/", "", "/a", "/a/b", "//a", "/../a"])
-def test_without_patterns_every_path_is_gated(path: str) -> None:
+def test_paths_no_patterns_gated(path: str) -> None:
     assert Paths().access(path) is GATED
 
 
@@ -35,19 +35,19 @@ def test_without_patterns_every_path_is_gated(path: str) -> None:
         ("/V1/users", OPEN),
     ],
 )
-def test_only_exempt_and_optional_go_together(path: str, access: Access) -> None:
+def test_paths_only_exempt_and_optional_combined_access(path: str, access: Access) -> None:
     paths = Paths(only=["/v1/*"], exempt=["/v1/health"], optional=["/v1/public/*"])
     assert paths.access(path) is access
 
 
 @pytest.mark.parametrize("pattern", ["/admin", "/admin/"])
 @pytest.mark.parametrize("path", ["/admin", "/admin/"])
-def test_a_slash_at_the_end_opens_nothing(pattern: str, path: str) -> None:
+def test_paths_only_trailing_slash_gated(pattern: str, path: str) -> None:
     assert Paths(only=[pattern]).access(path) is GATED
     assert Paths(only=[pattern]).access("/administration") is OPEN
 
 
-def test_what_is_optional_is_gated_though_only_others_are() -> None:
+def test_paths_optional_outside_only_optional() -> None:
     paths = Paths(only=["/v1/*"], optional=["/greet"])
     assert [paths.access(path) for path in ("/greet", "/v1/a", "/")] == [OPTIONAL, GATED, OPEN]
     assert paths.access("/greet/") is GATED
@@ -55,20 +55,20 @@ def test_what_is_optional_is_gated_though_only_others_are() -> None:
 
 
 @pytest.mark.parametrize(("path", "access"), [("/docs", OPEN), ("/docs/a", OPEN), ("/doc", GATED), ("/", GATED)])
-def test_exempt_alone_leaves_the_rest_gated(path: str, access: Access) -> None:
+def test_paths_exempt_other_paths_gated(path: str, access: Access) -> None:
     assert Paths(exempt=["/docs/*"]).access(path) is access
 
 
-def test_optional_alone_leaves_the_rest_gated() -> None:
+def test_paths_optional_other_paths_gated() -> None:
     paths = Paths(optional=("/a" for _ in range(1)))
     assert [paths.access(path) for path in ("/a", "/b")] == [OPTIONAL, GATED]
 
 
-def test_what_is_exempt_and_optional_is_exempt() -> None:
+def test_paths_exempt_and_optional_same_path_open() -> None:
     assert Paths(exempt=["/a"], optional=["/a"]).access("/a") is OPEN
 
 
-def test_a_star_alone_is_everything_below_the_root() -> None:
+def test_paths_exempt_root_wildcard_all_open() -> None:
     paths = Paths(exempt=["/*"])
     assert [paths.access(path) for path in ("/", "", "/a/b")] == [OPEN] * 3
 
@@ -90,23 +90,23 @@ def test_a_star_alone_is_everything_below_the_root() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["exempt", "optional"])
-def test_no_exception_is_made_for_a_path_of_two_meanings(kind: str, path: str) -> None:
+def test_paths_exempt_or_optional_ambiguous_path_gated(kind: str, path: str) -> None:
     given: Any = {kind: ["/docs/*"]}
     assert Paths(**given).access(path) is GATED
 
 
 @pytest.mark.parametrize("path", ["//other", "/other/../v1", "/other\\v1", "/%76%31/users"])
-def test_a_path_of_two_meanings_is_gated_though_only_others_are(path: str) -> None:
+def test_paths_only_ambiguous_path_gated(path: str) -> None:
     assert Paths(only=["/v1/*"]).access(path) is GATED
 
 
-def test_dots_in_a_name_are_no_dot_segments() -> None:
+def test_paths_exempt_dots_in_name_open() -> None:
     assert Paths(exempt=["/docs/*"]).access("/docs/a..b/.hidden/...") is OPEN
 
 
 @pytest.mark.parametrize("name", ["only", "exempt", "optional"])
 @pytest.mark.parametrize("pattern", ["docs", "", "*", "/docs*", "/*/docs", "/docs/*/a", "/docs/**", 5, None, "^/docs"])
-def test_a_pattern_is_a_path_or_a_path_and_a_star(name: str, pattern: Any) -> None:
+def test_paths_pattern_invalid_format_config_error(name: str, pattern: Any) -> None:
     given: Any = {name: ["/ok", pattern]}
     assert problems_of(lambda: Paths(**given)) == {
         f"{name}[1]": "must be a path that starts with /, exact or ending in /*"
@@ -114,7 +114,7 @@ def test_a_pattern_is_a_path_or_a_path_and_a_star(name: str, pattern: Any) -> No
 
 
 @pytest.mark.parametrize("pattern", ["//docs", "/docs/../a", "/./docs", "/a\\b", "/%61", "/a;b"])
-def test_a_pattern_means_only_itself(pattern: str) -> None:
+def test_paths_pattern_ambiguous_config_error(pattern: str) -> None:
     assert problems_of(lambda: Paths(exempt=[pattern])) == {
         "exempt[0]": "must mean only itself: no empty or dot segments, no encoded or control characters"
     }
@@ -122,17 +122,17 @@ def test_a_pattern_means_only_itself(pattern: str) -> None:
 
 @pytest.mark.parametrize("name", ["only", "exempt", "optional"])
 @pytest.mark.parametrize("given", ["/docs", b"/docs"])
-def test_one_string_is_no_list_of_paths(name: str, given: Any) -> None:
+def test_paths_setting_single_string_config_error(name: str, given: Any) -> None:
     settings: Any = {name: given}
     assert problems_of(lambda: Paths(**settings)) == {name: "must be a list of paths, not one string"}
 
 
 @pytest.mark.parametrize("given", [None, 5])
-def test_what_is_no_list_is_a_configuration_error(given: Any) -> None:
+def test_paths_setting_non_list_config_error(given: Any) -> None:
     assert set(problems_of(lambda: Paths(only=given))) == {"only"}
 
 
-def test_every_wrong_pattern_is_named_at_once() -> None:
+def test_paths_several_invalid_patterns_all_reported() -> None:
     assert set(problems_of(lambda: Paths(only=["a"], exempt=["/", "b"], optional="/"))) == {
         "only[0]",
         "exempt[1]",
@@ -160,26 +160,26 @@ def test_every_wrong_pattern_is_named_at_once() -> None:
         "/other/..\\admin",
     ],
 )
-def test_what_a_router_may_take_for_a_gated_path_is_gated(pattern: str, path: str) -> None:
+def test_paths_only_router_equivalent_path_gated(pattern: str, path: str) -> None:
     assert Paths(only=[pattern]).access(path) is GATED
 
 
 @pytest.mark.parametrize("path", ["/administrator", "/", "", "/other", "/other/admin"])
-def test_what_no_router_takes_for_a_gated_path_is_open(path: str) -> None:
+def test_paths_only_other_path_open(path: str) -> None:
     assert Paths(only=["/admin"]).access(path) is OPEN
 
 
-def test_a_path_that_is_empty_is_the_root() -> None:
+def test_paths_empty_path_treated_as_root() -> None:
     assert Paths(only=["/"]).access("") is GATED
     assert Paths(exempt=["/"]).access("") is OPEN
     assert Paths(exempt=["/docs"]).access("") is GATED
 
 
-def test_a_slash_at_the_end_of_an_exempt_path_makes_it_another_path() -> None:
+def test_paths_exempt_trailing_slash_matched_exactly() -> None:
     assert Paths(exempt=["/docs"]).access("/docs/") is GATED
     assert Paths(only=["/v1"], exempt=["/v1/"]).access("/v1/") is OPEN
 
 
 @pytest.mark.parametrize("pattern", ["/a\n", "/a\x00", "/\x7f"])
-def test_a_pattern_has_no_control_characters(pattern: str) -> None:
+def test_paths_pattern_control_character_config_error(pattern: str) -> None:
     assert set(problems_of(lambda: Paths(only=[pattern]))) == {"only[0]"}

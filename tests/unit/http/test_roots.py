@@ -35,7 +35,7 @@ class Hostile:
         raise RuntimeError(name)
 
 
-def test_a_root_is_found_along_the_chain_of_applications() -> None:
+def test_own_root_wrapped_application_root_returned() -> None:
     app = apps.fastapi((), lambda *_: None, root_path="/api")
     assert own_root(app) == own_root(Wrapped(Wrapped(app))) == "/api"
 
@@ -53,11 +53,11 @@ def test_a_root_is_found_along_the_chain_of_applications() -> None:
         lambda: None,
     ],
 )
-def test_most_applications_set_none(app: Any) -> None:
+def test_own_root_application_without_root_none(app: Any) -> None:
     assert own_root(Wrapped(app)) is None
 
 
-def test_a_root_is_found_in_a_mount_without_a_path() -> None:
+def test_own_root_mount_without_path_root_returned() -> None:
     app = apps.fastapi((), lambda *_: None, root_path="/api")
     assert own_root(Wrapped(Starlette(routes=[Mount("/", app)]))) == "/api"
     assert own_root(Starlette(routes=[Host("api.example", app)])) == "/api"
@@ -103,11 +103,11 @@ def test_most_applications_lead_to_no_route_of_litestar(application: Any) -> Non
     assert litestar_route(application) is None
 
 
-def test_an_application_that_raises_when_it_is_looked_at_sets_none() -> None:
+def test_own_root_attribute_access_raises_none() -> None:
     assert own_root(Wrapped(Hostile())) is None
 
 
-def test_a_chain_without_an_end_has_none() -> None:
+def test_own_root_cyclic_chain_none() -> None:
     ring = Wrapped(None)
     ring.app = ring
     assert own_root(ring) is None
@@ -123,7 +123,9 @@ def test_parts_without_an_end_are_looked_through_to_a_depth() -> None:
 @pytest.mark.parametrize(
     ("kind", "forced", "found"), [("asgi", "/x", "/x"), ("asgi", None, None), ("wsgi", "/x", None)]
 )
-def test_django_is_asked_for_its_script_name_under_asgi(kind: str, forced: str | None, found: str | None) -> None:
+def test_own_root_django_force_script_name_returned_only_under_asgi(
+    kind: str, forced: str | None, found: str | None
+) -> None:
     with django_app.handler(django_app.urls_of((), lambda *_: None), kind, forced) as handler:
         assert own_root(Wrapped(handler)) == found
         assert own_root(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == found

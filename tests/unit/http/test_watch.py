@@ -36,7 +36,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CLOSE_TIMEOUT", 0.05)
 
 
-def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
+def test_monitor_expired_connection_closed_others_kept() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -55,7 +55,7 @@ def test_a_watch_closes_what_has_expired_and_nothing_else() -> None:
     run(main)
 
 
-def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
+def test_monitor_blocked_client_other_connections_closed() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -75,7 +75,7 @@ def test_a_client_that_never_lets_go_does_not_hold_up_the_others() -> None:
     run(main)
 
 
-def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
+def test_monitor_error_in_round_later_expiry_closed() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -89,7 +89,7 @@ def test_a_fault_in_one_round_does_not_end_the_watch() -> None:
     run(main)
 
 
-def test_a_watch_over_nothing_does_nothing() -> None:
+def test_monitor_no_connections_no_task() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         watch = ConnectionMonitor(gate)
@@ -104,7 +104,7 @@ def test_a_watch_over_nothing_does_nothing() -> None:
     run(main)
 
 
-def test_what_the_application_leaves_is_waited_for_no_more() -> None:
+def test_monitor_application_returned_pending_receive_cancelled() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         line = Line()
@@ -118,7 +118,7 @@ def test_what_the_application_leaves_is_waited_for_no_more() -> None:
     run(main)
 
 
-def test_only_asyncio_can_watch() -> None:
+def test_monitor_outside_asyncio_wicket_error() -> None:
     async def main() -> None:
         gate, line = gate_at(Hand()), Line()
         async with over(ConnectionMonitor(gate), verified(gate), line):
@@ -140,7 +140,7 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def test_so_many_are_closed_in_one_turn_of_the_loop_and_none_is_left() -> None:
+def test_monitor_many_expired_connections_closings_per_step_bounded() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -177,7 +177,7 @@ class Looked:
         return self._judge(*given)
 
 
-def test_a_connection_is_looked_at_once_until_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_monitor_connection_not_due_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         looked = Looked(monkeypatch)
         clock = Hand()
@@ -197,7 +197,7 @@ def test_a_connection_is_looked_at_once_until_it_is_due(monkeypatch: pytest.Monk
     run(main)
 
 
-def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reaches_all(
+def test_monitor_registry_app_read_once_per_round_change_closes_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def main() -> None:
@@ -231,9 +231,7 @@ def test_an_app_of_a_registry_is_asked_for_once_in_a_round_and_its_change_reache
 
 
 @pytest.mark.parametrize("error", [Refused(Refusal("apps_unavailable")), RuntimeError("broken")])
-def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_monitor_registry_error_known_app_applied(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         clock, asked = Hand(), asyncio.Event()
 
@@ -256,7 +254,7 @@ def test_what_is_known_of_an_app_counts_while_it_cannot_be_asked_for(
 
 
 @pytest.mark.parametrize("mode", ["app", "gate"])
-def test_what_only_logs_is_not_watched(mode: str) -> None:
+def test_monitor_log_only_connection_not_tracked(mode: str) -> None:
     async def main() -> None:
         app = acme(mode=Mode.LOG_ONLY if mode == "app" else Mode.ENFORCE)
         gate = gate_of(app, mode=None if mode == "app" else Mode.LOG_ONLY)
@@ -267,7 +265,7 @@ def test_what_only_logs_is_not_watched(mode: str) -> None:
     run(main)
 
 
-def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
+def test_monitor_untracked_connections_heap_bounded() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         watch, decision = ConnectionMonitor(gate), verified(gate)
@@ -283,7 +281,7 @@ def test_connections_that_come_and_go_leave_nothing_in_the_heap() -> None:
     run(main)
 
 
-def test_a_socket_that_its_client_or_its_application_closed_is_left_at_once() -> None:
+def test_monitor_socket_closed_by_client_or_application_untracked() -> None:
     async def main() -> None:
         gate = gate_at(Hand())
         watch, line = ConnectionMonitor(gate), Line()
@@ -298,7 +296,7 @@ def test_a_socket_that_its_client_or_its_application_closed_is_left_at_once() ->
     run(main)
 
 
-def test_the_closing_message_waits_for_the_client_only_for_a_time_once_the_application_is_gone() -> None:
+def test_monitor_close_message_blocked_cancelled_after_timeout() -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -314,7 +312,7 @@ def test_the_closing_message_waits_for_the_client_only_for_a_time_once_the_appli
     run(main)
 
 
-def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_monitor_clock_error_logged_and_later_expiry_closed(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         clock = Hand()
         gate = gate_at(clock)
@@ -331,7 +329,7 @@ def test_a_clock_that_fails_when_expiries_are_read_ends_nothing(caplog: pytest.L
     run(main)
 
 
-def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_again() -> None:
+def test_monitor_app_log_only_connection_closed_only_after_enforce() -> None:
     async def main() -> None:
         clock = Hand()
         held_app = [acme(app_locations=(), rules=Rules(leeway=0))]
@@ -359,7 +357,7 @@ def test_an_app_that_only_logs_by_now_ends_nothing_and_ends_it_when_it_enforces_
     run(main)
 
 
-def test_what_is_left_during_a_round_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_monitor_connection_ended_during_round_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LOOKS", 1)
 
     async def main() -> None:

@@ -106,7 +106,7 @@ def read_all(stream: httpcore.NetworkStream) -> None:
         pass
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_dialled(dialler: Dialler) -> None:
+def test_connect_tcp_connects_to_checked_address(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC)
     assert backend.connected_address is None
     stream = backend.connect_tcp("id.example.com", 443, 99.0, None, [(1, 2, 3)])
@@ -117,14 +117,14 @@ def test_the_address_that_was_checked_is_the_one_that_is_dialled(dialler: Dialle
     assert stream.get_extra_info("server") == f"server of {PUBLIC}"
 
 
-def test_nothing_is_dialled_where_one_address_must_not_be(dialler: Dialler) -> None:
+def test_connect_tcp_one_forbidden_address_connects_to_none(dialler: Dialler) -> None:
     with pytest.raises(ForbiddenAddressError):
         backend_of(PUBLIC, "127.0.0.1").connect_tcp("id.example.com", 443)
     assert dialler.connected_address == []
 
 
 @pytest.mark.parametrize("error", [httpcore.ConnectError("x"), httpcore.ConnectTimeout()])
-def test_an_address_that_does_not_answer_is_followed_by_the_next(dialler: Dialler, error: Exception) -> None:
+def test_connect_tcp_unreachable_address_tries_next(dialler: Dialler, error: Exception) -> None:
     dialler.failing[PUBLIC] = error
     backend = backend_of(PUBLIC, OTHER)
     backend.connect_tcp("id.example.com", 443)
@@ -132,7 +132,7 @@ def test_an_address_that_does_not_answer_is_followed_by_the_next(dialler: Dialle
     assert backend.connected_address == OTHER
 
 
-def test_where_none_answers_the_last_failure_is_told(dialler: Dialler) -> None:
+def test_connect_tcp_all_unreachable_raises_last_error(dialler: Dialler) -> None:
     first, last = httpcore.ConnectTimeout("first"), httpcore.ConnectError("last")
     dialler.failing = {PUBLIC: first, OTHER: last}
     backend = backend_of(PUBLIC, OTHER)
@@ -142,21 +142,21 @@ def test_where_none_answers_the_last_failure_is_told(dialler: Dialler) -> None:
     assert backend.connected_address is None
 
 
-def test_an_error_of_another_kind_is_no_reason_to_go_on(dialler: Dialler) -> None:
+def test_connect_tcp_unexpected_error_not_retried(dialler: Dialler) -> None:
     dialler.failing[PUBLIC] = PermissionError()
     with pytest.raises(PermissionError):
         backend_of(PUBLIC, OTHER).connect_tcp("id.example.com", 443)
     assert len(dialler.connected_address) == 1
 
 
-def test_past_the_time_to_connect_nothing_more_is_dialled(dialler: Dialler) -> None:
+def test_connect_tcp_connect_timeout_passed_raises_without_connecting(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC, OTHER, connect_seconds=0.0)
     with pytest.raises(httpcore.ConnectTimeout):
         backend.connect_tcp("id.example.com", 443)
     assert dialler.connected_address == []
 
 
-def test_the_time_that_is_left_is_counted_from_the_start(dialler: Dialler) -> None:
+def test_connect_timeout_remaining_time_shared_by_connect_and_tls(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC, connect_seconds=1.0)
     backend._connect_by -= 0.6
     stream = backend.connect_tcp("id.example.com", 443)
@@ -167,7 +167,7 @@ def test_the_time_that_is_left_is_counted_from_the_start(dialler: Dialler) -> No
     assert timeout == pytest.approx(0.4)
 
 
-def test_the_name_is_what_the_certificate_is_checked_for(dialler: Dialler) -> None:
+def test_start_tls_server_hostname_passed_to_stream(dialler: Dialler) -> None:
     secured = backend_of(PUBLIC).connect_tcp("id.example.com", 443).start_tls(None, "id.example.com")  # type: ignore[arg-type]
     assert dialler.streams[0].calls[0][2] == "id.example.com"
     secured.close()
@@ -176,7 +176,7 @@ def test_the_name_is_what_the_certificate_is_checked_for(dialler: Dialler) -> No
     assert inner.calls == [("close",)]
 
 
-def test_a_read_waits_in_slices_until_something_comes(dialler: Dialler) -> None:
+def test_stream_read_polls_until_data_arrives(dialler: Dialler) -> None:
     stream = backend_of(PUBLIC, total_seconds=5.0).connect_tcp("id.example.com", 443)
     inner = dialler.streams[0]
     inner.reads = [httpcore.ReadTimeout(), httpcore.ReadTimeout(), b"answer"]
@@ -185,7 +185,7 @@ def test_a_read_waits_in_slices_until_something_comes(dialler: Dialler) -> None:
     assert all(timeout <= 0.1 for *_, timeout in inner.calls)
 
 
-def test_the_last_slice_ends_with_the_deadline(dialler: Dialler) -> None:
+def test_stream_read_last_poll_limited_by_deadline(dialler: Dialler) -> None:
     stream = backend_of(PUBLIC, total_seconds=0.05).connect_tcp("id.example.com", 443)
     inner = dialler.streams[0]
     inner.reads = [b"x"]
@@ -193,7 +193,7 @@ def test_the_last_slice_ends_with_the_deadline(dialler: Dialler) -> None:
     assert inner.calls[0][2] <= 0.05
 
 
-def test_bytes_that_drip_in_do_not_lengthen_the_deadline(dialler: Dialler, clock: Now) -> None:
+def test_stream_read_dripping_bytes_do_not_extend_deadline(dialler: Dialler, clock: Now) -> None:
     stream = backend_of(PUBLIC, total_seconds=0.1).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [b"x"] * 4
     for _ in range(3):
@@ -204,7 +204,7 @@ def test_bytes_that_drip_in_do_not_lengthen_the_deadline(dialler: Dialler, clock
     assert dialler.streams[0].reads == [b"x"]
 
 
-def test_past_the_deadline_nothing_is_read_or_written(dialler: Dialler) -> None:
+def test_stream_deadline_passed_read_and_write_time_out(dialler: Dialler) -> None:
     stream = backend_of(PUBLIC, total_seconds=0.0).connect_tcp("id.example.com", 443)
     with pytest.raises(httpcore.TimeoutException):
         stream.read(1)
@@ -213,7 +213,7 @@ def test_past_the_deadline_nothing_is_read_or_written(dialler: Dialler) -> None:
     assert dialler.streams[0].calls == []
 
 
-def test_past_the_time_to_connect_no_handshake_begins(dialler: Dialler) -> None:
+def test_start_tls_connect_timeout_passed_raises_connect_timeout(dialler: Dialler) -> None:
     backend = backend_of(PUBLIC)
     stream = backend.connect_tcp("id.example.com", 443)
     stream._connect_by = 0.0  # type: ignore[attr-defined]
@@ -222,7 +222,7 @@ def test_past_the_time_to_connect_no_handshake_begins(dialler: Dialler) -> None:
     assert dialler.streams[0].calls == []
 
 
-def test_a_write_has_the_time_that_is_left(dialler: Dialler) -> None:
+def test_stream_write_timeout_is_remaining_time(dialler: Dialler) -> None:
     stream = backend_of(PUBLIC, total_seconds=3.0).connect_tcp("id.example.com", 443)
     stream.write(b"x", 99.0)
     ((name, data, timeout),) = dialler.streams[0].calls
@@ -236,7 +236,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_fetch_that_has_had_its_share_gives_way_to_others(dialler: Dialler) -> None:
+def test_stream_read_after_yield_interval_backlog_times_out(dialler: Dialler) -> None:
     crowded = False
     stream = backend_of(PUBLIC, crowded=lambda: crowded).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x", httpcore.ReadTimeout(), b"never"]
@@ -247,7 +247,7 @@ def test_a_fetch_that_has_had_its_share_gives_way_to_others(dialler: Dialler) ->
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_fetch_that_drips_gives_way_too(dialler: Dialler) -> None:
+def test_stream_read_dripping_bytes_backlog_times_out(dialler: Dialler) -> None:
     """A byte for each slice must not buy a thread that others wait for."""
     stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [*[b"x"] * 100, b""]
@@ -255,13 +255,13 @@ def test_a_fetch_that_drips_gives_way_too(dialler: Dialler) -> None:
         read_all(stream)
 
 
-def test_a_fetch_that_is_young_does_not_give_way(dialler: Dialler) -> None:
+def test_stream_read_before_yield_interval_backlog_continues(dialler: Dialler) -> None:
     stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x"]
     assert stream.read(1) == b"x"
 
 
-def test_what_remains_until_a_moment_is_positive_or_a_time_out(clock: Now) -> None:
+def test_remaining_future_deadline_seconds_past_deadline_times_out(clock: Now) -> None:
     assert remaining(clock.now + 5) == 5
     for moment in (clock.now, 0.0):
         with pytest.raises(httpcore.ConnectTimeout):

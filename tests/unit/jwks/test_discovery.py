@@ -36,36 +36,36 @@ def metadata(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_the_metadata_stand_behind_the_path_or_before_it(issuer: str, openid: str, oauth: str) -> None:
+def test_metadata_urls_openid_appended_to_path_oauth_before_path(issuer: str, openid: str, oauth: str) -> None:
     assert [url.text for url in metadata_urls(issuer)] == [openid, oauth]
 
 
-def test_an_issuer_that_is_no_url_has_no_metadata() -> None:
+def test_metadata_urls_issuer_not_https_url_config_error() -> None:
     with pytest.raises(ConfigError) as caught:
         metadata_urls("http://id.example.com")
     assert [problem.path for problem in caught.value.problems] == ["issuer"]
 
 
-def test_the_openid_document_names_the_key_set() -> None:
+def test_discover_openid_metadata_returns_jwks_uri() -> None:
     fetch = Documents(metadata())
     assert discover(ISSUER, fetch) == check_url(KEYS)
     assert fetch.asked == [(OPENID, None, None)]
 
 
-def test_where_there_is_none_the_other_one_does() -> None:
+def test_discover_openid_not_found_uses_oauth_metadata() -> None:
     fetch = Documents(by_url={OAUTH: metadata()})
     assert discover(ISSUER, fetch) == check_url(KEYS)
     assert fetch.urls == [OPENID, OAUTH]
 
 
-def test_where_there_is_neither_it_is_not_found() -> None:
+def test_discover_both_documents_missing_not_found() -> None:
     fetch = Documents(by_url={})
     assert failure_of(lambda: discover(ISSUER, fetch)).kind == "not_found"
     assert fetch.urls == [OPENID, OAUTH]
 
 
 @pytest.mark.parametrize("kind", ["timeout", "status", "redirect", "forbidden_address", "encoded"])
-def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
+def test_discover_other_failure_no_oauth_fallback(kind: Any) -> None:
     fetch = Documents(FetchFailed(kind, retry_after=7.0))
     failure = failure_of(lambda: discover(ISSUER, fetch))
     assert (failure.kind, failure.retry_after) == (kind, 7.0)
@@ -83,7 +83,7 @@ def test_another_failure_is_no_reason_to_look_elsewhere(kind: Any) -> None:
         (FetchFailed("not_json"), FetchFailed("redirect"), "redirect"),
     ],
 )
-def test_a5_if_both_documents_fail_the_failure_that_says_more_is_told(
+def test_a5_discover_both_documents_fail_more_specific_failure_raised(
     first: FetchFailed, second: FetchFailed, said: str
 ) -> None:
     fetch = Documents(first, second)
@@ -91,14 +91,14 @@ def test_a5_if_both_documents_fail_the_failure_that_says_more_is_told(
     assert fetch.urls == [OPENID, OAUTH]
 
 
-def test_a5_a_5xx_is_no_reason_to_look_elsewhere() -> None:
+def test_a5_discover_5xx_status_no_oauth_fallback() -> None:
     fetch = Documents(FetchFailed("status", status=503))
     assert failure_of(lambda: discover(ISSUER, fetch)).kind == "status"
     assert fetch.urls == [OPENID]
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 5, True, [metadata()]])
-def test_what_is_no_object_is_no_metadata(document: Any) -> None:
+def test_discover_metadata_not_object_not_discovery(document: Any) -> None:
     assert failure_of(lambda: discover(ISSUER, Documents(fetched(document)))).kind == "not_discovery"
 
 
@@ -106,11 +106,11 @@ def test_what_is_no_object_is_no_metadata(document: Any) -> None:
     "named",
     [f"{ISSUER}/", "https://ID.example.com", "https://evil.example", f" {ISSUER}", "", None, [ISSUER], {"a": ISSUER}],
 )
-def test_the_issuer_must_be_the_configured_one_to_the_letter(named: Any) -> None:
+def test_discover_issuer_not_identical_wrong_issuer(named: Any) -> None:
     assert failure_of(lambda: discover(ISSUER, Documents(metadata(issuer=named)))).kind == "wrong_issuer"
 
 
-def test_metadata_without_an_issuer_are_nobodys() -> None:
+def test_discover_issuer_missing_wrong_issuer() -> None:
     assert failure_of(lambda: discover(ISSUER, Documents({"jwks_uri": KEYS}))).kind == "wrong_issuer"
 
 
@@ -118,7 +118,7 @@ def test_metadata_without_an_issuer_are_nobodys() -> None:
     "url",
     ["http://keys.example.com/jwks", "file:///etc/passwd", "/jwks", "", None, 5, [KEYS], "https://127.1/", f"{KEYS}#a"],
 )
-def test_the_key_set_must_have_the_shape_of_any_key_set(url: Any) -> None:
+def test_discover_invalid_or_missing_jwks_uri_not_discovery(url: Any) -> None:
     failure = failure_of(lambda: discover(ISSUER, Documents(metadata(jwks_uri=url))))
     assert failure.kind == "not_discovery"
     assert failure.__suppress_context__

@@ -32,7 +32,7 @@ from wicket.testing.issuer import Exchange, LocalIssuer
 # --- a good answer
 
 
-def test_a_document_comes_back_with_all_that_is_needed_to_ask_again(issuer: LocalIssuer) -> None:
+def test_fetch_success_returns_document_and_cache_headers(issuer: LocalIssuer) -> None:
     fetched = fetch(
         issuer,
         answering(b'{"keys": []}', ETag='W/"1"', Last_Modified="then", Cache_Control="public, max-age=600"),
@@ -43,13 +43,13 @@ def test_a_document_comes_back_with_all_that_is_needed_to_ask_again(issuer: Loca
     assert 0 < fetched.seconds < 2
 
 
-def test_a_document_need_not_say_anything_of_itself(issuer: LocalIssuer) -> None:
+def test_fetch_response_without_cache_headers_returns_document(issuer: LocalIssuer) -> None:
     fetched = fetch(issuer, answering(b"[]", Content_Type="text/html"))
     assert fetched.document == []
     assert (fetched.etag, fetched.modified, fetched.max_age) == (None, None, None)
 
 
-def test_the_request_says_what_is_needed_and_nothing_more(issuer: LocalIssuer) -> None:
+def test_fetch_request_sends_minimal_headers_and_no_cookies(issuer: LocalIssuer) -> None:
     seen: list[tuple[str, str]] = []
 
     def note(exchange: Exchange) -> None:
@@ -69,14 +69,14 @@ def test_the_request_says_what_is_needed_and_nothing_more(issuer: LocalIssuer) -
     assert seen == first, "a cookie was kept"
 
 
-def test_the_target_is_sent_as_it_is_with_its_query(issuer: LocalIssuer) -> None:
+def test_fetch_request_target_sent_unchanged_with_query(issuer: LocalIssuer) -> None:
     issuer.fault = answering(b"{}")
     fetcher_of(issuer)(url_of(issuer, "/a%2Fb//c;d?e=f&g=%20?"))
     assert issuer.requests == ["/a%2Fb//c;d?e=f&g=%20?"]
 
 
 @pytest.mark.parametrize(("port", "host"), [(443, "id.example.com"), (8443, "id.example.com:8443")])
-def test_the_host_is_named_with_its_port_unless_that_is_the_one_of_https(
+def test_fetch_host_header_includes_port_unless_443(
     issuer: LocalIssuer, port: int, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The socket is led to the issuer, since nobody may listen on 443 in a test; its certificate is not looked at."""
@@ -96,7 +96,7 @@ def test_the_host_is_named_with_its_port_unless_that_is_the_one_of_https(
     assert seen == [host]
 
 
-def test_validators_are_sent_where_they_are_given(issuer: LocalIssuer) -> None:
+def test_fetch_validators_sent_as_conditional_headers(issuer: LocalIssuer) -> None:
     seen: list[tuple[str | None, str | None]] = []
 
     def note(exchange: Exchange) -> None:
@@ -114,7 +114,7 @@ def test_validators_are_sent_where_they_are_given(issuer: LocalIssuer) -> None:
 
 
 @pytest.mark.parametrize("value", ["a" * 257, "a\tb", "\xe9"])
-def test_a_validator_that_is_long_or_odd_is_not_kept(issuer: LocalIssuer, value: str) -> None:
+def test_fetch_invalid_or_long_validator_discarded(issuer: LocalIssuer, value: str) -> None:
     fetched = fetch(issuer, answering(b"{}", ETag=value, Last_Modified=value))
     assert (fetched.etag, fetched.modified) == (None, None)
     assert fetch(issuer, answering(b"{}", ETag="a" * 256)).etag == "a" * 256
@@ -136,12 +136,12 @@ def test_a_validator_that_is_long_or_odd_is_not_kept(issuer: LocalIssuer, value:
         ("no-store", None),
     ],
 )
-def test_the_lifetime_is_what_the_endpoint_states(issuer: LocalIssuer, stated: str, seconds: float | None) -> None:
+def test_fetch_cache_control_max_age_parsed(issuer: LocalIssuer, stated: str, seconds: float | None) -> None:
     assert fetch(issuer, answering(b"{}", Cache_Control=stated)).max_age == seconds
 
 
 @pytest.mark.parametrize("lines", [("max-age=60", "public"), ("public", "max-age=60"), ("max-age=60", "max-age=90")])
-def test_a_lifetime_may_be_stated_in_several_lines(issuer: LocalIssuer, lines: tuple[str, str]) -> None:
+def test_fetch_repeated_cache_control_first_max_age_used(issuer: LocalIssuer, lines: tuple[str, str]) -> None:
     def answer(exchange: Exchange) -> None:
         fields = "".join(f"Cache-Control: {line}\r\n" for line in lines)
         exchange.raw(f"HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\n{{}}".encode())
@@ -149,7 +149,7 @@ def test_a_lifetime_may_be_stated_in_several_lines(issuer: LocalIssuer, lines: t
     assert fetch(issuer, answer).max_age == 60
 
 
-def test_each_fetch_has_one_connection_of_its_own(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_each_call_opens_new_connection(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     dialled: list[Any] = []
     connect = socket.create_connection
 
@@ -164,7 +164,7 @@ def test_each_fetch_has_one_connection_of_its_own(issuer: LocalIssuer, monkeypat
     assert dialled == [(LOOPBACK, issuer.port)] * 3
 
 
-def test_many_threads_may_fetch_with_one_fetcher(issuer: LocalIssuer) -> None:
+def test_fetch_concurrent_threads_share_fetcher(issuer: LocalIssuer) -> None:
     fetcher, found = fetcher_of(issuer), []
     threads = [threading.Thread(target=lambda: found.append(fetcher(url_of(issuer)).document)) for _ in range(8)]
     for thread in threads:
@@ -177,7 +177,7 @@ def test_many_threads_may_fetch_with_one_fetcher(issuer: LocalIssuer) -> None:
 # --- names, addresses and certificates
 
 
-def test_a_port_that_nobody_allowed_is_forbidden_before_the_name_is_looked_up() -> None:
+def test_fetch_port_not_allowed_forbidden_before_dns_lookup() -> None:
     asked: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:
@@ -192,20 +192,20 @@ def test_a_port_that_nobody_allowed_is_forbidden_before_the_name_is_looked_up() 
 
 
 @pytest.mark.parametrize("answer", [[LOOPBACK], [PUBLIC, LOOPBACK], ["::1"]])
-def test_an_address_that_nobody_allowed_is_never_dialled(issuer: LocalIssuer, answer: list[str]) -> None:
+def test_fetch_address_not_allowed_forbidden_without_request(issuer: LocalIssuer, answer: list[str]) -> None:
     network = Network(extra_ports=[issuer.port], resolver=lambda *_: answer)
     failure = failure_of(lambda: fetcher_of(issuer, network=network)(url_of(issuer)))
     assert (failure.kind, failure.permanent) == ("forbidden_address", True)
     assert issuer.requests == []
 
 
-def test_a_name_that_leads_nowhere_is_unresolved(issuer: LocalIssuer) -> None:
+def test_fetch_host_without_addresses_unresolved(issuer: LocalIssuer) -> None:
     network = Network(extra_ports=[issuer.port], resolver=lambda *_: [])
     failure = failure_of(lambda: fetcher_of(issuer, network=network)(url_of(issuer)))
     assert (failure.kind, failure.permanent) == ("unresolved", False)
 
 
-def test_a_name_that_changes_its_address_is_looked_up_once_and_dialled_as_checked(
+def test_fetch_dns_rebinding_connects_to_checked_address_only(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([[LOOPBACK], ["10.0.0.1"], ["10.0.0.1"]])
@@ -235,12 +235,12 @@ def _only_numbers(resolve: Callable[..., Any]) -> Callable[..., Any]:
     return numbers
 
 
-def test_of_several_addresses_the_first_that_answers_is_taken(issuer: LocalIssuer) -> None:
+def test_fetch_multiple_addresses_first_reachable_used(issuer: LocalIssuer) -> None:
     network = loopback(issuer.port, "127.0.0.2", LOOPBACK)
     assert fetcher_of(issuer, network=network)(url_of(issuer)).address == LOOPBACK
 
 
-def test_two_names_on_one_address_are_each_held_to_their_certificate() -> None:
+def test_fetch_two_hosts_one_address_certificate_checked_per_host() -> None:
     with LocalIssuer(host="one.example") as issuer:
         fetcher = fetcher_of(issuer)
         for _ in range(2):
@@ -250,7 +250,7 @@ def test_two_names_on_one_address_are_each_held_to_their_certificate() -> None:
         assert len(issuer.requests) == 2
 
 
-def test_an_address_in_the_url_is_held_to_the_certificate_too(issuer: LocalIssuer) -> None:
+def test_fetch_ip_literal_host_certificate_checked(issuer: LocalIssuer) -> None:
     assert fetcher_of(issuer)(url_of(issuer, host=LOOPBACK)).document == issuer.document()
     network = loopback(issuer.port, LOOPBACK)
     fetcher = fetcher_of(issuer, network=network)
@@ -258,13 +258,13 @@ def test_an_address_in_the_url_is_held_to_the_certificate_too(issuer: LocalIssue
     assert failure_of(lambda: fetcher(url_of(issuer, host="[::1]"))).kind == "certificate"
 
 
-def test_an_authority_that_nobody_knows_is_not_trusted(issuer: LocalIssuer) -> None:
+def test_fetch_untrusted_ca_certificate_failure(issuer: LocalIssuer) -> None:
     failure = failure_of(lambda: fetch(issuer, ssl_context=ssl.create_default_context()))
     assert (failure.kind, failure.permanent) == ("certificate", False)
     assert issuer.requests == []
 
 
-def test_a_port_where_nobody_listens_is_a_failed_connection(issuer: LocalIssuer) -> None:
+def test_fetch_closed_port_connection_failure(issuer: LocalIssuer) -> None:
     with socket.socket() as bound:
         bound.bind((LOOPBACK, 0))
         port = bound.getsockname()[1]
@@ -275,7 +275,7 @@ def test_a_port_where_nobody_listens_is_a_failed_connection(issuer: LocalIssuer)
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"])
-def test_a_proxy_of_the_environment_is_ignored(issuer: LocalIssuer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_proxy_environment_ignored(issuer: LocalIssuer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reached: list[bytes] = []
     with server(lambda connection: reached.append(connection.recv(100))) as port:
         monkeypatch.setenv(name, f"http://{LOOPBACK}:{port}")
@@ -283,7 +283,7 @@ def test_a_proxy_of_the_environment_is_ignored(issuer: LocalIssuer, name: str, m
     assert reached == []
 
 
-def test_a_tls_context_that_was_broken_under_us_is_a_failed_connection(issuer: LocalIssuer) -> None:
+def test_fetch_ssl_context_raises_connection_failure(issuer: LocalIssuer) -> None:
     """A library that patches `ssl` after the context was made leaves one that raises what it likes."""
 
     class Broken(ssl.SSLContext):

@@ -23,12 +23,12 @@ from wicket.testing.issuer import LocalIssuer
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "identity, gzip", "x", ""])
-def test_an_encoded_answer_is_refused_unread(issuer: LocalIssuer, coding: str) -> None:
+def test_fetch_content_encoding_refused_as_encoded(issuer: LocalIssuer, coding: str) -> None:
     failure = failure_of(lambda: fetch(issuer, answering(b"{}", Content_Encoding=coding)))
     assert (failure.kind, failure.permanent) == ("encoded", True)
 
 
-def test_an_answer_that_says_it_is_not_encoded_is_read(issuer: LocalIssuer) -> None:
+def test_fetch_content_encoding_identity_accepted(issuer: LocalIssuer) -> None:
     assert fetch(issuer, answering(b"{}", Content_Encoding=" Identity ")).document == {}
 
 
@@ -48,7 +48,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_no_json_is_told_as_that(issuer: LocalIssuer, what: str) -> None:
+def test_fetch_invalid_json_not_json_without_cause(issuer: LocalIssuer, what: str) -> None:
     with within(MARGIN):
         failure = failure_of(lambda: fetch(issuer, answering(WRONG[what])))
     assert (failure.kind, failure.permanent) == ("not_json", True)
@@ -56,13 +56,13 @@ def test_what_is_no_json_is_told_as_that(issuer: LocalIssuer, what: str) -> None
 
 
 @pytest.mark.parametrize(("body", "document"), [(b"[1]", [1]), (b'"x"', "x"), (b"5", 5), (b"false", False)])
-def test_json_of_another_kind_is_left_to_who_reads_it(issuer: LocalIssuer, body: bytes, document: Any) -> None:
+def test_fetch_json_other_than_object_returned_unchanged(issuer: LocalIssuer, body: bytes, document: Any) -> None:
     assert fetch(issuer, answering(body)).document == document
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 305])
 @pytest.mark.parametrize("location", ["https://127.0.0.1/", "http://localhost/", "/elsewhere", None])
-def test_a_redirect_is_not_followed(issuer: LocalIssuer, status: int, location: str | None) -> None:
+def test_fetch_redirect_not_followed(issuer: LocalIssuer, status: int, location: str | None) -> None:
     failure = failure_of(
         lambda: fetch(issuer, answering(b"{}", status, **({"Location": location} if location is not None else {})))
     )
@@ -71,13 +71,13 @@ def test_a_redirect_is_not_followed(issuer: LocalIssuer, status: int, location: 
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_not_there_is_told_as_that(issuer: LocalIssuer, status: int) -> None:
+def test_fetch_status_404_or_410_not_found_permanent(issuer: LocalIssuer, status: int) -> None:
     failure = failure_of(lambda: fetch(issuer, answering(b"{}", status)))
     assert (failure.kind, failure.status, failure.permanent) == ("not_found", status, True)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 429, 500, 502, 503, 599])
-def test_any_other_status_is_a_failure_that_may_pass(issuer: LocalIssuer, status: int) -> None:
+def test_fetch_other_status_transient_status_failure(issuer: LocalIssuer, status: int) -> None:
     failure = failure_of(lambda: fetch(issuer, answering(b"", status)))
     assert (failure.kind, failure.status, failure.permanent) == ("status", status, False)
     assert failure.retry_after is None
@@ -104,21 +104,21 @@ def test_any_other_status_is_a_failure_that_may_pass(issuer: LocalIssuer, status
     ],
 )
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_the_time_that_an_endpoint_asks_for_is_honoured_up_to_five_minutes(
+def test_fetch_retry_after_capped_at_300_seconds_invalid_ignored(
     issuer: LocalIssuer, status: int, stated: str, seconds: float | None
 ) -> None:
     failure = failure_of(lambda: fetch(issuer, answering(b"", status, Retry_After=stated)))
     assert (failure.kind, failure.status, failure.retry_after) == ("status", status, seconds)
 
 
-def test_the_time_may_be_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_http_date_returns_remaining_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = int(time.time())
     monkeypatch.setattr("wicket.jwks.http_fetcher.time", SimpleNamespace(time=lambda: now))
     assert _retry_after(formatdate(now + 100, usegmt=True)) == 100
     assert _retry_after(None) is None
 
 
-def test_no_time_however_odd_is_an_error() -> None:
+def test_retry_after_malformed_date_never_raises() -> None:
     parts = ["Mon,", "01", "Jan", "2030", "00:00:00", "GMT", "+0000", "-0000", "-", ":", "9" * 30, "25:61:61", "Z"]
     for first in parts:
         for second in parts:
@@ -138,7 +138,7 @@ def registry_loader(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[Key
     return loader, KeySetRef("acme", KeySource(check_url(issuer.jwks_url), None, ("RS256", "ES256")))
 
 
-def test_a_key_set_is_loaded_once_and_then_asked_for_changes(issuer: LocalIssuer) -> None:
+def test_key_set_loader_reload_not_modified_until_rotation(issuer: LocalIssuer) -> None:
     reports: list[LoadReport] = []
     load, ref = registry_loader(issuer, reports)
     held = load(ref, None).value
@@ -172,7 +172,7 @@ def test_a_key_set_is_loaded_once_and_then_asked_for_changes(issuer: LocalIssuer
         *("modulus of 16384 bits", "exponent of 3072 bits", "modulus of zeros"),
     ],
 )
-def test_a_document_that_is_no_key_set_is_told_in_time(issuer: LocalIssuer, body: bytes, kind: str) -> None:
+def test_key_set_loader_invalid_document_permanent_failure(issuer: LocalIssuer, body: bytes, kind: str) -> None:
     issuer.fault = answering(body)
     reports: list[LoadReport] = []
     load, ref = registry_loader(issuer, reports)
@@ -182,7 +182,7 @@ def test_a_document_that_is_no_key_set_is_told_in_time(issuer: LocalIssuer, body
     assert [each.outcome for each in reports] == [kind]
 
 
-def test_null_is_not_taken_for_an_answer_that_nothing_has_changed(issuer: LocalIssuer) -> None:
+def test_key_set_loader_null_document_on_reload_not_a_key_set(issuer: LocalIssuer) -> None:
     """Or an endpoint that is broken would have its old keys renewed for ever."""
     reports: list[LoadReport] = []
     load, ref = registry_loader(issuer, reports)
@@ -194,7 +194,7 @@ def test_null_is_not_taken_for_an_answer_that_nothing_has_changed(issuer: LocalI
 @pytest.mark.parametrize(
     "member", [{**jwk(rsa_key()), "n": encode(b"\xff" * 2048)}, {**jwk(rsa_key()), "e": encode(b"\xff" * 384)}]
 )
-def test_beside_a_key_that_would_cost_too_much_the_others_serve(issuer: LocalIssuer, member: Any) -> None:
+def test_key_set_loader_oversized_key_skipped_others_loaded(issuer: LocalIssuer, member: Any) -> None:
     issuer.fault = answering(json.dumps({"keys": [member, jwk(rsa_key(), kid="good")]}).encode())
     reports: list[LoadReport] = []
     load, ref = registry_loader(issuer, reports)

@@ -29,7 +29,7 @@ from wicket.testing.issuer import Exchange, LocalIssuer
 # --- servers that are slow, or silent
 
 
-def test_a_server_that_never_answers_the_handshake_has_the_time_to_connect(issuer: LocalIssuer) -> None:
+def test_fetch_silent_tls_handshake_times_out(issuer: LocalIssuer) -> None:
     with socket.create_server((LOOPBACK, 0)) as silent:
         port = silent.getsockname()[1]
         fetcher = fetcher_of(issuer, network=loopback(port), connect_seconds=0.3)
@@ -37,7 +37,7 @@ def test_a_server_that_never_answers_the_handshake_has_the_time_to_connect(issue
             assert failure_of(lambda: fetcher(KeySetUrl("localhost", port, "/"))).kind == "timeout"
 
 
-def test_a_handshake_that_drips_has_no_more_time(issuer: LocalIssuer) -> None:
+def test_fetch_dripping_tls_handshake_ends_by_connect_timeout(issuer: LocalIssuer) -> None:
     done = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -85,7 +85,7 @@ SLOW: dict[str, Callable[[LocalIssuer], Fault]] = {
 
 
 @pytest.mark.parametrize("what", SLOW)
-def test_a_server_that_is_slow_in_it_has_the_time_of_one_fetch(issuer: LocalIssuer, what: str) -> None:
+def test_fetch_slow_response_ends_by_fetch_timeout(issuer: LocalIssuer, what: str) -> None:
     with within(0.4 + MARGIN):
         failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), total_seconds=0.4))
     assert (failure.kind, failure.permanent) in [("timeout", False), ("connection", False)]
@@ -93,7 +93,7 @@ def test_a_server_that_is_slow_in_it_has_the_time_of_one_fetch(issuer: LocalIssu
 
 
 @pytest.mark.parametrize("what", ["nothing at all", "one header", "body"])
-def test_a_fetch_that_takes_long_gives_way_where_others_wait(
+def test_fetch_slow_response_backlog_times_out_early(
     issuer: LocalIssuer, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that sends a byte now and then must not hold a thread that others wait for."""
@@ -103,7 +103,7 @@ def test_a_fetch_that_takes_long_gives_way_where_others_wait(
     assert failure.kind == "timeout"
 
 
-def test_a_fetch_does_not_give_way_where_nobody_waits(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_slow_response_without_backlog_completes(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.0)
 
     def late(exchange: Exchange) -> None:
@@ -120,7 +120,7 @@ def test_a_fetch_does_not_give_way_where_nobody_waits(issuer: LocalIssuer, monke
     assert asked
 
 
-def test_servers_that_hang_do_not_keep_one_another(issuer: LocalIssuer) -> None:
+def test_fetch_hanging_servers_time_out_in_parallel(issuer: LocalIssuer) -> None:
     issuer.fault = silence(issuer)
     fetcher = fetcher_of(issuer, total_seconds=0.3)
     with within(0.3 + 2 * MARGIN), ExitStack() as stack:
@@ -154,7 +154,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("what", LARGE)
-def test_a_body_that_is_too_large_is_not_read_to_its_end(issuer: LocalIssuer, what: str) -> None:
+def test_fetch_oversized_body_too_large_with_bounded_memory(issuer: LocalIssuer, what: str) -> None:
     tracemalloc.start()
     try:
         with within(1.0 + MARGIN):
@@ -166,20 +166,20 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(issuer: LocalIssuer, wh
     assert peak < 4 * 1024 * 1024, f"{peak / 1e6:.1f} MB"
 
 
-def test_chunks_without_end_end_with_the_fetch(issuer: LocalIssuer) -> None:
+def test_fetch_endless_chunks_too_large_or_timeout(issuer: LocalIssuer) -> None:
     with within(0.4 + MARGIN):
         failure = failure_of(lambda: fetch(issuer, pouring(CHUNKED, b"1\r\n \r\n" * 1000, 10_000), total_seconds=0.5))
     assert failure.kind in ("too_large", "timeout")
 
 
-def test_headers_without_end_end_before_the_memory(issuer: LocalIssuer) -> None:
+def test_fetch_endless_headers_connection_failure_or_timeout(issuer: LocalIssuer) -> None:
     with within(1.0 + MARGIN):
         failure = failure_of(lambda: fetch(issuer, pouring(OK, b"X: " + BLOCK + b"\r\n", 800)))
     assert failure.kind in ("connection", "timeout")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_limit_is_what_a_body_may_just_have(issuer: LocalIssuer, chunked: bool) -> None:
+def test_fetch_body_of_max_bytes_accepted_one_more_too_large(issuer: LocalIssuer, chunked: bool) -> None:
     def sized(size: int) -> Fault:
         body = b'"' + b"a" * (size - 2) + b'"'
         if not chunked:
@@ -211,7 +211,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_an_answer_that_is_no_answer_is_a_failed_connection(issuer: LocalIssuer, what: str) -> None:
+def test_fetch_malformed_http_response_connection_failure(issuer: LocalIssuer, what: str) -> None:
     with within(MARGIN):
         failure = failure_of(lambda: fetch(issuer, pouring(BROKEN[what], b"", 0)))
     assert (failure.kind, failure.permanent) == ("connection", False)
@@ -219,7 +219,7 @@ def test_an_answer_that_is_no_answer_is_a_failed_connection(issuer: LocalIssuer,
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n{}", b"\x15\x03\x03\x00\x02\x02\x28"])
-def test_a_server_without_tls_is_a_failed_connection(issuer: LocalIssuer, answer: bytes) -> None:
+def test_fetch_server_without_tls_connection_failure(issuer: LocalIssuer, answer: bytes) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(answer)

@@ -44,37 +44,37 @@ def resolving(*addresses: str, allow: Iterable[str] = ()) -> Network:
 
 
 @pytest.mark.parametrize("address", ADMITTED)
-def test_a_public_address_may_be_dialled(address: str) -> None:
+def test_network_public_address_allowed(address: str) -> None:
     assert is_allowed(Network(), address)
     assert resolve_allowed(resolving(address), "id.example.com", 443) == [address]
 
 
 @pytest.mark.parametrize("address", REFUSED)
-def test_any_other_address_may_not(address: str) -> None:
+def test_network_non_public_address_forbidden(address: str) -> None:
     assert not is_allowed(Network(), address)
     with pytest.raises(ForbiddenAddressError):
         resolve_allowed(resolving(address), "id.example.com", 443)
 
 
 @pytest.mark.parametrize("address", [*NO_ADDRESS, "fe80::1%eth0", "::1%1", "١.١.١.١", "[::1]"])
-def test_what_is_no_address_may_not_be_dialled(address: str) -> None:
+def test_network_malformed_address_not_allowed(address: str) -> None:
     assert not is_allowed(Network(), address)
 
 
 @pytest.mark.parametrize("address", REFUSED)
-def test_a_public_address_beside_it_does_not_help(address: str) -> None:
+def test_network_forbidden_beside_public_address_forbidden(address: str) -> None:
     for answer in ([PUBLIC, address], [address, PUBLIC], [PUBLIC, PUBLIC, address]):
         with pytest.raises(ForbiddenAddressError):
             resolve_allowed(resolving(*answer), "id.example.com", 443)
 
 
-def test_an_error_says_nothing_of_the_address() -> None:
+def test_forbidden_address_error_message_empty() -> None:
     with pytest.raises(ForbiddenAddressError) as caught:
         resolve_allowed(resolving("10.1.2.3"), "id.example.com", 443)
     assert str(caught.value) == ""
 
 
-def test_the_operator_may_allow_networks() -> None:
+def test_network_allowed_networks_extend_public_addresses() -> None:
     network = Network(["10.1.0.0/16", "fd00::/64", "192.168.1.7"])
     assert network.allowed_networks == (
         ipaddress.ip_network("10.1.0.0/16"),
@@ -87,19 +87,19 @@ def test_the_operator_may_allow_networks() -> None:
         assert not is_allowed(network, address)
 
 
-def test_an_allowed_and_a_public_address_may_be_mixed_and_a_private_one_never() -> None:
+def test_network_allowed_and_public_mixed_accepted_private_forbidden() -> None:
     network = resolving("10.1.2.3", PUBLIC, allow=["10.0.0.0/8"])
     assert resolve_allowed(network, "id.example.com", 443) == ["10.1.2.3", PUBLIC]
     with pytest.raises(ForbiddenAddressError):
         resolve_allowed(resolving("10.1.2.3", "192.168.0.1", allow=["10.0.0.0/8"]), "id.example.com", 443)
 
 
-def test_ports_are_added_to_those_of_https() -> None:
+def test_network_extra_ports_added_to_default_ports() -> None:
     assert Network().allowed_ports == {443, 8443}
     assert Network(extra_ports=[9443, 443]).allowed_ports == {443, 8443, 9443}
 
 
-def test_lists_that_can_be_read_once_are_read_once() -> None:
+def test_network_iterator_arguments_accepted() -> None:
     network = Network(iter(["10.0.0.0/8"]), iter([9443]))
     assert is_allowed(network, "10.0.0.1")
     assert 9443 in network.allowed_ports
@@ -118,12 +118,12 @@ def test_lists_that_can_be_read_once_are_read_once() -> None:
         (5, "network.allowed_networks"),
     ],
 )
-def test_what_is_no_network_is_a_configuration_error(allow: Any, path: str) -> None:
+def test_network_allowed_networks_invalid_config_error(allow: Any, path: str) -> None:
     assert problems_of(lambda: Network(allow)).keys() == {path}
 
 
 @pytest.mark.parametrize("block", [10, True, b"\x0a\0\0\0", ("10.0.0.0", 8)])
-def test_a_network_is_written_as_a_text(block: Any) -> None:
+def test_network_allowed_networks_entry_not_str_config_error(block: Any) -> None:
     """A number would be taken for an address that nobody meant."""
     assert problems_of(lambda: Network([block])).keys() == {"network.allowed_networks[0]"}
 
@@ -142,11 +142,11 @@ def test_a_network_is_written_as_a_text(block: Any) -> None:
         (443, "network.extra_ports"),
     ],
 )
-def test_what_is_no_port_is_a_configuration_error(ports: Any, path: str) -> None:
+def test_network_extra_ports_invalid_config_error(ports: Any, path: str) -> None:
     assert problems_of(lambda: Network(extra_ports=ports)).keys() == {path}
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_network_multiple_errors_all_reported() -> None:
     found = problems_of(lambda: Network(["x", "10.0.0.0/8", "y"], [0, 1, 70000]))
     assert found.keys() == {
         "network.allowed_networks[0]",
@@ -156,13 +156,13 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     }
 
 
-def test_a_name_that_leads_nowhere_is_unresolved() -> None:
+def test_network_host_without_addresses_resolution_error() -> None:
     with pytest.raises(ResolutionError):
         resolve_allowed(resolving(), "id.example.com", 443)
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError("x"), TimeoutError(), UnicodeError("x")])
-def test_a_resolver_that_fails_leaves_the_name_unresolved(error: Exception) -> None:
+def test_network_resolver_os_error_resolution_error(error: Exception) -> None:
     def fail(host: str, port: int) -> list[str]:
         raise error
 
@@ -171,7 +171,7 @@ def test_a_resolver_that_fails_leaves_the_name_unresolved(error: Exception) -> N
     assert caught.value.__suppress_context__
 
 
-def test_the_resolver_is_asked_once_for_host_and_port() -> None:
+def test_network_resolver_called_once_with_host_and_port() -> None:
     asked: list[tuple[str, int]] = []
 
     def resolve(host: str, port: int) -> Iterable[str]:
@@ -185,13 +185,13 @@ def test_the_resolver_is_asked_once_for_host_and_port() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", LOOPBACK, "[::1]"])
-def test_without_a_resolver_the_systems_own_is_asked(host: str) -> None:
+def test_network_without_resolver_uses_system_resolver(host: str) -> None:
     with pytest.raises(ForbiddenAddressError):
         resolve_allowed(Network(), host, 443)
     assert LOOPBACK in resolve_allowed(Network(["127.0.0.0/8", "::1/128"]), "localhost", 443)
 
 
-def test_the_system_is_asked_for_addresses_of_connections_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_system_resolver_requests_stream_sockets_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def getaddrinfo(host: str, port: int, **settings: Any) -> list[Any]:
@@ -206,20 +206,20 @@ def test_the_system_is_asked_for_addresses_of_connections_only(monkeypatch: pyte
     assert asked == [("id.example.com", 443, {"type": socket.SOCK_STREAM})]
 
 
-def test_a_network_keeps_the_context_it_is_given() -> None:
+def test_network_ssl_context_kept() -> None:
     context = ssl.create_default_context()
     assert Network(ssl_context=context).ssl_context is context
     assert Network().ssl_context is None
 
 
-def test_what_serves_a_network_has_the_right_kind() -> None:
+def test_network_ssl_context_or_resolver_wrong_type_config_error() -> None:
     settings: Any = {"ssl_context": 5, "resolve": 5}
     with pytest.raises(ConfigError) as raised:
         Network(**settings)
     assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolver"}
 
 
-def test_a_resolver_that_fails_in_its_own_way_leads_nowhere() -> None:
+def test_network_resolver_unexpected_error_resolution_error() -> None:
     def fails(host: str, port: int) -> list[str]:
         raise KeyError(host)
 

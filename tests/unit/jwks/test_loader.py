@@ -61,7 +61,7 @@ class Bench:
         return self.reports[-1]
 
 
-def test_a_first_load_brings_the_keys() -> None:
+def test_key_set_loader_first_load_returns_keys_and_reports() -> None:
     bench = Bench(fetched(key_set("a", "b"), etag='"1"', modified="then", max_age=900))
     loaded = bench.load(REF, None)
     held = loaded.value
@@ -73,7 +73,7 @@ def test_a_first_load_brings_the_keys() -> None:
     assert bench.reports == [LoadReport("acme", SHOWN, "loaded", 0.0, added=("a", "b"))]
 
 
-def test_a_report_says_how_long_it_took() -> None:
+def test_key_set_loader_report_contains_load_duration() -> None:
     bench = Bench()
 
     def fetch(*_: Any, **__: Any) -> Any:
@@ -88,11 +88,11 @@ def test_a_report_says_how_long_it_took() -> None:
 @pytest.mark.parametrize(
     ("stated", "lifetime"), [(None, 300), (0, 60), (59, 60), (61, 61), (3600, 3600), (3601, 3600), (1e10, 3600)]
 )
-def test_a_lifetime_that_is_stated_is_kept_within_bounds(stated: float | None, lifetime: float) -> None:
+def test_key_set_loader_max_age_clamped_to_lifetime_bounds(stated: float | None, lifetime: float) -> None:
     assert Bench(fetched(key_set("a"), max_age=stated)).load(REF, None).lifetime == lifetime
 
 
-def test_what_is_held_is_asked_for_changes_only() -> None:
+def test_key_set_loader_not_modified_keeps_keys_renews_lifetime() -> None:
     bench = Bench(fetched(key_set("a"), etag='"1"', modified="then"))
     held = bench.load(REF, None).value
     loaded = bench.then(fetched(None, max_age=60), held)
@@ -103,7 +103,7 @@ def test_what_is_held_is_asked_for_changes_only() -> None:
     assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
 
 
-def test_a_new_set_takes_the_place_of_the_old_one_whole() -> None:
+def test_key_set_loader_changed_document_replaces_whole_set() -> None:
     bench = Bench(fetched(key_set("a", "b"), etag='"1"'))
     held = bench.load(REF, None).value
     loaded = bench.then(fetched(key_set("b", "c", "d")), held)
@@ -112,7 +112,7 @@ def test_a_new_set_takes_the_place_of_the_old_one_whole() -> None:
     assert (bench.told.added, bench.told.removed) == (("c", "d"), ("a",))
 
 
-def test_nothing_has_changed_is_no_answer_where_nothing_is_known() -> None:
+def test_key_set_loader_not_modified_on_first_load_status_failure() -> None:
     bench = Bench(fetched(None))
     failure = failure_of(lambda: bench.load(REF, None))
     assert (failure.kind, failure.permanent) == ("status", False)
@@ -122,18 +122,18 @@ def test_nothing_has_changed_is_no_answer_where_nothing_is_known() -> None:
 @pytest.mark.parametrize(
     "document", [[], "text", 5, True, {}, {"keys": None}, {"keys": {}}, {"keys": "abc"}, {"k": []}]
 )
-def test_what_is_no_key_set_is_not_believed(document: Any) -> None:
+def test_key_set_loader_invalid_document_not_a_key_set(document: Any) -> None:
     bench = Bench(fetched(document))
     assert failure_of(lambda: bench.load(REF, None)).kind == "not_a_key_set"
 
 
-def test_a_set_has_a_bounded_number_of_members() -> None:
+def test_key_set_loader_more_than_max_keys_too_large() -> None:
     assert Bench(fetched({"keys": [5, 5, 5, jwk(rsa_key(), kid="a")]})).load(REF, None).value.keys.kids == {"a"}
     bench = Bench(fetched({"keys": [5, 5, 5, 5, jwk(rsa_key(), kid="a")]}))
     assert failure_of(lambda: bench.load(REF, None)).kind == "too_large"
 
 
-def test_a_broken_member_is_skipped_and_told() -> None:
+def test_key_set_loader_unusable_member_skipped_and_reported() -> None:
     bench = Bench(fetched({"keys": [{"kty": "oct", "k": "AAAA"}, jwk(rsa_key(), kid="a"), 5]}))
     assert bench.load(REF, None).value.keys.kids == {"a"}
     assert bench.told.skipped == (
@@ -144,13 +144,13 @@ def test_a_broken_member_is_skipped_and_told() -> None:
 
 @pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize("members", [[5], [{"kty": "oct"}], [jwk(private_key("ES384"))]])
-def test_a_set_without_a_usable_key_is_a_failure(members: list[Any], held: bool) -> None:
+def test_key_set_loader_all_members_unusable_no_usable_key(members: list[Any], held: bool) -> None:
     bench = Bench()
     before = bench.then(fetched(key_set("a")), None).value if held else None
     assert failure_of(lambda: bench.then(fetched({"keys": members}), before)).kind == "no_usable_key"
 
 
-def test_the_issuer_of_a_source_is_the_issuer_of_its_keys() -> None:
+def test_key_set_loader_source_issuer_set_on_keys() -> None:
     ref = KeySetRef("acme", KeySource(check_url(URL), "https://other.example", ("RS256",)))
     held = Bench(fetched(key_set("a"))).load(ref, None).value
     assert [key.issuer for key in held.keys.keys] == ["https://other.example"]
@@ -159,14 +159,14 @@ def test_the_issuer_of_a_source_is_the_issuer_of_its_keys() -> None:
 # --- a failure
 
 
-def test_a_failure_is_told_and_goes_on() -> None:
+def test_key_set_loader_fetch_failure_reported_and_reraised() -> None:
     bench = Bench()
     failure = FetchFailed("timeout", retry_after=5.0)
     assert failure_of(lambda: bench.then(failure, None)) is failure
     assert bench.told == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
 
 
-def test_a_failure_tells_the_age_of_what_serves_on() -> None:
+def test_key_set_loader_failure_report_contains_stale_age() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
     failure_of(lambda: bench.then(FetchFailed("connection"), held, after=400))
@@ -176,12 +176,12 @@ def test_a_failure_tells_the_age_of_what_serves_on() -> None:
 # --- an empty set
 
 
-def test_a_set_that_is_empty_from_the_start_has_no_usable_key() -> None:
+def test_key_set_loader_first_load_empty_no_usable_key() -> None:
     bench = Bench(fetched({"keys": []}))
     assert failure_of(lambda: bench.load(REF, None)).kind == "no_usable_key"
 
 
-def test_a_set_that_becomes_empty_is_looked_at_again_half_a_minute_later() -> None:
+def test_key_set_loader_empty_reload_keeps_keys_retries_after_30_s() -> None:
     bench = Bench(fetched(key_set("a"), etag='"1"', modified="then"))
     held = bench.load(REF, None).value
     loaded = bench.then(fetched({"keys": []}, etag='"2"', max_age=3600), held)
@@ -194,7 +194,7 @@ def test_a_set_that_becomes_empty_is_looked_at_again_half_a_minute_later() -> No
     assert bench.fetch.asked[-1] == (URL, None, None), "the whole set is asked for"
 
 
-def test_a_set_that_is_empty_at_the_second_look_too_is_believed() -> None:
+def test_key_set_loader_empty_twice_removes_keys() -> None:
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     loaded = bench.then(fetched({"keys": []}, max_age=120), first, after=30)
@@ -207,7 +207,7 @@ def test_a_set_that_is_empty_at_the_second_look_too_is_believed() -> None:
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 20.0])
-def test_a_second_look_that_comes_too_soon_is_not_believed(after: float) -> None:
+def test_key_set_loader_second_empty_before_30_s_keeps_keys(after: float) -> None:
     """A kid that somebody invented causes a fetch at once: it must not empty the set before its half minute."""
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
@@ -215,7 +215,7 @@ def test_a_second_look_that_comes_too_soon_is_not_believed(after: float) -> None
     assert loaded.value.keys.kids == {"a"}
 
 
-def test_a_set_that_is_back_at_the_second_look_is_as_new() -> None:
+def test_key_set_loader_empty_then_restored_resets_empty_state() -> None:
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     back = bench.then(fetched(key_set("a")), first, after=30).value
@@ -226,7 +226,7 @@ def test_a_set_that_is_back_at_the_second_look_is_as_new() -> None:
 # --- discovery
 
 
-def test_an_issuer_is_asked_for_the_url_first() -> None:
+def test_key_set_loader_issuer_source_discovers_url_first() -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
     held = bench.load(DISCOVERED, None).value
     assert bench.fetch.asked == [(OPENID, None, None), (URL, None, None)]
@@ -235,7 +235,7 @@ def test_an_issuer_is_asked_for_the_url_first() -> None:
     assert bench.told.url == SHOWN
 
 
-def test_what_was_discovered_is_known_for_an_hour() -> None:
+def test_key_set_loader_discovered_url_rediscovered_after_one_hour() -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
     held = bench.load(DISCOVERED, None).value
     newer = bench.then(fetched(None), held, DISCOVERED, after=3599).value
@@ -248,7 +248,7 @@ def test_what_was_discovered_is_known_for_an_hour() -> None:
     assert newest.discovered_at == 4600
 
 
-def test_a_set_that_has_moved_is_asked_for_whole() -> None:
+def test_key_set_loader_moved_set_fetched_without_validators() -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"', modified="then"))
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers.append(metadata("https://keys.example.com/"))
@@ -259,7 +259,7 @@ def test_a_set_that_has_moved_is_asked_for_whole() -> None:
 
 
 @pytest.mark.parametrize("answer", [FetchFailed("not_found"), FetchFailed("timeout"), fetched({"no": "keys"})])
-def test_a_set_that_fails_where_it_was_is_looked_for_where_its_issuer_has_it_now(answer: Any) -> None:
+def test_key_set_loader_discovered_url_failure_triggers_rediscovery(answer: Any) -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers += [answer, metadata("https://keys.example.com/")]
@@ -274,7 +274,7 @@ def test_a_set_that_fails_where_it_was_is_looked_for_where_its_issuer_has_it_now
 
 
 @pytest.mark.parametrize("answer", [metadata(), FetchFailed("connection")])
-def test_a_set_that_has_not_moved_fails_as_it_did(answer: Any) -> None:
+def test_key_set_loader_rediscovery_without_new_url_first_failure(answer: Any) -> None:
     bench = Bench(metadata(), fetched(key_set("a")))
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers.append(FetchFailed("status"))
@@ -283,27 +283,27 @@ def test_a_set_that_has_not_moved_fails_as_it_did(answer: Any) -> None:
     assert bench.fetch.asked[2:] == [(URL, None, None), (OPENID, None, None)]
 
 
-def test_a_set_that_says_when_to_come_again_is_looked_for_nowhere_else() -> None:
+def test_key_set_loader_retry_after_failure_not_rediscovered() -> None:
     bench = Bench(metadata(), fetched(key_set("a")))
     held = bench.load(DISCOVERED, None).value
     failure = failure_of(lambda: bench.then(FetchFailed("status", retry_after=7), held, DISCOVERED))
     assert (failure.retry_after, len(bench.fetch.asked)) == (7, 3)
 
 
-def test_a_set_whose_place_was_just_found_is_looked_for_nowhere_else() -> None:
+def test_key_set_loader_just_discovered_url_failure_not_rediscovered() -> None:
     bench = Bench(metadata())
     assert failure_of(lambda: bench.then(FetchFailed("not_found"), None, DISCOVERED)).kind == "not_found"
     assert len(bench.fetch.asked) == 2
 
 
-def test_a_set_that_has_moved_cannot_be_unchanged() -> None:
+def test_key_set_loader_moved_set_not_modified_status_failure() -> None:
     bench = Bench(metadata(), fetched(key_set("a"), etag='"1"'))
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers.append(metadata("https://keys.example.com/"))
     assert failure_of(lambda: bench.then(fetched(None), held, DISCOVERED, after=3600)).kind == "status"
 
 
-def test_a_discovery_that_fails_is_told_with_the_issuer_or_what_was_known_last() -> None:
+def test_key_set_loader_discovery_failure_reports_issuer_or_last_url() -> None:
     bench = Bench()
     assert failure_of(lambda: bench.then(FetchFailed("timeout"), None, DISCOVERED)).kind == "timeout"
     assert bench.told.url == ISSUER
@@ -315,7 +315,7 @@ def test_a_discovery_that_fails_is_told_with_the_issuer_or_what_was_known_last()
     assert (bench.told.url, bench.told.stale_age) == (SHOWN, 3600)
 
 
-def test_no_report_carries_a_query() -> None:
+def test_key_set_loader_reports_exclude_url_query() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
     bench.then(fetched(key_set("b")), held)
@@ -323,7 +323,7 @@ def test_no_report_carries_a_query() -> None:
     assert "hunter2" not in repr(bench.reports)
 
 
-def test_an_empty_set_at_a_new_place_does_not_send_back_to_the_old_one() -> None:
+def test_key_set_loader_empty_set_at_new_url_keeps_new_url() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
     moved = held._replace(url=check_url("https://old.example.com/keys"))

@@ -14,7 +14,7 @@ PASSING = {"unresolved", "timeout", "connection", "certificate", "status"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_failure_is_told_apart_by_one_word(kind: Kind) -> None:
+def test_fetch_failed_exposes_kind_status_and_retry_after(kind: Kind) -> None:
     failure = FetchFailed(kind, retry_after=5.0, status=404)
     assert isinstance(failure, LoadFailed)
     assert str(failure) == failure.kind == kind
@@ -23,10 +23,10 @@ def test_a_failure_is_told_apart_by_one_word(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_what_may_pass_by_itself_is_worth_trying_again(kind: Kind) -> None:
+def test_fetch_failed_permanent_unless_transient_kind(kind: Kind) -> None:
     assert FetchFailed(kind).permanent is (kind not in PASSING)
 
 
-def test_every_permanent_kind_is_one_of_the_kinds() -> None:
+def test_permanent_kinds_are_all_kinds_except_transient() -> None:
     assert set(KINDS) > PERMANENT
     assert set(KINDS) - PASSING == PERMANENT

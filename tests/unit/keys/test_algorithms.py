@@ -51,7 +51,7 @@ def sign(algorithm: str, private: Any) -> bytes:
     return signature
 
 
-def test_there_are_no_other_algorithms() -> None:
+def test_supported_algorithms_exact_set() -> None:
     assert {*HASH_BYTES, *ASYMMETRIC} == {
         *("HS256", "HS384", "HS512", *RSA_NAMES),
         *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
@@ -60,7 +60,7 @@ def test_there_are_no_other_algorithms() -> None:
 
 
 @pytest.mark.parametrize("algorithm", sorted({*HASH_BYTES, *ASYMMETRIC}))
-def test_the_right_signature_verifies_and_no_other(algorithm: str) -> None:
+def test_key_verify_accepts_only_matching_signature(algorithm: str) -> None:
     key, private = key_for(algorithm)
     assert algorithm in key.algorithms
     signature = sign(algorithm, private)
@@ -73,34 +73,34 @@ def test_the_right_signature_verifies_and_no_other(algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", sorted({*HASH_BYTES, *ASYMMETRIC}))
 @pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(132), b"\xff" * 256, b"z" * 10_000])
-def test_no_signature_of_whatever_length_raises(algorithm: str, signature: bytes) -> None:
+def test_key_verify_malformed_signature_returns_false(algorithm: str, signature: bytes) -> None:
     assert key_for(algorithm)[0].verify(algorithm, MESSAGE, signature) is False
 
 
 @pytest.mark.parametrize("algorithm", FITTING)
-def test_a_public_key_serves_the_algorithms_of_its_kind(algorithm: str) -> None:
+def test_compatible_algorithms_match_key_type(algorithm: str) -> None:
     material = private_key(algorithm).public_key()
     assert compatible_algorithms(material) == FITTING[algorithm]
     assert public_key("k", ASYMMETRIC, material).algorithms == FITTING[algorithm]
 
 
-def test_a_key_serves_only_what_is_allowed() -> None:
+def test_public_key_algorithms_restricted_to_allowed() -> None:
     key = public_key("k", ("RS384", "ES256", "PS256"), rsa_key().public_key())
     assert key.kid == "k"
     assert key.algorithms == ("RS384", "PS256")
 
 
-def test_a_key_that_fits_nothing_allowed_is_unusable() -> None:
+def test_public_key_no_allowed_algorithm_unusable() -> None:
     with pytest.raises(UnusableKeyError, match="can serve ES256, and none of these is allowed"):
         public_key(None, ("RS256",), private_key("ES256").public_key())
 
 
-def test_other_curves_are_unusable() -> None:
+def test_compatible_algorithms_other_curve_unusable() -> None:
     with pytest.raises(UnusableKeyError, match="the curve is none of"):
         compatible_algorithms(ec.generate_private_key(ec.SECP224R1()).public_key())
 
 
-def test_a_short_rsa_key_is_unusable() -> None:
+def test_public_key_rsa_1024_bits_unusable() -> None:
     with pytest.raises(UnusableKeyError, match="2048 to 8192 bits"):
         public_key(None, ("RS256",), rsa.generate_private_key(65537, 1024).public_key())
 
@@ -116,7 +116,7 @@ SMALL = math.prod(
 
 
 @pytest.mark.parametrize(("bits", "usable"), [(2047, False), (2048, True), (8192, True), (8193, False)])
-def test_an_rsa_key_has_2048_to_8192_bits(bits: int, usable: bool) -> None:
+def test_public_key_rsa_outside_2048_to_8192_bits_unusable(bits: int, usable: bool) -> None:
     material = rsa.RSAPublicNumbers(65537, modulus_of(bits)).public_key()
     if usable:
         assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
@@ -126,7 +126,7 @@ def test_an_rsa_key_has_2048_to_8192_bits(bits: int, usable: bool) -> None:
 
 
 @pytest.mark.parametrize(("exponent", "usable"), [(3, True), (2**32 - 1, True), (2**32 + 1, False), (2**63 + 1, False)])
-def test_an_rsa_exponent_is_below_2_to_the_32(exponent: int, usable: bool) -> None:
+def test_public_key_rsa_exponent_above_32_bits_unusable(exponent: int, usable: bool) -> None:
     material = rsa.RSAPublicNumbers(exponent, rsa_key().public_key().public_numbers().n).public_key()
     if usable:
         assert public_key(None, ("RS256",), material).algorithms == ("RS256",)
@@ -135,7 +135,7 @@ def test_an_rsa_exponent_is_below_2_to_the_32(exponent: int, usable: bool) -> No
             public_key(None, ("RS256",), material)
 
 
-def test_a_fingerprint_is_that_of_the_material_alone() -> None:
+def test_key_fingerprint_depends_on_material_only() -> None:
     assert hmac_key("a", ("HS256",), KEY).fingerprint == hmac_key("b", ("HS512",), KEY).fingerprint
     assert hmac_key("a", ("HS256",), KEY).fingerprint != hmac_key("a", ("HS256",), OTHER_KEY).fingerprint
     assert hmac_key("a", ("HS256",), KEY).fingerprint != hashlib.sha256(KEY).digest()
@@ -143,7 +143,7 @@ def test_a_fingerprint_is_that_of_the_material_alone() -> None:
     assert public_key("a", ("RS256",), material).fingerprint == public_key(None, ("PS256",), material).fingerprint
 
 
-def test_the_repr_of_a_key_holds_no_material() -> None:
+def test_key_repr_excludes_material() -> None:
     assert repr(hmac_key("a", ("HS256",), KEY)) == "Key(kid='a', algorithms=('HS256',), issuer=None)"
 
 
@@ -156,5 +156,5 @@ def test_the_repr_of_a_key_holds_no_material() -> None:
         ([], set()),
     ],
 )
-def test_eddsa_stands_for_its_fully_specified_names(allowed: list[str], names: set[str]) -> None:
+def test_expand_aliases_eddsa_includes_ed25519_and_ed448(allowed: list[str], names: set[str]) -> None:
     assert expand_aliases(allowed) == names

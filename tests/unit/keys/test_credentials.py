@@ -19,7 +19,7 @@ RSA_NAMES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
 
 @pytest.mark.parametrize("algorithms", ["HS256", b"HS256", [], (), None, [["HS256"]], 5])
-def test_algorithms_are_a_list_of_names(algorithms: Any) -> None:
+def test_credential_algorithms_not_list_of_names_config_error(algorithms: Any) -> None:
     for build in (
         lambda: Secret(KEY, algorithms=algorithms),
         lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=algorithms),
@@ -29,7 +29,7 @@ def test_algorithms_are_a_list_of_names(algorithms: Any) -> None:
 
 
 @pytest.mark.parametrize("id", ["", "a" * 257, 5, b"k"])
-def test_an_id_is_a_short_text(id: Any) -> None:
+def test_credential_kid_invalid_config_error(id: Any) -> None:
     wrong = {"id": "must be a string of 1 to 256 characters"}
     assert problems_of(lambda: Secret(KEY, kid=id)) == wrong
     assert problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"], kid=id)) == wrong
@@ -42,7 +42,7 @@ def test_an_id_is_a_short_text(id: Any) -> None:
 @pytest.mark.parametrize(
     "algorithm", ["RS256", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"]
 )
-def test_a_public_key_is_read_from_pem(algorithm: str) -> None:
+def test_public_key_from_pem_every_algorithm_accepted(algorithm: str) -> None:
     text = pem(private_key(algorithm))
     for given in (text, text.encode()):
         key = PublicKey.from_pem(given, algorithms=[algorithm], kid="k1")
@@ -51,12 +51,12 @@ def test_a_public_key_is_read_from_pem(algorithm: str) -> None:
         assert key.keys[0].algorithms == key.algorithms
 
 
-def test_pkcs1_is_read_too() -> None:
+def test_public_key_from_pem_pkcs1_accepted() -> None:
     text = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1)
     assert PublicKey.from_pem(text, algorithms=["RS256"]).algorithms == ("RS256",)
 
 
-def test_the_repr_of_a_public_key_is_short() -> None:
+def test_public_key_repr_shows_kid_and_algorithms_only() -> None:
     assert repr(PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"])) == "PublicKey(id=None, algorithms=('RS256',))"
 
 
@@ -100,24 +100,24 @@ def private_pem(format: PrivateFormat) -> bytes:
         "5",
     ],
 )
-def test_what_is_no_public_key_in_pem_is_a_configuration_error(text: Callable[[], Any], message: str) -> None:
+def test_public_key_from_pem_invalid_config_error(text: Callable[[], Any], message: str) -> None:
     given = text()
     assert problems_of(lambda: PublicKey.from_pem(given, algorithms=["RS256"])) == {"pem": message}
 
 
-def test_every_algorithm_of_a_public_key_must_fit() -> None:
+def test_public_key_from_pem_incompatible_algorithm_config_error() -> None:
     found = problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256", "ES256", "EdDSA"]))
     assert found == {"pem": f"the key cannot serve ES256, EdDSA; it can serve {', '.join(RSA_NAMES)}"}
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "rs256"])
-def test_a_public_key_never_serves_hmac(algorithm: str) -> None:
+def test_public_key_algorithms_not_asymmetric_config_error(algorithm: str) -> None:
     wrong = {"algorithms": f"{algorithm!r} cannot serve a public key"}
     assert problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=[algorithm])) == wrong
     assert problems_of(lambda: PublicKey.from_jwk(rsa_jwk(), algorithms=[algorithm])) == wrong
 
 
-def test_a_public_key_is_read_from_a_jwk() -> None:
+def test_public_key_from_jwk_kid_and_algorithms_kept() -> None:
     key = PublicKey.from_jwk(jwk(rsa_key(), kid="k1"), algorithms=["RS256", "PS256"])
     assert (key.kid, key.algorithms) == ("k1", ("RS256", "PS256"))
 
@@ -130,14 +130,14 @@ def test_a_public_key_is_read_from_a_jwk() -> None:
         ("RS256", {"alg": "RS512"}, ("RS512",)),
     ],
 )
-def test_a_jwk_that_says_what_it_serves_needs_no_list(
+def test_public_key_from_jwk_algorithms_inferred_from_key(
     algorithm: str, members: dict[str, Any], served: tuple[str, ...]
 ) -> None:
     assert PublicKey.from_jwk(jwk(private_key(algorithm), **members)).algorithms == served
 
 
 @pytest.mark.parametrize("members", [{}, {"alg": None}])
-def test_an_rsa_jwk_without_alg_needs_a_list(members: dict[str, Any]) -> None:
+def test_public_key_from_jwk_rsa_without_algorithms_config_error(members: dict[str, Any]) -> None:
     found = problems_of(lambda: PublicKey.from_jwk(jwk(rsa_key(), **members)))
     assert found == {"algorithms": "must be given, since the key itself names none"}
 
@@ -151,14 +151,14 @@ def test_an_rsa_jwk_without_alg_needs_a_list(members: dict[str, Any]) -> None:
         ([], "a key must be a JSON object"),
     ],
 )
-def test_a_jwk_that_must_not_verify_is_a_configuration_error(mapping: Any, message: str) -> None:
+def test_public_key_from_jwk_unusable_config_error(mapping: Any, message: str) -> None:
     assert problems_of(lambda: PublicKey.from_jwk(mapping)) == {"jwk": message}
 
 
 # --- key sets
 
 
-def test_a_key_set_is_taken_with_its_broken_members_skipped() -> None:
+def test_jwks_static_unusable_members_skipped() -> None:
     document = {
         "keys": [
             jwk(rsa_key(), kid="a"),
@@ -179,23 +179,23 @@ def test_a_key_set_is_taken_with_its_broken_members_skipped() -> None:
     assert repr(jwks) == "Jwks(2 keys, 3 skipped, algorithms=('RS256', 'ES256', 'EdDSA'))"
 
 
-def test_a_key_set_may_have_64_keys() -> None:
+def test_jwks_static_more_than_64_keys_config_error() -> None:
     one = jwk(rsa_key())
     assert len(Jwks.static({"keys": [one] * 64}).keys) == 64
     assert problems_of(lambda: Jwks.static({"keys": [one] * 65})) == {"document": "has more than 64 keys"}
 
 
 @pytest.mark.parametrize("document", [None, [], "{}", {}, {"keys": {}}, {"keys": None}, 5])
-def test_what_is_no_key_set_is_a_configuration_error(document: Any) -> None:
+def test_jwks_static_not_key_set_config_error(document: Any) -> None:
     assert problems_of(lambda: Jwks.static(document)) == {"document": "is not a key set"}
 
 
 @pytest.mark.parametrize("keys", [[], [{"kty": "oct"}]])
-def test_a_key_set_without_a_usable_key_is_a_configuration_error(keys: list[Any]) -> None:
+def test_jwks_static_without_usable_key_config_error(keys: list[Any]) -> None:
     assert problems_of(lambda: Jwks.static({"keys": keys})) == {"document": "has no usable key"}
 
 
-def test_a_key_set_never_serves_hmac() -> None:
+def test_jwks_static_hmac_algorithm_config_error() -> None:
     assert problems_of(lambda: Jwks.static({"keys": []}, algorithms=["HS256"])) == {
         "algorithms": "'HS256' cannot serve a key set"
     }

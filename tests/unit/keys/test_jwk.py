@@ -22,20 +22,20 @@ def number(value: int, size: int) -> str:
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
-def test_a_public_key_of_every_kind_is_taken(algorithm: str) -> None:
+def test_import_jwk_public_key_every_type_accepted(algorithm: str) -> None:
     key = import_jwk(jwk(private_key(algorithm), kid="k1"), ASYMMETRIC)
     assert key.kid == "k1"
     assert algorithm in key.algorithms
 
 
-def test_a_key_without_kid_has_none() -> None:
+def test_import_jwk_without_kid_kid_none() -> None:
     assert import_jwk(jwk(rsa_key()), ["RS256"]).kid is None
 
 
 @pytest.mark.parametrize(
     "members", [{"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"x5t": "a"}]
 )
-def test_a_key_for_signatures_is_taken(members: dict[str, Any]) -> None:
+def test_import_jwk_signature_use_or_key_ops_accepted(members: dict[str, Any]) -> None:
     assert import_jwk(jwk(rsa_key(), **members), ["RS256"]).algorithms == ("RS256",)
 
 
@@ -47,7 +47,9 @@ def test_a_key_for_signatures_is_taken(members: dict[str, Any]) -> None:
         (None, ["PS256", "RS256"], ("RS256", "PS256")),
     ],
 )
-def test_the_keys_own_algorithm_binds(bound: str | None, allowed: list[str], served: tuple[str, ...]) -> None:
+def test_import_jwk_alg_member_restricts_algorithms(
+    bound: str | None, allowed: list[str], served: tuple[str, ...]
+) -> None:
     members = {} if bound is None else {"alg": bound}
     assert import_jwk(jwk(rsa_key(), **members), allowed).algorithms == served
 
@@ -60,7 +62,7 @@ def test_the_keys_own_algorithm_binds(bound: str | None, allowed: list[str], ser
         ("EdDSA", ["Ed25519"], ("Ed25519",)),
     ],
 )
-def test_eddsa_and_its_fully_specified_name_meet(bound: str, allowed: list[str], served: tuple[str, ...]) -> None:
+def test_import_jwk_eddsa_and_ed25519_alg_compatible(bound: str, allowed: list[str], served: tuple[str, ...]) -> None:
     assert import_jwk(jwk(private_key("EdDSA"), alg=bound), allowed).algorithms == served
 
 
@@ -102,7 +104,7 @@ def test_eddsa_and_its_fully_specified_name_meet(bound: str, allowed: list[str],
         ({"n": number((1 << 8192) | 1, 1025)}, "an RSA key must have 2048 to 8192 bits"),
     ],
 )
-def test_what_must_not_verify_is_unusable(members: dict[str, Any], why: str) -> None:
+def test_import_jwk_private_symmetric_or_invalid_member_unusable(members: dict[str, Any], why: str) -> None:
     with pytest.raises(UnusableKeyError) as caught:
         import_jwk(jwk(rsa_key(), **members), ASYMMETRIC)
     assert str(caught.value) == why
@@ -110,13 +112,13 @@ def test_what_must_not_verify_is_unusable(members: dict[str, Any], why: str) -> 
 
 
 @pytest.mark.parametrize("alg", ["RSA-OAEP", "rs256", "none", "HS256", "ES256", ""])
-def test_a_key_bound_to_what_it_cannot_do_is_unusable(alg: str) -> None:
+def test_import_jwk_alg_incompatible_with_key_unusable(alg: str) -> None:
     with pytest.raises(UnusableKeyError, match="none of these is allowed"):
         import_jwk(jwk(rsa_key(), alg=alg), ASYMMETRIC)
 
 
 @pytest.mark.parametrize("jwk", [None, 5, "text", [], [("kty", "RSA")]])
-def test_what_is_no_object_is_unusable(jwk: object) -> None:
+def test_import_jwk_not_object_unusable(jwk: object) -> None:
     with pytest.raises(UnusableKeyError, match="a key must be a JSON object"):
         import_jwk(jwk, ASYMMETRIC)
 
@@ -139,13 +141,13 @@ def test_what_is_no_object_is_unusable(jwk: object) -> None:
         ("Ed448", {"crv": "Ed25519"}, "its member x is too long"),
     ],
 )
-def test_numbers_off_the_curve_are_unusable(algorithm: str, members: dict[str, Any], why: str) -> None:
+def test_import_jwk_invalid_curve_or_coordinate_unusable(algorithm: str, members: dict[str, Any], why: str) -> None:
     with pytest.raises(UnusableKeyError) as caught:
         import_jwk(jwk(private_key(algorithm), **members), ASYMMETRIC)
     assert str(caught.value) == why
 
 
-def test_a_coordinate_without_its_leading_zeros_is_unusable() -> None:
+def test_import_jwk_coordinate_without_leading_zeros_unusable() -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     for scalar in range(1, 5000):
@@ -158,7 +160,7 @@ def test_a_coordinate_without_its_leading_zeros_is_unusable() -> None:
         import_jwk(jwk(private, x=encode(x.to_bytes(31, "big"))), ["ES256"])
 
 
-def test_the_reason_quotes_nothing_of_the_key() -> None:
+def test_import_jwk_error_excludes_kid_and_key_material() -> None:
     n = rsa.RSAPublicNumbers(65537, rsa_key().public_key().public_numbers().n).n
     text = number(n, 256)
     with pytest.raises(UnusableKeyError) as caught:

@@ -15,25 +15,25 @@ URL = "https://id.example.com/keys?secret=hunter2"
 DEFAULT = ("RS256", "ES256", "EdDSA")
 
 
-def test_a_url_is_a_source_that_is_fetched_when_needed() -> None:
+def test_jwks_url_creates_remote_source() -> None:
     jwks = Jwks(URL)
     assert jwks.source == KeySource(check_url(URL), None, DEFAULT)
     assert (jwks.keys, jwks.skipped, jwks.algorithms) == ((), (), DEFAULT)
 
 
-def test_a_url_may_have_an_issuer_and_algorithms_of_its_own() -> None:
+def test_jwks_url_custom_issuer_and_algorithms_kept() -> None:
     jwks = Jwks(URL, algorithms=["ES512"], issuer="anything, it is only compared")
     assert jwks.source == KeySource(check_url(URL), "anything, it is only compared", ("ES512",))
 
 
-def test_an_issuer_is_asked_for_its_key_set() -> None:
+def test_jwks_discover_issuer_source_without_url() -> None:
     jwks = Jwks.discover("https://Id.example.com/tenant/", algorithms=["RS512"])
     assert jwks.source == KeySource(None, "https://Id.example.com/tenant/", ("RS512",))
     assert (jwks.keys, jwks.skipped) == ((), ())
     assert Jwks.discover("https://id.example.com").algorithms == DEFAULT
 
 
-def test_a_static_set_has_no_source() -> None:
+def test_jwks_static_keys_without_source() -> None:
     jwks = Jwks.static({"keys": [jwk(rsa_key(), kid="a"), {"kty": "oct"}]})
     assert jwks.source is None
     assert [key.kid for key in jwks.keys] == ["a"]
@@ -41,34 +41,34 @@ def test_a_static_set_has_no_source() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://id.example.com/", "", "id.example.com", None, 5])
-def test_what_is_no_https_url_is_a_configuration_error(url: Any) -> None:
+def test_jwks_url_or_issuer_not_https_config_error(url: Any) -> None:
     assert problems_of(lambda: Jwks(url)).keys() == {"url"}
     assert problems_of(lambda: Jwks.discover(url)).keys() == {"issuer"}
 
 
 @pytest.mark.parametrize("issuer", ["", 5, b"https://id.example.com", ["https://id.example.com"]])
-def test_an_issuer_is_a_text_that_is_not_empty(issuer: Any) -> None:
+def test_jwks_issuer_empty_or_not_str_config_error(issuer: Any) -> None:
     assert problems_of(lambda: Jwks(URL, issuer=issuer)) == {"issuer": "must be a text that is not empty"}
 
 
 @pytest.mark.parametrize("issuer", ["https://id.example.com/?tenant=1", "https://id.example.com/a?", "https://a.b#c"])
-def test_an_issuer_to_be_discovered_has_neither_query_nor_fragment(issuer: str) -> None:
+def test_jwks_discover_issuer_with_query_or_fragment_config_error(issuer: str) -> None:
     """OpenID Connect Discovery section 4, RFC 8414 section 2: the well-known path could not be put behind it."""
     assert problems_of(lambda: Jwks.discover(issuer)).keys() == {"issuer"}
 
 
 @pytest.mark.parametrize("algorithms", [["HS256"], ["none"], [], ["rs256"], ["RS256", "HS512"], "RS256"])
-def test_only_public_key_algorithms_serve_a_key_set(algorithms: Any) -> None:
+def test_jwks_algorithms_invalid_or_hmac_config_error(algorithms: Any) -> None:
     for build in (lambda: Jwks(URL, algorithms=algorithms), lambda: Jwks.discover(URL[:22], algorithms=algorithms)):
         assert problems_of(build).keys() == {"algorithms"}
 
 
 @pytest.mark.parametrize("document", [None, [], {"keys": 5}, {"keys": []}, {"keys": [5] * 65}])
-def test_a_static_document_must_be_a_key_set(document: Any) -> None:
+def test_jwks_static_invalid_document_config_error(document: Any) -> None:
     assert problems_of(lambda: Jwks.static(document)).keys() == {"document"}
 
 
-def test_it_shows_where_it_comes_from_and_never_a_query() -> None:
+def test_jwks_repr_shows_origin_without_query() -> None:
     assert repr(Jwks(URL)) == f"Jwks('https://id.example.com/keys', algorithms={DEFAULT!r})"
     assert repr(Jwks.discover("https://id.example.com")) == f"Jwks('https://id.example.com', algorithms={DEFAULT!r})"
     assert repr(Jwks.static({"keys": [jwk(rsa_key())]})) == f"Jwks(1 keys, 0 skipped, algorithms={DEFAULT!r})"

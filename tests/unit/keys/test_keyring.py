@@ -35,18 +35,20 @@ A, B, UNNAMED, LONG = key("a"), key("b"), key(None), key("a", "HS512")
         ("none", None, ()),
     ],
 )
-def test_a_kid_picks_its_keys_and_those_without(algorithm: str, kid: str | None, picked: tuple[Key, ...]) -> None:
+def test_keyring_select_kid_returns_matching_and_unnamed_keys(
+    algorithm: str, kid: str | None, picked: tuple[Key, ...]
+) -> None:
     ring = Keyring([A, B, UNNAMED, LONG])
     assert ring.select(algorithm, kid) == picked
     assert ring.algorithms == {"HS256", "HS512"}
     assert ring.keys == (A, B, UNNAMED, LONG)
 
 
-def test_an_unknown_kid_picks_no_key_that_has_another() -> None:
+def test_keyring_select_unknown_kid_empty() -> None:
     assert Keyring([A, B]).select("HS256", "c") == ()
 
 
-def test_s10_every_secret_of_a_long_rotation_is_tried() -> None:
+def test_s10_keyring_select_40_secrets_all_tried() -> None:
     keys = [key(f"k{number}") for number in range(40)]
     assert Keyring(keys).select("HS256", None) == tuple(keys)
 
@@ -54,7 +56,7 @@ def test_s10_every_secret_of_a_long_rotation_is_tried() -> None:
 @pytest.mark.parametrize(
     ("algorithm", "tried"), [("ES256", 6), ("EdDSA", 6), ("RS256", 20), ("ES384", 1), ("ES512", 1), ("Ed448", 1)]
 )
-def test_s10_the_attempts_for_one_token_have_a_budget(algorithm: str, tried: int) -> None:
+def test_s10_keyring_select_public_keys_limited_by_budget(algorithm: str, tried: int) -> None:
     material = private_key(algorithm).public_key()
     keys = [public_key(None, ASYMMETRIC, material) for _ in range(24)]
     ring = Keyring(keys)
@@ -62,7 +64,7 @@ def test_s10_the_attempts_for_one_token_have_a_budget(algorithm: str, tried: int
     assert ring.never_tried() == tuple(f"keys[{number}]" for number in range(tried, 24))
 
 
-def test_of_one_kid_at_most_four_are_tried() -> None:
+def test_keyring_select_duplicate_kid_at_most_four_keys() -> None:
     keys = [key("same", value=bytes([number])) for number in range(6)]
     ring = Keyring([key("other"), *keys])
     assert ring.select("HS256", "same") == tuple(keys[:4])
@@ -70,12 +72,12 @@ def test_of_one_kid_at_most_four_are_tried() -> None:
 
 
 @pytest.mark.parametrize(("bits", "costs"), [(2048, 20), (2049, 21), (3072, 30), (4096, 40), (8192, 80)])
-def test_s10_an_rsa_attempt_costs_by_the_size_of_its_key(bits: int, costs: int) -> None:
+def test_s10_key_cost_rsa_proportional_to_key_size(bits: int, costs: int) -> None:
     material = rsa.RSAPublicNumbers(65537, (1 << (bits - 1)) | 1).public_key()
     assert cost(Key(None, ("RS256",), b"", material), "RS256") == costs
 
 
-def test_s10_the_keys_of_the_kid_come_first_and_spend_the_budget() -> None:
+def test_s10_keyring_select_kid_matches_first_within_budget() -> None:
     material = private_key("ES256").public_key()
     unnamed = [public_key(None, ASYMMETRIC, material) for _ in range(5)]
     named = [public_key("a", ASYMMETRIC, material) for _ in range(4)]
@@ -85,7 +87,7 @@ def test_s10_the_keys_of_the_kid_come_first_and_spend_the_budget() -> None:
     assert ring.never_tried() == ring.never_tried(without_kid=False) == ()
 
 
-def test_s10_keys_that_have_a_kid_are_tried_for_it_however_many_they_are() -> None:
+def test_s10_keyring_select_distinct_kids_each_key_selectable() -> None:
     material = private_key("ES512").public_key()
     keys = [public_key(f"k{number}", ASYMMETRIC, material) for number in range(3)]
     ring = Keyring(keys)
@@ -94,7 +96,7 @@ def test_s10_keys_that_have_a_kid_are_tried_for_it_however_many_they_are() -> No
     assert ring.never_tried() == ()
 
 
-def test_s10_an_app_warns_of_keys_that_are_never_tried(caplog: pytest.LogCaptureFixture) -> None:
+def test_s10_app_keys_over_budget_logs_warning(caplog: pytest.LogCaptureFixture) -> None:
     credentials = [PublicKey(public_key(None, ASYMMETRIC, private_key("ES512").public_key())) for _ in range(3)]
     App("acme", credentials=credentials[:1])
     assert caplog.messages == []
@@ -105,5 +107,5 @@ def test_s10_an_app_warns_of_keys_that_are_never_tried(caplog: pytest.LogCapture
     assert caplog.records[0].levelname == "WARNING"
 
 
-def test_an_empty_ring_picks_nothing() -> None:
+def test_keyring_select_empty_keyring_empty() -> None:
     assert Keyring([]).select("HS256", None) == ()

@@ -21,24 +21,24 @@ def kids(keys: Any) -> list[str | None]:
     return [key.kid for key in keys]
 
 
-def test_a_source_names_the_host_that_is_asked_first() -> None:
+def test_key_source_host_from_url_or_issuer() -> None:
     assert SOURCE.host == ("id.example.com", 443)
     assert KeySource(None, "https://Issuer.example.com/tenant", ALGORITHMS).host == ("issuer.example.com", 443)
     assert KeySource(URL, "https://issuer.example.com", ALGORITHMS).host == ("id.example.com", 443)
 
 
-def test_no_repr_of_a_source_shows_a_query() -> None:
+def test_key_source_repr_excludes_query() -> None:
     source = KeySource(check_url("https://id.example.com/keys?token=secret"), None, ALGORITHMS)
     assert "secret" not in repr(KeySetRef("acme", source))
     assert "https://id.example.com/keys" in repr(source)
 
 
-def test_a_source_is_shown_without_its_query() -> None:
+def test_key_source_redacted_excludes_query() -> None:
     assert SOURCE.redacted == "https://id.example.com/keys"
     assert KeySource(None, "https://issuer.example.com/a?b", ALGORITHMS).redacted == "https://issuer.example.com/a"
 
 
-def test_sources_are_told_apart_by_app_url_and_algorithms() -> None:
+def test_key_set_ref_distinct_per_app_url_issuer_and_algorithms() -> None:
     refs = {
         KeySetRef("a", SOURCE),
         KeySetRef("a", KeySource(URL, None, ALGORITHMS)),
@@ -65,21 +65,21 @@ BROKEN: list[tuple[object, str]] = [
 ]
 
 
-def test_a_broken_member_is_skipped_with_its_reason_and_the_others_serve() -> None:
+def test_read_key_set_broken_member_skipped_with_reason() -> None:
     members = [jwk(rsa_key(), kid="first"), *(member for member, _ in BROKEN), jwk(private_key("ES256"), kid="last")]
     held = read_key_set(members, SOURCE)
     assert kids(held.keys) == ["first", "last"]
     assert held.skipped == tuple(f"keys[{index}]: {why}" for index, (_, why) in enumerate(BROKEN, 1))
 
 
-def test_a_reason_never_quotes_the_key() -> None:
+def test_read_key_set_skip_reason_excludes_key_content() -> None:
     member = jwk(private_key("ES256"), kid="hunter2", y="hunter2hunter2", x="hunter2")
     held = read_key_set([member], SOURCE)
     assert held.keys == ()
     assert "hunter2" not in held.skipped[0]
 
 
-def test_the_algorithm_of_a_key_binds_it() -> None:
+def test_read_key_set_alg_member_restricts_algorithms() -> None:
     members = [
         jwk(rsa_key(), kid="free"),
         jwk(rsa_key(), kid="bound", alg="RS256"),
@@ -97,7 +97,7 @@ def test_the_algorithm_of_a_key_binds_it() -> None:
     assert len(held.skipped) == 3
 
 
-def test_an_exponent_and_a_modulus_have_bounds() -> None:
+def test_read_key_set_rsa_numbers_out_of_bounds_skipped() -> None:
     huge: dict[str, Any] = {**jwk(rsa_key()), "e": "Af" + "_" * 510}
     wide = {**jwk(rsa_key()), "n": "f" + "_" * 2730}
     even = {**jwk(rsa_key()), "e": "AQAC"}
@@ -109,47 +109,47 @@ def test_an_exponent_and_a_modulus_have_bounds() -> None:
     ]
 
 
-def test_keys_carry_the_issuer_of_their_source() -> None:
+def test_read_key_set_keys_carry_source_issuer() -> None:
     held = read_key_set([jwk(rsa_key())], KeySource(None, "https://issuer.example.com", ALGORITHMS))
     assert [key.issuer for key in held.keys] == ["https://issuer.example.com"]
     keys, _ = read_members([jwk(rsa_key())], ALGORITHMS, None)
     assert [key.issuer for key in keys] == [None]
 
 
-def test_the_ids_of_a_set_are_those_of_the_keys_that_serve() -> None:
+def test_key_set_kids_lists_usable_keys_only() -> None:
     members = [jwk(rsa_key(), kid="a"), jwk(rsa_key(), kid="a"), jwk(rsa_key()), {"kty": "oct", "kid": "b"}]
     assert read_key_set(members, SOURCE).kids == {"a"}
     assert read_key_set([], SOURCE).kids == frozenset()
 
 
-def test_a_kid_picks_its_keys_and_those_that_have_none() -> None:
+def test_key_set_select_kid_returns_matching_and_unnamed_keys() -> None:
     held = read_key_set([jwk(rsa_key(), kid="a"), jwk(private_key("RS256"), kid="b"), jwk(rsa_key())], SOURCE)
     assert kids(held.select("RS256", "a")) == ["a", None]
     assert kids(held.select("RS256", "unknown")) == [None]
     assert held.select("ES256", "a") == ()
 
 
-def test_two_keys_of_one_kid_are_told_apart_by_the_algorithm() -> None:
+def test_key_set_select_duplicate_kid_filtered_by_algorithm() -> None:
     held = read_key_set([jwk(rsa_key(), kid="a"), jwk(private_key("ES256"), kid="a")], SOURCE)
     assert [key.algorithms for key in held.select("RS256", "a")] == [("RS256",)]
     assert [key.algorithms for key in held.select("ES256", "a")] == [("ES256",)]
     assert held.select("EdDSA", "a") == ()
 
 
-def test_at_most_four_keys_of_one_kid_are_tried() -> None:
+def test_key_set_select_duplicate_kid_at_most_four_keys() -> None:
     held = read_key_set([jwk(rsa_key(), kid="a")] * 6, SOURCE)
     assert len(held.select("RS256", "a")) == 4
     assert held.never_tried == ("keys[4] (kid 'a')", "keys[5] (kid 'a')")
 
 
-def test_s10_a_budget_makes_no_single_key_of_several() -> None:
+def test_s10_key_set_select_ambiguous_keys_over_budget_empty() -> None:
     source = KeySource(URL, None, ("ES512",))
     held = read_key_set([jwk(private_key("ES512")), jwk(private_key("ES512"))], source)
     assert held.select("ES512", None) == ()
     assert held.never_tried == ("keys[1]",)
 
 
-def test_s10_a_fetched_rsa_key_is_small_unless_the_operator_allows_more() -> None:
+def test_s10_read_key_set_large_rsa_key_skipped_unless_bounds_raised() -> None:
     slow = {**jwk(private_key("RS256")), "e": encode((2**32 - 1).to_bytes(4, "big"))}
     large = {**slow, "e": "AQAB", "n": encode(large_modulus().to_bytes(934, "big"))}
     source = KeySource(URL, None, ("RS256",))
@@ -176,7 +176,7 @@ def large_modulus() -> int:
         ([], []),
     ],
 )
-def test_without_a_kid_a_remote_set_is_tried_only_if_exactly_one_key_fits(
+def test_key_set_select_without_kid_requires_single_candidate(
     members: list[dict[str, str]], tried: list[str | None]
 ) -> None:
     made = [jwk(rsa_key(), **each) for each in members]
@@ -184,7 +184,7 @@ def test_without_a_kid_a_remote_set_is_tried_only_if_exactly_one_key_fits(
     assert kids(held.select("RS256", None)) == tried
 
 
-def test_a_generation_cannot_be_changed() -> None:
+def test_fetched_key_set_immutable() -> None:
     held = FetchedKeySet(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
     assert (held.address, held.empty_seen) == (None, False)
     with pytest.raises(AttributeError):

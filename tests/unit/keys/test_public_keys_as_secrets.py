@@ -30,7 +30,7 @@ from wicket import Secret
     ],
     ids=["rsa", "ec", "ed25519", "crlf", "certificate", "jwk", "indented jwk", "ssh"],
 )
-def test_the_text_of_a_public_key_is_no_secret(text: Callable[[], str]) -> None:
+def test_secret_public_key_text_config_error(text: Callable[[], str]) -> None:
     value = text().strip().encode()
     assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
 
@@ -56,7 +56,7 @@ def certificate() -> bytes:
     ],
     ids=["der", "base64 as text", "base64", "hex as text", "hex", "in lines"],
 )
-def test_a_certificate_without_its_frame_is_no_secret(build: Callable[[bytes], Secret]) -> None:
+def test_secret_certificate_der_any_encoding_config_error(build: Callable[[bytes], Secret]) -> None:
     assert problems_of(lambda: build(certificate())) == {"value": "is the text of a public key, not a secret"}
 
 
@@ -73,7 +73,7 @@ def test_a_certificate_without_its_frame_is_no_secret(build: Callable[[bytes], S
     ],
     ids=["escaped", "utf-16", "utf-16-le", "utf-32", "mark between blanks", "mark in base64", "blank in base64"],
 )
-def test_a_jwk_in_any_spelling_that_json_has_is_no_secret(spell: Callable[[str], bytes]) -> None:
+def test_secret_jwk_any_json_encoding_config_error(spell: Callable[[str], bytes]) -> None:
     value = spell(json.dumps(rsa_jwk()))
     assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
 
@@ -81,16 +81,16 @@ def test_a_jwk_in_any_spelling_that_json_has_is_no_secret(spell: Callable[[str],
 @pytest.mark.parametrize(
     "text", ['{"not": ["a", {"key": 1}], "of": "any kind, it is long enough"}', '["x",' + "[" * 40_000]
 )
-def test_json_without_a_key_in_it_is_one(text: str) -> None:
+def test_secret_json_without_key_accepted(text: str) -> None:
     assert Secret.from_text(text).keys[0].material == text.encode()
 
 
 @pytest.mark.parametrize("text", ["-----BEGIN OpenVPN Static key V1-----\n0123456789abcdef0123456789abcdef"])
-def test_a_frame_around_no_public_key_is_one(text: str) -> None:
+def test_secret_pem_frame_without_public_key_accepted(text: str) -> None:
     assert Secret.from_text(text).keys[0].material == text.encode()
 
 
-def test_a_sequence_of_something_else_is_one() -> None:
+def test_secret_asn1_sequence_without_key_accepted() -> None:
     value = b"\x30\x26" + bytes(range(38))
     assert Secret(value).keys[0].material == value
 
@@ -98,17 +98,17 @@ def test_a_sequence_of_something_else_is_one() -> None:
 @pytest.mark.parametrize(
     "text", ["disk-ssh-0f7c1b7a9d8e4c5fa6b7c8d9e0f1a2b3", "not an ssh-rsa key: 0f7c1b7a9d8e4c5fa6b7c8d9e0f1a2b3"]
 )
-def test_a_secret_in_which_a_mark_of_keys_merely_occurs_is_one(text: str) -> None:
+def test_secret_ssh_marker_inside_text_accepted(text: str) -> None:
     assert Secret.from_text(text).keys[0].material == text.encode()
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_a_pem_of_more_bytes_to_a_character_is_no_secret(encoding: str) -> None:
+def test_secret_pem_utf16_or_utf32_config_error(encoding: str) -> None:
     value = pem(rsa_key()).encode(encoding)
     assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
 
 
-def test_the_inner_text_of_a_public_key_is_no_secret() -> None:
+def test_secret_pem_body_without_frame_config_error() -> None:
     body = "".join(pem(rsa_key()).splitlines()[1:-1])
     assert problems_of(lambda: Secret.from_text(body)) == {"value": "is the text of a public key, not a secret"}
     assert problems_of(lambda: Secret.from_base64(body)) == {"value": "is the text of a public key, not a secret"}
@@ -137,7 +137,9 @@ def der(algorithm: str) -> bytes:
     ],
     ids=["der", "hex", "hex as text", "base64", "base64url", "base64 as text", "base64url as text", "in lines"],
 )
-def test_a_public_key_in_any_usual_spelling_is_no_secret(build: Callable[[bytes], Secret], algorithm: str) -> None:
+def test_secret_public_key_der_or_pem_any_encoding_config_error(
+    build: Callable[[bytes], Secret], algorithm: str
+) -> None:
     wrong = {"value": "is the text of a public key, not a secret"}
     assert problems_of(lambda: build(der(algorithm))) == wrong
     text = pem(private_key(algorithm)).encode()
@@ -145,13 +147,13 @@ def test_a_public_key_in_any_usual_spelling_is_no_secret(build: Callable[[bytes]
         assert problems_of(lambda: build(text)) == wrong
 
 
-def test_a_byte_order_mark_hides_no_public_key() -> None:
+def test_secret_pem_with_byte_order_mark_config_error() -> None:
     value = b"\xef\xbb\xbf" + pem(rsa_key()).encode()
     assert problems_of(lambda: Secret(value)) == {"value": "is the text of a public key, not a secret"}
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_a_public_key_in_der_is_no_secret(algorithm: str) -> None:
+def test_secret_public_key_der_bytes_or_base64_config_error(algorithm: str) -> None:
     for build in (Secret, lambda key: Secret.from_text(base64.b64encode(key).decode())):
         assert problems_of(lambda build=build: build(der(algorithm))) == {  # type: ignore[misc]
             "value": "is the text of a public key, not a secret"

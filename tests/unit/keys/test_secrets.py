@@ -15,7 +15,7 @@ from wicket import ConfigError, Jwks, PublicKey, Secret
 TEXT = "x1-a-secret-of-thirty-two-bytes!"
 
 
-def test_the_four_spellings_of_a_secret_give_the_same_key() -> None:
+def test_secret_bytes_hex_and_base64_same_key() -> None:
     secrets = [
         Secret(KEY),
         Secret.from_hex(KEY.hex()),
@@ -27,19 +27,19 @@ def test_the_four_spellings_of_a_secret_give_the_same_key() -> None:
     assert [secret.encoding for secret in secrets] == ["bytes", "hex", "hex", "base64", "base64"]
 
 
-def test_both_alphabets_of_base64_are_read() -> None:
+def test_secret_from_base64_standard_and_urlsafe_alphabet_accepted() -> None:
     value = b"\xfb\xff\xfe" * 11
     for text in (base64.b64encode(value), base64.urlsafe_b64encode(value)):
         assert Secret.from_base64(text.decode()).keys[0].material == value
 
 
-def test_a_text_is_its_utf8_bytes() -> None:
+def test_secret_from_text_uses_utf8_bytes() -> None:
     secret = Secret.from_text("ä" * 15 + "bc")
     assert secret.keys[0].material == "ä".encode() * 15 + b"bc"
     assert secret.encoding == "text"
 
 
-def test_a_secret_serves_hs256_and_what_else_is_said() -> None:
+def test_secret_algorithms_default_hs256_or_as_given() -> None:
     assert Secret(KEY).algorithms == ("HS256",)
     assert Secret(KEY).kid is None
     secret = Secret(bytes(range(64)), kid="k1", algorithms=["HS512", "HS256"])
@@ -47,7 +47,7 @@ def test_a_secret_serves_hs256_and_what_else_is_said() -> None:
     assert (secret.keys[0].kid, secret.keys[0].algorithms) == ("k1", ("HS512", "HS256"))
 
 
-def test_the_repr_of_a_secret_holds_no_key() -> None:
+def test_secret_repr_excludes_key() -> None:
     assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(id='k1', algorithms=('HS256',))"
 
 
@@ -55,14 +55,14 @@ def test_the_repr_of_a_secret_holds_no_key() -> None:
     ("size", "algorithms", "least"),
     [(31, ["HS256"], 32), (47, ["HS384"], 48), (63, ["HS512"], 64), (32, ["HS256", "HS512"], 64)],
 )
-def test_a_secret_is_as_long_as_the_hash(size: int, algorithms: list[str], least: int) -> None:
+def test_secret_shorter_than_hash_config_error(size: int, algorithms: list[str], least: int) -> None:
     value = bytes(range(size))
     found = problems_of(lambda: Secret(value, algorithms=algorithms))
     assert found == {"value": f"has {size} bytes, and needs at least {least}"}
     assert Secret(bytes(range(least)), algorithms=algorithms).algorithms == tuple(algorithms)
 
 
-def test_a_short_secret_that_is_known_is_taken_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_secret_allow_short_short_secret_accepted_with_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "wicket"):
         assert Secret(b"short", allow_short=True).keys[0].material == b"short"
     assert [record.getMessage() for record in caplog.records] == [
@@ -70,7 +70,7 @@ def test_a_short_secret_that_is_known_is_taken_and_logged(caplog: pytest.LogCapt
     ]
 
 
-def test_a_long_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_secret_allow_short_long_secret_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     Secret(KEY, allow_short=True)
     assert caplog.records == []
 
@@ -91,14 +91,14 @@ def test_a_long_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         ),
     ],
 )
-def test_a_well_known_example_is_no_secret(value: bytes) -> None:
+def test_secret_well_known_example_config_error(value: bytes) -> None:
     assert problems_of(lambda: Secret(value, allow_short=True)) == {
         "value": "is a well-known example, or one byte repeated"
     }
 
 
 @pytest.mark.parametrize("value", ["text", None, bytearray(KEY), 5])
-def test_a_secret_is_bytes(value: Any) -> None:
+def test_secret_value_not_bytes_config_error(value: Any) -> None:
     assert problems_of(lambda: Secret(value)) == {"value": "must be bytes"}
 
 
@@ -109,33 +109,33 @@ def test_a_secret_is_bytes(value: Any) -> None:
         *(lambda read=read: read("") for read in (Secret.from_text, Secret.from_hex, Secret.from_base64)),
     ],
 )
-def test_a_secret_is_not_empty(build: Callable[[], Secret]) -> None:
+def test_secret_empty_config_error(build: Callable[[], Secret]) -> None:
     assert problems_of(build) == {"value": "is empty"}
 
 
 @pytest.mark.parametrize("text", [f"{TEXT}\n", f" {TEXT}", f'"{TEXT}"', f"'{TEXT}'", f"\t{TEXT}\r\n"])
-def test_a_text_has_nothing_around_it(text: str) -> None:
+def test_secret_from_text_surrounding_blanks_or_quotes_config_error(text: str) -> None:
     assert problems_of(lambda: Secret.from_text(text)) == {"value": "has blanks, a line break or quotes around it"}
 
 
 @pytest.mark.parametrize("text", [f'"{TEXT}', f"{TEXT}'", f"{TEXT[:5]} {TEXT[5:]}"])
-def test_a_quote_or_blank_of_its_own_is_kept(text: str) -> None:
+def test_secret_from_text_inner_blank_or_unpaired_quote_kept(text: str) -> None:
     assert Secret.from_text(text).keys[0].material == text.encode()
 
 
-def test_one_quote_is_a_short_text() -> None:
+def test_secret_from_text_lone_quote_config_error() -> None:
     assert "needs at least" in problems_of(lambda: Secret.from_text("'x"))["value"]
     assert problems_of(lambda: Secret.from_text("'")) == {"value": "is a well-known example, or one byte repeated"}
 
 
-def test_a_lone_surrogate_is_no_text() -> None:
+def test_secret_from_text_lone_surrogate_config_error() -> None:
     assert problems_of(lambda: Secret.from_text("\ud800" * 32)) == {
         "value": "has a byte order mark or half a character in it"
     }
 
 
 @pytest.mark.parametrize("text", [b"bytes", 5, None])
-def test_a_text_is_a_string(text: Any) -> None:
+def test_secret_from_text_hex_or_base64_not_str_config_error(text: Any) -> None:
     assert problems_of(lambda: Secret.from_text(text)) == {"value": "must be a string"}
     assert problems_of(lambda: Secret.from_hex(text)) == {"value": "is not hexadecimal"}
     assert problems_of(lambda: Secret.from_base64(text)) == {"value": "is not base64"}
@@ -144,17 +144,17 @@ def test_a_text_is_a_string(text: Any) -> None:
 @pytest.mark.parametrize(
     "text", [KEY.hex()[:-1], KEY.hex() + "\n", " " + KEY.hex(), "0x" + KEY.hex(), "zz" * 32, "٣" * 64]
 )
-def test_hexadecimal_is_pairs_of_digits(text: str) -> None:
+def test_secret_from_hex_malformed_config_error(text: str) -> None:
     assert problems_of(lambda: Secret.from_hex(text)) == {"value": "is not hexadecimal"}
 
 
 @pytest.mark.parametrize("text", ["AAAA\n" * 11, "AA+_" * 11, "A" * 45, "A" * 44 + "===", "A=AA" * 11, "AAA*" * 11])
-def test_base64_is_one_alphabet_and_padding(text: str) -> None:
+def test_secret_from_base64_malformed_config_error(text: str) -> None:
     assert problems_of(lambda: Secret.from_base64(text)) == {"value": "is not base64"}
 
 
 @pytest.mark.parametrize("algorithms", [["RS256"], ["hs256"], ["none"], ["HS256", "ES256"], ["EdDSA"]])
-def test_a_secret_serves_only_hmac(algorithms: list[str]) -> None:
+def test_secret_algorithms_not_hmac_config_error(algorithms: list[str]) -> None:
     wrong = algorithms[-1]
     assert problems_of(lambda: Secret(KEY, algorithms=algorithms)) == {"algorithms": f"{wrong!r} cannot serve a secret"}
 
@@ -163,11 +163,11 @@ def test_a_secret_serves_only_hmac(algorithms: list[str]) -> None:
 
 
 @pytest.mark.parametrize("allow_short", ["no", 1, None])
-def test_allow_short_is_true_or_false(allow_short: Any) -> None:
+def test_secret_allow_short_not_bool_config_error(allow_short: Any) -> None:
     assert problems_of(lambda: Secret(KEY, allow_short=allow_short)) == {"allow_short": "must be true or false"}
 
 
-def test_a_secret_that_stands_in_place_of_an_algorithm_is_not_quoted() -> None:
+def test_credential_algorithms_secret_text_not_quoted_in_error() -> None:
     for build in (
         lambda: Secret(KEY, algorithms=[TEXT]),
         lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=[TEXT]),
@@ -186,7 +186,7 @@ def told(error: BaseException | None) -> str:
 
 @pytest.mark.parametrize("mark", ["\ufeff", chr(0xD800), chr(0xDFFF)])
 @pytest.mark.parametrize("form", ["{mark}{text}", "{text}{mark}", "{mark} {text}"])
-def test_a_text_with_a_mark_or_half_a_character_is_refused_and_never_told(form: str, mark: str) -> None:
+def test_secret_from_text_bom_or_surrogate_error_excludes_secret(form: str, mark: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Secret.from_text(form.format(mark=mark, text=TEXT))
     assert [problem.path for problem in caught.value.problems] == ["value"]

@@ -27,13 +27,13 @@ class Bench:
         return sum(self.kids.try_acquire(source, f"kid-{self.clock.now}-{index}", 1) for index in range(count))
 
 
-def test_two_fetches_are_allowed_at_first() -> None:
+def test_kid_limiter_burst_allows_two_fetches() -> None:
     bench = Bench()
     assert [bench.kids.try_acquire(MINE, kid, 1) for kid in "abcd"] == [True, True, False, False]
     assert bench.spent == [MINE, MINE]
 
 
-def test_then_one_every_thirty_seconds() -> None:
+def test_kid_limiter_after_burst_one_fetch_per_30_s() -> None:
     bench = Bench()
     bench.flood()
     bench.clock.now += 29.9
@@ -45,7 +45,7 @@ def test_then_one_every_thirty_seconds() -> None:
     assert bench.flood() == 1
 
 
-def test_attempts_that_were_refused_do_not_put_the_next_one_off() -> None:
+def test_kid_limiter_refused_attempts_do_not_delay_next_fetch() -> None:
     bench = Bench()
     bench.flood()
     for _ in range(60):
@@ -54,7 +54,7 @@ def test_attempts_that_were_refused_do_not_put_the_next_one_off() -> None:
     assert allowed == 1
 
 
-def test_a_flood_of_an_hour_has_two_fetches_and_one_per_thirty_seconds() -> None:
+def test_kid_limiter_one_hour_flood_bounded_fetches() -> None:
     bench = Bench()
     fetches = 0
     for _ in range(3600):
@@ -63,7 +63,7 @@ def test_a_flood_of_an_hour_has_two_fetches_and_one_per_thirty_seconds() -> None
     assert fetches <= 2 + 3600 / 30
 
 
-def test_after_a_quiet_minute_the_whole_budget_is_back_and_no_more() -> None:
+def test_kid_limiter_idle_refills_to_burst_at_most() -> None:
     bench = Bench()
     bench.flood()
     bench.clock.now += 59
@@ -72,13 +72,13 @@ def test_after_a_quiet_minute_the_whole_budget_is_back_and_no_more() -> None:
     assert bench.flood() == 2
 
 
-def test_the_budget_of_one_source_is_nothing_to_another() -> None:
+def test_kid_limiter_sources_limited_independently() -> None:
     bench = Bench()
     assert bench.flood(MINE, 1000) == 2
     assert bench.flood(OTHER) == 2
 
 
-def test_a_kid_known_to_be_absent_costs_nothing_and_causes_nothing() -> None:
+def test_kid_limiter_remembered_kid_refused_without_using_burst() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     assert [bench.kids.try_acquire(MINE, "a", 1) for _ in range(5)] == [False] * 5
@@ -86,7 +86,7 @@ def test_a_kid_known_to_be_absent_costs_nothing_and_causes_nothing() -> None:
     assert bench.flood() == 2
 
 
-def test_an_absent_kid_is_remembered_for_a_minute() -> None:
+def test_kid_limiter_remembered_kid_expires_after_60_s() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     bench.clock.now += 59.9
@@ -95,19 +95,19 @@ def test_an_absent_kid_is_remembered_for_a_minute() -> None:
     assert bench.kids.try_acquire(MINE, "a", 1)
 
 
-def test_an_absent_kid_is_forgotten_with_the_next_generation() -> None:
+def test_kid_limiter_new_key_set_version_allows_remembered_kid() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     assert bench.kids.try_acquire(MINE, "a", 2)
 
 
-def test_a_kid_absent_at_one_source_may_be_at_another() -> None:
+def test_kid_limiter_remembered_kid_allowed_for_other_source() -> None:
     bench = Bench()
     bench.kids.remember(MINE, "a", 1)
     assert bench.kids.try_acquire(OTHER, "a", 1)
 
 
-def test_kids_however_long_take_little_memory() -> None:
+def test_kid_limiter_long_kids_bounded_memory() -> None:
     """All who join one slow load have their kid remembered, and a token has room for one of 12,000 characters."""
     bench = Bench()
     tracemalloc.start()
@@ -121,7 +121,7 @@ def test_kids_however_long_take_little_memory() -> None:
     assert held < 2_000_000
 
 
-def test_the_numbers_can_be_set() -> None:
+def test_kid_limiter_custom_settings_applied() -> None:
     bench = Bench(first=5, every=2, remembered=1)
     assert bench.flood() == 5
     bench.clock.now += 4
@@ -131,7 +131,7 @@ def test_the_numbers_can_be_set() -> None:
     assert bench.kids.try_acquire(MINE, "a", 1)
 
 
-def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
+def test_kid_limiter_after_fork_resets_despite_locked_lock() -> None:
     bench = Bench()
     bench.flood()
     bench.kids.remember(MINE, "a", 1)
@@ -142,7 +142,7 @@ def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
     assert bench.kids.try_acquire(MINE, "a", 1)
 
 
-def test_many_threads_at_once_share_one_budget() -> None:
+def test_kid_limiter_concurrent_threads_share_burst() -> None:
     bench = Bench()
     allowed: list[bool] = []
     start = threading.Barrier(8)

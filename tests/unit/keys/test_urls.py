@@ -120,68 +120,68 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_a_plain_url_is_read_in_its_parts(text: str) -> None:
+def test_check_url_valid_url_parsed(text: str) -> None:
     assert check_url(text) == GOOD[text]
     assert is_url(text)
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_the_canonical_spelling_is_read_as_the_same(text: str) -> None:
+def test_check_url_canonical_text_parses_to_same_url(text: str) -> None:
     url = check_url(text)
     assert check_url(url.text) == url
 
 
 @pytest.mark.parametrize("text", BAD, ids=ascii)
-def test_any_other_shape_is_a_configuration_error(text: str) -> None:
+def test_check_url_malformed_config_error(text: str) -> None:
     assert problems_of(lambda: check_url(text)) == {"url": BAD[text]}
     assert not is_url(text)
 
 
 @pytest.mark.parametrize("value", [None, 5, b"https://id.example.com/", ["https://id.example.com/"], True])
-def test_what_is_no_text_is_no_url(value: Any) -> None:
+def test_check_url_not_str_config_error(value: Any) -> None:
     assert problems_of(lambda: check_url(value)) == {"url": "is not a URL"}
     assert not is_url(value)
 
 
-def test_a_url_has_at_most_2048_characters() -> None:
+def test_check_url_longer_than_2048_characters_config_error() -> None:
     start = "https://id.example.com/"
     assert is_url(start + "a" * (2048 - len(start)))
     assert problems_of(lambda: check_url(start + "a" * (2049 - len(start)))) == {"url": "is not a URL"}
 
 
-def test_a_name_has_labels_of_at_most_63_and_253_characters_in_all() -> None:
+def test_is_url_dns_label_over_63_or_name_over_253_false() -> None:
     assert is_url(f"https://{'a' * 63}.example/")
     assert not is_url(f"https://{'a' * 64}.example/")
     assert is_url(f"https://{'a.' * 126}a/")
     assert not is_url(f"https://{'a.' * 127}a/")
 
 
-def test_an_error_is_told_at_the_place_that_was_asked_for() -> None:
+def test_check_url_error_reported_at_given_path() -> None:
     assert problems_of(lambda: check_url("http://id.example.com", path="issuer")) == {"issuer": SCHEME}
 
 
-def test_an_error_never_quotes_the_url() -> None:
+def test_check_url_error_excludes_url() -> None:
     with pytest.raises(ConfigError) as caught:
         check_url("https://user:hunter2@id.example.com/")
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_url_is_written_without_the_port_of_https() -> None:
+def test_key_set_url_text_omits_default_port() -> None:
     assert check_url("https://ID.example.com:443/a?b=c").text == "https://id.example.com/a?b=c"
     assert check_url("https://id.example.com:8443/a").text == "https://id.example.com:8443/a"
 
 
-def test_for_logs_the_query_is_left_out() -> None:
+def test_key_set_url_redacted_excludes_query() -> None:
     assert check_url("https://id.example.com/a?key=hunter2?").redacted == "https://id.example.com/a"
     assert check_url("https://id.example.com/a").redacted == "https://id.example.com/a"
 
 
-def test_only_the_two_ports_of_https_need_no_permission() -> None:
+def test_default_ports_are_443_and_8443() -> None:
     assert frozenset({443, 8443}) == DEFAULT_PORTS
 
 
 @pytest.mark.parametrize("part", ["/", "/a", "%2e", "/.", "?", "a.", "[", ":", "/%", "-"])
-def test_no_text_takes_long_to_be_judged(part: str) -> None:
+def test_is_url_adversarial_text_bounded_steps(part: str) -> None:
     text = ("https://" + part * 2048)[:2040]
     for ending in ("", " ", "#", "\0"):
         assert steps_of(lambda judged=text + ending: is_url(judged)) < QUICKLY  # type: ignore[misc]

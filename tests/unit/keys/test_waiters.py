@@ -18,14 +18,14 @@ def places(waiters: Waiters, key: str, count: int, seconds: float = 0.0, *, on_t
         return sum(stack.enter_context(waiters.place(key, seconds, on_thread=on_thread)) for _ in range(count))
 
 
-def test_two_threads_and_a_hundred_coroutines_may_wait_for_one_key() -> None:
+def test_waiters_per_key_limit_2_threads_100_coroutines() -> None:
     waiters = Waiters(Clock())
     assert places(waiters, "a", 10, on_thread=True) == 2
     assert places(waiters, "a", 200, on_thread=False) == 100
     assert places(waiters, "a", 10, on_thread=True) == 2, "those that ended count no longer"
 
 
-def test_four_threads_and_a_thousand_coroutines_may_wait_in_all() -> None:
+def test_waiters_total_limit_4_threads_1000_coroutines() -> None:
     waiters = Waiters(Clock())
     with contextlib.ExitStack() as stack:
         threads = [stack.enter_context(waiters.place(n // 2, 0.0, on_thread=True)) for n in range(12)]
@@ -33,7 +33,7 @@ def test_four_threads_and_a_thousand_coroutines_may_wait_in_all() -> None:
     assert (sum(threads), sum(coroutines)) == (4, 1_000)
 
 
-def test_threads_wait_for_ten_seconds_and_then_for_a_tenth_of_the_time() -> None:
+def test_waiters_thread_wait_budget_10_s_refills_at_one_tenth() -> None:
     clock = Clock()
     waiters = Waiters(clock)
     assert [places(waiters, "a", 1, 4.0, on_thread=True) for _ in range(3)] == [1, 1, 0]
@@ -47,7 +47,7 @@ def test_threads_wait_for_ten_seconds_and_then_for_a_tenth_of_the_time() -> None
     assert places(waiters, "a", 1, 4.0, on_thread=True) == 1
 
 
-def test_both_drivers_tell_the_flow_whether_the_request_waited() -> None:
+def test_run_and_arun_pause_returns_whether_waited() -> None:
     waiters = Waiters(Clock())
     assert run(iter(Pause(waiters, "a", 0.001))) is True
     assert asyncio.run(arun(iter(Pause(waiters, "a", 0.001)))) is True

@@ -117,24 +117,24 @@ def every_form(material: Any, jwk: dict[str, Any], algorithm: str, reason: str) 
     assert reason in held.skipped[0]
 
 
-def test_the_points_of_small_order_are_all_found() -> None:
+def test_torsion_finds_all_small_order_points() -> None:
     assert (len(SMALL_25519), len(SMALL_448)) == (5, 3)
     assert len(SMALL) == 2 * (5 + 2 + 3 + 2)
 
 
 @pytest.mark.parametrize(("curve", "encoded"), SMALL, ids=lambda value: value.hex() if isinstance(value, bytes) else "")
-def test_s8_a_point_of_small_order_is_refused_in_every_encoding(curve: str, encoded: bytes) -> None:
+def test_s8_public_key_small_order_point_refused(curve: str, encoded: bytes) -> None:
     jwk = {"kty": "OKP", "crv": curve, "x": encode(encoded)}
     every_form(material_of(curve, encoded), jwk, curve, "of small order")
 
 
 @pytest.mark.parametrize(("curve", "encoded"), NOT_CANONICAL)
-def test_s8_a_point_that_is_not_canonical_is_refused(curve: str, encoded: bytes) -> None:
+def test_s8_public_key_non_canonical_point_refused(curve: str, encoded: bytes) -> None:
     jwk = {"kty": "OKP", "crv": curve, "x": encode(encoded)}
     every_form(material_of(curve, encoded), jwk, curve, "canonical")
 
 
-def test_s8_no_good_key_of_an_edwards_curve_is_refused() -> None:
+def test_s8_weakness_generated_edwards_key_none() -> None:
     for _ in range(50):
         assert weakness(ed25519.Ed25519PrivateKey.generate().public_key()) is None
         assert weakness(ed448.Ed448PrivateKey.generate().public_key()) is None
@@ -163,9 +163,7 @@ GOOD = rsa_key().public_key().public_numbers().n
     ],
     ids=["even", "even-2", "small-factor", "factor-3", "factor-9973", "square", "e-1", "e-2", "e-even"],
 )
-def test_s8_an_rsa_key_that_anybody_can_factor_or_with_a_bad_exponent_is_refused(
-    modulus: int, exponent: int, reason: str
-) -> None:
+def test_s8_rsa_key_factorable_or_bad_exponent_refused(modulus: int, exponent: int, reason: str) -> None:
     with pytest.raises(UnusableKeyError, match=reason):
         import_jwk(rsa_jwk(modulus, exponent), ["RS256"])
     source = KeySource(None, "https://id.example.com", ("RS256",))
@@ -176,7 +174,7 @@ def test_s8_an_rsa_key_that_anybody_can_factor_or_with_a_bad_exponent_is_refused
 
 
 @pytest.mark.parametrize("modulus", [MERSENNE, (2**1279 - 1) ** 3, (2**521 - 1) ** 5], ids=["prime", "cube", "fifth"])
-def test_s8_a_local_rsa_modulus_that_is_a_prime_or_its_power_is_refused(modulus: int) -> None:
+def test_s8_local_rsa_modulus_prime_or_prime_power_refused(modulus: int) -> None:
     material = rsa.RSAPublicNumbers(65537, modulus).public_key()
     assert "a prime or the power of one" in str(weakness(material, LOCAL))
     pem = material.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -185,7 +183,7 @@ def test_s8_a_local_rsa_modulus_that_is_a_prime_or_its_power_is_refused(modulus:
     assert problems_of(lambda: Jwks.static({"keys": [rsa_jwk(modulus)]})).keys() == {"document"}
 
 
-def test_s8_a_fetched_rsa_modulus_is_never_tested_for_a_prime(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s8_fetched_rsa_modulus_not_tested_for_primality(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(modulus: int) -> bool:
         raise AssertionError("it takes a tenant's key set 0.2 s for each key")
 
@@ -196,7 +194,7 @@ def test_s8_a_fetched_rsa_modulus_is_never_tested_for_a_prime(monkeypatch: pytes
         import_jwk(rsa_jwk(GOOD), ["RS256"])
 
 
-def test_s8_a_modulus_is_tested_for_a_prime_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s8_rsa_modulus_primality_tested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from wicket.keys import weak_keys
 
     modulus = rsa.generate_private_key(65537, 2048).public_key()
@@ -206,7 +204,7 @@ def test_s8_a_modulus_is_tested_for_a_prime_once(monkeypatch: pytest.MonkeyPatch
     assert weak_keys._is_prime_power.cache_info().misses == before + 1
 
 
-def test_s8_no_good_rsa_key_is_refused() -> None:
+def test_s8_weakness_generated_rsa_key_none() -> None:
     for bits in (2048, 3072):
         material = rsa.generate_private_key(65537, bits).public_key()
         assert weakness(material, LOCAL) is None

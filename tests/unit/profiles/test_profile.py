@@ -40,7 +40,7 @@ STRICT = Profile(
 NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(kid="k1")]}
 
 
-def test_a_profile_builds_an_app_with_all_that_it_says() -> None:
+def test_profile_app_has_all_profile_settings() -> None:
     app = STRICT("acme", **NEEDED)
     assert (app.id, app.profile, app.issuer, app.audience) == ("acme", "strict", "https://id", ("api",))
     assert (app.token_locations, app.app_locations) == ((Header("X-Token"),), (Query("app"),))
@@ -49,7 +49,7 @@ def test_a_profile_builds_an_app_with_all_that_it_says() -> None:
     assert app.format_error is in_words
 
 
-def test_a_bare_profile_says_little() -> None:
+def test_profile_without_settings_builds_default_app() -> None:
     profile = Profile("bare")
     app = profile("acme")
     assert (app.rules, app.token_locations, app.app_locations, app.audience, app.format_error) == (
@@ -62,7 +62,7 @@ def test_a_bare_profile_says_little() -> None:
     assert not app.allow_anonymous
 
 
-def test_the_settings_of_an_app_take_precedence() -> None:
+def test_profile_app_settings_override_profile() -> None:
     app = STRICT(
         "acme",
         **NEEDED,
@@ -89,62 +89,62 @@ def test_the_settings_of_an_app_take_precedence() -> None:
     assert app.allowed_scopes == {"read"}
 
 
-def test_what_an_app_demands_adds_to_what_the_profile_demands() -> None:
+def test_profile_app_rules_add_to_profile_rules() -> None:
     rules = STRICT("acme", **NEEDED, required_claims=["email"], allowed_typ=["JWT"], required_values={"level": 2}).rules
     assert rules.required_claims == {"sub", "exp", "email"}
     assert rules.allowed_typ == {"at+jwt", "jwt"}
     assert rules.required_values == {"kind": "user", "level": 2}
 
 
-def test_a_required_claim_goes_only_by_name() -> None:
+def test_profile_drop_required_claims_unknown_claim_is_a_problem() -> None:
     assert STRICT("acme", **NEEDED, drop_required_claims=["sub"]).rules.required_claims == {"exp"}
     found = problems_of(lambda: STRICT("acme", **NEEDED, drop_required_claims=["sub", "nbf", "email"]))
     assert found == {"optional": "email, nbf is not required by strict"}
 
 
-def test_a_claim_may_be_given_up_and_another_required() -> None:
+def test_profile_drop_and_add_required_claims_both_apply() -> None:
     assert STRICT("acme", **NEEDED, drop_required_claims=["sub"], required_claims=["email"]).rules.required_claims == {
         "exp",
         "email",
     }
 
 
-def test_what_a_vendor_needs_must_be_given() -> None:
+def test_profile_missing_required_setting_is_a_problem() -> None:
     found = problems_of(lambda: STRICT("acme", credentials=[secret(kid="k1")]))
     assert found == {"issuer": "must be given for an app of strict"}
 
 
-def test_a_credential_that_the_vendor_does_not_know_is_a_problem() -> None:
+def test_profile_rejected_credential_is_a_problem() -> None:
     found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(kid="k1"), secret()]))
     assert found == {"credentials[1]": "must have an id"}
 
 
-def test_credentials_may_come_one_by_one() -> None:
+def test_profile_credentials_iterator_is_kept_complete() -> None:
     credentials = (secret(kid=name) for name in ("a", "b"))
     assert len(STRICT("acme", issuer="i", credentials=credentials).credentials) == 2
 
 
-def test_credentials_that_are_no_list_are_a_problem() -> None:
+def test_profile_credentials_not_a_list_is_a_problem() -> None:
     given: Any = secret(kid="k1")
     assert problems_of(lambda: STRICT("acme", issuer="i", credentials=given)) == {
         "credentials": "must be a list of credentials"
     }
 
 
-def test_whole_rules_would_lose_the_vendors() -> None:
+def test_profile_rules_setting_is_a_problem() -> None:
     given: Any = {"rules": Rules()}
     wrong = {"rules": "would replace the vendor's rules as a whole"}
     assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == wrong
     assert problems_of(lambda: STRICT.extend(**given)) == wrong
 
 
-def test_a_setting_that_is_none_is_named() -> None:
+def test_profile_unknown_setting_is_a_problem() -> None:
     given: Any = {"skev": 10}
     assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {"skev": "is not a setting"}
     assert problems_of(lambda: STRICT.extend(**given)) == {"skev": "is not a setting"}
 
 
-def test_every_problem_of_an_app_is_named_at_once() -> None:
+def test_profile_several_invalid_settings_all_reported() -> None:
     given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required_claims": "sub"}
     found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
     assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required"}
@@ -152,21 +152,21 @@ def test_every_problem_of_an_app_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["required", "optional", "types"])
 @pytest.mark.parametrize("given", ["sub", 5, None])
-def test_names_of_claims_are_a_list(name: str, given: Any) -> None:
+def test_profile_claim_names_not_a_list_is_a_problem(name: str, given: Any) -> None:
     settings: Any = {name: given}
     found = problems_of(lambda: STRICT("acme", **NEEDED, **settings))
     assert found.keys() == {name}
     assert found[name].startswith("must be a list of names")
 
 
-def test_fixed_claims_are_a_mapping() -> None:
+def test_profile_required_values_not_a_mapping_is_a_problem() -> None:
     given: Any = {"required_values": [("a", "b")]}
     assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {
         "rules.required_values": "must map names of claims to values"
     }
 
 
-def test_an_extended_profile_keeps_the_rest() -> None:
+def test_profile_extend_keeps_other_settings() -> None:
     sibling = STRICT.extend(
         name="looser",
         leeway=60,
@@ -190,31 +190,31 @@ def test_an_extended_profile_keeps_the_rest() -> None:
     assert sibling("acme", **NEEDED).profile == "looser"
 
 
-def test_a_profile_extended_by_nothing_is_equal() -> None:
+def test_profile_extend_without_changes_is_equal() -> None:
     assert STRICT.extend() == STRICT
     assert STRICT.extend(app_locations=[Header("X-App")], format_error=None).app_locations == (Header("X-App"),)
 
 
-def test_a_profile_cannot_be_changed() -> None:
+def test_profile_attribute_assignment_raises_attribute_error() -> None:
     with pytest.raises(AttributeError):
         STRICT.name = "other"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", sorted(profiles.BY_NAME))
-def test_every_vendor_goes_by_its_name(name: str) -> None:
+def test_profile_by_name_matches_module_attribute(name: str) -> None:
     profile = profiles.BY_NAME[name]
     assert profile.name == name
     assert getattr(profiles, name) is profile
 
 
 @pytest.mark.parametrize("name", ["required", "types", "optional"])
-def test_lists_of_names_hold_only_names(name: str) -> None:
+def test_profile_claim_names_with_non_text_is_a_problem(name: str) -> None:
     changes: Any = {name: ["jti", 5]}
     assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}
     assert problems_of(lambda: Profile("bare")("acme", **changes)) == {name: "must be a list of names"}
 
 
-def test_the_rules_of_a_profile_are_rules() -> None:
+def test_profile_rules_of_wrong_type_raises_config_error() -> None:
     rules: Any = {"required_claims": ["sub"]}
     with pytest.raises(ConfigError, match="rules: must be Rules"):
         Profile("own", rules=rules)

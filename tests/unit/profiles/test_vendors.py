@@ -44,30 +44,30 @@ def at_userz(payload: dict[str, Any] | None = None, *, named: str = "pub_acme", 
     return decide(userz(**settings), {"Authorization": f"Bearer {named}", "X-Userz-User-Token": text})
 
 
-def test_userz_names_its_app_by_public_key_and_carries_the_token_in_its_own_header() -> None:
+def test_userz_publishable_key_and_token_header_allowed() -> None:
     decision = at_userz()
     assert decision.require().user_id == "user-1"
     assert decision.app_id == "acme"
 
 
-def test_userz_does_not_know_a_bearer_token() -> None:
+def test_userz_bearer_token_unknown_app() -> None:
     decision = decide(userz(), {"Authorization": f"Bearer {token(userz_claims())}"})
     assert reason(decision) == "unknown_app"
 
 
-def test_userz_needs_a_public_key_that_is_known() -> None:
+def test_userz_unknown_publishable_key_unknown_app() -> None:
     assert reason(at_userz(named="pub_unknown")) == "unknown_app"
 
 
 @pytest.mark.parametrize("name", ["sub", "app", "iat", "exp"])
-def test_userz_requires_sub_app_iat_and_exp(name: str) -> None:
+def test_userz_missing_sub_app_iat_or_exp_missing_claim(name: str) -> None:
     decision = at_userz(userz_claims(**{name: None}))
     assert reason(decision) == "missing_claim"
     assert decision.refusal is not None
     assert decision.refusal.claim == name
 
 
-def test_userz_binds_a_token_to_its_app() -> None:
+def test_userz_token_of_other_app_wrong_app() -> None:
     assert reason(at_userz(userz_claims(app="other"))) == "wrong_app"
 
 
@@ -75,31 +75,31 @@ def test_userz_binds_a_token_to_its_app() -> None:
     ("lifetime", "expected"),
     [(59, "lifetime_too_short"), (60, None), (3600, None), (86_400, None), (86_401, "lifetime_too_long")],
 )
-def test_userz_tokens_live_from_a_minute_to_a_day(lifetime: int, expected: str | None) -> None:
+def test_userz_lifetime_outside_minute_to_day_refused(lifetime: int, expected: str | None) -> None:
     decision = at_userz(userz_claims(exp=NOW + lifetime))
     assert decision.allowed is (expected is None)
     if expected:
         assert reason(decision) == expected
 
 
-def test_userz_has_the_default_skew() -> None:
+def test_userz_leeway_is_30_seconds() -> None:
     assert profiles.userz.rules.leeway == 30
 
 
 @pytest.mark.parametrize(("size", "fits"), [(2048, True), (2049, False)])
-def test_userz_context_has_at_most_2048_bytes(size: int, fits: bool) -> None:
+def test_userz_context_over_2048_bytes_context_too_large(size: int, fits: bool) -> None:
     decision = at_userz(userz_claims(ctx={"k": "x" * (size - len('{"k":""}'))}))
     assert decision.allowed is fits
     if not fits:
         assert reason(decision) == "context_too_large"
 
 
-def test_userz_context_is_an_object_and_gives_the_attributes() -> None:
+def test_userz_context_object_becomes_attributes() -> None:
     assert at_userz(userz_claims(ctx={"plan": "pro"})).require().attributes == {"plan": "pro"}
     assert reason(at_userz(userz_claims(ctx="pro"))) == "bad_claim"
 
 
-def test_userz_secrets_are_binary_and_say_how_they_are_spelled() -> None:
+def test_userz_text_secret_is_a_problem() -> None:
     for good in (Secret.from_hex(KEY.hex()), Secret.from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")):
         assert at_userz(credentials=[good]).allowed
     text = Secret.from_text("x1-a-secret-of-thirty-two-bytes!")
@@ -110,7 +110,7 @@ def test_userz_secrets_are_binary_and_say_how_they_are_spelled() -> None:
 
 
 @pytest.mark.parametrize("vendor", ["userz", "hissuno", "featurebase"])
-def test_vendors_with_secrets_know_only_hs256(vendor: str) -> None:
+def test_vendor_credential_not_hs256_secret_is_a_problem(vendor: str) -> None:
     profile = profiles.BY_NAME[vendor]
     public = PublicKey.from_pem(pem(private_key("RS256")), algorithms=["RS256"])
     for wrong in (
@@ -122,7 +122,7 @@ def test_vendors_with_secrets_know_only_hs256(vendor: str) -> None:
         assert found == {"credentials[0]": "must be a Secret for HS256, which is the vendor's only algorithm"}
 
 
-def test_userz_answers_with_a_code_and_a_message() -> None:
+def test_userz_expired_token_response_has_code_and_message() -> None:
     decision = at_userz(userz_claims(exp=1))
     with gate_of(userz()) as gate:
         answer = response_for(gate, decision)
@@ -130,7 +130,7 @@ def test_userz_answers_with_a_code_and_a_message() -> None:
     assert answer.body == b'{"error": {"code": "expired", "message": "The token has expired."}}'
 
 
-def test_userz_answers_a_missing_token_by_its_code() -> None:
+def test_userz_format_error_missing_token_returns_its_code() -> None:
     errors = profiles.userz.format_error
     assert errors is not None
     status, body = errors(Refusal("missing_token"))
@@ -154,54 +154,54 @@ def at_hissuno(payload: dict[str, Any] | None = None, query: str = "projectId=ac
     return decide(hissuno(**settings), {"Authorization": f"Bearer {text}"}, query)
 
 
-def test_hissuno_carries_a_bearer_and_names_its_app_by_project_id() -> None:
+def test_hissuno_bearer_and_project_id_allowed() -> None:
     identity = at_hissuno().require()
     assert (identity.user_id, identity.user_id_claim, identity.app_id) == ("user-1", "userId", "acme")
     assert reason(at_hissuno(query="")) == "unknown_app"
 
 
-def test_hissuno_requires_a_user_id_and_does_not_take_sub() -> None:
+def test_hissuno_sub_without_user_id_missing_claim() -> None:
     assert reason(at_hissuno(hissuno_claims(userId=None, sub="user-1"))) == "missing_claim"
 
 
-def test_hissuno_requires_exp_unless_told_otherwise() -> None:
+def test_hissuno_missing_exp_refused_unless_dropped() -> None:
     assert reason(at_hissuno(hissuno_claims(exp=None))) == "missing_claim"
     assert at_hissuno(hissuno_claims(exp=None), drop_required_claims=["exp"]).allowed
 
 
-def test_hissuno_does_not_require_iat() -> None:
+def test_hissuno_missing_iat_allowed() -> None:
     assert at_hissuno(hissuno_claims(iat=None)).allowed
 
 
-def test_hissuno_bounds_no_lifetime() -> None:
+def test_hissuno_long_lifetime_allowed() -> None:
     assert at_hissuno(hissuno_claims(exp=NOW + 10**7)).allowed
 
 
 @pytest.mark.parametrize(("late", "allowed"), [(59, True), (60, False)])
-def test_hissuno_has_a_skew_of_a_minute(late: int, allowed: bool) -> None:
+def test_hissuno_leeway_is_one_minute(late: int, allowed: bool) -> None:
     assert at_hissuno(hissuno_claims(exp=NOW - late)).allowed is allowed
 
 
-def test_hissuno_metadata_maps_texts_to_texts() -> None:
+def test_hissuno_metadata_with_non_text_value_bad_claim() -> None:
     assert at_hissuno(hissuno_claims(userMetadata={"plan": "pro"})).require().attributes == {"plan": "pro"}
     assert reason(at_hissuno(hissuno_claims(userMetadata={"seats": 5}))) == "bad_claim"
 
 
-def test_hissuno_secrets_are_texts() -> None:
+def test_hissuno_text_secret_allowed() -> None:
     text = "sk_live_0123456789abcdef0123456789abcdef"
     app = hissuno(credentials=[Secret.from_text(text)])
     signed = token(hissuno_claims(), key=text)
     assert decide(app, {"Authorization": f"Bearer {signed}"}, "projectId=acme").allowed
 
 
-def test_hissuno_refuses_by_problem_json_and_401() -> None:
+def test_hissuno_expired_token_response_is_problem_json_401() -> None:
     decision = at_hissuno(hissuno_claims(exp=1))
     with gate_of(hissuno()) as gate:
         answer = response_for(gate, decision)
     assert (answer.status, dict(answer.headers)["content-type"]) == (401, "application/problem+json")
 
 
-def test_hissuno_may_admit_anonymous_users_and_still_looks_at_the_origin() -> None:
+def test_hissuno_allow_anonymous_still_checks_origin() -> None:
     app = hissuno(allow_anonymous=True, origins=["https://acme.com"])
     assert decide(app, {}, "projectId=acme").allowed
     assert reason(decide(app, {"Origin": "https://evil.example"}, "projectId=acme")) == "origin_not_allowed"
@@ -219,11 +219,11 @@ def at_featurebase(payload: dict[str, Any], query: str = "appId=acme", **setting
 
 
 @pytest.mark.parametrize("name", ["appId", "organization"])
-def test_featurebase_names_its_app_by_app_id_or_organization(name: str) -> None:
+def test_featurebase_app_by_app_id_or_organization_allowed(name: str) -> None:
     assert at_featurebase({"userId": "u"}, f"{name}=acme").require().app_id == "acme"
 
 
-def test_featurebase_carries_the_token_as_bearer_or_in_the_query() -> None:
+def test_featurebase_token_in_bearer_or_query_allowed() -> None:
     text = token({"userId": "u"})
     assert decide(featurebase(), {}, f"appId=acme&jwt={text}").require().user_id == "u"
     assert decide(featurebase(), {"Authorization": f"Bearer {text}"}, "appId=acme").require().user_id == "u"
@@ -237,21 +237,21 @@ def test_featurebase_carries_the_token_as_bearer_or_in_the_query() -> None:
         ({"userId": None, "email": "e@x.y"}, ("e@x.y", "email")),
     ],
 )
-def test_featurebase_knows_a_user_by_id_or_email(payload: dict[str, Any], user: tuple[str, str]) -> None:
+def test_featurebase_user_id_falls_back_to_email(payload: dict[str, Any], user: tuple[str, str]) -> None:
     identity = at_featurebase(payload).require()
     assert (identity.user_id, identity.user_id_claim) == user
 
 
-def test_featurebase_needs_one_of_them() -> None:
+def test_featurebase_without_user_id_or_email_missing_claim() -> None:
     assert reason(at_featurebase({"name": "N", "sub": "u"})) == "missing_claim"
 
 
-def test_featurebase_tokens_need_not_expire_but_may() -> None:
+def test_featurebase_missing_exp_allowed_and_past_exp_expired() -> None:
     assert at_featurebase({"userId": "u"}).require().expires_at is None
     assert reason(at_featurebase({"userId": "u", "exp": NOW - 31})) == "expired"
 
 
-def test_featurebase_names_companies_and_attributes() -> None:
+def test_featurebase_companies_and_attributes_are_read() -> None:
     companies = [{"id": "1", "name": "A", "monthlySpend": 5}]
     identity = at_featurebase({"userId": "u", "companies": companies, "name": "N", "locale": "de"}).require()
     assert identity.companies == companies
@@ -269,7 +269,7 @@ def test_featurebase_names_companies_and_attributes() -> None:
         (Refusal("keys_unavailable"), 503),
     ],
 )
-def test_featurebase_answers_a_bad_token_with_400(refusal: Refusal, status: int) -> None:
+def test_featurebase_format_error_token_refusal_returns_400(refusal: Refusal, status: int) -> None:
     errors = profiles.featurebase.format_error
     assert errors is not None
     expected = {"error": refusal.code, "reason": refusal.reason, "message": refusal.detail}
@@ -297,7 +297,7 @@ def at_guf(text: str, query: str = "", **headers: str) -> Decision:
     return decide(getuserfeedback(), {"Authorization": f"Bearer {text}", **named}, query)
 
 
-def test_getuserfeedback_names_its_app_by_header_query_or_issuer() -> None:
+def test_getuserfeedback_app_by_header_query_or_issuer_allowed() -> None:
     assert at_guf(guf_token(), X_App_Id="acme").require().app_id == "acme"
     assert at_guf(guf_token(), "appId=acme").require().app_id == "acme"
     assert at_guf(guf_token()).require().app_id == "acme"
@@ -305,13 +305,13 @@ def test_getuserfeedback_names_its_app_by_header_query_or_issuer() -> None:
 
 
 @pytest.mark.parametrize(("algorithm", "kid"), [("RS256", "r1"), ("ES256", "e1")])
-def test_getuserfeedback_verifies_by_the_key_set_of_the_app(algorithm: str, kid: str) -> None:
+def test_getuserfeedback_key_set_selects_key_by_kid(algorithm: str, kid: str) -> None:
     assert at_guf(guf_token(algorithm, kid)).require().kid == kid
     assert reason(at_guf(guf_token(algorithm, "unknown"))) == "key_not_found"
 
 
 @pytest.mark.parametrize("name", ["aud", "exp", "sub"])
-def test_getuserfeedback_requires_iss_aud_exp_and_sub(name: str) -> None:
+def test_getuserfeedback_missing_aud_exp_or_sub_missing_claim(name: str) -> None:
     changes: dict[str, Any] = {name: None}
     decision = at_guf(guf_token(**changes))
     assert reason(decision) == "missing_claim"
@@ -319,17 +319,17 @@ def test_getuserfeedback_requires_iss_aud_exp_and_sub(name: str) -> None:
     assert decision.refusal.claim == name
 
 
-def test_getuserfeedback_compares_the_issuer() -> None:
+def test_getuserfeedback_missing_or_wrong_issuer_refused() -> None:
     assert reason(at_guf(guf_token(iss=None), "appId=acme")) == "missing_claim"
     assert reason(at_guf(guf_token(iss=ISSUER + "/"), "appId=acme")) == "wrong_issuer"
 
 
 @pytest.mark.parametrize("aud", ["https://api.getuserfeedback.com/", "https://other", []])
-def test_getuserfeedback_has_one_audience(aud: object) -> None:
+def test_getuserfeedback_other_audience_wrong_audience(aud: object) -> None:
     assert reason(at_guf(guf_token(aud=aud))) == "wrong_audience"
 
 
-def test_getuserfeedback_needs_an_issuer_and_public_keys() -> None:
+def test_getuserfeedback_missing_issuer_and_shared_secret_are_problems() -> None:
     found = problems_of(lambda: profiles.getuserfeedback("acme", credentials=[secret()]))
     assert found == {
         "issuer": "must be given for an app of getuserfeedback",
@@ -337,20 +337,20 @@ def test_getuserfeedback_needs_an_issuer_and_public_keys() -> None:
     }
 
 
-def test_getuserfeedback_without_a_key_says_config_missing() -> None:
+def test_getuserfeedback_without_key_config_missing() -> None:
     app = getuserfeedback(credentials=[])
     decision = decide(app, {"Authorization": f"Bearer {guf_token()}"}, "appId=acme")
     assert reason(decision) == "config_missing"
 
 
-def test_getuserfeedback_asks_for_a_token() -> None:
+def test_getuserfeedback_without_token_missing_token() -> None:
     assert reason(decide(getuserfeedback(), {}, "appId=acme")) == "missing_token"
 
 
 # --- no vendor
 
 
-def test_generic_is_a_bearer_with_sub_and_exp_and_an_app_by_header() -> None:
+def test_generic_bearer_requires_sub_and_exp() -> None:
     app = profiles.generic("acme", credentials=[secret()])
     headers = {"X-App-Id": "acme"}
     assert decide(app, {**headers, "Authorization": f"Bearer {token()}"}).require().user_id == "user-1"
@@ -359,7 +359,7 @@ def test_generic_is_a_bearer_with_sub_and_exp_and_an_app_by_header() -> None:
         assert reason(decide(app, {**headers, "Authorization": f"Bearer {text}"})) == "missing_claim"
 
 
-def test_generic_takes_every_kind_of_credential() -> None:
+def test_generic_every_credential_type_allowed() -> None:
     keys: list[Credential] = [
         secret(),
         PublicKey.from_pem(pem(private_key("RS256")), algorithms=["RS256"]),

@@ -73,14 +73,14 @@ def problems_of(folder: Path, text: str, *, strict: bool = False) -> dict[str, s
     return {problem.path: str(problem) for problem in raised.value.problems}
 
 
-def test_an_app_of_a_file_verifies_its_users(tmp_path: Path) -> None:
+def test_toml_app_token_is_verified(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, GOOD))
     (app,) = gate.apps
     request = Request(headers=[("Authorization", "Bearer pub_acme"), ("X-Userz-User-Token", mint(app, "user-1"))])
     assert gate.decide(request).identity.identity == "acme:user-1"
 
 
-def test_every_setting_of_an_app_is_read(tmp_path: Path) -> None:
+def test_toml_every_setting_is_read(tmp_path: Path) -> None:
     text = """
 [gate]
 name = "door"
@@ -133,7 +133,7 @@ revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, t
     assert app.token_locations == (Cookie("session"),)
 
 
-def test_secrets_and_keys_may_stand_in_files_beside_it(tmp_path: Path) -> None:
+def test_toml_credentials_in_relative_files_are_read(tmp_path: Path) -> None:
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     (tmp_path / "secret.txt").write_text("s" + "ecret-text-of-initech-0123456789\n", "utf-8")
@@ -172,9 +172,7 @@ def _jwk(public: ec.EllipticCurvePublicKey) -> str:
     return ECAlgorithm.to_jwk(public)
 
 
-def test_a_broken_app_answers_config_invalid_and_its_neighbour_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_toml_broken_app_config_invalid_and_others_allowed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "wicket"):
         gate = Gate.from_file(write(tmp_path, GOOD + BROKEN))
     (app,) = gate.apps
@@ -188,7 +186,7 @@ def test_a_broken_app_answers_config_invalid_and_its_neighbour_goes_on(
         assert path in caplog.text
 
 
-def test_strict_raises_for_every_problem_at_once_with_path_and_hint(tmp_path: Path) -> None:
+def test_toml_strict_broken_app_reports_every_problem(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, GOOD + BROKEN, strict=True)
     assert problems.keys() == {
         "apps[1].colour",
@@ -199,18 +197,18 @@ def test_strict_raises_for_every_problem_at_once_with_path_and_hint(tmp_path: Pa
     assert "one of" in problems["apps[1].colour"]
 
 
-def test_a_file_without_a_usable_app_is_an_error_with_every_problem(tmp_path: Path) -> None:
+def test_toml_without_usable_app_reports_every_problem(tmp_path: Path) -> None:
     assert "apps[0].credentials[0].env" in problems_of(tmp_path, BROKEN)
 
 
-def test_a_broken_app_keeps_its_names_as_far_as_they_can_be_read(tmp_path: Path) -> None:
+def test_toml_broken_app_keeps_readable_names(tmp_path: Path) -> None:
     text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
     (broken,) = Gate.from_file(write(tmp_path, text)).broken_apps
     assert (broken.id, broken.publishable_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
     assert broken.aliases == ()
 
 
-def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
+def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
     text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\nnaming = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
     gate = Gate.from_file(write(tmp_path, GOOD + text), app_locations=[Header("X-App-Id")])
     decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
@@ -296,12 +294,12 @@ def test_a_broken_app_is_known_by_its_aliases_too(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, path: str) -> None:
+def test_toml_invalid_setting_problem_has_its_path(tmp_path: Path, text: str, path: str) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     assert path in problems_of(tmp_path, text, strict=True)
 
 
-def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:
+def test_toml_unreadable_file_raises_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         Gate.from_file(tmp_path / "absent.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
@@ -313,14 +311,14 @@ def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:
         Gate.from_file(write(tmp_path, "apps = " + "[" * 100_000))
 
 
-def test_no_problem_quotes_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_toml_problem_contains_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", "not-hexadecimal-but-very-secret-all-the-same")
     problems = problems_of(tmp_path, GOOD)
     assert "apps[0].credentials[0].value" in problems
     assert "very-secret" not in " ".join(problems.values())
 
 
-def test_settings_in_code_take_precedence_over_the_file(tmp_path: Path) -> None:
+def test_toml_keyword_settings_override_file(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'door'\n" + GOOD), name="window")
     assert gate.name == "window"
 
@@ -346,7 +344,7 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
         ),
     ],
 )
-def test_whatever_an_app_holds_its_neighbour_goes_on(
+def test_toml_app_with_malformed_value_keeps_other_apps(
     tmp_path: Path, wild: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = f"{GOOD}[[apps]]\nid = 'wild'\npublic_key = 'pub_wild'\n{wild}\n"
@@ -362,20 +360,20 @@ def test_whatever_an_app_holds_its_neighbour_goes_on(
     assert any(each.startswith(path) for each in problems_of(tmp_path, text, strict=True))
 
 
-def test_a_number_that_is_too_long_makes_the_file_unreadable(tmp_path: Path) -> None:
+def test_toml_number_too_long_is_a_problem_of_the_file(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, f"{GOOD}[[apps]]\nid = 'wild'\nrules = {{ leeway = {'9' * 5000} }}\n")
     assert set(problems) == {""}
     assert "is not TOML: a number is too long" in problems[""]
 
 
 @pytest.mark.parametrize("value", ["sk_live_secretvalue", "not-a-name", "A" * 65, "ACME SECRET", "1ACME"])
-def test_a_secret_that_stands_in_place_of_its_variable_is_not_quoted(tmp_path: Path, value: str) -> None:
+def test_toml_unset_env_of_secret_shape_is_not_quoted(tmp_path: Path, value: str) -> None:
     text = f"[[apps]]\nid = 'a'\n{CREDENTIAL}encoding = 'hex'\nenv = '{value}'\n"
     problem = problems_of(tmp_path, text)["apps[0].credentials[0].env"]
     assert "the environment variable of that name is not set" in problem
     assert value not in problem
 
 
-def test_the_name_of_a_variable_that_is_not_set_is_said(tmp_path: Path) -> None:
+def test_toml_unset_env_variable_is_named(tmp_path: Path) -> None:
     text = f"[[apps]]\nid = 'a'\n{CREDENTIAL}encoding = 'hex'\nenv = 'NO_SUCH_VARIABLE'\n"
     assert "NO_SUCH_VARIABLE is not set" in problems_of(tmp_path, text)["apps[0].credentials[0].env"]

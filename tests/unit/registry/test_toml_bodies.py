@@ -47,7 +47,7 @@ hash_field = "orgHash"
 """
 
 
-def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None:
+def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, HASHED))
     assert gate.app_locations == (BodyField("appId"), BodyField("org", types=("text/plain", "application/json")))
     (app,) = gate.apps
@@ -84,19 +84,19 @@ def test_identity_hashes_and_places_in_the_body_are_read(tmp_path: Path) -> None
         ('id_field = "orgId"', "colour = 7", "identity_hash.companies"),
     ],
 )
-def test_a_wrong_identity_hash_is_named_by_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
+def test_toml_invalid_identity_hash_problem_has_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
     assert old in HASHED
     assert list(problems_of(tmp_path, HASHED.replace(old, new), strict=True)) == [f"apps[0].{path}"]
 
 
 @pytest.mark.parametrize("table", ['identity_hash = "x"', "identity_hash = { secret = 1, companies = 2 }"])
-def test_an_identity_hash_is_a_table(tmp_path: Path, table: str) -> None:
+def test_toml_identity_hash_not_a_table_is_a_problem(tmp_path: Path, table: str) -> None:
     found = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
     assert list(found) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
     assert "must be a table" in next(iter(found.values()))
 
 
-def test_companies_need_not_be_hashed(tmp_path: Path) -> None:
+def test_toml_identity_hash_without_companies_is_read(tmp_path: Path) -> None:
     text = HASHED[: HASHED.index("[apps.identity_hash.companies]")]
     (app,) = Gate.from_file(write(tmp_path, text)).apps
     assert app.identity_hash is not None

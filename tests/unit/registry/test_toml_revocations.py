@@ -23,7 +23,7 @@ users = { x = 1761000000 }
 """
 
 
-def test_s15_a_file_revokes_a_user_by_one_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s15_toml_revocation_by_user_id_claim_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", "0123456789abcdef0123456789ABCDEF")
     path = tmp_path / "wicket.toml"
     path.write_text(FILE.replace("CLAIM", "email"), "utf-8")

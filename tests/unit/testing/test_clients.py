@@ -78,7 +78,7 @@ def flask_app(gate: Gate) -> Flask:
 
 
 @pytest.mark.parametrize("id", ["userz", "hissuno", "featurebase", "generic", "cookies"])
-def test_as_user_serves_every_vendor_with_both_frameworks(id: str) -> None:
+def test_as_user_every_vendor_and_framework_allowed(id: str) -> None:
     gate = Gate(apps())
     who = "featurebase:userId" if id == "featurebase" else id
     assert as_user(starlette_client(gate), "user-1", app=id).get("/").text == f"{who}:user-1"
@@ -88,7 +88,7 @@ def test_as_user_serves_every_vendor_with_both_frameworks(id: str) -> None:
     assert as_user(client, "user-2", app=id).get("/", query_string="page=2").text == f"{who}:user-2"
 
 
-def test_the_app_may_be_named_by_its_host() -> None:
+def test_as_user_app_by_host_allowed() -> None:
     app = profiles.generic("acme", credentials=[secret("acme")], hosts=["acme.example"])
     gate = Gate([app, *apps()[3:4]], app_locations=[PathSegment(0), TokenIssuer(), Host()])
     client = starlette_client(gate)
@@ -96,7 +96,7 @@ def test_the_app_may_be_named_by_its_host() -> None:
     assert response.text == "acme:user-1"
 
 
-def test_httpx_clients_send_as_a_user_too() -> None:
+def test_as_user_httpx_clients_allowed() -> None:
     gate = Gate(apps()[3:4])
     flask = flask_app(gate)
     with httpx.Client(transport=httpx.WSGITransport(flask), base_url="http://test") as client:
@@ -110,7 +110,7 @@ def test_httpx_clients_send_as_a_user_too() -> None:
     assert asyncio.run(ask()) == "generic:user-2"
 
 
-def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
+def test_as_user_claims_attributes_and_ttl_use_gate_clock() -> None:
     clock = FakeClock(1_761_000_000)
     (app,) = apps()[3:4]
     gate = Gate([app], clock=clock)
@@ -129,7 +129,7 @@ def test_claims_attributes_and_expiry_by_an_injected_clock() -> None:
     assert client.get("/").json()["reason"] == "expired"
 
 
-def test_an_app_whose_tokens_are_signed_elsewhere_needs_a_token() -> None:
+def test_as_user_app_without_secret_requires_token() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     public = PublicKey.from_jwk(json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())))
     clock = FakeClock()
@@ -141,19 +141,21 @@ def test_an_app_whose_tokens_are_signed_elsewhere_needs_a_token() -> None:
     assert as_user(client, "user-1", app="acme", token=token).get("/").text == "acme:user-1"
 
 
-def test_what_is_not_found_is_said() -> None:
+def test_as_user_unknown_gate_or_app_raises_config_error() -> None:
     with pytest.raises(ConfigError, match="give it"):
         as_user(TestClient(Starlette()), "user-1", app="acme")
     with pytest.raises(ConfigError, match="'nobody'"):
         as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="nobody")
 
 
-def test_the_fixtures_come_with_the_package(wicket_as_user: Callable[..., Any], wicket_clock: FakeClock) -> None:
+def test_pytest_fixtures_are_provided_by_the_package(
+    wicket_as_user: Callable[..., Any], wicket_clock: FakeClock
+) -> None:
     gate = Gate(apps()[3:4], clock=wicket_clock)
     assert wicket_as_user(starlette_client(gate), "user-1", app="generic").get("/").text == "generic:user-1"
 
 
-def test_a_clock_stands_still_until_it_is_moved() -> None:
+def test_fake_clock_changes_only_by_advance() -> None:
     clock = FakeClock()
     before = clock()
     assert clock() == before == int(before)
@@ -169,7 +171,7 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("tokens", [[], [Elsewhere()]])
-def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> None:
+def test_as_user_without_known_token_location_sends_nothing(tokens: list[Any]) -> None:
     app = App("acme", credentials=[secret("acme")], token_locations=tokens)
     gate = Gate([app])
     client = starlette_client(gate)
@@ -179,7 +181,7 @@ def test_where_no_place_is_known_a_client_sends_nothing(tokens: list[Any]) -> No
     assert client.get("/").json()["error"] == "missing_token"
 
 
-def test_a_token_that_rides_in_a_body_goes_elsewhere_or_nowhere() -> None:
+def test_as_user_body_token_location_uses_another_or_raises() -> None:
     beside = profiles.generic("acme", credentials=[secret("acme")], token_locations=[JsonBody("t"), Header("X-T")])
     client = as_user(starlette_client(Gate([beside])), "user-1", app="acme")
     assert client.headers["x-t"]

@@ -34,7 +34,7 @@ def gate_of(issuer: LocalIssuer, credential: Jwks) -> Gate:
     return Gate([app], network=issuer.network)
 
 
-def test_it_serves_its_key_set(issuer: LocalIssuer) -> None:
+def test_local_issuer_serves_public_key_set(issuer: LocalIssuer) -> None:
     fetched = fetch(issuer)
     assert fetched.document == issuer.document()
     assert fetched.max_age == 90
@@ -44,28 +44,28 @@ def test_it_serves_its_key_set(issuer: LocalIssuer) -> None:
     assert issuer.requests == ["/.well-known/jwks.json"]
 
 
-def test_without_an_age_it_states_none() -> None:
+def test_local_issuer_without_max_age_sends_none() -> None:
     with LocalIssuer() as issuer:
         assert fetch(issuer).max_age is None
 
 
-def test_it_says_where_its_key_set_is(issuer: LocalIssuer) -> None:
+def test_local_issuer_discovery_returns_jwks_url(issuer: LocalIssuer) -> None:
     assert discover(issuer.issuer, fetcher_of(issuer)) == check_url(issuer.jwks_url)
     assert issuer.requests == ["/.well-known/openid-configuration"]
 
 
-def test_elsewhere_it_has_nothing(issuer: LocalIssuer) -> None:
+def test_local_issuer_other_path_not_found(issuer: LocalIssuer) -> None:
     assert failure_of(lambda: fetcher_of(issuer)(check_url(f"{issuer.issuer}/other"))).kind == "not_found"
 
 
-def test_what_has_not_changed_is_not_sent_again(issuer: LocalIssuer) -> None:
+def test_local_issuer_matching_etag_sends_no_document(issuer: LocalIssuer) -> None:
     etag = fetch(issuer).etag
     again = fetch(issuer, etag)
     assert (again.document, again.etag, again.max_age) == (None, etag, 90)
     assert fetch(issuer, '"other"').document == issuer.document()
 
 
-def test_a_rotation_adds_a_key_that_signs_from_then_on(issuer: LocalIssuer) -> None:
+def test_local_issuer_rotate_adds_signing_key(issuer: LocalIssuer) -> None:
     etag = fetch(issuer).etag
     assert issuer.rotate() == "key-2"
     fetched = fetch(issuer, etag)
@@ -75,7 +75,7 @@ def test_a_rotation_adds_a_key_that_signs_from_then_on(issuer: LocalIssuer) -> N
     assert jwt.get_unverified_header(issuer.token("user-1", kid="key-1"))["kid"] == "key-1"
 
 
-def test_a_key_that_is_removed_is_gone_and_its_name_is_not_used_again(issuer: LocalIssuer) -> None:
+def test_local_issuer_removed_key_is_gone_and_kid_not_reused(issuer: LocalIssuer) -> None:
     issuer.rotate()
     etag = fetch(issuer).etag
     issuer.remove("key-2")
@@ -89,7 +89,7 @@ def test_a_key_that_is_removed_is_gone_and_its_name_is_not_used_again(issuer: Lo
         issuer.token("user-1", kid="key-2")
 
 
-def test_a_token_has_the_claims_that_are_asked_for(issuer: LocalIssuer) -> None:
+def test_local_issuer_token_has_requested_claims(issuer: LocalIssuer) -> None:
     made = issuer.token("user-1", now=1_800_000_000.9, ttl=60.5, aud="acme", sub="user-2")
     key = issuer.keys["key-1"].public_key()
     claims = jwt.decode(made, key, ["ES256"], audience="acme", options={"verify_exp": False, "verify_iat": False})
@@ -104,7 +104,7 @@ def test_a_token_has_the_claims_that_are_asked_for(issuer: LocalIssuer) -> None:
     assert fresh["exp"] - fresh["iat"] == 600
 
 
-def test_its_tokens_pass_a_gate_that_knows_its_key_set(issuer: LocalIssuer) -> None:
+def test_local_issuer_token_is_verified_by_gate(issuer: LocalIssuer) -> None:
     for credential in (Jwks(issuer.jwks_url), Jwks.discover(issuer.issuer)):
         with gate_of(issuer, credential) as gate:
             decision = gate.verify(issuer.token("user-1"), app="acme")
@@ -112,7 +112,7 @@ def test_its_tokens_pass_a_gate_that_knows_its_key_set(issuer: LocalIssuer) -> N
             assert decision.identity.user_id == "user-1"
 
 
-def test_a_fault_answers_in_its_place_while_it_is_set(issuer: LocalIssuer) -> None:
+def test_local_issuer_fault_answers_until_unset(issuer: LocalIssuer) -> None:
     seen: list[tuple[str, str | None]] = []
 
     def fault(exchange: Exchange) -> None:
@@ -128,12 +128,12 @@ def test_a_fault_answers_in_its_place_while_it_is_set(issuer: LocalIssuer) -> No
     assert len(issuer.requests) == 2
 
 
-def test_a_fault_may_send_bytes_as_they_are(issuer: LocalIssuer) -> None:
+def test_local_issuer_fault_raw_bytes_are_sent(issuer: LocalIssuer) -> None:
     issuer.fault = lambda exchange: exchange.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     assert fetch(issuer).document == {}
 
 
-def test_a_fault_that_raises_is_a_connection_that_breaks(issuer: LocalIssuer) -> None:
+def test_local_issuer_fault_exception_breaks_connection(issuer: LocalIssuer) -> None:
     def fault(_: Exchange) -> None:
         raise ConnectionAbortedError
 
@@ -141,7 +141,7 @@ def test_a_fault_that_raises_is_a_connection_that_breaks(issuer: LocalIssuer) ->
     assert failure_of(lambda: fetch(issuer)).kind == "connection"
 
 
-def test_a_fault_that_waits_ends_with_the_issuer() -> None:
+def test_local_issuer_waiting_fault_ends_on_close() -> None:
     waiting, ended = threading.Event(), threading.Event()
     with LocalIssuer() as issuer:
 
@@ -157,12 +157,12 @@ def test_a_fault_that_waits_ends_with_the_issuer() -> None:
     assert ended.wait(5)
 
 
-def test_a_client_that_is_silent_does_not_keep_the_others(issuer: LocalIssuer) -> None:
+def test_local_issuer_silent_client_does_not_block_others(issuer: LocalIssuer) -> None:
     with socket.create_connection(("127.0.0.1", issuer.port)):
         assert fetch(issuer).document == issuer.document()
 
 
-def test_it_says_nothing_of_clients_that_hang_up(issuer: LocalIssuer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_local_issuer_aborted_connection_prints_nothing(issuer: LocalIssuer, capfd: pytest.CaptureFixture[str]) -> None:
     assert (
         failure_of(
             lambda: fetcher_of(issuer, ssl_context=ssl.create_default_context())(check_url(issuer.jwks_url))
@@ -173,18 +173,18 @@ def test_it_says_nothing_of_clients_that_hang_up(issuer: LocalIssuer, capfd: pyt
     assert capfd.readouterr() == ("", "")
 
 
-def test_it_may_have_another_name() -> None:
+def test_local_issuer_custom_host_is_in_issuer_url() -> None:
     with LocalIssuer(host="id.example.com") as issuer:
         assert issuer.issuer == f"https://id.example.com:{issuer.port}"
         assert fetch(issuer).address == "127.0.0.1"
 
 
-def test_other_clients_may_be_given_its_authority(issuer: LocalIssuer) -> None:
+def test_local_issuer_authority_pem_is_trusted_by_other_clients(issuer: LocalIssuer) -> None:
     context = ssl.create_default_context(cadata=issuer.authority_pem.decode())
     assert fetcher_of(issuer, ssl_context=context)(check_url(issuer.jwks_url)).document == issuer.document()
 
 
-def test_only_its_own_network_leads_to_it(issuer: LocalIssuer) -> None:
+def test_local_issuer_gate_without_its_network_config_invalid(issuer: LocalIssuer) -> None:
     assert issuer.network.allowed_ports == {443, 8443, issuer.port}
     assert not is_allowed(issuer.network, "10.0.0.1")
     with Gate(
@@ -196,7 +196,7 @@ def test_only_its_own_network_leads_to_it(issuer: LocalIssuer) -> None:
     assert issuer.requests == []
 
 
-def test_after_its_end_nobody_listens() -> None:
+def test_local_issuer_after_close_refuses_connections() -> None:
     with LocalIssuer() as issuer:
         fetch(issuer)
     assert failure_of(lambda: fetch(issuer)).kind == "connection"
