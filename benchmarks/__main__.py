@@ -23,7 +23,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import footprint, live, plot, requests, scale, servers, unauthenticated, verifying
+from benchmarks import import_and_memory as footprint
+from benchmarks import live, plot, requests, scale, servers, unauthenticated
+from benchmarks import verification as verifying
 from benchmarks.measure import Row
 
 PARTS: Final[dict[str, Callable[[], list[Row]]]] = {

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import scene
+from benchmarks import fixtures as scene
 from benchmarks.measure import Row
 from wicket import Gate, profiles
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware

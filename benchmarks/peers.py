@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import jwt
 
-from benchmarks.scene import APP_ID, ORIGINS, SECRET, SKEW, Algorithm, public_pem, signing_key
+from benchmarks.fixtures import APP_ID, ORIGINS, SECRET, SKEW, Algorithm, public_pem, signing_key
 
 Check = Callable[[str], Any]
 """A token's claims, or any exception."""

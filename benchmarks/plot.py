@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from benchmarks.doors import WICKET
+from benchmarks.apps import WICKET
 from benchmarks.measure import Row
 
 _WIDTH: Final = 760

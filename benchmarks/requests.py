@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import doors, scene
-from benchmarks.doors import BARE, WICKET, Door
+from benchmarks import apps as doors
+from benchmarks import fixtures as scene
+from benchmarks.apps import BARE, WICKET, Door
+from benchmarks.fixtures import Algorithm
 from benchmarks.measure import Row, interleaved
-from benchmarks.scene import Algorithm
 
 CALLS: Final = 200
 ROUNDS: Final = 40

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Final
 from unittest import mock
 
-from benchmarks import scene
+from benchmarks import fixtures as scene
+from benchmarks.fixtures import APP_ID, admitted
 from benchmarks.measure import Batch, Row, interleaved
-from benchmarks.scene import APP_ID, admitted
 from wicket import Gate, Mode, Request
 
 APPS: Final = 100_000

@@ -20,9 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from benchmarks import scene
+from benchmarks import fixtures as scene
 from benchmarks.measure import Row, Samples
-from benchmarks.served import PATHS
+from benchmarks.server_apps import PATHS
 
 ROUNDS: Final = 300
 CALLS: Final = 60
@@ -32,11 +32,11 @@ _STARTS: Final = 20.0
 
 _COMMANDS: Final[dict[str, Callable[[int], list[str]]]] = {
     "uvicorn": lambda port: [
-        *("uvicorn", "benchmarks.served:asgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("uvicorn", "benchmarks.server_apps:asgi", "--host", "127.0.0.1", "--port", str(port)),
         *("--lifespan", "off", "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "600"),
     ],
     "gunicorn gthread": lambda port: [
-        *("gunicorn", "benchmarks.served:wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
+        *("gunicorn", "benchmarks.server_apps:wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
         *("--workers", "1", "--threads", "4", "--keep-alive", "600", "--log-level", "warning"),
     ],
 }

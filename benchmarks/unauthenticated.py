@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from benchmarks import scene
+from benchmarks import fixtures as scene
 from benchmarks.measure import Row, interleaved, repeated
 from wicket import (
     App,

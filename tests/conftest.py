@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tests import leakwatch
-from tests.leakwatch import leak_watch, pytest_configure, pytest_runtest_makereport
+from tests.leaks import plugin as leakwatch
+from tests.leaks.plugin import leak_watch, pytest_configure, pytest_runtest_makereport
 
 __all__ = [
     "leak_watch",
@@ -15,7 +15,7 @@ __all__ = [
     "pytest_runtest_makereport",
 ]
 
-pytest_plugins = ["tests.aging"]  # the hooks of a conftest do not see fixtures of the whole session
+pytest_plugins = ["tests.support.aging"]  # the hooks of a conftest do not see fixtures of the whole session
 
 leakwatch.install()
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from tests.boot import DOORS, Answered, Boot, Door
+from tests.support.widget_request import DOORS, Answered, Boot, Door
 from wicket import App, CompanyHash, ConfigError, Conflict, IdentityHash, Secret, VerifiedIdentity, profiles
 
 NOW: Final = 1_761_000_000

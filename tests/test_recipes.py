@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.boot import DOORS, Boot
+from tests.support.widget_request import DOORS, Boot
 from wicket import App
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "recipes.py"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.forge import NOW
-from tests.attacks.site import DOORS, Behind, Door
+from tests.attacks.clients import DOORS, Behind, Door
+from tests.attacks.token_factory import NOW
 from wicket import App, Gate, Header
 from wicket.testing.issuer import LocalIssuer
 

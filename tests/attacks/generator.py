@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.attacks import confusions, mutations
-from tests.attacks.forge import ASYMMETRIC
-from tests.attacks.targets import Made, Sent, asked
+from tests.attacks import key_confusion as confusions
+from tests.attacks import mutations
+from tests.attacks.fixtures import Made, Sent, asked
+from tests.attacks.token_factory import ASYMMETRIC
 
 ALGORITHMS: Final = ("HS256", *ASYMMETRIC)
 SEED: Final = 20_260_501

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from tests.attacks.forge import ASYMMETRIC, HASHES, NOW, claims, jwk, of_any_kind, signed, token
-from tests.attacks.targets import Made, honest, key_of
+from tests.attacks.fixtures import Made, honest, key_of
+from tests.attacks.token_factory import ASYMMETRIC, HASHES, NOW, claims, jwk, of_any_kind, signed, token
 from wicket.runtime import base64url
 
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jwt.algorithms import ECAlgorithm
 
-from tests.attacks.forge import NOW, app, private_key, token
+from tests.attacks.token_factory import NOW, app, private_key, token
 from wicket import App, Jwks
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl

@@ -13,7 +13,7 @@ import hypercorn.asyncio
 import hypercorn.config
 import uvicorn
 
-from tests.unit.support import NOW, acme, claims, gate_of, token
+from tests.support.unit import NOW, acme, claims, gate_of, token
 from wicket import Mode, Rules
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware
 

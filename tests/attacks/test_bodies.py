@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from tests.attacks.forge import app, of_any_kind, secret, token
-from tests.attacks.site import Behind
-from tests.cost import BOUNDED, steps_of
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import app, of_any_kind, secret, token
+from tests.support.cost import BOUNDED, steps_of
 from wicket import App, Bearer, BodyField, Header, JsonBody, Query
 
 ADA: Final = (200, "acme:ada", None)

@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.forge import ASYMMETRIC, NOW, app, credential, jwk, of_any_kind, private_key, secret, signed, token
-from tests.attacks.modes import KEY_MODES, Held
-from tests.attacks.site import Behind
-from tests.cost import QUICKLY, steps_of
+from tests.attacks.clients import Behind
+from tests.attacks.key_kinds import KEY_MODES, Held
+from tests.attacks.token_factory import (
+    ASYMMETRIC,
+    NOW,
+    app,
+    credential,
+    jwk,
+    of_any_kind,
+    private_key,
+    secret,
+    signed,
+    token,
+)
+from tests.support.cost import QUICKLY, steps_of
 from wicket import App, AppRef, Gate, Header, Jwks, Revocations
 from wicket.keys import Credential
 from wicket.testing import FakeClock

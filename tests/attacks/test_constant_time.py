@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import wicket
-from tests.attacks.forge import app, credential, public_key, secret, token
-from tests.attacks.site import Behind
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import app, credential, public_key, secret, token
 from wicket.runtime import base64url
 
 SOURCE = Path(wicket.__file__).parent

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from tests.attacks.forge import NOW, app, token
-from tests.attacks.site import Answered, Behind
-from tests.cost import BOUNDED, steps_of
+from tests.attacks.clients import Answered, Behind
+from tests.attacks.token_factory import NOW, app, token
+from tests.support.cost import BOUNDED, steps_of
 from wicket import Bearer, Cookie, Header, Query
 
 ADA: Final = (200, "acme:ada", None)

@@ -16,7 +16,7 @@ import pytest
 import wicket.asgi
 import wicket.config.origins
 import wicket.wsgi
-from tests.unit.support import KEY, NOW, OTHER_KEY, claims, secret, token
+from tests.support.unit import KEY, NOW, OTHER_KEY, claims, secret, token
 from wicket import (
     App,
     Bearer,

@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.attacks.forge import NOW, app, credential, token
+from tests.attacks.fixtures import Headers, Sent, apps, asked, gate_of, honest, key_of
 from tests.attacks.generator import ALGORITHMS, KINDS, Attack, attacks
-from tests.attacks.targets import Headers, Sent, apps, asked, gate_of, honest, key_of
-from tests.properties.doors import DOORS, Answered
+from tests.attacks.token_factory import NOW, app, credential, token
+from tests.support.clients import DOORS, Answered
 from wicket import Gate, Header, Mode
 from wicket.errors import Code
 from wicket.keys.algorithms import Key

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from tests.attacks.forge import NOW, app, claims, jwk, private_key, secret, signed, token
-from tests.attacks.site import Behind
-from tests.integration.keyed import answering
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import NOW, app, claims, jwk, private_key, secret, signed, token
+from tests.integration.key_set_apps import answering
 from wicket import App, ConfigError, Gate, IdentityHash, Jwks, MergeResult, PublicKey, Revocations, Secret, profiles
 from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.attacks.forge import NOW, app, of_any_kind, secret, token
-from tests.attacks.site import Behind, Door
+from tests.attacks.clients import Behind, Door
 from tests.attacks.test_constant_time import compares
+from tests.attacks.token_factory import NOW, app, of_any_kind, secret, token
 from wicket import App, Bearer, BodyField, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
 
 __all__ = ["compares"]  # a fixture

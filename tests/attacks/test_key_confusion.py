@@ -10,7 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.attacks.forge import (
+from tests.attacks.clients import Behind, Door
+from tests.attacks.key_encodings import spellings
+from tests.attacks.key_kinds import KEY_MODES, Held
+from tests.attacks.token_factory import (
     ASYMMETRIC,
     HASHES,
     NOW,
@@ -28,9 +31,6 @@ from tests.attacks.forge import (
     signed,
     token,
 )
-from tests.attacks.modes import KEY_MODES, Held
-from tests.attacks.site import Behind, Door
-from tests.attacks.spellings import spellings
 from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, PublicKey, Secret, TokenIssuer, profiles
 from wicket.testing.issuer import LocalIssuer
 

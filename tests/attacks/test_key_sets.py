@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.attacks.forge import NOW, app, claims, signed, token
-from tests.attacks.site import Behind
-from tests.integration.keyed import DEADLINE, Held, Told, answering, network_of
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import NOW, app, claims, signed, token
+from tests.integration.key_set_apps import DEADLINE, Held, Told, answering, network_of
 from tests.integration.servers import eventually
 from wicket import App, Bearer, ConfigError, Jwks, Query, TokenIssuer
 from wicket.testing import FakeClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.forge import app, secret, token
-from tests.attacks.site import Behind
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import app, secret, token
 from wicket import Bearer, ConfigError, Cookie
 
 ADA = (200, "acme:ada", None)

@@ -26,7 +26,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import run_wsgi_app
 
-from tests.integration.by_hand import awaited, environ_of, http_scope, never_receive, run_asgi
+from tests.integration.direct_calls import awaited, environ_of, http_scope, never_receive, run_asgi
 from wicket import (
     App,
     ConfigError,

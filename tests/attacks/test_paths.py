@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from werkzeug.test import Client
 
-from tests.attacks.forge import NOW, secret, token
+from tests.attacks.token_factory import NOW, secret, token
 from tests.integration.routers import apps, django_app
 from tests.integration.routers.spellings import EXEMPT, ONLY
 from wicket import App, ConfigError, Gate, Header, Mode, PathSegment, Secret

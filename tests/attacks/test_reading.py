@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.forge import (
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import (
     NOW,
     app,
     claims,
@@ -24,8 +25,7 @@ from tests.attacks.forge import (
     signed,
     token,
 )
-from tests.attacks.site import Behind
-from tests.cost import AT_ONCE, QUICKLY, steps_of
+from tests.support.cost import AT_ONCE, QUICKLY, steps_of
 from wicket import ConfigError, Jwks, Secret
 from wicket.keys import Credential
 from wicket.runtime import base64url

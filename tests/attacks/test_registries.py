@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from jwt.algorithms import ECAlgorithm
 
-from tests.attacks.forge import NOW, app, claims, private_key, secret, signed, token
-from tests.attacks.site import Behind
-from tests.integration.keyed import DEADLINE
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import NOW, app, claims, private_key, secret, signed, token
+from tests.integration.key_set_apps import DEADLINE
 from tests.integration.servers import eventually
 from wicket import App, AppRef, Gate, Header, Jwks, Limits, Mode, Revocations
 from wicket.errors import config_error

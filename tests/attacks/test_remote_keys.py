@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.forge import NOW, app, private_key, public_key, signed
+from tests.attacks.clients import Behind
 from tests.attacks.published import ISSUER, URL, Clocks, Published, is_signed_by, of_set
-from tests.attacks.site import Behind
+from tests.attacks.token_factory import NOW, app, private_key, public_key, signed
 from tests.integration.servers import eventually
 from wicket import App, Gate, Jwks, Limits, Mode, Refusal, Request
 from wicket.jwks.fetcher import PERMANENT, Fetched, FetchFailed, Kind

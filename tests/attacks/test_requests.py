@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from tests.attacks.forge import app, pem, private_key, public_key, secret, token
-from tests.attacks.site import FORGED, Answered, Behind, WSGIDoor
+from tests.attacks.clients import FORGED, Answered, Behind, WSGIDoor
+from tests.attacks.token_factory import app, pem, private_key, public_key, secret, token
 from wicket import ConfigError, Header, Host, PathSegment, Query
 
 ADA = (200, "acme:ada", None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.attacks.forge import NOW, app, public_key, secret, token
-from tests.attacks.site import Answered, Behind, Door
+from tests.attacks.clients import Answered, Behind, Door
+from tests.attacks.token_factory import NOW, app, public_key, secret, token
 from wicket import Bearer, Query, Revocations
 
 ADA = (200, "acme:ada", None)

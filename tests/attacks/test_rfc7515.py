@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.attacks.forge import (
+from tests.attacks.clients import Behind
+from tests.attacks.test_reading import CRITICAL
+from tests.attacks.token_factory import (
     app,
     claims,
     jwk,
@@ -24,9 +26,7 @@ from tests.attacks.forge import (
     signed,
     token,
 )
-from tests.attacks.site import Behind
-from tests.attacks.test_reading import CRITICAL
-from tests.integration.keyed import answering
+from tests.integration.key_set_apps import answering
 from wicket import ConfigError, Jwks, PublicKey, Secret
 from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer

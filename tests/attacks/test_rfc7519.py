@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.attacks.forge import NOW, app, claims, of_any_kind, public_key, secret, signed, token
-from tests.attacks.site import Behind
-from tests.cost import QUICKLY, steps_of
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import NOW, app, claims, of_any_kind, public_key, secret, signed, token
+from tests.support.cost import QUICKLY, steps_of
 
 ADA = (200, "acme:ada", None)
 MALFORMED = (401, "invalid_token", "malformed")

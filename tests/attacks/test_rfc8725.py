@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.attacks.forge import (
+from tests.attacks.clients import Behind
+from tests.attacks.token_factory import (
     ASYMMETRIC,
     HASHES,
     NOW,
@@ -25,9 +26,8 @@ from tests.attacks.forge import (
     signed,
     token,
 )
-from tests.attacks.site import Behind
-from tests.cost import AT_ONCE, steps_of
-from tests.integration.keyed import answering, network_of
+from tests.integration.key_set_apps import answering, network_of
+from tests.support.cost import AT_ONCE, steps_of
 from wicket import ConfigError, Jwks, PublicKey, Secret
 from wicket.config.network import Network
 from wicket.runtime import base64url

@@ -16,7 +16,7 @@ import pytest
 
 import wicket.decision.identity_hash
 import wicket.diagnostics.hashes
-from tests.attacks.forge import HASHES, NOW, app, claims, secret, signature_of
+from tests.attacks.token_factory import HASHES, NOW, app, claims, secret, signature_of
 from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
 from wicket.runtime import base64url
 from wicket.testing import diagnose

@@ -14,8 +14,8 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import wicket.asgi
-from tests.attacks.forge import NOW, app, secret, token
-from tests.attacks.site import WSGIDoor
+from tests.attacks.clients import WSGIDoor
+from tests.attacks.token_factory import NOW, app, secret, token
 from wicket import Bearer, Cookie, Decision, Gate, Header, Query, Revocations, Subprotocol
 from wicket.config.locations import AppLocation
 from wicket.testing import FakeClock

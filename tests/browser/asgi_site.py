@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.browser.shop import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
+from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
 from wicket import Refused
 from wicket.asgi import ASGIApp, Receive, Scope, Send, WicketMiddleware
 from wicket.contrib.starlette import decision_of, refusal_exception_handler

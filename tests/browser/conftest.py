@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
-from tests.browser.shop import ACME, INITECH, KEYS, ORIGINS, site
-from tests.browser.tabs import Api, Backend, Opened, Tab
+from tests.browser.apps import ACME, INITECH, KEYS, ORIGINS, site
+from tests.browser.pages import Api, Backend, Opened, Tab
 from tests.integration import servers
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.browser.shop import ACME, INITECH, PORTAL
-from tests.browser.tabs import Api, Opened, Tab, hissuno_body, userz_headers
+from tests.browser.apps import ACME, INITECH, PORTAL
+from tests.browser.pages import Api, Opened, Tab, hissuno_body, userz_headers
 from wicket import mint
 
 JSON: Final = {"Content-Type": "application/json"}

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.browser.shop import ACME, INITECH
-from tests.browser.tabs import Api, Tab, hissuno_body
+from tests.browser.apps import ACME, INITECH
+from tests.browser.pages import Api, Tab, hissuno_body
 from tests.integration.servers import eventually
 from wicket import mint
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from tests.browser.shop import ACME, INITECH
-from tests.browser.tabs import Api, Backend, Opened, Tab
+from tests.browser.apps import ACME, INITECH
+from tests.browser.pages import Api, Backend, Opened, Tab
 from tests.integration.servers import ROOT, eventually
 
 Ports = tuple[int, int]

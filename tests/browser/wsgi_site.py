@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from tests.browser.shop import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
+from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
 from wicket.contrib.flask import Wicket, current_identity, decision_of
 
 if TYPE_CHECKING:

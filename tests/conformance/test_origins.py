@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.vectors import load, needs_vectors
-from tests.properties.doors import DOORS, Answered
 from tests.properties.tokens import SECRET, signed
+from tests.support.clients import DOORS, Answered
 from wicket import App, ConfigError, Gate, Header, OriginPolicy, Request, Rules, Secret
 
 pytestmark = needs_vectors

@@ -12,8 +12,8 @@ import jwt
 import pytest
 
 from tests.conformance.vectors import needs_vectors
+from tests.support.unit import Clock, PrivateKey, jwk, private_key, rsa_key
 from tests.unit.jwks.support import fetched
-from tests.unit.support import Clock, PrivateKey, jwk, private_key, rsa_key
 from wicket import App, Decision, Gate, Header, Jwks
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.keys.urls import KeySetUrl

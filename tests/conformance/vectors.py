@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.choosing import choice_of
+from tests.support.key_selection import choice_of
 from wicket import App, Refused, Rules
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache

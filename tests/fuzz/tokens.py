@@ -12,7 +12,7 @@ from typing import Any, Final
 import jwt
 
 from tests.fuzz.models import canonical, sound, strict_object
-from tests.properties.peers import joserfc_claims, pairs, pyjwt, same_time
+from tests.properties.reference_libraries import joserfc_claims, pairs, pyjwt, same_time
 from tests.properties.tokens import NOW, SECRET, good_claims, signed_bytes
 from wicket import App, Gate, Refused, Rules, Secret
 from wicket.config.rules import MAX_TOKEN_BYTES

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tests.integration.shelf import Shelf, shelf_gate
+from tests.integration.registry import Shelf, shelf_gate
 from wicket import Decision
 from wicket.asgi import WicketMiddleware
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration import servers
-from tests.integration.shelf import NAMING, app_of
+from tests.integration.registry import NAMING, app_of
 from wicket import Gate
 from wicket.testing.issuer import LocalIssuer
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tests.leakwatch import WATCH
+from tests.leaks.plugin import WATCH
 
 ROOT: Final = Path(__file__).parents[2]
 DEADLINE: Final = 20.0

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.integration.shelf import NAMING, app_of
+from tests.integration.registry import NAMING, app_of
 from wicket import ConfigError, Gate
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.starlette import decision_of

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.integration import servers
-from tests.integration.bodied import BODY_TIMEOUT, PAGE, body_of, token_of
+from tests.integration.body_apps import BODY_TIMEOUT, PAGE, body_of, token_of
 from tests.integration.servers import Answer, Server, read_head
 
 LIMIT: Final = 65_536
@@ -30,9 +30,9 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     kind = request.param
     if kind == "uvicorn":
-        running = servers.uvicorn("tests.integration.bodied_asgi_site:app")
+        running = servers.uvicorn("tests.integration.body_asgi_site:app")
     else:
-        running = servers.gunicorn("tests.integration.bodied_wsgi_site:app", *KINDS[kind])
+        running = servers.gunicorn("tests.integration.body_wsgi_site:app", *KINDS[kind])
     with running as server:
         yield server
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from werkzeug.test import Client
 
-from tests.integration.bodied import PAGE, app_of, token_of
+from tests.integration.body_apps import PAGE, app_of, token_of
 from wicket import Gate, Mode, Refusal, Refused
 from wicket import asgi as asgi_door
 from wicket import wsgi as wsgi_door

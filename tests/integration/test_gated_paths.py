@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration import servers
-from tests.integration.by_hand import environ_of, http_scope, run_asgi
+from tests.integration.direct_calls import environ_of, http_scope, run_asgi
+from tests.integration.registry import forged_headers, headers_of
 from tests.integration.servers import Server
-from tests.integration.shelf import forged_headers, headers_of
 from wicket import Gate
 from wicket import asgi as asgi_door
 from wicket import wsgi as wsgi_door

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.integration.keyed import (
+from tests.integration.key_set_apps import (
     DEADLINE,
     Headers,
     Held,

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.integration.keyed import (
+from tests.integration.key_set_apps import (
     DEADLINE,
     Told,
     answering,

@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from tests.integration import servers
-from tests.integration.keyed import (
+from tests.integration.key_set_apps import (
     Held,
     Told,
     answering,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration import servers
-from tests.integration.keyed import (
+from tests.integration.key_set_apps import (
     DEADLINE,
     Held,
     Told,

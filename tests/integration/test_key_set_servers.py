@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.integration import servers
-from tests.integration.keyed import Held, authorities, headers_of, with_kid
+from tests.integration.key_set_apps import Held, authorities, headers_of, with_kid
 from tests.integration.servers import Server, eventually
 from wicket.testing.issuer import LocalIssuer
 
@@ -56,7 +56,7 @@ def test_gunicorn_preload_workers_inherit_key_set_and_fetch_rotation(
         assert len({each["pid"] for each in told}) == 2
         return told
 
-    with servers.gunicorn("tests.integration.keyed_site:wsgi", *options) as server, ThreadPoolExecutor(2) as clients:
+    with servers.gunicorn("tests.integration.key_set_site:wsgi", *options) as server, ThreadPoolExecutor(2) as clients:
         assert len(issuer.requests) == 1
         early = meet("early", token)
         assert [each["fetches"] for each in early] == [1, 1], "the one of their parent, before the fork"
@@ -71,7 +71,7 @@ def test_gunicorn_preload_workers_inherit_key_set_and_fetch_rotation(
 def test_uvicorn_workers_fetch_key_set_once_each(issuer: LocalIssuer) -> None:
     token = issuer.token("ada")
     with (
-        servers.uvicorn("tests.integration.keyed_site:asgi", "--workers", "2") as server,
+        servers.uvicorn("tests.integration.key_set_site:asgi", "--workers", "2") as server,
         ThreadPoolExecutor(16) as clients,
     ):
         seen: dict[int, int] = {}
@@ -95,7 +95,7 @@ def test_gevent_requests_share_key_set_fetch_without_blocking(
     if preload:
         monkeypatch.setenv("WICKET_PRELOAD", token)
         options.append("--preload")
-    with servers.gunicorn("tests.integration.keyed_site:wsgi", *options) as server, ThreadPoolExecutor(20) as clients:
+    with servers.gunicorn("tests.integration.key_set_site:wsgi", *options) as server, ThreadPoolExecutor(20) as clients:
         assert _ask(server, token)["fetches"] == 1
         issuer.rotate()
         fetch = Held(issuer)
@@ -113,9 +113,9 @@ def test_gevent_requests_share_key_set_fetch_without_blocking(
 @pytest.mark.parametrize("worker", ["uvicorn", "gthread"])
 def test_client_disconnect_during_key_set_fetch_others_served(issuer: LocalIssuer, worker: str) -> None:
     running = (
-        servers.uvicorn("tests.integration.keyed_site:asgi")
+        servers.uvicorn("tests.integration.key_set_site:asgi")
         if worker == "uvicorn"
-        else servers.gunicorn("tests.integration.keyed_site:wsgi", "--worker-class", "gthread", "--threads", "4")
+        else servers.gunicorn("tests.integration.key_set_site:wsgi", "--worker-class", "gthread", "--threads", "4")
     )
     fetch = Held(issuer)
     headers = headers_of(issuer.token("ada"))
@@ -132,7 +132,7 @@ def test_client_disconnect_during_key_set_fetch_others_served(issuer: LocalIssue
 
 _HANGING = """
 import asyncio, threading
-from tests.integration.keyed import Held, app_of
+from tests.integration.key_set_apps import Held, app_of
 from wicket import Gate, Limits
 from wicket.testing.issuer import LocalIssuer
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.keyed import (
+from tests.integration.key_set_apps import (
     DEADLINE,
     PATIENT,
     Held,

@@ -15,8 +15,8 @@ import pytest
 import trio
 
 from tests.integration import servers
+from tests.integration.registry import NAMING, app_of, request_of
 from tests.integration.servers import eventually
-from tests.integration.shelf import NAMING, app_of, request_of
 from wicket import App, AppRef, ConfigError, Decision, Gate, Limits, Mode, Problem
 
 # --- loads

@@ -16,8 +16,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.integration import servers
+from tests.integration.registry import NAMING, app_of, forged_headers, headers_of
 from tests.integration.servers import Server, eventually
-from tests.integration.shelf import NAMING, app_of, forged_headers, headers_of
 from wicket import Gate, Refusal, Refused
 from wicket.asgi import Message, Receive, Scope, Send, WicketMiddleware
 

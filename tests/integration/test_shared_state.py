@@ -14,9 +14,9 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from tests.integration import servers, shared_state_site
-from tests.integration.by_hand import http_scope, run_asgi
+from tests.integration.direct_calls import http_scope, run_asgi
 from tests.integration.multiplexed import http2, serving
-from tests.integration.shelf import NAMING, app_of, headers_of
+from tests.integration.registry import NAMING, app_of, headers_of
 from wicket import Decision, Gate
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware
 from wicket.contrib.starlette import decision_of

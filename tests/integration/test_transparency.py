@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from werkzeug.test import run_wsgi_app
 
-from tests.integration.by_hand import (
+from tests.integration.direct_calls import (
     MEGABYTES,
     awaited,
     environ_of,
@@ -26,7 +26,7 @@ from tests.integration.by_hand import (
     never_receive,
     run_asgi,
 )
-from tests.integration.shelf import app_of, forged_headers, headers_of
+from tests.integration.registry import app_of, forged_headers, headers_of
 from wicket import Decision, Gate, Header, Refusal, Refused
 from wicket import asgi as asgi_door
 from wicket import wsgi as wsgi_door

@@ -11,9 +11,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from tests.integration import servers
-from tests.integration.by_hand import MEGABYTES, never_called_wsgi
+from tests.integration.direct_calls import MEGABYTES, never_called_wsgi
+from tests.integration.registry import forged_headers, headers_of
 from tests.integration.servers import Server, eventually, read_head
-from tests.integration.shelf import forged_headers, headers_of
 from wicket import Gate
 from wicket import wsgi as wsgi_door
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.shelf import request_of
+from tests.integration.registry import request_of
 from tests.integration.wsgi_site import app as app
 from tests.integration.wsgi_site import gate
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import flask
 
-from tests.integration.shelf import DEADLINE, Shelf, shelf_gate
+from tests.integration.registry import DEADLINE, Shelf, shelf_gate
 from wicket.wsgi import WicketMiddleware
 
 shelf = Shelf()

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.orders import KEYS, orders
-from tests.interop.signed import SignedElsewhere
+from tests.interop.cases import KEYS, orders
+from tests.interop.node_signer import SignedElsewhere
 
 HERE = Path(__file__).parent
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.interop.orders import FEATUREBASE_SECRET, TOKEN_DATA, featurebase
-from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
-from tests.properties.doors import DOORS
+from tests.interop.cases import FEATUREBASE_SECRET, TOKEN_DATA, featurebase
+from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refused, request
+from tests.support.clients import DOORS
 from wicket import Request, Secret, profiles
 
 # The vendor does not say how long its secrets are; what stands here is shorter than HMAC-SHA256 asks for.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.orders import AUDIENCE, ISSUER, getuserfeedback, issuer_payload
-from tests.interop.signed import SignedElsewhere, admitted, refused, request
+from tests.interop.cases import AUDIENCE, ISSUER, getuserfeedback, issuer_payload
+from tests.interop.node_signer import SignedElsewhere, admitted, refused, request
 from wicket import App, Jwks, PublicKey, Request, profiles
 
 ALGORITHMS = {"rsa-1": "RS256", "ec-1": "ES256", "ed-1": "EdDSA"}

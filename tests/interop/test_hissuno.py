@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 
-from tests.interop.orders import HISSUNO_SECRET, hissuno
-from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
+from tests.interop.cases import HISSUNO_SECRET, hissuno
+from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refused, request
 from wicket import Request, Secret, profiles
 
 APP = profiles.hissuno(

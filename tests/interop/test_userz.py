@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.interop.orders import USERZ_APP, USERZ_BASE64, USERZ_CONTEXT, USERZ_HEX, userz, userz_payload
-from tests.interop.signed import SignedElsewhere, admitted, gate_of, refused, request
-from tests.properties.doors import DOORS
+from tests.interop.cases import USERZ_APP, USERZ_BASE64, USERZ_CONTEXT, USERZ_HEX, userz, userz_payload
+from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refused, request
+from tests.support.clients import DOORS
 from wicket import App, ConfigError, Request, Secret, profiles
 
 

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.boot import DOORS, Boot, Door
 from tests.interop import test_featurebase, test_getuserfeedback, test_hissuno, test_userz
-from tests.interop.orders import (
+from tests.interop.cases import (
     AUDIENCE,
     FEATUREBASE_COMPANY_IV,
     FEATUREBASE_HASHES,
@@ -28,7 +27,8 @@ from tests.interop.orders import (
     USERZ_HEX,
     issuer_payload,
 )
-from tests.interop.signed import SignedElsewhere
+from tests.interop.node_signer import SignedElsewhere
+from tests.support.widget_request import DOORS, Boot, Door
 from wicket import App, CompanyHash, IdentityHash, Jwks, Mode, Secret, profiles
 
 ORIGIN: Final = "https://acme.com"

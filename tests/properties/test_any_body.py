@@ -17,7 +17,7 @@ import wicket.asgi
 import wicket.wsgi
 from tests.properties.strategies import ANY_TEXT, JSON, TOKENS
 from tests.properties.tokens import NOW, app, good_claims, signed
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import App, Bearer, BodyField, Decision, Gate, Header, JsonBody, Limits, Mode, Request, Secret
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 

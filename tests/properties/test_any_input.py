@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.doors import DOORS, Answered, through_asgi, through_wsgi
 from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, ANY_TEXT, CLAIMS, JSON, TOKENS
 from tests.properties.tokens import NOW, SECRET, app, good_claims, signed
-from tests.thorough import example_count
+from tests.support.clients import DOORS, Answered, through_asgi, through_wsgi
+from tests.support.thorough import example_count
 from wicket import Bearer, Cookie, Decision, Gate, Header, PathSegment, Query, Request, Rules, Secret, TokenIssuer
 from wicket.errors import STATUS
 

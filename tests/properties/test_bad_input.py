@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from tests.properties.doors import DOORS, Headers, through_wsgi
 from tests.properties.tokens import NOW, SECRET, app, good_claims, joined, signed, signed_bytes
+from tests.support.clients import DOORS, Headers, through_wsgi
 from wicket import (
     Bearer,
     ConfigError,

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.properties.bursts import turns_taken_often
-from tests.properties.world import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
-from tests.thorough import example_count
+from tests.properties.concurrency import turns_taken_often
+from tests.properties.model import ABSENT, APPS, KEYS, LIFETIME, STALE, USERS, WITH_KEY_SET, Ask, Config, World
+from tests.support.thorough import example_count
 from wicket import Gate, Mode
 from wicket.decision import remote_keys
 from wicket.decision.io import Pause

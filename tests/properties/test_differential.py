@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from tests.fuzz.engine import mutated
 from tests.fuzz.tokens import WORDS
-from tests.properties.peers import Pair, joserfc_claims, pairs, pyjwt, same_time
+from tests.properties.known_differences import LOOSER, STRICTER, Case, excused, explained
+from tests.properties.reference_libraries import Pair, joserfc_claims, pairs, pyjwt, same_time
 from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
-from tests.properties.stricter import LOOSER, STRICTER, Case, excused, explained
 from tests.properties.tokens import NOW, app, good_claims
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import App, Gate, Rules
 
 quick = settings(max_examples=example_count(150), deadline=None)

@@ -19,8 +19,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from jwt import api_jws
 
-from tests.properties.doors import Answered, Headers, through_asgi, through_wsgi
-from tests.thorough import example_count
+from tests.support.clients import Answered, Headers, through_asgi, through_wsgi
+from tests.support.thorough import example_count
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
 from wicket.decision import context as house
 

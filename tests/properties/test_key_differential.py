@@ -21,7 +21,7 @@ from tests.properties.key_peers import PEERS
 from tests.properties.key_rules import ALLOWED, FULL, LOOSER, STRICTER, excused, fitting, imported, mended, refused_by
 from tests.properties.strategies import JSON
 from tests.properties.tokens import NOW, good_claims
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import App, Gate, Jwks
 from wicket.runtime import base64url
 

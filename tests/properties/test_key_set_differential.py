@@ -21,7 +21,7 @@ from tests.properties.key_material import BASES, CURVES, jwk_of, private_keys, s
 from tests.properties.key_rules import ALLOWED, LOOSER, STRICTER, imported, refused_by
 from tests.properties.key_set_peers import PEERS, Asked, excused_set, looser, without
 from tests.properties.tokens import NOW, app, good_claims
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import ConfigError, Gate, Jwks
 from wicket.keys import key_set as keyset
 from wicket.keys.keyring import Keyring

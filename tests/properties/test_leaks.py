@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 import wicket
-from tests.choosing import choice_of
-from tests.properties.doors import DOORS
 from tests.properties.tokens import NOW, SECRET, app, good_claims, signed, signed_bytes
+from tests.support.clients import DOORS
+from tests.support.key_selection import choice_of
 from wicket import (
     App,
     AppRef,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.properties.strategies import JSON
 from tests.properties.tokens import NOW, app, good_claims, signed
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import Gate, Rules, VerifiedIdentity
 
 quick = settings(max_examples=example_count(200), deadline=None)

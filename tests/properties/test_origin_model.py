@@ -6,7 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.strategies import ANY_TEXT
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import ConfigError, OriginPolicy
 
 quick = settings(max_examples=example_count(300), deadline=None)

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.peers import Pair, pairs, pem_of, pyjwt, same_time
+from tests.properties.reference_libraries import Pair, pairs, pem_of, pyjwt, same_time
 from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
 from tests.properties.tokens import NOW, app, good_claims
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import App, Gate, PublicKey, Rules
 from wicket.runtime import base64url
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.strategies import ANY_TEXT, JSON
-from tests.thorough import example_count
+from tests.support.thorough import example_count
 from wicket import Refused
 from wicket.decision.token_parser import parse_json_object
 from wicket.runtime import base64url

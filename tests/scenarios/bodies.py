@@ -6,8 +6,7 @@ import json
 
 import jwt
 
-from tests.scenarios.model import Challenge, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     MISSING,
     bad_token,
     bearer,
@@ -16,6 +15,7 @@ from tests.scenarios.words import (
     posted,
     refused,
 )
+from tests.scenarios.model import Challenge, Scenario
 from tests.scenarios.world import (
     NOW,
     text_secret,

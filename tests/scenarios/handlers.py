@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenarios.model import Challenge, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     MISSING,
     bad_token,
     bearer,
@@ -12,6 +11,7 @@ from tests.scenarios.words import (
     refused,
     row,
 )
+from tests.scenarios.model import Challenge, Scenario
 from tests.scenarios.world import (
     token,
 )

@@ -7,8 +7,7 @@ from typing import Any
 
 import jwt
 
-from tests.scenarios.model import Challenge, Expected, Form, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     anonymous,
     passes,
     passes_by_hash,
@@ -16,6 +15,7 @@ from tests.scenarios.words import (
     refused,
     reported,
 )
+from tests.scenarios.model import Challenge, Expected, Form, Scenario
 from tests.scenarios.world import (
     text_secret,
     user_hash,

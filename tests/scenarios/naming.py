@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenarios.model import Challenge, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     INVALID_REQUEST,
     MISSING,
     bearer,
@@ -14,6 +13,7 @@ from tests.scenarios.words import (
     reported,
     row,
 )
+from tests.scenarios.model import Challenge, Scenario
 from tests.scenarios.world import (
     USERZ_ID,
     globex_token,

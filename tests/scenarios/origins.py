@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenarios.model import Expected, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     INVALID_REQUEST,
     MISSING,
     WRONG_ORIGIN,
@@ -16,6 +15,7 @@ from tests.scenarios.words import (
     reported,
     row,
 )
+from tests.scenarios.model import Expected, Scenario
 from tests.scenarios.world import (
     NOW,
     token,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.scenarios.model import Challenge, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     MISSING,
     WRONG_ORIGIN,
     anonymous,
@@ -18,6 +17,7 @@ from tests.scenarios.words import (
     refused,
     row,
 )
+from tests.scenarios.model import Challenge, Scenario
 from tests.scenarios.world import (
     NOW,
     strict_token,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import jwt
 
-from tests.scenarios.model import Challenge, Form, Scenario
-from tests.scenarios.words import (
+from tests.scenarios.builders import (
     bad_token,
     bearer,
     named,
@@ -13,6 +12,7 @@ from tests.scenarios.words import (
     refused,
     row,
 )
+from tests.scenarios.model import Challenge, Form, Scenario
 from tests.scenarios.world import (
     AUDIENCE,
     ISSUER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.benches import Bench
+from tests.support.cache_harness import Bench
 
 
 @pytest.fixture

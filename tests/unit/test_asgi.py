@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
+from tests.support.unit import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
 from wicket.http import long_lived as lasting

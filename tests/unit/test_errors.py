@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tests.unit.support import problems_of
+from tests.support.unit import problems_of
 from wicket.errors import (
     DETAIL,
     STATUS,

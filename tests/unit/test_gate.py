@@ -17,8 +17,8 @@ import pytest
 
 import wicket.drivers
 import wicket.gate
-from tests.unit.gates import LONG, QUICK, Ask, Registry, acme_two, both, code, over
-from tests.unit.support import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
+from tests.support.gate_harness import LONG, QUICK, Ask, Registry, acme_two, both, code, over
+from tests.support.unit import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
 from wicket import App, AppRef, Decision, DecisionEvent, Gate, Jwks, Limits, OutcomeCount
 from wicket.decision import context as house
 from wicket.jwks.fetcher import Fetched

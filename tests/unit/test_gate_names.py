@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
+from tests.support.unit import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
 from wicket import App, AppRef, ConfigError, Gate, Request
 from wicket.config.identity_hash import IdentityHash
 

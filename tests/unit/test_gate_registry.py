@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gates import LONG, Ask, Registry, acme_two, both, code, messages, over
-from tests.unit.support import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, gate_of, secret, token
+from tests.support.gate_harness import LONG, Ask, Registry, acme_two, both, code, messages, over
+from tests.support.unit import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, gate_of, secret, token
 from wicket import App, AppRef, Decision, Header, Limits, Mode, Query, Request, Revocations, TokenIssuer
 from wicket.config.app import BrokenApp
 from wicket.errors import ConfigError, Problem, config_error

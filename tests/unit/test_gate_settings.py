@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gates import Registry, acme_two, code, messages, over
-from tests.unit.support import (
+from tests.support.gate_harness import Registry, acme_two, code, messages, over
+from tests.support.unit import (
     BY_HEADER,
     KEY,
     NOW,

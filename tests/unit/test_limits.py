@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import problems_of
+from tests.support.unit import problems_of
 from wicket import ConfigError, Limits
 
 NAMES = [field.name for field in fields(Limits)]

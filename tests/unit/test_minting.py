@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.unit.support import KEY, NOW, acme, gate_of, jwk, private_key, problems_of, secret
+from tests.support.unit import KEY, NOW, acme, gate_of, jwk, private_key, problems_of, secret
 from wicket import App, Jwks, Rules, mint, profiles
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW, ORIGIN, Clock, acme, claims, gate_of, token
+from tests.support.unit import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import Gate, JsonBody, Rules
 from wicket.http.long_lived import ConnectionEnded
 from wicket.wsgi import WicketMiddleware

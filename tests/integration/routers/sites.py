@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.integration.registry import NAMING, app_of
 from tests.integration.routers import apps
 from tests.integration.routers.deployments import ROUTES
 from tests.integration.routers.spellings import EXEMPT, ONLY
-from tests.integration.shelf import NAMING, app_of
 from wicket import Gate
 from wicket.asgi import WicketMiddleware
 

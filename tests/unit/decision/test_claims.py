@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW, claims, refusal_of
+from tests.support.unit import NOW, claims, refusal_of
 from wicket import App, Refusal, Rules
 from wicket.decision.claims import check_claims, numeric_date, read_scopes
 

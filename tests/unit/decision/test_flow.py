@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.decision.flows import ELSEWHERE, acme_two, code, decided, house, reason, run
-from tests.unit.support import ORIGIN, OTHER_KEY, acme, asks, claims, token
+from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, house, reason, run
+from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import AppRef, Bearer, Cookie, Header, Identity, Mode, Query, Refusal, Refused, Request, Rules
 from wicket.decision.flow import decide
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.decision.flows import Town, acme_two, code, decided, house, reason, run
-from tests.unit.support import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
+from tests.support.flow_harness import Town, acme_two, code, decided, house, reason, run
+from tests.support.unit import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
 from wicket import (
     AppRef,
     Bearer,

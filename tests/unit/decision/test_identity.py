@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import NOW
+from tests.support.unit import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
 from wicket.decision.signature_cache import VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.unit.support import NOW, acme, asks, claims, gate_of, token
+from tests.support.unit import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules
 from wicket.http.long_lived import Message
 

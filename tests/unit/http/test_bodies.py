@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.properties.doors import finished
+from tests.support.clients import finished
 from wicket import WicketError
 from wicket.http.bodies import ASGIBody, Message, WSGIBody, declared_length
 

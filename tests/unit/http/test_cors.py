@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import ORIGIN, acme, asks, gate_of, segment
+from tests.support.unit import ORIGIN, acme, asks, gate_of, segment
 from wicket import App, Cookie, Decision, Gate, Header, Mode, Query, Request
 from wicket.http.cors import CORSHeaders, cors_headers, preflight_response, request_header_names
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import problems_of
+from tests.support.unit import problems_of
 from wicket.http.paths import Access, Paths
 
 OPEN, OPTIONAL, GATED = Access.OPEN, Access.OPTIONAL, Access.GATED

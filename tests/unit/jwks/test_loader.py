@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.unit import Clock, jwk, private_key, rsa_key
 from tests.unit.jwks.support import PUBLIC, Documents, failure_of, fetched
-from tests.unit.support import Clock, jwk, private_key, rsa_key
 from wicket.jwks.fetcher import FetchFailed
 from wicket.jwks.loader import KeySetLoader, LoadReport
 from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.unit.support import KEY, OTHER_KEY, private_key, rsa_key
+from tests.support.unit import KEY, OTHER_KEY, private_key, rsa_key
 from wicket.keys.algorithms import (
     ASYMMETRIC,
     HASH_BYTES,

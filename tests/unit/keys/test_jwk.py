@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.unit.support import jwk, private_key, rsa_key
+from tests.support.unit import jwk, private_key, rsa_key
 from wicket.keys.algorithms import ASYMMETRIC, UnusableKeyError
 from wicket.keys.jwk import import_jwk
 from wicket.runtime.base64url import encode

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import jwk, problems_of, rsa_key
+from tests.support.unit import jwk, problems_of, rsa_key
 from wicket import Jwks
 from wicket.keys.key_set import KeySource
 from wicket.keys.urls import check_url

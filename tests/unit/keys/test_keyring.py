@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.unit.support import private_key
+from tests.support.unit import private_key
 from wicket import App, PublicKey
 from wicket.keys import Keyring
 from wicket.keys.algorithms import ASYMMETRIC, Key, cost, hmac_key, public_key

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.unit.support import pem, private_key, problems_of, rsa_jwk, rsa_key
+from tests.support.unit import pem, private_key, problems_of, rsa_jwk, rsa_key
 from wicket import Secret
 
 

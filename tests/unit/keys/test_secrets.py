@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import KEY, pem, problems_of, rsa_key
+from tests.support.unit import KEY, pem, problems_of, rsa_key
 from wicket import ConfigError, Jwks, PublicKey, Secret
 
 TEXT = "x1-a-secret-of-thirty-two-bytes!"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cost import QUICKLY, steps_of
-from tests.unit.support import problems_of
+from tests.support.cost import QUICKLY, steps_of
+from tests.support.unit import problems_of
 from wicket import ConfigError
 from wicket.keys.urls import DEFAULT_PORTS, KeySetUrl, check_url, is_url
 

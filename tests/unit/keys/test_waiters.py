@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from tests.properties.doors import finished
-from tests.unit.support import Clock
+from tests.support.clients import finished
+from tests.support.unit import Clock
 from wicket.decision.io import Pause
 from wicket.drivers import arun, run
 from wicket.keys.waiters import Waiters

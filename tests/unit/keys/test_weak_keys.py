@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.unit.support import problems_of, rsa_key
+from tests.support.unit import problems_of, rsa_key
 from wicket import Jwks, PublicKey
 from wicket.keys.algorithms import ASYMMETRIC, UnusableKeyError, public_key
 from wicket.keys.jwk import import_jwk

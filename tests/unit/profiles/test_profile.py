@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import problems_of, secret
+from tests.support.unit import problems_of, secret
 from wicket import Bearer, ConfigError, Header, Mode, Profile, Query, Refusal, Revocations, Rules, profiles
 from wicket.keys import Credential
 

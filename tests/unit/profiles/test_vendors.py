@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support import KEY, NOW, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
+from tests.support.unit import KEY, NOW, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
 from wicket import App, Decision, Jwks, PublicKey, Refusal, Request, Secret, profiles
 from wicket.http.refusals import response_for
 from wicket.keys import Credential

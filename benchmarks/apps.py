@@ -1,0 +1,179 @@
+"""The same empty handler in Starlette and in Flask, bare, behind each peer, and behind Wicket; called without a server.
+
+Every door is tried before it is measured: a good token passes, a forged one does not, and where the door knows
+origins, a strange one does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import flask
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from benchmarks import fixtures as scene
+from benchmarks import peers
+from benchmarks.fixtures import Algorithm
+from benchmarks.measure import Batch
+from wicket import Gate
+from wicket.asgi import WicketMiddleware as ASGIMiddleware
+from wicket.wsgi import WicketMiddleware as WSGIMiddleware
+
+BARE: Final = "bare"
+WICKET: Final = "Wicket"
+KNOW_ORIGINS: Final = frozenset({WICKET, *peers.BY_HAND})
+
+Door = Callable[[Mapping[str, str], int], set[int]]
+"""Makes so many requests with these headers, and gives the statuses of their answers."""
+
+
+def starlettes(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
+    """The doors of Starlette by name, and the packages that are missing."""
+    gate = _gate(algorithm)
+    wanted: dict[str, Callable[[], list[Any]]] = {BARE: list}
+    cors = Middleware(CORSMiddleware, allow_origins=scene.ORIGINS, expose_headers=["WWW-Authenticate", "Retry-After"])
+    for name, peer in peers.BY_HAND.items():
+        wanted[name] = lambda peer=peer: [cors, Middleware(peers.ByHandASGI, check=peer(algorithm))]  # type: ignore[misc]
+    wanted["fastmcp"] = lambda: [cors, *peers.fastmcp_middleware(algorithm)]
+    wanted[WICKET] = lambda: [Middleware(ASGIMiddleware, gate=gate)]
+    loop = asyncio.new_event_loop()
+
+    async def home(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    return _built(
+        {
+            name: lambda middleware=middleware: _asgi_door(  # type: ignore[misc]  # mypy does not infer such lambdas
+                Starlette(routes=[Route("/", home)], middleware=middleware()), loop
+            )
+            for name, middleware in wanted.items()
+        }
+    )
+
+
+def flasks(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
+    """The doors of Flask by name, and the packages that are missing."""
+    gate = _gate(algorithm)
+
+    def plain(app: Any, view: Any, algorithm: Algorithm) -> Any:
+        return view
+
+    def untouched(inner: Any) -> Any:
+        return inner
+
+    def door(guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True) -> Door:
+        app = flask.Flask("benchmark")
+        app.add_url_rule("/", "home", guard(app, lambda: "ok", algorithm))
+        if cors:
+            peers.flask_cors(app)
+        return _wsgi_door(wrap(app.wsgi_app))
+
+    wanted: dict[str, Callable[[], Door]] = {BARE: lambda: door(cors=False)}
+    for name, peer in peers.BY_HAND.items():
+        wanted[name] = lambda peer=peer: door(wrap=_by_hand(peer(algorithm)))  # type: ignore[misc]  # as above
+    wanted["Authlib protector"] = lambda: door(guard=peers.authlib_protector)
+    wanted["Flask-JWT-Extended"] = lambda: door(guard=peers.flask_jwt_extended)
+    wanted[WICKET] = lambda: door(wrap=lambda inner: WSGIMiddleware(inner, gate), cors=False)
+    return _built(wanted)
+
+
+def check(name: str, door: Door, algorithm: Algorithm) -> None:
+    """Try a door. Raises `RuntimeError` where it opens or stays shut against the rules."""
+    good = scene.token_for("user-1", algorithm)
+    if door(scene.headers_of(good), 1) != {200}:
+        raise RuntimeError(f"{name} refuses a good token")
+    if name == BARE:
+        return
+    if door(scene.headers_of(scene.forged(algorithm)), 1) & {200, 500}:
+        raise RuntimeError(f"{name} admits a forged token")
+    if name in KNOW_ORIGINS and door(scene.headers_of(good, origin=scene.STRANGE_ORIGIN), 1) & {200, 500}:
+        raise RuntimeError(f"{name} admits a strange origin")
+
+
+def batch_of(door: Door, headers: Mapping[str, str], calls: int) -> Batch:
+    """A batch of admitted requests."""
+
+    def batch() -> None:
+        if door(headers, calls) != {200}:
+            raise RuntimeError("a request was not answered with 200")
+
+    return batch
+
+
+def _gate(algorithm: Algorithm) -> Gate:
+    return scene.gate_with(scene.app_with(algorithm))
+
+
+def _built(wanted: Mapping[str, Callable[[], Door]]) -> tuple[dict[str, Door], list[str]]:
+    doors: dict[str, Door] = {}
+    missing: list[str] = []
+    for name, build in wanted.items():
+        try:
+            doors[name] = build()
+        except peers.NotInstalled as package:
+            missing.append(f"{name}: the package {package} is not installed")
+    return doors, missing
+
+
+def _by_hand(check: peers.Check) -> Callable[[Any], Any]:
+    return lambda inner: peers.ByHandWSGI(inner, check)
+
+
+def _asgi_door(app: Any, loop: asyncio.AbstractEventLoop) -> Door:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def requests(headers: list[tuple[bytes, bytes]], calls: int, statuses: set[int]) -> None:
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.add(message["status"])
+
+        for _ in range(calls):
+            scope = {
+                "type": "http",
+                "http_version": "1.1",
+                "method": "GET",
+                "scheme": "https",
+                "path": "/",
+                "raw_path": b"/",
+                "root_path": "",
+                "query_string": b"",
+                "headers": headers,
+                "client": ("192.0.2.1", 40000),
+                "server": ("api.example", 443),
+            }
+            await app(scope, receive, send)
+
+    def door(headers: Mapping[str, str], calls: int) -> set[int]:
+        statuses: set[int] = set()
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        loop.run_until_complete(requests(pairs, calls, statuses))
+        return statuses
+
+    return door
+
+
+def _wsgi_door(app: Any) -> Door:
+    def door(headers: Mapping[str, str], calls: int) -> set[int]:
+        statuses: set[int] = set()
+        environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+        environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "SCRIPT_NAME": ""})
+        environ.update({"SERVER_NAME": "api.example", "SERVER_PORT": "443", "SERVER_PROTOCOL": "HTTP/1.1"})
+        environ.update({"wsgi.url_scheme": "https", "REMOTE_ADDR": "192.0.2.1"})
+
+        def start_response(status: str, headers: Any, error: Any = None) -> None:
+            statuses.add(int(status[:3]))
+
+        for _ in range(calls):
+            for _chunk in app(dict(environ), start_response):
+                pass
+        return statuses
+
+    return door

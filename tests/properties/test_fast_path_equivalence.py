@@ -1,0 +1,304 @@
+"""The straight road against the flow: whom it admits, the flow admits as the same user; it refuses nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import event, given
+from hypothesis import settings as runs
+from hypothesis import strategies as st
+
+from tests.scenarios import SCENARIOS, Scenario, build_gate
+from tests.support.thorough import example_count
+from wicket import (
+    App,
+    Bearer,
+    BodyField,
+    Cookie,
+    Decision,
+    Gate,
+    Header,
+    IdentityHash,
+    JsonBody,
+    Limits,
+    Mode,
+    Query,
+    Request,
+    Revocations,
+    Secret,
+    profiles,
+)
+from wicket.decision.fast_path import decide_fast
+from wicket.decision.flow import decide
+from wicket.drivers import run
+
+NOW = 1_761_000_000
+KEYS = {name: bytes([number]) * 31 + b"x" for number, name in enumerate(("acme", "next", "beta", "hash"), 1)}
+PLAIN: dict[str, Any] = {"sub": "user-1", "iat": NOW, "exp": NOW + 600}
+
+
+def signed(*, key: str = "acme", kid: str | None = None, typ: str | None = "JWT", **claims: Any) -> str:
+    payload = {name: value for name, value in {**PLAIN, **claims}.items() if value is not None}
+    return jwt.encode(payload, KEYS[key], algorithm="HS256", headers={"kid": kid, "typ": typ} if kid else {"typ": typ})
+
+
+TOKENS = [
+    signed(),
+    signed(kid="1"),
+    signed(kid="2", key="next"),
+    signed(kid="9"),
+    signed(key="next"),
+    signed(key="beta"),
+    signed(exp=NOW - 31),
+    signed(exp=NOW - 29),
+    signed(exp=None),
+    signed(exp=NOW + 90_000),
+    signed(nbf=NOW + 31),
+    signed(iat=NOW + 31),
+    signed(iat=None),
+    signed(sub=None),
+    signed(sub=""),
+    signed(sub="mallory"),
+    signed(jti="stolen"),
+    signed(jti="other"),
+    signed(iss="https://id.example"),
+    signed(aud="widgets"),
+    signed(aud=["widgets", "x"], iss="https://id.example"),
+    signed(app="acme", role="user"),
+    signed(typ="at+jwt"),
+    signed(plan="x" * 2_000),
+    signed(many=list(range(80))),
+]
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "credentials": st.sampled_from(
+            [
+                [Secret(KEYS["acme"], kid="1"), Secret(KEYS["next"], kid="2")],
+                [Secret(KEYS["acme"]), Secret(KEYS["next"])],
+                [Secret(KEYS["acme"]), Secret(KEYS["next"], kid="2")],
+            ]
+        ),
+        "origins": st.sampled_from([[], ["*"], ["https://a.example"], ["*.a.example", "http://localhost:*"]]),
+        "require_origin": st.booleans(),
+        "mode": st.sampled_from(Mode),
+        "origin_mode": st.sampled_from(Mode),
+        "issuer": st.just("https://id.example"),
+        "audience": st.just("widgets"),
+        "allow_anonymous": st.booleans(),
+        "aliases": st.just(["acme-2"]),
+        "revocations": st.sampled_from(
+            [
+                Revocations(issued_before=NOW),
+                Revocations(users={"mallory": NOW}),
+                Revocations(token_ids=frozenset({"stolen"})),
+            ]
+        ),
+        "token_locations": st.sampled_from(
+            [[Header("X-Token")], [Bearer(), Header("X-Token")], [Bearer(), Cookie("t")], [Bearer(), JsonBody("t")]]
+        ),
+        "identity_hash": st.just(IdentityHash(secret=Secret(KEYS["hash"]))),
+        "require_kid": st.booleans(),
+        "max_token_bytes": st.sampled_from([150, 1_000]),
+        "max_lifetime": st.just(86_400),
+        "types": st.just(["at+jwt"]),
+        "leeway": st.sampled_from([0, 30]),
+        "app_claim": st.just("app"),
+        "required_values": st.just({"role": "user"}),
+    },
+)
+
+
+def headers_of(name: str, values: list[str], *, twice: bool = True) -> st.SearchStrategy[list[tuple[str, str]]]:
+    """A header as it is, in every shape in which it may mean something else, or absent."""
+    shapes = ["{}", " {}", "{} ", "{},", "{},{}", "\t{}", "{}\xa0"]
+    one = st.builds(lambda value, shape: [(name, shape.format(value, value))], st.sampled_from(values), shaped(shapes))
+    return st.one_of(one, one, one, st.builds(list.__add__, one, one) if twice else st.nothing(), st.just([]))
+
+
+def shaped(shapes: list[str]) -> st.SearchStrategy[str]:
+    """The first shape as often as all the others together."""
+    return st.one_of(st.just(shapes[0]), st.sampled_from(shapes))
+
+
+_SCHEMES = ("bearer ", "Bearer  ", "Bearer\t", "Token ")
+_BY_HEADER = [Header("X-App-Id")]
+
+REQUESTS = st.builds(
+    lambda app, origin, token, other, query, method: Request(
+        method, "/", query, [*app, *origin, *token, *other], body=None
+    ),
+    headers_of("X-App-Id", ["acme", "acme", "acme", "acme-2", "ACME", "beta", "nobody"]),
+    headers_of(
+        "Origin", ["https://a.example", "https://b.a.example", "http://localhost:1", "null", "https://A.example"]
+    ),
+    st.one_of(
+        headers_of("Authorization", [f"Bearer {token}" for token in TOKENS]),
+        headers_of(
+            "Authorization", [f"{scheme}{TOKENS[0]}" for scheme in ("bearer ", "Bearer  ", "Bearer\t", "Token ")]
+        ),
+        headers_of("X-Token", TOKENS),
+    ),
+    st.one_of(st.just([]), headers_of("X-Token", TOKENS[:2]), headers_of("Cookie", [f"t={TOKENS[0]}"])),
+    st.sampled_from(["", "appId=acme", "appId=beta"]),
+    st.sampled_from(["GET", "POST", "OPTIONS"]),
+)
+
+
+def gate_of(app: App, app_locations: list[Any], mode: Mode | None) -> Gate:
+    beta = profiles.generic("beta", credentials=[Secret(KEYS["beta"])])
+    return Gate([app, beta], app_locations=app_locations, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
+
+
+def same(one: Decision, other: Decision) -> bool:
+    def told(decision: Decision) -> tuple[Any, ...]:
+        identity = decision.identity
+        return (
+            *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.claimed_user_id),
+            *(decision.credentials_sent, decision.app, identity.verified, identity.app_id, identity.user_id),
+            *(identity.user_id_claim, identity.claims, identity.kid, identity.expires_at, identity.method),
+        )
+
+    return told(one) == told(other)
+
+
+@runs(max_examples=example_count(400), deadline=None)
+@given(
+    settings=SETTINGS,
+    request=REQUESTS,
+    app_locations=st.sampled_from(
+        [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")], [Header("X-App-Id"), BodyField("a")]]
+    ),
+    mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),
+)
+def test_fast_path_any_allowed_request_same_decision_as_flow(
+    settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
+) -> None:
+    if any(isinstance(place, Cookie) for place in settings.get("tokens", ())):
+        settings["origins"] = ["https://a.example"]  # an app with a cookie must name whom it admits
+    app = profiles.generic("acme", **{"credentials": [Secret(KEYS["acme"])], **settings})
+    with gate_of(app, app_locations, mode) as gate:
+        for token in TOKENS:  # whatever can be remembered of them is
+            gate.verify(token, app="acme")
+            gate.verify(token, app="beta")
+        walked = run(decide(gate._context, request))
+        try:
+            found = decide_fast(gate._context, request)
+        except Exception:  # noqa: BLE001 - it may give up in any way: then the flow tells
+            found = None
+        event("straight" if found is not None else "walked")
+        if found is not None:
+            assert walked.allowed
+            assert walked.identity.verified
+            assert same(found, walked)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_fast_path_every_scenario_same_decision_as_flow(scenario: Scenario) -> None:
+    asked = scenario.ask
+    gate = build_gate()
+    one_place = Gate(
+        gate.apps,
+        app_locations=[Header("X-App-Id")],
+        token_locations=gate.token_locations,
+        clock=gate.clock,
+        limits=gate.limits,
+    )
+    for house in (gate._context, one_place._context):
+        request = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
+        run(decide(house, request))
+        again = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
+        walked = run(decide(house, again))
+        try:
+            found = decide_fast(house, Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body))
+        except Exception:  # noqa: BLE001 - as above
+            found = None
+        assert found is None or same(found, walked)
+
+
+def test_fast_path_ordinary_request_used_from_second_time() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], origins=["https://a.example"])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
+        request = Request(headers=headers)
+        assert decide_fast(gate._context, request) is None
+        walked = gate.decide(request)
+        found = decide_fast(gate._context, request)
+        assert found is not None
+        assert same(found, walked)
+        assert gate._try_fast_path(request) is not None
+        assert gate.outcomes()[0].count == 2, "both were counted"
+
+
+@pytest.mark.parametrize("origins", [["*"], ["https://a.example"]])
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("acme", None),
+        ("acme", "https://a.example,https://a.example"),
+        ("acme", "https://a.example,"),
+        ("acme", " https://a.example"),
+        ("acme", "https://a.example\t"),
+        ("acme", f"https://{'a' * 600}.example"),
+        ("acme,acme", "https://a.example"),
+        ("acme,2", "https://a.example"),  # an alias, which no header can say: a comma stands for a repetition
+        ("acme,", "https://a.example"),
+        ("nobody", "https://a.example"),
+        ("a" * 600, "https://a.example"),
+    ],
+)
+def test_fast_path_unusual_app_ref_or_origin_not_used(origins: list[str], name: str, origin: str | None) -> None:
+    app = profiles.generic(
+        "acme", credentials=[Secret(KEYS["acme"])], origins=origins, require_origin=True, aliases=["acme,2"]
+    )
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+
+        def asks(name: str, origin: str | None) -> Request:
+            headers = [("X-App-Id", name), ("Authorization", f"Bearer {signed()}")]
+            return Request(headers=[*headers, *([("Origin", origin)] if origin is not None else [])])
+
+        assert gate.decide(asks("acme", "https://a.example")).allowed
+        assert decide_fast(gate._context, asks("acme", "https://a.example")) is not None
+        for _ in range(2):
+            assert decide_fast(gate._context, asks(name, origin)) is None
+            gate.decide(asks(name, origin))
+
+
+def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
+        assert gate.decide(request).allowed
+        assert decide_fast(gate._context, request) is not None
+        (held,) = gate._context.signature_cache._entries["acme"].values()
+        held.fingerprint = held.fingerprint[::-1]
+        assert decide_fast(gate._context, request) is None
+        assert gate.decide(request).allowed, "the flow verifies it anew"
+
+
+def test_fast_path_required_kid_absent_not_used() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"], kid="1")], require_kid=True)
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
+        assert gate.decide(request).allowed
+        assert decide_fast(gate._context, request) is not None
+        (held,) = gate._context.signature_cache._entries["acme"].values()
+        held.header = held.header._replace(kid=None)
+        assert decide_fast(gate._context, request) is None
+
+
+class _Choosy(Bearer):
+    """A place of somebody's own, which reads less than the one it is made from."""
+
+    def read(self, request: Request) -> str | None:
+        return super().read(request) if request.method == "POST" else None
+
+
+def test_token_location_custom_subclass_own_read_used() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], token_locations=[_Choosy()])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")]
+        assert gate.decide(Request("POST", headers=headers)).allowed
+        assert not gate.decide(Request("GET", headers=headers)).allowed

@@ -1,0 +1,99 @@
+"""What the tests of the flow share: a house and a registry to ask, and a driver that answers each effect by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.key_selection import no_key_sets
+from tests.support.unit import BY_HEADER, NOW, OTHER_KEY, Clock, HandPool, loads, secret
+from wicket import App, AppRef, Bearer, Decision, Limits, Request
+from wicket.config.app import BrokenApp
+from wicket.config.locations import TokenLocations
+from wicket.decision.context import GateContext
+from wicket.decision.flow import Flow, decide
+from wicket.decision.io import LoadEntry
+from wicket.decision.signature_cache import SignatureCache
+from wicket.runtime.cache import Cache, Lifetimes
+
+ELSEWHERE = ("Origin", "https://evil.example")
+TIMES = Lifetimes(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
+
+
+class Town:
+    """A registry on a cache that the test turns by hand."""
+
+    def __init__(self, **apps: Any) -> None:
+        self.apps: dict[str, Any] = apps
+        self.pool = HandPool()
+        self.clock = Clock()
+        self.waits: list[float] = []
+        self.cache: Cache[AppRef, App | BrokenApp] = Cache(
+            loads(self.load),
+            pool=self.pool,
+            times=TIMES,
+            size=10,
+            absent_size=10,
+            on_failure=lambda key, error: None,
+            clock=self.clock,
+        )
+
+    def load(self, ref: AppRef) -> App | BrokenApp | None:
+        found = self.apps.get(ref.value)
+        if isinstance(found, Exception):
+            raise found
+        assert found is None or isinstance(found, App | BrokenApp)
+        return found
+
+
+def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> GateContext:
+    index = {ref: app for app in apps for ref in app.refs()}
+    settings: dict[str, Any] = {
+        "apps": index,
+        "only_app": apps[0] if len(apps) == 1 and town is None else None,
+        "registry": town.cache if town else None,
+        "app_locations": BY_HEADER,
+        "holders": TokenLocations((Bearer(),)),
+        "key_sets": no_key_sets(),
+        "memory": SignatureCache(total=10, per_app=10, max_bytes=4096),
+        "mode": None,
+        "clock": lambda: NOW,
+        "limits": Limits(),
+    }
+    return GateContext(**{**settings, **changes})
+
+
+def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
+    """Drive a flow; loads are run at once, or never."""
+    try:
+        fetch = next(flow)
+        while True:
+            assert town is not None
+            assert isinstance(fetch, LoadEntry)
+            town.waits.append(fetch.timeout)
+            fetch.cache.start(fetch.key, fetch.known_version)
+            if load:
+                town.pool.run()
+            fetch.slot = fetch.cache.read(fetch.key)
+            fetch = flow.send(None)
+    except StopIteration as end:
+        decision: Decision = end.value
+        return decision
+
+
+def decided(request: Request, *apps: App | BrokenApp, optional: bool = False, **changes: Any) -> Decision:
+    return run(decide(house(*apps, **changes), request, optional=optional), changes.get("town"))
+
+
+def code(decision: Decision) -> str | None:
+    return decision.refusal.code if decision.refusal else None
+
+
+def reason(decision: Decision) -> str | None:
+    return decision.refusal.reason if decision.refusal else None
+
+
+def acme_two(**settings: Any) -> App:
+    """A second app, with a key of its own."""
+    return App(
+        "two", **{"credentials": [secret(OTHER_KEY)], "publishable_key": "pub_two", "issuer": "https://two", **settings}
+    )

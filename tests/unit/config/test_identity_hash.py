@@ -1,0 +1,106 @@
+"""The settings of identity hashes, checked when they are made."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.support.unit import KEY, OTHER_KEY, problems_of, secret
+from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+
+
+def test_identity_hash_locations_default_to_body_fields() -> None:
+    rule = IdentityHash(secret=secret())
+    assert (rule.identifier, rule.identifier_location, rule.hash_location) == (
+        "userId",
+        JsonBody("userId"),
+        JsonBody("userHash"),
+    )
+    other = IdentityHash(
+        secret=secret(), identifier="email", identifier_location=Header("X-Email"), hash_location=Header("X-Hash")
+    )
+    assert tuple(other.places) == (Header("X-Email"), Header("X-Hash"))
+
+
+def test_identity_hash_secrets_and_locations_include_companies() -> None:
+    companies = CompanyHash(secret=secret(OTHER_KEY))
+    rule = IdentityHash(secret=secret(), companies=companies)
+    assert rule.secrets == (rule.secret, companies.secret)
+    assert tuple(rule.places) == (rule.identifier_location, rule.hash_location, JsonBody("companies"))
+    assert len(IdentityHash(secret=secret()).secrets) == 1
+
+
+def test_identity_hash_normalize_applies_only_as_configured() -> None:
+    assert IdentityHash(secret=secret()).normalized(" Ada ") == " Ada "
+    assert IdentityHash(secret=secret(), normalize=("strip",)).normalized(" Ada ") == "Ada"
+    assert IdentityHash(secret=secret(), normalize=("lower", "strip")).normalized(" Ada ") == "ada"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"secret": KEY}, "identity_hash.secret"),
+        ({"identifier": ""}, "identity_hash.identifier"),
+        ({"identifier": 7}, "identity_hash.identifier"),
+        ({"value": "body"}, "identity_hash.identifier_location"),
+        ({"proof": Bearer}, "identity_hash.hash_location"),
+        ({"encoding": "HEX"}, "identity_hash.encoding"),
+        ({"normalize": "lower"}, "identity_hash.normalize"),
+        ({"normalize": ("upper",)}, "identity_hash.normalize"),
+        ({"normalize": 7}, "identity_hash.normalize"),
+        ({"until": True}, "identity_hash.accept_until"),
+        ({"until": "2027-01-01"}, "identity_hash.accept_until"),
+        ({"until": -1}, "identity_hash.accept_until"),
+        ({"until": float("nan")}, "identity_hash.accept_until"),
+        ({"until": 253402300800}, "identity_hash.accept_until"),
+        ({"companies": "companies"}, "identity_hash.companies"),
+    ],
+)
+def test_identity_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: IdentityHash(**{"secret": secret(), **changes}))) == [path]
+
+
+def test_identity_hash_several_invalid_settings_all_reported() -> None:
+    wrong: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "until": "x"}
+    assert len(problems_of(lambda: IdentityHash(**wrong))) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"secret": KEY}, "secret"),
+        ({"place": Header("X-Companies")}, "place"),
+        ({"id_field": ""}, "id_field"),
+        ({"hash_field": 7}, "hash_field"),
+        ({"allow_shared_secret": 1}, "allow_shared_secret"),
+    ],
+)
+def test_company_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: CompanyHash(**{"secret": secret(), **changes}))) == [path]
+
+
+def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:
+    found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
+    assert list(found) == ["identity_hash.companies.secret"]
+    with caplog.at_level(logging.WARNING, "wicket"):
+        IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), allow_shared_secret=True))
+    assert "allow_shared_secret" in caplog.text
+
+
+def test_identity_hash_repr_contains_no_secret() -> None:
+    rule = IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(OTHER_KEY)))
+    for key in (KEY, OTHER_KEY):
+        assert key.hex() not in repr(rule)
+        assert repr(key)[2:-1] not in repr(rule)
+    assert "secret" not in repr(rule).replace("allow_shared_secret", "")
+
+
+@pytest.mark.parametrize("name", ["value", "proof"])
+def test_identity_hash_cookie_location_raises_config_error(name: str) -> None:
+    """A cookie comes with requests that other sites cause, and a hash never expires."""
+    places: dict[str, Any] = {name: Cookie("hash")}
+    with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):
+        IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **places)

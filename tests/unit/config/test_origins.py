@@ -1,0 +1,170 @@
+"""Origin patterns are literal: what they admit, what they do not, and which are no patterns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.unit import problems_of
+from wicket import OriginPolicy
+
+HOST = "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
+SHAPE = "is not an origin: a scheme, a host, at most a port, and nothing else"
+WHOLE = "would admit a whole top-level domain"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        ("https://a.com", "https://a.com"),
+        ("https://a.com", "HTTPS://A.Com"),
+        ("HTTPS://A.COM", "https://a.com"),
+        ("https://a.com", "https://a.com:443"),
+        ("https://a.com:443", "https://a.com"),
+        ("http://a.com:80", "http://a.com"),
+        ("https://a.com:8443", "https://a.com:8443"),
+        ("http://localhost:*", "http://localhost"),
+        ("http://localhost:*", "http://localhost:3000"),
+        ("*.a.com", "https://b.a.com"),
+        ("*.a.com", "https://c.b.a.com"),
+        ("*.a.com", "https://B.A.COM:443"),
+        ("*.a.com", "https://pull-1_x.a.com"),
+        ("https://*.a.com", "https://b.a.com"),
+        ("http://*.a.com:8080", "http://b.a.com:8080"),
+        ("https://*.a.com:*", "https://b.a.com:8443"),
+        ("http://*.localhost:*", "http://acme.localhost:3000"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://[0:0:0:0:0:0:0:1]", "http://[::1]"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("*", "https://anything.example"),
+        ("*", "null"),
+    ],
+)
+def test_origin_policy_matching_origin_allowed(pattern: str, origin: str) -> None:
+    assert OriginPolicy([pattern]).allows(origin)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin"),
+    [
+        ("https://a.com", "http://a.com"),
+        ("https://a.com", "https://a.com:8443"),
+        ("https://a.com", "https://b.a.com"),
+        ("https://a.com", "https://a.com.evil.com"),
+        ("https://a.com", "https://evil-a.com"),
+        ("https://a.com", "https://a.com/"),
+        ("https://a.com", "https://a.com:"),
+        ("https://a.com", "https://a.com:0443"),
+        ("https://a.com", "https://a.com:99999"),
+        ("https://a.com", "https://a.com:123456"),
+        ("https://a.com", "https://x@a.com"),
+        ("https://a.com", " https://a.com"),
+        ("https://a.com", "https://a.com\n"),
+        ("https://a.com", "https://a.com."),
+        ("https://a.com", "null"),
+        ("https://a.com", ""),
+        ("https://a.com", "a.com"),
+        ("https://a.com", "https://аa.com"),
+        ("https://a.com", "https://a.com:٤٤٣"),
+        ("https://a.com", "\ud800"),
+        ("https://a.com:80", "https://a.com"),
+        ("*.a.com", "https://a.com"),
+        ("*.a.com", "http://b.a.com"),
+        ("*.a.com", "https://b.a.com:8443"),
+        ("*.a.com", "https://ba.com"),
+        ("*.a.com", "https://.a.com"),
+        ("*.a.com", "https://b..a.com"),
+        ("*.a.com", "https://-b.a.com"),
+        ("*.a.com", "https://b-.a.com"),
+        ("*.a.com", "https://_b.a.com"),
+        ("*.a.com", "https://*.a.com"),
+        ("*.a.com", "https://b.a.com.evil.com"),
+        ("http://localhost:*", "http://localhost:*"),
+        ("http://localhost:*", "https://localhost:3000"),
+        ("capacitor://localhost", "ionic://localhost"),
+        ("https://b.com", "https://" + "a" * 600),
+    ],
+)
+def test_origin_policy_other_origin_refused(pattern: str, origin: str) -> None:
+    assert not OriginPolicy([pattern]).allows(origin)
+
+
+def test_origin_policy_no_patterns_allows_every_origin() -> None:
+    policy = OriginPolicy()
+    assert policy.allows("https://anything.example")
+    assert policy.allows("null")
+    assert policy.allows(None)
+    assert not policy.explicit
+
+
+def test_origin_policy_missing_origin_allowed() -> None:
+    assert OriginPolicy(["https://a.com"]).allows(None)
+
+
+def test_origin_policy_explicit_unless_star_pattern() -> None:
+    assert OriginPolicy(["https://a.com", "*.a.com"]).explicit
+    assert not OriginPolicy(["https://a.com", "*"]).explicit
+
+
+def test_origin_policy_mixed_patterns_all_apply() -> None:
+    policy = OriginPolicy(p for p in ("https://a.com", "*.b.com", "http://localhost:*"))
+    assert policy.patterns == ("https://a.com", "*.b.com", "http://localhost:*")
+    asked = ["https://a.com", "https://x.b.com", "http://localhost:1", "https://b.com", "http://a.com"]
+    assert [policy.allows(origin) for origin in asked] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("null", "null is the origin of every sandboxed page and cannot be admitted"),
+        ("a.com", SHAPE),
+        ("*a.com", SHAPE),
+        ("a.*", SHAPE),
+        ("https://a.com/", SHAPE),
+        ("https://a.com/path", SHAPE),
+        ("https://a.com?x", SHAPE),
+        ("https://user@a.com", SHAPE),
+        ("https://a.com:", SHAPE),
+        ("https://a.com:0", SHAPE),
+        ("https://a.com:65536", SHAPE),
+        (r"https://.*\.a\.com", SHAPE),
+        ("^https://a.com$", SHAPE),
+        ("", SHAPE),
+        ("https://" + "a" * 600 + ".com", SHAPE),
+        ("https://ä.com", SHAPE),
+        ("https://*", HOST),
+        ("https://a.*", HOST),
+        ("https://*a.com", HOST),
+        ("https://a.*.com", HOST),
+        ("https://*.*.com", HOST),
+        ("https://-a.com", HOST),
+        ("https://a..com", HOST),
+        ("https://a.com.", HOST),
+        ("*.", HOST),
+        ("https://[::zz]", SHAPE),
+        ("https://[1:2]", "the address in brackets is not an IPv6 address"),
+        ("*.com", WHOLE),
+        ("https://*.com", WHOLE),
+        (None, "must be a string"),
+        (5, "must be a string"),
+    ],
+)
+def test_origin_policy_invalid_pattern_is_a_problem(pattern: Any, message: str) -> None:
+    assert problems_of(lambda: OriginPolicy(["https://ok.com", pattern])) == {"[1]": message}
+
+
+@pytest.mark.parametrize("patterns", ["https://a.com", b"https://a.com"])
+def test_origin_policy_single_string_is_a_problem(patterns: Any) -> None:
+    assert problems_of(lambda: OriginPolicy(patterns))[""] == "must be a list of patterns, not one string"
+
+
+@pytest.mark.parametrize("patterns", [None, 5])
+def test_origin_policy_not_a_list_is_a_problem(patterns: Any) -> None:
+    assert problems_of(lambda: OriginPolicy(patterns))
+
+
+def test_origin_policy_several_invalid_patterns_all_reported() -> None:
+    assert set(problems_of(lambda: OriginPolicy(["null", "https://a.com", "*.com"]))) == {"[0]", "[2]"}

@@ -1,0 +1,274 @@
+"""The older identity hash: what verifies, what is refused, and what agrees with a token."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.unit import KEY, NOW, OTHER_KEY, acme, claims, gate_of, refusal_of, secret, token
+from wicket import App, Decision, Header, JsonBody, Refusal, Request, Revocations, Rules
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import Bearer
+from wicket.decision.identity_hash import compute_hash, identify_by_hash
+
+COMPANY_KEY = bytes(range(5, 37))
+
+
+def hash_by_hand(text: str, key: bytes = OTHER_KEY) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def app_with(*, settings: Any = None, **rule: Any) -> App:
+    held = IdentityHash(**{"secret": secret(OTHER_KEY), **rule})
+    tokens = (Bearer(), JsonBody("token"))
+    return acme(**{"identity_hash": held, "token_locations": tokens, **(settings or {})})
+
+
+def sends(body: Any, *headers: tuple[str, str]) -> Request:
+    given = [("X-App-Id", "acme"), ("Content-Type", "application/json"), *headers]
+    return Request("POST", headers=given, body=json.dumps(body).encode())
+
+
+def decide(app: App, body: Any, *headers: tuple[str, str], now: float = NOW, **settings: Any) -> Decision:
+    return gate_of(app, clock=lambda: now).decide(sends(body, *headers), **settings)
+
+
+def refused(app: App, body: Any, *headers: tuple[str, str], **settings: Any) -> Refusal:
+    decision = decide(app, body, *headers, **settings)
+    assert decision.refusal is not None
+    assert not decision.identity.verified
+    return decision.refusal
+
+
+def test_compute_hash_hex_and_base64_encoding_matches_hmac() -> None:
+    digest = hmac.new(KEY, "ä".encode(), hashlib.sha256).digest()
+    assert compute_hash(secret(), "ä", "hex") == digest.hex()
+    assert compute_hash(secret(), "ä", "base64") == base64.b64encode(digest).decode()
+
+
+def test_identity_hash_valid_hash_proves_only_identifier() -> None:
+    decision = decide(app_with(), {"userId": "ada", "userHash": hash_by_hand("ada"), "plan": "gold"})
+    identity = decision.require()
+    assert (identity.user_id, identity.user_id_claim, identity.method) == ("ada", "userId", "identity_hash")
+    assert (identity.claims, identity.attributes, identity.companies) == ({}, {}, [])
+    assert (identity.scopes, identity.kid, identity.expires_at) == (frozenset(), None, None)
+    assert decision.credentials_sent
+
+
+def test_identity_hash_integer_identifier_hashed_as_digits() -> None:
+    assert decide(app_with(), {"userId": 42, "userHash": hash_by_hand("42")}).require().user_id == "42"
+
+
+def test_identity_hash_normalize_strip_and_lower_applied() -> None:
+    body = {"userId": " Ada ", "userHash": hash_by_hand("ada")}
+    assert decide(app_with(normalize=("strip", "lower")), body).require().user_id == "ada"
+    assert refused(app_with(), body).reason == "bad_identity_hash"
+
+
+def test_identity_hash_identifier_and_hash_in_headers_verified() -> None:
+    app = app_with(identifier_location=Header("X-User"), hash_location=Header("X-Hash"))
+    assert decide(app, {}, ("X-User", "ada"), ("X-Hash", hash_by_hand("ada"))).require().user_id == "ada"
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        hash_by_hand("ada").upper(),
+        hash_by_hand("ada") + "0",
+        hash_by_hand("ada")[:-1],
+        hash_by_hand("ada", KEY),
+        hash_by_hand("bob"),
+        hash_by_hand(""),
+        base64.b64encode(bytes.fromhex(hash_by_hand("ada"))).decode(),
+        hashlib.sha256(OTHER_KEY + b"ada").hexdigest(),
+        "ü",
+        "\ud800",
+        True,
+        0,
+        ["x"],
+        {},
+    ],
+    ids=repr,
+)
+def test_identity_hash_other_hash_bad_identity_hash(proof: Any) -> None:
+    refusal = refused(app_with(), {"userId": "ada", "userHash": proof})
+    assert (refusal.code, refusal.reason) == ("invalid_token", "bad_identity_hash")
+
+
+@pytest.mark.parametrize("value", ["x" * 257, "a\nb", "\x7f", "\ud800", "a\udfffb", True, 1.5, ["ada"], {"id": "ada"}])
+def test_identity_hash_invalid_identifier_bad_identity_hash(value: Any) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    proof = hash_by_hand(text.encode("utf-8", "replace").decode())
+    assert refused(app_with(), {"userId": value, "userHash": proof}).reason == "bad_identity_hash"
+
+
+@pytest.mark.parametrize(
+    "half", [{"userId": "ada"}, {"userHash": hash_by_hand("ada")}, {"userId": "", "userHash": "x"}]
+)
+def test_identity_hash_identifier_or_hash_missing_bad_identity_hash(half: dict[str, str]) -> None:
+    assert refused(app_with(), half).reason == "bad_identity_hash"
+
+
+@pytest.mark.parametrize("nothing", [{}, {"userId": None, "userHash": None}, {"userId": "", "userHash": ""}])
+def test_identity_hash_identifier_and_hash_absent_missing_token(nothing: dict[str, Any]) -> None:
+    assert refused(app_with(), nothing).code == "missing_token"
+
+
+def test_identity_hash_anonymous_identifier_without_hash_only_claimed() -> None:
+    app = app_with(settings={"allow_anonymous": True, "claimed_user_locations": [JsonBody("userId")]})
+    decision = decide(app, {"userId": "ada"})
+    assert (decision.allowed, decision.identity.verified, decision.claimed_user_id) == (True, False, "ada")
+    assert refused(app, {"userId": "ada", "userHash": "x"}).reason == "bad_identity_hash"
+
+
+def test_identity_hash_not_configured_missing_token() -> None:
+    request = sends({"userId": "ada", "userHash": hash_by_hand("ada")})
+    assert identify_by_hash(acme(), request, NOW, anonymous=False) is None
+    assert refused(acme(), {"userId": "ada", "userHash": hash_by_hand("ada")}).code == "missing_token"
+
+
+def test_identity_hash_accept_until_reached_missing_token() -> None:
+    app = app_with(accept_until=NOW + 10)
+    body = {"userId": "ada", "userHash": hash_by_hand("ada")}
+    assert decide(app, body, now=NOW + 9.9).require().expires_at == NOW + 10
+    assert refused(app, body, now=NOW + 10).code == "missing_token"
+    lobby = app_with(accept_until=NOW + 10, settings={"allow_anonymous": True})
+    late = decide(lobby, body, now=NOW + 10)
+    assert (late.allowed, late.identity.verified) == (True, False)
+
+
+@pytest.mark.parametrize("body", [{"userId": "ada"}, {"userId": "ada", "userHash": hash_by_hand("ada")}])
+def test_identity_hash_optional_path_missing_or_late_hash_anonymous(body: Any) -> None:
+    late = app_with(accept_until=NOW - 1 if "userHash" in body else None)
+    decision = decide(late, body, optional=True)
+    assert (decision.allowed, decision.identity.verified) == (True, False)
+    assert not decide(late, body).allowed
+
+
+def test_identity_hash_accept_until_reached_identifier_only_missing_token() -> None:
+    assert refused(app_with(accept_until=NOW), {"userId": "ada"}).code == "missing_token"
+
+
+@pytest.mark.parametrize("revocations", [Revocations(issued_before=0), Revocations(users={"ada": 0})])
+def test_identity_hash_revocation_cutoff_revoked(revocations: Revocations) -> None:
+    app = app_with(settings={"revocations": revocations})
+    assert refused(app, {"userId": "ada", "userHash": hash_by_hand("ada")}).reason == "revoked"
+
+
+def test_identity_hash_other_user_or_token_revoked_allowed() -> None:
+    app = app_with(settings={"revocations": Revocations(users={"bob": NOW}, token_ids=frozenset({"t1"}))})
+    assert decide(app, {"userId": "ada", "userHash": hash_by_hand("ada")}).require().user_id == "ada"
+
+
+# --- companies
+
+
+def company(id: Any, proof: Any = None) -> dict[str, Any]:
+    return {"id": id, "companyHash": proof if proof is not None else hash_by_hand(id, COMPANY_KEY)}
+
+
+def with_companies(companies: Any, **settings: Any) -> tuple[App, dict[str, Any]]:
+    app = app_with(
+        companies=CompanyHash(secret=secret(COMPANY_KEY)),
+        settings={"rules": Rules(companies_claim="companies"), **settings},
+    )
+    return app, {"userId": "ada", "userHash": hash_by_hand("ada"), "companies": companies}
+
+
+def test_company_hash_valid_hashes_only_those_companies_proven() -> None:
+    app, body = with_companies([company("c1"), {"id": "c2"}, "c3", company("c1"), company("c4")])
+    identity = decide(app, body).require()
+    assert identity.companies == [{"id": "c1"}, {"id": "c4"}]
+    merged = identity.merge_unsigned({"companies": [{"id": "c1", "name": "One"}, {"id": "c2"}]})
+    assert merged.companies == [{"id": "c1", "name": "One"}, {"id": "c4"}]
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies[c2]"]
+
+
+@pytest.mark.parametrize("given", [None, "c1", {"id": "c1"}, [], [{"id": "c1"}]])
+def test_company_hash_absent_no_companies(given: Any) -> None:
+    app, body = with_companies(given)
+    assert decide(app, body).require().companies == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        company("c1", hash_by_hand("c1", OTHER_KEY)),
+        company("c1", "x"),
+        company("c1", 7),
+        company(7, "x"),
+        company("", "x"),
+        company("\ud800", "x"),
+        {"companyHash": hash_by_hand("c1", COMPANY_KEY)},
+    ],
+    ids=repr,
+)
+def test_company_hash_invalid_hash_bad_identity_hash(given: dict[str, Any]) -> None:
+    app, body = with_companies([company("c0"), given])
+    assert refused(app, body).reason == "bad_identity_hash"
+
+
+def test_company_hash_no_proven_company_unsigned_companies_dropped() -> None:
+    """To leave every proof out must not open what one proof closes."""
+    app, body = with_companies([{"id": "bank", "name": "Bank"}])
+    merged = decide(app, body).require().merge_unsigned(body)
+    assert merged.companies == []
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies[bank]"]
+
+
+# --- beside a token
+
+
+def test_identity_hash_beside_token_of_same_user_method_jwt() -> None:
+    app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
+    body = {"token": token(claims(sub=None, userId="ada")), "userId": "ada", "userHash": hash_by_hand("ada")}
+    assert decide(app, body).require().method == "jwt"
+    del body["userId"]  # what is signed says of whom the hash is
+    assert decide(app, body).require().method == "jwt"
+    body["userHash"] = hash_by_hand("bob")
+    assert refused(app, body).reason == "bad_identity_hash"
+
+
+def test_identity_hash_beside_token_of_other_user_refused() -> None:
+    app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
+    body = {"token": token(claims(sub=None, userId="ada")), "userId": "bob", "userHash": hash_by_hand("bob")}
+    assert refused(app, body).code == "invalid_request"
+    body["userHash"] = "x"
+    assert refused(app, body).reason == "bad_identity_hash"
+
+
+def test_identity_hash_beside_token_without_identifier_claim_token_used() -> None:
+    app = app_with()
+    good = {"token": token()}
+    assert decide(app, good).require().user_id == "user-1"
+    assert decide(app, {**good, "userId": "somebody"}).require().user_id == "user-1"
+    assert decide(app, {**good, "userHash": "x"}).require().user_id == "user-1"  # nothing says of what it is the hash
+    assert decide(app, {**good, "userId": "7", "userHash": hash_by_hand("7")}).require().user_id == "user-1"
+
+
+def test_identity_hash_beside_token_after_accept_until_ignored() -> None:
+    app = app_with(accept_until=NOW)
+    assert decide(app, {"token": token(), "userId": "bob", "userHash": "x"}).require().user_id == "user-1"
+
+
+def test_identity_hash_refusal_contains_no_expected_hash() -> None:
+    refusal = refusal_of(lambda: decide(app_with(), {"userId": "ada", "userHash": "x"}).require())
+    assert hash_by_hand("ada") not in repr(refusal)
+    assert "ada" not in refusal.detail
+
+
+@pytest.mark.parametrize("again", ["id", "companyHash"])
+def test_company_hash_duplicate_key_bad_identity_hash(again: str) -> None:
+    app, _ = with_companies([])
+    proof = hash_by_hand("c1", COMPANY_KEY)
+    company = f'{{"{again}": "other", "id": "c1", "companyHash": "{proof}"}}'
+    body = f'{{"userId": "user-1", "userHash": "{hash_by_hand("user-1")}", "companies": [{company}]}}'
+    headers = [("X-App-Id", "acme"), ("Content-Type", "application/json")]
+    decision = gate_of(app, clock=lambda: NOW).decide(Request("POST", headers=headers, body=body.encode()))
+    assert decision.refusal is not None
+    assert decision.refusal.reason == "bad_identity_hash"

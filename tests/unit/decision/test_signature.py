@@ -1,0 +1,208 @@
+"""One token, one app: which keys, is it signed, do the claims hold, is it revoked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.key_selection import choice_of, no_key_sets
+from tests.support.unit import (
+    KEY,
+    NOW,
+    OTHER_KEY,
+    acme,
+    claims,
+    jwk,
+    pem,
+    private_key,
+    refusal_of,
+    secret,
+    segment,
+    token,
+)
+from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
+from wicket.decision.key_selection import LoadTimeouts, select_keys
+from wicket.decision.signature import build_identity, verify_signature
+from wicket.decision.signature_cache import SignatureCache
+from wicket.decision.token_parser import JOSEHeader, parse_token_or_raise
+from wicket.keys.algorithms import Key
+
+OLD_KEY = bytes(range(2, 34))
+
+
+def fresh() -> SignatureCache:
+    return SignatureCache(total=10, per_app=10, max_bytes=4096)
+
+
+def verify(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> VerifiedIdentity:
+    read = parse_token_or_raise(text, 16_384)
+    choice = choice_of(app, read)
+    signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory)
+    return build_identity(app, signed, key, now)
+
+
+def refused(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> Refusal:
+    return refusal_of(lambda: verify(app, text, memory, now))
+
+
+def test_verify_secret_signed_token_identity_of_user() -> None:
+    identity = verify(acme(), token(claims(plan="pro")))
+    assert (identity.app_id, identity.user_id, identity.kid) == ("acme", "user-1", None)
+    assert identity.claims["plan"] == "pro"
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES512", "EdDSA"])
+def test_verify_public_key_signed_token_verified(algorithm: str) -> None:
+    private = private_key(algorithm)
+    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=[algorithm], kid="k1")])
+    identity = verify(app, token(key=private, algorithm=algorithm, kid="k1"))
+    assert (identity.user_id, identity.kid) == ("user-1", "k1")
+
+
+def test_verify_static_key_set_key_selected_by_kid() -> None:
+    document = {"keys": [jwk(private_key("RS256"), kid="a"), jwk(private_key("ES256"), kid="b")]}
+    app = acme(credentials=[Jwks.static(document)])
+    assert verify(app, token(key=private_key("ES256"), algorithm="ES256", kid="b")).kid == "b"
+    wrong = token(key=private_key("ES256"), algorithm="ES256", kid="a")
+    assert refused(app, wrong).reason == "key_not_found"
+
+
+@pytest.mark.parametrize("key", [OLD_KEY, KEY], ids=["old", "new"])
+@pytest.mark.parametrize("kid", [None, "unknown"])
+def test_verify_key_rotation_old_or_new_key_verified(key: bytes, kid: str | None) -> None:
+    app = acme(credentials=[secret(OLD_KEY), secret(KEY)])
+    assert verify(app, token(key=key, kid=kid)).user_id == "user-1"
+
+
+def test_verify_app_without_credentials_config_missing() -> None:
+    refusal = refused(acme(credentials=[]), token())
+    assert (refusal.code, refusal.reason) == ("config_missing", None)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS512", "hs256", "RS256", "", "ES256"])
+def test_verify_alg_of_no_key_algorithm_not_allowed(algorithm: str) -> None:
+    text = f"{segment({'alg': algorithm})}.{segment(claims())}."
+    assert refused(acme(), text).reason == "algorithm_not_allowed"
+
+
+def test_verify_public_key_app_hmac_alg_algorithm_not_allowed() -> None:
+    private = private_key("RS256")
+    app = acme(credentials=[PublicKey.from_pem(pem(private), algorithms=["RS256"])])
+    head = segment({"alg": "HS256", "typ": "JWT"})
+    assert refused(app, f"{head}.{segment(claims())}.AAAA").reason == "algorithm_not_allowed"
+
+
+def test_verify_unknown_kid_key_not_found() -> None:
+    app = acme(credentials=[secret(kid="k1")])
+    assert refused(app, token(kid="k2")).reason == "key_not_found"
+    assert verify(app, token(kid="k1")).kid == "k1"
+    assert verify(app, token()).kid == "k1"
+
+
+@pytest.mark.parametrize("text", [token(key=OTHER_KEY), token().rsplit(".", 1)[0] + ".", token() + "AAAA"])
+def test_verify_signature_of_no_key_bad_signature(text: str) -> None:
+    assert refused(acme(), text).reason == "bad_signature"
+
+
+def test_verify_non_canonical_signature_malformed() -> None:
+    assert refused(acme(), token()[:-1] + "_").reason == "malformed"
+
+
+def test_verify_bad_signature_and_other_defects_bad_signature() -> None:
+    assert refused(acme(), token(claims(exp=1), key=OTHER_KEY)).reason == "bad_signature"
+    text = f"{segment({'alg': 'HS256'})}.{segment('not json')}.AAAA"
+    assert refused(acme(), text).reason == "bad_signature"
+
+
+@pytest.mark.parametrize("payload", [[], "text", 5, None])
+def test_verify_signed_non_object_payload_malformed_and_not_cached(payload: Any) -> None:
+    import json
+
+    import jwt
+
+    memory = fresh()
+    text = jwt.api_jws.encode(json.dumps(payload).encode(), KEY, "HS256")
+    assert refused(acme(), text, memory).reason == "malformed"
+    assert len(memory) == 0
+
+
+def test_signature_cache_valid_signature_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, app, text = fresh(), acme(), token()
+    first = verify(app, text, memory)
+    assert len(memory) == 1
+
+    def untouched(*args: object) -> bool:
+        raise AssertionError("the signature was verified twice")
+
+    monkeypatch.setattr(Key, "verify", untouched)
+    assert verify(app, text, memory).claims == first.claims
+
+
+def test_signature_cache_bad_signature_not_cached() -> None:
+    memory = fresh()
+    refused(acme(), token(key=OTHER_KEY), memory)
+    assert len(memory) == 0
+
+
+def test_signature_cache_key_removed_bad_signature() -> None:
+    memory, text = fresh(), token()
+    verify(acme(), text, memory)
+    assert refused(acme(credentials=[secret(OTHER_KEY)]), text, memory).reason == "bad_signature"
+
+
+def test_signature_cache_hit_times_claims_and_revocation_checked() -> None:
+    memory, text = fresh(), token()
+    verify(acme(), text, memory)
+    assert refused(acme(), text, memory, NOW + 4000).reason == "expired"
+    assert refused(acme(issuer="https://id"), text, memory).reason == "missing_claim"
+    assert refused(acme(revocations=Revocations(issued_before=NOW)), text, memory).reason == "revoked"
+    assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, memory).reason == "revoked"
+
+
+def test_verify_expired_and_revoked_token_expired() -> None:
+    assert refused(acme(revocations=Revocations(issued_before=NOW)), token(claims(exp=1))).reason == "expired"
+
+
+@pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
+def test_signature_cache_hit_any_payload_size_same_claims(members: int, kept: bool) -> None:
+    memory, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
+    first = verify(acme(), text, memory)
+    (remembered,) = memory._entries["acme"].values()
+    assert (remembered.cached_claims is not None) is kept
+    second = verify(acme(), text, memory)
+    assert first.claims == second.claims
+    assert first.attributes == second.attributes
+    assert (second.user_id, second.expires_at) == ("user-1", NOW + 3600)
+    assert refused(acme(), text, memory, now=NOW + 4000).reason == "expired"
+
+
+def test_require_kid_token_without_kid_key_not_found() -> None:
+    lax, strict = (
+        acme(credentials=[secret(kid="k1")], rules=Rules(require_kid=required)) for required in (False, True)
+    )
+    assert verify(lax, token()).user_id == "user-1"
+    assert verify(strict, token(kid="k1")).kid == "k1"
+    nameless = refused(strict, token())
+    assert (nameless.code, nameless.reason) == ("invalid_token", "key_not_found")
+    assert "kid" in nameless.detail
+
+
+def test_require_kid_unknown_kid_key_without_kid_verified() -> None:
+    app = acme(credentials=[secret(OTHER_KEY, kid="k1"), secret()], rules=Rules(require_kid=True))
+    assert verify(app, token(kid="k2")).kid is None
+
+
+def test_require_kid_remote_key_set_no_kid_key_not_found_without_fetch() -> None:
+    app = acme(
+        credentials=[Jwks("https://id.example/keys")], issuer="https://id.example", rules=Rules(require_kid=True)
+    )
+    flow = select_keys(no_key_sets(), app, JOSEHeader("RS256", None, "JWT"), LoadTimeouts(1, 1))
+    assert refusal_of(lambda: next(flow)).reason == "key_not_found"
+
+
+def test_select_keys_remote_key_set_without_verification_value_error() -> None:
+    app = acme(credentials=[Jwks("https://id.example/keys")], issuer="https://id.example")
+    flow = select_keys(no_key_sets(), app, JOSEHeader("RS256", "k1", "JWT"), LoadTimeouts(1, 1))
+    with pytest.raises(ValueError, match="verification"):
+        next(flow)

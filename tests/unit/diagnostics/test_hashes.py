@@ -1,0 +1,88 @@
+"""The search for what a hash is of: how it is spelled, and how far it looks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import Any
+
+import pytest
+
+from tests.support.cost import BOUNDED, steps_of
+from tests.support.unit import NOW, acme, gate_of, secret
+from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.diagnostics.hashes import _MAX_MEMBERS, _read
+from wicket.testing import Diagnosis, diagnose
+
+KEY = bytes(range(100, 140))
+DIGEST = hmac.new(KEY, b"user-1", hashlib.sha256).digest()
+
+
+def ask(sent: dict[str, Any], **settings: Any) -> Diagnosis:
+    rule = IdentityHash(secret=secret(KEY), identifier="userId", **settings)
+    with gate_of(acme(identity_hash=rule), clock=lambda: NOW) as gate:
+        return diagnose(gate, "acme", sent=sent)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [
+        (DIGEST.hex(), "hex"),
+        (DIGEST.hex().upper(), "upper"),
+        (DIGEST.hex(":"), "dashed"),
+        (f" {DIGEST.hex()}", "blanks"),
+        (f"{base64.b64encode(DIGEST).decode()}\n", "blanks"),
+        (f"SHA256={DIGEST.hex()}", "prefix"),
+        (base64.b64encode(DIGEST).decode(), "base64"),
+        (base64.b64encode(DIGEST).decode().rstrip("="), "unpadded"),
+    ],
+)
+def test_read_hash_known_encoding_returns_name_and_digest(text: str, spelling: str) -> None:
+    assert _read(text) == (spelling, DIGEST)
+
+
+@pytest.mark.parametrize("text", ["", " x ", "f" * 63, "f" * 128, "sha256=x", "é" * 43, "A" * 42 + "=="])
+def test_read_hash_other_text_returns_none(text: str) -> None:
+    assert _read(text) is None
+
+
+def test_diagnose_hash_reports_fewest_mistakes() -> None:
+    sent = {"userId": "USER-1", "email": "user-1", "userHash": DIGEST.hex()}
+    assert [each.code for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
+    both = {"userId": "x", "email": "USER-1", "userHash": DIGEST.hex().upper()}
+    assert [each.code for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
+
+
+def test_diagnose_hash_integer_identifier_is_hashed_as_digits() -> None:
+    proof = hmac.new(KEY, b"42", hashlib.sha256).hexdigest()
+    assert ask({"userId": 42, "userHash": proof}).passed
+    assert [each.code for each in ask({"userId": 7, "nr": 42, "userHash": proof}).findings] == ["wrong_identifier"]
+
+
+def test_diagnose_hash_step_describes_input_and_result() -> None:
+    found = {step.name: step.found for step in ask({"userId": "user-1"}).steps}
+    assert found["hash"] == "no hash"
+    assert {step.name: step.found for step in ask({"userHash": "x"}).steps}["hash"] == "no userId"
+    bad = {step.name: (step.found, step.passed) for step in ask({"userId": "u", "userHash": DIGEST.hex()}).steps}
+    assert bad["hash"] == ("64 characters: does not verify", False)
+
+
+def test_diagnose_hash_large_body_has_bounded_cost() -> None:
+    sent: dict[str, Any] = {f"m{index}": {"a": "x" * 1000, "b": index} for index in range(20_000)}
+    proof = hmac.new(KEY, b"none", hashlib.sha256).hexdigest()
+    companies = [{**{f"n{index}": str(index) for index in range(200)}, "companyHash": proof}] * 200
+    diagnoses: list[Diagnosis] = []
+
+    def check() -> None:
+        diagnoses.append(
+            ask(
+                {"userId": "u", "userHash": proof, "companies": companies, **sent},
+                companies=CompanyHash(secret=secret(bytes(range(50, 90)))),
+            )
+        )
+
+    assert steps_of(check, rounds=1) < 20 * BOUNDED
+    (diagnosis,) = diagnoses
+    assert {each.code for each in diagnosis.findings} == {"bad_identity_hash", "half_a_pair"}
+    assert _MAX_MEMBERS < 200

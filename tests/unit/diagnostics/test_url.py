@@ -1,0 +1,220 @@
+"""What a browser finds at a URL: real servers, with CORS right, missing, doubled, and in front of or behind a gate."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+from tests.support.unit import acme, problems_of
+from wicket import Gate, Query
+from wicket.testing import diagnose_url
+from wicket.testing.issuer import LocalIssuer
+from wicket.wsgi import WicketMiddleware
+
+ORIGIN = "https://acme.com"
+GOOD = {"Access-Control-Allow-Origin": ORIGIN, "Access-Control-Allow-Headers": "Content-Type, Authorization"}
+
+Spoken = tuple[int, list[tuple[str, str]]]
+
+
+@contextlib.contextmanager
+def server(preflight: Spoken, answer: Spoken, seen: list[Mapping[str, str]] | None = None) -> Iterator[str]:
+    class Requests(BaseHTTPRequestHandler):
+        def _say(self, spoken: Spoken) -> None:
+            if seen is not None:
+                seen.append({"method": self.command, "target": self.path, **dict(self.headers.items())})
+            self.send_response(spoken[0])
+            for name, value in (*spoken[1], ("Content-Length", "0")):
+                self.send_header(name, value)
+            self.end_headers()
+
+        def do_OPTIONS(self) -> None:
+            self._say(preflight)
+
+        def do_GET(self) -> None:
+            self._say(answer)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Requests) as running, served(running):
+        yield f"http://127.0.0.1:{running.server_address[1]}/me?appId=acme"
+
+
+@contextlib.contextmanager
+def served(running: Any) -> Iterator[None]:
+    thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        running.shutdown()
+        thread.join()
+
+
+def pairs(**headers: str) -> list[tuple[str, str]]:
+    return [(name.replace("_", "-"), value) for name, value in headers.items()]
+
+
+def good(**more: str) -> list[tuple[str, str]]:
+    return [*GOOD.items(), *pairs(**more)]
+
+
+@pytest.mark.parametrize("allowed", [ORIGIN, "*"])
+def test_diagnose_url_correct_cors_has_no_finding(allowed: str) -> None:
+    seen: list[Mapping[str, str]] = []
+    headers = [("Access-Control-Allow-Origin", allowed), ("Access-Control-Allow-Headers", "AUTHORIZATION")]
+    refusal = [*headers, ("WWW-Authenticate", "Bearer"), ("Access-Control-Expose-Headers", "WWW-Authenticate")]
+    with server((204, headers), (401, refusal), seen) as url:
+        diagnosis = diagnose_url(url, ORIGIN)
+    assert (diagnosis.passed, diagnosis.findings, diagnosis.refusal, diagnosis.app) == (True, (), None, None)
+    assert [step.name for step in diagnosis.steps] == ["preflight", "bad token", "decision"]
+    assert [each["method"] for each in seen] == ["OPTIONS", "GET"]
+    assert {each["target"] for each in seen} == {"/me?appId=acme"}
+    assert {each["Origin"] for each in seen} == {ORIGIN}
+    assert seen[0]["Access-Control-Request-Headers"] == "authorization"
+    assert seen[1]["Authorization"] == "Bearer not-a-token"
+
+
+def test_diagnose_url_custom_header_is_preflighted_and_sent() -> None:
+    seen: list[Mapping[str, str]] = []
+    headers = [("Access-Control-Allow-Origin", ORIGIN), ("Access-Control-Allow-Headers", "*")]
+    with server((200, headers), (401, headers), seen) as url:
+        assert diagnose_url(url, ORIGIN, header="X-User-Token").passed
+    assert seen[0]["Access-Control-Request-Headers"] == "x-user-token"
+    assert seen[1]["X-User-Token"] == "not-a-token"
+
+
+@pytest.mark.parametrize(
+    ("preflight", "answer", "mistakes", "says"),
+    [
+        ((401, good()), (401, good()), ["preflight_behind_gate"], "401"),
+        ((405, []), (401, good()), ["preflight_behind_gate", "preflight_without_cors", "preflight_without_header"], ""),
+        ((302, good()), (401, good()), ["preflight_redirected"], "redirected"),
+        ((204, []), (401, good()), ["preflight_without_cors", "preflight_without_header"], "authorization"),
+        (
+            (204, pairs(Access_Control_Allow_Origin=ORIGIN, Access_Control_Allow_Headers="*")),
+            (401, good()),
+            ["preflight_without_header"],
+            "does not cover Authorization",
+        ),
+        ((204, good()), (401, []), ["opaque_refusal"], "status 401"),
+        ((204, good()), (401, pairs(Access_Control_Allow_Origin="https://b.com")), ["opaque_refusal"], ORIGIN),
+        ((204, good()), (401, good(access_control_allow_origin=ORIGIN)), ["cors_doubled"], "more than once"),
+        ((204, good()), (401, good(WWW_Authenticate="Bearer")), ["challenge_not_exposed"], "WWW-Authenticate"),
+    ],
+)
+def test_diagnose_url_cors_mistake_is_reported(
+    preflight: Spoken, answer: Spoken, mistakes: list[str], says: str
+) -> None:
+    with server(preflight, answer) as url:
+        diagnosis = diagnose_url(url, ORIGIN)
+    assert not diagnosis.passed
+    assert [each.code for each in diagnosis.findings] == mistakes
+    assert says in " ".join(each.detail for each in diagnosis.findings)
+    assert json.loads(json.dumps(diagnosis.as_dict()))["findings"][0]["code"] == mistakes[0]
+    assert not diagnosis.steps[-1].passed
+
+
+@contextlib.contextmanager
+def gated(
+    *, cors: bool, wrap: Callable[[Any], Any] = lambda application: application, **settings: Any
+) -> Iterator[str]:
+    """A gate of Wicket's in front of an application, under a real server."""
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    with Gate([acme(app_locations=[Query("appId")])]) as gate:
+        door = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
+        with make_server("127.0.0.1", 0, door, handler_class=Quiet) as running, served(running):
+            yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
+
+
+def test_diagnose_url_wicket_cors_reports_only_blocked_origin() -> None:
+    with gated(cors=True) as url:
+        assert diagnose_url(url, ORIGIN).findings == ()
+        blocked = diagnose_url(url, "https://evil.example")
+    assert blocked.findings[0].code == "preflight_behind_gate"
+    assert "does not admit this origin" in blocked.findings[0].detail
+
+
+def test_diagnose_url_gate_without_cors_is_reported() -> None:
+    with gated(cors=False) as url:
+        assert diagnose_url(url, ORIGIN).findings[0].code == "preflight_behind_gate"
+    with gated(cors=False, preflights="pass") as url:
+        mistakes = [each.code for each in diagnose_url(url, ORIGIN).findings]
+    assert mistakes == [
+        *("preflight_without_cors", "preflight_without_header", "opaque_refusal", "challenge_not_exposed"),
+    ]
+
+
+def test_diagnose_url_preflight_header_stripped_preflight_behind_gate() -> None:
+    def behind(door: Any) -> Any:
+        def asked(environ: dict[str, Any], start_response: Any) -> Any:
+            environ.pop("HTTP_ACCESS_CONTROL_REQUEST_METHOD", None)  # as a proxy that strips it: no preflight any more
+            return door(environ, start_response)
+
+        return asked
+
+    with gated(cors=True, wrap=behind) as url:
+        mistakes = [each.code for each in diagnose_url(url, ORIGIN).findings]
+    assert mistakes[0] == "preflight_behind_gate"
+
+
+def test_diagnose_url_unreachable_host_is_reported() -> None:
+    with server((204, []), (401, [])) as url:
+        pass
+    diagnosis = diagnose_url(url, ORIGIN, timeout=5)
+    assert [(each.code, each.found) for each in diagnosis.findings] == [
+        ("unreachable", "no answer (ConnectionRefusedError)")
+    ]
+    assert not diagnosis.passed
+    long = diagnose_url(f"http://{'a' * 70}.example/", ORIGIN, timeout=5)
+    assert long.findings[0].code == "unreachable"
+
+
+def test_diagnose_url_certificate_is_verified_against_ssl_context(wicket_issuer: LocalIssuer) -> None:
+    url = wicket_issuer.jwks_url.replace("localhost", "127.0.0.1")
+    distrusted = diagnose_url(url, ORIGIN)
+    assert distrusted.findings[0].found == "no answer (SSLCertVerificationError)"
+    trusting = ssl.create_default_context(cadata=wicket_issuer.authority_pem.decode())
+    trusted = diagnose_url(url, ORIGIN, ssl_context=trusting)
+    assert [each.code for each in trusted.findings][-1] == "opaque_refusal"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        7,
+        "",
+        "acme.com",
+        "ftp://acme.com/",
+        "http:///x",
+        "http://acme.com:0/",
+        "http://acme.com:x/",
+        "http://a@b.com/",
+        "http://[",
+    ],
+)
+def test_diagnose_url_invalid_url_raises_config_error(url: Any) -> None:
+    assert set(problems_of(lambda: diagnose_url(url, ORIGIN))) == {"url"}
+
+
+def test_diagnose_url_invalid_origin_or_header_raises_config_error() -> None:
+    wrong: Any = None
+    assert set(problems_of(lambda: diagnose_url("http://acme.com", "a\r\nb", header=wrong))) == {"origin", "header"}
+    assert set(problems_of(lambda: diagnose_url("http://acme.com", wrong, header="a b"))) == {"origin", "header"}
