@@ -169,7 +169,7 @@ def test_cve_2020_10594_revocation_cached_token_revoked(behind: Behind) -> None:
 )
 def test_cve_2020_10594_revocation_fast_path_app_revoked(behind: Behind, revocations: Revocations) -> None:
     """An app in code, whose users go down the straight road: its bad tokens were read before, too."""
-    door = behind(app("acme", revocations=revocations, skew=0))
+    door = behind(app("acme", revocations=revocations, leeway=0))
     assert door.ask(token(jti="other", iat=NOW)).said == ADA
     assert door.ask(token(jti="stolen", iat=NOW - 20)).said == (401, "invalid_token", "revoked")
     assert door.ask(token(jti="other", iat=NOW)).said == ADA
@@ -208,7 +208,7 @@ def test_cve_2021_32701_signature_cache_changed_rules_rechecked(behind: Behind) 
             "issuer": ({"issuer": ISSUER}, "missing_claim"),
             "a claim": ({"required_claims": ["jti"]}, "missing_claim"),
             "a shorter life": ({"max_lifetime": 60}, "lifetime_too_long"),
-            "a type": ({"types": ["at+jwt"]}, "wrong_type"),
+            "a type": ({"allowed_typ": ["at+jwt"]}, "wrong_type"),
             "a smaller token": ({"max_token_bytes": 60}, "too_large"),
         }
         for what, (settings, reason) in demands.items():

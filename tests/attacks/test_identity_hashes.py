@@ -73,7 +73,7 @@ def test_cve_2026_23518_identity_hash_forged_bad_identity_hash(behind: Behind) -
         "hex": bytes.hex,
         "base64": lambda made: base64.b64encode(made).decode(),
     }
-    headers = {"value": Header("X-User"), "proof": Header("X-User-Hash")}
+    headers = {"identifier_location": Header("X-User"), "hash_location": Header("X-User-Hash")}
     for encoding, spelled in spell.items():
         for anonymous, unproven in ((False, BAD), (True, NOBODY)):
             door = behind(
@@ -146,7 +146,7 @@ def test_cve_2026_55669_identity_hash_no_scopes_claims_or_companies(behind: Behi
     assert door.post(said, ("X-Demand", "feedback:write")).said == (403, "insufficient_scope", None)
     writer = token(scope="feedback:write")
     assert door.ask(writer, ("X-Demand", "feedback:write")).said == (200, "acme:sub:ada", None)
-    last = behind(hashing(rule={"until": NOW}), hashing("other"), app_locations=NAMING)
+    last = behind(hashing(rule={"accept_until": NOW}), hashing("other"), app_locations=NAMING)
     assert sent(last, userId="ada", userHash=proof("ada")) == (401, "missing_token", None)
     assert last.ask(token()).said == (200, "acme:sub:ada", None)
     for revocations in (Revocations(issued_before=1), Revocations(users={"ada": 1})):

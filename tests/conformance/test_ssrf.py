@@ -167,11 +167,11 @@ def test_fetch_dns_rebinding_to_loopback_connects_to_checked_address(
 
 # --- the list of behaviours
 
-FETCH = "unit/jwks/test_fetch.py"
-IN_TIME = "unit/jwks/test_fetch_in_time.py"
-ANSWERS = "unit/jwks/test_fetch_answers.py"
-GUARD = "unit/jwks/test_guard.py"
-KEYSET = "unit/keys/test_keyset.py"
+FETCH = "unit/jwks/test_http_fetcher.py"
+IN_TIME = "unit/jwks/test_http_fetcher_timeouts.py"
+ANSWERS = "unit/jwks/test_http_fetcher_answers.py"
+GUARD = "unit/jwks/test_ssrf.py"
+KEYSET = "unit/keys/test_key_set.py"
 HERE = "conformance/test_ssrf.py"
 WHOLE_GATE = "conformance/test_ssrf_gate.py"
 REDIRECT = (ANSWERS, "test_fetch_redirect_not_followed")

@@ -245,15 +245,15 @@ def test_model_signature_cache_ignoring_key_detected(monkeypatch: pytest.MonkeyP
 
         __hash__ = None  # type: ignore[assignment]  # nobody looks it up
 
-    recall = SignatureCache.get
+    get = SignatureCache.get
 
     def careless(self: SignatureCache, app_id: str, digest: bytes) -> Any:
-        found: Any = recall(self, app_id, digest)
+        found: Any = get(self, app_id, digest)
         if found is not None:
             found.fingerprint = Whatever()
         return found
 
-    monkeypatch.setattr(SignatureCache, "recall", careless)
+    monkeypatch.setattr(SignatureCache, "get", careless)
     world = rotated()
     world.advance(LIFETIME)
 
