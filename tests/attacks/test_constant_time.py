@@ -120,7 +120,7 @@ def suspects() -> set[tuple[str, str]]:
 
 
 def test_source_equality_on_secret_names_only_reviewed() -> None:
-    assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or add the reason above why that is not needed"
+    assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or add the reason to the list"
     assert REVIEWED.keys() - suspects() == set(), "these comparisons no longer exist: remove them from the list"
 
 

@@ -80,9 +80,15 @@ def test_merge_unsigned_any_attributes_best_source_wins(
     closed=st.frozensets(st.sampled_from(["plan", "city"])),
 )
 def test_merge_unsigned_any_companies_best_source_membership(
-    said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected_attributes: frozenset[str], closed: Any
+    said: list[Any],
+    stored: list[Any] | None,
+    proven: list[Any] | None,
+    protected_attributes: frozenset[str],
+    closed: Any,
 ) -> None:
-    rules = Rules(companies_claim="companies", protected_attributes=protected_attributes, protected_company_attributes=closed)
+    rules = Rules(
+        companies_claim="companies", protected_attributes=protected_attributes, protected_company_attributes=closed
+    )
     claims = {} if proven is None else {"companies": proven}
     known = {} if stored is None else {"companies": stored}
     merged = identity(rules, claims).merge_unsigned({"companies": said}, known)
@@ -114,7 +120,11 @@ def test_merge_unsigned_any_companies_best_source_membership(
 def test_merge_unsigned_any_json_valid_result(
     said: Any, stored: dict[str, Any], companies: Any, protected_attributes: frozenset[str]
 ) -> None:
-    rules = Rules(companies_claim="companies", protected_attributes=protected_attributes, protected_company_attributes=protected_attributes)
+    rules = Rules(
+        companies_claim="companies",
+        protected_attributes=protected_attributes,
+        protected_company_attributes=protected_attributes,
+    )
     held = identity(rules, {})
     for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):
         merged = held.merge_unsigned(values, {**stored, "companies": companies})
