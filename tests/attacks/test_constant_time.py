@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import hmac
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -153,21 +151,6 @@ def test_source_signature_verification_single_call_site() -> None:
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "hmac", path
     assert verifying == {"keys/algorithms.py": 1}
-
-
-@pytest.fixture
-def compares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
-    """Every constant-time comparison: both lengths and the result."""
-    told: list[tuple[int, int, bool]] = []
-    real = hmac.compare_digest
-
-    def spy(first: Any, second: Any) -> bool:
-        result = real(first, second)
-        told.append((len(first), len(second), result))
-        return result
-
-    monkeypatch.setattr(hmac, "compare_digest", spy)
-    return told
 
 
 @pytest.mark.parametrize(("algorithm", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])

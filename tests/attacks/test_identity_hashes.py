@@ -11,11 +11,8 @@ from typing import Any, Final
 import pytest
 
 from tests.attacks.clients import Behind, Door
-from tests.attacks.test_constant_time import compares
 from tests.attacks.token_factory import NOW, app, of_any_kind, secret, token
 from wicket import App, Bearer, BodyField, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
-
-__all__ = ["compares"]  # a fixture
 
 ADA: Final = (200, "acme:userId:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")

@@ -12,7 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from tests.interop import test_featurebase, test_getuserfeedback, test_hissuno, test_userz
+from tests.interop.broken_tokens import (
+    FEATUREBASE_BROKEN,
+    GETUSERFEEDBACK_BROKEN,
+    HISSUNO_BROKEN,
+    ISSUER_ALGORITHMS,
+    USERZ_BROKEN,
+)
 from tests.interop.cases import (
     AUDIENCE,
     FEATUREBASE_COMPANY_IV,
@@ -94,7 +100,7 @@ def userz_submission(token: str | None = None, public_key: str = "pub_acme") -> 
 
 
 def getuserfeedback(elsewhere: SignedElsewhere, **settings: Any) -> list[App]:
-    keys = [elsewhere.keys[kid]["jwk"] for kid in test_getuserfeedback.ALGORITHMS]
+    keys = [elsewhere.keys[kid]["jwk"] for kid in ISSUER_ALGORITHMS]
     other = Jwks.static({"keys": [elsewhere.keys["stranger"]["jwk"]]})
     return [
         profiles.getuserfeedback("globex", issuer=ISSUER, credentials=[Jwks.static({"keys": keys})], **settings),
@@ -118,16 +124,16 @@ class Vendor:
 
 
 VENDORS: Final = {
-    "hissuno": Vendor(hissuno, hissuno_boot, test_hissuno.BROKEN),
-    "featurebase": Vendor(featurebase, featurebase_boot, test_featurebase.BROKEN, status=400),
+    "hissuno": Vendor(hissuno, hissuno_boot, HISSUNO_BROKEN),
+    "featurebase": Vendor(featurebase, featurebase_boot, FEATUREBASE_BROKEN, status=400),
     "featurebase, by hash": Vendor(
         featurebase,
         hash_boot,
         {name: "bad_identity_hash" for name in FEATUREBASE_HASHES if name != "hash"},
         status=400,
     ),
-    "userz": Vendor(userz, userz_submission, test_userz.BROKEN),
-    "getuserfeedback": Vendor(getuserfeedback, survey, test_getuserfeedback.BROKEN),
+    "userz": Vendor(userz, userz_submission, USERZ_BROKEN),
+    "getuserfeedback": Vendor(getuserfeedback, survey, GETUSERFEEDBACK_BROKEN),
 }
 
 
@@ -305,7 +311,7 @@ def test_userz_missing_token_or_wrong_publishable_key_refused(
 # --- getuserfeedback: a bearer of the app's own issuer
 
 
-@pytest.mark.parametrize("kid", test_getuserfeedback.ALGORITHMS)
+@pytest.mark.parametrize("kid", ISSUER_ALGORITHMS)
 def test_getuserfeedback_bearer_app_resolved_by_issuer(elsewhere: SignedElsewhere, kid: str, door: Door) -> None:
     boot = Boot({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
     identity = door(getuserfeedback(elsewhere), boot, elsewhere.now).identity()

@@ -1,7 +1,7 @@
 """Retired names do not return: identifiers of `src/`, and invented nouns in its docstrings and comments and in `*.md`.
 
-The lists are short on purpose. They hold only words that have a better name in Wicket and no good use beside it, so that
-no exceptions are needed.
+The lists are short on purpose. They hold only words that have a better name in Wicket and no good use beside it, so
+that no exceptions are needed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tests.support.floors import FILES, SOURCE
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
-RETIRED_WORDS = frozenset("house houses road roads pave paved straight lasting roster skew door doors veil".split())
+_WORDS = "house houses road roads pave paved straight lasting roster skew door doors veil"
+RETIRED_WORDS = frozenset(_WORDS.split())
 """Words that no identifier contains, alone or as a part: `House`, `leave_house`, `MOST_ROADS`."""
 
-RETIRED_NAMES = frozenset(
-    """
+_NAMES = """
     Alone Asked BudgetSpent Decided Ending Flight Generation HeldBody Holders NamingPlace OwnFetcher Permissions
     Progress PublicKeyBearer ReceivedBody SignatureMemory Slot SourceRef StreamBody TokenPlace TooMuch Turn Unusable
     aadmit absent_lifetime also_in_body answer_preflight answer_refusal answer_refused answer_to app_at_hand arevisit
@@ -34,8 +34,8 @@ RETIRED_NAMES = frozenset(
     origin_question outdate places_of proven_by read_document recall refused_handler remembered_tokens revisit
     revoked_by said_by same_secret text_attributes token_sent unknown_kid_every unknown_kid_first
     unknown_kid_remembered urge verify_at_once way with_unsigned
-    """.split()
-)
+"""
+RETIRED_NAMES = frozenset(_NAMES.split())
 """Identifiers that are not used, with or without leading underscores."""
 
 RETIRED_PROSE = re.compile(
