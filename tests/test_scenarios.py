@@ -1,4 +1,4 @@
-"""Every row of the table, through both doors: Starlette behind the ASGI middleware, Flask behind the WSGI one."""
+"""Every row of the table, through both middlewares: Starlette with ASGI, Flask with WSGI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     pass
 
 _NOT_REACHED: Final = {"keys_unavailable"}
-"""What takes a key set that cannot be fetched: the integration tests have it."""
+"""Codes of key sets that cannot be fetched: the integration tests cover them."""
 
 
 Door = Callable[[Ask], Answered]
@@ -74,7 +74,7 @@ def test_scenario_middleware_matches_expected_response(
 
     said = f"{answer.headers} {answer.body.decode()} {caplog.text}"
     for secret in (*scenario.secrets, *(text for scheme in _SECRETS for text in scheme)):
-        assert secret not in said, "neither an answer nor a log record may carry a token or a secret"
+        assert secret not in said, "no response and no log record may contain a token or a secret"
 
 
 _SECRETS: Final = [

@@ -1,4 +1,4 @@
-"""The two doors, one after the other, and a local issuer."""
+"""An application with each middleware in turn, and a local issuer."""
 
 from __future__ import annotations
 

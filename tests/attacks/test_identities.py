@@ -1,4 +1,4 @@
-"""Keys with which anybody can sign, and users who are taken for others: what a key proves, and of whom."""
+"""Keys that anyone can sign with, and users that are mistaken for others: what a key proves, and for which user."""
 
 from __future__ import annotations
 

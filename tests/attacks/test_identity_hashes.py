@@ -1,4 +1,4 @@
-"""Incidents around proofs that are compared, or bound to nobody, asked of the older identity hash."""
+"""Incidents with hashes that are compared in variable time or bound to no user, tried on identity hashes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_cve_2015_10004_identity_hash_one_constant_time_comparison(
 
 
 def test_cve_2026_23518_identity_hash_forged_bad_identity_hash(behind: Behind) -> None:
-    """Spelled in either way, from a body or from headers, where a user is demanded and where nobody is."""
+    """In hexadecimal and base64, from a body or from headers, with and without anonymous requests."""
     raw, eve = (hmac.digest(hash_secret(), text, "sha256") for text in (b"ada", b"eve"))
     stranger = hmac.digest(hash_secret("mallory"), b"ada", "sha256")
     forged = [eve, stranger, bytes(32), raw[:31], raw[:16], raw + b"\0", raw * 2, raw[::-1], bytes([*raw[:31], 0])]

@@ -31,11 +31,11 @@ _WAYS: Final = (
 
 
 class HiddenBytes(bytes):
-    """Bytes that nobody may look at but the C of the standard library."""
+    """Bytes that only C code of the standard library may read."""
 
 
 class HiddenText(str):
-    """Text that nobody may look at; its bytes are as shy."""
+    """A string that only C code may read. Its encoded bytes are hidden too."""
 
     __slots__ = ()
 

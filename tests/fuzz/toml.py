@@ -1,4 +1,4 @@
-"""Configuration files: whatever stands in one, a gate comes of it or a `ConfigError`, and each app of it answers."""
+"""Configuration files: any content gives a gate or a `ConfigError`, and each app of the gate decides."""
 
 from __future__ import annotations
 

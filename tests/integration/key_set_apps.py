@@ -1,4 +1,4 @@
-"""Gates whose apps have remote key sets, local issuers that serve them, and the two doors driven by hand."""
+"""Gates whose apps have remote key sets, local issuers that serve them, and both middlewares without a server."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def ticking() -> FakeClock:
     return FakeClock(1000.0)
 
 
-# --- the two doors
+# --- the two middlewares
 
 
 async def ask_asgi(gate: Gate, headers: Headers) -> tuple[int, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What passes the gate passes unchanged, and what is refused costs nothing: both doors by hand."""
+"""An allowed request and its response pass unchanged, and the body of a refused one is not read: both middlewares."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_wsgi_refused_upload_401_body_not_read(gate: Gate, made: Callable[[], li
 def test_wsgi_application_iterable_status_headers_and_write_unchanged(gate: Gate) -> None:
     """`close()`, `wsgi.file_wrapper` and `write()` work as without a gate.
 
-    The middleware passes its own `start_response`, because it reads the status. The server's receives the same arguments.
+    The middleware passes its own `start_response`, because it reads the status. It gives the server the same arguments.
     """
     body = iter([b"first", b"second"])
     calls: list[object] = []

@@ -12,7 +12,7 @@ from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refuse
 from tests.support.clients import DOORS
 from wicket import Request, Secret, profiles
 
-# The vendor does not say how long its secrets are; what stands here is shorter than HMAC-SHA256 asks for.
+# The vendor does not document the length of its secrets. This one is shorter than the hash of HMAC-SHA256.
 APP = profiles.featurebase(
     "acme", credentials=[Secret.from_text(FEATUREBASE_SECRET, allow_short=True)], origins=["https://acme.com"]
 )

@@ -1,4 +1,4 @@
-"""Userz: tokens built by hand and by a library, from a binary secret; each rule of its document, broken once."""
+"""Userz: tokens built from bytes and by a library, from a binary secret; each rule of its document, broken once."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from jwt import api_jws
 from tests.support.clients import Answered, Headers, through_asgi, through_wsgi
 from tests.support.thorough import example_count
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
-from wicket.decision import context as house
+from wicket.decision import context
 
 NOW: Final = 1_761_000_000
 KEY, OTHER = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -150,7 +150,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_gate_any_history_same_responses(room: int, app_locations: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(app_locations) as old:
-        patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)
+        patch.setattr(context, "MAX_FAST_PATH_ENTRIES", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
             with gate(app_locations) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))

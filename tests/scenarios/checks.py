@@ -15,7 +15,7 @@ from tests.scenarios.world import ERROR_DOCS
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a client got. Header names are in lower case."""
+    """A response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -27,7 +27,7 @@ class Answered:
 
 
 def check(scenario: Scenario, answer: Answered) -> None:
-    """Hold an answer against its row."""
+    """Check a response against its row."""
     expected = scenario.expected
     assert answer.status == expected.status
     if expected.status == 200:
@@ -42,12 +42,12 @@ def _check_passed(answer: Answered, expected: Expected, ask: Ask) -> None:
         return
     seen = answer.json()
     assert seen["identity"] == expected.identity
-    assert seen["user"] == expected.identity, "whom the framework believes is whom the gate verified, and nobody else"
+    assert seen["user"] == expected.identity, "the framework's user is exactly the verified one"
     assert seen["verified"] is (expected.identity is not None)
     assert (seen["app_id"], seen["identity_app_id"]) == (expected.app_id, expected.app_id)
     assert (seen["enforced"], seen["code"], seen["reason"]) == (expected.enforced, expected.code, expected.reason)
     assert (seen["claimed"], seen["method"]) == (expected.claimed, expected.method)
-    assert seen["body"] == hashlib.sha256(ask.body).hexdigest(), "the application reads the body that was sent, whole"
+    assert seen["body"] == hashlib.sha256(ask.body).hexdigest(), "the application reads the whole body"
     if expected.identity is None:
         assert (seen["user_id"], seen["claims"]) == (None, []), "nothing unverified reaches the application"
 
@@ -79,7 +79,7 @@ def _check_challenge(given: str | None, expected: Expected) -> None:
     assert parts is not None, given
     assert parts[1] == "wicket"
     if expected.challenge is Challenge.BARE:
-        assert parts[2] is None, "nothing is said about a token that was not sent (RFC 6750 section 3.1)"
+        assert parts[2] is None, "no error about a token that was not sent (RFC 6750 section 3.1)"
         return
     if expected.challenge is Challenge.EITHER and parts[2] is None:
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 FORGED: Final = "acme:root"
-"""Whom the client, or something before the gate, says it is."""
+"""The user that the client, or a middleware outside the gate, claims to be."""
 
 
 _DEMANDS: Final[dict[str, Refusal]] = {
@@ -39,7 +39,7 @@ _METHODS: Final = ["GET", "POST", "OPTIONS"]
 
 
 def _seen(decision: Decision, user: str | None, body: bytes) -> dict[str, Any]:
-    """What a handler sees; `user` is whom its framework believes to be logged in."""
+    """The values that a handler sees. `user` is the user of its framework."""
     refusal = decision.refusal
     identity = decision.identity
     return {
@@ -67,7 +67,7 @@ def _demand(path: str, decision: Decision) -> None:
 
 
 class _Forger:
-    """Stands before the gate and says that somebody is logged in, as a wrong configuration would."""
+    """A middleware outside the gate that sets a user, as a wrong configuration would."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -78,7 +78,7 @@ class _Forger:
 
 
 def starlette_site(gate: Gate) -> Starlette:
-    """The application of the table behind the ASGI door."""
+    """The application of the table with the ASGI middleware."""
 
     async def handler(request: Request) -> JSONResponse:
         decision: Decision = request.state.wicket
@@ -95,9 +95,9 @@ def starlette_site(gate: Gate) -> Starlette:
 
 
 def flask_site(gate: Gate) -> flask.Flask:
-    """The application of the table behind the WSGI door."""
+    """The application of the table with the WSGI middleware."""
     app = flask.Flask(__name__)
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns what a handler raises into a 500 of its own
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns an exception of a handler into a 500 response
 
     def handler(app: str | None = None) -> flask.Response:
         environ = flask.request.environ

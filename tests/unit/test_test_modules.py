@@ -1,4 +1,4 @@
-"""No test module imports from another: what two of them share is in `tests/support`, or in a plain module beside them."""
+"""No test module imports from another: shared code is in `tests/support`, or in a plain module beside them."""
 
 from __future__ import annotations
 
