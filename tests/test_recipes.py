@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.support.widget_request import DOORS, WidgetRequest
+from tests.support.widget_request import DOORS, WidgetRequest as Boot
 from wicket import App
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "recipes.py"
@@ -42,7 +42,7 @@ def signed(secret: str, claims: Mapping[str, Any], algorithm: str = "HS256", **h
 class Passes:
     """A request that must pass, and as whom."""
 
-    boot: WidgetRequest
+    boot: Boot
     app: str
     user_id: str
     user_id_claim: str
@@ -54,38 +54,38 @@ class Passes:
 # --- what each vendor's widget sends
 
 
-def intercom(token: str | None = None, **members: Any) -> WidgetRequest:
+def intercom(token: str | None = None, **members: Any) -> Boot:
     given = {} if token is None else {"intercom_user_jwt": token}
-    return WidgetRequest({"app_id": "tx2p130c", **given, **members})
+    return Boot({"app_id": "tx2p130c", **given, **members})
 
 
-def zendesk(token: str) -> WidgetRequest:
-    return WidgetRequest(query={"key": "a1b2c3d4-messenger"}, headers={"Authorization": f"Bearer {token}"})
+def zendesk(token: str) -> Boot:
+    return Boot(query={"key": "a1b2c3d4-messenger"}, headers={"Authorization": f"Bearer {token}"})
 
 
-def canny(token: str) -> WidgetRequest:
-    return WidgetRequest(query={"companyID": "5a0e1f", "ssoToken": token})
+def canny(token: str) -> Boot:
+    return Boot(query={"companyID": "5a0e1f", "ssoToken": token})
 
 
-def chatwoot(**members: Any) -> WidgetRequest:
-    return WidgetRequest(members, query={"website_token": "website-token-of-acme"})
+def chatwoot(**members: Any) -> Boot:
+    return Boot(members, query={"website_token": "website-token-of-acme"})
 
 
-def knock(token: str | None, public_key: str = "pk_acme") -> WidgetRequest:
+def knock(token: str | None, public_key: str = "pk_acme") -> Boot:
     given = {} if token is None else {"X-Knock-User-Token": token}
-    return WidgetRequest(headers={"Authorization": f"Bearer {public_key}", **given})
+    return Boot(headers={"Authorization": f"Bearer {public_key}", **given})
 
 
-def pylon(**members: Any) -> WidgetRequest:
-    return WidgetRequest({"app_id": "3f7c9a52-pylon", **members})
+def pylon(**members: Any) -> Boot:
+    return Boot({"app_id": "3f7c9a52-pylon", **members})
 
 
-def novu(**members: Any) -> WidgetRequest:
-    return WidgetRequest({"applicationIdentifier": "novu-application-of-acme", **members})
+def novu(**members: Any) -> Boot:
+    return Boot({"applicationIdentifier": "novu-application-of-acme", **members})
 
 
-def help_scout(**members: Any) -> WidgetRequest:
-    return WidgetRequest({"beaconId": "beacon-of-acme", **members})
+def help_scout(**members: Any) -> Boot:
+    return Boot({"beaconId": "beacon-of-acme", **members})
 
 
 INTERCOM_CLAIMS: Final = {"user_id": "7", "email": EMAIL, "plan": "pro"}
@@ -146,7 +146,7 @@ PASSES: Final = {
         {"email": EMAIL, "name": "Ada", "avatarURL": "https://acme.com/ada.png"},
     ),
     "canny, in the widget": Passes(
-        WidgetRequest({"companyID": "5a0e1f", "ssoToken": signed("canny", {"id": "7", "email": EMAIL, "name": "Ada"})}),
+        Boot({"companyID": "5a0e1f", "ssoToken": signed("canny", {"id": "7", "email": EMAIL, "name": "Ada"})}),
         "5a0e1f",
         "7",
         "id",
@@ -209,7 +209,7 @@ def _confused() -> str:
     return b".".join((head, body, mark)).decode()
 
 
-REFUSED: Final[dict[str, tuple[WidgetRequest, tuple[str, str | None]]]] = {
+REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
     "intercom: no token and nobody": (intercom(), ("missing_token", None)),
     "intercom: no user id": (intercom(signed("intercom jwt", {"email": EMAIL})), _bad("missing_claim")),
     "intercom: a number as user id": (intercom(signed("intercom jwt", {"user_id": 7})), _bad("bad_claim")),
@@ -264,13 +264,11 @@ REFUSED: Final[dict[str, tuple[WidgetRequest, tuple[str, str | None]]]] = {
     "canny: an expiry that is over": (canny(signed("canny", {**CANNY_CLAIMS, "exp": NOW - 60})), _bad("expired")),
     "canny: another company's key": (canny(signed("novu", CANNY_CLAIMS)), _bad("bad_signature")),
     "canny: no such company": (
-        WidgetRequest(query={"companyID": "5a0e20", "ssoToken": signed("canny", CANNY_CLAIMS)}),
+        Boot(query={"companyID": "5a0e20", "ssoToken": signed("canny", CANNY_CLAIMS)}),
         ("unknown_app", None),
     ),
     "canny: two companies": (
-        WidgetRequest(
-            {"companyID": "tx2p130c", "ssoToken": signed("canny", CANNY_CLAIMS)}, query={"companyID": "5a0e1f"}
-        ),
+        Boot({"companyID": "tx2p130c", "ssoToken": signed("canny", CANNY_CLAIMS)}, query={"companyID": "5a0e1f"}),
         ("invalid_request", None),
     ),
     "chatwoot: an identifier without hash": (chatwoot(identifier="7"), _bad("bad_identity_hash")),
