@@ -147,7 +147,7 @@ def test_log_record_stale_app_now_broken_once_per_minute(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, clock = [100.0], Clock()
-    monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("wicket.reporting.reporter.time", SimpleNamespace(monotonic=lambda: now[0]))
     registry = Registry(acme=acme(publishable_key="pub_acme"), pub_acme=acme(publishable_key="pub_acme"))
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
@@ -382,7 +382,7 @@ def test_registry_app_with_other_id_unknown_app_and_warning(caplog: pytest.LogCa
 
 NAMED = acme(aliases=["slug"], publishable_key="pub_acme", hosts=["acme.example"], issuer="https://id.acme.example")
 NAMES = {"id": "slug", "publishable_key": "pub_acme", "host": "acme.example", "issuer": "https://id.acme.example"}
-SETTINGS = {"id": "aliases", "publishable_key": "public_key", "host": "hosts", "issuer": "issuer"}
+SETTINGS = {"id": "aliases", "publishable_key": "publishable_key", "host": "hosts", "issuer": "issuer"}
 
 
 @both
@@ -409,7 +409,7 @@ def test_registry_app_ref_not_of_app_unknown_app_and_logged_once(
 
 @pytest.mark.parametrize(
     ("kind", "name", "logged"),
-    [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("public_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
+    [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("publishable_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
 )
 def test_log_record_unverified_app_ref_is_truncated(
     kind: Any, name: str, logged: str, caplog: pytest.LogCaptureFixture
@@ -489,7 +489,7 @@ def test_log_record_registry_errors_limited_per_type_without_text(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("wicket.reporting.events.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("wicket.reporting.reporter.time", SimpleNamespace(monotonic=lambda: now[0]))
     failing: dict[str, Any] = {f"app-{number}": OSError("password=hunter2") for number in range(5)}
     registry = Registry(**failing, other=KeyError("password=hunter2"))
 

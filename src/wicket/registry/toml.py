@@ -268,7 +268,7 @@ def _credential(table: Mapping[str, Any], folder: Path) -> Credential:
     try:
         if kind == "secret":
             return _ENCODINGS[str(encoding)](text, **options)
-        if kind == "publishable_key":
+        if kind == "public_key":
             return PublicKey.from_pem(text, **options)
         return Jwks.static(_json(text), **options)
     except TypeError:

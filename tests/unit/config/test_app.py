@@ -183,14 +183,14 @@ def test_rules_lifetime_bounds_set_only_by_lifetime_settings(settings: dict[str,
 
 
 def test_rules_name_lists_become_sets_and_tuples() -> None:
-    given: Any = {"required_claims": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
+    given: Any = {"required_claims": ["a", "b"], "allowed_typ": ["application/AT+JWT"], "user_id_claims": ["x", "y"]}
     rules = Rules(**given)
     assert rules.required_claims == frozenset({"a", "b"})
     assert rules.user_id_claims == ("x", "y")
     assert rules.allowed_typ == frozenset({"at+jwt"})
 
 
-@pytest.mark.parametrize("name", ["required", "types", "user_id"])
+@pytest.mark.parametrize("name", ["required_claims", "allowed_typ", "user_id_claims"])
 def test_rules_name_iterators_are_kept_complete(name: str) -> None:
     def one_by_one() -> Iterator[str]:
         yield "a"
@@ -200,7 +200,7 @@ def test_rules_name_iterators_are_kept_complete(name: str) -> None:
     assert set(getattr(Rules(**given), name)) == {"a", "b"}
 
 
-@pytest.mark.parametrize("name", ["required", "types", "user_id"])
+@pytest.mark.parametrize("name", ["required_claims", "allowed_typ", "user_id_claims"])
 @pytest.mark.parametrize("given", ["sub", b"sub", [""], [5], 5, None])
 def test_rules_names_not_a_list_is_a_problem(name: str, given: Any) -> None:
     found = problems_of(lambda: Rules(**{name: given}))
@@ -274,7 +274,7 @@ def test_revocations_defaults_are_empty() -> None:
 
 
 def test_revocations_token_ids_list_becomes_frozenset() -> None:
-    given: Any = {"before": 0, "users": {"u": 1.5}, "token_ids": ["a", "b"]}
+    given: Any = {"issued_before": 0, "users": {"u": 1.5}, "token_ids": ["a", "b"]}
     assert Revocations(**given).token_ids == frozenset({"a", "b"})
 
 

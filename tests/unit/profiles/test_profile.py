@@ -17,7 +17,7 @@ def in_words(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 
 def only_named(credential: Credential) -> str | None:
-    return None if getattr(credential, "id", None) else "must have an id"
+    return None if getattr(credential, "kid", None) else "must have a kid"
 
 
 STRICT = Profile(
@@ -99,7 +99,7 @@ def test_profile_app_rules_add_to_profile_rules() -> None:
 def test_profile_drop_required_claims_unknown_claim_is_a_problem() -> None:
     assert STRICT("acme", **NEEDED, drop_required_claims=["sub"]).rules.required_claims == {"exp"}
     found = problems_of(lambda: STRICT("acme", **NEEDED, drop_required_claims=["sub", "nbf", "email"]))
-    assert found == {"optional": "email, nbf is not required by strict"}
+    assert found == {"drop_required_claims": "email, nbf is not required by strict"}
 
 
 def test_profile_drop_and_add_required_claims_both_apply() -> None:
@@ -116,7 +116,7 @@ def test_profile_missing_required_setting_is_a_problem() -> None:
 
 def test_profile_rejected_credential_is_a_problem() -> None:
     found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(kid="k1"), secret()]))
-    assert found == {"credentials[1]": "must have an id"}
+    assert found == {"credentials[1]": "must have a kid"}
 
 
 def test_profile_credentials_iterator_is_kept_complete() -> None:
@@ -147,10 +147,10 @@ def test_profile_unknown_setting_is_a_problem() -> None:
 def test_profile_several_invalid_settings_all_reported() -> None:
     given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required_claims": "sub"}
     found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
-    assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required"}
+    assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required_claims"}
 
 
-@pytest.mark.parametrize("name", ["required", "optional", "types"])
+@pytest.mark.parametrize("name", ["required_claims", "drop_required_claims", "allowed_typ"])
 @pytest.mark.parametrize("given", ["sub", 5, None])
 def test_profile_claim_names_not_a_list_is_a_problem(name: str, given: Any) -> None:
     settings: Any = {name: given}
@@ -207,7 +207,7 @@ def test_profile_by_name_matches_module_attribute(name: str) -> None:
     assert getattr(profiles, name) is profile
 
 
-@pytest.mark.parametrize("name", ["required", "types", "optional"])
+@pytest.mark.parametrize("name", ["required_claims", "drop_required_claims", "allowed_typ"])
 def test_profile_claim_names_with_non_text_is_a_problem(name: str) -> None:
     changes: Any = {name: ["jti", 5]}
     assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}

@@ -202,14 +202,14 @@ def test_toml_without_usable_app_reports_every_problem(tmp_path: Path) -> None:
 
 
 def test_toml_broken_app_keeps_readable_names(tmp_path: Path) -> None:
-    text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
+    text = GOOD + '[[apps]]\nid = "odd"\npublishable_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
     (broken,) = Gate.from_file(write(tmp_path, text)).broken_apps
     assert (broken.id, broken.publishable_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
     assert broken.aliases == ()
 
 
 def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
-    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\nnaming = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
+    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\napp_locations = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
     gate = Gate.from_file(write(tmp_path, GOOD + text), app_locations=[Header("X-App-Id")])
     decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
     assert decision.refusal is not None
@@ -225,12 +225,12 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
         ("[gate]\ncolour = 1", "gate.colour"),
         ("[gate]\nname = 1", "gate.name"),
         ("[gate]\nmode = 'maybe'", "gate.mode"),
-        ("[gate]\nnaming = 'header:X'", "gate.app_locations"),
-        ("[gate]\nnaming = ['header:']", "gate.app_locations[0]"),
-        ("[gate]\nnaming = ['carrier pigeon', 7]", "gate.app_locations[1]"),
-        ("[gate]\nnaming = ['path:first']", "gate.app_locations[0]"),
-        ("[gate]\nnaming = ['header:Authorization']", "gate.naming[0].name"),
-        ("[gate]\ntokens = ['host']", "gate.token_locations[0]"),
+        ("[gate]\napp_locations = 'header:X'", "gate.app_locations"),
+        ("[gate]\napp_locations = ['header:']", "gate.app_locations[0]"),
+        ("[gate]\napp_locations = ['carrier pigeon', 7]", "gate.app_locations[1]"),
+        ("[gate]\napp_locations = ['path:first']", "gate.app_locations[0]"),
+        ("[gate]\napp_locations = ['header:Authorization']", "gate.app_locations[0].name"),
+        ("[gate]\ntoken_locations = ['host']", "gate.token_locations[0]"),
         ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
         ("[gate]\nnetwork = { allowed_networks = ['everywhere'] }", "gate.network.allowed_networks[0]"),
         ("[gate]\nnetwork = { extra_ports = [0] }", "gate.network.extra_ports[0]"),
@@ -255,7 +255,7 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
         ("[[apps]]\nid = 'a b'", "apps[0].id"),
         ("[[apps]]\nid = 'a'\nprofile = 'vendor'", "apps[0].profile"),
         ("[[apps]]\nid = 'a'\nmode = 1", "apps[0].mode"),
-        ("[[apps]]\nid = 'a'\ntokens = ['bearer:', 'pigeon']", "apps[0].token_locations[1]"),
+        ("[[apps]]\nid = 'a'\ntoken_locations = ['bearer:', 'pigeon']", "apps[0].token_locations[1]"),
         ("[[apps]]\nid = 'a'\nrules = 1", "apps[0].rules"),
         ("[[apps]]\nid = 'a'\nrules = { mode = 'enforce' }", "apps[0].rules.mode"),
         ("[[apps]]\nid = 'a'\nrules = { leeway = -1 }", "apps[0].rules.leeway"),
@@ -329,12 +329,12 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
 @pytest.mark.parametrize(
     ("wild", "path"),
     [
-        ('scopes = [["x"]]', "apps[1].allowed_scopes[0]"),
+        ('allowed_scopes = [["x"]]', "apps[1].allowed_scopes[0]"),
         ('origins = [["x"]]', "apps[1].origins[0]"),
         ("rules = { self = 1 }", "apps[1]"),
         ("rules = { credentials = 1 }", "apps[1].rules.credentials"),
-        (f"naming = ['path:{'9' * 5000}']", "apps[1].app_locations[0]"),
-        ("naming = ['path:²']", "apps[1].app_locations[0]"),
+        (f"app_locations = ['path:{'9' * 5000}']", "apps[1].app_locations[0]"),
+        ("app_locations = ['path:²']", "apps[1].app_locations[0]"),
         (f"{CREDENTIAL}encoding = ['hex']\nenv = 'ACME_SECRET'", "apps[1].credentials[0].encoding"),
         (f"{CREDENTIAL}encoding = 'hex'\nfile = \"a\\u0000b\"", "apps[1]"),
         (f"{CREDENTIAL}encoding = 'hex'\nenv = \"a\\u0000b\"", "apps[1].credentials[0].env"),
@@ -347,7 +347,7 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
 def test_toml_app_with_malformed_value_keeps_other_apps(
     tmp_path: Path, wild: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = f"{GOOD}[[apps]]\nid = 'wild'\npublic_key = 'pub_wild'\n{wild}\n"
+    text = f"{GOOD}[[apps]]\nid = 'wild'\npublishable_key = 'pub_wild'\n{wild}\n"
     gate = Gate.from_file(write(tmp_path, text))
     (app,) = gate.apps
     assert [broken.id for broken in gate.broken_apps] == ["wild"]

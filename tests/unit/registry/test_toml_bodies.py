@@ -75,7 +75,7 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
         ('"header:X-Email"', '"X-Email"', "identity_hash.identifier_location[0]"),
         ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.hash_location[0]"),
         ('encoding = "base64"', 'encoding = "base32"', "identity_hash.encoding"),
-        ("until = 1900000000", 'until = "2030-01-01"', "identity_hash.accept_until"),
+        ("accept_until = 1900000000", 'accept_until = "2030-01-01"', "identity_hash.accept_until"),
         ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
