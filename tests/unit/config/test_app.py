@@ -1,4 +1,4 @@
-"""An app is a whole and checked value, or a configuration error that names every fault with its path."""
+"""`App`, `Rules` and `Revocations`: valid settings are stored, invalid ones raise `ConfigError` with their paths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.rules import media_type
 
 VISIBLE = "must be 1 to 128 visible characters"
-NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
+NO_NULL = "null is the origin of every sandboxed page and cannot be allowed"
 
 
 def test_app_only_id_has_defaults() -> None:
@@ -101,18 +101,18 @@ def test_broken_app_refs_include_readable_names_only() -> None:
     [
         ({"publishable_key": ""}, "publishable_key", VISIBLE),
         ({"publishable_key": "a b"}, "publishable_key", VISIBLE),
-        ({"issuer": ""}, "issuer", "must be a text that is not empty"),
-        ({"issuer": 5}, "issuer", "must be a text that is not empty"),
+        ({"issuer": ""}, "issuer", "must be a non-empty string"),
+        ({"issuer": 5}, "issuer", "must be a non-empty string"),
         ({"hosts": "a.example"}, "hosts", "must be a list"),
         ({"hosts": ["a.example", ""]}, "hosts[1]", "is not a host name"),
         ({"hosts": [5]}, "hosts[0]", "is not a host name"),
         ({"audience": 5}, "audience", "must be a list"),
-        ({"audience": [""]}, "audience[0]", "is not a text"),
+        ({"audience": [""]}, "audience[0]", "is not a non-empty string"),
         ({"allowed_scopes": "read"}, "allowed_scopes", "must be a list"),
-        ({"allowed_scopes": [""]}, "allowed_scopes[0]", "is not a text"),
-        ({"allowed_scopes": ["read"]}, "allowed_scopes", "are never given"),
-        ({"token_locations": [5]}, "token_locations[0]", "is not a place"),
-        ({"app_locations": [Bearer()]}, "app_locations[0]", "is not a place"),
+        ({"allowed_scopes": [""]}, "allowed_scopes[0]", "is not a non-empty string"),
+        ({"allowed_scopes": ["read"]}, "allowed_scopes", "need the rule scopes_claim"),
+        ({"token_locations": [5]}, "token_locations[0]", "is not a location"),
+        ({"app_locations": [Bearer()]}, "app_locations[0]", "is not a location"),
         ({"credentials": KEY}, "credentials", "must be a list"),
         ({"credentials": 5}, "credentials", "must be a list"),
         ({"credentials": secret()}, "credentials", "must be a list"),
@@ -149,7 +149,7 @@ def test_app_several_invalid_settings_all_reported() -> None:
 @pytest.mark.parametrize("origins", [[], ["*"], ["https://a.com", "*"]])
 def test_app_cookie_token_without_explicit_origins_is_a_problem(origins: list[str]) -> None:
     found = problems_of(lambda: App("acme", token_locations=[Cookie("t")], origins=origins))
-    assert found == {"origins": "must name whom they admit where a cookie holds the token"}
+    assert found == {"origins": "must be explicit when a cookie carries the token"}
 
 
 def test_app_cookie_token_with_explicit_origins_allowed() -> None:
@@ -221,13 +221,13 @@ def test_rules_invalid_claim_name_is_a_problem(name: str, given: Any) -> None:
 @pytest.mark.parametrize("name", ["min_lifetime", "max_lifetime", "leeway", "max_attributes_bytes", "max_token_bytes"])
 @pytest.mark.parametrize("given", [-1, "5", True, float("inf"), float("nan")])
 def test_rules_bound_not_a_nonnegative_number_is_a_problem(name: str, given: Any) -> None:
-    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a number, and not negative"}
+    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a number from 0 to 1e12"}
 
 
 @pytest.mark.parametrize("name", ["leeway", "max_token_bytes"])
 def test_rules_mandatory_bound_none_is_a_problem(name: str) -> None:
     given: dict[str, Any] = {name: None}
-    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number, and not negative"}
+    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number from 0 to 1e12"}
 
 
 @pytest.mark.parametrize("name", ["allow_integer_user_id", "require_kid", "string_attributes_only"])
@@ -239,7 +239,7 @@ def test_rules_switch_not_bool_is_a_problem(name: str) -> None:
 @pytest.mark.parametrize("fixed", [[("a", "b")], {"a": 1.5}, {5: "a"}, {"a": None}, {"a": ["b"]}, None])
 def test_rules_required_values_invalid_mapping_is_a_problem(fixed: Any) -> None:
     found = problems_of(lambda: Rules(required_values=fixed))
-    assert found == {"rules.required_values": "must map names of claims to texts, whole numbers or booleans"}
+    assert found == {"rules.required_values": "must map claim names to strings, integers or booleans"}
 
 
 def test_rules_min_lifetime_above_max_lifetime_is_a_problem() -> None:
@@ -296,20 +296,20 @@ def test_revocations_users_not_numeric_dates_is_a_problem(users: Any) -> None:
 
 
 @pytest.mark.parametrize("token_ids", ["abc", b"abc", [5], 5, None])
-def test_revocations_token_ids_not_texts_is_a_problem(token_ids: Any) -> None:
+def test_revocations_token_ids_not_strings_is_a_problem(token_ids: Any) -> None:
     found = problems_of(lambda: Revocations(token_ids=token_ids))
     assert found.keys() == {"revocations.token_ids"}
-    assert "of texts" in found["revocations.token_ids"]
+    assert "of strings" in found["revocations.token_ids"]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"profile": 5}, "must be the name of a profile, or None"),
-        ({"format_error": {}}, "must be a function from a Refusal to a status and a body, or None"),
-        ({"allowed_scopes": [["x"]]}, "is not a text"),
-        ({"token_locations": [Bearer]}, "is not a place"),
-        ({"app_locations": [Header]}, "is not a place"),
+        ({"format_error": {}}, "must be a function that takes a Refusal and returns a status and a body, or None"),
+        ({"allowed_scopes": [["x"]]}, "is not a non-empty string"),
+        ({"token_locations": [Bearer]}, "is not a location"),
+        ({"app_locations": [Header]}, "is not a location"),
     ],
 )
 def test_app_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], message: str) -> None:

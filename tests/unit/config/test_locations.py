@@ -1,4 +1,4 @@
-"""Places in headers, query and path that name a request's app or carry its token: what they read, what they refuse."""
+"""Locations in headers, query and path that hold the app name or the token: the values they read and refuse."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_header_location_repeated_invalid_request() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ä", "a\n", 5, None])
 def test_header_location_invalid_name_is_a_problem(name: Any) -> None:
-    assert problems_of(lambda: Header(name)) == {"name": "is not the name of a header"}
+    assert problems_of(lambda: Header(name)) == {"name": "is not a header name"}
 
 
 @pytest.mark.parametrize("name", ["Authorization", "ORIGIN", "cookie", "Host"])
 def test_header_location_reserved_name_is_a_problem(name: str) -> None:
-    assert problems_of(lambda: Header(name)) == {"name": f"{name} has a place of its own"}
+    assert problems_of(lambda: Header(name)) == {"name": f"{name} has a separate location class"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Origin patterns are literal: what they admit, what they do not, and which are no patterns."""
+"""Origin patterns are literal: the origins they allow, the origins they refuse, and invalid patterns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from tests.support.unit import problems_of
 from wicket import OriginPolicy
 
-HOST = "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
-SHAPE = "is not an origin: a scheme, a host, at most a port, and nothing else"
-WHOLE = "would admit a whole top-level domain"
+HOST = "the host must be labels of letters, digits and inner hyphens, optionally after *. for all subdomains"
+SHAPE = "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
+WHOLE = "would allow a whole top-level domain"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_origin_policy_mixed_patterns_all_apply() -> None:
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("null", "null is the origin of every sandboxed page and cannot be admitted"),
+        ("null", "null is the origin of every sandboxed page and cannot be allowed"),
         ("a.com", SHAPE),
         ("*a.com", SHAPE),
         ("a.*", SHAPE),
