@@ -1,4 +1,4 @@
-"""The apps that a registry gives: loaded once and kept, loaded anew after a refresh, and what it must not give."""
+"""Registry apps: they are loaded once and cached, kept while the registry fails, and checked when they are loaded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.gate_harness import LONG, Ask, Registry, acme_two, both, code, messages, over
-from tests.support.unit import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, gate_of, secret, token
-from wicket import App, AppRef, Decision, Header, Limits, Mode, Query, Request, Revocations, TokenIssuer
+from tests.support.unit import KEY, NOW, OTHER_KEY, Clock, acme, asks, claims, secret, token
+from wicket import App, AppRef, Header, Limits, Mode, Request, Revocations, TokenIssuer
 from wicket.config.app import BrokenApp
 from wicket.errors import ConfigError, Problem, config_error
 
@@ -76,11 +76,11 @@ def test_registry_wrong_return_type_apps_unavailable_and_logged(
 ) -> None:
     with over(Registry(acme=wrong)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
-    (told,) = [text for text in messages(caplog) if "the registry returned" in text]
+    (message,) = [text for text in messages(caplog) if "the registry returned" in text]
     assert re.fullmatch(
-        rf"the registry returned an object of the type {type(wrong).__name__} for the app with the id #[0-9a-f]{{12}};"
-        " it must return an App or None",
-        told,
+        rf"the registry returned an object of the type {type(wrong).__name__}"
+        r" for the app with the id #[0-9a-f]{12}\. It must return an App or None",
+        message,
     )
 
 
@@ -90,7 +90,7 @@ def test_registry_unawaited_coroutine_is_closed_apps_unavailable() -> None:
 
     with over(lambda ref: find(ref)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
-    gc.collect()  # a coroutine that was never awaited nor closed would warn, and warnings are errors
+    gc.collect()  # an unawaited, unclosed coroutine would cause a warning, and warnings are errors
 
 
 def test_registry_token_issuer_is_looked_up() -> None:
@@ -100,7 +100,7 @@ def test_registry_token_issuer_is_looked_up() -> None:
     assert registry.asked == [AppRef("issuer", "https://id")]
 
 
-# --- an app that is held, and a registry that has trouble with it
+# --- a cached app, and a registry that fails
 
 
 HICCUPS = [config_error("credentials[0]", "is empty"), OSError(), "an app"]
@@ -118,13 +118,13 @@ def test_registry_error_serves_stale_app_and_retries_with_backoff(ask: Ask, hicc
         clock.now += 61
         for _ in range(3):
             assert ask(gate, asks(token())).allowed
-        assert len(registry.asked) == 2, "a second load waits for its time"
+        assert len(registry.asked) == 2, "the second load waits for the backoff"
         clock.now += 1.1
         assert ask(gate, asks(token())).allowed
         assert len(registry.asked) == 3
         registry.apps["acme"] = acme(revocations=Revocations(users={"user-1": NOW}))
         clock.now += 2.1
-        assert code(ask(gate, asks(token()))) == "invalid_token", "what revokes replaces the held app at once"
+        assert code(ask(gate, asks(token()))) == "invalid_token", "the loaded app replaces the cached one immediately"
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
@@ -152,7 +152,7 @@ def test_log_record_stale_app_now_broken_once_per_minute(
     naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
 
-    def told() -> list[logging.LogRecord]:
+    def invalid_records() -> list[logging.LogRecord]:
         found = [record for record in caplog.records if "is not valid" in record.getMessage()]
         caplog.clear()
         return found
@@ -163,15 +163,15 @@ def test_log_record_stale_app_now_broken_once_per_minute(
         for _ in range(3):
             clock.now += 70
             assert gate.decide(by_key).allowed
-        (record,) = told()
+        (record,) = invalid_records()
         assert record.levelno == logging.ERROR
         assert record.app_id == "acme"  # type: ignore[attr-defined]
-        for said in ("app acme:", "id: is wrong", "mode: is wrong too"):
-            assert said in record.getMessage()
+        for part in ("app acme:", "id: is wrong", "mode: is wrong too"):
+            assert part in record.getMessage()
         now[0] += 60
         clock.now += 70
         assert gate.decide(by_key).allowed
-        assert len(told()) == 1
+        assert len(invalid_records()) == 1
 
 
 @pytest.mark.parametrize("hiccup", HICCUPS)
@@ -231,140 +231,7 @@ def test_registry_full_queue_apps_unavailable_and_limited(ask: Ask) -> None:
             thread.join(LONG)
 
 
-# --- refresh
-
-
-def test_refresh_registry_app_is_loaded_again() -> None:
-    registry = Registry(acme=acme())
-    with over(registry) as gate:
-        assert gate.decide(asks(token())).allowed
-        registry.apps["acme"] = acme(credentials=[secret(OTHER_KEY)])
-        assert gate.decide(asks(token())).allowed
-        gate.refresh("acme")
-        assert not gate.decide(asks(token())).allowed
-        assert gate.decide(asks(token(key=OTHER_KEY))).allowed
-    assert len(registry.asked) == 2
-
-
-@pytest.mark.parametrize(("purge", "allowed"), [(False, True), (True, False)])
-def test_refresh_then_registry_error_refused_only_after_purge(purge: bool, allowed: bool) -> None:
-    registry = Registry(acme=acme())
-    with over(registry) as gate:
-        gate.decide(asks(token()))
-        registry.apps["acme"] = OSError()
-        gate.refresh("acme", purge=purge)
-        assert gate.decide(asks(token())).allowed is allowed
-
-
-def test_refresh_by_id_reloads_app_found_by_publishable_key() -> None:
-    by_key = Header("X-Key", "publishable_key")
-    app = acme(publishable_key="pub_acme")
-    registry = Registry(pub_acme=app)
-    request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
-    with over(registry, app_locations=[by_key]) as gate:
-        assert gate.decide(request).allowed
-        registry.apps.clear()
-        gate.refresh("acme")
-        assert code(gate.decide(request)) == "unknown_app"
-
-
-@pytest.mark.parametrize("called", ["acme", "slug"])
-@pytest.mark.parametrize("asked", [("acme", "slug"), ("acme",), ("slug",)])
-def test_refresh_by_id_or_alias_purges_app_and_signature_cache(called: str, asked: tuple[str, ...]) -> None:
-    registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
-    with over(registry) as gate:
-        for name in asked:
-            assert gate.decide(asks(token(), app=name)).allowed
-        revoking = acme(aliases=["slug"], revocations=Revocations(users={"user-1": NOW}))
-        registry.apps.update(acme=revoking, slug=revoking)
-        assert len(gate._memory) == 1
-        gate.refresh(called, purge=True)
-        assert len(gate._memory) == 0
-        for name in asked:
-            assert not gate.decide(asks(token(), app=name)).allowed
-
-
-def test_refresh_by_id_reloads_broken_app_found_by_publishable_key() -> None:
-    registry = Registry(pub_acme=config_error("id", "is wrong"))
-    request = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
-    with over(registry, app_locations=[Header("X-Key", "publishable_key")]) as gate:
-        assert code(gate.decide(request)) == "config_invalid"
-        registry.apps["pub_acme"] = acme(publishable_key="pub_acme")
-        gate.refresh("acme")
-        assert gate.decide(request).allowed
-
-
-def test_refresh_by_id_reloads_unknown_or_broken_alias() -> None:
-    first: list[Any] = [None, config_error("id", "is wrong")]
-    for before in first:
-        registry = Registry(acme=acme(), slug=before)
-        with over(registry) as gate:
-            assert not gate.decide(asks(token(), app="slug")).allowed
-            registry.apps["slug"] = acme(aliases=["slug"])
-            gate.refresh("acme")
-            assert gate.decide(asks(token(), app="slug")).allowed
-
-
-@pytest.mark.parametrize("name", ["acme", "slug", "pub_acme"])
-def test_refresh_purge_during_load_by_any_name_discards_old_app(name: str) -> None:
-    reading, purged = threading.Event(), threading.Event()
-    rows = [acme(aliases=["slug"], publishable_key="pub_acme")]
-
-    def load(ref: AppRef) -> App | None:
-        row = rows[-1]
-        reading.set()
-        assert purged.wait(LONG)
-        return row
-
-    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
-    header = ("X-Key" if name == "pub_acme" else "X-App-Id", name)
-    request = Request(headers=[header, ("Authorization", f"Bearer {token()}")])
-    with over(load, app_locations=naming) as gate:
-        answers: list[Decision] = []
-        asking = threading.Thread(target=lambda: answers.append(gate.decide(request)))
-        asking.start()
-        assert reading.wait(LONG)
-        rows.append(acme(aliases=["slug"], publishable_key="pub_acme", revocations=Revocations(users={"user-1": NOW})))
-        gate.refresh("acme", purge=True)
-        purged.set()
-        asking.join(LONG)
-        assert [decision.allowed for decision in (*answers, gate.decide(request))] == [False, False]
-
-
-def test_registry_broken_app_by_two_names_config_invalid() -> None:
-    broken = config_error("id", "is wrong")
-    with over(Registry(acme=broken, slug=broken), app_locations=[Header("X-App-Id"), Query("appId")]) as gate:
-        assert code(gate.decide(asks(token(), query="appId=slug"))) == "config_invalid"
-
-
-def test_refresh_one_app_keeps_other_apps() -> None:
-    registry = Registry(acme=acme(), two=acme_two())
-    with over(registry) as gate:
-        for name, key in (("acme", KEY), ("two", OTHER_KEY)):
-            assert gate.decide(asks(token(key=key), app=name)).allowed
-        gate.refresh("acme", purge=True)
-        assert gate.decide(asks(token(key=OTHER_KEY), app="two")).allowed
-    assert len(registry.asked) == 2
-
-
-def test_refresh_unknown_app_finds_new_app() -> None:
-    registry = Registry()
-    with over(registry) as gate:
-        assert code(gate.decide(asks(token()))) == "unknown_app"
-        registry.apps["acme"] = acme()
-        gate.refresh("acme")
-        assert gate.decide(asks(token())).allowed
-
-
-def test_refresh_configured_app_clears_signature_cache() -> None:
-    with gate_of(acme()) as gate:
-        gate.decide(asks(token()))
-        assert len(gate._memory) == 1
-        gate.refresh("acme")
-        assert len(gate._memory) == 0
-
-
-# --- what a registry gives that it should not
+# --- invalid results of a registry
 
 
 def test_registry_app_with_other_id_unknown_app_and_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -373,11 +240,11 @@ def test_registry_app_with_other_id_unknown_app_and_warning(caplog: pytest.LogCa
         assert code(gate.decide(asks(token(), app="ACME"))) == "unknown_app"
         assert code(gate.verify(token(), app="ACME")) == "unknown_app"
     assert registry.asked == [AppRef("id", "ACME")]
-    (told,) = [record for record in caplog.records if "the registry gave the app acme" in record.getMessage()]
-    assert told.levelno == logging.WARNING
-    assert told.app_id == "acme"  # type: ignore[attr-defined]
-    assert "for the id 'ACME'" in told.getMessage()
-    assert "add it to the app's aliases" in told.getMessage()
+    (record,) = [record for record in caplog.records if "the registry returned the app acme" in record.getMessage()]
+    assert record.levelno == logging.WARNING
+    assert record.app_id == "acme"  # type: ignore[attr-defined]
+    assert "for the id 'ACME'" in record.getMessage()
+    assert "add it to the app's aliases" in record.getMessage()
 
 
 NAMED = acme(aliases=["slug"], publishable_key="pub_acme", hosts=["acme.example"], issuer="https://id.acme.example")
@@ -402,14 +269,18 @@ def test_registry_app_ref_not_of_app_unknown_app_and_logged_once(
             for name in (NAMES[kind].upper(), "another"):
                 assert code(ask(gate, asking(name))) == "unknown_app"
         assert ask(gate, asking(NAMES[kind])).allowed
-    (told,) = [text for text in messages(caplog) if "none of the app's names" in text]
-    assert "the app acme" in told
-    assert told.endswith(f"add it to the app's {SETTINGS[kind]}")
+    (message,) = [text for text in messages(caplog) if "not one of the app's names" in text]
+    assert "the app acme" in message
+    assert message.endswith(f"add it to the app's {SETTINGS[kind]}")
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "logged"),
-    [("id", "x" * 64, "x" * 64), ("id", "x" * 65, "x" * 64 + "…"), ("publishable_key", "pub_" + "x" * 40, "pub_xxxxxxxx…")],
+    [
+        ("id", "x" * 64, "x" * 64),
+        ("id", "x" * 65, "x" * 64 + "…"),
+        ("publishable_key", "pub_" + "x" * 40, "pub_xxxxxxxx…"),
+    ],
 )
 def test_log_record_unverified_app_ref_is_truncated(
     kind: Any, name: str, logged: str, caplog: pytest.LogCaptureFixture
@@ -455,7 +326,10 @@ def test_registry_app_also_configured_uses_configured_app(caplog: pytest.LogCapt
         assert code(gate.decide(asks(token(key=OTHER_KEY), app=None, headers=by_key))) == "invalid_token"
         assert gate.decide(asks(token(), app=None, headers=by_key)).allowed
         assert gate.decide(asks(token(), headers=by_key)).allowed
-    assert "the registry gave the app acme, which is in code too and counts as it is there" in messages(caplog)
+    assert (
+        "the registry returned the app acme, which is also configured in code. The app from the code is used"
+        in messages(caplog)
+    )
 
 
 def test_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
@@ -469,11 +343,11 @@ def test_log_record_broken_app_has_id_and_every_problem(caplog: pytest.LogCaptur
     problems = ConfigError([Problem("id", "is wrong"), Problem("origins[0]", "is not an origin")])
     with over(Registry(broken=problems)) as gate:
         assert code(gate.decide(asks(token(), app="broken"))) == "config_invalid"
-    (told,) = [record for record in caplog.records if "is broken" in record.getMessage()]
-    assert told.levelno == logging.ERROR
-    assert told.app_id == "broken"  # type: ignore[attr-defined]
-    for said in ("'broken'", "id: is wrong", "origins[0]: is not an origin"):
-        assert said in told.getMessage()
+    (record,) = [record for record in caplog.records if "configuration of the registry app" in record.getMessage()]
+    assert record.levelno == logging.ERROR
+    assert record.app_id == "broken"  # type: ignore[attr-defined]
+    for part in ("'broken'", "id: is wrong", "origins[0]: is not an origin"):
+        assert part in record.getMessage()
 
 
 def test_log_record_unverified_broken_refs_at_most_16_per_minute(
@@ -482,7 +356,7 @@ def test_log_record_unverified_broken_refs_at_most_16_per_minute(
     with over(Registry(**{f"name-{number}": config_error("id", "is wrong") for number in range(40)})) as gate:
         for number in range(40):
             assert code(gate.decide(asks(token(), app=f"name-{number}"))) == "config_invalid"
-    assert len([text for text in messages(caplog) if "is broken" in text]) == 16
+    assert len([text for text in messages(caplog) if "configuration of the registry app" in text]) == 16
 
 
 def test_log_record_registry_errors_limited_per_type_without_text(
@@ -494,9 +368,9 @@ def test_log_record_registry_errors_limited_per_type_without_text(
     registry = Registry(**failing, other=KeyError("password=hunter2"))
 
     def faults() -> list[str]:
-        held = [text.splitlines()[0] for text in messages(caplog) if "the registry could not" in text]
+        lines = [text.splitlines()[0] for text in messages(caplog) if "the registry could not" in text]
         caplog.clear()
-        return held
+        return lines
 
     with over(registry) as gate:
         for name in ("app-0", "app-1", "app-2", "other", "app-3"):

@@ -1,4 +1,4 @@
-"""The settings of identity hashes, checked when they are made."""
+"""Settings of identity hashes, which are validated when they are created."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_identity_hash_repr_contains_no_secret() -> None:
 
 @pytest.mark.parametrize("name", ["identifier_location", "hash_location"])
 def test_identity_hash_cookie_location_raises_config_error(name: str) -> None:
-    """A cookie comes with requests that other sites cause, and a hash never expires."""
+    """Browsers also send cookies with requests that other sites cause, and a hash never expires."""
     places: dict[str, Any] = {name: Cookie("hash")}
     with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):
         IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **places)

@@ -1,4 +1,4 @@
-"""Each vendor's rules, one by one: where its tokens ride, what they say, and how its refusals look."""
+"""The profile of each vendor: token and app locations, rules, and the format of refusals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wicket.keys import Credential
 
 
 def decide(app: App, headers: dict[str, str] | None = None, query: str = "") -> Decision:
-    """The decision about a request, by a gate that has another app of the same vendor beside."""
+    """Decide a request with a gate that also has another app of the same vendor."""
     others = {"credentials": [secret(bytes(range(5, 37)))], "issuer": "https://other", "publishable_key": "pub_other"}
     other = profiles.BY_NAME[app.profile or ""].extend(name="other")
     settings: dict[str, Any] = dict(others)
@@ -105,7 +105,7 @@ def test_userz_text_secret_is_a_problem() -> None:
     text = Secret.from_text("x1-a-secret-of-thirty-two-bytes!")
     found = problems_of(lambda: userz(credentials=[text]))
     assert found == {
-        "credentials[0]": "is a text, and the vendor's secrets are binary: use Secret.from_hex or Secret.from_base64"
+        "credentials[0]": "must be binary like the vendor's secrets: use Secret.from_hex or Secret.from_base64"
     }
 
 
@@ -119,7 +119,7 @@ def test_vendor_credential_not_hs256_secret_is_a_problem(vendor: str) -> None:
         secret(bytes(range(64)), algorithms=["HS256", "HS512"]),
     ):
         found = problems_of(lambda wrong=wrong: profile("acme", credentials=[wrong]))  # type: ignore[misc]
-        assert found == {"credentials[0]": "must be a Secret for HS256, which is the vendor's only algorithm"}
+        assert found == {"credentials[0]": "must be a Secret for HS256, the vendor's only algorithm"}
 
 
 def test_userz_expired_token_response_has_code_and_message() -> None:
@@ -332,7 +332,7 @@ def test_getuserfeedback_other_audience_wrong_audience(aud: object) -> None:
 def test_getuserfeedback_missing_issuer_and_shared_secret_are_problems() -> None:
     found = problems_of(lambda: profiles.getuserfeedback("acme", credentials=[secret()]))
     assert found == {
-        "issuer": "must be given for an app of getuserfeedback",
+        "issuer": "must be set for an app of getuserfeedback",
         "credentials[0]": "must be a PublicKey or a Jwks, not a shared secret",
     }
 

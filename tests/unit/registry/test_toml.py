@@ -1,4 +1,4 @@
-"""Gates from a TOML file: what is read, what is said about what is wrong, and who is affected by it."""
+"""Gates from a TOML file: the settings, the problems of invalid files, and the apps that a problem affects."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ name = "door"
 mode = "enforce"
 realm = "the door"
 error_docs = "https://docs.example/errors#"
-app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1", "host",
-          "host:*.widgets.example", "token_issuer"]
+app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1",
+          "host", "host:*.widgets.example", "token_issuer"]
 token_locations = ["bearer", "header:X-Token", "query:jwt", "cookie:session"]
 limits = { load_timeout = 2.5 }
 
@@ -202,14 +202,16 @@ def test_toml_without_usable_app_reports_every_problem(tmp_path: Path) -> None:
 
 
 def test_toml_broken_app_keeps_readable_names(tmp_path: Path) -> None:
-    text = GOOD + '[[apps]]\nid = "odd"\npublishable_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
+    text = (
+        GOOD + '[[apps]]\nid = "odd"\npublishable_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
+    )
     (broken,) = Gate.from_file(write(tmp_path, text)).broken_apps
     assert (broken.id, broken.publishable_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
     assert broken.aliases == ()
 
 
 def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
-    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\napp_locations = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
+    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\napp_locations = [{ header = "X" }]\naliases = ["odd-inc", 7]\n'
     gate = Gate.from_file(write(tmp_path, GOOD + text), app_locations=[Header("X-App-Id")])
     decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
     assert decision.refusal is not None

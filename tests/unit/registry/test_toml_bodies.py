@@ -1,4 +1,4 @@
-"""What a file says of identity hashes and of places in the body."""
+"""Identity hashes and body locations in a TOML file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Revocations in a file: of a user by any claim, or by one."""
+"""Revocations in a TOML file: of a user by every user-id claim, or by one."""
 
 from __future__ import annotations
 
