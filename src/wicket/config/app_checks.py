@@ -56,7 +56,7 @@ def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_
     hash_fingerprints = {secret.keys[0].fingerprint for secret in identity_hash.secrets}
     for index, credential in enumerate(credentials):
         if any(key.fingerprint in hash_fingerprints for key in getattr(credential, "keys", ())):
-            problems.add(f"credentials[{index}]", "is also a secret of the identity hash", "use two different secrets")
+            problems.add(f"credentials[{index}]", "is also a secret of the identity hash", "use two secrets")
 
 
 def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocations: Any) -> tuple[str, ...]:

@@ -105,12 +105,12 @@ class OriginPolicy:
             another position than the table shows. Each problem has the path `[index]` of its pattern.
     """
 
-    __slots__ = ("_any", "_depths", "_exact", "_literal", "_ports", "_suffixes", "patterns")
+    __slots__ = ("_allows_all", "_depths", "_exact", "_literal", "_ports", "_suffixes", "patterns")
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         problems = Problems()
         self.patterns: tuple[str, ...] = problems.as_tuple("", patterns, "patterns")
-        self._any = not self.patterns or "*" in self.patterns
+        self._allows_all = not self.patterns or "*" in self.patterns
         exact: set[_Origin] = set()
         ports: set[tuple[str, str]] = set()
         suffixes: set[_Origin] = set()
@@ -128,7 +128,7 @@ class OriginPolicy:
     @property
     def explicit(self) -> bool:
         """Whether the policy lists the allowed origins. False if it allows every origin."""
-        return not self._any
+        return not self._allows_all
 
     def allows(self, origin: str | None) -> bool:
         """Return whether a request with this Origin header is allowed. Runs in linear time and never raises.
@@ -137,7 +137,7 @@ class OriginPolicy:
             origin: The value of the Origin header. None: the request has no such header. It is then allowed; use
                 `App(require_origin=True)` to refuse it.
         """
-        if self._any or origin is None:
+        if self._allows_all or origin is None:
             return True
         if len(origin) > _MAX_LENGTH:  # longer than every pattern, and the lookup would have to hash it
             return False

@@ -95,8 +95,8 @@ class Profile:
         audience: The `aud` that the tokens must have. None: no audience.
         allow_anonymous: Whether a request without a token is allowed, as an unverified user.
         required_settings: The settings that every app of the vendor must have.
-        check_credential: Returns an error message for a credential that the vendor does not allow, or None. None: every
-            credential is allowed.
+        check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
+            this function, every credential is allowed.
         format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
 
     Raises:
