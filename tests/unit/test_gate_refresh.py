@@ -48,18 +48,18 @@ def test_refresh_by_id_reloads_app_found_by_publishable_key() -> None:
 
 
 @pytest.mark.parametrize("called", ["acme", "slug"])
-@pytest.mark.parametrize("asked", [("acme", "slug"), ("acme",), ("slug",)])
-def test_refresh_by_id_or_alias_purges_app_and_signature_cache(called: str, asked: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("names", [("acme", "slug"), ("acme",), ("slug",)])
+def test_refresh_by_id_or_alias_purges_app_and_signature_cache(called: str, names: tuple[str, ...]) -> None:
     registry = Registry(acme=acme(aliases=["slug"]), slug=acme(aliases=["slug"]))
     with over(registry) as gate:
-        for name in asked:
+        for name in names:
             assert gate.decide(asks(token(), app=name)).allowed
         revoking = acme(aliases=["slug"], revocations=Revocations(users={"user-1": NOW}))
         registry.apps.update(acme=revoking, slug=revoking)
         assert len(gate._memory) == 1
         gate.refresh(called, purge=True)
         assert len(gate._memory) == 0
-        for name in asked:
+        for name in names:
             assert not gate.decide(asks(token(), app=name)).allowed
 
 
@@ -95,10 +95,10 @@ def test_refresh_purge_during_load_by_any_name_discards_old_app(name: str) -> No
         assert purged.wait(LONG)
         return row
 
-    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
+    locations = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     header = ("X-Key" if name == "pub_acme" else "X-App-Id", name)
     request = Request(headers=[header, ("Authorization", f"Bearer {token()}")])
-    with over(load, app_locations=naming) as gate:
+    with over(load, app_locations=locations) as gate:
         answers: list[Decision] = []
         asking = threading.Thread(target=lambda: answers.append(gate.decide(request)))
         asking.start()

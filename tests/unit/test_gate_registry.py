@@ -70,15 +70,15 @@ def test_registry_broken_app_by_publishable_key_config_invalid() -> None:
     assert (code(decision), decision.app_id) == ("config_invalid", None)
 
 
-@pytest.mark.parametrize("wrong", ["an app", 5, BrokenApp("acme")])
+@pytest.mark.parametrize("value", ["an app", 5, BrokenApp("acme")])
 def test_registry_wrong_return_type_apps_unavailable_and_logged(
-    wrong: object, caplog: pytest.LogCaptureFixture
+    value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with over(Registry(acme=wrong)) as gate:
+    with over(Registry(acme=value)) as gate:
         assert code(gate.decide(asks(token()))) == "apps_unavailable"
     (message,) = [text for text in messages(caplog) if "the registry returned" in text]
     assert re.fullmatch(
-        rf"the registry returned an object of the type {type(wrong).__name__}"
+        rf"the registry returned an object of the type {type(value).__name__}"
         r" for the app with the id #[0-9a-f]{12}\. It must return an App or None",
         message,
     )
@@ -149,15 +149,15 @@ def test_log_record_stale_app_now_broken_once_per_minute(
     now, clock = [100.0], Clock()
     monkeypatch.setattr("wicket.reporting.reporter.time", SimpleNamespace(monotonic=lambda: now[0]))
     registry = Registry(acme=acme(publishable_key="pub_acme"), pub_acme=acme(publishable_key="pub_acme"))
-    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
+    locations = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = Request(headers=[("X-Key", "pub_acme"), ("Authorization", f"Bearer {token()}")])
 
     def invalid_records() -> list[logging.LogRecord]:
-        found = [record for record in caplog.records if "is not valid" in record.getMessage()]
+        records = [record for record in caplog.records if "is not valid" in record.getMessage()]
         caplog.clear()
-        return found
+        return records
 
-    with over(registry, app_locations=naming, monotonic=clock, limits=AGED) as gate:
+    with over(registry, app_locations=locations, monotonic=clock, limits=AGED) as gate:
         assert gate.decide(by_key).allowed
         registry.apps["pub_acme"] = ConfigError([Problem("id", "is wrong"), Problem("mode", "is wrong too")])
         for _ in range(3):
@@ -257,13 +257,13 @@ SETTINGS = {"id": "aliases", "publishable_key": "publishable_key", "host": "host
 def test_registry_app_ref_not_of_app_unknown_app_and_logged_once(
     ask: Ask, kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    naming = [Header("X-Name", kind)]
+    locations = [Header("X-Name", kind)]
 
     def asking(name: str) -> Request:
         issued = claims(iss="https://id.acme.example")
         return Request(headers=[("X-Name", name), ("Authorization", f"Bearer {token(issued)}")])
 
-    with over(lambda ref: NAMED, app_locations=naming) as gate:
+    with over(lambda ref: NAMED, app_locations=locations) as gate:
         assert ask(gate, asking(NAMES[kind])).allowed
         for _ in range(2):
             for name in (NAMES[kind].upper(), "another"):
@@ -300,7 +300,7 @@ def test_registry_app_with_many_aliases_takes_one_cache_entry() -> None:
         assert gate.decide(asks(token(key=OTHER_KEY), app="two")).allowed
         for alias in aliases:
             assert gate.decide(asks(token(), app=alias)).allowed
-        assert sorted(str(each.id) for each in gate._registry.values()) == ["acme", "two"]  # type: ignore[union-attr]
+        assert sorted(str(item.id) for item in gate._registry.values()) == ["acme", "two"]  # type: ignore[union-attr]
         registry.apps.clear()
         for name, key in (("two", OTHER_KEY), ("alias-0", KEY), ("alias-199", KEY)):
             assert gate.decide(asks(token(key=key), app=name)).allowed
@@ -319,9 +319,9 @@ def test_registry_alias_removed_then_refreshed_unknown_app() -> None:
 
 def test_registry_app_also_configured_uses_configured_app(caplog: pytest.LogCaptureFixture) -> None:
     lax = acme(publishable_key="pub_acme", allow_anonymous=True, credentials=[secret(OTHER_KEY)])
-    naming = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
+    locations = [Header("X-App-Id"), Header("X-Key", "publishable_key")]
     by_key = [("X-Key", "pub_acme")]
-    with over(Registry(pub_acme=lax), apps=[acme()], app_locations=naming) as gate:
+    with over(Registry(pub_acme=lax), apps=[acme()], app_locations=locations) as gate:
         assert code(gate.decide(Request(headers=by_key))) == "missing_token"
         assert code(gate.decide(asks(token(key=OTHER_KEY), app=None, headers=by_key))) == "invalid_token"
         assert gate.decide(asks(token(), app=None, headers=by_key)).allowed
@@ -335,7 +335,7 @@ def test_registry_app_also_configured_uses_configured_app(caplog: pytest.LogCapt
 def test_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(**{"customer-4711": config_error("id", "is wrong")})) as gate:
         assert code(gate.decide(asks(token(), app="customer-4711"))) == "config_invalid"
-    (record,) = [each for each in caplog.records if getattr(each, "code", None) == "config_invalid"]
+    (record,) = [item for item in caplog.records if getattr(item, "code", None) == "config_invalid"]
     assert (record.levelno, getattr(record, "app_id")) == (logging.WARNING, "customer-4711")  # noqa: B009
 
 

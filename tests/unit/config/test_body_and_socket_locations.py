@@ -134,4 +134,4 @@ class _WithoutHash:
 
 def test_token_locations_unhashable_location_is_accepted() -> None:
     app = acme(token_locations=[_WithoutHash()])
-    assert [type(place) for place in app.located_tokens.headers_and_query] == [_WithoutHash]
+    assert [type(location) for location in app.located_tokens.headers_and_query] == [_WithoutHash]

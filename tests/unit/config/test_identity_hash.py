@@ -64,8 +64,8 @@ def test_identity_hash_invalid_setting_problem_has_its_path(changes: dict[str, A
 
 
 def test_identity_hash_several_invalid_settings_all_reported() -> None:
-    wrong: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "accept_until": "x"}
-    assert len(problems_of(lambda: IdentityHash(**wrong))) == 4
+    invalid: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "accept_until": "x"}
+    assert len(problems_of(lambda: IdentityHash(**invalid))) == 4
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_company_hash_invalid_setting_problem_has_its_path(changes: dict[str, An
 
 
 def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:
-    found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
-    assert list(found) == ["identity_hash.companies.secret"]
+    problems = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
+    assert list(problems) == ["identity_hash.companies.secret"]
     with caplog.at_level(logging.WARNING, "wicket"):
         IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), allow_shared_secret=True))
     assert "allow_shared_secret" in caplog.text
@@ -101,6 +101,6 @@ def test_identity_hash_repr_contains_no_secret() -> None:
 @pytest.mark.parametrize("name", ["identifier_location", "hash_location"])
 def test_identity_hash_cookie_location_raises_config_error(name: str) -> None:
     """Browsers also send cookies with requests that other sites cause, and a hash never expires."""
-    places: dict[str, Any] = {name: Cookie("hash")}
+    locations: dict[str, Any] = {name: Cookie("hash")}
     with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):
-        IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **places)
+        IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **locations)

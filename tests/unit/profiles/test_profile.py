@@ -133,9 +133,9 @@ def test_profile_credentials_not_a_list_is_a_problem() -> None:
 
 def test_profile_rules_setting_is_a_problem() -> None:
     value: Any = {"rules": Rules()}
-    wrong = {"rules": "would replace all of the vendor's rules"}
-    assert problems_of(lambda: STRICT("acme", **NEEDED, **value)) == wrong
-    assert problems_of(lambda: STRICT.extend(**value)) == wrong
+    expected = {"rules": "would replace all of the vendor's rules"}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **value)) == expected
+    assert problems_of(lambda: STRICT.extend(**value)) == expected
 
 
 def test_profile_unknown_setting_is_a_problem() -> None:
@@ -208,7 +208,7 @@ def test_profile_by_name_matches_module_attribute(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["required_claims", "drop_required_claims", "allowed_typ"])
-def test_profile_claim_names_with_non_text_is_a_problem(name: str) -> None:
+def test_profile_claim_names_with_non_string_is_a_problem(name: str) -> None:
     changes: Any = {name: ["jti", 5]}
     assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}
     assert problems_of(lambda: Profile("bare")("acme", **changes)) == {name: "must be a list of names"}

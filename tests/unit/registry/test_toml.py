@@ -83,9 +83,9 @@ def test_toml_app_token_is_verified(tmp_path: Path) -> None:
 def test_toml_every_setting_is_read(tmp_path: Path) -> None:
     text = """
 [gate]
-name = "door"
+name = "front"
 mode = "enforce"
-realm = "the door"
+realm = "front area"
 error_docs = "https://docs.example/errors#"
 app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1",
           "host", "host:*.widgets.example", "token_issuer"]
@@ -109,9 +109,9 @@ rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope" }
 revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
 """
     gate = Gate.from_file(write(tmp_path, text))
-    assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
+    assert (gate.name, gate.realm, gate.error_docs) == ("front", "front area", "https://docs.example/errors#")
     assert gate.limits.load_timeout == 2.5
-    kinds = [type(place) for place in gate.app_locations]
+    kinds = [type(location) for location in gate.app_locations]
     assert kinds == [Header, Query, PublishableKeyBearer, PublishableKeyBearer, PathSegment, Host, Host, TokenIssuer]
     (app,) = gate.apps
     assert (app.mode, app.origin_mode, app.allow_anonymous, app.require_origin) == (
@@ -161,7 +161,7 @@ file = "keys.json"
         )
     )
     (app,) = gate.apps
-    assert [type(each).__name__ for each in app.credentials] == ["Secret", "PublicKey", "Jwks"]
+    assert [type(item).__name__ for item in app.credentials] == ["Secret", "PublicKey", "Jwks"]
     assert app.token_locations == (Bearer(),)
     assert gate.decide(Request(headers=[("Authorization", f"Bearer {mint(app, 'user-1')}")])).identity.kid == "2026"
 
@@ -252,7 +252,7 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
             "apps[0].credentials[0]",
         ),
         ("[gate]\nlimits = { patience = 1 }", "gate.limits"),
-        ("[house]\nx = 1", "house"),
+        ("[server]\nx = 1", "server"),
         ("[[apps]]\nprofile = 'userz'", "apps[0].id"),
         ("[[apps]]\nid = 'a b'", "apps[0].id"),
         ("[[apps]]\nid = 'a'\nprofile = 'vendor'", "apps[0].profile"),
@@ -321,15 +321,15 @@ def test_toml_problem_contains_no_secret(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_toml_keyword_settings_override_file(tmp_path: Path) -> None:
-    gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'door'\n" + GOOD), name="window")
-    assert gate.name == "window"
+    gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'front'\n" + GOOD), name="back")
+    assert gate.name == "back"
 
 
 CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
 
 
 @pytest.mark.parametrize(
-    ("wild", "path"),
+    ("malformed", "path"),
     [
         ('allowed_scopes = [["x"]]', "apps[1].allowed_scopes[0]"),
         ('origins = [["x"]]', "apps[1].origins[0]"),
@@ -347,9 +347,9 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
     ],
 )
 def test_toml_app_with_malformed_value_keeps_other_apps(
-    tmp_path: Path, wild: str, path: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, malformed: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = f"{GOOD}[[apps]]\nid = 'wild'\npublishable_key = 'pub_wild'\n{wild}\n"
+    text = f"{GOOD}[[apps]]\nid = 'wild'\npublishable_key = 'pub_wild'\n{malformed}\n"
     gate = Gate.from_file(write(tmp_path, text))
     (app,) = gate.apps
     assert [broken.id for broken in gate.broken_apps] == ["wild"]
@@ -359,7 +359,7 @@ def test_toml_app_with_malformed_value_keeps_other_apps(
     assert refusal is not None
     assert refusal.code == "config_invalid"
     assert f"{path}: " in caplog.text
-    assert any(each.startswith(path) for each in problems_of(tmp_path, text, strict=True))
+    assert any(item.startswith(path) for item in problems_of(tmp_path, text, strict=True))
 
 
 def test_toml_number_too_long_is_a_problem_of_the_file(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ def test_toml_invalid_identity_hash_problem_has_its_path(tmp_path: Path, old: st
 
 @pytest.mark.parametrize("table", ['identity_hash = "x"', "identity_hash = { secret = 1, companies = 2 }"])
 def test_toml_identity_hash_not_a_table_is_a_problem(tmp_path: Path, table: str) -> None:
-    found = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
-    assert list(found) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
-    assert "must be a table" in next(iter(found.values()))
+    problems = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
+    assert list(problems) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
+    assert "must be a table" in next(iter(problems.values()))
 
 
 def test_toml_identity_hash_without_companies_is_read(tmp_path: Path) -> None:
