@@ -1,6 +1,6 @@
 """What came before a request changes nothing about its answer: a gate with a past against one that has none.
 
-What a gate remembers (signatures, headers of tokens, the roads of apps and origins, the headers of answers) is shared
+What a gate remembers (signatures, headers of tokens, the fast-path entries of apps and origins, the headers of answers) is shared
 by all requests of all apps. So each request of a sequence is asked twice, of the gate that has answered all before it
 and of a new one, through either door, and both answers must be the same to the letter.
 """

@@ -1,4 +1,4 @@
-"""`merge_unsigned` against a simple model of what may be written by whom."""
+"""`merge_unsigned` against a simple model of which source may set which attribute."""
 
 from __future__ import annotations
 
