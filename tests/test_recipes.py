@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.support.widget_request import DOORS, WidgetRequest as Boot
+from tests.support.widget_request import DOORS
+from tests.support.widget_request import WidgetRequest as Boot
 from wicket import App
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "recipes.py"

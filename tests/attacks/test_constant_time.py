@@ -16,7 +16,7 @@ from wicket.runtime import base64url
 
 SOURCE = Path(wicket.__file__).parent
 SECRETS = re.compile(
-    r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|expected|given|proof|computed|\btoken\b"
+    r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|expected|given|actual|received|candidate|proof|computed|\btoken\b"
 )
 """Words in the names of values that may be a secret or a proof. In `keys/`, `value` is a secret too."""
 IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
@@ -24,54 +24,57 @@ IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 _SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed the cached token; no part of the token"
 
 REVIEWED = {
-    ("decision/signature.py", "key.fingerprint == known.fingerprint"): _SHA_256_OF_A_KEY,
-    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    ("config/app_checks.py", "identity_hash.identifier not in claims"): "configuration; the names of claims",
     (
-        "decision/identity.py",
-        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
+        "config/app_checks.py",
+        "key.fingerprint in hash_fingerprints",
     ): "configuration; two secrets of one app, by their SHA-256",
-    ("decision/fast_path.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
-    (
-        "decision/signature_cache.py",
-        "digest not in entries",
-    ): "SHA-256 of a token whose signature was verified; a client cannot guess it byte by byte",
-    (
-        "decision/signature.py",
-        "each.fingerprint == key.fingerprint",
-    ): "two of the app's own keys; no part of the token",
-    (
-        "decision/flow.py",
-        "token_from(app.located_tokens.body, request)[0] not in (None, token)",
-    ): "two tokens of one request, both the client's own",
-    ("config/app.py", "key.fingerprint in hashed"): "configuration; two secrets of one app, by their SHA-256",
     (
         "config/identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
+    ("decision/fast_path.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
-        "decision/token_verification.py",
+        "decision/flow.py",
+        "token_from(app.located_tokens.body, request)[0] not in (None, token)",
+    ): "two tokens of one request, both the client's own",
+    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/identity_hash.py",
+        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
+    ): "configuration; two secrets of one app, by their SHA-256",
+    ("decision/signature.py", "key.fingerprint == cached.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/signature.py",
+        "copy.fingerprint == key.fingerprint",
+    ): "two of the app's own keys; no part of the token",
+    (
+        "decision/signature.py",
         "key.fingerprint not in self._tried",
     ): "keys that were tried for this token; no part of the token",
-    ("runtime/cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
-    ("http/middleware.py", "each != given"): "configuration; two root paths",
-    ("http/middleware.py", "given not in (*own, *around)"): "configuration; two root paths",
+    (
+        "decision/signature_cache.py",
+        "digest not in entries",
+    ): "SHA-256 of a token whose signature was verified; a client cannot guess it byte by byte",
+    ("diagnostics/hashes.py", "stripped != proof"): "the value sent, with and without spaces around it",
+    ("diagnostics/hashes.py", "name.lower() != hash_name.lower()"): "the names of members",
+    ("diagnostics/hashes.py", "proof == proof.lower()"): "the value sent, whether it is in lower case",
+    ("diagnostics/hashes.py", "value.strip().lower() == proof.strip().lower()"): "two strings of one request",
     ("diagnostics/keys.py", "token.header.algorithm in key.algorithms"): "the names of algorithms",
     ("diagnostics/keys.py", "token.header.algorithm not in case.algorithms"): "the names of algorithms",
     ("diagnostics/keys.py", "algorithm in HASH_BYTES"): "the names of algorithms",
-    ("keys/secret.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
+    ("keys/algorithms.py", "_TENANT in expected"): "whether an issuer, which is public, has a placeholder",
+    ("keys/algorithms.py", "issuer == expected"): "the issuers of a token and of a key, both public",
+    (
+        "keys/kid_limiter.py",
+        "(source, version, _digest(kid)) in self._absent",
+    ): "a digest of a kid, which is public",
     ("keys/public_key_detection.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, the first of any JSON",
     ("keys/public_key_detection.py", "value[:1] != b'0'"): "configuration; one byte, the first of any DER",
     ("keys/public_key_detection.py", "b'\\x00' in value"): "configuration; whether a value may be UTF-16",
-    ("keys/public_key.py", "name not in compatible_algorithms(material)"): "configuration; the names of algorithms",
-    ("diagnostics/claims.py", "given == wanted"): "the issuer of a token and of the app, both public",
-    ("diagnostics/claims.py", "given.rstrip('/') == wanted.rstrip('/')"): "the same issuers, without a trailing slash",
-    ("diagnostics/hashes.py", "bare != proof"): "the value sent, with and without spaces around it",
-    ("diagnostics/hashes.py", "name.lower() != proof.lower()"): "the names of members",
-    ("diagnostics/hashes.py", "proof == proof.lower()"): "the value sent, whether it is in lower case",
-    ("diagnostics/hashes.py", "text.strip().lower() == proof.strip().lower()"): "two strings of one request",
-    ("profiles/profile.py", "key in given"): "configuration; the names of settings",
-    ("registry/toml.py", "given == mode.value"): "configuration; the names of modes",
     ("keys/public_key_detection.py", "b'\"kty\"' in value"): "configuration; whether a value is a JWK",
+    ("keys/secret.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
+    ("runtime/cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
 }
 """Comparisons of values with such names that do not compare a secret with client input, each with the reason."""
 

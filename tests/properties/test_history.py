@@ -1,8 +1,8 @@
-"""What came before a request changes nothing about its answer: a gate with a past against one that has none.
+"""Earlier requests do not change a response: a gate that has answered others agrees with a new one.
 
-What a gate remembers (signatures, headers of tokens, the fast-path entries of apps and origins, the headers of answers) is shared
-by all requests of all apps. So each request of a sequence is asked twice, of the gate that has answered all before it
-and of a new one, through either door, and both answers must be the same to the letter.
+A gate's caches (signatures, headers of tokens, fast-path entries, response headers) are shared by all requests of all
+apps. So each request of a sequence is sent twice, to the gate that has answered all earlier ones and to a new one,
+through either middleware. Both responses must be identical.
 """
 
 from __future__ import annotations
