@@ -1,4 +1,4 @@
-"""Flask's sugar: before an application, before a blueprint, and views that demand an identity."""
+"""The Flask extension: for an application, for a blueprint, and views that require an identity."""
 
 from __future__ import annotations
 
@@ -260,8 +260,8 @@ def body_gate() -> tuple[Gate, bytes]:
 @pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read by somebody before"])
 def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[str, str]) -> None:
     gate, body = body_gate()
-    answer = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
-    assert (answer.status_code, answer.data) == (200, body)
+    response = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
+    assert (response.status_code, response.data) == (200, body)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -269,19 +269,19 @@ def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[
 def test_flask_blueprint_body_read_by_stream_or_environ_is_complete(way: str, chunked: bool) -> None:
     gate, body = body_gate()
     length = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if chunked else {}
-    answer = blueprint_client(gate).post(
+    response = blueprint_client(gate).post(
         f"/api/echo?way={way}", data=body, content_type="application/json", environ_overrides=length
     )
-    assert (answer.status_code, answer.data) == (200, body)
+    assert (response.status_code, response.data) == (200, body)
 
 
 def test_flask_blueprint_responses_have_cors_headers() -> None:
     gate = make_gate()
     client = as_user(blueprint_client(gate), "ada", app="acme", gate=gate)
     for path, status in (("/api/me", 200), ("/api/fail", 500)):
-        answer = client.get(path, headers=ELSEWHERE)
-        assert answer.status_code == status
-        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
+        response = client.get(path, headers=ELSEWHERE)
+        assert response.status_code == status
+        assert response.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
     refused = blueprint_client(make_gate()).get("/api/me", headers=ELSEWHERE)
     assert refused.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
     manual = client.get("/api/manual", headers=ELSEWHERE)
@@ -307,8 +307,8 @@ def test_flask_blueprint_cors_disabled_preflight_gated_unless_passed(preflights:
     client = blueprint_client(make_gate(), cors=False, preflights=preflights)
     headers = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET", "Remote-User": "acme:root"}
     with client:
-        answer = client.options("/api/me", headers=headers, environ_overrides={"REMOTE_USER": "root"})
-        assert answer.status_code == status
+        response = client.options("/api/me", headers=headers, environ_overrides={"REMOTE_USER": "root"})
+        assert response.status_code == status
         if status == 200:
             assert not request.environ["wicket.identity"].verified
             assert not {"REMOTE_USER", "HTTP_REMOTE_USER"} & set(request.environ)
@@ -335,5 +335,7 @@ def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
         )
         Wicket(gate, close_on_expiry=True).init_app(app)
         client, path = app.test_client(), "/events"
-    answer = client.get(path, headers={"Authorization": f"Bearer {token}"}, environ_overrides={"test.chunks": chunks()})
-    assert (answer.status_code, answer.data) == (200, b"a")
+    response = client.get(
+        path, headers={"Authorization": f"Bearer {token}"}, environ_overrides={"test.chunks": chunks()}
+    )
+    assert (response.status_code, response.data) == (200, b"a")
