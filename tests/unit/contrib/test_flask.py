@@ -91,7 +91,7 @@ def test_flask_blueprint_gates_only_its_views() -> None:
     assert user.get("/api/me").get_json() == ["acme", "user-1", "acme:user-1"]
     app.testing = True
     for path in ("/maybe", "/api/maybe"):
-        with pytest.raises(ConfigError, match="decided nothing"):
+        with pytest.raises(ConfigError, match="made no decision"):
             stranger.get(path)
 
 
@@ -148,7 +148,7 @@ def test_flask_two_gates_of_same_name_return_only_their_own_identity() -> None:
     app.testing = True
     user = as_user(app.test_client(), "user-1", app="acme", gate=outer)
     assert user.get("/api/outer").text == "acme"
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         user.get("/api/inner")
 
 
@@ -314,10 +314,10 @@ def test_flask_blueprint_cors_disabled_preflight_gated_unless_passed(preflights:
             assert not {"REMOTE_USER", "HTTP_REMOTE_USER"} & set(request.environ)
 
 
-@pytest.mark.parametrize("place", ["application", "blueprint"])
-def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
+@pytest.mark.parametrize("kind", ["application", "blueprint"])
+def test_flask_event_stream_with_expired_token_ends(kind: str) -> None:
     now = [1_800_000_000.0]
-    gate = make_gate(skew=0)
+    gate = make_gate(leeway=0)
     gate = Gate(gate.apps, clock=lambda: now[0])
     token = mint(gate.apps[0], "ada", ttl=60, now=now[0])
 
@@ -326,7 +326,7 @@ def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
         now[0] += 60
         yield b"b"
 
-    if place == "blueprint":
+    if kind == "blueprint":
         client, path = blueprint_client(gate, close_on_expiry=True), "/api/events"
     else:
         app = Flask("test")

@@ -127,7 +127,7 @@ def test_starlette_refused_after_response_start_raises() -> None:
 
 def test_starlette_accessor_without_middleware_raises_config_error() -> None:
     client = TestClient(Starlette(routes=ROUTES))
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         client.get("/me")
 
 
@@ -183,7 +183,7 @@ def test_starlette_two_gates_of_same_name_return_only_their_own_identity() -> No
     app = Starlette(routes=[Mount("/", mounted)], middleware=[Middleware(WicketMiddleware, gate=outer)])
     user = as_user(TestClient(app), "user-1", app="acme", gate=outer)
     assert user.get("/exempt/outer").text == "acme"
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         user.get("/exempt/inner")
 
 

@@ -142,7 +142,7 @@ def test_as_user_app_without_secret_requires_token() -> None:
 
 
 def test_as_user_unknown_gate_or_app_raises_config_error() -> None:
-    with pytest.raises(ConfigError, match="give it"):
+    with pytest.raises(ConfigError, match="gate=gate"):
         as_user(TestClient(Starlette()), "user-1", app="acme")
     with pytest.raises(ConfigError, match="'unknown'"):
         as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="unknown")
