@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
 from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
+from wicket.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from wicket.http.auth_credentials import AuthCredentials
 from wicket.http.binding import attach_to_scope, clear_scope, is_raised_by_any
 from wicket.http.bodies import ASGIBody, declared_length
@@ -20,11 +20,7 @@ from wicket.http.monitor import ConnectionMonitor
 from wicket.messages.request import Request
 from wicket.messages.response import Response
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["ASGIApp", "Message", "Receive", "Scope", "Send", "WicketMiddleware"]
 
 _DECIDED_TYPES = frozenset({"http", "websocket"})
 _START_TYPES = frozenset(
@@ -54,7 +50,7 @@ class WicketMiddleware:
         origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
             disables it.
         close_on_expiry: Whether to close WebSockets (code 4401) and event streams within one second after their token
-            expires, is revoked, or its key is removed from the app. This needs asyncio.
+            expires (plus `leeway`), is revoked, or its key is removed from the app. This needs asyncio.
         root_path: The root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
             `"keep"` if the application's router leaves the root in the path. Patterns then begin with the root.
         preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to

@@ -46,8 +46,8 @@ class WicketMiddleware:
         cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
         origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
             disables it.
-        close_on_expiry: Whether to end an event stream at the first chunk after its token expires, is revoked, or its
-            key is removed from the app.
+        close_on_expiry: Whether to end an event stream at the first chunk after its token expires (plus `leeway`), is
+            revoked, or its key is removed from the app.
         root_path: A root that the application itself removes from `PATH_INFO`. A server removes its own root, and
             Django's `FORCE_SCRIPT_NAME` removes none.
         preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to

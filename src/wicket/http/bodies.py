@@ -11,16 +11,14 @@ import asyncio
 import io
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wicket.errors import WicketError
+from wicket.http.asgi_types import Message, Receive
 from wicket.messages.request import Body, too_large
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-Message = MutableMapping[str, Any]
 
 _CHUNK_SIZE: Final = 8_192
 """The largest blocking read, in bytes."""
@@ -63,7 +61,7 @@ class ASGIBody(Body):
         length: The declared length in bytes, or None.
     """
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], length: int | None) -> None:
+    def __init__(self, receive: Receive, length: int | None) -> None:
         self._receive = receive
         self.length = length
         self._replayed: deque[Message] = deque()

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar, cast
 
 from wicket.decision.decision import Decision
+from wicket.http.asgi_types import Message, Receive, Send
 
-Message = MutableMapping[str, Any]
 T = TypeVar("T")
 
 CLOSE_CODE: Final = 4401
@@ -57,8 +57,8 @@ class LiveConnection:
     def __init__(
         self,
         decision: Decision,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        receive: Receive,
+        send: Send,
         *,
         websocket: bool,
         on_begin: Callable[[LiveConnection], None] | None = None,

@@ -18,7 +18,7 @@ import heapq
 import itertools
 import math
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from wicket.config.app import App, BrokenApp
@@ -28,7 +28,8 @@ from wicket.decision.revalidation import app_now, can_end, judge, name_in_regist
 from wicket.drivers import arun
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.gate import Gate
-from wicket.http.long_lived import LiveConnection, Message
+from wicket.http.asgi_types import Receive, Send
+from wicket.http.long_lived import LiveConnection
 from wicket.runtime.logs import log_internal_error
 
 _PERIOD: Final = 0.4
@@ -53,8 +54,8 @@ class ConnectionMonitor:
     def track(
         self,
         decision: Decision,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        receive: Receive,
+        send: Send,
         *,
         websocket: bool,
     ) -> LiveConnection:

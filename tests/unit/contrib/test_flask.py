@@ -257,7 +257,7 @@ def body_gate() -> tuple[Gate, bytes]:
     return gate, json.dumps({"token": mint(gate.apps[0], "ada"), "fill": "x" * 20_000}).encode()
 
 
-@pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read by somebody before"])
+@pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read earlier"])
 def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[str, str]) -> None:
     gate, body = body_gate()
     response = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)

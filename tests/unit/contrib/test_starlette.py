@@ -173,10 +173,10 @@ def test_starlette_path_routed_to_gated_route_missing_token(path: str, only: str
 
 def test_starlette_two_gates_of_same_name_return_only_their_own_identity() -> None:
     outer, inner = make_gate("acme"), make_gate("partner")
-    twins = {"outer": outer, "inner": inner}
+    gates = {"outer": outer, "inner": inner}
 
     async def of_gate(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(identity_of(request, twins[request.path_params["gate"]]).app_id)
+        return PlainTextResponse(identity_of(request, gates[request.path_params["gate"]]).app_id)
 
     layer = Middleware(WicketMiddleware, gate=inner, only=["/gated/*"])
     mounted = Starlette(routes=[Route("/gated/{gate}", of_gate), Route("/exempt/{gate}", of_gate)], middleware=[layer])

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.unit import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules
-from wicket.http.long_lived import Message
+from wicket.http.asgi_types import Message
 
 
 class FaultyClock:

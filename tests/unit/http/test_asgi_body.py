@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.clients import finished
 from wicket import WicketError
-from wicket.http.bodies import ASGIBody, Message, declared_length
+from wicket.http.asgi_types import Message
+from wicket.http.bodies import ASGIBody, declared_length
 
 LONG = 60.0
 """A timeout in seconds that no test reaches."""

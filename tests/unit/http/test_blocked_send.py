@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.unit.http.connections import BlockedSend, FakeServer, FaultyClock, gate_at, run, verified
-from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection, Message
+from wicket.http.asgi_types import Message
+from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection
 
 SSE: Message = {
     "type": "http.response.start",

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.clients import finished
 from tests.unit.http.connections import FakeServer, FaultyClock, gate_at, run, verified
-from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection, Message
+from wicket.http.asgi_types import Message
+from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection
 
 SSE: Message = {
     "type": "http.response.start",

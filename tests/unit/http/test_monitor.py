@@ -16,7 +16,8 @@ from tests.unit.http.connections import BlockedSend, FakeServer, FaultyClock, ga
 from wicket import App, Decision, Gate, Mode, Refusal, Refused, Revocations, Rules, WicketError
 from wicket.decision.revalidation import judge as judge_now
 from wicket.http import monitor as module
-from wicket.http.long_lived import LiveConnection, Message
+from wicket.http.asgi_types import Message
+from wicket.http.long_lived import LiveConnection
 from wicket.http.monitor import ConnectionMonitor
 
 
