@@ -1,11 +1,11 @@
-"""For the tests of applications that stand behind a gate: send requests as a user, with the gate on.
+"""Tools for tests of applications with a gate: requests as a user, without disabling the gate.
 
     client = as_user(TestClient(app), "user-1", app="acme", plan="pro")
     assert client.get("/me").status_code == 200
 
-The token is a real one, signed with the app's own secret by the gate's clock, and rides where the app's own tokens do.
+The token is real: it is signed with the app's secret by the gate's clock, and sent where the app expects its tokens.
 
-`diagnose` and `diagnose_url` name the mistake behind a refusal, for a test that fails and for a vendor's dashboard.
+`diagnose` and `diagnose_url` explain why a request is refused, for a failing test and for a vendor's dashboard.
 """
 
 from wicket.diagnostics.diagnose import diagnose
