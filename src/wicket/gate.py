@@ -122,9 +122,7 @@ class Gate:
             else build_registry_cache(registry, settings.index, self._pool, limits, reporter, monotonic)
         )
         self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog)
-        self._load_key_set = build_key_set_loader(
-            name, fetcher or self._fetcher, limits, reporter, clock, monotonic
-        )
+        self._load_key_set = build_key_set_loader(name, fetcher or self._fetcher, limits, reporter, clock, monotonic)
         self._key_sets = build_key_sets(self._load_key_set, fetch_pool, limits, reporter, monotonic)
         self._context = GateContext(
             apps=settings.index,

@@ -77,7 +77,7 @@ class Limits:
     fetch_queue: int = 256
     """The number of fetches that may wait for a thread. Further ones fail at once with a 503."""
     max_loads_per_app: int = 4
-    """The number of key sets of one app that may load or wait at the same time. Further ones fail at once with a 503."""
+    """The number of key sets of one app that may load or wait at the same time. A further one gets a 503 at once."""
     unknown_kid_burst: int = 2
     """The number of fetches for unknown `kid`s that a key set allows at first."""
     unknown_kid_interval: float = 30.0

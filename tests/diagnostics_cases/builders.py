@@ -104,9 +104,9 @@ class Row:
     name: str
     app: Callable[[], App]
     token: str | None
-    mistake: str
+    code: str
     says: tuple[str, ...]
-    sent: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
     origin: str | None = None
     found: str | None = None
     expected: str | None = None

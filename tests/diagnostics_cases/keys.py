@@ -71,8 +71,8 @@ KEY_ROWS = [
         found="base64url",
     ),
     # newline, space or quotes around the secret; whitespace in the token
-    Row("newline behind the secret", app, sign(TEXT + "\n"), "secret_not_stripped", ("line break behind it",)),
-    Row("CR and newline", app, sign(TEXT + "\r\n"), "secret_not_stripped", ("line break behind it",)),
+    Row("newline behind the secret", app, sign(TEXT + "\n"), "secret_not_stripped", ("line break after it",)),
+    Row("CR and newline", app, sign(TEXT + "\r\n"), "secret_not_stripped", ("line break after it",)),
     Row("space before the secret", app, sign(" " + TEXT), "secret_not_stripped", ("space before it",)),
     Row("double quotes", app, sign(f'"{TEXT}"'), "secret_not_stripped", ("double quotes",)),
     Row("single quotes", app, sign(f"'{TEXT}'"), "secret_not_stripped", ("single quotes",)),

@@ -330,9 +330,9 @@ def test_gate_forked_during_load_serves_in_child() -> None:
             if os.getpid() == parent:
                 running.set()
                 go.wait(10)
-            return App("acme", anonymous=True)
+            return App("acme", allow_anonymous=True)
 
-        gate = Gate(registry=find, naming=[Header("X-App-Id")])
+        gate = Gate(registry=find, app_locations=[Header("X-App-Id")])
         request = Request(headers=[("X-App-Id", "acme")])
         thread = threading.Thread(target=gate.decide, args=(request,))
         thread.start()

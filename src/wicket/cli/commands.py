@@ -19,7 +19,7 @@ from wicket.cli.keys import fetch_and_print, parse_source, sources_of_app
 from wicket.config.network import Network
 from wicket.decision.claims import LATEST
 from wicket.diagnostics import diagnose_url
-from wicket.diagnostics.diagnose import run_diagnosis
+from wicket.diagnostics.run import run_diagnosis
 from wicket.errors import ConfigError, config_error
 from wicket.gate import Gate
 from wicket.messages.json_body import parse_body, plain
@@ -115,7 +115,9 @@ def keys() -> None:
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The gate's TOML file.")
 @click.option("--allow", multiple=True, metavar="CIDR", help="A network that may be connected to besides public ones.")
 @click.option("--port", "ports", multiple=True, type=int, help="A port that may be connected to besides 443 and 8443.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="A PEM file with the certificate authorities to trust.")
+@click.option(
+    "--ca", type=click.Path(exists=True, dir_okay=False), help="A PEM file with the certificate authorities to trust."
+)
 def fetch(
     url_or_issuer: str | None,
     app_id: str | None,

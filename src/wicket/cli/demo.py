@@ -154,7 +154,12 @@ def demo_rows(vendors: Vendors) -> list[Row]:
         Row("unknown app", "projectId=nobody", bearer(hissuno_token), 401, "unknown_app"),
         Row("log-only, good", "appId=globex", bearer(vendors.issue_token()), 200, who=who["getuserfeedback"]),
         Row(
-            "log-only, expired", "appId=globex", bearer(vendors.issue_token(exp=now - 600)), 200, "invalid_token", "expired"
+            "log-only, expired",
+            "appId=globex",
+            bearer(vendors.issue_token(exp=now - 600)),
+            200,
+            "invalid_token",
+            "expired",
         ),
         Row("log-only, missing", "appId=globex", {}, 200, "missing_token"),
     ]
@@ -208,7 +213,9 @@ def servers(gate: Gate) -> Iterator[dict[str, str]]:
         yield addresses
     finally:
         asgi_server.should_exit = True
-        wsgi_server.trigger.pull_trigger(wsgi_server.close)  # on the server's thread, because its loop still uses the sockets
+        wsgi_server.trigger.pull_trigger(
+            wsgi_server.close
+        )  # on the server's thread, because its loop still uses the sockets
         for thread in threads:
             thread.join(10)
         wsgi_server.task_dispatcher.shutdown()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.unit import NOW, acme, token
 from wicket import Gate
-from wicket.diagnostics.diagnose import diagnose
+from wicket.diagnostics import diagnose
 
 
 @pytest.mark.parametrize(("origin", "mistakes"), [("null", ["origin_malformed"]), ("https://a.example", [])])

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.unit import acme, problems_of
 from wicket import Gate, Query
-from wicket.testing import diagnose_url
+from wicket.diagnostics import diagnose_url
 from wicket.testing.issuer import LocalIssuer
 from wicket.wsgi import WicketMiddleware
 
@@ -149,7 +149,7 @@ def test_diagnose_url_wicket_cors_reports_only_blocked_origin() -> None:
         assert diagnose_url(url, ORIGIN).findings == ()
         blocked = diagnose_url(url, "https://evil.example")
     assert blocked.findings[0].code == "preflight_behind_gate"
-    assert "does not admit this origin" in blocked.findings[0].detail
+    assert "does not allow this origin" in blocked.findings[0].detail
 
 
 def test_diagnose_url_gate_without_cors_is_reported() -> None:
@@ -180,7 +180,7 @@ def test_diagnose_url_unreachable_host_is_reported() -> None:
         pass
     diagnosis = diagnose_url(url, ORIGIN, timeout=5)
     assert [(each.code, each.found) for each in diagnosis.findings] == [
-        ("unreachable", "no answer (ConnectionRefusedError)")
+        ("unreachable", "no response (ConnectionRefusedError)")
     ]
     assert not diagnosis.passed
     long = diagnose_url(f"http://{'a' * 70}.example/", ORIGIN, timeout=5)
@@ -190,7 +190,7 @@ def test_diagnose_url_unreachable_host_is_reported() -> None:
 def test_diagnose_url_certificate_is_verified_against_ssl_context(wicket_issuer: LocalIssuer) -> None:
     url = wicket_issuer.jwks_url.replace("localhost", "127.0.0.1")
     distrusted = diagnose_url(url, ORIGIN)
-    assert distrusted.findings[0].found == "no answer (SSLCertVerificationError)"
+    assert distrusted.findings[0].found == "no response (SSLCertVerificationError)"
     trusting = ssl.create_default_context(cadata=wicket_issuer.authority_pem.decode())
     trusted = diagnose_url(url, ORIGIN, ssl_context=trusting)
     assert [each.code for each in trusted.findings][-1] == "opaque_refusal"

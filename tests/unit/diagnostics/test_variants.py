@@ -27,7 +27,7 @@ def test_secret_variants_are_unique_and_differ_from_secret(secret: Secret) -> No
     assert len(set(values)) == len(values)
     assert secret.keys[0].material not in values
     assert b"" not in values
-    assert {each.mistake for each in secret_variants(secret)} == {"secret_encoding", "secret_not_stripped"}
+    assert {each.code for each in secret_variants(secret)} == {"secret_encoding", "secret_not_stripped"}
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
@@ -46,4 +46,4 @@ def test_secret_variants_of_bytes_include_text_encodings() -> None:
     held = {each.value: each.found for each in secret_variants(Secret(raw))}
     assert held[raw.hex().encode()] == "text"
     assert held[base64.b64encode(raw)] == "text"
-    assert held[base64.b64encode(raw).rstrip(b"=") + b"\n"] == "the secret with a line break behind it"
+    assert held[base64.b64encode(raw).rstrip(b"=") + b"\n"] == "the secret with a line break after it"

@@ -39,10 +39,10 @@ def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None 
     identity = VerifiedIdentity(
         ALLOWED_BY, "user-1", "sub", VerifiedPayload(JOSEHeader("HS256", "k1", None), b"key", b"{}", {}), "k1"
     )
-    return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
+    return Decision(True, identity, refusal, enforced, app_id, None, context_of(AppRef("id", app_id)))
 
 
-def way_of(ref: AppRef) -> RequestContext:
+def context_of(ref: AppRef) -> RequestContext:
     way = RequestContext(Gate([ALLOWED_BY])._context, 0.0)
     way.refs = (ref,)
     return way
@@ -52,10 +52,10 @@ def anonymous(
     refusal: Refusal | None = None, *, allowed: bool = True, enforced: bool = True, app_id: str | None = "acme"
 ) -> Decision:
     app_ref = AppRef("id", "the-name-they-sent")
-    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, way_of(app_ref))
+    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, context_of(app_ref))
 
 
-def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
+def refused(refusal: Refusal, app_id: str | None = "acme") -> Decision:
     return anonymous(refusal, allowed=False, app_id=app_id)
 
 
@@ -102,7 +102,7 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
         (passed(), DecisionEvent("wicket", "acme", True, True, True, kid="k1")),
         (anonymous(), DecisionEvent("wicket", "acme", True, False, True)),
         (
-            turned_away(EXPIRED),
+            refused(EXPIRED),
             DecisionEvent("wicket", "acme", False, False, True, "invalid_token", "expired", detail=EXPIRED.detail),
         ),
         (
@@ -126,7 +126,7 @@ def test_reporter_decision_emits_one_event(decision: Decision, event: DecisionEv
 def test_decision_event_unknown_app_contains_only_a_hash() -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
-    report.decided(turned_away(Refusal("unknown_app"), None))
+    report.decided(refused(Refusal("unknown_app"), None))
     assert events[0].unknown_app_hash == short_hash("the-name-they-sent")
     assert "the-name-they-sent" not in repr(events)
     report.decided(Decision(False, Identity(None), Refusal("unknown_app"), True, None))
@@ -152,7 +152,7 @@ def test_on_event_exception_is_logged_and_not_raised(log: pytest.LogCaptureFixtu
 def test_reporter_non_text_app_name_raises_nothing() -> None:
     name: Any = 5
     reporter().decided(
-        Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, way_of(AppRef("id", name)))
+        Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, context_of(AppRef("id", name)))
     )
 
 
@@ -164,10 +164,10 @@ def test_reporter_non_text_app_name_raises_nothing() -> None:
     [
         (passed(), (logging.DEBUG, "allowed app=acme allowed")),
         (anonymous(), (logging.DEBUG, "allowed app=acme anonymous")),
-        (turned_away(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")),
+        (refused(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")),
         (
-            turned_away(MISSING),
-            (logging.INFO, "refused app=acme missing_token: This request needs a token, and none was sent."),
+            refused(MISSING),
+            (logging.INFO, "refused app=acme missing_token: This request requires a token, but it has none."),
         ),
         (
             anonymous(EXPIRED, enforced=False),
@@ -175,7 +175,7 @@ def test_reporter_non_text_app_name_raises_nothing() -> None:
         ),
         (
             anonymous(MISSING, enforced=False),
-            (logging.INFO, "would refuse app=acme missing_token: This request needs a token, and none was sent."),
+            (logging.INFO, "would refuse app=acme missing_token: This request requires a token, but it has none."),
         ),
     ],
 )
@@ -187,10 +187,10 @@ def test_log_record_level_depends_on_decision(
 
 
 def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixture) -> None:
-    reporter().decided(turned_away(Refusal("unknown_app"), None))
+    reporter().decided(refused(Refusal("unknown_app"), None))
     (record,) = log.records
     fields = (
-        *("gate", "app_id", "code", "reason", "enforced", "stage", "key_id", "claimed", "suppressed"),
+        *("gate", "app_id", "code", "reason", "enforced", "stage", "kid", "unknown_app_hash", "suppressed"),
         *("detail", "claim", "origin", "method", "path"),
     )
     assert {name: getattr(record, name) for name in fields} == {
@@ -200,10 +200,10 @@ def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixt
         "reason": None,
         "enforced": True,
         "stage": "gate",
-        "key_id": None,
+        "kid": None,
         "unknown_app_hash": short_hash("the-name-they-sent"),
         "suppressed": 0,
-        "detail": "This request names no app that is known here.",
+        "detail": "This request names no app that is configured here.",
         "claim": None,
         "origin": None,
         "method": None,
@@ -217,24 +217,24 @@ def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixt
 def test_log_record_repeated_refusal_once_per_minute_with_count(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     for _ in range(3):
-        report.decided(turned_away(EXPIRED))
+        report.decided(refused(EXPIRED))
     clock.now += 59.9
-    report.decided(turned_away(EXPIRED))
+    report.decided(refused(EXPIRED))
     assert lines(log) == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
     clock.now += 0.1
-    report.decided(turned_away(EXPIRED))
+    report.decided(refused(EXPIRED))
     assert lines(log)[1:] == [
-        (logging.INFO, "refused app=acme invalid_token (expired): The token has expired. [3 more like it since]")
+        (logging.INFO, "refused app=acme invalid_token (expired): The token has expired. [3 similar records were left out]")
     ]
     assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
     clock.now += 60
-    report.decided(turned_away(EXPIRED))
+    report.decided(refused(EXPIRED))
     assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
 
 
 def test_log_record_limit_applies_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
-    for decision in (turned_away(EXPIRED), turned_away(MISSING), turned_away(EXPIRED, "other"), turned_away(EXPIRED)):
+    for decision in (refused(EXPIRED), refused(MISSING), refused(EXPIRED, "other"), refused(EXPIRED)):
         report.decided(decision)
     assert len(log.records) == 3
 
@@ -249,18 +249,18 @@ def test_log_record_allowed_requests_are_not_limited(log: pytest.LogCaptureFixtu
 def test_log_record_limit_entries_are_bounded(log: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter(max_outcomes=2)
     for app in ("a", "b", "c", "a", "c"):
-        report.decided(turned_away(EXPIRED, app))
+        report.decided(refused(EXPIRED, app))
     assert [getattr(record, "app_id") for record in log.records] == ["a", "b", "c", "a"]  # noqa: B009
 
 
 def test_log_record_below_level_does_not_use_the_limit(caplog: pytest.LogCaptureFixture, clock: Time) -> None:
     report = reporter()
     with caplog.at_level(logging.WARNING, "wicket"):
-        report.decided(turned_away(EXPIRED))
+        report.decided(refused(EXPIRED))
         report.decided(passed())
     assert caplog.records == []
     with caplog.at_level(logging.INFO, "wicket"):
-        report.decided(turned_away(EXPIRED))
+        report.decided(refused(EXPIRED))
     assert len(caplog.records) == 1
 
 
@@ -312,7 +312,7 @@ def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
 ) -> None:
     report = reporter()
     for number in range(40):
-        decision = turned_away(Refusal("keys_unavailable", limited=limited))
+        decision = refused(Refusal("keys_unavailable", limited=limited))
         assert decision._context is not None
         decision._context.request = Request(headers=[("Origin", f"https://page-{number}.example")])
         report.decided(decision)
@@ -340,7 +340,7 @@ def test_log_record_distinct_origins_bounded_by_max_outcomes() -> None:
     keys: list[OutcomeKey] = [
         (f"app-{number}", "origin_not_allowed", None, True, "gate", False, False) for number in range(5)
     ]
-    assert [report._told_apart(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
+    assert [report._limited_value(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
     assert len(report._origins) == 2
 
 
@@ -380,7 +380,7 @@ def test_log_record_config_or_outage_refusal_is_warning_with_remedy(
 def test_log_record_limited_refusal_mentions_limits(log: pytest.LogCaptureFixture) -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
-    report.decided(turned_away(Refusal("keys_unavailable", retry_after=1, limited=True)))
+    report.decided(refused(Refusal("keys_unavailable", retry_after=1, limited=True)))
     assert log.records[0].getMessage().endswith("raise it in Limits.")
     assert events[0].limited is True
 
@@ -391,7 +391,7 @@ def test_log_record_limited_refusal_mentions_limits(log: pytest.LogCaptureFixtur
 def test_outcomes_are_counted_most_frequent_first() -> None:
     report = reporter()
     assert report.outcomes() == ()
-    for decision in (passed(), turned_away(EXPIRED), passed(), anonymous(), passed(), turned_away(EXPIRED)):
+    for decision in (passed(), refused(EXPIRED), passed(), anonymous(), passed(), refused(EXPIRED)):
         report.decided(decision)
     assert report.outcomes() == (
         OutcomeCount("acme", "allowed", None, True, 3),
@@ -402,7 +402,7 @@ def test_outcomes_are_counted_most_frequent_first() -> None:
 
 def test_outcomes_log_only_refusals_are_counted_separately() -> None:
     report = reporter()
-    report.decided(turned_away(EXPIRED))
+    report.decided(refused(EXPIRED))
     report.decided(anonymous(EXPIRED, enforced=False))
     assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
 
@@ -422,7 +422,7 @@ def test_outcomes_handler_refusals_are_counted_separately() -> None:
 def test_outcomes_above_max_are_counted_together() -> None:
     report = reporter(max_outcomes=2)
     for app in ("a", "b", "c", "d", "a"):
-        report.decided(turned_away(EXPIRED, app))
+        report.decided(refused(EXPIRED, app))
     counts = {outcome.app_id: outcome.count for outcome in report.outcomes()}
     assert counts == {"a": 2, "b": 1, "…": 2}
 
@@ -452,9 +452,9 @@ def test_log_record_repeated_internal_error_once_per_minute_per_kind(
 ) -> None:
     reporter = Reporter("wicket", None, 10)
     for error in (OSError("hunter2"), OSError(), KeyError("hunter2")):
-        reporter.fault("it failed", error)
+        reporter.internal_error("it failed", error)
     clock.now += 60
-    reporter.fault("it failed", OSError())
+    reporter.internal_error("it failed", OSError())
     assert [record.getMessage().splitlines()[0] for record in log.records] == [
         f"it failed: {kind}" for kind in ("OSError", "KeyError", "OSError")
     ]
