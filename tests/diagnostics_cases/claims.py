@@ -1,4 +1,4 @@
-"""Mistakes in what a token says: its user, its times, its audience and issuer, its app."""
+"""Mistakes in claims: the user, the times, the audience, the issuer, the app."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ KEY_ROWS = [
     Row(
         "text as base64",
         app,
-        by_hmac(base64.b64decode(TEXT + "==")),  # as Python skips what is not in the alphabet
+        by_hmac(base64.b64decode(TEXT + "==")),  # Python skips characters outside the alphabet
         "secret_encoding",
         ("base64",),
         found="base64",

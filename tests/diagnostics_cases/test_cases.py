@@ -1,4 +1,4 @@
-"""The checker names each mistake that integrators are known to make, and finds none where nothing is wrong."""
+"""`diagnose` names each known mistake of integrators, and reports none for a correct request."""
 
 from __future__ import annotations
 

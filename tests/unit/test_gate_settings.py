@@ -1,4 +1,4 @@
-"""What a gate is built of, in code or by a file: what it holds then, what is wrong, and what it says when it starts."""
+"""The arguments of a gate: defaults, problems, warnings at the start, and a TOML file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from wicket import (
 )
 from wicket.config.app import BrokenApp
 
-# --- what it is built of
+# --- defaults
 
 
 def test_gate_apps_and_repr_contain_each_app_once() -> None:
@@ -86,7 +86,7 @@ def test_gate_realm_defaults_to_name() -> None:
         assert (gate.name, gate.realm, gate.error_docs) == ("wicket", "Our API", "https://docs/")
 
 
-# --- what is wrong with one
+# --- problems
 
 
 async def find_later(ref: AppRef) -> App | None:
@@ -207,7 +207,9 @@ def test_gate_empty_location_lists_are_kept() -> None:
     with gate_of(acme(issuer="https://id"), app_locations=[], token_locations=[]) as gate:
         assert gate.app_locations == ()
         assert gate.token_locations == ()
-        assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
+        assert gate.decide(
+            asks(token(claims(iss="https://id")), app="other")
+        ).allowed  # the name in the request is not read
     assert problems_of(lambda: gate_of(acme(), acme_two(), app_locations=[])) == {"app_locations": UNNAMED}
 
 
@@ -226,7 +228,7 @@ def test_gate_secrets_equal_for_hmac_are_a_problem(values: tuple[bytes, bytes]) 
         assert problems_of(lambda apps=apps: gate_of(*apps)) == same  # type: ignore[misc]
 
 
-# --- what it says when it starts
+# --- warnings at the start
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptu
     ]
 
 
-# --- a gate by a file
+# --- a TOML file
 
 
 def test_gate_from_file_keyword_settings_override_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Minted tokens pass their app's own rules, and PyJWT's."""
+"""`mint` signs tokens that the gate and PyJWT verify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wicket import App, Jwks, Rules, mint, profiles
 
 
 def read(text: str, key: Any = KEY, algorithm: str = "HS256") -> dict[str, Any]:
-    """The claims, by PyJWT."""
+    """Return the claims, verified by PyJWT."""
     options: Any = {"verify_exp": False, "verify_aud": False, "verify_iat": False}
     claims: dict[str, Any] = jwt.decode(text, key, algorithms=[algorithm], options=options)
     return claims

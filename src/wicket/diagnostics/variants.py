@@ -60,7 +60,7 @@ def _other_encodings(secret: Secret) -> Iterator[Variant]:
         for found, decoder in _DECODERS:
             detail = (
                 f"was made with the secret decoded as {found}, and this app's secret is {_IS[encoding]}: "
-                f"{_DO[encoding]} before you use it as the key."
+                f"{_DO[encoding]}."
             )
             yield Variant(decoder(string), "secret_encoding", detail, encoding, found)
 
@@ -129,8 +129,8 @@ _IS: Final = {
     "bytes": "raw bytes",
 }
 _DO: Final = {
-    "text": "use its characters unchanged, with no decoding,",
-    "hex": "decode it from hex",
-    "base64": "decode it from base64",
-    "bytes": "use the bytes unchanged, with no decoding or encoding,",
+    "text": "use its characters as the key, with no decoding",
+    "hex": "decode it from hex before you use it as the key",
+    "base64": "decode it from base64 before you use it as the key",
+    "bytes": "use the bytes as the key, with no decoding or encoding",
 }

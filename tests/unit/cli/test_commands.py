@@ -1,4 +1,4 @@
-"""The command line: explain shows every step and accepts nothing, the demo's rows are all as expected."""
+"""The command line: `explain` and `demo`."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_console_width_follows_terminal_or_defaults_to_140(monkeypatch: pytest.M
     assert _console().width == 140
 
 
-# --- explain: the mistakes
+# --- explain: findings
 
 
 def test_explain_secret_read_as_text_reports_secret_encoding(config: Path) -> None:

@@ -1,4 +1,4 @@
-"""`wicket keys fetch`: what Wicket sees of a key set, fetched under the very guard of the gate."""
+"""`wicket keys fetch` prints a key set, and has the restrictions of the gate."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def test_keys_fetch_skipped_key_prints_reason(wicket_issuer: LocalIssuer, author
 
 @pytest.mark.parametrize(
     ("status", "kind", "advice"),
-    [(404, "not_found", "a retry will not help"), (500, "status", "a retry may help"), (302, "redirect", "a retry will not help")],
+    [
+        (404, "not_found", "a retry will not help"),
+        (500, "status", "a retry may help"),
+        (302, "redirect", "a retry will not help"),
+    ],
 )
 def test_keys_fetch_failure_prints_kind_and_refusal_codes(
     wicket_issuer: LocalIssuer, authorities: str, status: int, kind: str, advice: str

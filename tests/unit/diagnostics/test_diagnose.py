@@ -1,4 +1,4 @@
-"""Whose word the diagnosis is, what it may be given, and that nothing of it is a request."""
+"""`diagnose`: its arguments, its decision, and that it reports nothing as an event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, Mode, Revocatio
 from wicket.config.app import BrokenApp
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import BodyField, Cookie, JsonBody, Query
-from wicket.reporting.events import DecisionEvent
 from wicket.diagnostics import Diagnosis, diagnose
+from wicket.reporting.events import DecisionEvent
 from wicket.testing.issuer import LocalIssuer
 
 HASHING = secret(bytes(range(100, 140)))
@@ -252,7 +252,9 @@ def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None
     ]
     named = acme(identity_hash=rule, app_locations=[BodyField("appId")])
     assert words(ask(named, text, body={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
-    unread = acme(identity_hash=rule)  # its token rides in a header, its name too: the gate never reads the body
+    unread = acme(
+        identity_hash=rule
+    )  # the token and the name of the app are in headers, so the gate does not read the body
     assert ask(unread, text, body={"userId": "user-2", "userHash": proof}).passed
 
 
@@ -306,7 +308,7 @@ def test_diagnose_unknown_kid_reported_only_if_a_key_with_kid_signed() -> None:
         ({"iss": "https://l.example/t1", "tid": "t2"}, "https://l.example/{tenantid}", ["issuer_wrong"]),
     ],
 )
-def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
+def test_diagnose_key_of_another_issuer_finding_names_its_issuer(
     said: dict[str, str], bound: str, mistakes: list[str]
 ) -> None:
     published = member("first", "1")
@@ -319,7 +321,7 @@ def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
     assert (steps["iss"].expected, steps["claims"].passed) == (bound, not mistakes)
 
 
-def test_of_two_issuers_that_publish_one_key_the_one_of_the_token_is_said() -> None:
+def test_diagnose_key_of_two_issuers_step_names_issuer_of_token() -> None:
     issuers = ("https://a.example", "https://b.example")
     published = [{**member("first", "1"), "issuer": each} for each in issuers]
     held = App("acme", credentials=[Jwks.static({"keys": published}, algorithms=["ES256"])])

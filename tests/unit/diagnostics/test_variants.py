@@ -1,4 +1,4 @@
-"""The keys that integrators make of a secret: each once, never the right one, and never of what cannot be read."""
+"""The keys that integrators make from a secret by mistake. Each is unique and differs from the correct key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gate tells: one event, one log record within limits, and counts; never a token and never a name."""
+"""The events, log records and counts of a gate. None contains a token or the name of an unknown app."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None 
 
 
 def context_of(ref: AppRef) -> RequestContext:
-    way = RequestContext(Gate([ALLOWED_BY])._context, 0.0)
-    way.refs = (ref,)
-    return way
+    ctx = RequestContext(Gate([ALLOWED_BY])._context, 0.0)
+    ctx.refs = (ref,)
+    return ctx
 
 
 def anonymous(
@@ -149,7 +149,7 @@ def test_on_event_exception_is_logged_and_not_raised(log: pytest.LogCaptureFixtu
     assert "secret" not in log.records[0].getMessage().split("\n")[0]
 
 
-def test_reporter_non_text_app_name_raises_nothing() -> None:
+def test_reporter_app_name_that_is_no_string_raises_nothing() -> None:
     name: Any = 5
     reporter().decided(
         Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, context_of(AppRef("id", name)))
@@ -224,7 +224,10 @@ def test_log_record_repeated_refusal_once_per_minute_with_count(log: pytest.LogC
     clock.now += 0.1
     report.decided(refused(EXPIRED))
     assert lines(log)[1:] == [
-        (logging.INFO, "refused app=acme invalid_token (expired): The token has expired. [3 similar records were left out]")
+        (
+            logging.INFO,
+            "refused app=acme invalid_token (expired): The token has expired. [3 similar records were left out]",
+        )
     ]
     assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
     clock.now += 60
@@ -307,7 +310,7 @@ def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
 
 
 @pytest.mark.parametrize("limited", [False, True])
-def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
+def test_log_record_outage_from_many_origins_is_one_record(
     limited: bool, log: pytest.LogCaptureFixture, clock: Time
 ) -> None:
     report = reporter()
