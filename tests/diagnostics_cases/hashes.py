@@ -61,7 +61,7 @@ HASH_ROWS = [
         also=("altered_identifier",),
     ),
     Row(
-        "hash of a member below",
+        "hash of a nested member",
         hashing,
         None,
         "wrong_identifier",
@@ -99,11 +99,11 @@ HASH_ROWS = [
     ),
     Row("upper-case hex", hashing, None, "hash_encoding", ("upper-case",), body=body(RAW.hex().upper())),
     Row("dashed hex", hashing, None, "hash_encoding", ("separators",), body=body(RAW.hex("-"))),
-    Row("hex with blanks", hashing, None, "hash_encoding", ("spaces",), body=body(f"{RAW.hex()}\n")),
+    Row("hex with spaces", hashing, None, "hash_encoding", ("spaces",), body=body(f"{RAW.hex()}\n")),
     Row("prefixed hex", hashing, None, "hash_encoding", ("prefix",), body=body(f"sha256={RAW.hex()}")),
     Row("hex for base64", lambda: hashing(encoding="base64"), None, "hash_encoding", ("hex",), body=body(RAW.hex())),
     Row(
-        "no shape at all",
+        "no known encoding",
         hashing,
         None,
         "not_a_hash",
@@ -127,7 +127,7 @@ HASH_ROWS = [
         body=body(hashed("User-1 ", secret=TEXT)),
     ),
     Row(
-        "hash with a newline behind the secret",
+        "hash with a newline after the secret",
         hashing,
         None,
         "secret_not_stripped",

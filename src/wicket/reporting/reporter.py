@@ -82,8 +82,8 @@ class Reporter:
         key: OutcomeKey
         level = logging.DEBUG
         if refusal is not None:
-            is_client_error = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
-            level = logging.INFO if is_client_error else logging.WARNING
+            is_info = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
+            level = logging.INFO if is_info else logging.WARNING
             app_id = decision.app_id
             if ctx is not None and isinstance(ctx.app, BrokenApp) and not ctx.app.confirmed:
                 app_id = self._limited_value(_UNCONFIRMED, app_id)
@@ -244,7 +244,7 @@ class Reporter:
             f" name#{event.unknown_app_hash}" if event.unknown_app_hash else "",
             "" if event.method is None else f" {event.method} {event.path} origin={event.origin}",
             "" if event.code is None else _explain(event),
-            f" [{suppressed} similar records were left out]" if suppressed else "",
+            f" [similar records left out: {suppressed}]" if suppressed else "",
             f" {event.body_unread}" if event.body_unread and event.body_unread not in (event.detail or "") else "",
             extra={
                 "gate": event.gate,

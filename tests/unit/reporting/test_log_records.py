@@ -102,7 +102,7 @@ def test_log_record_repeated_refusal_once_per_minute_with_count(log: pytest.LogC
     assert lines(log)[1:] == [
         (
             logging.INFO,
-            "refused app=acme invalid_token (expired): The token has expired. [3 similar records were left out]",
+            "refused app=acme invalid_token (expired): The token has expired. [similar records left out: 3]",
         )
     ]
     assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
