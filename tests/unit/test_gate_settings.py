@@ -147,7 +147,7 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
             "registry",
             "must be a function from an AppRef to an App or None",
         ),
-        ({"registry": Registry()}, "app_locations", "must be stated where a registry loads the apps"),
+        ({"registry": Registry()}, "app_locations", "must be set if a registry loads the apps"),
     ],
 )
 def test_gate_invalid_configuration_problem_has_its_path(settings: dict[str, Any], path: str, message: str) -> None:
