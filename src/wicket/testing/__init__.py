@@ -4,14 +4,9 @@
     assert client.get("/me").status_code == 200
 
 The token is real: it is signed with the app's secret by the gate's clock, and sent where the app expects its tokens.
-
-`diagnose` and `diagnose_url` explain why a request is refused, for a failing test and for a vendor's dashboard.
 """
 
-from wicket.diagnostics.diagnose import diagnose
-from wicket.diagnostics.report import Diagnosis, Finding
-from wicket.diagnostics.url import diagnose_url
 from wicket.testing.clients import as_user
 from wicket.testing.clock import FakeClock
 
-__all__ = ["Diagnosis", "FakeClock", "Finding", "as_user", "diagnose", "diagnose_url"]
+__all__ = ["FakeClock", "as_user"]
