@@ -1,0 +1,92 @@
+"""docs/architecture.md names files that exist, and has the layers that tests/unit/test_imports.py checks."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCE: Final = ROOT / "src" / "wicket"
+PAGE: Final = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+QUESTIONS: Final = {
+    "Where is a preflight answered": "http/cors.py",
+    "Where does an unknown `kid` cause a fetch": "decision/remote_keys.py",
+    "Where is an origin matched": "config/origins.py",
+    "Where would a new token location": "config/locations.py",
+    "Where is the status of a refusal decided": "errors.py",
+    "Where is a body read and replayed": "http/bodies.py",
+    "Where does a socket end": "http/monitor.py",
+    "Where is a secret of a TOML file read": "registry/toml.py",
+    "Where is a duplicate JSON member of a token refused": "decision/token_parser.py",
+    "Where is a duplicate JSON member of a body refused": "messages/json_body.py",
+}
+TERMS: Final = (
+    *("fast path", "extract", "key selection", "negative cache", "stale-if-error"),
+    *("token bucket", "redact", "invalidate", "evict", "request context"),
+)
+
+
+def floors() -> Mapping[str, int]:
+    """The layers that the import test checks: of the support module if it exists, else of the test itself."""
+    if (ROOT / "tests" / "support" / "floors.py").exists():
+        found: Mapping[str, int] = importlib.import_module("tests.support.floors").FLOORS
+        return found
+    tree = ast.parse((ROOT / "tests" / "unit" / "test_imports.py").read_text("utf-8"))
+    (value,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(ast.unparse(target) == "FLOORS" for target in node.targets)
+    ]
+    evaluated: Mapping[str, int] = eval(compile(ast.Expression(value), "test_imports.py", "eval"))
+    return evaluated
+
+
+def layers() -> list[set[str]]:
+    """The layers of the page, from the lowest."""
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", PAGE, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    return [set(re.findall(r"`(\w+)`", names)) for _, names in rows]
+
+
+def test_architecture_layers_equal_import_layers() -> None:
+    by_floor: dict[int, set[str]] = {}
+    for name, floor in floors().items():
+        by_floor.setdefault(floor, set()).add(name)
+    assert layers() == [by_floor[floor] for floor in sorted(by_floor)]
+
+
+def test_architecture_layers_contain_every_package_and_module() -> None:
+    names = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert {name for layer in layers() for name in layer} == names
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:src|tests|docs)/[\w./-]+)`", PAGE))))
+def test_architecture_file_exists(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_architecture_question_names_first_file(question: str) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("|") and question in line]
+    assert re.findall(r"`src/wicket/([\w./-]+)`", row)[0] == QUESTIONS[question]
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_architecture_term_has_row_with_file(term: str) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and term in line.lower()]
+    assert any("`src/wicket/" in row for row in rows)
+
+
+def test_architecture_public_names_exist() -> None:
+    section = PAGE.partition("## What is public")[2].partition("\n## ")[0]
+    for modules, names in re.findall(r"^\| ((?:`wicket[\w.]*`(?:, )?)+) \| (.+) \|$", section, re.MULTILINE):
+        for module in re.findall(r"`(wicket[\w.]*)`", modules):
+            imported = importlib.import_module(module)
+            for name in re.findall(r"`([A-Za-z]\w*)`(?! in `)", names):
+                assert hasattr(imported, name), f"{module}.{name}"
