@@ -153,10 +153,10 @@ def test_vendors_page_documents_every_profile() -> None:
 
 
 def test_apps_page_documents_every_toml_location() -> None:
-    from wicket.registry.toml_locations import NAMING, TOKENS
+    from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS
 
     page = (ROOT / "docs" / "apps.md").read_text("utf-8")
-    for kind in (*NAMING, *TOKENS):
+    for kind in (*APP_LOCATIONS, *TOKEN_LOCATIONS):
         assert re.search(rf"`{kind}[:`]", page), kind
 
 

@@ -2,7 +2,7 @@
 
 Run it: python examples/widget/serve.py        (needs uvicorn; open the addresses that it prints)
 
-Browsers resolve every `*.localhost` name to this machine. Tokens expire after a minute, so that you can see the renewal.
+Browsers resolve every `*.localhost` name to this machine. Tokens expire after a minute, which shows their renewal.
 """
 
 import json

@@ -1,15 +1,15 @@
-"""docs/architecture.md names files that exist, and has the layers that tests/unit/test_imports.py checks."""
+"""docs/architecture.md names files that exist, and has the layers that `tests/support/floors.py` has."""
 
 from __future__ import annotations
 
-import ast
 import importlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support.floors import FLOORS, SAME_FLOOR
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = ROOT / "src" / "wicket"
@@ -32,21 +32,6 @@ TERMS: Final = (
 )
 
 
-def floors() -> Mapping[str, int]:
-    """The layers that the import test checks: of the support module if it exists, else of the test itself."""
-    if (ROOT / "tests" / "support" / "floors.py").exists():
-        found: Mapping[str, int] = importlib.import_module("tests.support.floors").FLOORS
-        return found
-    tree = ast.parse((ROOT / "tests" / "unit" / "test_imports.py").read_text("utf-8"))
-    (value,) = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and any(ast.unparse(target) == "FLOORS" for target in node.targets)
-    ]
-    evaluated: Mapping[str, int] = eval(compile(ast.Expression(value), "test_imports.py", "eval"))
-    return evaluated
-
-
 def layers() -> list[set[str]]:
     """The layers of the page, from the lowest."""
     rows = re.findall(r"^\| (\d+) \| (.+?) \|", PAGE, re.MULTILINE)
@@ -56,9 +41,20 @@ def layers() -> list[set[str]]:
 
 def test_architecture_layers_equal_import_layers() -> None:
     by_floor: dict[int, set[str]] = {}
-    for name, floor in floors().items():
+    for name, floor in FLOORS.items():
         by_floor.setdefault(floor, set()).add(name)
     assert layers() == [by_floor[floor] for floor in sorted(by_floor)]
+
+
+def test_architecture_names_imports_within_a_layer() -> None:
+    (sentence,) = re.findall(r"Two exceptions within a layer: (.+?)\. ", PAGE, re.DOTALL)
+    pairs: set[tuple[str, str]] = set()
+    for part in sentence.split(", and "):
+        importing, imported = part.split(" import", 1)
+        pairs |= {
+            (first, second) for first in re.findall(r"`(\w+)`", importing) for second in re.findall(r"`(\w+)`", imported)
+        }
+    assert pairs == SAME_FLOOR
 
 
 def test_architecture_layers_contain_every_package_and_module() -> None:
