@@ -178,7 +178,7 @@ help_scout_app = help_scout(
     ),
 )
 
-# --- and a request of each
+# --- a request of each vendor
 
 
 APPS = [intercom_app, zendesk_app, canny_app, chatwoot_app, knock_app, pylon_app, novu_app, help_scout_app]

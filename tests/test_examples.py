@@ -194,3 +194,21 @@ def test_documentation_link_target_exists(page: Path) -> None:
 def test_readme_lists_every_documentation_page() -> None:
     linked = set(re.findall(r"\(docs/([a-z-]+\.md)\)", README.read_text("utf-8")))
     assert linked == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_documentation_named_file_exists(page: Path) -> None:
+    for name in re.findall(r"`((?:src|tests|docs|examples|\.ci)/[\w./-]+)`", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "SECURITY.md"], ids=lambda page: page.name)
+def test_documentation_named_setting_exists(page: Path) -> None:
+    import inspect
+
+    import wicket
+
+    for name, setting in re.findall(r"\b([A-Z]\w+)[(.]([a-z]\w+)\b(?=[=`])", page.read_text("utf-8")):
+        named = getattr(wicket, name, None)
+        if inspect.isclass(named):
+            assert setting in inspect.signature(named).parameters or hasattr(named, setting), f"{name}({setting}=)"

@@ -52,7 +52,9 @@ def test_architecture_names_imports_within_a_layer() -> None:
     for part in sentence.split(", and "):
         importing, imported = part.split(" import", 1)
         pairs |= {
-            (first, second) for first in re.findall(r"`(\w+)`", importing) for second in re.findall(r"`(\w+)`", imported)
+            (first, second)
+            for first in re.findall(r"`(\w+)`", importing)
+            for second in re.findall(r"`(\w+)`", imported)
         }
     assert pairs == SAME_FLOOR
 
