@@ -103,7 +103,7 @@ SETTINGS = st.fixed_dictionaries(
         "require_kid": st.booleans(),
         "max_token_bytes": st.sampled_from([150, 1_000]),
         "max_lifetime": st.just(86_400),
-        "types": st.just(["at+jwt"]),
+        "allowed_typ": st.just(["at+jwt"]),
         "leeway": st.sampled_from([0, 30]),
         "app_claim": st.just("app"),
         "required_values": st.just({"role": "user"}),
@@ -176,7 +176,7 @@ def same(one: Decision, other: Decision) -> bool:
 def test_fast_path_any_allowed_request_same_decision_as_flow(
     settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
 ) -> None:
-    if any(isinstance(place, Cookie) for place in settings.get("tokens", ())):
+    if any(isinstance(place, Cookie) for place in settings.get("token_locations", ())):
         settings["origins"] = ["https://a.example"]  # an app with a cookie must name whom it admits
     app = profiles.generic("acme", **{"credentials": [Secret(KEYS["acme"])], **settings})
     with gate_of(app, app_locations, mode) as gate:

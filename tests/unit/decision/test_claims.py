@@ -49,12 +49,12 @@ def test_typ_default_rules_other_typ_wrong_type(typ: str) -> None:
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 def test_allowed_typ_matching_typ_allowed(typ: str) -> None:
-    check(claims(), typ, rules={"types": frozenset({"at+jwt"})})
+    check(claims(), typ, rules={"allowed_typ": frozenset({"at+jwt"})})
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "logout+jwt"])
 def test_allowed_typ_missing_or_other_typ_wrong_type(typ: str | None) -> None:
-    assert why(claims(), typ, rules={"types": frozenset({"at+jwt"})}) == ("wrong_type", None)
+    assert why(claims(), typ, rules={"allowed_typ": frozenset({"at+jwt"})}) == ("wrong_type", None)
 
 
 # --- times
@@ -258,7 +258,7 @@ def test_allow_integer_user_id_integer_sub_allowed_jti_bad_claim() -> None:
 
 @pytest.mark.parametrize("value", [1.5, [1], {"a": 1}, True, None])
 def test_sub_not_string_or_integer_with_other_user_id_claim_bad_claim(value: object) -> None:
-    rules = {"allow_integer_user_id": True, "user_id": ("userId",)}
+    rules = {"allow_integer_user_id": True, "user_id_claims": ("userId",)}
     assert why({**claims(userId=5), "sub": value}, rules=rules) == ("bad_claim", "sub")
 
 

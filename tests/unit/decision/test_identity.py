@@ -80,7 +80,7 @@ def test_attributes_registered_and_rule_claims_excluded() -> None:
             "name": "N",
             "plan": "pro",
         },
-        user_id=("userId",),
+        user_id_claims=("userId",),
         app_claim="app",
         companies_claim="companies",
         scopes_claim="scope",
