@@ -35,13 +35,12 @@ from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import check_origin, decide, verify, verify_configured
-from wicket.decision.io import Effect
+from wicket.decision.io import Effect, arun, run
 from wicket.decision.key_selection import KeySelection, KeySets, select_keys
 from wicket.decision.revalidation import revalidate
+from wicket.decision.signature import Verification
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import UnverifiedToken
-from wicket.decision.token_verification import Verification
-from wicket.drivers import arun, run
 from wicket.errors import Problems, Refusal
 from wicket.jwks.fetcher import Fetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher

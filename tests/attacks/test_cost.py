@@ -219,7 +219,7 @@ def test_asgi_unread_body_refusal_event_and_log_state_cause(kind: str, caplog: p
     status, told = by_asgi(asked, messages, headers)
     sentence = f"The body was not read: {why}."
     assert (status, told["error"]) == (401, "unknown_app")
-    assert told["detail"] == f"Outside its body, this request names no app that is known here. {sentence}"
+    assert told["detail"] == f"This request names no known app outside its body. {sentence}"
     assert [event.body_unread for event in events if isinstance(event, DecisionEvent)] == [sentence]
     assert sentence in caplog.text
 

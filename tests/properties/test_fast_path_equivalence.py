@@ -32,7 +32,7 @@ from wicket import (
 )
 from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import decide
-from wicket.drivers import run
+from wicket.decision.io import run
 
 NOW = 1_761_000_000
 KEYS = {name: bytes([number]) * 31 + b"x" for number, name in enumerate(("acme", "next", "beta", "hash"), 1)}

@@ -73,7 +73,7 @@ def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
             fetch.cache.start(fetch.key, fetch.known_version)
             if load:
                 town.pool.run()
-            fetch.slot = fetch.cache.read(fetch.key)
+            fetch.entry = fetch.cache.read(fetch.key)
             fetch = flow.send(None)
     except StopIteration as end:
         decision: Decision = end.value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wicket import App
+from wicket.decision.io import run
 from wicket.decision.key_selection import KeySelection, KeySets, LoadTimeouts, select_keys
 from wicket.decision.token_parser import UnverifiedToken
-from wicket.drivers import run
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
 from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.runtime.cache import Cache, Lifetimes, Loaded

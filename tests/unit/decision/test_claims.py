@@ -214,7 +214,7 @@ def test_audience_null_bad_claim() -> None:
 def test_audience_not_configured_token_with_aud_wrong_audience(aud: object) -> None:
     refusal = refused(claims(aud=aud))
     assert (refusal.reason, refusal.claim) == ("wrong_audience", "aud")
-    assert refusal.detail == "This app admits no token that has an audience."
+    assert refusal.detail == "This app has no audience, so it allows no token with an audience."
 
 
 # --- required, bound and fixed claims

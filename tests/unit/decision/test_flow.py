@@ -201,7 +201,7 @@ def test_cookie_token_unsafe_request_without_origin_refused(settings: dict[str, 
     decision = decided(cookied(token(), **settings), acme(**WITH_COOKIE))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
     assert decision.refusal is not None
-    assert decision.refusal.detail == "A token in a cookie needs an Origin that this app admits."
+    assert decision.refusal.detail == "A token in a cookie needs an Origin that this app allows."
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)], **settings), acme(**WITH_COOKIE)).allowed
 
 

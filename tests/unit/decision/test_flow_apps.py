@@ -244,7 +244,7 @@ def test_load_entry_known_version_matches_cached_entry() -> None:
     slot = town.cache.read(ref)
     assert slot is not None
     fetch = LoadEntry(town.cache, ref, slot, 5.0)
-    assert (fetch.known_version, fetch.slot) == (slot.version, slot)
+    assert (fetch.known_version, fetch.entry) == (slot.version, slot)
 
 
 # --- an app in log-only opens no door to another

@@ -10,8 +10,7 @@ import pytest
 
 from tests.support.clients import finished
 from wicket import Request, WicketError
-from wicket.decision.io import Effect, ReadBody
-from wicket.drivers import arun, run
+from wicket.decision.io import Effect, ReadBody, arun, run
 from wicket.messages.request import Body, BytesBody
 
 ended: list[str] = []

@@ -23,7 +23,7 @@ from wicket import (
     TokenIssuer,
 )
 from wicket.config.locations import TokenLocations
-from wicket.decision.resolve_app import credentials_sent
+from wicket.decision.extract_token import credentials_sent
 from wicket.messages.request import Body, BytesBody
 
 IN_BODY = (BodyField("appId"),)

@@ -22,8 +22,9 @@ from tests.support.unit import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
+from wicket.decision.identity import build_identity
 from wicket.decision.key_selection import LoadTimeouts, select_keys
-from wicket.decision.signature import build_identity, verify_signature
+from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import JOSEHeader, parse_token_or_raise
 from wicket.keys.algorithms import Key
