@@ -1,4 +1,4 @@
-"""What the tests of the flow share: a house and a registry to ask, and a driver that answers each effect by hand."""
+"""Shared by the tests of the flow: a gate context, a fake registry, and a driver that performs each effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMES = Lifetimes(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff
 
 
 class Town:
-    """A registry on a cache that the test turns by hand."""
+    """A registry with a cache whose loads run when the test says so."""
 
     def __init__(self, **apps: Any) -> None:
         self.apps: dict[str, Any] = apps
@@ -63,7 +63,7 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> G
 
 
 def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
-    """Drive a flow; loads are run at once, or never."""
+    """Run a flow. Loads run at once, or never if `load` is false."""
     try:
         fetch = next(flow)
         while True:
@@ -93,7 +93,7 @@ def reason(decision: Decision) -> str | None:
 
 
 def acme_two(**settings: Any) -> App:
-    """A second app, with a key of its own."""
+    """A second app with its own key."""
     return App(
         "two", **{"credentials": [secret(OTHER_KEY)], "publishable_key": "pub_two", "issuer": "https://two", **settings}
     )

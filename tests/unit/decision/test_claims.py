@@ -1,4 +1,4 @@
-"""What claims must say, rule by rule, at one moment in time."""
+"""Check claims, rule by rule, at one time."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_audience_not_configured_token_with_aud_wrong_audience(aud: object) -> N
     assert refusal.detail == "This app has no audience, so it allows no token with an audience."
 
 
-# --- required, bound and fixed claims
+# --- required claims, the app claim and required values
 
 
 def test_required_claims_missing_claim_refused() -> None:

@@ -1,4 +1,4 @@
-"""The request's way, step by step, with its effects answered by hand: its origin, its token, and what comes of them."""
+"""The decision flow, step by step: origin, token and decision. The tests perform its I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import AppRef, Bearer, Cookie, Header, Identity, Mode, Query, Refusal, Refused, Request, Rules
 from wicket.decision.flow import decide
 
-# --- what a decision is
+# --- Decision
 
 
 def test_decide_valid_token_allowed_with_identity() -> None:
@@ -74,7 +74,7 @@ def test_decide_same_request_twice_same_decision(make: Callable[[], Request]) ->
     )
 
 
-# --- 2. from where
+# --- 2. check the origin
 
 
 def test_origin_not_allowed_refused_before_token_parsing() -> None:
@@ -132,7 +132,7 @@ def test_origin_mode_enforce_log_only_app_bad_token_anonymous() -> None:
     assert (decision.allowed, reason(decision), decision.enforced) == (True, "bad_signature", False)
 
 
-# --- 3. which token
+# --- 3. extract the token
 
 
 @pytest.mark.parametrize("anonymous", [True, False])
@@ -223,7 +223,7 @@ def test_cookie_token_log_only_origin_mode_allowed_origin_verified() -> None:
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)]), app).identity.verified
 
 
-# --- 4. to 8. the token
+# --- 4. to 8. verify the token
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_max_token_bytes_exceeded_too_large() -> None:
     assert reason(decided(asks(token()), acme(rules=Rules(max_token_bytes=10)))) == "too_large"
 
 
-# --- whether a refused request tried to prove itself
+# --- whether a refused request carried credentials
 
 
 @pytest.mark.parametrize(

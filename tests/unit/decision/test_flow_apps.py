@@ -1,4 +1,4 @@
-"""The first step of the request's way: which app is meant, by its names or its token's issuer, in code or loaded."""
+"""Step 1 of the decision flow: resolve the app by its references or the token's issuer, in code or from a registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wicket.config.app import BrokenApp
 from wicket.decision.flow import Flow, check_origin, decide, verify
 from wicket.decision.io import LoadEntry
 
-# --- 1. which app
+# --- 1. resolve the app
 
 
 def test_only_app_no_app_ref_allowed() -> None:
@@ -247,7 +247,7 @@ def test_load_entry_known_version_matches_cached_entry() -> None:
     assert (fetch.known_version, fetch.entry) == (slot.version, slot)
 
 
-# --- an app in log-only opens no door to another
+# --- an app in log-only mode gives no access to another app
 
 
 @pytest.mark.parametrize("order", [("acme", "two"), ("two", "acme")])
@@ -271,11 +271,11 @@ def test_broken_app_without_id_beside_other_app_enforced_config_invalid(order: t
     assert decision.app_id is None
 
 
-# --- an app that is alone decides about a request that contradicts itself
+# --- the only app applies to a request that contradicts itself
 
 
 class Broken:
-    """A place whose reading has a bug."""
+    """A location with a bug."""
 
     kind = "id"
 

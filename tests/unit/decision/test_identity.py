@@ -1,4 +1,4 @@
-"""An identity is anonymous and empty, or verified and says what the signed token said."""
+"""Anonymous identities are empty; verified identities have the content of the signed token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One token, one app: which keys, is it signed, do the claims hold, is it revoked."""
+"""One token and one app: keys, signature, claims and revocation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signature memory remembers signatures, within bounds, and each only for its very key and token."""
+"""The signature cache is bounded, and an entry applies only to its own key and token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which user a token is of, and whether it was revoked, for that user or altogether."""
+"""Read the user ID, and check revocation of a token or a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.unit import NOW, refusal_of
 from wicket import App, Revocations, Rules
 from wicket.decision.claims import is_revoked, read_user_id
 
-# --- the user's id
+# --- the user ID
 
 DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -24,7 +24,7 @@ DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
         ({"userId": None, "email": "e"}, {"user_id_claims": ("userId", "email")}, ("e", "email")),
         ({"sub": 5}, {"allow_integer_user_id": True}, ("5", "sub")),
         ({"sub": "é" * 256}, {}, ("é" * 256, "sub")),
-        ({"sub": "a\u200db"}, {}, ("a\u200db", "sub")),  # joins the parts of an emoji
+        ({"sub": "a\u200db"}, {}, ("a\u200db", "sub")),  # the joiner of emoji parts
         ({"sub": "\u05d0\u0627"}, {}, ("\u05d0\u0627", "sub")),  # Hebrew and Arabic letters
         ({"sub": " "}, {}, (" ", "sub")),
     ],
