@@ -19,7 +19,7 @@ ELSEWHERE = ("Origin", "https://evil.example")
 TIMES = Lifetimes(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
-class Town:
+class FakeRegistry:
     """A registry with a cache whose loads run when the test says so."""
 
     def __init__(self, **apps: Any) -> None:
@@ -45,12 +45,12 @@ class Town:
         return found
 
 
-def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> GateContext:
+def gate_context(*apps: App | BrokenApp, registry: FakeRegistry | None = None, **changes: Any) -> GateContext:
     index = {ref: app for app in apps for ref in app.refs()}
     settings: dict[str, Any] = {
         "apps": index,
-        "only_app": apps[0] if len(apps) == 1 and town is None else None,
-        "registry": town.cache if town else None,
+        "only_app": apps[0] if len(apps) == 1 and registry is None else None,
+        "registry": registry.cache if registry else None,
         "app_locations": BY_HEADER,
         "located_tokens": TokenLocations((Bearer(),)),
         "key_sets": no_key_sets(),
@@ -62,17 +62,17 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> G
     return GateContext(**{**settings, **changes})
 
 
-def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
+def run(flow: Flow, registry: FakeRegistry | None = None, load: bool = True) -> Decision:
     """Run a flow. Loads run at once, or never if `load` is false."""
     try:
         fetch = next(flow)
         while True:
-            assert town is not None
+            assert registry is not None
             assert isinstance(fetch, LoadEntry)
-            town.waits.append(fetch.timeout)
+            registry.waits.append(fetch.timeout)
             fetch.cache.start(fetch.key, fetch.known_version)
             if load:
-                town.pool.run()
+                registry.pool.run()
             fetch.entry = fetch.cache.read(fetch.key)
             fetch = flow.send(None)
     except StopIteration as end:
@@ -81,7 +81,7 @@ def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
 
 
 def decided(request: Request, *apps: App | BrokenApp, optional: bool = False, **changes: Any) -> Decision:
-    return run(decide(house(*apps, **changes), request, optional=optional), changes.get("town"))
+    return run(decide(gate_context(*apps, **changes), request, optional=optional), changes.get("registry"))
 
 
 def code(decision: Decision) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, house, reason, run
+from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import AppRef, Bearer, Cookie, Header, Identity, Mode, Query, Refusal, Refused, Request, Rules
 from wicket.decision.flow import decide
@@ -65,8 +65,8 @@ REQUESTS: list[Callable[[], Request]] = [lambda: asks(token()), lambda: asks("ju
 
 @pytest.mark.parametrize("make", REQUESTS)
 def test_decide_same_request_twice_same_decision(make: Callable[[], Request]) -> None:
-    town = house(acme())
-    first, second = (run(decide(town, make())) for _ in range(2))
+    registry = gate_context(acme())
+    first, second = (run(decide(registry, make())) for _ in range(2))
     assert (first.allowed, first.refusal, repr(first.identity)) == (
         second.allowed,
         second.refusal,

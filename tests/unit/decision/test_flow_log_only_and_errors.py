@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, house, reason, run
+from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import App, AppRef, Decision, Mode, Refused, Request, VerifiedIdentity
 from wicket.config.app import BrokenApp
@@ -116,8 +116,8 @@ def test_token_location_raises_disallowed_origin_origin_not_allowed() -> None:
 def verified(
     text: Any, *apps: App | BrokenApp, app: str = "acme", origin: str | None = None, **changes: Any
 ) -> Decision:
-    flow = verify(house(*(apps or (acme(),)), **changes), text, AppRef("id", app), origin)
-    return run(flow, changes.get("town"))
+    flow = verify(gate_context(*(apps or (acme(),)), **changes), text, AppRef("id", app), origin)
+    return run(flow, changes.get("registry"))
 
 
 def test_verify_valid_token_allowed() -> None:

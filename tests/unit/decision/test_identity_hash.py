@@ -247,7 +247,10 @@ def test_identity_hash_beside_token_without_identifier_claim_token_used() -> Non
     good = {"token": token()}
     assert decide(app, good).require().user_id == "user-1"
     assert decide(app, {**good, "userId": "somebody"}).require().user_id == "user-1"
-    assert decide(app, {**good, "userHash": "x"}).require().user_id == "user-1"  # neither the request nor the token has the identifier
+    assert (
+        decide(app, {**good, "userHash": "x"}).require().user_id == "user-1"
+        # neither the request nor the token has the identifier
+    )
     assert decide(app, {**good, "userId": "7", "userHash": hash_by_hand("7")}).require().user_id == "user-1"
 
 
