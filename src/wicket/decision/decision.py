@@ -81,7 +81,7 @@ class Decision:
             raise Refused(self.demand)
         missing = sorted(set(scopes) - identity.scopes)
         if missing:
-            detail = f"The token lacks a scope that this request needs: {' '.join(missing)}."
+            detail = f"The token lacks a scope that this request requires: {' '.join(missing)}."
             self.demand = Refusal("insufficient_scope", detail=detail)
             raise Refused(self.demand)
         return identity

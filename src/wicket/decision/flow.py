@@ -32,8 +32,8 @@ from wicket.runtime.logs import log_internal_error
 _MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
 """Refusals of a missing value that may be in a body that was not read."""
 _DETAIL_WITHOUT_BODY: Final = {
-    DETAIL["missing_token"]: "This request needs a token, and none was found outside its body.",
-    DETAIL["unknown_app"]: "This request names no known app outside its body.",
+    DETAIL["missing_token"]: "This request requires a token, but it has none outside its body.",
+    DETAIL["unknown_app"]: "This request names no configured app outside its body.",
 }
 
 
@@ -91,7 +91,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
             ctx.unenforced_refusal is not None or (origin is None and request.is_unsafe)
         ):
             # The browser adds cookies to requests that other sites cause. Only an allowed Origin rules that out.
-            detail = "A token in a cookie needs an Origin that this app allows."
+            detail = "A token in a cookie requires an Origin that this app allows."
             raise Refused(Refusal("origin_not_allowed", detail=detail))
 
         # 4. to 8. Parse the token, select the keys, verify the signature, check the claims and revocation.

@@ -16,7 +16,7 @@ from wicket.keys.key_set import KeySetRef
 
 __all__ = ["KeySelection", "KeySets", "LoadTimeouts", "select_keys", "select_local_keys"]
 
-_NO_KID: Final = "The token has no kid, and this app needs one."
+_NO_KID: Final = "The token has no kid, but this app requires one."
 
 
 def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:

@@ -191,9 +191,9 @@ def test_audience_containing_configured_value_allowed(aud: object) -> None:
     ("payload", "reason", "detail"),
     [
         ({}, "missing_claim", "The token lacks the claim aud."),
-        ({"aud": "other"}, "wrong_audience", "The token was not made for this audience."),
-        ({"aud": []}, "wrong_audience", "The token was not made for this audience."),
-        ({"aud": ["other", "API"]}, "wrong_audience", "The token was not made for this audience."),
+        ({"aud": "other"}, "wrong_audience", "The token was issued for another audience."),
+        ({"aud": []}, "wrong_audience", "The token was issued for another audience."),
+        ({"aud": ["other", "API"]}, "wrong_audience", "The token was issued for another audience."),
         ({"aud": "api/"}, "wrong_audience", BY_A_SLASH.format("audience")),
         ({"aud": 5}, "bad_claim", "The claim aud must be a string or a list of strings."),
         ({"aud": ["api", 5]}, "bad_claim", "The claim aud must be a string or a list of strings."),

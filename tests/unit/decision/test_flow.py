@@ -52,7 +52,7 @@ def test_require_missing_scope_raises_insufficient_scope() -> None:
         with pytest.raises(Refused) as caught:
             decision.require("read", missing)
         assert caught.value.refusal.code == "insufficient_scope"
-        assert caught.value.refusal.detail == f"The token lacks a scope that this request needs: {missing}."
+        assert caught.value.refusal.detail == f"The token lacks a scope that this request requires: {missing}."
 
 
 def test_decision_repr_contains_no_token() -> None:
@@ -201,7 +201,7 @@ def test_cookie_token_unsafe_request_without_origin_refused(settings: dict[str, 
     decision = decided(cookied(token(), **settings), acme(**WITH_COOKIE))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
     assert decision.refusal is not None
-    assert decision.refusal.detail == "A token in a cookie needs an Origin that this app allows."
+    assert decision.refusal.detail == "A token in a cookie requires an Origin that this app allows."
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)], **settings), acme(**WITH_COOKIE)).allowed
 
 
