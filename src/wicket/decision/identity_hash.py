@@ -128,7 +128,8 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
     if rule.accept_until is not None and now >= rule.accept_until:
         if proof is None or anonymous:
             return None
-        raise Refused(Refusal("missing_token", detail="This app no longer accepts identity hashes. It requires a token."))
+        detail = "This app no longer accepts identity hashes. It requires a token."
+        raise Refused(Refusal("missing_token", detail=detail))
     value = _read_string(rule.identifier_location, request)
     if proof is None:
         if value is None or anonymous:
