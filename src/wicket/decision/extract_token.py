@@ -64,12 +64,15 @@ def token_from(locations: Iterable[TokenLocation], request: Request) -> tuple[st
 
 
 def credentials_sent(locations: TokenLocations, request: Request, refusal: Refusal) -> bool:
-    """Return whether a refused request carried credentials. Only then may the response name the error (RFC 6750 3.1).
+    """Return whether a refused request carried credentials.
 
     Args:
         locations: The token locations of the app or of the gate.
         request: The refused request.
         refusal: The refusal.
+
+    Returns:
+        True if the response may name the error (RFC 6750 section 3.1); False if the request carried no credentials.
     """
     if refusal.reason is not None:
         return True

@@ -306,7 +306,7 @@ class VerifiedIdentity(Identity):
         return super()._companies_are_proven() or (name is not None and name in self.claims)
 
     def valid_until(self, app: App) -> float | None:
-        """Return when `app`, in its current version, stops to accept the token.
+        """Return when `app`, in its current version, stops accepting the token.
 
         Args:
             app: The current version of the app.

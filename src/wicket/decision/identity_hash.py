@@ -43,7 +43,7 @@ class HashedIdentity(VerifiedIdentity):
             user_id: The verified identifier, normalized by the app's rule.
             user_id_claim: The kind of the identifier, for example `email`.
             companies: The IDs of the companies whose hash was verified.
-            until: When the app stops to accept hashes, in seconds since 1970; None for never.
+            until: When the app stops accepting hashes, in seconds since 1970; None for never.
         """
         super().__init__(app, user_id, user_id_claim, _NO_PAYLOAD, None)
         self._companies = companies
@@ -66,11 +66,11 @@ class HashedIdentity(VerifiedIdentity):
 
     @property
     def expires_at(self) -> float | None:
-        """When the app stops to accept hashes, in seconds since 1970; None if it has no such date."""
+        """When the app stops accepting hashes, in seconds since 1970; None if it has no such date."""
         return self._until
 
     def valid_until(self, app: App) -> float | None:
-        """Return when `app`, in its current version, stops to accept hashes, in seconds since 1970; None for never."""
+        """Return when `app`, in its current version, stops accepting hashes, in seconds since 1970; None for never."""
         return app.identity_hash.accept_until if app.identity_hash is not None else None
 
     def still_verified_by(self, app: App) -> bool:
