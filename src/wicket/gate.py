@@ -16,8 +16,8 @@ from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import check_origin, decide, verify, verify_configured
+from wicket.decision.io import arun, run
 from wicket.decision.revalidation import revalidate
-from wicket.drivers import arun, run
 from wicket.errors import Refusal
 from wicket.gate_caches import (
     build_fetch_pool,

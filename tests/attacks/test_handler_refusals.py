@@ -74,7 +74,7 @@ def test_a11_asgi_handler_refusal_counted_once(reporting_gate: Gate, events: lis
     client = TestClient(Starlette(routes=[Route("/read", read)], middleware=layers))
     assert client.get("/read", headers=dict(bearer("alice"))).status_code == 403
     assert outcomes(reporting_gate) == HANDLER
-    detail = "The token lacks a scope that this request needs: read."
+    detail = "The token lacks a scope that this request requires: read."
     assert events[1] == DecisionEvent(
         "wicket", "acme", False, True, True, "insufficient_scope", detail=detail, stage="handler"
     )

@@ -25,8 +25,8 @@ import pytest
 
 import wicket
 from tests.leaks.patterns import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
+from wicket.decision import extract_token as finding
 from wicket.decision import identity_hash as hashes
-from wicket.decision import resolve_app as finding
 from wicket.decision import token_parser as tokens
 from wicket.errors import ConfigError, Refused
 from wicket.keys import PublicKey, Secret, jwk

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import wicket.drivers
+import wicket.decision.io
 import wicket.gate
 from tests.support.gate_harness import LONG, QUICK, Ask, Registry, acme_two, both, code, over
 from tests.support.unit import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
@@ -276,7 +276,7 @@ def test_gate_closed_registry_unavailable_and_configured_apps_allowed() -> None:
 def test_drivers_wait_cancelled_as_load_completes_raises_cancelled_error(first: str) -> None:
     async def hang_up() -> None:
         done: Future[None] = Future()
-        task = asyncio.create_task(wicket.drivers._wait(done, LONG))
+        task = asyncio.create_task(wicket.decision.io._wait(done, LONG))
         await asyncio.sleep(0)
         if first == "cancellation":
             task.cancel()

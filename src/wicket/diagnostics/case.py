@@ -17,13 +17,14 @@ from wicket.config.app import App, Mode
 from wicket.config.locations import AppRef, BodyField, Header, Query, TokenLocation
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
+from wicket.decision.extract_token import token_from
 from wicket.decision.flow import decide
+from wicket.decision.io import run
 from wicket.decision.key_selection import KeySelection, select_keys
-from wicket.decision.resolve_app import resolve_app, token_from
+from wicket.decision.resolve_app import resolve_app
+from wicket.decision.signature import Verification
 from wicket.decision.token_parser import UnverifiedToken, decode, parse_json_object, parse_token_or_raise
-from wicket.decision.token_verification import Verification
 from wicket.diagnostics.key_sets import FetchResult, fetch_key_set
-from wicket.drivers import run
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.jwks.fetcher import FetchFailed

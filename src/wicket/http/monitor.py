@@ -24,8 +24,8 @@ from typing import Final
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
 from wicket.decision.decision import Decision
+from wicket.decision.io import arun
 from wicket.decision.revalidation import app_now, can_end, judge, name_in_registry
-from wicket.drivers import arun
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.gate import Gate
 from wicket.http.asgi_types import Receive, Send

@@ -170,7 +170,7 @@ def test_flask_view_raising_refused_returns_refusal_response(kind: type[Flask | 
     gate = make_gate()
     poor = as_user(app.test_client(), "user-1", app="acme", gate=gate).get("/read")
     assert (poor.status_code, poor.get_json()["error"]) == (403, "insufficient_scope")
-    assert poor.get_json()["detail"] == "The token lacks a scope that this request needs: read."
+    assert poor.get_json()["detail"] == "The token lacks a scope that this request requires: read."
     assert as_user(app.test_client(), "user-1", app="acme", gate=gate, scope="read").get("/read").text == "user-1"
 
 

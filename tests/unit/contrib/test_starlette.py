@@ -189,7 +189,7 @@ def test_starlette_two_gates_of_same_name_return_only_their_own_identity() -> No
 
 def test_starlette_missing_scope_detail_names_the_scope() -> None:
     response = as_user(make_client(make_gate()), "user-1", app="acme", scope="write").get("/read")
-    assert response.json()["detail"] == "The token lacks a scope that this request needs: read."
+    assert response.json()["detail"] == "The token lacks a scope that this request requires: read."
 
 
 def test_starlette_bare_requires_identity_raises_config_error() -> None:

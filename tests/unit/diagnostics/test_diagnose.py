@@ -238,7 +238,7 @@ def test_diagnose_hash_in_header_and_query_is_checked() -> None:
 def test_diagnose_hash_after_accept_until_missing_token() -> None:
     rule = IdentityHash(secret=HASHING, identifier="userId", accept_until=NOW)
     (finding,) = ask(acme(identity_hash=rule), body={"userId": "x", "userHash": "X"}).findings
-    assert (finding.code, "no identity hashes any more" in finding.detail) == ("missing_token", True)
+    assert (finding.code, "no longer accepts identity hashes" in finding.detail) == ("missing_token", True)
 
 
 def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None:

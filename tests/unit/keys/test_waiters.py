@@ -7,8 +7,7 @@ import contextlib
 
 from tests.support.clients import finished
 from tests.support.unit import Clock
-from wicket.decision.io import Pause
-from wicket.drivers import arun, run
+from wicket.decision.io import Pause, arun, run
 from wicket.keys.waiters import Waiters
 
 
