@@ -18,8 +18,8 @@ import wicket.decision.identity_hash
 import wicket.diagnostics.hashes
 from tests.attacks.token_factory import HASHES, NOW, app, claims, secret, signature_of
 from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
+from wicket.diagnostics import diagnose
 from wicket.runtime import base64url
-from wicket.testing import diagnose
 
 Written = Literal["hex", "base64"]
 _WAYS: Final = (
