@@ -39,7 +39,7 @@ def test_cache_value_due_for_refresh_is_served_without_wait(bench: Bench) -> Non
 def test_cache_refresh_at_is_70_to_80_percent_of_lifetime(
     jitter: float, ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wicket.runtime.cache.random.random", lambda: jitter)
+    monkeypatch.setattr("wicket.runtime.entries.random.random", lambda: jitter)
     bench = Bench()
     slot = bench.load()
     assert slot is not None

@@ -55,7 +55,7 @@ def test_cache_start_with_full_pool_is_limited(bench: Bench) -> None:
 
 def test_cache_start_during_load_prioritizes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     urged: list[Future[None]] = []
-    monkeypatch.setattr(bench.pool, "urge", urged.append)
+    monkeypatch.setattr(bench.pool, "prioritize", urged.append)
     first = bench.cache.start("a", 0)
     assert first is not None
     assert urged == []
@@ -83,7 +83,7 @@ class EagerPool(Pool):
     """A pool whose thread is done before `submit` returns, as a real one may be."""
 
     def submit(
-        self, job: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+        self, job: Callable[[], None], done: Future[None], group: Hashable = None, owner: Hashable = None
     ) -> bool:
         job()
         done.set_result(None)
@@ -120,7 +120,7 @@ def test_cache_load_on_real_pool_is_accepted() -> None:
 def test_cache_pool_submit_error_leaves_no_load(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Future[None]] = []
 
-    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable, owner: Hashable) -> bool:
+    def no_memory(job: Callable[[], None], done: Future[None], group: Hashable, owner: Hashable) -> bool:
         given.append(done)
         raise MemoryError
 

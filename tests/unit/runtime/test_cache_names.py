@@ -362,7 +362,7 @@ def test_negative_cache_invalidate_drops_by_tag_and_permanence(
 
 def test_cache_loads_above_owner_limit_are_limited() -> None:
     named = Named(per_owner=2)
-    named.cache._key_for_issuer = lambda key: key[0]
+    named.cache._owner_of = lambda key: key[0]
     named.source.update({f"{owner}{number}": None for owner, number in itertools.product("ab", range(9))})
     first = [named.cache.start(key, 0) for key in ("a0", "a1", "a2", "a1", "b0")]
     assert [started is not None and started.limited for started in first] == [False, False, True, False, False]
