@@ -67,7 +67,7 @@ def test_get_path_returns_value_at_nested_path() -> None:
 def test_get_path_duplicate_key_on_path_invalid_request(text: str) -> None:
     document = parse_body(text.encode())
     refusal = refusal_of(lambda: get_path(document, ["auth", "token"]))
-    assert (refusal.code, refusal.detail) == ("invalid_request", "The body's member auth.token may be given once.")
+    assert (refusal.code, refusal.detail) == ("invalid_request", "The body may contain the member auth.token only once.")
 
 
 def test_get_path_duplicate_key_elsewhere_is_ignored() -> None:
@@ -131,7 +131,7 @@ def test_get_path_many_lookups_count_keys_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(wicket.messages.json_body, "Counter", count)
     members = ", ".join(f'"m{index}": {index}' for index in range(1000))
     assert get_path(parse_body(f"{{{members}}}".encode()), ["m1"]) == 1
-    assert counted == [], "no name stands twice"
+    assert counted == [], "no name is repeated"
     document = parse_body(f'{{{members}, "m0": 0}}'.encode())
     for index in range(1, 1000):
         assert get_path(document, [f"m{index}"]) == index
