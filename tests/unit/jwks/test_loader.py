@@ -68,7 +68,7 @@ def test_key_set_loader_first_load_returns_keys_and_reports() -> None:
     assert loaded.lifetime == 900
     assert held.keys.kids == {"a", "b"}
     assert (held.url, held.etag, held.modified, held.address) == (check_url(URL), '"1"', "then", PUBLIC)
-    assert (held.at, held.discovered_at, held.empty_seen) == (1000, 1000, False)
+    assert (held.at, held.discovered_at, held.empty_since) == (1000, 1000, None)
     assert bench.fetch.asked == [(URL, None, None)]
     assert bench.reports == [LoadReport("acme", SHOWN, "loaded", 0.0, added=("a", "b"))]
 
@@ -219,7 +219,7 @@ def test_key_set_loader_empty_then_restored_resets_empty_state() -> None:
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     back = bench.then(fetched(key_set("a")), first, after=30).value
-    assert not back.empty_seen
+    assert back.empty_since is None
     assert bench.then(fetched({"keys": []}), back).value.keys.kids == {"a"}
 
 

@@ -48,7 +48,7 @@ def test_jwks_url_or_issuer_not_https_config_error(url: Any) -> None:
 
 @pytest.mark.parametrize("issuer", ["", 5, b"https://id.example.com", ["https://id.example.com"]])
 def test_jwks_issuer_empty_or_not_str_config_error(issuer: Any) -> None:
-    assert problems_of(lambda: Jwks(URL, issuer=issuer)) == {"issuer": "must be a text that is not empty"}
+    assert problems_of(lambda: Jwks(URL, issuer=issuer)) == {"issuer": "must be a non-empty string"}
 
 
 @pytest.mark.parametrize("issuer", ["https://id.example.com/?tenant=1", "https://id.example.com/a?", "https://a.b#c"])

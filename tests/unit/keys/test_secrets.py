@@ -48,7 +48,7 @@ def test_secret_algorithms_default_hs256_or_as_given() -> None:
 
 
 def test_secret_repr_excludes_key() -> None:
-    assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(id='k1', algorithms=('HS256',))"
+    assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(kid='k1', algorithms=('HS256',))"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_secret_allow_short_short_secret_accepted_with_warning(caplog: pytest.Lo
     with caplog.at_level(logging.WARNING, "wicket"):
         assert Secret(b"short", allow_short=True).keys[0].material == b"short"
     assert [record.getMessage() for record in caplog.records] == [
-        "a secret of 5 bytes is in use where 32 are the least (allow_short)"
+        "a secret of 5 bytes is in use, although at least 32 bytes are required (allow_short)"
     ]
 
 
@@ -115,7 +115,7 @@ def test_secret_empty_config_error(build: Callable[[], Secret]) -> None:
 
 @pytest.mark.parametrize("text", [f"{TEXT}\n", f" {TEXT}", f'"{TEXT}"', f"'{TEXT}'", f"\t{TEXT}\r\n"])
 def test_secret_from_text_surrounding_blanks_or_quotes_config_error(text: str) -> None:
-    assert problems_of(lambda: Secret.from_text(text)) == {"value": "has blanks, a line break or quotes around it"}
+    assert problems_of(lambda: Secret.from_text(text)) == {"value": "has spaces, a line break or quotes around it"}
 
 
 @pytest.mark.parametrize("text", [f'"{TEXT}', f"{TEXT}'", f"{TEXT[:5]} {TEXT[5:]}"])
@@ -130,7 +130,7 @@ def test_secret_from_text_lone_quote_config_error() -> None:
 
 def test_secret_from_text_lone_surrogate_config_error() -> None:
     assert problems_of(lambda: Secret.from_text("\ud800" * 32)) == {
-        "value": "has a byte order mark or half a character in it"
+        "value": "contains a byte order mark or a lone surrogate"
     }
 
 
