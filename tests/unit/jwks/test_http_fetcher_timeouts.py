@@ -99,7 +99,7 @@ def test_fetch_slow_response_backlog_times_out_early(
     """A server that sends a byte now and then must not hold a thread that others wait for."""
     monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.2)
     with within(0.3 + MARGIN, least=0.15):
-        failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), crowded=lambda: True))
+        failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), has_backlog=lambda: True))
     assert failure.kind == "timeout"
 
 
@@ -112,11 +112,11 @@ def test_fetch_slow_response_without_backlog_completes(issuer: LocalIssuer, monk
 
     asked: list[bool] = []
 
-    def crowded() -> bool:
+    def has_backlog() -> bool:
         asked.append(False)
         return False
 
-    assert fetch(issuer, late, crowded=crowded).document == {}
+    assert fetch(issuer, late, has_backlog=has_backlog).document == {}
     assert asked
 
 

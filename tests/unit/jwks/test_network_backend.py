@@ -237,11 +237,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_stream_read_after_yield_interval_backlog_times_out(dialler: Dialler) -> None:
-    crowded = False
-    stream = backend_of(PUBLIC, crowded=lambda: crowded).connect_tcp("id.example.com", 443)
+    backlog = False
+    stream = backend_of(PUBLIC, has_backlog=lambda: backlog).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x", httpcore.ReadTimeout(), b"never"]
     assert stream.read(1) == b"x"
-    crowded = True
+    backlog = True
     with pytest.raises(httpcore.ReadTimeout):
         stream.read(1)
 
@@ -249,14 +249,14 @@ def test_stream_read_after_yield_interval_backlog_times_out(dialler: Dialler) ->
 @pytest.mark.usefixtures("impatient")
 def test_stream_read_dripping_bytes_backlog_times_out(dialler: Dialler) -> None:
     """A byte for each slice must not buy a thread that others wait for."""
-    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    stream = backend_of(PUBLIC, has_backlog=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [*[b"x"] * 100, b""]
     with pytest.raises(httpcore.ReadTimeout):
         read_all(stream)
 
 
 def test_stream_read_before_yield_interval_backlog_continues(dialler: Dialler) -> None:
-    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    stream = backend_of(PUBLIC, has_backlog=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x"]
     assert stream.read(1) == b"x"
 

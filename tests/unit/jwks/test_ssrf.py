@@ -213,7 +213,7 @@ def test_network_ssl_context_kept() -> None:
 
 
 def test_network_ssl_context_or_resolver_wrong_type_config_error() -> None:
-    settings: Any = {"ssl_context": 5, "resolve": 5}
+    settings: Any = {"ssl_context": 5, "resolver": 5}
     with pytest.raises(ConfigError) as raised:
         Network(**settings)
     assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolver"}
