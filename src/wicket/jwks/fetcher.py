@@ -46,7 +46,7 @@ MEANING: Final[dict[Kind, str]] = {
     "wrong_issuer": "the issuer's metadata contains another issuer; configure the issuer exactly as in its metadata",
     "not_discovery": "the issuer's metadata contains no plain https URL of a key set; configure the URL in Jwks(…)",
 }
-"""For each kind of failure, what happened and how to correct it."""
+"""The cause and the correction of each kind of failure."""
 
 PERMANENT: Final = frozenset(
     {

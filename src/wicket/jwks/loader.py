@@ -55,7 +55,7 @@ class KeySetLoader:
 
     Attributes:
         fetch: fetches the documents.
-        shortest: the minimum lifetime of a key set in seconds, whatever the `max-age` of the response is.
+        shortest: the minimum lifetime of a key set in seconds, also if the `max-age` of the response is shorter.
         longest: the maximum lifetime of a key set in seconds.
         default: the lifetime of a key set without a `max-age`, in seconds.
         max_keys: the maximum number of members.

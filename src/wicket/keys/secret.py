@@ -199,13 +199,13 @@ class Secret:
         return f"Secret(kid={self.kid!r}, algorithms={self.algorithms!r})"
 
 
-def allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tuple[str, ...]:
+def allow_list(names: Iterable[str], possible: Iterable[str], kind: str) -> tuple[str, ...]:
     """Check an allow-list of algorithms.
 
     Args:
         names: the allow-list.
         possible: the algorithms that the credential can be used with.
-        what: the kind of credential, for the error.
+        kind: the kind of credential, for the error.
 
     Returns:
         The names.
@@ -220,7 +220,7 @@ def allow_list(names: Iterable[str], possible: Iterable[str], what: str) -> tupl
     unknown = [_printable(name) for name in checked if not isinstance(name, str) or name not in known]
     if unknown:
         raise config_error(
-            "algorithms", f"{', '.join(unknown)} cannot serve {what}", f"one of {', '.join(sorted(known))}"
+            "algorithms", f"{', '.join(unknown)} cannot serve {kind}", f"one of {', '.join(sorted(known))}"
         )
     return checked
 

@@ -1,7 +1,7 @@
 """A bounded, refreshing cache of values that are loaded from elsewhere: apps of a registry, and key sets.
 
 It combines single-flight loads, refresh ahead, stale-if-error (RFC 5861), back-off and a negative cache. The state of a
-key decides what a request for it does:
+key determines the behaviour of a request for it:
 
     empty     There is no entry. The request waits for a load.
     fresh     The value is younger than about 75 % of its lifetime (70 to 80 %, at random). It is served.

@@ -11,16 +11,16 @@ from wicket.errors import WicketError
 _log: Final = logging.getLogger("wicket")
 
 
-def log_internal_error(what: str, error: BaseException) -> None:
+def log_internal_error(operation: str, error: BaseException) -> None:
     """Log an unexpected exception at level ERROR, with its type and traceback.
 
     The message of the exception is included only if it is a `WicketError`. Other messages may quote a token, a key or a
     name.
 
     Args:
-        what: the failed operation, as the start of the log message.
+        operation: the failed operation, as the start of the log message.
         error: the exception.
     """
     frames = "".join(traceback.format_tb(error.__traceback__))
     message = f" ({error})" if isinstance(error, WicketError) else ""
-    _log.error("%s: %s%s\n%s", what, type(error).__name__, message, frames)
+    _log.error("%s: %s%s\n%s", operation, type(error).__name__, message, frames)

@@ -1,4 +1,4 @@
-"""One load of a key set: what is believed, for how long, and what is told of it."""
+"""One load of a key set: the accepted documents, their lifetimes, and the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def metadata(url: str = URL) -> dict[str, Any]:
 
 
 class Bench:
-    """A loader whose fetcher answers in order, on a clock that the test turns by hand."""
+    """A loader with prepared results and a fake clock."""
 
     def __init__(self, *answers: Any) -> None:
         self.clock = Clock()
@@ -51,7 +51,7 @@ class Bench:
     def then(
         self, answer: Any, held: FetchedKeySet | None, ref: KeySetRef = REF, after: float = 100
     ) -> Loaded[FetchedKeySet]:
-        """What the load brings, some seconds later, for a source that answers so."""
+        """Load the set some seconds later, with these results."""
         self.clock.now += after
         self.fetch.answers.append(answer)
         return self.load(ref, held)
@@ -208,7 +208,7 @@ def test_key_set_loader_empty_twice_removes_keys() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 20.0])
 def test_key_set_loader_second_empty_before_30_s_keeps_keys(after: float) -> None:
-    """A kid that somebody invented causes a fetch at once: it must not empty the set before its half minute."""
+    """An invented kid causes a fetch at once. It must not empty the set before the grace period of 30 s."""
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     loaded = bench.then(fetched({"keys": []}), first, after=after)

@@ -1,4 +1,4 @@
-"""The network below a fetch: only admitted addresses are dialled, and every operation ends by one deadline."""
+"""The network backend: it connects only to allowed addresses, and has one deadline for all operations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER = "1.1.1.1"
 
 
 class Stream(httpcore.NetworkStream):
-    """A stream that notes what it is asked; each read gives the next of `reads`, or raises it."""
+    """A stream that records its calls. Each read returns the next item of `reads`, or raises it."""
 
     def __init__(self, address: str = "") -> None:
         self.address = address
@@ -50,7 +50,7 @@ class Stream(httpcore.NetworkStream):
 
 
 class Dialler:
-    """Stands in for the sockets: which addresses were dialled, and which of them do not answer."""
+    """A test double for the sockets: it records the addresses, and some of them do not answer."""
 
     def __init__(self) -> None:
         self.connected_address: list[tuple[Any, ...]] = []
@@ -73,7 +73,7 @@ class Dialler:
 
 
 class Now:
-    """The clock of every fetch here. It stands still unless a test moves it."""
+    """The clock of every fetch. It advances only if a test changes it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -248,7 +248,7 @@ def test_stream_read_after_yield_interval_backlog_times_out(dialler: Dialler) ->
 
 @pytest.mark.usefixtures("impatient")
 def test_stream_read_dripping_bytes_backlog_times_out(dialler: Dialler) -> None:
-    """A byte for each slice must not buy a thread that others wait for."""
+    """Single bytes must not keep a thread occupied that other fetches wait for."""
     stream = backend_of(PUBLIC, has_backlog=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [*[b"x"] * 100, b""]
     with pytest.raises(httpcore.ReadTimeout):

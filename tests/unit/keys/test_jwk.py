@@ -1,4 +1,4 @@
-"""A JWK is taken in whole or not at all, and what it says of itself binds."""
+"""A JWK is imported as a whole or not at all, and its own members restrict it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key set is one immutable value: what serves, what was skipped and why, and where it came from."""
+"""A key set is an immutable value: the usable keys, the skipped ones with the reasons, and the source."""
 
 from __future__ import annotations
 

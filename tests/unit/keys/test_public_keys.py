@@ -1,4 +1,4 @@
-"""Public keys and key sets, and what holds of every credential: what is taken, and what is a configuration error."""
+"""Public keys, key sets, and the rules of all credentials: the accepted values, and the configuration errors."""
 
 from __future__ import annotations
 

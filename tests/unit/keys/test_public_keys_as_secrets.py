@@ -1,4 +1,4 @@
-"""A public key is no secret, however it is spelled; and what only looks like one is."""
+"""A public key is rejected as a secret in every encoding. Similar values are accepted."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_secret_pem_body_without_frame_config_error() -> None:
     assert problems_of(lambda: Secret.from_base64(body)) == {"value": "is a public key, not a secret"}
 
 
-# --- what an attacker tried
+# --- attacks
 
 
 def der(algorithm: str) -> bytes:

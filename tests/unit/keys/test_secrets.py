@@ -1,4 +1,4 @@
-"""Secrets: how they are spelled, how long they are, what is a configuration error, and that none tells its key."""
+"""Secrets: their encodings and lengths, the configuration errors, and that no error or repr contains the key."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_secret_algorithms_not_hmac_config_error(algorithms: list[str]) -> None:
     assert problems_of(lambda: Secret(KEY, algorithms=algorithms)) == {"algorithms": f"{wrong!r} cannot serve a secret"}
 
 
-# --- what an attacker tried
+# --- attacks
 
 
 @pytest.mark.parametrize("allow_short", ["no", 1, None])
@@ -178,7 +178,7 @@ def test_credential_algorithms_secret_text_not_quoted_in_error() -> None:
 
 
 def told(error: BaseException | None) -> str:
-    """All that an exception and those behind it tell."""
+    """The messages of an exception and of its causes."""
     if error is None:
         return ""
     return f"{error!s} {error.args!r} {vars(error)!r} {told(error.__context__)} {told(error.__cause__)}"

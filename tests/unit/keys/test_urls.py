@@ -1,4 +1,4 @@
-"""A URL for a key set has one plain shape; everything that two readers could take for two things is refused."""
+"""The URL of a key set has one plain syntax. A URL that two parsers could read differently is rejected."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ BAD = {
 
 
 def _accepts(url: object) -> bool:
-    """Whether `check_url` accepts the URL."""
+    """Return whether `check_url` accepts the URL."""
     try:
         check_url(url)
     except ConfigError:

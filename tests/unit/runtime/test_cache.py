@@ -1,4 +1,4 @@
-"""What the refreshing cache holds, by a clock turned by hand: what is fresh, stale, absent or failing, and how much."""
+"""The entries of the cache with a fake clock: fresh, stale, absent and failing ones, and eviction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loads of the refreshing cache: one at a time, on any pool, and begun anew where a demand overtakes them."""
+"""The loads of the cache: one at a time, on any pool, and repeated after an invalidation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_cache_start_during_load_prioritizes_it(bench: Bench, monkeypatch: pytes
     assert urged == [first[0]]
 
 
-# --- on whatever pool
+# --- different pools
 
 
 def test_cache_after_fork_drops_loads_and_keeps_values(bench: Bench) -> None:
@@ -80,7 +80,7 @@ LONG = 10.0
 
 
 class EagerPool(Pool):
-    """A pool whose thread is done before `submit` returns, as a real one may be."""
+    """A pool that completes the job before `submit` returns, as a real one may."""
 
     def submit(
         self, job: Callable[[], None], done: Future[None], group: Hashable = None, owner: Hashable = None
@@ -133,7 +133,7 @@ def test_cache_pool_submit_error_leaves_no_load(bench: Bench, monkeypatch: pytes
     assert bench.value() == "value"
 
 
-# --- demands to forget
+# --- invalidation
 
 
 def test_cache_invalidated_value_is_served_until_reloaded(bench: Bench) -> None:
@@ -160,7 +160,7 @@ def test_cache_invalidated_twice_still_starts_a_load(bench: Bench) -> None:
 
 
 class _Published(dict[str, Any]):
-    """Slots that let a reader look in between, while a load replaces an entry."""
+    """Entries that call a reader while a load replaces an entry."""
 
     def __init__(self, slots: dict[str, Any]) -> None:
         super().__init__(slots)
@@ -237,7 +237,7 @@ def test_cache_load_invalidated_in_flight_is_repeated(bench: Bench, first: objec
 
 
 def loading_under(bench: Bench, tag: str, times: int) -> None:
-    """Let a demand to forget come during each of the next loads."""
+    """Invalidate during each of the next loads."""
     demands = iter(range(times))
 
     def overtaken(key: str) -> Any:

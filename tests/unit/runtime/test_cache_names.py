@@ -1,4 +1,4 @@
-"""A value with several names is held once: what points to it, what invalidates it, and which of two loads counts."""
+"""A value with several names is stored once: its pointers, its invalidation, and the newer of two loads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wicket.runtime.cache import Cache, Entry, Loaded, LoadFailed
 
 
 class Named:
-    """A cache of values that state their key and their names; `owned` keys have an owner, the others have none."""
+    """A cache of values that state their key and their names. Keys in `owned` have an owner."""
 
     def __init__(self, size: int = 3, absent_size: int = 50, per_owner: int | None = None) -> None:
         self.clock, self.pool = Clock(), HandPool()
@@ -42,14 +42,14 @@ class Named:
         assert self.cache.start(key, slot.version if slot else 0) is not None
 
     def load(self, key: str, found: Any) -> Entry[Any] | None:
-        """Have `key` loaded with this outcome, and what is known of it then."""
+        """Load `key` with this outcome, and return its entry."""
         self.source[key] = found
         self.start(key)
         self.pool.run()
         return self.cache.read(key)
 
     def run(self, *order: int) -> None:
-        """Run the loads that wait, in this order."""
+        """Run the queued loads in this order."""
         jobs, self.pool.jobs = self.pool.jobs, []
         for number in order:
             job, done = jobs[number]
@@ -167,7 +167,7 @@ def test_cache_concurrent_loads_of_two_names_share_one_entry(named: Named, order
 
 
 class Overtaking(Named):
-    """A cache in which, while `a` is being loaded, other keys are loaded from the beginning to the end."""
+    """A cache in which other keys are loaded completely while `a` is being loaded."""
 
     def __init__(self, *meanwhile: tuple[str, Any], times: int = 1) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ def test_cache_invalidate_after_fork_removes_entry(named: Named) -> None:
 
 
 class _Counting(dict[Any, Any]):
-    """A dictionary that counts what is looked at."""
+    """A dictionary that counts the accessed items."""
 
     looked = 0
 
