@@ -91,7 +91,7 @@ class Cache(Generic[K, V]):
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Keep the values. Reset the lock, the loads and the negative cache, which a parent's thread may have held."""
+        """Keep the values. Reset the lock, which a parent's thread may have held, the loads and the negative cache."""
         self._lock = threading.Lock()
         self._flights: dict[K, InFlightLoad] = {}
         self._loads: Counter[Hashable] = Counter()

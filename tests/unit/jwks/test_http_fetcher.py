@@ -150,18 +150,18 @@ def test_fetch_repeated_cache_control_first_max_age_used(issuer: LocalIssuer, li
 
 
 def test_fetch_each_call_opens_new_connection(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled: list[Any] = []
+    addresses: list[Any] = []
     connect = socket.create_connection
 
     def note(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
-        dialled.append(address)
+        addresses.append(address)
         return connect(address, *rest, **more)
 
     monkeypatch.setattr(socket, "create_connection", note)
     fetcher = fetcher_of(issuer)
     for _ in range(3):
         fetcher(url_of(issuer))
-    assert dialled == [(LOOPBACK, issuer.port)] * 3
+    assert addresses == [(LOOPBACK, issuer.port)] * 3
 
 
 def test_fetch_concurrent_threads_share_fetcher(issuer: LocalIssuer) -> None:
@@ -211,18 +211,18 @@ def test_fetch_dns_rebinding_connects_to_checked_address_only(
     answers = iter([[LOOPBACK], ["10.0.0.1"], ["10.0.0.1"]])
     network = Network(["127.0.0.0/8"], [issuer.port], resolver=lambda *_: next(answers))
     fetcher = fetcher_of(issuer, network=network)
-    dialled: list[str] = []
+    addresses: list[str] = []
     connect = socket.create_connection
 
     def note(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
-        dialled.append(address[0])
+        addresses.append(address[0])
         return connect(address, *rest, **more)
 
     monkeypatch.setattr(socket, "create_connection", note)
     monkeypatch.setattr(socket, "getaddrinfo", _only_numbers(socket.getaddrinfo))
     assert fetcher(url_of(issuer)).address == LOOPBACK
     assert failure_of(lambda: fetcher(url_of(issuer))).kind == "forbidden_address"
-    assert dialled == [LOOPBACK]
+    assert addresses == [LOOPBACK]
 
 
 def _only_numbers(resolve: Callable[..., Any]) -> Callable[..., Any]:

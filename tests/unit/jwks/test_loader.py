@@ -57,7 +57,7 @@ class Bench:
         return self.load(ref, held)
 
     @property
-    def told(self) -> LoadReport:
+    def last_report(self) -> LoadReport:
         return self.reports[-1]
 
 
@@ -81,7 +81,7 @@ def test_key_set_loader_report_contains_load_duration() -> None:
         return fetched(key_set("a"))
 
     held = replace(bench.load, fetch=fetch)(REF, None).value
-    assert bench.told.seconds == 1.5
+    assert bench.last_report.seconds == 1.5
     assert held.at == 1001.5
 
 
@@ -100,7 +100,7 @@ def test_key_set_loader_not_modified_keeps_keys_renews_lifetime() -> None:
     assert loaded.lifetime == 60
     assert loaded.value == held._replace(at=1100, discovered_at=1100, began=1100, began_at=loaded.value.began_at)
     assert loaded.value.keys is held.keys
-    assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
+    assert bench.last_report == LoadReport("acme", SHOWN, "not_modified", 0.0)
 
 
 def test_key_set_loader_changed_document_replaces_whole_set() -> None:
@@ -109,14 +109,14 @@ def test_key_set_loader_changed_document_replaces_whole_set() -> None:
     loaded = bench.then(fetched(key_set("b", "c", "d")), held)
     assert loaded.value.keys.kids == {"b", "c", "d"}
     assert loaded.value.etag is None
-    assert (bench.told.added, bench.told.removed) == (("c", "d"), ("a",))
+    assert (bench.last_report.added, bench.last_report.removed) == (("c", "d"), ("a",))
 
 
 def test_key_set_loader_not_modified_on_first_load_status_failure() -> None:
     bench = Bench(fetched(None))
     failure = failure_of(lambda: bench.load(REF, None))
     assert (failure.kind, failure.permanent) == ("status", False)
-    assert bench.told.outcome == "status"
+    assert bench.last_report.outcome == "status"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_key_set_loader_more_than_max_keys_too_large() -> None:
 def test_key_set_loader_unusable_member_skipped_and_reported() -> None:
     bench = Bench(fetched({"keys": [{"kty": "oct", "k": "AAAA"}, jwk(rsa_key(), kid="a"), 5]}))
     assert bench.load(REF, None).value.keys.kids == {"a"}
-    assert bench.told.skipped == (
+    assert bench.last_report.skipped == (
         "keys[0]: a secret (kty oct) is never taken from a key set",
         "keys[2]: a key must be a JSON object",
     )
@@ -163,14 +163,14 @@ def test_key_set_loader_fetch_failure_reported_and_reraised() -> None:
     bench = Bench()
     failure = FetchFailed("timeout", retry_after=5.0)
     assert failure_of(lambda: bench.then(failure, None)) is failure
-    assert bench.told == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
+    assert bench.last_report == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
 
 
 def test_key_set_loader_failure_report_contains_stale_age() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
     failure_of(lambda: bench.then(FetchFailed("connection"), held, after=400))
-    assert (bench.told.outcome, bench.told.stale_age) == ("connection", 400)
+    assert (bench.last_report.outcome, bench.last_report.stale_age) == ("connection", 400)
 
 
 # --- an empty set
@@ -187,8 +187,8 @@ def test_key_set_loader_empty_reload_keeps_keys_retries_after_30_s() -> None:
     loaded = bench.then(fetched({"keys": []}, etag='"2"', max_age=3600), held)
     assert loaded.lifetime == 30
     assert loaded.value.keys.kids == {"a"}
-    assert bench.told.outcome == "empty"
-    assert bench.told.removed == ()
+    assert bench.last_report.outcome == "empty"
+    assert bench.last_report.removed == ()
 
     bench.then(fetched({"keys": []}), loaded.value, after=30)
     assert bench.fetch.asked[-1] == (URL, None, None), "the whole set is asked for"
@@ -200,10 +200,10 @@ def test_key_set_loader_empty_twice_removes_keys() -> None:
     loaded = bench.then(fetched({"keys": []}, max_age=120), first, after=30)
     assert loaded.value.keys.keys == ()
     assert loaded.lifetime == 120
-    assert (bench.told.outcome, bench.told.removed) == ("loaded", ("a",))
+    assert (bench.last_report.outcome, bench.last_report.removed) == ("loaded", ("a",))
     again = bench.then(fetched({"keys": []}), loaded.value)
     assert again.value.keys.keys == ()
-    assert bench.told.outcome == "loaded"
+    assert bench.last_report.outcome == "loaded"
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 20.0])
@@ -232,7 +232,7 @@ def test_key_set_loader_issuer_source_discovers_url_first() -> None:
     assert bench.fetch.asked == [(OPENID, None, None), (URL, None, None)]
     assert (held.url, held.discovered_at) == (check_url(URL), 1000)
     assert [key.issuer for key in held.keys.keys] == [ISSUER]
-    assert bench.told.url == SHOWN
+    assert bench.last_report.url == SHOWN
 
 
 def test_key_set_loader_discovered_url_rediscovered_after_one_hour() -> None:
@@ -255,7 +255,11 @@ def test_key_set_loader_moved_set_fetched_without_validators() -> None:
     newer = bench.then(fetched(key_set("b")), held, DISCOVERED, after=3600).value
     assert bench.fetch.asked[-1] == ("https://keys.example.com/", None, None)
     assert newer.url.host == "keys.example.com"
-    assert (bench.told.url, bench.told.added, bench.told.removed) == ("https://keys.example.com/", ("b",), ("a",))
+    assert (bench.last_report.url, bench.last_report.added, bench.last_report.removed) == (
+        "https://keys.example.com/",
+        ("b",),
+        ("a",),
+    )
 
 
 @pytest.mark.parametrize("answer", [FetchFailed("not_found"), FetchFailed("timeout"), fetched({"no": "keys"})])
@@ -270,7 +274,7 @@ def test_key_set_loader_discovered_url_failure_triggers_rediscovery(answer: Any)
         ("https://keys.example.com/", None, None),
     ]
     assert (newer.value.url.host, newer.value.discovered_at, newer.lifetime) == ("keys.example.com", 1100, 900)
-    assert (bench.told.url, bench.told.outcome) == ("https://keys.example.com/", "loaded")
+    assert (bench.last_report.url, bench.last_report.outcome) == ("https://keys.example.com/", "loaded")
 
 
 @pytest.mark.parametrize("answer", [metadata(), FetchFailed("connection")])
@@ -279,7 +283,7 @@ def test_key_set_loader_rediscovery_without_new_url_first_failure(answer: Any) -
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers.append(FetchFailed("status"))
     failure = failure_of(lambda: bench.then(answer, held, DISCOVERED))
-    assert (failure.kind, bench.told.url) == ("status", SHOWN)
+    assert (failure.kind, bench.last_report.url) == ("status", SHOWN)
     assert bench.fetch.asked[2:] == [(URL, None, None), (OPENID, None, None)]
 
 
@@ -306,13 +310,13 @@ def test_key_set_loader_moved_set_not_modified_status_failure() -> None:
 def test_key_set_loader_discovery_failure_reports_issuer_or_last_url() -> None:
     bench = Bench()
     assert failure_of(lambda: bench.then(FetchFailed("timeout"), None, DISCOVERED)).kind == "timeout"
-    assert bench.told.url == ISSUER
+    assert bench.last_report.url == ISSUER
 
     bench.fetch.answers.append(metadata())
     held = bench.then(fetched(key_set("a")), None, DISCOVERED).value
     failed = bench.then
     assert failure_of(lambda: failed({"issuer": "https://evil.example"}, held, DISCOVERED, 3600)).kind == "wrong_issuer"
-    assert (bench.told.url, bench.told.stale_age) == (SHOWN, 3600)
+    assert (bench.last_report.url, bench.last_report.stale_age) == (SHOWN, 3600)
 
 
 def test_key_set_loader_reports_exclude_url_query() -> None:

@@ -61,7 +61,7 @@ def test_secret_certificate_der_any_encoding_config_error(build: Callable[[bytes
 
 
 @pytest.mark.parametrize(
-    "spell",
+    "encode",
     [
         lambda text: text.replace('"kty"', '"\\u006bty"').encode(),
         lambda text: text.encode("utf-16"),
@@ -71,10 +71,10 @@ def test_secret_certificate_der_any_encoding_config_error(build: Callable[[bytes
         lambda text: base64.b64encode(text.encode("utf-8-sig")),
         lambda text: base64.b64encode(b"\n" + text.encode()),
     ],
-    ids=["escaped", "utf-16", "utf-16-le", "utf-32", "mark between blanks", "mark in base64", "blank in base64"],
+    ids=["escaped", "utf-16", "utf-16-le", "utf-32", "mark between spaces", "mark in base64", "space in base64"],
 )
-def test_secret_jwk_any_json_encoding_config_error(spell: Callable[[str], bytes]) -> None:
-    value = spell(json.dumps(rsa_jwk()))
+def test_secret_jwk_any_json_encoding_config_error(encode: Callable[[str], bytes]) -> None:
+    value = encode(json.dumps(rsa_jwk()))
     assert problems_of(lambda: Secret(value)) == {"value": "is a public key, not a secret"}
 
 

@@ -177,11 +177,11 @@ def test_credential_algorithms_secret_text_not_quoted_in_error() -> None:
     assert problems_of(lambda: Secret(KEY, algorithms=["0123456789"]))["algorithms"].startswith("'0123456789' ")
 
 
-def told(error: BaseException | None) -> str:
+def messages_of(error: BaseException | None) -> str:
     """The messages of an exception and of its causes."""
     if error is None:
         return ""
-    return f"{error!s} {error.args!r} {vars(error)!r} {told(error.__context__)} {told(error.__cause__)}"
+    return f"{error!s} {error.args!r} {vars(error)!r} {messages_of(error.__context__)} {messages_of(error.__cause__)}"
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", chr(0xD800), chr(0xDFFF)])
@@ -191,4 +191,4 @@ def test_secret_from_text_bom_or_surrogate_error_excludes_secret(form: str, mark
         Secret.from_text(form.format(mark=mark, text=TEXT))
     assert [problem.path for problem in caught.value.problems] == ["value"]
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
-    assert TEXT[:8] not in told(caught.value)
+    assert TEXT[:8] not in messages_of(caught.value)

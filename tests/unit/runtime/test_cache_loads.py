@@ -54,13 +54,13 @@ def test_cache_start_with_full_pool_is_limited(bench: Bench) -> None:
 
 
 def test_cache_start_during_load_prioritizes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    urged: list[Future[None]] = []
-    monkeypatch.setattr(bench.pool, "prioritize", urged.append)
+    prioritized: list[Future[None]] = []
+    monkeypatch.setattr(bench.pool, "prioritize", prioritized.append)
     first = bench.cache.start("a", 0)
     assert first is not None
-    assert urged == []
+    assert prioritized == []
     assert bench.cache.start("a", 0) == first
-    assert urged == [first[0]]
+    assert prioritized == [first[0]]
 
 
 # --- different pools
@@ -162,8 +162,8 @@ def test_cache_invalidated_twice_still_starts_a_load(bench: Bench) -> None:
 class _Published(dict[str, Any]):
     """Entries that call a reader while a load replaces an entry."""
 
-    def __init__(self, slots: dict[str, Any]) -> None:
-        super().__init__(slots)
+    def __init__(self, entries: dict[str, Any]) -> None:
+        super().__init__(entries)
         self.taken_out, self.looked = threading.Event(), threading.Event()
 
     def pop(self, key: str, *default: Any) -> Any:
@@ -182,12 +182,12 @@ class _Published(dict[str, Any]):
 def test_cache_value_during_reload_is_never_missing(bench: Bench) -> None:
     bench.load("a", "old")
     bench.clock.now += 70
-    slots = bench.cache._entries = _Published(bench.cache._entries)
+    entries = bench.cache._entries = _Published(bench.cache._entries)
     seen: list[Entry[Any] | None] = []
     reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
 
     def read_in_between() -> None:
-        assert slots.taken_out.wait(10)
+        assert entries.taken_out.wait(10)
         reader.start()
 
     helper = threading.Thread(target=read_in_between)
@@ -238,10 +238,10 @@ def test_cache_load_invalidated_in_flight_is_repeated(bench: Bench, first: objec
 
 def loading_under(bench: Bench, tag: str, times: int) -> None:
     """Invalidate during each of the next loads."""
-    demands = iter(range(times))
+    invalidations = iter(range(times))
 
     def overtaken(key: str) -> Any:
-        if next(demands, None) is not None:
+        if next(invalidations, None) is not None:
             bench.cache.invalidate([tag])
         return bench.source(key)
 
@@ -298,10 +298,10 @@ def test_cache_absent_result_invalidated_repeatedly_is_dropped(bench: Bench, hel
 
 def test_cache_failed_load_during_invalidation_is_not_repeated(bench: Bench) -> None:
     loading_under(bench, "a", times=20)
-    slot = bench.load("a", OSError())
+    entry = bench.load("a", OSError())
     assert bench.source.asked == ["a"]
-    assert slot is not None
-    assert (slot.failures, len(bench.failures)) == (1, 1)
+    assert entry is not None
+    assert (entry.failures, len(bench.failures)) == (1, 1)
     assert bench.cache._flights == {}
 
 

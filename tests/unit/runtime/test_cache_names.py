@@ -38,8 +38,8 @@ class Named:
         return found  # type: ignore[no-any-return]
 
     def start(self, key: str) -> None:
-        slot = self.cache.read(key)
-        assert self.cache.start(key, slot.version if slot else 0) is not None
+        entry = self.cache.read(key)
+        assert self.cache.start(key, entry.version if entry else 0) is not None
 
     def load(self, key: str, found: Any) -> Entry[Any] | None:
         """Load `key` with this outcome, and return its entry."""
@@ -104,7 +104,7 @@ def test_cache_key_of_named_value_is_unknown_until_loaded(named: Named) -> None:
     named.load("name", app("id", "name", value="one"))
     assert named.cache.read("id") is None
     assert named.cache.is_absent(named.load("id", None))
-    assert named.value("name") == "one", "a stranger who asks by a key that the source lacks takes nothing away"
+    assert named.value("name") == "one", "a request for a key that the source lacks evicts nothing"
 
 
 def test_cache_key_loaded_after_name_shares_the_entry(named: Named) -> None:
@@ -226,9 +226,9 @@ def test_cache_failure_older_than_value_is_ignored() -> None:
     named.load("a", app("id", "a", "b"))
     named.left = 1
     named.clock.now += 90
-    slot = named.load("a", OSError())
-    assert slot is not None
-    assert (slot.failures, slot.retry_at) == (0, 0.0)
+    entry = named.load("a", OSError())
+    assert entry is not None
+    assert (entry.failures, entry.retry_at) == (0, 0.0)
 
 
 def test_cache_failure_by_name_counts_for_the_entry(named: Named) -> None:
@@ -236,10 +236,10 @@ def test_cache_failure_by_name_counts_for_the_entry(named: Named) -> None:
     named.load("id", app("id", "name"))
     named.clock.now += 90
     named.load("name", OSError())
-    slot = named.cache.read("id")
-    assert slot is not None
-    assert slot.failures == 1
-    assert named.cache.read("name") == slot
+    entry = named.cache.read("id")
+    assert entry is not None
+    assert entry.failures == 1
+    assert named.cache.read("name") == entry
 
 
 # --- invalidation
