@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.widget_request import DOORS as INTERFACES
-from tests.support.widget_request import Boot as WidgetRequest
+from tests.support.widget_request import WidgetRequest
 from wicket import App
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "recipes.py"

@@ -273,7 +273,7 @@ def test_body_timeout_blocked_event_loop_body_still_read(anonymous: bool) -> Non
     body = json.dumps({"appId": "acme", "token": token(claims())}).encode()
 
     def late() -> Any:
-        time.sleep(0.05)  # somebody's blocking code holds the loop for longer than the body may take
+        time.sleep(0.05)  # blocking code of the application holds the loop for longer than the body's deadline
         return whole(body)[0]
 
     asked = gate(**BODY, allow_anonymous=anonymous, limits=Limits(body_timeout=0.01))

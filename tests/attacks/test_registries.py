@@ -164,7 +164,7 @@ def test_s13_key_set_pool_300_slow_sets_other_app_served(behind: Behind, endpoin
     )
     door = behind(gate=gate)
     for _ in range(3):
-        assert door.ask(asked_of("many"), app="many").status == 200  # in log-only it passes, as nobody
+        assert door.ask(asked_of("many"), app="many").status == 200  # in log-only it is allowed as anonymous
     eventually("four fetches run", lambda: endpoints.slow == 4)
     assert door.ask(asked_of("acme")).said == ADA
     assert endpoints.slow == 4

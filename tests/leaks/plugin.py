@@ -70,7 +70,7 @@ class LeakWatch:
             self._pieces.clear()
 
     def keep(self, sent: str) -> None:
-        """Look from now on for what is sent to a server in a process of its own, which may say it in a later test."""
+        """Watch from now on for values sent to a server in another process, which may log them in a later test."""
         for token, signature, proof in _SENT.findall(sent):
             for text in (*proofs_in(token), *spelled(signature or proof)):
                 self._add(self._known, text)

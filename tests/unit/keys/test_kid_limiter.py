@@ -157,3 +157,13 @@ def test_kid_limiter_concurrent_threads_share_burst() -> None:
     for thread in threads:
         thread.join(5)
     assert (len(allowed), sum(allowed)) == (400, 2)
+
+
+def test_kid_limiter_refund_permits_one_more_fetch_up_to_burst() -> None:
+    bench = Bench()
+    bench.flood()
+    bench.kids.refund(MINE)
+    assert bench.flood() == 1
+    for _ in range(5):
+        bench.kids.refund(MINE)
+    assert bench.flood() == 2

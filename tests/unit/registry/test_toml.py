@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support.toml_files import problems_of, write
 from wicket import (
     ConfigError,
     Gate,
@@ -59,18 +60,6 @@ encoding = "hex"
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", SECRET)
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "wicket.toml"
-    path.write_text(text, "utf-8")
-    return path
-
-
-def problems_of(folder: Path, text: str, *, strict: bool = False) -> dict[str, str]:
-    with pytest.raises(ConfigError) as raised:
-        Gate.from_file(write(folder, text), strict=strict)
-    return {problem.path: str(problem) for problem in raised.value.problems}
 
 
 def test_toml_app_token_is_verified(tmp_path: Path) -> None:

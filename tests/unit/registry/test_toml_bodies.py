@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.test_toml import problems_of, write
+from tests.support.toml_files import problems_of, write
 from wicket import Gate, Header, Query
 from wicket.config.locations import Bearer, BodyField, JsonBody, Subprotocol
 
