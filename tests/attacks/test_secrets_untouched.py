@@ -174,7 +174,7 @@ def test_diagnose_identity_hash_any_guess_only_compare_digest(told: Told) -> Non
     with Gate([held], clock=lambda: NOW) as gate:
         for guess, passed in ((right, True), *((each, False) for each in wrong(right))):
             told.compared.clear()
-            assert diagnose(gate, "acme", sent={"userId": "ada", "userHash": guess}).passed is passed
+            assert diagnose(gate, "acme", body={"userId": "ada", "userHash": guess}).passed is passed
             assert (right.encode(), guess.encode(), passed) in told.compared
     assert told.touched == []
 
