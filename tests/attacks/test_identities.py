@@ -318,7 +318,7 @@ def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: d
 
 
 def test_s15_revocations_users_by_claim_invalid_config_error() -> None:
-    with pytest.raises(ConfigError, match="gives no user id"):
+    with pytest.raises(ConfigError, match="is not a user-id claim"):
         featurebase(revocations=Revocations(users_by_claim={"mail": {"x": NOW}}))
     wrong: list[Any] = [{"email": 1}, {"email": {"x": "y"}}, {1: {"x": NOW}}, [("email", {})]]
     for each in wrong:

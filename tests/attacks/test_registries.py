@@ -65,7 +65,7 @@ def test_s11_registry_case_insensitive_lookup_unknown_app(behind: Behind, caplog
     for name in itertools.islice(names_in_any_case("pub_acme"), 20):
         assert door.ask(token(), app=name).said == UNKNOWN
     assert door.ask(token(), app="pub_acme").said == ADA
-    (told,) = [each for each in caplog.records if "none of the app's names" in each.getMessage()]
+    (told,) = [each for each in caplog.records if "not one of the app's names" in each.getMessage()]
     assert told.levelno == logging.WARNING
     assert "the app acme" in told.getMessage()
 

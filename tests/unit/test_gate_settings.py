@@ -99,7 +99,7 @@ class FindLater:
 
 
 UNNAMED = "must not be empty if the gate has several apps"
-ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI alike, where no event loop runs"
+ASYNC = "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop"
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         (
             {"apps": [acme()], "app_locations": ["X-App-Id"]},
             "app_locations[0]",
-            "is not a place that can be read there",
+            "is not a valid AppLocation",
         ),
-        ({"apps": [acme()], "app_locations": [Bearer()]}, "app_locations[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "app_locations": [Bearer()]}, "app_locations[0]", "is not a valid AppLocation"),
         ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
         ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
         (
             {"apps": [acme()], "token_locations": ["X-Token"]},
             "token_locations[0]",
-            "is not a place that can be read there",
+            "is not a valid TokenLocation",
         ),
         ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
@@ -145,7 +145,7 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         (
             {"registry": 5, "app_locations": BY_HEADER},
             "registry",
-            "must be a function from an AppRef to an App or None",
+            "must be a function that takes an AppRef and returns an App or None",
         ),
         ({"registry": Registry()}, "app_locations", "must be set if a registry loads the apps"),
     ],
@@ -195,8 +195,8 @@ async def hear_later(event: DecisionEvent) -> None:
         ({"on_event": hear_later}, "on_event", "must be a function of one event that is not async"),
         ({"clock": NOW}, "clock", "must be a function that returns the seconds since 1970"),
         ({"limits": {"load_timeout": 5}}, "limits", "must be a Limits object"),
-        ({"app_locations": [TokenIssuer]}, "app_locations[0]", "is not a place that can be read there"),
-        ({"token_locations": [Bearer]}, "token_locations[0]", "is not a place that can be read there"),
+        ({"app_locations": [TokenIssuer]}, "app_locations[0]", "is not a valid AppLocation"),
+        ({"token_locations": [Bearer]}, "token_locations[0]", "is not a valid TokenLocation"),
     ],
 )
 def test_gate_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], path: str, message: str) -> None:
@@ -255,7 +255,10 @@ def test_gate_mode_override_is_logged(mode: Mode, caplog: pytest.LogCaptureFixtu
     assert messages(caplog) == [f"gate wicket: the mode {mode.value} overrides the mode of every app"]
 
 
-SHARED = "apps acme and two share a key and an audience: a token of one is one of the other"
+SHARED = (
+    "apps acme and two accept each other's tokens: same key and audience."
+    " Set app_claim, issuer or audience to separate them."
+)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +309,7 @@ def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptu
     shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
     third = App("three", app_locations=BY_HEADER, **shared)
     gate_of(acme(**shared), acme_two(**shared), third).close()
-    assert [text.split(" share ")[0] for text in messages(caplog)] == [
+    assert [text.split(" accept ")[0] for text in messages(caplog)] == [
         "apps acme and two",
         "apps acme and three",
         "apps two and three",

@@ -1,4 +1,4 @@
-"""How many requests may wait for a permitted fetch."""
+"""The limits of requests that wait for an allowed fetch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wicket.keys.waiters import Waiters
 
 
 def places(waiters: Waiters, key: str, count: int, seconds: float = 0.0, *, on_thread: bool) -> int:
-    """How many of so many requests may wait at the same time."""
+    """The number of these requests that may wait at the same time."""
     with contextlib.ExitStack() as stack:
         return sum(stack.enter_context(waiters.place(key, seconds, on_thread=on_thread)) for _ in range(count))
 
