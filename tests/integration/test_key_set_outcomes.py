@@ -119,7 +119,7 @@ def test_key_set_events_and_logs_omit_url_query(
     assert (last.outcome, last.stale_age) == ("status", 301)
     texts = [record.getMessage() for record in caplog.records]
     assert any("loaded" in text and "key-1" in text for text in texts)
-    assert any("tokens with unknown kids have used up" in text for text in texts)
+    assert any("tokens with unknown kids reached limits" in text for text in texts)
     assert any(record.levelno == logging.WARNING and "status" in record.getMessage() for record in caplog.records)
     everything = "\n".join([*texts, *(str(vars(record)) for record in caplog.records), repr(told.events)])
     assert "hidden" not in everything

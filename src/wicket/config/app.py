@@ -72,7 +72,7 @@ class App:
         hosts: Further names of the app: host names, stored in lower case.
         issuer: The `iss` that the app's tokens must have. It names the app if `TokenIssuer` is an app location. None:
             the issuer of the app's remote key sets, if all have the same one. Independently of this setting, a remote
-            key set verifies tokens of its own issuer only.
+            key set verifies only tokens whose `iss` is the issuer of that key set.
         audience: The `aud` values of which a token must have at least one. None: a token that has an `aud` is refused
             (RFC 7519 section 4.1.3).
         origins: The patterns of the allowed origins (see `wicket.config.origins`). Empty: every origin is allowed.

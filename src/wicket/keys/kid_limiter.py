@@ -46,7 +46,7 @@ class UnknownKidLimiter:
         self._on_limited = on_limited
         self._burst = first
         self._interval = every
-        self._absent_lifetime = remembered
+        self._negative_lifetime = remembered
         self._clock = clock
         self.after_fork()
 
@@ -58,7 +58,7 @@ class UnknownKidLimiter:
             _MAX_SOURCES, self._burst * self._interval, self._clock
         )
         self._absent: cachetools.TTLCache[Hashable, None] = cachetools.TTLCache(
-            _MAX_KIDS, self._absent_lifetime, self._clock
+            _MAX_KIDS, self._negative_lifetime, self._clock
         )
 
     def try_acquire(self, source: KeySetRef, kid: str, version: int) -> bool:
