@@ -31,7 +31,6 @@ from benchmarks.measure import Row, interleaved, repeated
 from wicket import (
     App,
     Bearer,
-    BodyField,
     Cookie,
     Gate,
     Header,
@@ -257,7 +256,7 @@ def bodies() -> dict[str, bytes]:
 def _bodies() -> Iterator[Case]:
     hashed = IdentityHash(secret=Secret(bytes(range(32))))
     places: Any = {
-        "app_locations": [Query("q"), BodyField("appId"), BodyField("projectId")],
+        "app_locations": [Query("q"), JsonBody("appId"), JsonBody("projectId")],
         "token_locations": [Bearer(), JsonBody("token"), JsonBody("auth.token")],
     }
     several = _gate(**places, claimed_user_locations=[JsonBody("userId"), JsonBody("email")], identity_hash=hashed)

@@ -23,7 +23,6 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from wicket import (
-    BodyField,
     Gate,
     Header,
     IdentityHash,
@@ -63,7 +62,7 @@ intercom = Profile(
     "intercom",
     rules=Rules(required_claims=frozenset({"user_id"}), user_id_claims=("user_id",)),
     token_locations=(JsonBody("intercom_user_jwt"),),
-    app_locations=(BodyField("app_id"),),
+    app_locations=(JsonBody("app_id"),),
     claimed_user_locations=(JsonBody("user_id"), JsonBody("email")),
 )
 intercom_app = intercom(
@@ -103,7 +102,7 @@ canny = Profile(
         required_claims=frozenset({"id", "email", "name"}), user_id_claims=("id",), companies_claim="companies"
     ),
     token_locations=(Query("ssoToken"), JsonBody("ssoToken")),
-    app_locations=(Query("companyID"), BodyField("companyID")),
+    app_locations=(Query("companyID"), JsonBody("companyID")),
 )
 canny_app = canny("5a0e1f", credentials=[Secret.from_text(SECRETS["canny"])])
 
@@ -112,7 +111,7 @@ canny_app = canny("5a0e1f", credentials=[Secret.from_text(SECRETS["canny"])])
 chatwoot = Profile(
     "chatwoot",
     token_locations=(),
-    app_locations=(Query("website_token"), BodyField("website_token")),
+    app_locations=(Query("website_token"), JsonBody("website_token")),
     claimed_user_locations=(JsonBody("identifier"),),
 )
 chatwoot_app = chatwoot(
@@ -139,7 +138,7 @@ knock_app = knock(
 # --- Pylon
 
 pylon = Profile(
-    "pylon", token_locations=(), app_locations=(BodyField("app_id"),), claimed_user_locations=(JsonBody("email"),)
+    "pylon", token_locations=(), app_locations=(JsonBody("app_id"),), claimed_user_locations=(JsonBody("email"),)
 )
 pylon_app = pylon(
     "3f7c9a52-pylon",
@@ -153,7 +152,7 @@ pylon_app = pylon(
 novu = Profile(
     "novu",
     token_locations=(),
-    app_locations=(BodyField("applicationIdentifier"),),
+    app_locations=(JsonBody("applicationIdentifier"),),
     claimed_user_locations=(JsonBody("subscriberId"),),
 )
 novu_app = novu(
@@ -168,7 +167,7 @@ novu_app = novu(
 help_scout = Profile(
     "help-scout",
     token_locations=(),
-    app_locations=(BodyField("beaconId"),),
+    app_locations=(JsonBody("beaconId"),),
     claimed_user_locations=(JsonBody("email"),),
 )
 help_scout_app = help_scout(

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import Final
 
-from wicket import App, AppRef, BodyField, Gate, Header, Jwks, Limits, Network, Query, Secret, profiles
+from wicket import App, AppRef, Gate, Header, JsonBody, Jwks, Limits, Network, Query, Secret, profiles
 
 ISSUER: Final = "WICKET_SOAK_ISSUER"
 SEED: Final = "WICKET_SOAK_SEED"
@@ -57,7 +57,7 @@ def gate_of(issuer: str, seed: str) -> Gate:
     return Gate(
         [*(app_of(seed, id) for id in ("alpha", "beta", "gamma", "body", "brief")), keyed],
         registry=stored,
-        app_locations=[Header("X-App-Id"), Query("projectId"), BodyField("projectId")],
+        app_locations=[Header("X-App-Id"), Query("projectId"), JsonBody("projectId")],
         limits=LIMITS,
         network=Network(["127.0.0.0/8"], [int(issuer.rpartition(":")[2])], resolver=lambda *_: ["127.0.0.1"]),
     )

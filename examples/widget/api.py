@@ -19,7 +19,6 @@ from starlette.websockets import WebSocket
 
 from wicket import (
     Bearer,
-    BodyField,
     Gate,
     Header,
     JsonBody,
@@ -40,7 +39,7 @@ userz = profiles.userz.extend(
     token_locations=[Header("X-Userz-User-Token"), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
 )
 hissuno = profiles.hissuno.extend(
-    app_locations=[Query("projectId"), BodyField("projectId", types=TYPES)],
+    app_locations=[Query("projectId"), JsonBody("projectId", types=TYPES)],
     token_locations=[Bearer(), Subprotocol("bearer"), JsonBody("widgetToken", types=TYPES)],
 )
 

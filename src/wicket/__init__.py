@@ -6,7 +6,6 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import (
     AppRef,
     Bearer,
-    BodyField,
     Cookie,
     Header,
     Host,
@@ -39,7 +38,6 @@ __all__ = [
     "App",
     "AppRef",
     "Bearer",
-    "BodyField",
     "CompanyHash",
     "ConfigError",
     "Conflict",

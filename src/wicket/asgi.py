@@ -133,7 +133,7 @@ class WicketMiddleware:
             if passed:
                 decision = core.anonymous_decision(request)
             else:
-                decision = gate._try_fast_path(request) or await gate.adecide(request, optional=optional, tried=True)
+                decision = gate._try_fast_path(request) or await gate._run_flow(request, optional=optional)
             if not decision.allowed:
                 await _send_response(core.refusal_response(request, decision), scope, send)
                 return

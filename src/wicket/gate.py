@@ -153,17 +153,17 @@ class Gate:
             return decision
         return self._report(run(decide(self._context, request, optional=optional)))
 
-    async def adecide(self, request: Request, *, optional: bool = False, tried: bool = False) -> Decision:
+    async def adecide(self, request: Request, *, optional: bool = False) -> Decision:
         """Decide a request like `decide`, without blocking the event loop.
 
         Args:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
-            tried: `_try_fast_path` has returned None for this request.
         """
-        decision = None if tried else self._try_fast_path(request)
-        if decision is not None:
-            return decision
+        return self._try_fast_path(request) or await self._run_flow(request, optional=optional)
+
+    async def _run_flow(self, request: Request, *, optional: bool) -> Decision:
+        """Decide a request for which the fast path returned None."""
         return self._report(await arun(decide(self._context, request, optional=optional)))
 
     def _try_fast_path(self, request: Request) -> Decision | None:

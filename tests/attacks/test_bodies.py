@@ -8,14 +8,14 @@ from typing import Final
 from tests.attacks.clients import Behind
 from tests.attacks.token_factory import app, of_any_kind, secret, token
 from tests.support.cost import BOUNDED, steps_of
-from wicket import App, Bearer, BodyField, Header, JsonBody, Query
+from wicket import App, Bearer, Header, JsonBody, Query
 
 ADA: Final = (200, "acme:ada", None)
 MISSING: Final = (401, "missing_token", None)
 UNKNOWN: Final = (401, "unknown_app", None)
 MALFORMED: Final = (401, "invalid_token", "malformed")
 TWO: Final = (400, "invalid_request", None)
-NAMING: Final = [Header("X-App-Id"), BodyField("app"), BodyField("project.id")]
+NAMING: Final = [Header("X-App-Id"), JsonBody("app"), JsonBody("project.id")]
 PLACES: Final = [Bearer(), Query("t"), JsonBody("token"), JsonBody("auth.token")]
 
 

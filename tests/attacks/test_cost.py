@@ -20,7 +20,6 @@ from tests.support.unit import KEY, NOW, OTHER_KEY, claims, secret, token
 from wicket import (
     App,
     Bearer,
-    BodyField,
     Cookie,
     Decision,
     Gate,
@@ -151,7 +150,7 @@ def test_token_issuer_oversized_or_invalid_payload_malformed() -> None:
 # --- bodies that were not read
 
 
-BODY: dict[str, Any] = {"app_locations": [BodyField("appId")], "token_locations": [JsonBody("token")], "origins": []}
+BODY: dict[str, Any] = {"app_locations": [JsonBody("appId")], "token_locations": [JsonBody("token")], "origins": []}
 
 
 def by_asgi(asked: Gate, messages: list[Any], headers: list[tuple[str, str]]) -> tuple[int, dict[str, Any]]:

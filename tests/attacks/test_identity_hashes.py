@@ -12,13 +12,13 @@ import pytest
 
 from tests.attacks.clients import Behind, Door
 from tests.attacks.token_factory import NOW, app, of_any_kind, secret, token
-from wicket import App, Bearer, BodyField, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
+from wicket import App, Bearer, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
 
 ADA: Final = (200, "acme:userId:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")
 NOBODY: Final = (200, None, None)
 TWO: Final = (400, "invalid_request", None)
-NAMING: Final = [Header("X-App-Id"), BodyField("app")]
+NAMING: Final = [Header("X-App-Id"), JsonBody("app")]
 
 
 def hash_secret(name: str = "acme") -> bytes:

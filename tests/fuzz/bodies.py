@@ -16,7 +16,7 @@ import wicket.asgi
 import wicket.wsgi
 from tests.fuzz.models import lenient_value, sound, tree
 from tests.properties.tokens import NOW, SECRET, app
-from wicket import BodyField, Decision, Gate, JsonBody, Limits, Mode, Refused, Request, Secret
+from wicket import Decision, Gate, JsonBody, Limits, Mode, Refused, Request, Secret
 from wicket.messages.json_body import parse_body
 
 WORDS: Final = (
@@ -35,7 +35,7 @@ _MEDIA: Final = (
 )
 _TYPES: Final = ("application/json", "text/plain")
 _TOKEN: Final = JsonBody("auth.token", types=_TYPES)
-_NAME: Final = BodyField("appId", types=_TYPES)
+_NAME: Final = JsonBody("appId", types=_TYPES)
 _GATE: Final = Gate(
     [
         app("acme", token_locations=[_TOKEN], origins=[]),

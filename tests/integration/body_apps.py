@@ -11,7 +11,6 @@ from wicket import (
     App,
     AppRef,
     Bearer,
-    BodyField,
     Gate,
     Header,
     JsonBody,
@@ -38,7 +37,7 @@ def app_of(id: str, **settings: Any) -> App:
             "credentials": [Secret(hashlib.sha256(f"bodied {id}".encode()).digest())],
             "rules": Rules(leeway=0),
             "token_locations": [Bearer(), JsonBody("token"), Subprotocol()],
-            "app_locations": [Header("X-App-Id"), Query("app"), BodyField("app")],
+            "app_locations": [Header("X-App-Id"), Query("app"), JsonBody("app")],
             "origins": [PAGE],
             **settings,
         },
@@ -62,7 +61,7 @@ def gate_of(registry: Revoking) -> Gate:
     return Gate(
         [app_of("acme"), app_of("lobby", allow_anonymous=True), app_of("watched", mode=Mode.LOG_ONLY)],
         registry=registry,
-        app_locations=[Header("X-App-Id"), Query("app"), BodyField("app")],
+        app_locations=[Header("X-App-Id"), Query("app"), JsonBody("app")],
         token_locations=[Bearer(), JsonBody("token"), Subprotocol()],
         limits=Limits(body_timeout=BODY_TIMEOUT),
     )

@@ -18,7 +18,7 @@ import wicket.wsgi
 from tests.properties.strategies import ANY_TEXT, JSON, TOKENS
 from tests.properties.tokens import NOW, app, good_claims, signed
 from tests.support.thorough import example_count
-from wicket import App, Bearer, BodyField, Decision, Gate, Header, JsonBody, Limits, Mode, Request, Secret
+from wicket import App, Bearer, Decision, Gate, Header, JsonBody, Limits, Mode, Request, Secret
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 quick = settings(max_examples=example_count(150), deadline=None)
@@ -26,7 +26,7 @@ quick = settings(max_examples=example_count(150), deadline=None)
 HASH_SECRET = bytes(range(1, 33))
 LAX_SECRET = bytes(range(2, 34))
 PLACES: dict[str, Any] = {
-    "app_locations": [Header("X-App-Id"), BodyField("app"), BodyField("in.app")],
+    "app_locations": [Header("X-App-Id"), JsonBody("app"), JsonBody("in.app")],
     "token_locations": [Bearer(), JsonBody("token"), JsonBody("in.token")],
     "claimed_user_locations": [JsonBody("userId")],
 }

@@ -15,7 +15,6 @@ from tests.support.thorough import example_count
 from wicket import (
     App,
     Bearer,
-    BodyField,
     Cookie,
     Decision,
     Gate,
@@ -166,7 +165,7 @@ def same(one: Decision, other: Decision) -> bool:
     settings=SETTINGS,
     request=REQUESTS,
     app_locations=st.sampled_from(
-        [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")], [Header("X-App-Id"), BodyField("a")]]
+        [[Header("X-App-Id")], [Header("X-App-Id"), Query("appId")], [Header("X-App-Id"), JsonBody("a")]]
     ),
     mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),
 )

@@ -1,4 +1,4 @@
-"""Locations in a JSON body: `JsonBody` for a token or another value, `BodyField` for an app name."""
+"""Locations in a JSON body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wicket.config.location_types import NameKind, check_kind
+from wicket.config.location_types import AppLocation, NameKind, check_kind
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
 from wicket.messages.json_body import get_path, plain
 from wicket.messages.request import Request
@@ -16,11 +16,23 @@ _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class _BodyLocation:
-    """A field of a JSON body. The flow reads the body only if it needs a location in it."""
+class JsonBody:
+    """A field of a JSON body that holds the token, the app name or another string.
+
+    The flow reads the body only if it needs a location in it.
+
+    Args:
+        path: The field name. Dots separate the names of nested fields: `auth.token`.
+        types: The media types of the bodies that are parsed. Add `text/plain` for `navigator.sendBeacon`.
+        kind: The kind of name that the field holds, if it names the app.
+
+    Raises:
+        ConfigError: `path`, `types` or `kind` is invalid.
+    """
 
     path: str
     types: tuple[str, ...] = ("application/json",)
+    kind: NameKind = "id"
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not all(self.path.split(".")):
@@ -29,6 +41,7 @@ class _BodyLocation:
         if not types or not all(isinstance(item, str) and _MEDIA_TYPE.fullmatch(item) for item in types):
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
         object.__setattr__(self, "types", tuple(item.lower() for item in types))
+        check_kind(self.kind)
 
     def parsed(self, request: Request) -> Any:
         """Return the field's value as the body parser represents it (see `wicket.messages.json_body`).
@@ -39,19 +52,6 @@ class _BodyLocation:
         if request.document is None or request.media_type not in self.types:
             return None
         return get_path(request.document, self.path.split("."))
-
-
-@dataclass(frozen=True, slots=True)
-class JsonBody(_BodyLocation):
-    """A field of a JSON body that holds the token or another string.
-
-    Args:
-        path: The field name. Dots separate the names of nested fields: `auth.token`.
-        types: The media types of the bodies that are parsed. Add `text/plain` for `navigator.sendBeacon`.
-
-    Raises:
-        ConfigError: `path` or `types` is invalid.
-    """
 
     def read(self, request: Request) -> str | None:
         """Read the string.
@@ -72,24 +72,19 @@ class JsonBody(_BodyLocation):
         return plain(self.parsed(request))
 
 
-@dataclass(frozen=True, slots=True)
-class BodyField(_BodyLocation):
-    """A field of a JSON body that names the app.
+class AppNameInBody:
+    """A `JsonBody` in the role of an app location: another type than a string is a fault of the request.
 
     Args:
-        path: The field name. Dots separate the names of nested fields: `project.id`.
-        types: The media types of the bodies that are parsed. Add `text/plain` for `navigator.sendBeacon`.
-        kind: The kind of name that the field holds.
-
-    Raises:
-        ConfigError: `path`, `types` or `kind` is invalid.
+        location: The field that names the app.
     """
 
-    kind: NameKind = "id"
+    __slots__ = ("kind", "location", "types")
 
-    def __post_init__(self) -> None:
-        super(BodyField, self).__post_init__()
-        check_kind(self.kind)
+    def __init__(self, location: JsonBody) -> None:
+        self.location = location
+        self.types = location.types
+        self.kind: NameKind = location.kind
 
     def read(self, request: Request) -> str | None:
         """Read the app name.
@@ -100,12 +95,19 @@ class BodyField(_BodyLocation):
         Raises:
             Refused: The field holds another type (`invalid_request`).
         """
-        value = self.parsed(request)
+        value = self.location.parsed(request)
         if value is not None and not isinstance(value, str):
-            raise invalid_request(f"The body field {self.path} is not a string.")
+            raise invalid_request(f"The body field {self.location.path} is not a string.")
         return value or None
+
+
+def as_app_location(location: AppLocation) -> AppLocation:
+    """Return `location` in the role of an app location."""
+    return AppNameInBody(location) if isinstance(location, JsonBody) else location
 
 
 def body_types(locations: Iterable[object]) -> frozenset[str]:
     """Return the media types of all body locations among `locations`."""
-    return frozenset(item for location in locations if isinstance(location, _BodyLocation) for item in location.types)
+    return frozenset(
+        item for location in locations if isinstance(location, (JsonBody, AppNameInBody)) for item in location.types
+    )

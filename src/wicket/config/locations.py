@@ -1,6 +1,6 @@
 """Locations in a request that hold the app name or the token. Every value that they read is unverified.
 
-    app name  PublishableKeyBearer, Header, Query, PathSegment, Host, BodyField, TokenIssuer
+    app name  PublishableKeyBearer, Header, Query, PathSegment, Host, JsonBody, TokenIssuer
     token     Bearer, Header, Query, Subprotocol, Cookie, JsonBody
 
 If one location holds two values, the request is refused as `invalid_request`. Otherwise Wicket and the application
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from wicket.config.body_locations import BodyField, JsonBody, body_types
+from wicket.config.body_locations import AppNameInBody, JsonBody, as_app_location, body_types
 from wicket.config.location_types import (
     MAX_NAME,
     AppLocation,
@@ -35,9 +35,9 @@ from wicket.messages.request import Request
 __all__ = [
     "MAX_NAME",
     "AppLocation",
+    "AppNameInBody",
     "AppRef",
     "Bearer",
-    "BodyField",
     "Cookie",
     "Header",
     "Host",
@@ -51,6 +51,7 @@ __all__ = [
     "TokenLocation",
     "TokenLocations",
     "_fast_app_ref",
+    "as_app_location",
     "body_types",
     "intern_token_locations",
     "is_location",

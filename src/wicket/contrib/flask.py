@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
-from flask import Blueprint, Flask, Request, Response, request
+from flask import Blueprint, Flask, Request, Response, current_app, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
@@ -248,7 +248,7 @@ Reading an attribute raises `Refused` if the identity is not verified.
 
 
 def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
-    """Decorate a view so that it requires a verified identity.
+    """Decorate a view, sync or async, so that it requires a verified identity.
 
     Args:
         scopes: The scopes that the identity must have.
@@ -268,7 +268,7 @@ def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F]
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             identity_of(request, gate, scopes=scopes)
-            return view(*args, **kwargs)
+            return current_app.ensure_sync(view)(*args, **kwargs)
 
         return guarded  # type: ignore[return-value]  # wraps keeps the view's signature
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.app import App
-from wicket.config.locations import BodyField, JsonBody
+from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
@@ -67,7 +67,7 @@ def unsigned_values(values: object, app: App | None) -> Any:
         return unsigned
     rule = app.identity_hash
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
-        if isinstance(location, (JsonBody, BodyField)):
+        if isinstance(location, JsonBody):
             unsigned = _without_path(unsigned, location.path.split("."))
     if rule is not None and isinstance(rule.identifier_location, JsonBody) and "." in rule.identifier_location.path:
         unsigned = _without_path(unsigned, rule.identifier_location.path.split("."))

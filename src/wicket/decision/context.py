@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import (
     AppLocation,
+    AppNameInBody,
     AppRef,
     Bearer,
-    BodyField,
     Header,
     TokenIssuer,
     TokenLocations,
+    as_app_location,
     body_types,
 )
 from wicket.decision.key_selection import KeySets, LoadTimeouts
@@ -74,7 +75,7 @@ class GateContext:
         self.apps = apps
         self.only_app = only_app
         self.registry = registry
-        self.app_locations = app_locations
+        self.app_locations = tuple(as_app_location(location) for location in app_locations)
         self.located_tokens = located_tokens
         self.signature_cache = signature_cache
         self.key_sets = key_sets
@@ -83,7 +84,7 @@ class GateContext:
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
         self.by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
-        self.body_app_locations = tuple(location for location in app_locations if isinstance(location, BodyField))
+        self.body_app_locations = tuple(item for item in self.app_locations if isinstance(item, AppNameInBody))
         self.app_body_types = body_types(app_locations)
         location = app_locations[0] if len(app_locations) == 1 else None
         # A subclass of Header may read the request differently.

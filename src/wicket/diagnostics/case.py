@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from wicket.config.app import App, Mode
-from wicket.config.locations import AppRef, BodyField, Header, Query, TokenLocation
+from wicket.config.locations import AppRef, Header, JsonBody, Query, TokenLocation
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.extract_token import token_from
@@ -230,7 +230,7 @@ def _decide(
     )
     request = _build_request(app, body, origin)
     if given_token is not None and (
-        app.located_tokens.body or any(isinstance(location, BodyField) for location in app.app_locations)
+        app.located_tokens.body or any(isinstance(location, JsonBody) for location in app.app_locations)
     ):
         # For a real request, the gate reads the body to find the token or the name of the app.
         request.document = parse_body(encode_body(body))

@@ -226,6 +226,6 @@ def _deciding_headers(decision: Decision) -> frozenset[str] | None:
             locations += [*source.app_locations, *source.located_tokens.headers_and_query]
     if app is not None and app.identity_hash is not None:
         locations += app.identity_hash.places
-    if any(type(location).__module__ != Header.__module__ for location in locations):
+    if any(not type(location).__module__.startswith("wicket.config.") for location in locations):
         return None
     return _ALWAYS_COMPARED.union(location.name for location in locations if isinstance(location, Header))

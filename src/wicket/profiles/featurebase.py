@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.config.locations import Bearer, BodyField, JsonBody, Query
+from wicket.config.locations import Bearer, JsonBody, Query
 from wicket.config.rules import Rules
 from wicket.errors import Refusal
 from wicket.profiles.checks import only_hs256
@@ -27,7 +27,7 @@ featurebase = Profile(
     "featurebase",
     rules=Rules(required_claims=frozenset(), user_id_claims=("userId", "email"), companies_claim="companies"),
     token_locations=(Bearer(), Query("jwt"), JsonBody("featurebaseJwt"), JsonBody("jwtToken")),
-    app_locations=(Query("appId"), Query("organization"), BodyField("appId"), BodyField("organization")),
+    app_locations=(Query("appId"), Query("organization"), JsonBody("appId"), JsonBody("organization")),
     claimed_user_locations=(JsonBody("userId"), JsonBody("email")),
     check_credential=only_hs256,
     format_error=_format_error,

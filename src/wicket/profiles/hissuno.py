@@ -5,7 +5,7 @@ The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymou
 
 from __future__ import annotations
 
-from wicket.config.locations import Bearer, BodyField, JsonBody, Query
+from wicket.config.locations import Bearer, JsonBody, Query
 from wicket.config.rules import Rules
 from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
@@ -20,7 +20,7 @@ hissuno = Profile(
         string_attributes_only=True,
     ),
     token_locations=(Bearer(), JsonBody("widgetToken")),
-    app_locations=(Query("projectId"), BodyField("projectId")),
+    app_locations=(Query("projectId"), JsonBody("projectId")),
     claimed_user_locations=(Query("userId"), JsonBody("userId")),
     check_credential=only_hs256,
 )

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from wicket.config.locations import (
     Bearer,
-    BodyField,
     Cookie,
     Header,
     Host,
@@ -30,14 +29,10 @@ def _path_segment(index: str) -> PathSegment:
     return PathSegment(int(index))
 
 
-def _body_location(location: type[JsonBody] | type[BodyField]) -> _Factory:
-    """Return the factory of a body location: a path and optionally, after a space, media types joined by commas."""
-
-    def create(argument: str) -> JsonBody | BodyField:
-        path, _, types = argument.partition(" ")
-        return location(path, types=tuple(types.split(","))) if types else location(path)
-
-    return create
+def _json_body(argument: str) -> JsonBody:
+    """Return the body location for a path and optionally, after a space, media types joined by commas."""
+    path, _, types = argument.partition(" ")
+    return JsonBody(path, types=tuple(types.split(","))) if types else JsonBody(path)
 
 
 APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
@@ -45,7 +40,7 @@ APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "header": Header,
     "query": Query,
     "path": _path_segment,
-    "body_field": _body_location(BodyField),
+    "json_body": _json_body,
     "host": lambda pattern: Host(pattern or None),
     "token_issuer": lambda _: TokenIssuer(),
 }
@@ -54,10 +49,10 @@ TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "header": Header,
     "query": Query,
     "cookie": Cookie,
-    "json_body": _body_location(JsonBody),
+    "json_body": _json_body,
     "subprotocol": lambda marker: Subprotocol(marker or "bearer"),
 }
-_NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body", "body_field")
+_NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body")
 
 
 def read_locations(problems: Problems, path: str, value: object, factories: Mapping[str, _Factory]) -> list[Any]:

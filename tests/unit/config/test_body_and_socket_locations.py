@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, acme, problems_of, refusal_of
-from wicket import Bearer, BodyField, Cookie, JsonBody, Request, Subprotocol
-from wicket.config.locations import TokenLocations
+from wicket import Bearer, Cookie, JsonBody, Request, Subprotocol
+from wicket.config.locations import TokenLocations, as_app_location
 from wicket.messages.json_body import parse_body
 
 # --- in the body
@@ -23,10 +23,8 @@ def with_body(text: str, *, kind: str = "application/json") -> Request:
 def test_json_body_location_returns_field_at_path_or_none() -> None:
     text = '{"auth": {"token": "t"}, "none": null, "empty": ""}'
     assert JsonBody("auth.token").read(with_body(text)) == "t"
-    assert BodyField("auth.token").read(with_body(text)) == "t"
     for path in ("none", "empty", "absent", "auth.absent"):
         assert JsonBody(path).read(with_body(text)) is None
-        assert BodyField(path).read(with_body(text)) is None
     assert JsonBody("auth.token").read(Request("POST", headers=[("Content-Type", "application/json")])) is None
 
 
@@ -42,14 +40,13 @@ def test_json_body_location_other_media_type_returns_none() -> None:
 def test_json_body_location_non_string_value_refused(value: str) -> None:
     request = with_body(f'{{"x": {value}}}')
     assert refusal_of(lambda: JsonBody("x").read(request)).reason == "malformed"
-    assert refusal_of(lambda: BodyField("x").read(request)).code == "invalid_request"
+    assert refusal_of(lambda: as_app_location(JsonBody("x")).read(request)).code == "invalid_request"
     assert JsonBody("x").value(request) is not None
 
 
 @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", ANYTHING[5]])
 def test_json_body_location_invalid_path_is_a_problem(path: str) -> None:
     assert set(problems_of(lambda: JsonBody(path))) == {"path"}
-    assert set(problems_of(lambda: BodyField(path))) == {"path"}
 
 
 @pytest.mark.parametrize("types", [(), "text/plain", ("text",), ("text/plain; x",), ANYTHING[5], (ANYTHING[5],)])
@@ -58,8 +55,8 @@ def test_json_body_location_invalid_types_is_a_problem(types: Any) -> None:
 
 
 def test_json_body_location_invalid_kind_is_a_problem() -> None:
-    assert BodyField("a", kind="publishable_key").kind == "publishable_key"
-    assert set(problems_of(lambda: BodyField("a", kind=ANYTHING["nonsense"]))) == {"kind"}
+    assert JsonBody("a", kind="publishable_key").kind == "publishable_key"
+    assert set(problems_of(lambda: JsonBody("a", kind=ANYTHING["nonsense"]))) == {"kind"}
 
 
 # --- in a handshake

@@ -11,7 +11,6 @@ from tests.support.unit import BY_HEADER, ORIGIN, OTHER_KEY, acme, claims, gate_
 from wicket import (
     App,
     Bearer,
-    BodyField,
     Cookie,
     Decision,
     JsonBody,
@@ -26,7 +25,7 @@ from wicket.config.locations import TokenLocations
 from wicket.decision.extract_token import credentials_sent
 from wicket.messages.request import Body, BytesBody
 
-IN_BODY = (BodyField("appId"),)
+IN_BODY = (JsonBody("appId"),)
 TOKENS = (Bearer(), Cookie("session"), JsonBody("token"))
 
 
@@ -89,7 +88,7 @@ def test_json_body_content_type_case_and_parameters_ignored(kind: str) -> None:
 
 
 def test_json_body_location_types_only_own_content_type_read() -> None:
-    places = (BodyField("appId", types=("text/plain",)), Query("app"))
+    places = (JsonBody("appId", types=("text/plain",)), Query("app"))
     app = acme(app_locations=places, token_locations=[JsonBody("token")], origins=[])
     gate = gate_of(app, App("lax", app_locations=places, allow_anonymous=True))
     body = {"appId": "lax", "token": token()}

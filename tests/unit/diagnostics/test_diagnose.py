@@ -18,7 +18,7 @@ from tests.support.unit import KEY, NOW, ORIGIN, acme, claims, gate_of, problems
 from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, Mode, Revocations, Rules, Secret
 from wicket.config.app import BrokenApp
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import BodyField, Cookie, JsonBody, Query
+from wicket.config.locations import Cookie, JsonBody, Query
 from wicket.diagnostics import Diagnosis, diagnose
 from wicket.reporting.events import DecisionEvent
 from wicket.testing.issuer import LocalIssuer
@@ -250,7 +250,7 @@ def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None
     assert words(ask(app, text, body={"userId": "user-1", "userHash": proof.upper()})) == [
         *("hash_encoding", "bad_identity_hash"),
     ]
-    named = acme(identity_hash=rule, app_locations=[BodyField("appId")])
+    named = acme(identity_hash=rule, app_locations=[JsonBody("appId")])
     assert words(ask(named, text, body={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
     unread = acme(
         identity_hash=rule

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.toml_files import problems_of, write
 from wicket import Gate, Header, Query
-from wicket.config.locations import Bearer, BodyField, JsonBody, Subprotocol
+from wicket.config.locations import Bearer, JsonBody, Subprotocol
 
 SECRET = bytes(range(32)).hex()
 
@@ -21,7 +21,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HASHED = """
 [gate]
-app_locations = ["body_field:appId", "body_field:org text/plain,application/json"]
+app_locations = ["json_body:appId", "json_body:org text/plain,application/json"]
 
 [[apps]]
 id = "acme"
@@ -49,7 +49,7 @@ hash_field = "orgHash"
 
 def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, HASHED))
-    assert gate.app_locations == (BodyField("appId"), BodyField("org", types=("text/plain", "application/json")))
+    assert gate.app_locations == (JsonBody("appId"), JsonBody("org", types=("text/plain", "application/json")))
     (app,) = gate.apps
     assert app.aliases == ("acme-inc",)
     assert app.token_locations == (Bearer(), JsonBody("auth.token"), Subprotocol(), Subprotocol("jwt"))
