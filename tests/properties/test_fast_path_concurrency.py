@@ -87,6 +87,7 @@ def all_is_quiet(roads: Roads) -> None:
         assert rule in LOADED or roads.gate.taken[-1] == (rule.id, "asgi")
 
 
+@pytest.mark.long
 def test_fast_path_concurrent_requests_only_possible_answers() -> None:
     roads = Roads(tiny=False)
     outcomes = hammered(roads)
@@ -105,6 +106,7 @@ def test_fast_path_concurrent_requests_only_possible_answers() -> None:
     }
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_few_roads")
 def test_fast_path_tiny_caches_only_possible_answers() -> None:
     roads = Roads(tiny=True)
