@@ -1,17 +1,18 @@
-"""The most that a request without a credential can cost: each kind of request, against a named denominator.
+"""Measures the highest cost of a request without a credential: each kind of request, against a named base.
 
-    python -m benchmarks.unauthenticated          this table alone
-    python -m benchmarks --only unauthenticated   the same, as a part of the whole
+    python -m benchmarks.unauthenticated          only this table
+    python -m benchmarks --only unauthenticated   the same, as one part
 
-The denominators, all of the same run:
+The bases, all of the same run:
 
     honest      `gate.decide` of a known HS256 token of the profile `generic`, named by a header: at most 20 of them
-    first-seen  the same, for a token of at most 16 KiB that was never seen before: at most 40 of them
-    signature   one check of a signature by the same public key: at most 1.2 of them
+    first-seen  the same, for a first-seen token of at most 16 KiB: at most 40 of them
+    signature   one signature check with the same public key: at most 1.2 of them
     json.loads  `json.loads` of the same bytes: at most 3 of them
 
-Every request, the honest one too, is made from its ASGI scope or WSGI environ and decided about; preflights and path
-rules go through the middleware. Sizes are what servers let through: 64 KiB of headers, 16 KiB of token, 64 KiB of body.
+Every request, the base too, includes the construction from its ASGI scope or WSGI environ and the decision; preflights
+and path rules go through the middleware. Sizes are those that servers allow: 64 KiB of headers, 16 KiB of token,
+64 KiB of body.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, Final, NamedTuple
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from benchmarks import fixtures as scene
+from benchmarks import fixtures
 from benchmarks.measure import Row, interleaved, repeated
 from wicket import (
     App,
@@ -54,8 +55,8 @@ from wicket.messages.request import BytesBody
 from wicket.runtime import base64url
 from wicket.wsgi import WicketMiddleware as WsgiMiddleware
 
-_HEADER_CACHE: Final = 65_000
-"""Bytes of headers that uvicorn admits (64 KiB), less the first line."""
+_HEADER_BYTES: Final = 65_000
+"""The size of headers in bytes that uvicorn allows (64 KiB), without the request line."""
 BODY: Final = 65_000
 TOKEN: Final = 16_000
 BOUNDS: Final = {"honest": 20.0, "first-seen": 40.0, "signature": 1.2, "json.loads": 3.0}
@@ -71,7 +72,7 @@ Call = Callable[[], object]
 
 
 class Case(NamedTuple):
-    """One kind of request: what it is, what it is held against, and that denominator's own call if it has one."""
+    """One kind of request: its description, the name of its base, and the call of that base if it has one."""
 
     what: str
     against: str
@@ -80,12 +81,12 @@ class Case(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """One line for each kind of request."""
+    """Returns one row per kind of request."""
     return list(measured())
 
 
 def measured() -> Iterator[Row]:
-    """As `rows`, one after the other."""
+    """Yields the rows one after the other."""
     honest = _honest()
     for case in cases():
         base = case.base or honest
@@ -106,7 +107,7 @@ def measured() -> Iterator[Row]:
 
 
 def cases() -> Iterator[Case]:
-    """Every kind of request."""
+    """Yields every kind of request."""
     yield from _origins()
     yield from _bodies()
     yield from _lists()
@@ -117,9 +118,9 @@ def cases() -> Iterator[Case]:
 
 
 def _honest() -> Call:
-    gate, token = scene.gate_with(scene.app_with()), scene.token_for("user-1")
-    scope = _scope(scene.headers_of(token).items())
-    scene.admitted(gate.decide(Request.from_asgi(scope)))
+    gate, token = fixtures.gate_with(fixtures.app_with()), fixtures.token_for("user-1")
+    scope = _scope(fixtures.headers_of(token).items())
+    fixtures.admitted(gate.decide(Request.from_asgi(scope)))
     return lambda: gate.decide(Request.from_asgi(scope))
 
 
@@ -132,14 +133,14 @@ def _scope(headers: Any, *, path: str = "/api", query: str = "", method: str = "
 
 
 def _asked(gate: Gate, headers: Any, **parts: Any) -> Call:
-    """A request of these headers, which the gate refuses."""
+    """Returns the decision about a request with these headers, which the gate refuses."""
     scope = _scope(headers, **parts)
-    scene.refused(gate.decide(Request.from_asgi(scope)))
+    fixtures.refused(gate.decide(Request.from_asgi(scope)))
     return lambda: gate.decide(Request.from_asgi(scope))
 
 
 def _served(gate: Gate, headers: Any, settings: dict[str, Any] | None = None, **parts: Any) -> Call:
-    """The same through the ASGI middleware."""
+    """Returns the same call through the ASGI middleware."""
 
     async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
 
@@ -160,23 +161,27 @@ def _served(gate: Gate, headers: Any, settings: dict[str, Any] | None = None, **
 
 def _environ(gate: Gate, **variables: str) -> Call:
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api", "HTTP_X_APP_ID": "acme", **variables}
-    scene.refused(gate.decide(Request.from_wsgi(environ)))
+    fixtures.refused(gate.decide(Request.from_wsgi(environ)))
     return lambda: gate.decide(Request.from_wsgi(environ))
 
 
 def _app(id: str = "acme", **settings: Any) -> App:
-    settings.setdefault("credentials", [Secret(scene.SECRET)])
+    settings.setdefault("credentials", [Secret(fixtures.SECRET)])
     return profiles.generic(id, **settings)
 
 
 def _gate(**settings: Any) -> Gate:
-    naming = settings.pop("naming", profiles.generic.app_locations)
-    tokens = settings.get("tokens", [Bearer()])
+    settings.setdefault("app_locations", profiles.generic.app_locations)
+    token_locations = settings.get("token_locations", [Bearer()])
     origins = ["https://other.example"]
     other = App(
-        "other", credentials=[Secret(scene.SECRET[::-1])], app_locations=naming, token_locations=tokens, origins=origins
+        "other",
+        credentials=[Secret(fixtures.SECRET[::-1])],
+        app_locations=settings["app_locations"],
+        token_locations=token_locations,
+        origins=origins,
     )
-    return Gate([_app(app_locations=naming, **settings), other])
+    return Gate([_app(**settings), other])
 
 
 NAMED: Final = [("x-app-id", "acme")]
@@ -197,7 +202,7 @@ def _origins() -> Iterator[Case]:
         + "d" * 60
         + ".example",
         "an origin of 251 labels": "https://" + "a." * 250 + "b",
-        "an origin of 64 KiB": "https://" + "a." * (_HEADER_CACHE // 2),
+        "an origin of 64 KiB": "https://" + "a." * (_HEADER_BYTES // 2),
         "an origin of points": "https://" + "." * 500,
         "an origin of hyphens": "https://a" + "-" * 500,
         "an origin of brackets": "https://[" + ":" * 500,
@@ -208,9 +213,9 @@ def _origins() -> Iterator[Case]:
     by_query = _gate(app_locations=[Query("app")], origins=_PATTERNS)
     for what, more in {
         "a preflight from an origin of 121 labels": ("origin", labels),
-        "a preflight that asks for 32,000 headers": ("access-control-request-headers", "a," * (_HEADER_CACHE // 2)),
-        "a preflight that asks for one header of 64 KiB": ("access-control-request-headers", "a" * _HEADER_CACHE),
-        "a preflight for a method of 64 KiB": ("x-a", "a" * _HEADER_CACHE),
+        "a preflight that asks for 32,000 headers": ("access-control-request-headers", "a," * (_HEADER_BYTES // 2)),
+        "a preflight that asks for one header of 64 KiB": ("access-control-request-headers", "a" * _HEADER_BYTES),
+        "a preflight for a method of 64 KiB": ("x-a", "a" * _HEADER_BYTES),
     }.items():
         headers = [asked, more] if more[0] != "x-a" else [("access-control-request-method", more[1])]
         if more[0] != "origin":
@@ -219,7 +224,7 @@ def _origins() -> Iterator[Case]:
 
 
 def bodies() -> dict[str, bytes]:
-    """Bodies of about 64 KiB, by what they hold."""
+    """Returns bodies of about 64 KiB by their description."""
     names = b'"appId":"acme","projectId":"acme","token":"x","auth":{"token":"x"},"userId":"u","email":"e",'
     counted = b",".join(b'"%x":0' % number for number in range(6800))
     kinds = {
@@ -280,43 +285,43 @@ def _lists() -> Iterator[Case]:
     cookies = _gate(token_locations=[Cookie("session")], origins=["https://acme.example"])
     for what, value in {
         "8,000 cookies": "; ".join(["a=b"] * 8000) + ("; session" * 10),
-        "8,000 cookies without blanks": ";".join(["a=b"] * 8000) + "; sessio=session",
+        "8,000 cookies without spaces": ";".join(["a=b"] * 8000) + "; sessio=session",
         "cookies that are alike": "; ".join(["sessio=n"] * 6000) + "; asession=1",
         "500 cookies that are alike, in 32 kB": "; ".join(["session" + "a" * 55] * 500),
-        "32 kB of blanks between cookies": ";" + " " * 32_000 + "sessio=session",
-        "500 cookies of blanks": ("session" + " " * 50 + "a;") * 500,
+        "32 kB of spaces between cookies": ";" + " " * 32_000 + "sessio=session",
+        "500 cookies of spaces": ("session" + " " * 50 + "a;") * 500,
         "the cookie again and again": "; ".join(["session=1"] * 5900),
-        "one cookie of 64 KiB": "session=" + "a" * _HEADER_CACHE,
-        "a cookie of blanks": "session" + " " * _HEADER_CACHE,
-        "semicolons": ";" * _HEADER_CACHE + "session",
+        "one cookie of 64 KiB": "session=" + "a" * _HEADER_BYTES,
+        "a cookie of spaces": "session" + " " * _HEADER_BYTES,
+        "semicolons": ";" * _HEADER_BYTES + "session",
     }.items():
         yield Case(what, "honest", _asked(cookies, [*NAMED, ("cookie", value)]))
     split = [("cookie", "a=session")] * 4000
     yield Case("4,000 headers of one cookie each", "honest", _asked(cookies, [*NAMED, *split]))
     sockets = _gate(token_locations=[Subprotocol()])
     for what, value in {
-        "32,000 subprotocols": "bearer," + "a," * (_HEADER_CACHE // 2 - 10) + "a",
-        "commas for subprotocols": "bearer" + "," * _HEADER_CACHE,
+        "32,000 subprotocols": "bearer," + "a," * (_HEADER_BYTES // 2 - 10) + "a",
+        "commas for subprotocols": "bearer" + "," * _HEADER_BYTES,
         "the subprotocol again and again": "bearer," * 9000 + "a",
         "60 subprotocols of 1 kB": ",".join(["bearerer" * 125] * 60) + ",bearer",
         "60 subprotocols with blanks": "bearer" + (" " * 1000 + ",a") * 60,
-        "one subprotocol of 64 KiB": "bearer, " + "a" * _HEADER_CACHE,
+        "one subprotocol of 64 KiB": "bearer, " + "a" * _HEADER_BYTES,
         "blanks between subprotocols": ("bearer," + " " * 500) * 120,
     }.items():
         yield Case(what, "honest", _asked(sockets, [*NAMED, ("sec-websocket-protocol", value)], kind="websocket"))
     queries = _gate(app_locations=[Query("appId"), Query("organization")], token_locations=[Query("token")])
     spelled = "%61%70%70%49%64"
     for what, query in {
-        "a query of ampersands": "&" * _HEADER_CACHE,
+        "a query of ampersands": "&" * _HEADER_BYTES,
         "a query of 16,000 parameters": "&".join(["a=b"] * 16_000),
         "a query that spells the name again and again": "&".join([f"{spelled}=x"] * 3700),
         "a query of names that are alike": "&".join([f"{spelled[:-1]}5=x"] * 3700),
         "a query of 1,000 names that are alike": "&".join([f"{spelled[:-1]}5=" + "x" * 40] * 1000),
-        "a query of one long value": "x=" + "a" * _HEADER_CACHE,
-        "a query of one long value of the name": "appId=" + "a" * _HEADER_CACHE,
-        "a query of one long value in escapes": "appId=" + "%61" * (_HEADER_CACHE // 3),
-        "a query of percent signs": "%" * _HEADER_CACHE,
-        "a query of pluses": "appId=" + "+" * _HEADER_CACHE,
+        "a query of one long value": "x=" + "a" * _HEADER_BYTES,
+        "a query of one long value of the name": "appId=" + "a" * _HEADER_BYTES,
+        "a query of one long value in escapes": "appId=" + "%61" * (_HEADER_BYTES // 3),
+        "a query of percent signs": "%" * _HEADER_BYTES,
+        "a query of pluses": "appId=" + "+" * _HEADER_BYTES,
         "a token of 16 kB in the query, in escapes": "appId=acme&token=" + "%61" * (TOKEN // 3),
         "a query of 990 names that are alike, in 32 kB": "&".join([f"{spelled[:-1]}5=" + "x" * 10] * 990),
         "a query of 990 short parameters": "&".join(["a"] * 990),
@@ -336,14 +341,14 @@ def _floods() -> Iterator[Case]:
         "500 headers in upper case": [(f"X-{number:X}", "a" * 120) for number in range(500)],
         "500 headers of one name": [("x-a", "a")] * 500,
         "256 headers in upper case": [(f"X-{number:X}", "a" * 120) for number in range(250)],
-        "one header of 64 KiB": [("x-a", "a" * _HEADER_CACHE)],
+        "one header of 64 KiB": [("x-a", "a" * _HEADER_BYTES)],
         "Authorization 4,000 times": [*NAMED, *[("authorization", "a")] * 4000],
         "Authorization 200 times": [*NAMED, *[("authorization", "Bearer a.b.c")] * 200],
         "Authorization with 32,000 commas": [*NAMED, ("authorization", "Bearer a" + ",a" * 32_000)],
-        "Authorization of blanks": [*NAMED, ("authorization", "Bearer " + " " * _HEADER_CACHE + "a")],
+        "Authorization of spaces": [*NAMED, ("authorization", "Bearer " + " " * _HEADER_BYTES + "a")],
         "the app's name 4,000 times": [("x-app-id", "a")] * 4000,
-        "an app's name of 64 KiB": [("x-app-id", "a" * _HEADER_CACHE)],
-        "an app's name of 64 KiB of blanks": [("x-app-id", " " * _HEADER_CACHE + "a")],
+        "an app's name of 64 KiB": [("x-app-id", "a" * _HEADER_BYTES)],
+        "an app's name of 64 KiB of spaces": [("x-app-id", " " * _HEADER_BYTES + "a")],
     }.items():
         yield Case(what, "honest", _asked(gate, headers))
     for what, variables in {
@@ -359,10 +364,10 @@ def _paths() -> Iterator[Case]:
     segment = _gate(app_locations=[PathSegment(0)])
     rules: dict[str, Any] = {"only": ["/api/*"], "exempt": [f"/public/{number}/*" for number in range(20)]}
     for what, path in {
-        "a path of 32,000 segments": "/a" * (_HEADER_CACHE // 2),
-        "a path of 64 KiB": "/" + "a" * _HEADER_CACHE,
-        "a path of slashes": "/" * _HEADER_CACHE,
-        "a path of points": "/." * (_HEADER_CACHE // 2),
+        "a path of 32,000 segments": "/a" * (_HEADER_BYTES // 2),
+        "a path of 64 KiB": "/" + "a" * _HEADER_BYTES,
+        "a path of slashes": "/" * _HEADER_BYTES,
+        "a path of points": "/." * (_HEADER_BYTES // 2),
     }.items():
         yield Case(f"PathSegment, {what}", "honest", _asked(segment, [], path=path))
         yield Case(f"path rules, {what}", "honest", _served(_gate(), [], rules, path=f"/api{path}"))
@@ -375,9 +380,9 @@ def _paths() -> Iterator[Case]:
         yield Case(f"PathSegment, {what}", "honest", _served(segment, [], {"root_path": "/a"}, path=path))
         yield Case(f"path rules, {what}", "honest", _served(_gate(), [], {**rules, "root_path": "/a"}, path=path))
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/" + "\xc3\xbc" * 32_000}
-    door = WsgiMiddleware(lambda *_: [], _gate(), **rules)
+    client = WsgiMiddleware(lambda *_: [], _gate(), **rules)
     yield Case(
-        "WSGI: path rules, a path of 64 KiB beyond ASCII", "honest", lambda: door(dict(environ), lambda *_: print)
+        "WSGI: path rules, a path of 64 KiB beyond ASCII", "honest", lambda: client(dict(environ), lambda *_: print)
     )
 
 
@@ -394,10 +399,13 @@ def _garbage() -> Iterator[Case]:
     issued = Gate(
         [
             profiles.generic(
-                "acme", credentials=[Secret(scene.SECRET)], issuer="https://a.example", app_locations=[TokenIssuer()]
+                "acme", credentials=[Secret(fixtures.SECRET)], issuer="https://a.example", app_locations=[TokenIssuer()]
             ),
             profiles.generic(
-                "b", credentials=[Secret(scene.SECRET[::-1])], issuer="https://b.example", app_locations=[TokenIssuer()]
+                "b",
+                credentials=[Secret(fixtures.SECRET[::-1])],
+                issuer="https://b.example",
+                app_locations=[TokenIssuer()],
             ),
         ]
     )
@@ -412,7 +420,7 @@ def _garbage() -> Iterator[Case]:
         "a kid of 6 kB": b'{"alg":"HS256","kid":"' + b"a" * 6000 + b'"}',
         "6 kB of escapes": b'{"alg":"HS256","kid":"' + b"\\u0041" * 1000 + b'"}',
         "6 kB of brackets in a string": b'{"alg":"HS256","kid":"' + b"(" * 6000 + b'"}',
-        "6 kB of blanks": b'{"alg":"HS256"' + b" " * 6000 + b"}",
+        "6 kB of spaces": b'{"alg":"HS256"' + b" " * 6000 + b"}",
         "6 kB beyond ASCII": b'{"alg":"HS256","kid":"' + "\u00fc".encode() * 3000 + b'"}',
         "6 kB of a string that does not end": b'{"alg":"HS256","a":[],"kid":"' + b"a" * 6000,
     }
@@ -446,8 +454,8 @@ def _garbage() -> Iterator[Case]:
         token = _token(b'{"alg":"HS256"}', piece)
         yield Case(f"a payload whose issuer names the app: {what}", "first-seen", _asked(issued, _bearing(token)))
     for what, text in {
-        "a token of 64 KiB": "a" * _HEADER_CACHE,
-        "a token of points": "a." * (_HEADER_CACHE // 2),
+        "a token of 64 KiB": "a" * _HEADER_BYTES,
+        "a token of points": "a." * (_HEADER_BYTES // 2),
         "a token of 16 kB of points": "a." * (TOKEN // 2),
         "a token of 16 kB of letters": "a" * TOKEN,
         "a token of 16 kB beyond base64url": "a.b." + "~" * TOKEN,
@@ -461,10 +469,10 @@ def _garbage() -> Iterator[Case]:
             secret=Secret(bytes(range(32))), identifier_location=Header("x-user"), hash_location=Header("x-hash")
         ),
     )
-    for what, user in {"a user id of 64 KiB": "a" * _HEADER_CACHE, "a user id of controls": "a" * 200 + "\x01"}.items():
+    for what, user in {"a user id of 64 KiB": "a" * _HEADER_BYTES, "a user id of controls": "a" * 200 + "\x01"}.items():
         headers = [*NAMED, ("x-user", user), ("x-hash", "a" * 64)]
         yield Case(f"an identity hash, {what}", "honest", _asked(hashed, headers))
-    headers = [*NAMED, ("x-user", "a"), ("x-hash", "a" * _HEADER_CACHE)]
+    headers = [*NAMED, ("x-user", "a"), ("x-hash", "a" * _HEADER_BYTES)]
     yield Case("an identity hash of 64 KiB", "honest", _asked(hashed, headers))
 
 
@@ -474,7 +482,7 @@ def _bearing(token: str) -> list[tuple[str, str]]:
 
 def _forged() -> Iterator[Case]:
     first, second = (rsa.generate_private_key(public_exponent=65537, key_size=4096) for _ in range(2))
-    # A modulus of 8192 bits out of the primes of two keys: to look for primes of 4096 bits takes a minute.
+    # The modulus of 8192 bits is the product of primes of two keys: a search for primes of 4096 bits takes a minute.
     product = first.public_key().public_numbers().n * second.public_key().public_numbers().n
     keys: dict[str, tuple[str, Any, int]] = {
         "RSA-4096 in a key set": ("RS256", first.public_key(), 512),
@@ -487,7 +495,7 @@ def _forged() -> Iterator[Case]:
         credential: Any = PublicKey.from_jwk(jwk, algorithms=[algorithm])
         if what.endswith("set"):
             credential = Jwks.static({"keys": [jwk]}, algorithms=[algorithm])
-        signature = (b"\x01" + b"a" * (size // 2 - 1)) * 2  # both numbers of ES512 are in the range of the curve
+        signature = (b"\x01" + b"a" * (size // 2 - 1)) * 2  # r and s are in the range of the curve
         forged = _token(f'{{"alg":"{algorithm}"}}'.encode(), signature=signature)
         key, message = import_jwk(jwk, [algorithm]), forged.rpartition(".")[0].encode()
         check = functools.partial(key.verify, algorithm, message, signature)
@@ -497,13 +505,13 @@ def _forged() -> Iterator[Case]:
 
 
 def main() -> int:
-    """Print the table; 1 where a bound is not kept."""
+    """Print the table. Returns 1 if a figure exceeds its bound, and 0 otherwise."""
     logging.disable(logging.CRITICAL)
-    kept = [_told(row).holds for row in measured()]
+    kept = [_print_row(row).holds for row in measured()]
     return 1 if False in kept else 0
 
 
-def _told(row: Row) -> Row:
+def _print_row(row: Row) -> Row:
     held = "holds" if row.holds else "EXCEEDED"
     print(f"{row.what:94}{row.value:>8.2f}  {row.bound:>6.2f}  {held:8} {row.note}", flush=True)
     return row
