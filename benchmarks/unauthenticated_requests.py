@@ -43,14 +43,14 @@ def scope_of(headers: Any, *, path: str = "/api", query: str = "", method: str =
 
 
 def refused_call(gate: Gate, headers: Any, **parts: Any) -> Call:
-    """Returns the decision about a request with these headers, which the gate refuses."""
+    """Returns a call that decides about a request with these headers. The gate must refuse it."""
     scope = scope_of(headers, **parts)
     fixtures.refused(gate.decide(Request.from_asgi(scope)))
     return lambda: gate.decide(Request.from_asgi(scope))
 
 
 def middleware_call(gate: Gate, headers: Any, settings: dict[str, Any] | None = None, **parts: Any) -> Call:
-    """Returns the same call through the ASGI middleware."""
+    """Returns a call that sends a request with these headers through the ASGI middleware."""
 
     async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
 
