@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from wicket import App, AppRef, Decision, Gate, Header, Jwks, Limits, profiles
+from wicket.diagnostics.key_sets import cached_key_sets
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import FakeClock
@@ -231,7 +232,7 @@ def _resident() -> float:
 
 
 def _sets(gate: Gate) -> int:
-    return sum(held is not None for app in gate.apps for held in gate.key_sets(app).values())
+    return sum(held is not None for app in gate.apps for held in cached_key_sets(gate, app).values())
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""A Flask application with a gated blueprint beside public pages.
+"""A Flask application with a gated blueprint and public pages.
 
-Run it:   python examples/flask_app.py               (sends itself a few requests and prints the answers)
+Run it:   python examples/flask_app.py               (sends itself a few requests and prints the responses)
 Serve it: flask --app examples/flask_app.py run
 """
 
@@ -31,7 +31,7 @@ api = Blueprint("api", __name__, url_prefix="/api")
 
 @app.get("/")
 def index() -> str:
-    return "Anybody may read this."
+    return "This page is public."
 
 
 @api.get("/me")
@@ -42,10 +42,10 @@ def me() -> dict[str, object]:
 @api.get("/threads")
 @requires_identity("threads:read")
 def threads() -> dict[str, object]:
-    return {"threads": [], "of": current_identity.user_id}
+    return {"threads": [], "user": current_identity.user_id}
 
 
-Wicket(gate).init_app(api)  # Wicket(gate).init_app(app) would stand before all of it
+Wicket(gate).init_app(api)  # Wicket(gate).init_app(app) would gate the whole application
 app.register_blueprint(api)
 
 

@@ -1,4 +1,4 @@
-"""The roll-out checklist of getuserfeedback's document, step by step, with a local issuer in place of a real one.
+"""The rollout checklist of getuserfeedback's document, step by step, with a local issuer.
 
 Run it:  python examples/getuserfeedback_rollout.py      (needs the extra `issuer`)
 """
@@ -22,17 +22,17 @@ AUDIENCE = "https://api.getuserfeedback.com"
 
 async def surveys(request: Request) -> JSONResponse:
     decision = decision_of(request)
-    would = decision.refusal.code if decision.refusal else None
-    return JSONResponse({"user": decision.identity.user_id, "would_refuse": would})
+    code = decision.refusal.code if decision.refusal else None
+    return JSONResponse({"user": decision.identity.user_id, "would_refuse": code})
 
 
 def client_of(issuer: LocalIssuer, app: App) -> TestClient:
     gate = Gate([app], network=issuer.network)
-    door = Middleware(WicketMiddleware, gate=gate)
-    return TestClient(Starlette(routes=[Route("/surveys", surveys)], middleware=[door]))
+    middleware = Middleware(WicketMiddleware, gate=gate)
+    return TestClient(Starlette(routes=[Route("/surveys", surveys)], middleware=[middleware]))
 
 
-def ask(client: TestClient, token: str | None) -> str:
+def send(client: TestClient, token: str | None) -> str:
     response = client.get("/surveys", headers={"Authorization": f"Bearer {token}"} if token else {})
     body = response.json()
     return f"{response.status_code} {body['error']}" if response.is_error else f"200 {body}"
@@ -42,38 +42,40 @@ def main() -> None:
     logging.getLogger("wicket").setLevel(logging.CRITICAL)
     with LocalIssuer() as issuer:
         good = issuer.token("user-4", aud=AUDIENCE)
-        elsewhere = issuer.token("user-4", aud="https://api.example.com")
+        other_audience = issuer.token("user-4", aud="https://api.example.com")
         expired = issuer.token("user-4", aud=AUDIENCE, ttl=-600)
         key_set = Jwks(issuer.jwks_url)
 
-        print("App Security is off (log-only): the widget works, and what is sent is still checked")
+        print("App Security is off (log-only): the widget works, and tokens are still checked")
         off = client_of(
             issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer, credentials=[key_set], mode=Mode.LOG_ONLY)
         )
-        print("  no token         ", ask(off, None))
-        print("  good             ", ask(off, good))
-        print("  wrong audience   ", ask(off, elsewhere))
+        print("  no token         ", send(off, None))
+        print("  good             ", send(off, good))
+        print("  wrong audience   ", send(off, other_audience))
 
         print("1. the app points at the correct issuer and key set")
-        found = Jwks.discover(issuer.issuer)
-        asked = client_of(issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer, credentials=[found]))
-        print("  by discovery     ", ask(asked, good))
+        discovered = Jwks.discover(issuer.issuer)
+        by_discovery = client_of(
+            issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer, credentials=[discovered])
+        )
+        print("  by discovery     ", send(by_discovery, good))
 
         on = client_of(issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer, credentials=[key_set]))
-        print("2. the widget really sends the token")
-        print("  no token         ", ask(on, None))
+        print("2. the widget sends the token")
+        print("  no token         ", send(on, None))
         print("3. the audience matches", AUDIENCE)
-        print("  wrong audience   ", ask(on, elsewhere))
-        print("4. one success and one failure on purpose")
-        print("  good             ", ask(on, good))
-        print("  expired          ", ask(on, expired))
+        print("  wrong audience   ", send(on, other_audience))
+        print("4. one success and one intended failure")
+        print("  good             ", send(on, good))
+        print("  expired          ", send(on, expired))
 
         print("What a wrong configuration looks like")
         unset = client_of(issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer))
-        print("  no key set yet   ", ask(unset, good))
+        print("  no key set yet   ", send(unset, good))
         wrong = Jwks(f"{issuer.issuer}/wrong.json")
         lost = client_of(issuer, profiles.getuserfeedback("acme", issuer=issuer.issuer, credentials=[wrong]))
-        print("  wrong key-set URL", ask(lost, good))
+        print("  wrong key-set URL", send(lost, good))
 
 
 if __name__ == "__main__":

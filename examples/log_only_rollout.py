@@ -1,4 +1,4 @@
-"""Rolling out the gate without turning anybody away: log-only first, look at the outcomes, then enforce.
+"""Roll out the gate without refusing requests: use log-only, read the outcomes, then enforce.
 
 Run it:  python examples/log_only_rollout.py
 """
@@ -35,7 +35,7 @@ def application(mode: Mode) -> tuple[Gate, TestClient]:
 def traffic(gate: Gate, client: TestClient) -> None:
     (acme,) = gate.apps
     good = mint(acme, "user-1")
-    old = mint(acme, "user-1", now=time.time() - 86_400)  # a backend that forgets to renew its tokens
+    old = mint(acme, "user-1", now=time.time() - 86_400)  # a backend that does not renew its tokens
     requests = {"good": {"Authorization": f"Bearer {good}"}, "old": {"Authorization": f"Bearer {old}"}, "none": {}}
     for name, headers in requests.items():
         response = client.get("/", headers=headers)
@@ -49,7 +49,7 @@ def traffic(gate: Gate, client: TestClient) -> None:
 
 
 def main() -> None:
-    logging.getLogger("wicket").setLevel(logging.ERROR)  # the outcomes are printed here instead
+    logging.getLogger("wicket").setLevel(logging.ERROR)  # this example prints the outcomes
     for mode in (Mode.LOG_ONLY, Mode.ENFORCE):
         print(f"mode {mode.value}:")
         traffic(*application(mode))

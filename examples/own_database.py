@@ -1,4 +1,4 @@
-"""Apps from the company's own table, here SQLite: loaded by name when a request asks for one, cached, and refreshed.
+"""Apps from your own database table, here SQLite: loaded by name when a request needs one, cached, and refreshed.
 
 Run it:  python examples/own_database.py
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from wicket import App, AppRef, Gate, Header, Limits, PublishableKeyBearer, Request, Secret, mint, profiles
 
 SCHEMA = "CREATE TABLE apps (id TEXT PRIMARY KEY, public_key TEXT UNIQUE, secret TEXT, origins TEXT)"
-COLUMNS = {"id": "id", "publishable_key": "public_key"}  # which column holds which kind of name
+COLUMNS = {"id": "id", "publishable_key": "public_key"}  # the column for each kind of name
 
 
 class Apps:
-    """The registry: a plain blocking function of a name. The gate calls it on its own threads, never in a loop."""
+    """The registry: a blocking function of a name. The gate calls it on its own threads, never in an event loop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,17 +27,17 @@ class Apps:
         if column is None:
             return None
         self.look_ups += 1
-        database = sqlite3.connect(self.path)  # one connection for a look-up: threads do not share it
+        database = sqlite3.connect(self.path)  # one connection for each look-up: threads do not share it
         try:
-            found = database.execute(
+            row = database.execute(
                 f"SELECT id, public_key, secret, origins FROM apps WHERE {column} = ?", (ref.value,)
             ).fetchone()
         finally:
             database.close()
-        if found is None:
+        if row is None:
             return None
-        id, public_key, secret, origins = found
-        # What is wrong here raises ConfigError: this app then answers config_invalid, and all others go on.
+        id, public_key, secret, origins = row
+        # A wrong value raises ConfigError: this app's requests are then config_invalid, and the other apps work.
         return profiles.generic(
             id, publishable_key=public_key, credentials=[Secret.from_hex(secret)], origins=origins.split()
         )
@@ -65,7 +65,7 @@ def main() -> None:
             assert acme is not None
             token = mint(acme, "user-1")
             apps.look_ups = 0
-            for name in ("app-2718", "app-2718", "app-1", "broken", "nobody"):
+            for name in ("app-2718", "app-2718", "app-1", "broken", "missing"):
                 request = Request(headers=[("X-App-Id", name), ("Authorization", f"Bearer {token}")])
                 decision = gate.decide(request)
                 outcome = decision.refusal.code if decision.refusal else decision.identity.identity

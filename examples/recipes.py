@@ -1,6 +1,6 @@
-"""Eight more vendors, each built from `Profile` alone: a token or a hash as its document has it, through the gate.
+"""Eight more vendors, each built from `Profile` alone. Sends a documented token or hash of each through the gate.
 
-What is documented of each vendor and what is assumed stands in docs/recipes.md.
+docs/recipes.md says what is documented of each vendor and what is assumed.
 
 Run it:  python examples/recipes.py
 """
@@ -38,7 +38,7 @@ from wicket import (
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.starlette import identity_of
 
-# What each customer's dashboard shows. Yours come from where you keep secrets: os.environ["INTERCOM_JWT_SECRET"].
+# What each customer's dashboard shows. Read yours from your own store: os.environ["INTERCOM_JWT_SECRET"].
 SECRETS = {
     name: secrets.token_hex(32)
     for name in (
@@ -178,7 +178,7 @@ help_scout_app = help_scout(
     ),
 )
 
-# --- and a request of each
+# --- a request of each vendor
 
 
 APPS = [intercom_app, zendesk_app, canny_app, chatwoot_app, knock_app, pylon_app, novu_app, help_scout_app]
@@ -194,28 +194,28 @@ def compute_hash(key: bytes, identifier: str) -> str:
 
 
 def requests() -> dict[str, dict[str, Any]]:
-    """What each vendor's widget would send, signed as its customer's backend signs."""
+    """The request of each vendor's widget, signed as its customer's backend signs."""
     now = int(time.time())
     ada = {"name": "Ada", "email": "ada@acme.com"}
-    text = {name: secret.encode() for name, secret in SECRETS.items()}
+    keys = {name: secret.encode() for name, secret in SECRETS.items()}
     return {
         "intercom": {
-            "json": {"app_id": "tx2p130c", "intercom_user_jwt": jwt.encode({"user_id": "7"}, text["intercom jwt"])}
+            "json": {"app_id": "tx2p130c", "intercom_user_jwt": jwt.encode({"user_id": "7"}, keys["intercom jwt"])}
         },
         "intercom, by hash": {
-            "json": {"app_id": "tx2p130c", "user_id": "7", "user_hash": compute_hash(text["intercom hash"], "7")}
+            "json": {"app_id": "tx2p130c", "user_id": "7", "user_hash": compute_hash(keys["intercom hash"], "7")}
         },
         "zendesk": {
             "params": {"key": "a1b2c3d4-messenger"},
             "headers": {
                 "Authorization": "Bearer "
-                + jwt.encode({"external_id": "7", "scope": "user"}, text["zendesk new"], headers={"kid": "app_66ad91"})
+                + jwt.encode({"external_id": "7", "scope": "user"}, keys["zendesk new"], headers={"kid": "app_66ad91"})
             },
         },
-        "canny": {"params": {"companyID": "5a0e1f", "ssoToken": jwt.encode({"id": "7", **ada}, text["canny"])}},
+        "canny": {"params": {"companyID": "5a0e1f", "ssoToken": jwt.encode({"id": "7", **ada}, keys["canny"])}},
         "chatwoot": {
             "params": {"website_token": "website-token-of-acme"},
-            "json": {"identifier": "7", "identifier_hash": compute_hash(text["chatwoot"], "7")},
+            "json": {"identifier": "7", "identifier_hash": compute_hash(keys["chatwoot"], "7")},
         },
         "knock": {
             "headers": {
@@ -234,19 +234,19 @@ def requests() -> dict[str, dict[str, Any]]:
             "json": {
                 "applicationIdentifier": "novu-application-of-acme",
                 "subscriberId": "7",
-                "subscriberHash": compute_hash(text["novu"], "7"),
+                "subscriberHash": compute_hash(keys["novu"], "7"),
             }
         },
         "help scout": {
-            "json": {"beaconId": "beacon-of-acme", **ada, "signature": compute_hash(text["help scout"], ada["email"])}
+            "json": {"beaconId": "beacon-of-acme", **ada, "signature": compute_hash(keys["help scout"], ada["email"])}
         },
     }
 
 
 def main() -> None:
     logging.getLogger("wicket").setLevel(logging.CRITICAL)
-    door = Middleware(WicketMiddleware, gate=Gate(APPS))
-    client = TestClient(Starlette(routes=[Route("/boot", boot, methods=["POST"])], middleware=[door]))
+    middleware = Middleware(WicketMiddleware, gate=Gate(APPS))
+    client = TestClient(Starlette(routes=[Route("/boot", boot, methods=["POST"])], middleware=[middleware]))
     for vendor, request in requests().items():
         response = client.post("/boot", **request)
         print(f"{vendor:18}", response.status_code, response.json())

@@ -1,6 +1,6 @@
-"""A Starlette application behind the gate: two customers' apps, one public path, one path that also serves strangers.
+"""A gated Starlette application: two customers' apps, one public path, and one path for anonymous users too.
 
-Run it:  python examples/starlette_app.py            (sends itself a few requests and prints the answers)
+Run it:  python examples/starlette_app.py            (sends itself a few requests and prints the responses)
 Serve it: uvicorn examples.starlette_app:app          (needs uvicorn)
 """
 
@@ -43,13 +43,13 @@ async def health(request: Request) -> JSONResponse:
 
 
 async def me(request: Request) -> JSONResponse:
-    identity = identity_of(request)  # verified, or the refusal's own 401
+    identity = identity_of(request)  # raises Refused if the request has no verified identity
     return JSONResponse({"app": identity.app_id, "user": identity.user_id, "attributes": identity.attributes})
 
 
 async def greet(request: Request) -> JSONResponse:
-    identity = decision_of(request).identity  # may be anonymous: this path is optional
-    return JSONResponse({"hello": identity.user_id or "stranger"})
+    identity = decision_of(request).identity  # anonymous if there is no token: this path is optional
+    return JSONResponse({"hello": identity.user_id or "anonymous"})
 
 
 @requires_identity("feedback:write")
@@ -64,16 +64,16 @@ app = Starlette(
         Route("/greet", greet),
         Route("/feedback", feedback, methods=["POST"]),
     ],
-    # Pages of the customers' origins can read every answer, refusals too: CORS is on by default in the middleware.
+    # CORS is on by default: pages of the customers' origins can read every response, refusals too.
     middleware=[Middleware(WicketMiddleware, gate=gate, exempt=["/health"], optional=["/greet"])],
 )
 
 
 def main() -> None:
-    stranger = TestClient(app, headers={"X-App-Id": "globex"})
-    print("health  ", stranger.get("/health").json())
-    print("greet   ", stranger.get("/greet").json())
-    print("me      ", stranger.get("/me").status_code, stranger.get("/me").json()["error"])
+    anonymous = TestClient(app, headers={"X-App-Id": "globex"})
+    print("health  ", anonymous.get("/health").json())
+    print("greet   ", anonymous.get("/greet").json())
+    print("me      ", anonymous.get("/me").status_code, anonymous.get("/me").json()["error"])
 
     user = as_user(TestClient(app), "user-1", app="65fa1f3e8a1e5f2d9c1a5c01", attributes={"plan": "pro"})
     print("me      ", user.get("/me").json())

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from tests.support.widget_request import DOORS, Answered, Boot, Door
+from tests.support.widget_request import DOORS, Answered, Door, WidgetRequest
 from wicket import App, CompanyHash, ConfigError, Conflict, IdentityHash, Secret, VerifiedIdentity, profiles
 
 NOW: Final = 1_761_000_000
@@ -45,8 +45,8 @@ def token_of(**claims: Any) -> str:
 # --- what its pages send to boot
 
 
-def boot(**members: Any) -> Boot:
-    return Boot({"appId": "acme", **members})
+def boot(**members: Any) -> WidgetRequest:
+    return WidgetRequest({"appId": "acme", **members})
 
 
 BEFORE: Final = boot(**USER, userHash=compute_hash(USER["email"]), createdAt="2025-05-06T12:00:00Z")
@@ -75,7 +75,7 @@ def passes(answered: Answered, by: str) -> VerifiedIdentity:
     return identity
 
 
-# --- nobody is locked out
+# --- no user is locked out
 
 STEPS: Final = [
     ("hash only", HASH_ONLY, NOW, BEFORE, "identity_hash"),
@@ -97,7 +97,9 @@ PAGES: Final = {id(BEFORE): "before", id(IN_BETWEEN): "in between", id(AFTER): "
     ("app", "now", "page", "by"),
     [pytest.param(*step, id=f"{name}: {PAGES[id(step[2])]}") for name, *step in STEPS],
 )
-def test_migration_supported_page_at_each_step_verified(app: App, now: float, page: Boot, by: str, door: Door) -> None:
+def test_migration_supported_page_at_each_step_verified(
+    app: App, now: float, page: WidgetRequest, by: str, door: Door
+) -> None:
     passes(door([app], page, now), by)
 
 
@@ -134,7 +136,7 @@ def test_migration_legacy_token_field_and_organization_alias_verified(door: Door
     app = profiles.featurebase("acme", credentials=TOKENS, identity_hash=HASHES, aliases=["acme-org"])
     other = profiles.featurebase("globex", credentials=[Secret.from_text(JWT_SECRET[::-1])])
 
-    passes(door([app, other], Boot({"organization": "acme-org", "jwtToken": token_of()}), NOW), "jwt")
+    passes(door([app, other], WidgetRequest({"organization": "acme-org", "jwtToken": token_of()}), NOW), "jwt")
 
 
 def test_migration_hash_identity_expires_at_accept_until(door: Door) -> None:
@@ -211,7 +213,7 @@ def test_migration_shared_token_and_hash_secret_config_error() -> None:
         profiles.featurebase("acme", credentials=[Secret.from_text(IV_SECRET)], identity_hash=HASHES)
 
 
-# --- companies, each with a hash of its own
+# --- companies, each with its own hash
 
 COMPANIES: Final = IdentityHash(
     secret=Secret.from_text(IV_SECRET),
@@ -221,7 +223,7 @@ COMPANIES: Final = IdentityHash(
 WITH_COMPANIES: Final = profiles.featurebase("acme", credentials=TOKENS, identity_hash=COMPANIES)
 
 
-def with_companies(*companies: dict[str, Any]) -> Boot:
+def with_companies(*companies: dict[str, Any]) -> WidgetRequest:
     return boot(**USER, userHash=compute_hash(USER["email"]), companies=list(companies))
 
 
@@ -276,7 +278,7 @@ SECURED: Final = profiles.featurebase(
 )
 
 
-def beside(page: Boot) -> dict[str, Any]:
+def beside(page: WidgetRequest) -> dict[str, Any]:
     """What the page sent beside its proofs."""
     assert page.body is not None
     return {name: value for name, value in page.body.items() if name not in ("appId", "featurebaseJwt", "userHash")}

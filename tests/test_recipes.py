@@ -1,4 +1,4 @@
-"""The vendors of docs/recipes.md, with tokens and hashes of signers that know nothing of Wicket, through both doors."""
+"""The vendors of docs/recipes.md: tokens and hashes that other libraries made, through the ASGI and WSGI middleware."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.support.widget_request import DOORS, Boot
+from tests.support.widget_request import DOORS as INTERFACES
+from tests.support.widget_request import WidgetRequest
 from wicket import App
 
 EXAMPLE: Final = Path(__file__).resolve().parents[1] / "examples" / "recipes.py"
@@ -40,52 +41,52 @@ def signed(secret: str, claims: Mapping[str, Any], algorithm: str = "HS256", **h
 
 @dataclass(frozen=True)
 class Passes:
-    """A request that must pass, and as whom."""
+    """A request that must pass, and its expected identity."""
 
-    boot: Boot
+    request: WidgetRequest
     app: str
     user_id: str
     user_id_claim: str
     method: str
     attributes: dict[str, Any] = field(default_factory=dict)
-    key_id: str | None = None
+    kid: str | None = None
 
 
 # --- what each vendor's widget sends
 
 
-def intercom(token: str | None = None, **members: Any) -> Boot:
-    given = {} if token is None else {"intercom_user_jwt": token}
-    return Boot({"app_id": "tx2p130c", **given, **members})
+def intercom(token: str | None = None, **members: Any) -> WidgetRequest:
+    token_members = {} if token is None else {"intercom_user_jwt": token}
+    return WidgetRequest({"app_id": "tx2p130c", **token_members, **members})
 
 
-def zendesk(token: str) -> Boot:
-    return Boot(query={"key": "a1b2c3d4-messenger"}, headers={"Authorization": f"Bearer {token}"})
+def zendesk(token: str) -> WidgetRequest:
+    return WidgetRequest(query={"key": "a1b2c3d4-messenger"}, headers={"Authorization": f"Bearer {token}"})
 
 
-def canny(token: str) -> Boot:
-    return Boot(query={"companyID": "5a0e1f", "ssoToken": token})
+def canny(token: str) -> WidgetRequest:
+    return WidgetRequest(query={"companyID": "5a0e1f", "ssoToken": token})
 
 
-def chatwoot(**members: Any) -> Boot:
-    return Boot(members, query={"website_token": "website-token-of-acme"})
+def chatwoot(**members: Any) -> WidgetRequest:
+    return WidgetRequest(members, query={"website_token": "website-token-of-acme"})
 
 
-def knock(token: str | None, public_key: str = "pk_acme") -> Boot:
-    given = {} if token is None else {"X-Knock-User-Token": token}
-    return Boot(headers={"Authorization": f"Bearer {public_key}", **given})
+def knock(token: str | None, publishable_key: str = "pk_acme") -> WidgetRequest:
+    token_header = {} if token is None else {"X-Knock-User-Token": token}
+    return WidgetRequest(headers={"Authorization": f"Bearer {publishable_key}", **token_header})
 
 
-def pylon(**members: Any) -> Boot:
-    return Boot({"app_id": "3f7c9a52-pylon", **members})
+def pylon(**members: Any) -> WidgetRequest:
+    return WidgetRequest({"app_id": "3f7c9a52-pylon", **members})
 
 
-def novu(**members: Any) -> Boot:
-    return Boot({"applicationIdentifier": "novu-application-of-acme", **members})
+def novu(**members: Any) -> WidgetRequest:
+    return WidgetRequest({"applicationIdentifier": "novu-application-of-acme", **members})
 
 
-def help_scout(**members: Any) -> Boot:
-    return Boot({"beaconId": "beacon-of-acme", **members})
+def help_scout(**members: Any) -> WidgetRequest:
+    return WidgetRequest({"beaconId": "beacon-of-acme", **members})
 
 
 INTERCOM_CLAIMS: Final = {"user_id": "7", "email": EMAIL, "plan": "pro"}
@@ -135,7 +136,7 @@ PASSES: Final = {
         "7",
         "external_id",
         "jwt",
-        key_id="app_5f0c2b",
+        kid="app_5f0c2b",
     ),
     "canny": Passes(
         canny(signed("canny", CANNY_CLAIMS)),
@@ -146,7 +147,7 @@ PASSES: Final = {
         {"email": EMAIL, "name": "Ada", "avatarURL": "https://acme.com/ada.png"},
     ),
     "canny, in the widget": Passes(
-        Boot({"companyID": "5a0e1f", "ssoToken": signed("canny", {"id": "7", "email": EMAIL, "name": "Ada"})}),
+        WidgetRequest({"companyID": "5a0e1f", "ssoToken": signed("canny", {"id": "7", "email": EMAIL, "name": "Ada"})}),
         "5a0e1f",
         "7",
         "id",
@@ -202,18 +203,18 @@ def _bad(reason: str) -> tuple[str, str]:
 _KNOCK_PEM: Final = KNOCK_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _confused() -> str:
-    """The public key taken for a shared secret, which PyJWT would not sign with."""
+def _key_confusion_token() -> str:
+    """A token signed with the public key as a shared secret. PyJWT refuses to sign it."""
     head, body = (base64.urlsafe_b64encode(raw).rstrip(b"=") for raw in (b'{"alg":"HS256"}', b'{"sub":"7"}'))
-    mark = base64.urlsafe_b64encode(hmac.digest(_KNOCK_PEM, head + b"." + body, hashlib.sha256)).rstrip(b"=")
-    return b".".join((head, body, mark)).decode()
+    signature = base64.urlsafe_b64encode(hmac.digest(_KNOCK_PEM, head + b"." + body, hashlib.sha256)).rstrip(b"=")
+    return b".".join((head, body, signature)).decode()
 
 
-REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
-    "intercom: no token and nobody": (intercom(), ("missing_token", None)),
+REFUSED: Final[dict[str, tuple[WidgetRequest, tuple[str, str | None]]]] = {
+    "intercom: no token and no identifier": (intercom(), ("missing_token", None)),
     "intercom: no user id": (intercom(signed("intercom jwt", {"email": EMAIL})), _bad("missing_claim")),
     "intercom: a number as user id": (intercom(signed("intercom jwt", {"user_id": 7})), _bad("bad_claim")),
-    "intercom: an expiry that is over": (
+    "intercom: an expiry in the past": (
         intercom(signed("intercom jwt", {"user_id": "7", "exp": NOW - 60})),
         _bad("expired"),
     ),
@@ -261,14 +262,16 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
     "canny: no name": (canny(signed("canny", _without(CANNY_CLAIMS, "name"))), _bad("missing_claim")),
     "canny: no e-mail": (canny(signed("canny", _without(CANNY_CLAIMS, "email"))), _bad("missing_claim")),
     "canny: no id": (canny(signed("canny", _without(CANNY_CLAIMS, "id"))), _bad("missing_claim")),
-    "canny: an expiry that is over": (canny(signed("canny", {**CANNY_CLAIMS, "exp": NOW - 60})), _bad("expired")),
+    "canny: an expiry in the past": (canny(signed("canny", {**CANNY_CLAIMS, "exp": NOW - 60})), _bad("expired")),
     "canny: another company's key": (canny(signed("novu", CANNY_CLAIMS)), _bad("bad_signature")),
     "canny: no such company": (
-        Boot(query={"companyID": "5a0e20", "ssoToken": signed("canny", CANNY_CLAIMS)}),
+        WidgetRequest(query={"companyID": "5a0e20", "ssoToken": signed("canny", CANNY_CLAIMS)}),
         ("unknown_app", None),
     ),
     "canny: two companies": (
-        Boot({"companyID": "tx2p130c", "ssoToken": signed("canny", CANNY_CLAIMS)}, query={"companyID": "5a0e1f"}),
+        WidgetRequest(
+            {"companyID": "tx2p130c", "ssoToken": signed("canny", CANNY_CLAIMS)}, query={"companyID": "5a0e1f"}
+        ),
         ("invalid_request", None),
     ),
     "chatwoot: an identifier without hash": (chatwoot(identifier="7"), _bad("bad_identity_hash")),
@@ -285,19 +288,19 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
         _bad("bad_identity_hash"),
     ),
     "knock: no token": (knock(None), ("missing_token", None)),
-    "knock: no such public key": (
-        knock(jwt.encode(KNOCK_CLAIMS, KNOCK_KEY, "RS256"), "pk_nobody"),
+    "knock: an unknown publishable key": (
+        knock(jwt.encode(KNOCK_CLAIMS, KNOCK_KEY, "RS256"), "pk_unknown"),
         ("unknown_app", None),
     ),
     "knock: no expiry": (knock(jwt.encode(_without(KNOCK_CLAIMS, "exp"), KNOCK_KEY, "RS256")), _bad("missing_claim")),
     "knock: no issue": (knock(jwt.encode(_without(KNOCK_CLAIMS, "iat"), KNOCK_KEY, "RS256")), _bad("missing_claim")),
     "knock: RS512": (knock(jwt.encode(KNOCK_CLAIMS, KNOCK_KEY, "RS512")), _bad("algorithm_not_allowed")),
-    "knock: the public key as secret": (knock(_confused()), _bad("algorithm_not_allowed")),
-    "pylon: the digits of the secret as text": (
+    "knock: the public key as a secret": (knock(_key_confusion_token()), _bad("algorithm_not_allowed")),
+    "pylon: the digits of the secret as a string": (
         pylon(email=EMAIL, email_hash=compute_hash(SECRETS["pylon"], EMAIL)),
         _bad("bad_identity_hash"),
     ),
-    "pylon: another spelling of the address": (
+    "pylon: the address in another case": (
         pylon(email="Ada@acme.com", email_hash=compute_hash(PYLON_KEY, EMAIL)),
         _bad("bad_identity_hash"),
     ),
@@ -316,59 +319,62 @@ REFUSED: Final[dict[str, tuple[Boot, tuple[str, str | None]]]] = {
         _bad("bad_identity_hash"),
     ),
     "help scout: no signature": (help_scout(name="Ada", email=EMAIL), _bad("bad_identity_hash")),
-    "help scout: a signature that is no text": (help_scout(email=EMAIL, signature=["x"]), _bad("bad_identity_hash")),
+    "help scout: a signature that is not a string": (
+        help_scout(email=EMAIL, signature=["x"]),
+        _bad("bad_identity_hash"),
+    ),
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("name", PASSES)
-def test_recipe_independently_signed_token_or_hash_verified(name: str, door: str) -> None:
+def test_recipe_independently_signed_token_or_hash_verified(name: str, interface: str) -> None:
     expected = PASSES[name]
-    identity = DOORS[door](APPS, expected.boot, NOW).identity()
+    identity = INTERFACES[interface](APPS, expected.request, NOW).identity()
 
     assert (identity.app_id, identity.user_id) == (expected.app, expected.user_id)
     assert (identity.user_id_claim, identity.method) == (expected.user_id_claim, expected.method)
     assert identity.attributes == expected.attributes
-    assert identity.kid == expected.key_id
+    assert identity.kid == expected.kid
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("name", REFUSED)
-def test_recipe_invalid_request_expected_code_and_reason(name: str, door: str) -> None:
-    boot, (code, reason) = REFUSED[name]
-    answered = DOORS[door](APPS, boot, NOW)
+def test_recipe_invalid_request_expected_code_and_reason(name: str, interface: str) -> None:
+    request, (code, reason) = REFUSED[name]
+    response = INTERFACES[interface](APPS, request, NOW)
 
     status = 400 if code == "invalid_request" else 401
-    assert answered.refusal() == (status, code, reason)
-    assert (answered.body["error"], answered.body["reason"]) == (code, reason)
+    assert response.refusal() == (status, code, reason)
+    assert (response.body["error"], response.body["reason"]) == (code, reason)
 
 
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.profile)
 def test_recipe_every_app_has_passing_and_refused_cases(app: App) -> None:
     assert app.profile is not None
     vendor = app.profile.replace("-", " ")
-    assert any(each.app == app.id for each in PASSES.values())
+    assert any(case.app == app.id for case in PASSES.values())
     assert sum(name.startswith(f"{vendor}:") for name in REFUSED) >= 3
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_recipe_allow_anonymous_identifier_without_hash_unverified(door: str) -> None:
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_recipe_allow_anonymous_identifier_without_hash_unverified(interface: str) -> None:
     (app,) = (app for app in APPS if app.profile == "chatwoot")
-    lax: App = RECIPES["chatwoot"](app.id, identity_hash=app.identity_hash, allow_anonymous=True)
+    permissive: App = RECIPES["chatwoot"](app.id, identity_hash=app.identity_hash, allow_anonymous=True)
 
-    answered = DOORS[door]([lax], chatwoot(identifier="7"), NOW)
-    assert answered.decision is not None
-    assert not answered.decision.identity.verified
-    assert answered.decision.claimed_user_id == "7"
+    response = INTERFACES[interface]([permissive], chatwoot(identifier="7"), NOW)
+    assert response.decision is not None
+    assert not response.decision.identity.verified
+    assert response.decision.claimed_user_id == "7"
 
-    forged = DOORS[door]([lax], chatwoot(identifier="7", identifier_hash="0" * 64), NOW)
+    forged = INTERFACES[interface]([permissive], chatwoot(identifier="7", identifier_hash="0" * 64), NOW)
     assert forged.refusal() == (401, "invalid_token", "bad_identity_hash")
 
 
 @pytest.mark.parametrize("name", ["chatwoot", "pylon", "novu", "help scout"])
 def test_merge_unsigned_hashed_identifier_not_writable(name: str) -> None:
-    identity = DOORS["wsgi"](APPS, PASSES[name].boot, NOW).identity()
-    merged = identity.merge_unsigned({identity.user_id_claim: "somebody-else", "name": "Ada"})
+    identity = INTERFACES["wsgi"](APPS, PASSES[name].request, NOW).identity()
+    merged = identity.merge_unsigned({identity.user_id_claim: "other-user", "name": "Ada"})
 
     assert merged.attributes == {"name": "Ada"}
     assert [conflict.attribute for conflict in merged.conflicts] == [identity.user_id_claim]

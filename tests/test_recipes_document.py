@@ -1,4 +1,4 @@
-"""docs/recipes.md shows the code that examples/recipes.py runs, and says what is known of each vendor."""
+"""docs/recipes.md has the code of examples/recipes.py, and documented and assumed notes about each vendor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCUMENT: Final = (ROOT / "docs" / "recipes.md").read_text("utf-8")
 
 
 def sections(text: str, heading: str) -> dict[str, str]:
-    """What stands under each heading, up to the next."""
+    """The content of each heading, up to the next one."""
     parts = re.split(rf"^{heading} (.+)\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -26,7 +26,7 @@ RUN: Final = sections(EXAMPLE, "# ---")
 
 
 def test_recipes_document_vendors_match_example() -> None:
-    assert list(SHOWN) == [name for name in RUN if name != "and a request of each"]
+    assert list(SHOWN) == [name for name in RUN if name != "a request of each vendor"]
     assert len(SHOWN) == 8
 
 

@@ -1,7 +1,7 @@
-"""The product's API, behind a gate: what the feedback widget asks for, on whichever customer's page it stands.
+"""The product's gated API, which the feedback widget calls from each customer's page.
 
-Two customers. Acme's tokens ride in a header of their own, as Userz has it; Initech's in the JSON body, as Hissuno has
-it. Sockets and beacons can carry neither header, so both apps also take a subprotocol and a body of text/plain.
+There are two customers. Acme's tokens are in the header that Userz uses; Initech's are in the JSON body, as in Hissuno.
+WebSockets and beacons cannot carry headers, so both apps also accept a subprotocol and a body of text/plain.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ async def me(request: Request) -> JSONResponse:
 
 
 async def feedback(request: Request) -> JSONResponse:
-    """A message, or what was left of one when the page went away (a beacon, whose answer nobody reads)."""
+    """Receive a message, or the draft of one from a page that was closed (a beacon: its response is not read)."""
     identity, content = identity_of(request), await request.json()
     kind = request.url.path.rpartition("/")[2]
     received.append({"kind": kind, "user": identity.identity, "text": content["text"]})
@@ -84,7 +84,7 @@ async def feedback(request: Request) -> JSONResponse:
 
 
 async def count(request: Request) -> StreamingResponse:
-    """How many messages there are, as server-sent events; the gate ends them when the token expires."""
+    """Send the number of messages as server-sent events. The gate ends the stream when the token expires."""
     identity_of(request)
 
     async def events() -> AsyncIterator[str]:
@@ -96,7 +96,7 @@ async def count(request: Request) -> StreamingResponse:
 
 
 async def live(socket: WebSocket) -> None:
-    """Says who is here, and echoes; the gate closes it, with the code 4401, when the token expires."""
+    """Send the user's id, then echo. The gate closes the socket (code 4401) when the token expires."""
     identity = identity_of(socket)
     await socket.accept()
     await socket.send_json({"user": identity.user_id, "subprotocols": socket.scope["subprotocols"]})
@@ -115,7 +115,7 @@ routes = [
 
 
 def application(gate: Gate) -> ASGIApp:
-    """The API. The gate stands outside all of it, so that a page can read even the answer to a crash."""
+    """The API. The gate wraps the whole application, so that a page can read the response to a crash too."""
     site = Starlette(routes=routes, exception_handlers={Refused: refusal_exception_handler(gate)})
     return WicketMiddleware(
         site, gate, exempt=["/widget.js"], origin_check_path="/widget/allowed", close_on_expiry=True

@@ -1,8 +1,8 @@
-"""The widget on several origins, and its API on another.
+"""Serve the widget on several origins, and its API on another.
 
 Run it: python examples/widget/serve.py        (needs uvicorn; open the addresses that it prints)
 
-Every `*.localhost` name is this machine, for browsers. Tokens live a minute, so that you can watch them being renewed.
+Browsers resolve every `*.localhost` name to this machine. Tokens expire after a minute, which shows their renewal.
 """
 
 import json
@@ -25,7 +25,7 @@ PAGE = Path(__file__).with_name("page.html")
 
 
 def site(api: str, app: App, name: str) -> Starlette:
-    """A customer's own site: a page with the widget on it, and the backend that vouches for whoever is logged in."""
+    """A customer's site: a page with the widget, and the backend that signs a token for the user who is logged in."""
     named = {"publicKey": app.publishable_key} if app.publishable_key else {"projectId": app.id}
     values = {
         "name": name,
@@ -41,7 +41,7 @@ def site(api: str, app: App, name: str) -> Starlette:
         return HTMLResponse(text)
 
     async def token(request: Request) -> JSONResponse:
-        # A real backend asks its own session who this is.
+        # A real backend reads the user from its session.
         return JSONResponse({"token": mint(app, "user-1", ttl=60, attributes={"name": "Ada Lovelace"})})
 
     return Starlette(routes=[Route("/", page), Route("/token", token)])
@@ -53,7 +53,7 @@ def serve(application: ASGIApp, listening: socket.socket) -> None:
 
 
 def main() -> None:
-    first = int(sys.argv[1]) if len(sys.argv) > 1 else 8800  # 0: whichever are free
+    first = int(sys.argv[1]) if len(sys.argv) > 1 else 8800  # 0: free ports
     listening = [socket.create_server(("127.0.0.1", first and first + index)) for index in range(4)]
     api, acme, initech, copy = (each.getsockname()[1] for each in listening)
     gate = customers(
@@ -73,7 +73,7 @@ def main() -> None:
     print(f"Acme, allowed       http://localhost:{acme}")
     print(f"Acme, allowed       http://shop.acme.localhost:{acme}")
     print(f"Initech, allowed    http://initech.localhost:{initech}")
-    print(f"a copy, blocked     http://localhost:{copy}   (look at its console)", flush=True)
+    print(f"a copy, blocked     http://localhost:{copy}   (see its console)", flush=True)
     threading.Event().wait()
 
 

@@ -1,9 +1,9 @@
 /*
- * A small feedback widget. What the page gives it:
- *   api       where the product's API is
- *   app       how requests name the customer's app, as query parameters
- *   tokenIn   "header" or "body": where the token rides
- *   getToken  a function that fetches a fresh token from the page's own backend
+ * A small feedback widget. Options:
+ *   api       the URL of the product's API
+ *   app       the query parameters that name the customer's app
+ *   tokenIn   "header" or "body": the location of the token
+ *   getToken  a function that fetches a new token from the page's backend
  */
 "use strict";
 
@@ -11,16 +11,16 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
   const url = (path) => `${api}${path}?${new URLSearchParams(app)}`;
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-  // --- may it render here? A page that is blocked cannot even read the answer: its fetch rejects.
+  // --- may it render on this page? A blocked page cannot read the response: its fetch rejects.
 
   const allowed = await fetch(url("/widget/allowed")).catch(() => null);
   if (!allowed?.ok) {
-    const why = allowed ? await refusalIn(allowed) : "this origin is not allowed, or the API is out of reach";
+    const why = allowed ? await refusalIn(allowed) : "this origin is not allowed, or the API is not reachable";
     console.warn(`Feedback widget: nothing is shown on ${location.origin} (${why}).`);
     return;
   }
 
-  // --- the token: renewed ahead of its end, and once more when a request was answered with 401
+  // --- the token: renewed before it expires, and once more if a request was answered with 401
 
   let token = null;
   let timer = null;
@@ -35,9 +35,9 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     token = await getToken();
     const { exp, iat } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
     clearTimeout(timer);
-    // By the token's own lifetime where it says it: the clock of this machine may be wrong.
+    // Use the token's lifetime if it has iat: the clock of this machine may be wrong.
     const seconds = exp ? exp - (iat ?? Date.now() / 1000) : 3600;
-    // At most once a second, and no later than a browser can wait.
+    // At most once a second, and within the longest delay of setTimeout.
     const wait = Math.min(Math.max(seconds * 800, 1000), 2 ** 31 - 1);
     timer = setTimeout(() => renew().catch(console.warn), wait);
   }
@@ -61,7 +61,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     return answer;
   }
 
-  /** A refusal's status, code and reason: problem+json, or Userz's own form with the code in the challenge. */
+  /** The status, code and reason of a refusal: problem+json, or Userz's format with the code in the challenge. */
   async function refusalIn(answer) {
     const { error, reason } = await answer.json().catch(() => ({}));
     const challenge = /error="(\w+)"/.exec(answer.headers.get("WWW-Authenticate"));
@@ -69,7 +69,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     return [answer.status, code, why].filter(Boolean).join(" ");
   }
 
-  // --- what stays open, until the token expires: then it is opened again with the next one
+  // --- live connections: when the token expires, they are opened again with the next one
 
   async function always(open) {
     for (;;) {
@@ -80,7 +80,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     }
   }
 
-  /** True once the API has closed it for its token's sake. No browser lets a page set a header here. */
+  /** Resolves to true if the API closed it because its token expired. Browsers let no page set a header here. */
   function live() {
     return new Promise((done) => {
       const socket = new WebSocket(url("/widget/live").replace("http", "ws"), ["bearer", token]);
@@ -92,7 +92,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     });
   }
 
-  /** Server-sent events read by fetch: an EventSource could carry the token nowhere but in the URL. */
+  /** Server-sent events read by fetch: an EventSource can carry the token only in the URL. */
   async function count() {
     const reader = (await call("/widget/count")).body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -111,7 +111,7 @@ async function feedbackWidget({ api, app, tokenIn, getToken }) {
     await call("/widget/feedback", { text });
   });
 
-  // The page goes away in the middle of a sentence. A beacon has no headers and is text/plain: all rides in its body.
+  // The page is closed with a draft. A beacon has no headers and is text/plain: everything is in its body.
   addEventListener("pagehide", () => {
     const text = panel.draft();
     if (text) navigator.sendBeacon(url("/widget/draft"), JSON.stringify({ ...app, widgetToken: token, text }));

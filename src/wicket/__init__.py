@@ -1,4 +1,4 @@
-"""Wicket: verification middleware for ASGI and WSGI applications that serve many customers' apps at once."""
+"""Wicket: verification middleware for ASGI and WSGI applications that serve the apps of many customers."""
 
 from wicket import profiles
 from wicket.config.app import App, Mode

@@ -1,17 +1,17 @@
-"""The door for ASGI applications: it decides about `http` and `websocket` scopes and lets all else pass."""
+"""Middleware for ASGI applications. It decides `http` and `websocket` scopes and passes all other scopes on."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
 from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
+from wicket.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from wicket.http.auth_credentials import AuthCredentials
-from wicket.http.binding import attach_to_scope, clear_scope, demanded_of
+from wicket.http.binding import attach_to_scope, clear_scope, is_raised_by_any
 from wicket.http.bodies import ASGIBody, declared_length
 from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
@@ -20,39 +20,50 @@ from wicket.http.monitor import ConnectionMonitor
 from wicket.messages.request import Request
 from wicket.messages.response import Response
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["ASGIApp", "Message", "Receive", "Scope", "Send", "WicketMiddleware"]
 
-
-_KINDS = frozenset({"http", "websocket"})
-_BEGINNINGS = frozenset({"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"})
+_DECIDED_TYPES = frozenset({"http", "websocket"})
+_START_TYPES = frozenset(
+    {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
+)
+"""The types of the message with which an application begins its response."""
 
 
 class WicketMiddleware:
-    """Puts `gate` before an ASGI application.
+    """Middleware that decides each request before the ASGI application runs.
 
-    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). A request that passes
-    carries its Decision in `scope["state"][gate.name]`, and its identity in `scope["user"]` and `scope["auth"]`. The
-    state is a copy for this request alone, since servers and sub-requests may share the one that they give. A
-    `Refused` that the application raises before it answers becomes the refusal's own answer.
+    For an allowed request, the application gets the decision in `scope["state"][gate.name]` and the identity in
+    `scope["user"]` and `scope["auth"]`. The state is a copy for this request, because servers and sub-requests may
+    share the state that they pass. If the application raises `Refused` before it begins its response, the middleware
+    sends the response of that refusal. The client's `Remote-User` header is removed from every decided request.
 
-    With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
-    `origin_check_path` is a path that tells a widget, without a token, whether it may render on the page that asks.
-    `close_on_expiry` closes sockets (code 4401) and event streams within a second after their token has expired or
-    their app's revocations have come to cover it.
+    Path patterns are exact paths, or end in `/*` and match that path and every path below it (see
+    `wicket.http.paths`).
 
-    `root_path` is the root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
-    `"keep"` for a router that leaves the root in the path: the paths given here then begin with it. If paths count, the
-    application says that it has a root, and none is given, `ConfigError` is raised, here or at the first request. It is
-    raised, too, among Litestar's own middlewares before a mounted application, whose path is not whole there.
+    Args:
+        app: The ASGI application.
+        gate: The gate that decides.
+        only: Patterns of the gated paths. If empty, every path is gated.
+        exempt: Patterns of paths that are not gated.
+        optional: Patterns of gated paths that allow anonymous requests.
+        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
+        origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
+            disables it.
+        close_on_expiry: Whether to close WebSockets (code 4401) and event streams within one second after their token
+            expires (plus `leeway`), is revoked, or its key is removed from the app. This needs asyncio.
+        root_path: The root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
+            `"keep"` if the application's router leaves the root in the path. Patterns then begin with the root.
+        preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to
+            the application as an anonymous request. None means `"gate"`.
 
-    Without `cors`, `preflights` says whether a preflight is decided about like any other request (`"gate"`, the
-    default) or passed on as an anonymous request (`"pass"`).
+    Attributes:
+        app: The ASGI application.
+        gate: The gate that decides.
 
-    A client's own `Remote-User` header is removed from a request that is decided about.
+    Raises:
+        ConfigError: If a setting is invalid. Also if a setting depends on the path, the application sets a root, and
+            `root_path` does not name it; and if the middleware is registered in Litestar for a mounted application,
+            because the path is incomplete there. Both may be found only at the first request.
     """
 
     def __init__(
@@ -69,7 +80,7 @@ class WicketMiddleware:
         root_path: str | None = None,
         preflights: str | None = None,
     ) -> None:
-        self._door = MiddlewareCore(
+        self._core = MiddlewareCore(
             gate,
             only=only,
             exempt=exempt,
@@ -80,109 +91,119 @@ class WicketMiddleware:
             root_path=root_path,
             preflights=preflights,
         )
-        self._door.check_root(app)
+        self._core.check_root(app)
         self.app = app
         self.gate = gate
         self._watch = ConnectionMonitor(gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Decide about one scope, and pass it on or answer it."""
-        if scope["type"] not in _KINDS:
+        """Decide one scope, and pass it to the application or answer it.
+
+        Args:
+            scope: The ASGI scope.
+            receive: The server's `receive`.
+            send: The server's `send`.
+
+        Raises:
+            ConfigError: At the first request, if `root_path` does not fit the application.
+            WicketError: If a body, an app or a key set must be read in an event loop that is not asyncio's, or if
+                `close_on_expiry` is set there.
+        """
+        if scope["type"] not in _DECIDED_TYPES:
             await self.app(scope, receive, send)
             return
         request = Request.from_asgi(scope)
-        door, gate = self._door, self.gate
-        optional = passing = False
+        core, gate = self._core, self.gate
+        optional = passed = False
         subprotocol: str | None = None
         body: ASGIBody | None = None
-        lasting: LiveConnection | None = None
-        if (
-            not door.always_gated or scope.get("method") != "GET"
-        ):  # nearly always it is: no preflight, no body, no socket
-            if not door.root_checked:
-                door.check_first(self.app, scope.get("app"))
-            turn = door.classify(request)
-            passing = turn is Action.PASS
-            if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
-                await self._handle_undecided(turn, request, scope, receive, send)
+        connection: LiveConnection | None = None
+        if not core.always_gated or scope.get("method") != "GET":  # an always gated GET has no body and is no preflight
+            if not core.root_checked:
+                core.check_first(self.app, scope.get("app"))
+            action = core.classify(request)
+            passed = action is Action.PASS
+            if action is not Action.GATED and action is not Action.OPTIONAL and not passed:
+                await self._handle_undecided(action, request, scope, receive, send)
                 return
-            optional = turn is Action.OPTIONAL
+            optional = action is Action.OPTIONAL
             if request.is_unsafe and not request.websocket:
                 body = request.body = ASGIBody(receive, declared_length(request.header("content-length")))
         try:
-            if passing:
-                decision = door.passed(request)
+            if passed:
+                decision = core.anonymous_decision(request)
             else:
                 decision = gate._try_fast_path(request) or await gate.adecide(request, optional=optional, tried=True)
             if not decision.allowed:
-                await _answer(door.refusal(request, decision), scope, send)
+                await _send_response(core.refusal_response(request, decision), scope, send)
                 return
             if request.names_remote_user:
                 _remove_remote_user(scope)
-            # The scope is written in place, so that middlewares outside the gate see it. Its state is copied.
+            # Write to the scope itself, so that middleware outside the gate sees the result. The state is a copy.
             attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
             scope["user"] = identity = decision.identity
             scope["auth"] = AuthCredentials(identity)
             if body is not None and body.started:
                 receive = body.receive
-            if door.close_on_expiry and identity.verified:
-                lasting = self._watch.track(decision, receive, send, websocket=request.websocket)
-                receive, send = lasting.receive, lasting.send
+            if core.close_on_expiry and identity.verified:
+                connection = self._watch.track(decision, receive, send, websocket=request.websocket)
+                receive, send = connection.receive, connection.send
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
-            additions = cors_headers(request, decision) if door.cors else NO_HEADERS
-            begun = False
+            headers = cors_headers(request, decision) if core.cors else NO_HEADERS
+            started = False
 
-            async def sending(message: Message) -> None:  # adapters look whether it is a coroutine function
-                nonlocal begun
-                if not begun:  # hints may come before the answer begins
+            async def send_with_headers(message: Message) -> None:  # frameworks test whether it is a coroutine function
+                nonlocal started
+                if not started:  # early hints may precede the response
                     kind = message["type"]
-                    begun = kind in _BEGINNINGS
-                    if decision.demand is not None and begun:
+                    started = kind in _START_TYPES
+                    if decision.demand is not None and started:
                         _report_answer(gate, decision, message)
-                    if kind == "http.response.start" and additions is not NO_HEADERS:
-                        message = {**message, "headers": additions.apply_asgi(message.get("headers", ()))}
+                    if kind == "http.response.start" and headers is not NO_HEADERS:
+                        message = {**message, "headers": headers.apply_asgi(message.get("headers", ()))}
                     elif kind == "websocket.accept" and subprotocol is not None and message.get("subprotocol") is None:
                         message = {**message, "subprotocol": subprotocol}
                 await send(message)
 
             try:
-                await self.app(scope, receive, sending)
+                await self.app(scope, receive, send_with_headers)
             except Refused as refused:
-                if begun:
+                if started:
                     raise
-                if decision.demand is refused.refusal or not demanded_of(scope["state"].values(), refused.refusal):
-                    gate.report_handler_refusal(decision, refused.refusal)
-                await _answer(door.refused(request, decision, refused), scope, send)
+                refusal = refused.refusal
+                if decision.demand is refusal or not is_raised_by_any(scope["state"].values(), refusal):
+                    gate.report_handler_refusal(decision, refusal)
+                await _send_response(core.exception_response(request, decision, refused), scope, send)
             except ConnectionEnded:
-                if lasting is None or not lasting.ended:
+                if connection is None or not connection.ended:
                     raise
-            except ExceptionGroup as group:  # of a task group, one of whose tasks sends
-                if lasting is None or not lasting.ended or group.split(ConnectionEnded)[1] is not None:
+            except ExceptionGroup as group:  # a task of the application's task group was sending
+                if connection is None or not connection.ended or group.split(ConnectionEnded)[1] is not None:
                     raise
         finally:
             if body is not None:
                 body.close()
-            if lasting is not None:
-                await self._watch.untrack(lasting)
+            if connection is not None:
+                await self._watch.untrack(connection)
 
     async def _handle_undecided(
-        self, turn: Action, request: Request, scope: Scope, receive: Receive, send: Send
+        self, action: Action, request: Request, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """What is not decided about: open paths, preflights, and whether a widget may render."""
-        if turn is Action.OPEN:
+        """Handle a request that is not decided: an open path, a preflight, or an origin check."""
+        if action is Action.OPEN:
             clear_scope(scope)
             await self.app(scope, receive, send)
-        elif turn is Action.PREFLIGHT:
-            await _answer(self._door.preflight(request, await self.gate.acheck_origin(request)), scope, send)
+        elif action is Action.PREFLIGHT:
+            decision = await self.gate.acheck_origin(request)
+            await _send_response(self._core.preflight_response(request, decision), scope, send)
         else:
-            await _answer(
-                self._door.question(request, await self.gate.acheck_origin(request, report=True)), scope, send
-            )
+            decision = await self.gate.acheck_origin(request, report=True)
+            await _send_response(self._core.origin_check_response(request, decision), scope, send)
 
 
 def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
-    """Report what the application refuses itself; a close before a socket is accepted is a 403."""
+    """Report the status with which the application answers. A close before the accept of a WebSocket counts as 403."""
     gate.report_answer(decision, message.get("status", 403 if message["type"] == "websocket.close" else 101))
 
 
@@ -191,43 +212,49 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 
 def _remove_remote_user(scope: Scope) -> None:
-    """Remove the headers that would pass for the user whom a front server names: Django reads them as such."""
+    """Remove the client's headers that Django reads as the user that a front server has authenticated."""
     names = (b"remote-user", b"remote_user")
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in names]
 
 
-def _hide_token(scope: Scope, decision: Decision, house: GateContext) -> str | None:
-    """Take every token out of the subprotocols that the application may choose from.
+def _hide_token(scope: Scope, decision: Decision, gate: GateContext) -> str | None:
+    """Remove every token and its marker from the subprotocols that the application may select.
 
-    Returns the marker before it, for an application that chooses none: a browser ends a socket whose server answers
-    none of those that it offered.
+    Returns:
+        The first removed marker, or None. The middleware selects it if the application selects no subprotocol, because
+        a browser closes a WebSocket whose server selects none of the offered subprotocols.
     """
-    first: str | None = None
-    for place in (decision.app or house).located_tokens.headers_and_query:
+    marker: str | None = None
+    for location in (decision.app or gate).located_tokens.headers_and_query:
         offered = scope.get("subprotocols") or []
-        if isinstance(place, Subprotocol) and place.marker in offered:
-            before = [None, *offered]
+        if isinstance(location, Subprotocol) and location.marker in offered:
+            preceding = [None, *offered]
             scope["subprotocols"] = [
-                each for each, last in zip(offered, before, strict=False) if place.marker not in (each, last)
+                value
+                for value, previous in zip(offered, preceding, strict=False)
+                if location.marker not in (value, previous)
             ]
-            first = first or place.marker
-    return first
+            marker = marker or location.marker
+    return marker
 
 
-async def _answer(answer: Response, scope: Scope, send: Send) -> None:
+async def _send_response(response: Response, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
-        await _refuse_handshake(answer, scope, send)
+        await _refuse_handshake(response, scope, send)
         return
-    headers = _encoded(answer.headers)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+    headers = _encoded(response.headers)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
 
-async def _refuse_handshake(answer: Response, scope: Scope, send: Send) -> None:
-    """A real HTTP answer where the server offers it; otherwise a close before accepting, which clients see as 403."""
+async def _refuse_handshake(response: Response, scope: Scope, send: Send) -> None:
+    """Send the HTTP response if the server supports the `websocket.http.response` extension.
+
+    Otherwise, close the WebSocket before the accept. The server then answers 403.
+    """
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    headers = _encoded(answer.headers)
-    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": answer.body})
+    headers = _encoded(response.headers)
+    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": response.body})

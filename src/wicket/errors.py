@@ -1,12 +1,12 @@
-"""What can go wrong, and nothing else: why a request is refused, and what is wrong with a configuration.
+"""Error codes, refusals and configuration errors.
 
     Refusal            a value: the code, the status and the reason of one refused request
     WicketError
-    ├── Refused        carries one Refusal; the core raises it, Decision.require() hands it on
-    └── ConfigError    carries every Problem of a configuration, each with the path to its field
+    ├── Refused        has one Refusal; the core and Decision.require() raise it
+    └── ConfigError    has every Problem of a configuration, each with the path to its field
 
-A fault of a request and a fault of the configuration never share a class. Neither ever quotes a token,
-a secret or the text of a key.
+An error of a request and an error of the configuration never share a class. No error contains a token, a secret or a
+key.
 """
 
 from __future__ import annotations
@@ -68,46 +68,51 @@ STATUS: Final[dict[Code, int]] = {
 }
 
 DETAIL: Final[dict[str, str]] = {
-    "missing_token": "This request needs a token, and none was sent.",
-    "config_missing": "This app has no credential yet, so no token of it can be verified.",
-    "config_invalid": "This app's configuration is not valid, so no token of it can be verified.",
-    "unknown_app": "This request names no app that is known here.",
-    "origin_not_allowed": "This app does not admit requests from this origin.",
-    "insufficient_scope": "The token lacks a scope that this request needs.",
-    "rate_limited": "Too many requests; try again later.",
-    "keys_unavailable": "This app's keys cannot be had right now; try again later.",
-    "apps_unavailable": "The app cannot be looked up right now; try again later.",
-    "internal_error": "The request could not be checked; try again later.",
+    "missing_token": "This request requires a token, but it has none.",
+    "config_missing": "This app has no credential yet, so its tokens cannot be verified.",
+    "config_invalid": "This app's configuration is not valid, so its tokens cannot be verified.",
+    "unknown_app": "This request names no app that is configured here.",
+    "origin_not_allowed": "This app does not allow requests from this origin.",
+    "insufficient_scope": "The token lacks a scope that this request requires.",
+    "rate_limited": "There were too many requests. Retry later.",
+    "keys_unavailable": "This app's signing keys are temporarily unavailable. Retry later.",
+    "apps_unavailable": "This app's configuration is temporarily unavailable. Retry later.",
+    "internal_error": "An internal error occurred while this request was checked. Retry later.",
     "malformed": "The token is not a well-formed JWT.",
-    "too_large": "The token is larger than this app admits.",
-    "algorithm_not_allowed": "The token's algorithm is not one that this app allows.",
-    "key_not_found": "No key of this app fits the token's key id.",
+    "too_large": "The token is larger than this app allows.",
+    "algorithm_not_allowed": "This app does not allow the token's algorithm.",
+    "key_not_found": "This app has no key for the token's kid.",
     "bad_signature": "The token's signature does not verify with this app's keys.",
     "expired": "The token has expired.",
     "not_yet_valid": "The token is not valid yet.",
-    "issued_in_future": "The token says that it was issued in the future.",
-    "lifetime_too_long": "The token lives longer than this app admits.",
-    "lifetime_too_short": "The token lives shorter than this app admits.",
+    "issued_in_future": "The token's iat is in the future.",
+    "lifetime_too_long": "The token's lifetime is longer than this app allows.",
+    "lifetime_too_short": "The token's lifetime is shorter than this app allows.",
     "wrong_issuer": "The token's issuer is not this app's issuer.",
-    "wrong_audience": "The token was not made for this audience.",
-    "wrong_app": "The token was made for another app.",
-    "wrong_type": "The token's typ is not one that this app admits.",
+    "wrong_audience": "The token was issued for another audience.",
+    "wrong_app": "The token was issued for another app.",
+    "wrong_type": "This app does not allow the token's typ.",
     "missing_claim": "The token lacks a claim that this app requires.",
     "bad_claim": "A claim of the token does not have the required form.",
-    "context_too_large": "The token's context is larger than this app admits.",
+    "context_too_large": "The token's context is larger than this app allows.",
     "bad_identity_hash": "The identity hash does not verify.",
     "revoked": "The token has been revoked.",
 }
+"""The sentence for each code or reason that responses, events and logs use if a refusal has no other `detail`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is, or in log-only mode would be, turned away.
+    """Why a request is refused, or would be refused if the app were not in log-only mode.
 
-    `code` and `reason` are stable words for programs, `detail` is one English sentence for people. `retry_after`
-    is in whole seconds and set only where trying again can help. `claim` names the claim at fault, where one is.
-    `limited` marks a refusal that a budget or a queue of this process caused, and no outage. `impatient` marks one that
-    exists only because log-only mode waits for a shorter time than enforcing would.
+    Args:
+        code: A stable word for programs.
+        reason: A second stable word. Only `invalid_token` has reasons.
+        detail: Sentences in English for people. The default is the sentence of the reason or the code.
+        retry_after: Whole seconds until a retry can help; None if it cannot (`Retry-After`, RFC 9110 section 10.2.3).
+        claim: The name of the claim that caused the refusal, if one did.
+        limited: True if a limit or a queue of this process caused the refusal, and not an outage.
+        impatient: True if the refusal exists only because log-only mode waits for a shorter time than enforcing mode.
     """
 
     code: Code
@@ -124,10 +129,10 @@ class Refusal:
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with the code.
+        """The HTTP status of the code.
 
-        `config_invalid` is 503 if `retry_after` is set: a key set cannot be used, which may pass. Otherwise it is 401:
-        the configuration itself is wrong.
+        The status of `config_invalid` is 503 if `retry_after` is set: a key set cannot be used, and a retry may help.
+        Otherwise it is 401: the configuration itself is wrong.
         """
         if self.code == "config_invalid" and self.retry_after is not None:
             return 503
@@ -135,11 +140,15 @@ class Refusal:
 
 
 class WicketError(Exception):
-    """Every exception that Wicket itself raises."""
+    """The base class of the exceptions that Wicket raises."""
 
 
 class Refused(WicketError):
-    """One request is refused; `refusal` says why. Raised by `Decision.require()` and by the typed accessors."""
+    """A request is refused. `Decision.require()` and the accessors of the frameworks raise it.
+
+    Args:
+        refusal: Why the request is refused. It is an attribute of the same name.
+    """
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code, refusal.reason)
@@ -154,30 +163,50 @@ class Refused(WicketError):
 
 
 def invalid_token(reason: Reason, detail: str = "", *, claim: str | None = None) -> Refused:
-    """The token was read and did not pass (RFC 6750 section 3.1, `invalid_token`)."""
+    """Return a `Refused` for a token that did not pass a check (RFC 6750 section 3.1, `invalid_token`).
+
+    Args:
+        reason: The check that failed.
+        detail: A sentence for people. The default is the sentence of the reason.
+        claim: The name of the claim that caused the refusal, if one did.
+    """
     return Refused(Refusal("invalid_token", reason, detail, claim=claim))
 
 
 def invalid_request(detail: str) -> Refused:
-    """The request contradicts itself (RFC 6750 section 3.1, `invalid_request`)."""
+    """Return a `Refused` for a request that contradicts itself (RFC 6750 section 3.1, `invalid_request`).
+
+    Args:
+        detail: A sentence for people.
+    """
     return Refused(Refusal("invalid_request", None, detail))
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a configuration: the path to the field, what is wrong, what would be right."""
+    """One problem of a configuration.
+
+    Args:
+        path: The path to the field, for example `apps[0].origins[1]`.
+        message: What is wrong with the field.
+        hint: How to correct it, or an example.
+    """
 
     path: str
     message: str
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.path}: " if self.path else ""
-        return f"{where}{self.message}" + (f" ({self.hint})" if self.hint else "")
+        prefix = f"{self.path}: " if self.path else ""
+        return f"{prefix}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
 class ConfigError(WicketError, ValueError):
-    """A configuration is wrong. `problems` holds everything that was found, not only the first thing."""
+    """A configuration is not valid.
+
+    Args:
+        problems: Every problem that was found. It is an attribute of the same name, a tuple.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -188,34 +217,42 @@ class ConfigError(WicketError, ValueError):
 
 
 class Problems:
-    """Collects what is wrong with a configuration, so that it can be said all at once."""
+    """Collects the problems of a configuration, so that one `ConfigError` reports all of them."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, path: str, message: str, hint: str = "") -> None:
-        """Note one problem at `path`."""
+        """Add one problem of the field at `path`."""
         self.found.append(Problem(path, message, hint))
 
     def merge_problems(self, path: str, error: ConfigError) -> None:
-        """Take over the problems of a part, its paths put below `path`."""
+        """Add the problems of a part of the configuration. `path` becomes the prefix of their paths."""
         for problem in error.problems:
-            below = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"
-            self.found.append(replace(problem, path=f"{path}{below}" if problem.path else path))
+            suffix = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"
+            self.found.append(replace(problem, path=f"{path}{suffix}" if problem.path else path))
 
-    def as_tuple(self, path: str, given: object, of: str) -> tuple[Any, ...]:
-        """`given` as a tuple, read once; a text or anything that is no list is noted as a problem."""
-        if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)):
-            return tuple(given)
-        self.add(path, f"must be a list of {of}" + (", not one string" if isinstance(given, (str, bytes)) else ""))
+    def as_tuple(self, path: str, values: object, items: str) -> tuple[Any, ...]:
+        """Return `values` as a tuple. `values` is iterated once.
+
+        A string, bytes, a mapping, and a value that is not iterable are a problem. The result is then empty.
+
+        Args:
+            path: The path to the field.
+            values: The value of the field.
+            items: What the items are called in the message, in the plural.
+        """
+        if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+            return tuple(values)
+        self.add(path, f"must be a list of {items}" + (", not one string" if isinstance(values, (str, bytes)) else ""))
         return ()
 
     def raise_if_any(self) -> None:
-        """Raise one `ConfigError` with all that was found; return if nothing was."""
+        """Raise one `ConfigError` with every problem. Return if there is none."""
         if self.found:
             raise ConfigError(self.found)
 
 
 def config_error(path: str, message: str, hint: str = "") -> ConfigError:
-    """A `ConfigError` with a single problem."""
+    """Return a `ConfigError` with one problem."""
     return ConfigError([Problem(path, message, hint)])

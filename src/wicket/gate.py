@@ -1,80 +1,70 @@
-"""The gate: it holds the apps, the caches and the pools, and answers each request."""
+"""The gate: it has the apps and the caches, and decides each request."""
 
 from __future__ import annotations
 
-import inspect
-import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from wicket.config.app import App, BrokenApp, Mode
-from wicket.config.app_index import (
-    check_registry,
-    check_shared_secrets,
-    index_apps,
-    unique,
-    validate_apps,
-    validate_locations,
-)
-from wicket.config.locations import (
-    AppLocation,
-    AppRef,
-    Bearer,
-    TokenIssuer,
-    TokenLocation,
-    TokenLocations,
-    _fast_app_ref,
-)
+from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, _fast_app_ref
 from wicket.config.network import Network
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import check_origin, decide, verify, verify_configured
-from wicket.decision.io import Effect
-from wicket.decision.key_selection import KeySelection, KeySets, select_keys
+from wicket.decision.io import arun, run
 from wicket.decision.revalidation import revalidate
-from wicket.decision.signature_cache import SignatureCache
-from wicket.decision.token_parser import UnverifiedToken
-from wicket.decision.token_verification import Verification
-from wicket.drivers import arun, run
-from wicket.errors import Problems, Refusal
+from wicket.errors import Refusal
+from wicket.gate_caches import (
+    build_fetch_pool,
+    build_key_set_loader,
+    build_key_sets,
+    build_registry_cache,
+    build_registry_pool,
+    build_signature_cache,
+)
+from wicket.gate_settings import log_config_warnings, validate_settings
 from wicket.jwks.fetcher import Fetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher
-from wicket.jwks.loader import KeySetLoader
-from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource
-from wicket.keys.kid_limiter import UnknownKidLimiter
-from wicket.keys.waiters import Waiters
-from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
 from wicket.messages.request import Request
-from wicket.registry.loader import Registry, registry_loader
-from wicket.reporting.events import KeySetFetched, OnEvent, OutcomeCount
+from wicket.registry.loader import Registry
+from wicket.reporting.events import OnEvent, OutcomeCount
 from wicket.reporting.reporter import Reporter
-from wicket.runtime.cache import Cache, Lifetimes, Loaded, LoadFailed
-from wicket.runtime.pool import Pool
-
-_log: Final = logging.getLogger("wicket")
 
 _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
 
 class Gate:
-    """Holds apps and caches, and answers each request with a Decision. Thread-safe, and at home in any event loop.
+    """Has the apps and the caches, and decides each request.
 
-    `apps` are those in code; `registry` loads others by name, on a thread of the gate's own. `naming` are the places
-    where a request names its app: by default those of the apps' profiles; a registry needs it stated. `tokens` are
-    the places where a token is looked for before its app is known. `mode` overrides that of every app. `on_event` is
-    called with each event, synchronously. `clock` gives the time of day in seconds since 1970, by which tokens are
-    judged, and `monotonic` the seconds by which caches age. `network` says what fetches of key sets may reach besides
-    public addresses, and `fetcher` replaces them by a function of one's own. `error_docs` is a URL to which the code
-    of a refusal is added to form its `type` (RFC 9457).
+    A gate is thread-safe. Its async methods require asyncio if an app or a key set must be loaded.
 
-    Raises `ConfigError` with every problem, each with the path to its field.
+    Args:
+        apps: The apps that are configured in code or in a file.
+        registry: A blocking function that loads further apps by name. It runs on a thread of the gate.
+        app_locations: Where a request can name its app. The default is the locations of all apps. It is required if
+            there is a registry.
+        token_locations: Where a token is looked for before its app is known. The default is the locations of all apps,
+            or else `Bearer()`.
+        mode: Overrides the mode of every app.
+        name: The gate's key in the application's state, and its name in logs and events. It must be an identifier.
+        realm: The realm of `WWW-Authenticate` (RFC 9110 section 11.5). The default is `name`.
+        error_docs: A URL. The `type` of a problem document (RFC 9457 section 3.1.1) is this URL plus the code.
+        on_event: Called synchronously with each event. An exception that it raises is logged and ignored.
+        clock: Returns the current time in seconds since 1970. The times of tokens are compared with it.
+        limits: The numeric limits of the gate.
+        network: The addresses and ports that key-set fetches may use besides public addresses and the ports 443 and
+            8443.
+        fetcher: Replaces the fetcher of key sets.
+        monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
+
+    Raises:
+        ConfigError: An argument is not valid. It has every problem, each with the path to its field.
     """
 
     def __init__(
@@ -95,77 +85,51 @@ class Gate:
         fetcher: Fetcher | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        problems = Problems()
-        held = validate_apps(problems, apps)
-        # A broken app's places count too: its requests must find it, to be told what is wrong.
-        places = validate_locations(
-            problems, "app_locations", app_locations, AppLocation, unique(app.app_locations for app in held)
-        )
-        token_locations = validate_locations(
-            problems,
-            "token_locations",
+        settings = validate_settings(
+            apps,
+            registry,
+            app_locations,
             token_locations,
-            TokenLocation,
-            unique(app.token_locations for app in held) or (Bearer(),),
+            {
+                "mode": mode,
+                "name": name,
+                "realm": realm,
+                "error_docs": error_docs,
+                "on_event": on_event,
+                "clock": clock,
+                "limits": limits,
+                "network": network,
+                "fetcher": fetcher,
+                "monotonic": monotonic,
+            },
         )
-        self.app_locations: tuple[AppLocation, ...] = places
-        self.token_locations: tuple[TokenLocation, ...] = token_locations
-        check_registry(problems, registry, app_locations)
-        if len(held) > 1 and not places:
-            problems.add(
-                "app_locations", "must say how a request names its app, since there are several", "[Header('X-App-Id')]"
-            )
-        if mode is not None and not isinstance(mode, Mode):
-            problems.add("mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None")
-        for setting, value in (("realm", realm), ("error_docs", error_docs)):
-            if value is not None and not isinstance(value, str):
-                problems.add(setting, "must be a text")
-        hook: object = on_event
-        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
-            problems.add("on_event", "must be a plain function of one event")
-        if not callable(clock):
-            problems.add("clock", "must be a function that gives the seconds since 1970")
-        if network is not None and not isinstance(network, Network):
-            problems.add("network", "must be a Network")
-        for setting, function in (("fetcher", fetcher), ("monotonic", monotonic)):
-            if function is not None and not callable(function):
-                problems.add(setting, "must be a function")
-        if not isinstance(limits, Limits):
-            problems.add("limits", "must be Limits")
-        if not isinstance(name, str) or not name.isidentifier():
-            problems.add("name", "must be an identifier", "it names the gate's place in the application's state")
-        index_of = index_apps(problems, held, by_issuer=any(isinstance(place, TokenIssuer) for place in places))
-        check_shared_secrets(problems, held)
-        problems.raise_if_any()
-
-        self._held = held
+        self._apps = settings.apps
+        self.app_locations = settings.app_locations
+        self.token_locations = settings.token_locations
         self.name = name
         self.environ_names = (f"{name}.decision", f"{name}.identity", f"{name}.gate")
         self.realm = realm or name
         self.error_docs = error_docs
         self.clock = clock
         self.limits = limits
-        self._reporter = Reporter(name, on_event, limits.max_outcomes)
-        self._memory = SignatureCache(
-            total=limits.signature_cache_size,
-            per_app=limits.signature_cache_per_app,
-            max_bytes=limits.signature_cache_max_token_bytes,
+        self._reporter = reporter = Reporter(name, on_event, limits.max_outcomes)
+        self._memory = build_signature_cache(limits)
+        self._pool = build_registry_pool(name, limits)
+        self._fetch_pool = fetch_pool = build_fetch_pool(name, limits)
+        self._registry = (
+            None
+            if registry is None
+            else build_registry_cache(registry, settings.index, self._pool, limits, reporter, monotonic)
         )
-        # Two pools: what the operator controls never waits for what tenants control.
-        self._pool = Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
-        self._fetches = Pool(
-            f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_group=limits.fetch_per_host
-        )
-        self._monotonic = monotonic
-        self._registry = None if registry is None else self._build_registry_cache(registry, index_of)
-        self._fetcher = LazyFetcher(network or Network(), limits, lambda: self._fetches.has_backlog)
-        self._key_sets = self._build_key_set_cache(fetcher or self._fetcher)
+        self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog)
+        self._load_key_set = build_key_set_loader(name, fetcher or self._fetcher, limits, reporter, clock, monotonic)
+        self._key_sets = build_key_sets(self._load_key_set, fetch_pool, limits, reporter, monotonic)
         self._context = GateContext(
-            apps=index_of,
-            only_app=held[0] if len(held) == 1 and registry is None else None,
+            apps=settings.index,
+            only_app=settings.apps[0] if len(settings.apps) == 1 and registry is None else None,
             registry=self._registry,
-            app_locations=places,
-            located_tokens=TokenLocations(token_locations),
+            app_locations=settings.app_locations,
+            located_tokens=TokenLocations(settings.token_locations),
             signature_cache=self._memory,
             key_sets=self._key_sets,
             mode=mode,
@@ -173,74 +137,107 @@ class Gate:
             limits=limits,
         )
         _gates.add(self)
-        self._log_config_warnings(held)
+        log_config_warnings(name, settings, mode, has_registry=registry is not None)
 
-    # --- the answers
+    # --- decisions
 
     def decide(self, request: Request, *, optional: bool = False) -> Decision:
-        """Decide about `request` by its app's mode and anonymity; blocks while something must be loaded.
+        """Decide a request by its app's mode and its `allow_anonymous`. Block while an app or a key set is loaded.
 
-        `optional` admits requests without a token, whatever the app says; a bad token is still refused.
+        Args:
+            request: The request.
+            optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
         """
-        found = self._try_fast_path(request)
-        return self._report(run(decide(self._context, request, optional=optional))) if found is None else found
+        decision = self._try_fast_path(request)
+        if decision is not None:
+            return decision
+        return self._report(run(decide(self._context, request, optional=optional)))
 
     async def adecide(self, request: Request, *, optional: bool = False, tried: bool = False) -> Decision:
-        """As `decide`, without blocking the event loop; `tried` says that `_try_fast_path` could not tell."""
-        found = None if tried else self._try_fast_path(request)
-        return self._report(await arun(decide(self._context, request, optional=optional))) if found is None else found
+        """Decide a request like `decide`, without blocking the event loop.
+
+        Args:
+            request: The request.
+            optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
+            tried: `_try_fast_path` has returned None for this request.
+        """
+        decision = None if tried else self._try_fast_path(request)
+        if decision is not None:
+            return decision
+        return self._report(await arun(decide(self._context, request, optional=optional)))
 
     def _try_fast_path(self, request: Request) -> Decision | None:
-        """The decision about an ordinary request of a user who was here before; None where `decide` has to tell."""
+        """Fast path: decide a request whose token signature is cached. Return None if the flow must decide."""
         try:
-            found = decide_fast(self._context, request)
-        except Exception:  # noqa: BLE001 - whatever stands in the way, the flow says what it means
+            decision = decide_fast(self._context, request)
+        except Exception:  # noqa: BLE001 - the flow raises the same exception again and handles it
             return None
-        if found is not None:
-            self._reporter.decided(found)
-        return found
+        if decision is not None:
+            self._reporter.decided(decision)
+        return decision
 
     def verify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
-        """Verify a token of `app` (its id, or another name of it), from a socket, a job or another server.
+        """Verify a token that did not come with a request, for example from a socket, a job or another server.
 
-        Knows no mode and no anonymity: the decision is allowed only with a verified identity. An `origin` that is
-        given is checked, whether one is required or not.
+        Modes and `allow_anonymous` do not apply: the decision is allowed only if it has a verified identity. Blocks
+        while an app or a key set is loaded.
+
+        Args:
+            token: The token.
+            app: The app's id or alias, or an `AppRef` with another name of the app.
+            origin: An origin to check. It is checked even if the app does not require one.
         """
         ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
-        found = verify_configured(self._context, token, ref, origin)
-        if found is None:
-            found = run(verify(self._context, token, ref, origin))
-        self._reporter.decided(found)
-        return found
+        decision = verify_configured(self._context, token, ref, origin)
+        if decision is None:
+            decision = run(verify(self._context, token, ref, origin))
+        self._reporter.decided(decision)
+        return decision
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
-        """As `verify`, without blocking the event loop."""
+        """Verify a token like `verify`, without blocking the event loop."""
         ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
-        found = verify_configured(self._context, token, ref, origin)
-        return self._report(await arun(verify(self._context, token, ref, origin)) if found is None else found)
+        decision = verify_configured(self._context, token, ref, origin)
+        if decision is None:
+            decision = await arun(verify(self._context, token, ref, origin))
+        return self._report(decision)
 
     def check_origin(self, request: Request, *, report: bool = False) -> Decision:
-        """Decide only whether the page that asks may use the app that it names: no token is looked at."""
+        """Decide only whether the request's origin may use the app that it names. The token is not read.
+
+        Args:
+            request: The request.
+            report: Report the decision as an event, in the log and in the counts.
+        """
         decision = run(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
     async def acheck_origin(self, request: Request, *, report: bool = False) -> Decision:
-        """As `admit`, without blocking the event loop."""
+        """Decide about the origin like `check_origin`, without blocking the event loop."""
         decision = await arun(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
     def revalidate(self, decision: Decision) -> Refusal | None:
-        """What has come to stand against a verified identity since: expired, revoked, key or app gone; else None."""
+        """Check a verified identity again.
+
+        Returns:
+            The refusal if the identity has expired, was revoked, or lost its key or its app since the decision;
+            otherwise None.
+        """
         return run(revalidate(self._context, decision))
 
     async def arevalidate(self, decision: Decision) -> Refusal | None:
-        """As `revalidate`, without blocking the event loop."""
+        """Check a verified identity again like `revalidate`, without blocking the event loop."""
         return await arun(revalidate(self._context, decision))
 
     def report_handler_refusal(self, decision: Decision | None, refusal: Refusal) -> None:
-        """Report and count, once for each decision, the refusal that a handler raised: events have `stage="handler"`.
+        """Report and count a refusal that a handler raised. Its event has `stage="handler"`.
 
-        Middlewares call it when they answer a `Refused`. `decision` is None if there is none, on exempt paths.
+        A middleware calls this when it responds to a `Refused`. Only the first call for a decision has an effect.
+
+        Args:
+            decision: The decision about the request; None if there is none, on an exempt path.
+            refusal: The refusal that the handler raised.
         """
         if decision is None or decision.handler_refusal is None:
             self._reporter.handler_refused(decision, refusal)
@@ -248,24 +245,36 @@ class Gate:
             decision.handler_refusal = refusal
 
     def report_answer(self, decision: Decision, status: int) -> None:
-        """Report the refusal that `Decision.require` raised, if an application answered with it in a form of its own.
+        """Report the refusal that `Decision.require` raised if the application responded to it itself.
 
-        Middlewares call it when an answer begins. Another status means that the application went on without.
+        A middleware calls this when a response starts. If `status` is not that of a refusal, the application handled
+        the exception and allowed the request, and nothing is reported.
+
+        Args:
+            decision: The decision about the request.
+            status: The HTTP status of the response.
         """
         demand = decision.demand
         if demand is not None and status in (401, 403, demand.status):
             self.report_handler_refusal(decision, demand)
 
-    # --- the apps
+    # --- apps
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, strict: bool = False, **settings: Any) -> Gate:
-        """A gate by a TOML file: its `[gate]` settings, and one table `[[apps]]` for each app.
+        """Build a gate from a TOML file with a table `[gate]` and one table `[[apps]]` for each app.
 
-        Secrets are named by environment variable or file. An app that is broken answers `config_invalid`, is logged
-        with every problem, and its neighbours go on. Raises `ConfigError` with every problem of the whole file where
-        the file itself is broken, where no app is usable, and, with `strict`, for any problem at all. `settings` are
-        those of the class, and take precedence over the file's.
+        Secrets are read from the environment variables or files that the TOML file names. If one app is not valid,
+        every problem is logged, and only this app answers `config_invalid`.
+
+        Args:
+            path: The path of the TOML file.
+            strict: Raise for any problem of any app.
+            settings: Arguments of `Gate`. They replace the settings of the file.
+
+        Raises:
+            ConfigError: The file itself is not valid, no app is usable, or `strict` is set and an app has a problem. It
+                has every problem of the whole file.
         """
         from wicket.registry.toml import read_file
 
@@ -274,59 +283,47 @@ class Gate:
 
     @property
     def apps(self) -> tuple[App, ...]:
-        """The apps in code or from a file; those of a registry are not listed."""
-        return tuple(app for app in self._held if isinstance(app, App))
+        """The valid apps from code or from a file. Apps of a registry are not included."""
+        return tuple(app for app in self._apps if isinstance(app, App))
 
     @property
     def broken_apps(self) -> tuple[BrokenApp, ...]:
         """The apps of a file that answer `config_invalid`."""
-        return tuple(app for app in self._held if isinstance(app, BrokenApp))
+        return tuple(app for app in self._apps if isinstance(app, BrokenApp))
 
     def _owns(self, decision: Decision) -> bool:
-        """Whether this gate, and not another of the same name, made the decision."""
+        """Return whether this gate made the decision, and not another gate of the same name."""
         return decision._context is not None and decision._context.gate is self._context
 
-    def select_keys(self, app: App, token: UnverifiedToken) -> Generator[Effect, None, KeySelection]:
-        """The keys that may have signed a token, for tools that explain: a flow, to be driven."""
-        patience = self._context.patience_for_keys(self.limits.load_timeout, enforced=True)
-        verification = Verification(app, token, self._memory, self.clock())
-        return select_keys(self._key_sets, app, token.header, patience, verification)
-
-    def key_sets(self, app: App) -> dict[KeySource, FetchedKeySet | None]:
-        """The remote key sets of an app as they are held now, without fetching any; None where none is."""
-        cache = self._key_sets.cache
-        return {source: cache.usable(cache.read(KeySetRef(app.id, source))) for source in app.sources}
-
-    def load_key_set(self, app_id: str, source: KeySource) -> Loaded[FetchedKeySet]:
-        """Fetch one key set now, apart from the cache, for tools that explain. Blocks; raises `FetchFailed`."""
-        return self._load_key_set(KeySetRef(app_id, source), None)
-
     def refresh(self, app: str, *, purge: bool = False) -> None:
-        """Load the app with this id or alias, and its key sets, again at their next request.
+        """Invalidate an app and its key sets in this process. The next request loads them again.
 
-        Until then the loaded app is served, and it goes on being served if the registry fails or says that the app's
-        configuration is not valid. With `purge` it is not served any more: requests wait for the registry, and hear
-        `apps_unavailable` or `config_invalid` if it fails. The remembered signatures of the app are forgotten, and all
-        names that the registry did not know. An app in code or from a file stays as it is. It concerns this gate, in
-        this process. How long it takes does not depend on how many apps are loaded.
+        The verified signatures of the app, and all names that the registry did not know, are removed from the caches.
+        An app from code or from a file does not change. The duration does not depend on the number of loaded apps.
+
+        Args:
+            app: The app's id or alias.
+            purge: Do not use the loaded app any more: requests wait for the registry, and get `apps_unavailable` or
+                `config_invalid` if it fails. Without `purge`, the loaded app is used until the registry has returned
+                it again, also if the registry fails or reports that the app's configuration is not valid.
         """
-        in_code = self._context.apps.get(_fast_app_ref(AppRef, ("id", app)))
-        held = [] if self._registry is None else self._registry.tagged(app)
-        ids = {app, *(each.id for each in (in_code, *held) if each is not None and each.id is not None)}
+        configured = self._context.apps.get(_fast_app_ref(AppRef, ("id", app)))
+        loaded = [] if self._registry is None else self._registry.tagged(app)
+        ids = {app, *(entry.id for entry in (configured, *loaded) if entry is not None and entry.id is not None)}
         self._key_sets.cache.invalidate(ids, purge=purge)
         if self._registry is not None:
             self._registry.invalidate(ids, purge=purge, permanent=True)
-        for each in ids:
-            self._memory.clear_app(each)
+        for app_id in ids:
+            self._memory.clear_app(app_id)
 
     def outcomes(self) -> tuple[OutcomeCount, ...]:
-        """How many requests ended how, by stage, app, code and reason, since the gate was built."""
+        """Return the number of requests for each stage, app, code and reason since the gate was built."""
         return self._reporter.outcomes()
 
     def close(self) -> None:
-        """End the gate's threads. What needs a load afterwards is "unavailable"; what is in code still works."""
+        """Stop the gate's threads. Loads then fail as unavailable; apps from code that need no load still work."""
         self._pool.close()
-        self._fetches.close()
+        self._fetch_pool.close()
 
     def __enter__(self) -> Gate:
         return self
@@ -343,92 +340,13 @@ class Gate:
         self._reporter.decided(decision)
         return decision
 
-    # --- what it is built of
-
-    def _build_registry_cache(
-        self, registry: Registry, in_code: Mapping[AppRef, App | BrokenApp]
-    ) -> Cache[AppRef, App | BrokenApp]:
-        limits = self.limits
-        return Cache(
-            registry_loader(registry, in_code, self._reporter),
-            pool=self._pool,
-            times=self._times(limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
-            size=limits.max_apps,
-            absent_size=limits.negative_cache_size,
-            on_failure=lambda _, error: self._load_failed("the registry could not be asked for an app", error),
-            clock=self._monotonic,
-            owner=lambda ref: ref.value if ref.kind == "id" else None,
-        )
-
-    def _build_key_set_cache(self, fetch: Fetcher) -> KeySets:
-        limits = self.limits
-        self._load_key_set = loader = KeySetLoader(
-            fetch,
-            shortest=limits.key_set_min_lifetime,
-            longest=limits.key_set_max_lifetime,
-            default=limits.key_set_lifetime,
-            max_keys=limits.max_key_set_keys,
-            report=lambda told: self._reporter.fetched(KeySetFetched(**asdict(told), gate=self.name)),
-            clock=self._monotonic,
-            bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
-            wall_clock=self.clock,
-        )
-        cache: Cache[KeySetRef, FetchedKeySet] = Cache(
-            loader,
-            pool=self._fetches,
-            times=self._times(limits.key_set_lifetime, limits.key_set_stale_if_error, limits.fetch_timeout),
-            size=limits.max_key_sets,
-            absent_size=limits.max_key_sets,
-            on_failure=lambda _, error: self._load_failed("a key set could not be loaded", error),
-            clock=self._monotonic,
-            lane=lambda ref: ref.source.host,
-            owner=lambda ref: ref.app_id,
-            per_owner=limits.max_loads_per_app,
-        )
-        unknown = UnknownKidLimiter(
-            first=limits.unknown_kid_burst,
-            every=limits.unknown_kid_interval,
-            remembered=limits.unknown_kid_negative_lifetime,
-            on_limited=self._reporter.budget_spent,
-            clock=self._monotonic,
-        )
-        return KeySets(cache, unknown, Waiters(self._monotonic))
-
-    def _load_failed(self, what: str, error: BaseException) -> None:
-        if not isinstance(error, LoadFailed):  # those were reported as what they are
-            self._reporter.fault(what, error)
-
-    def _times(self, lifetime: float, stale: float, timeout: float) -> Lifetimes:
-        limits = self.limits
-        return Lifetimes(
-            lifetime=lifetime,
-            stale=stale,
-            absent=limits.negative_cache_lifetime,
-            backoff_initial=limits.backoff_initial,
-            backoff_max=limits.backoff_max,
-            timeout=timeout,
-        )
-
     def _after_fork(self) -> None:
         for part in (
-            *(self._pool, self._fetches, self._fetcher, self._memory, self._reporter, self._registry),
+            *(self._pool, self._fetch_pool, self._fetcher, self._memory, self._reporter, self._registry),
             *self._key_sets,
         ):
             if part is not None:
                 part.after_fork()
-
-    def _log_config_warnings(self, held: tuple[App | BrokenApp, ...]) -> None:
-        mode = self._context.mode
-        if mode is not None:
-            _log.warning("gate %s: the mode %s overrides that of every app", self.name, mode.value)
-        if not held and self._registry is None:
-            _log.warning("gate %s: it has no app and no registry, so every request is refused", self.name)
-        kinds = {place.kind for place in self.app_locations}
-        for app in held:
-            if len(held) > 1 and not kinds & {ref.kind for ref in app.refs()}:
-                _log.warning("app %s: it has none of the names by which requests name their app", app.id)
-            if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
-                _log.warning("app %s: no origins are configured, so every origin is admitted", app.id)
 
 
 def _after_fork_in_child() -> None:

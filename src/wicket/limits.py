@@ -1,4 +1,4 @@
-"""The numbers that bound what Wicket does, each a default that the operator can set."""
+"""The numeric limits of a gate. The operator can set each one."""
 
 from __future__ import annotations
 
@@ -7,85 +7,102 @@ from typing import Final
 
 from wicket.errors import Problems
 
-_LARGEST: Final = 1e9
+_MAX_VALUE: Final = 1e9
 _RANGES: Final = {"remote_rsa_bits": (2048, 8192), "remote_rsa_exponent": (3, 2**32 - 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one gate. Times are seconds, sizes are bytes, the rest are counts.
+    """Limits of one gate. Times are in seconds, sizes are in bytes, all other values are counts.
 
-    Raises `ConfigError` for anything that is not a positive number, or outside the range that its line states.
+    Raises:
+        ConfigError: A value is not a positive number, a count is not a whole number, or a value is outside the range
+            that its docstring states.
     """
 
     load_timeout: float = 5.0
-    """How long a request waits for its app to be loaded."""
+    """Seconds that a request waits until its app is loaded."""
     log_only_timeout: float = 0.5
-    """How long it waits where nothing is enforced."""
+    """Seconds that a request waits for a load if its app is in log-only mode."""
     stale_timeout: float = 1.0
-    """How long it waits for a newer value where an older one can still serve."""
+    """Seconds that a request waits for a newer value if a stale one can still be used."""
     app_lifetime: float = 60.0
-    """How long an app that a registry returned is used before it is asked for again."""
+    """Seconds that an app from the registry is fresh. After that the registry is asked again."""
     app_stale_if_error: float = 3600.0
-    """How long after that it still serves while the registry fails."""
+    """Seconds after `app_lifetime` in which a stale app is still used if the registry fails (RFC 5861 section 4)."""
     negative_cache_lifetime: float = 10.0
-    """How long a name that the registry does not know is remembered."""
+    """Seconds that the gate remembers that the registry does not know a name."""
     backoff_initial: float = 1.0
+    """Seconds between the first failed load and the next attempt. Each further failure doubles it, with jitter."""
     backoff_max: float = 60.0
-    """The pause after the first failed load, and the longest; it doubles in between, with jitter."""
+    """The longest pause in seconds between two attempts to load the same value."""
     max_apps: int = 10_000
-    """How many apps of a registry are kept."""
+    """The number of apps from the registry that the cache holds."""
     negative_cache_size: int = 10_000
-    """How many unknown or failing names are remembered."""
+    """The number of unknown or failing names that the cache holds."""
     registry_threads: int = 4
+    """The number of threads that call the registry."""
     registry_queue: int = 256
-    """The pool on which the registry is asked: its threads, and how many look-ups may wait for one."""
+    """The number of registry calls that may wait for a thread. Further ones fail at once with `apps_unavailable`."""
     max_body_bytes: int = 65_536
+    """The largest body in bytes that the gate reads to find an app or a token."""
     body_timeout: float = 5.0
-    """How large a body may be to be looked into for a token or a name, and how long it may take to arrive."""
+    """Seconds in which such a body must arrive."""
     key_set_lifetime: float = 300.0
+    """Seconds that a key set is fresh if its response has no `max-age` (RFC 9111 section 5.2.2.1)."""
     key_set_min_lifetime: float = 60.0
+    """The lower bound in seconds for the `max-age` of a key set."""
     key_set_max_lifetime: float = 3600.0
-    """How long a key set is fresh where its endpoint does not say, and the bounds for what it says."""
+    """The upper bound in seconds for the `max-age` of a key set."""
     key_set_stale_if_error: float = 3600.0
-    """How long after that it still serves while its endpoint fails."""
+    """Seconds after its lifetime in which a stale key set is still used if fetches fail (RFC 5861 section 4)."""
     max_key_set_keys: int = 64
+    """The number of members that the `keys` list of a key set may have (RFC 7517 section 5)."""
     max_key_set_bytes: int = 262_144
-    """How many members a key set may have, and how large its document may be."""
+    """The largest document of a key set, or of an issuer's metadata, in bytes."""
     remote_rsa_bits: int = 4096
+    """The largest modulus of an RSA key in a fetched key set: from 2048 to 8192 bits."""
     remote_rsa_exponent: int = 65_537
-    """The largest modulus (2048 to 8192 bits) and exponent (3 to 2**32 - 1) of an RSA key in a fetched key set."""
+    """The largest public exponent of an RSA key in a fetched key set: from 3 to 2**32 - 1."""
     max_key_sets: int = 10_000
-    """How many key sets are kept."""
+    """The number of key sets that the cache holds."""
     fetch_connect_timeout: float = 2.0
+    """Seconds in which a fetch must connect to the endpoint."""
     fetch_timeout: float = 5.0
-    """How long a fetch may take to connect, and in all."""
+    """Seconds that a whole fetch may take."""
     fetch_threads: int = 16
+    """The number of threads that fetch key sets."""
     fetch_per_host: int = 2
+    """The number of fetches from one host that may run at the same time."""
     fetch_queue: int = 256
-    """How many fetches run at once, in all and to one host, and how many may wait."""
+    """The number of fetches that may wait for a thread. Further ones fail at once with a 503."""
     max_loads_per_app: int = 4
-    """How many key sets of one app may be under way at once, running or waiting; beyond that it is a 503 at once."""
+    """The number of key sets of one app that may load or wait at the same time. A further one gets a 503 at once."""
     unknown_kid_burst: int = 2
+    """The number of fetches for unknown `kid`s that a key set allows at first."""
     unknown_kid_interval: float = 30.0
+    """Seconds after which a key set allows one more fetch for an unknown `kid`, up to `unknown_kid_burst`."""
     unknown_kid_negative_lifetime: float = 60.0
-    """Fetches for unknown kids of one source: how many at first, then one every so often; how long a kid is absent."""
+    """Seconds that the gate remembers that a key set lacks a `kid`."""
     signature_cache_size: int = 50_000
+    """The number of verified signatures that the gate remembers."""
     signature_cache_per_app: int = 5_000
+    """The number of verified signatures that the gate remembers for one app."""
     signature_cache_max_token_bytes: int = 4_096
-    """How many signatures are remembered in all and for one app, and how long a token may be for that."""
+    """The largest token in bytes whose signature the gate remembers."""
     max_outcomes: int = 10_000
-    """How many different outcomes `Gate.outcomes()` tells apart."""
+    """The number of different outcomes that `Gate.outcomes()` distinguishes."""
 
     def __post_init__(self) -> None:
         problems = Problems()
         for field in fields(self):
             value = getattr(self, field.name)
-            least, most = _RANGES.get(field.name, (0, _LARGEST))
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= max(most, _LARGEST):
+            minimum, maximum = _RANGES.get(field.name, (0, _MAX_VALUE))
+            upper_bound = max(maximum, _MAX_VALUE)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= upper_bound:
                 problems.add(f"limits.{field.name}", "must be a positive number")
             elif field.type == "int" and not isinstance(value, int):
                 problems.add(f"limits.{field.name}", "must be a whole number")
-            elif not least <= value <= most:
-                problems.add(f"limits.{field.name}", f"must be {least} to {most}")
+            elif not minimum <= value <= maximum:
+                problems.add(f"limits.{field.name}", f"must be {minimum} to {maximum}")
         problems.raise_if_any()

@@ -1,4 +1,4 @@
-"""Signing tokens for an app, by its own rules: for tests, tools and, later, the mint endpoint."""
+"""Signs tokens that satisfy the rules of an app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from wicket.keys import Secret
 from wicket.keys.algorithms import sign
 from wicket.runtime import base64url
 
-LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
+_MAX_TIME: Final = 253402300799
+"""The last second of the year 9999, in seconds since 1970."""
 
 
 def mint(
@@ -25,31 +26,46 @@ def mint(
     claims: Mapping[str, Any] | None = None,
     now: float | None = None,
 ) -> str:
-    """A token for the user `subject`, signed with the app's first shared secret.
+    """Return a token for a user, signed with the app's first shared secret.
 
-    `ttl` is the lifetime in whole seconds, counted from `now` (seconds since 1970; the clock's time without it).
-    `attributes` go where the app's rules look for them; `claims` are added last and may replace any.
-    Raises `ConfigError` for an app without a shared secret, and for a lifetime outside the app's bounds.
+    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the app claim, the
+    issuer, and the first audience.
+
+    Args:
+        app: The app that the token is for.
+        subject: The user id. It becomes the value of the app's first user-id claim.
+        ttl: The lifetime in seconds, counted from `now`. Fractions of a second are cut off.
+        attributes: Attributes of the user. They are put into the app's attributes claim, or else beside the other
+            claims, which they do not replace.
+        claims: Claims that are added last. They replace any other claim.
+        now: The time of issue in seconds since 1970. The default is the current time.
+
+    Returns:
+        A JWT in the compact serialization (RFC 7515 section 7.1).
+
+    Raises:
+        ConfigError: The app has no shared secret, the lifetime is outside the app's bounds, `ttl` or `now` is not a
+            number of seconds, or a claim cannot be encoded as JSON.
     """
     for credential in app.credentials:
         if isinstance(credential, Secret):
             break
     else:
-        raise config_error("credentials", "hold no shared secret, so nothing can be signed for this app")
+        raise config_error("credentials", "contain no shared secret, so no token can be signed for this app")
     rules = app.rules
-    least, most = rules.min_lifetime or 0, rules.max_lifetime
-    for name, given in (("ttl", ttl), ("now", now)):
-        if given is not None and not (isinstance(given, (int, float)) and abs(given) <= LATEST):
+    minimum, maximum = rules.min_lifetime or 0, rules.max_lifetime
+    for name, value in (("ttl", ttl), ("now", now)):
+        if value is not None and not (isinstance(value, (int, float)) and abs(value) <= _MAX_TIME):
             raise config_error(name, "must be a number of seconds")
-    whole = int(ttl)
-    if whole < least or (most is not None and whole > most):
-        bounds = f"{least:g} to {most:g}" if most is not None else f"at least {least:g}"
+    lifetime = int(ttl)
+    if lifetime < minimum or (maximum is not None and lifetime > maximum):
+        bounds = f"{minimum:g} to {maximum:g}" if maximum is not None else f"at least {minimum:g}"
         raise ConfigError([Problem("ttl", f"must be {bounds} seconds for this app")])
-    issued = int(time.time() if now is None else now)
+    issued_at = int(time.time() if now is None else now)
     payload: dict[str, Any] = {
         rules.user_id_claims[0]: subject,
-        "iat": issued,
-        "exp": issued + whole,
+        "iat": issued_at,
+        "exp": issued_at + lifetime,
         **rules.required_values,
     }
     if rules.app_claim is not None:
@@ -67,12 +83,14 @@ def mint(
     header: dict[str, Any] = {"alg": algorithm, "typ": next(iter(rules.allowed_typ), "JWT")}
     if credential.kid is not None:
         header["kid"] = credential.kid
-    signed = f"{_segment(header)}.{_segment(payload)}"
-    return f"{signed}.{base64url.encode(sign(algorithm, credential.keys[0], signed.encode('ascii')))}"
+    signing_input = f"{_encode_part(header)}.{_encode_part(payload)}"
+    signature = sign(algorithm, credential.keys[0], signing_input.encode("ascii"))
+    return f"{signing_input}.{base64url.encode(signature)}"
 
 
-def _segment(value: Mapping[str, Any]) -> str:
+def _encode_part(value: Mapping[str, Any]) -> str:
+    """Return a header or a payload as base64url of its JSON (RFC 7515 section 3.1)."""
     try:
         return base64url.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError):
-        raise config_error("claims", "cannot be written as JSON in UTF-8") from None
+        raise config_error("claims", "cannot be encoded as JSON in UTF-8") from None

@@ -1,4 +1,4 @@
-"""The door for WSGI applications (PEP 3333): it decides about each request before the application is called."""
+"""Middleware for WSGI applications (PEP 3333). It decides each request before the application runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, demanded_of
+from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, is_raised_by_any
 from wicket.http.bodies import WSGIBody, declared_length
 from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded
@@ -26,25 +26,40 @@ Environ = dict[str, Any]
 
 
 class WicketMiddleware:
-    """Puts `gate` before a WSGI application.
+    """Middleware that decides each request before the WSGI application runs.
 
-    `only`, `exempt` and `optional` are paths, exact or ending in `/*` (see `wicket.http.paths`). A request that passes
-    carries its Decision in `environ["wicket.decision"]` and its identity in `environ["wicket.identity"]` (with the
-    gate's own name where it has another), and `REMOTE_USER` is the identity's `app_id:user_id`, absent for an anonymous
-    request. A `Refused` that the application raises when it is called becomes the refusal's own answer.
+    For an allowed request, the application gets the decision in `environ["wicket.decision"]` and the identity in
+    `environ["wicket.identity"]`. If the gate has another name, that name replaces `wicket`. `REMOTE_USER` is the
+    qualified user id `app_id:user_id` of a verified identity. It is absent for an anonymous request. If the application
+    raises `Refused` when it is called, the middleware sends the response of that refusal. The client's `Remote-User`
+    header is removed from every decided request.
 
-    With `cors` preflights are answered here, and every answer says what pages may read (see `wicket.http.cors`).
-    `origin_check_path` is a path that tells a widget, without a token, whether it may render on the page that asks.
-    `close_on_expiry` ends event streams at the first chunk after their token has expired or was revoked.
+    Path patterns are exact paths, or end in `/*` and match that path and every path below it (see
+    `wicket.http.paths`).
 
-    `root_path` is a root that the application itself removes from `PATH_INFO`. A server removes its own, and Django's
-    `FORCE_SCRIPT_NAME` removes none. If paths count, the application says that it has a root, and none is given,
-    `ConfigError` is raised.
+    Args:
+        app: The WSGI application.
+        gate: The gate that decides.
+        only: Patterns of the gated paths. If empty, every path is gated.
+        exempt: Patterns of paths that are not gated.
+        optional: Patterns of gated paths that allow anonymous requests.
+        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
+        origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
+            disables it.
+        close_on_expiry: Whether to end an event stream at the first chunk after its token expires (plus `leeway`), is
+            revoked, or its key is removed from the app.
+        root_path: A root that the application itself removes from `PATH_INFO`. A server removes its own root, and
+            Django's `FORCE_SCRIPT_NAME` removes none.
+        preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to
+            the application as an anonymous request. None means `"gate"`.
 
-    Without `cors`, `preflights` says whether a preflight is decided about like any other request (`"gate"`, the
-    default) or passed on as an anonymous request (`"pass"`).
+    Attributes:
+        app: The WSGI application.
+        gate: The gate that decides.
 
-    A client's own `Remote-User` header is removed from a request that is decided about.
+    Raises:
+        ConfigError: If a setting is invalid. Also if a setting depends on the path, the application sets a root, and
+            `root_path` does not name it. This may be found only at the first request.
     """
 
     def __init__(
@@ -61,7 +76,7 @@ class WicketMiddleware:
         root_path: str | None = None,
         preflights: str | None = None,
     ) -> None:
-        self._door = MiddlewareCore(
+        self._core = MiddlewareCore(
             gate,
             only=only,
             exempt=exempt,
@@ -72,79 +87,104 @@ class WicketMiddleware:
             root_path=root_path,
             preflights=preflights,
         )
-        self._door.check_root(app)
+        self._core.check_root(app)
         self.app = app
         self.gate = gate
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Decide about one request, and pass it on or answer it."""
+        """Decide one request, and pass it to the application or answer it.
+
+        Args:
+            environ: The WSGI environ.
+            start_response: The server's `start_response`.
+
+        Returns:
+            The response body, as an iterable of chunks.
+
+        Raises:
+            ConfigError: At the first request, if `root_path` does not fit the application.
+        """
         request = Request.from_wsgi(environ)
-        door, gate = self._door, self.gate
-        if door.always_gated and environ["REQUEST_METHOD"] == "GET":  # as nearly always: no preflight, and no body
+        core, gate = self._core, self.gate
+        if core.always_gated and environ["REQUEST_METHOD"] == "GET":  # an always gated GET has no body, is no preflight
             decision = gate.decide(request)
         else:
-            if not door.root_checked:
-                door.check_first(self.app)
-            turn = door.classify(request)
-            passing = turn is Action.PASS
-            if turn is not Action.GATED and turn is not Action.OPTIONAL and not passing:
-                return self._handle_undecided(turn, request, environ, start_response)
-            body = body_of(request, environ)
-            decision = door.passed(request) if passing else gate.decide(request, optional=turn is Action.OPTIONAL)
+            if not core.root_checked:
+                core.check_first(self.app)
+            action = core.classify(request)
+            passed = action is Action.PASS
+            if action is not Action.GATED and action is not Action.OPTIONAL and not passed:
+                return self._handle_undecided(action, request, environ, start_response)
+            body = set_body(request, environ)
+            if passed:
+                decision = core.anonymous_decision(request)
+            else:
+                decision = gate.decide(request, optional=action is Action.OPTIONAL)
             if body is not None and body.started:
                 environ["wsgi.input"] = body.replay()
         if not decision.allowed:
-            return send(door.refusal(request, decision), environ, start_response)
-        attach(environ, gate, decision, request)
-        additions = cors_headers(request, decision) if door.cors else NO_HEADERS
-        watching, lasting, begun = door.close_on_expiry and decision.identity.verified, False, False
+            return send_response(core.refusal_response(request, decision), environ, start_response)
+        attach_to_environ(environ, gate, decision, request)
+        cors = cors_headers(request, decision) if core.cors else NO_HEADERS
+        monitored, is_stream, started = core.close_on_expiry and decision.identity.verified, False, False
 
-        def starting(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
-            nonlocal lasting, begun
-            begun = True
+        def start_with_headers(
+            status: str, headers: list[tuple[str, str]], *exc_info: Any
+        ) -> Callable[[bytes], object]:
+            nonlocal is_stream, started
+            started = True
             if decision.demand is not None:
                 gate.report_answer(decision, int(status[:3]))
-            lasting = watching and is_event_stream(headers)
-            write = start_response(
-                status, headers if additions is NO_HEADERS else additions.apply_wsgi(headers), *error
-            )
+            is_stream = monitored and is_event_stream(headers)
+            write = start_response(status, headers if cors is NO_HEADERS else cors.apply_wsgi(headers), *exc_info)
 
-            def writing(chunk: bytes) -> object:
+            def write_if_valid(chunk: bytes) -> object:
                 if gate.revalidate(decision) is not None:
-                    raise ConnectionEnded("the token of this connection no longer holds")
+                    raise ConnectionEnded("the token of this connection is no longer valid")
                 return write(chunk)
 
-            return writing if lasting else write
+            return write_if_valid if is_stream else write
 
         try:
-            chunks = self.app(environ, starting)
+            chunks = self.app(environ, start_with_headers)
         except ConnectionEnded:
-            if not lasting:
+            if not is_stream:
                 raise
             return []
         except Refused as refused:
-            error = (sys.exc_info(),) if begun else ()
-            answer = send(door.refused(request, decision, refused), environ, start_response, *error)
-            others = (environ.get(names[0]) for names in environ[DECIDED])
-            if decision.demand is refused.refusal or not demanded_of(others, refused.refusal):
+            exc_info = (sys.exc_info(),) if started else ()
+            response = core.exception_response(request, decision, refused)
+            sent = send_response(response, environ, start_response, *exc_info)
+            decisions = (environ.get(names[0]) for names in environ[DECIDED])
+            if decision.demand is refused.refusal or not is_raised_by_any(decisions, refused.refusal):
                 gate.report_handler_refusal(decision, refused.refusal)
-            return answer
-        return ExpiringStream(self.gate, decision, chunks, lambda: lasting) if watching else chunks
+            return sent
+        return ExpiringStream(self.gate, decision, chunks, lambda: is_stream) if monitored else chunks
 
     def _handle_undecided(
-        self, turn: Action, request: Request, environ: Environ, start_response: StartResponse
+        self, action: Action, request: Request, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """What is not decided about: open paths, preflights, and whether a widget may render."""
-        if turn is Action.OPEN:
+        """Handle a request that is not decided: an open path, a preflight, or an origin check."""
+        if action is Action.OPEN:
             clear_environ(environ)
             return self.app(environ, start_response)
-        if turn is Action.PREFLIGHT:
-            return send(self._door.preflight(request, self.gate.check_origin(request)), environ, start_response)
-        return send(self._door.question(request, self.gate.check_origin(request, report=True)), environ, start_response)
+        if action is Action.PREFLIGHT:
+            response = self._core.preflight_response(request, self.gate.check_origin(request))
+        else:
+            response = self._core.origin_check_response(request, self.gate.check_origin(request, report=True))
+        return send_response(response, environ, start_response)
 
 
-def body_of(request: Request, environ: Environ) -> WSGIBody | None:
-    """The body of a request that may have one, for the decision to look into."""
+def set_body(request: Request, environ: Environ) -> WSGIBody | None:
+    """Set `request.body`, which the decision may read, if the request may have a body.
+
+    Args:
+        request: The request view of `environ`.
+        environ: The WSGI environ.
+
+    Returns:
+        The body, or None if the method is safe (RFC 9110 section 9.2.1).
+    """
     if not request.is_unsafe:
         return None
     length = declared_length(environ.get("CONTENT_LENGTH"))
@@ -153,32 +193,51 @@ def body_of(request: Request, environ: Environ) -> WSGIBody | None:
     return body
 
 
-def attach(environ: Environ, gate: Gate, decision: Decision, request: Request) -> None:
-    """Put the decision about `request` where applications look for it, after the last change of its headers."""
+def attach_to_environ(environ: Environ, gate: Gate, decision: Decision, request: Request) -> None:
+    """Store the decision and the identity in `environ`, for the application.
+
+    Args:
+        environ: The WSGI environ, after the last change of its headers.
+        gate: The gate that decided.
+        decision: The decision about `request`.
+        request: The request view of `environ`.
+    """
     names = gate.environ_names
-    earlier = environ.get(DECIDED, ())
-    if earlier:
+    decided = environ.get(DECIDED, ())
+    if decided:
         clear_environ(environ)
-    if names not in earlier:
-        environ[DECIDED] = (*earlier, names)
+    if names not in decided:
+        environ[DECIDED] = (*decided, names)
     bind_to_environ(decision, request, environ, names[0])
     identity = decision.identity
     environ[names[0]] = decision
     environ[names[1]] = identity
     environ[names[2]] = gate
-    environ.pop("HTTP_REMOTE_USER", None)  # the client's own
+    environ.pop("HTTP_REMOTE_USER", None)  # the client's header
     if identity.verified:
         environ["REMOTE_USER"] = identity.identity
     else:
         environ.pop("REMOTE_USER", None)
 
 
-def send(answer: Response, environ: Environ, start_response: Callable[..., Any], *error: Any) -> list[bytes]:
-    """Give a refusal's answer in place of the application's; with `error`, though that may have begun (PEP 3333)."""
-    headers = [(_title(name), value) for name, value in answer.headers]
-    start_response(f"{answer.status} {reason_phrase(answer.status)}", headers, *error)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+def send_response(
+    response: Response, environ: Environ, start_response: Callable[..., Any], *exc_info: Any
+) -> list[bytes]:
+    """Send a response of the middleware in place of the application's response.
+
+    Args:
+        response: The response.
+        environ: The WSGI environ.
+        start_response: The server's `start_response`.
+        exc_info: The result of `sys.exc_info()`, if the application has called `start_response` (PEP 3333).
+
+    Returns:
+        The response body; empty for HEAD.
+    """
+    headers = [(_title_case(name), value) for name, value in response.headers]
+    start_response(f"{response.status} {reason_phrase(response.status)}", headers, *exc_info)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
-def _title(name: str) -> str:
+def _title_case(name: str) -> str:
     return "-".join(word.capitalize() for word in name.split("-"))

@@ -47,7 +47,7 @@ class Answered:
 
     @property
     def said(self) -> tuple[int, str | None, str | None]:
-        """Status, code and reason of a refusal; for a request that passed its status and whom the handler sees."""
+        """Status, code and reason of a refusal, or status and user of an allowed request."""
         if self.status == 200:
             return 200, self.body["identity"], None
         return self.status, self.body["error"], self.body["reason"]
@@ -56,7 +56,7 @@ class Answered:
 class Door:
     """A gate before an application, to be asked."""
 
-    times = 3  # first seen, remembered, and down the road that the second has left
+    times = 3  # first seen, from the signature cache, and by the fast path
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -102,13 +102,13 @@ class Door:
 
 
 class Behind(Protocol):
-    """The fixture `behind`: a door for these apps, or for that gate."""
+    """The fixture `behind`: a client of an application with a gate for these apps, or with that gate."""
 
     def __call__(self, *apps: App, gate: Gate | None = None, paths: Any = None, **settings: Any) -> Door: ...
 
 
 def seen(decision: Decision | None, user: str | None) -> dict[str, Any]:
-    """What a handler sees; `user` is whom its framework believes to be logged in."""
+    """The values that a handler sees. `user` is the user of its framework."""
     if decision is None:
         return {"gated": False, "identity": None, "user": user}
     identity = decision.identity
@@ -188,7 +188,7 @@ class WSGIDoor(Door):
     def __init__(self, gate: Gate, paths: dict[str, Any]) -> None:
         super().__init__(gate)
         self.app = flask.Flask(__name__)
-        self.app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns what a handler raises into a 500 of its own
+        self.app.config["PROPAGATE_EXCEPTIONS"] = True  # or Flask turns an exception of a handler into a 500 response
 
         def handler() -> flask.Response:
             environ = flask.request.environ

@@ -1,7 +1,8 @@
-"""The two doors, one after the other, and a local issuer."""
+"""An application with each middleware in turn, and a local issuer."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,3 +42,18 @@ def other() -> Iterator[LocalIssuer]:
     """Another, whose key has the same name."""
     with LocalIssuer() as issuer:
         yield issuer
+
+
+@pytest.fixture
+def compares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
+    """Every constant-time comparison: both lengths and the result."""
+    told: list[tuple[int, int, bool]] = []
+    real = hmac.compare_digest
+
+    def spy(first: Any, second: Any) -> bool:
+        result = real(first, second)
+        told.append((len(first), len(second), result))
+        return result
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    return told

@@ -37,7 +37,7 @@ NAMED_BY: Final[dict[str, tuple[AppLocation, ...]]] = {
     "any place": (Header("X-App-Id"), Query("app"), PathSegment(1), Host("*.widgets.example"), TokenIssuer()),
     "a header": (Header("X-App-Id"),),
 }
-"""Where a request may name its app. Only where that is one header do known tokens go down the straight road."""
+"""The locations that may name an app. The fast path is used only if the single location is a header."""
 
 
 def gate_of(algorithm: str, mode: Mode | None, named_by: str = "any place") -> Gate:

@@ -1,4 +1,4 @@
-"""A generator of attacks: requests of which no gate may take one for anybody's, by the kind of their mutation.
+"""A generator of attacks: requests that no gate may accept as a user's, by the kind of mutation.
 
 They are the same in every run, but for the RSA keys and the randomness in signatures of ECDSA and PSS.
 """

@@ -1,4 +1,4 @@
-"""One public key in every spelling in which somebody has been seen to take it for a shared secret."""
+"""One public key in every encoding that has been used as a shared secret in a known incident."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Held:
         self.credential: Credential = made[mode]() if mode in made else credential(mode)
 
     def door(self, behind: Behind, paths: Any = None, **settings: Any) -> Door:
-        """A door of the app `acme` that holds the key so."""
+        """A client for the app `acme`, which has the key in this form."""
         held = app("acme", self.credential, issuer=self._issuer.issuer, **settings)
         return behind(held, network=self._issuer.network, paths=paths)
 

@@ -1,4 +1,4 @@
-"""Mutations of a token's header, of its claims and of its spelling: what comes of each must prove nobody."""
+"""Mutations of a token's header, claims and encoding. No result may verify as a user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 def of_the_header(algorithm: str, chance: random.Random) -> Made:
-    """Another header before claims that somebody else signed, and headers that nobody may sign."""
+    """Another header with claims signed by someone else, and headers that are never accepted."""
     good = honest(algorithm)
     _, body, signature = good.split(".")
     own = key_of(algorithm, "mallory")
@@ -103,7 +103,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
 
 
 def of_the_claims(algorithm: str, chance: random.Random) -> Made:
-    """Other claims below a signature that was made for these, and claims that nobody may sign."""
+    """Other claims with the signature of the original ones, and claims that are never accepted."""
     head, _, signature = honest(algorithm).split(".")
     for number in range(120):
         wanted = chance.choice(["sub", "exp", "iat", "nbf", "scope", "role", "email", "app", "aud"])

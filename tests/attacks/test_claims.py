@@ -168,8 +168,8 @@ def test_cve_2020_10594_revocation_cached_token_revoked(behind: Behind) -> None:
     ],
 )
 def test_cve_2020_10594_revocation_fast_path_app_revoked(behind: Behind, revocations: Revocations) -> None:
-    """An app in code, whose users go down the straight road: its bad tokens were read before, too."""
-    door = behind(app("acme", revocations=revocations, skew=0))
+    """The fast path, which an app in code uses: its bad tokens were parsed before, too."""
+    door = behind(app("acme", revocations=revocations, leeway=0))
     assert door.ask(token(jti="other", iat=NOW)).said == ADA
     assert door.ask(token(jti="stolen", iat=NOW - 20)).said == (401, "invalid_token", "revoked")
     assert door.ask(token(jti="other", iat=NOW)).said == ADA
@@ -177,7 +177,7 @@ def test_cve_2020_10594_revocation_fast_path_app_revoked(behind: Behind, revocat
 
 @pytest.mark.parametrize("mode", MODES)
 def test_go_2026_5732_times_cached_token_rechecked(behind: Behind, mode: str) -> None:
-    """A token that was good, of an app in code whose users go down the straight road, once it is no more."""
+    """A token that the fast path accepted, after it is no longer valid."""
     held, algorithm = key_modes()[mode]
     clock = FakeClock(float(NOW))
     door = behind(app("acme", held), clock=clock)
@@ -208,7 +208,7 @@ def test_cve_2021_32701_signature_cache_changed_rules_rechecked(behind: Behind) 
             "issuer": ({"issuer": ISSUER}, "missing_claim"),
             "a claim": ({"required_claims": ["jti"]}, "missing_claim"),
             "a shorter life": ({"max_lifetime": 60}, "lifetime_too_long"),
-            "a type": ({"types": ["at+jwt"]}, "wrong_type"),
+            "a type": ({"allowed_typ": ["at+jwt"]}, "wrong_type"),
             "a smaller token": ({"max_token_bytes": 60}, "too_large"),
         }
         for what, (settings, reason) in demands.items():
@@ -227,7 +227,10 @@ def test_cve_2021_32701_signature_cache_changed_rules_rechecked(behind: Behind) 
 
 
 def test_cve_2026_35039_signature_cache_other_app_or_token_refused(behind: Behind) -> None:
-    """The memory's key covers the whole token, the app, the algorithm and the key: any that differs is asked anew."""
+    """The signature cache is keyed by the token, the app, the algorithm and the key.
+
+    If one of them differs, the signature is verified again.
+    """
     shared = credential("RS256")
     apps = [app("acme", shared, issuer="https://a.example"), app("acmer", shared, issuer="https://b.example")]
     door = behind(*apps)

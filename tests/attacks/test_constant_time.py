@@ -1,13 +1,11 @@
-"""Secrets are compared in constant time: by whom, shown by reading the source, and by a spy on the real way."""
+"""Secrets are compared in constant time: checked in the source, and by a spy on `hmac.compare_digest`."""
 
 from __future__ import annotations
 
 import ast
-import hmac
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,63 +16,67 @@ from wicket.runtime import base64url
 
 SOURCE = Path(wicket.__file__).parent
 SECRETS = re.compile(
-    r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|expected|given|proof|computed|\btoken\b"
+    r"secret|signature|digest|hmac|\bmac\b|password|fingerprint|hash|expected|given|actual|received|candidate|proof|computed|\btoken\b"
 )
-"""Words in the name of what may be a secret, or proves something. Where keys are read, `value` is a secret too."""
+"""Words in the names of values that may be a secret or a proof. In `keys/`, `value` is a secret too."""
 IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 
-_SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed what is remembered; nothing of the token's"
+_SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed the cached token; no part of the token"
 
 REVIEWED = {
-    ("decision/verifier.py", "key.fingerprint == known.fingerprint"): _SHA_256_OF_A_KEY,
-    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    ("config/app_checks.py", "identity_hash.identifier not in claims"): "configuration; the names of claims",
     (
-        "decision/identity.py",
-        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
+        "config/app_checks.py",
+        "key.fingerprint in hash_fingerprints",
     ): "configuration; two secrets of one app, by their SHA-256",
-    ("decision/straight.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
-        "decision/memory.py",
-        "digest not in entries",
-    ): "SHA-256 of a token whose signature was verified; nobody can approach one",
-    (
-        "decision/verifier.py",
-        "each.fingerprint == key.fingerprint",
-    ): "two of the app's own keys; nothing of the token's",
-    (
-        "decision/flow.py",
-        "token_from(app.holders.in_body, request)[0] not in (None, token)",
-    ): "two tokens of one request, both the client's own",
-    ("app.py", "key.fingerprint in hashed"): "configuration; two secrets of one app, by their SHA-256",
-    (
-        "identity_hash.py",
+        "config/identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
+    ("decision/fast_path.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
-        "decision/verification.py",
+        "decision/flow.py",
+        "token_from(app.located_tokens.body, request)[0] not in (None, token)",
+    ): "two tokens of one request, both the client's own",
+    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/identity_hash.py",
+        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
+    ): "configuration; two secrets of one app, by their SHA-256",
+    ("decision/signature.py", "key.fingerprint == cached.fingerprint"): _SHA_256_OF_A_KEY,
+    (
+        "decision/signature.py",
+        "copy.fingerprint == key.fingerprint",
+    ): "two of the app's own keys; no part of the token",
+    (
+        "decision/signature.py",
         "key.fingerprint not in self._tried",
-    ): "keys that were tried for this token; nothing of the token's",
-    ("cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
-    ("http/door.py", "given == own"): "two root paths",
-    ("checker/keys.py", "token.header.algorithm in key.algorithms"): "the names of algorithms",
-    ("checker/keys.py", "token.header.algorithm not in case.algorithms"): "the names of algorithms",
-    ("checker/keys.py", "algorithm in HASH_BYTES"): "the names of algorithms",
-    ("keys/credentials.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
-    ("keys/public_text.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, which opens any JSON",
-    ("keys/public_text.py", "value[:1] != b'0'"): "configuration; one byte, which opens any DER",
-    ("keys/public_text.py", "b'\\x00' in value"): "configuration; whether a text may be UTF-16",
-    ("keys/credentials.py", "name not in fits(material)"): "configuration; the names of algorithms",
-    ("checker/claims.py", "given == wanted"): "the issuer of a token and of the app, both public",
-    ("checker/claims.py", "given.rstrip('/') == wanted.rstrip('/')"): "likewise, but for a slash",
-    ("checker/hashes.py", "bare != proof"): "what was sent, with and without the blanks around it",
-    ("checker/hashes.py", "name.lower() != proof.lower()"): "the names of members",
-    ("checker/hashes.py", "proof == proof.lower()"): "what was sent, whether it is in lower case",
-    ("checker/hashes.py", "text.strip().lower() == proof.strip().lower()"): "two texts that were sent together",
-    ("profiles/profile.py", "key in given"): "configuration; the names of settings",
-    ("registry/toml.py", "given == mode.value"): "configuration; the names of modes",
-    ("keys/public_text.py", "b'\"kty\"' in value"): "configuration; whether a text is a JWK",
+    ): "keys that were tried for this token; no part of the token",
+    (
+        "decision/signature_cache.py",
+        "digest not in entries",
+    ): "SHA-256 of a token whose signature was verified; a client cannot guess it byte by byte",
+    ("diagnostics/hashes.py", "stripped != proof"): "the value sent, with and without spaces around it",
+    ("diagnostics/hashes.py", "name.lower() != hash_name.lower()"): "the names of members",
+    ("diagnostics/hashes.py", "proof == proof.lower()"): "the value sent, whether it is in lower case",
+    ("diagnostics/hashes.py", "value.strip().lower() == proof.strip().lower()"): "two strings of one request",
+    ("diagnostics/keys.py", "token.header.algorithm in key.algorithms"): "the names of algorithms",
+    ("diagnostics/keys.py", "token.header.algorithm not in case.algorithms"): "the names of algorithms",
+    ("diagnostics/keys.py", "algorithm in HASH_BYTES"): "the names of algorithms",
+    ("keys/algorithms.py", "_TENANT in expected"): "whether an issuer, which is public, has a placeholder",
+    ("keys/algorithms.py", "issuer == expected"): "the issuers of a token and of a key, both public",
+    (
+        "keys/kid_limiter.py",
+        "(source, version, _digest(kid)) in self._absent",
+    ): "a digest of a kid, which is public",
+    ("keys/public_key_detection.py", "value[:1] in (b'{', b'[')"): "configuration; one byte, the first of any JSON",
+    ("keys/public_key_detection.py", "value[:1] != b'0'"): "configuration; one byte, the first of any DER",
+    ("keys/public_key_detection.py", "b'\\x00' in value"): "configuration; whether a value may be UTF-16",
+    ("keys/public_key_detection.py", "b'\"kty\"' in value"): "configuration; whether a value is a JWK",
+    ("keys/secret.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
+    ("runtime/cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
 }
-"""Comparisons of what has such a name that are none of a secret with a stranger's guess, each with the reason."""
+"""Comparisons of values with such names that do not compare a secret with client input, each with the reason."""
 
 COMPARING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 
@@ -86,7 +88,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 
 
 def compared(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """Each comparison of two things neither of which is a literal, with the names in it."""
+    """Each comparison of two expressions that are not literals, with the names in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and any(isinstance(each, COMPARING[:4]) for each in node.ops):
             sides = [node.left, *node.comparators]
@@ -96,7 +98,7 @@ def compared(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
 
 
 def names_in(node: ast.expr) -> Iterator[str]:
-    """The names that stand for a value, but for those that only say how long or of what kind it is."""
+    """The names of values in an expression, except those inside `len()` and `type()`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("len", "type"):
         return
     for each in ast.iter_child_nodes(node):
@@ -109,7 +111,7 @@ def names_in(node: ast.expr) -> Iterator[str]:
 
 
 def suspects() -> set[tuple[str, str]]:
-    """Comparisons of what may be a secret."""
+    """Comparisons of values that may be a secret."""
     return {
         (path, text)
         for path, tree in trees()
@@ -119,8 +121,8 @@ def suspects() -> set[tuple[str, str]]:
 
 
 def test_source_equality_on_secret_names_only_reviewed() -> None:
-    assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or say above why that is not needed"
-    assert REVIEWED.keys() - suspects() == set(), "these are gone, and their reasons with them"
+    assert suspects() - REVIEWED.keys() == set(), "compare in constant time, or add the reason to the list"
+    assert REVIEWED.keys() - suspects() == set(), "these comparisons no longer exist: remove them from the list"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_secret_comparison_detector_sample_line_classified(line: str, found: boo
 
 
 def test_source_signature_verification_single_call_site() -> None:
-    """`Key.verify` is the one place, by a table of algorithms; `hmac` is reached as a module, so that a spy hears."""
+    """Only `Key.verify` verifies. `hmac` is imported as a module, so that a spy can replace its function."""
     verifying: dict[str, int] = {}
     for path, tree in trees():
         for node in ast.walk(tree):
@@ -152,21 +154,6 @@ def test_source_signature_verification_single_call_site() -> None:
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "hmac", path
     assert verifying == {"keys/algorithms.py": 1}
-
-
-@pytest.fixture
-def compares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
-    """Every comparison in constant time: both lengths, and how it ended."""
-    told: list[tuple[int, int, bool]] = []
-    real = hmac.compare_digest
-
-    def spy(first: Any, second: Any) -> bool:
-        result = real(first, second)
-        told.append((len(first), len(second), result))
-        return result
-
-    monkeypatch.setattr(hmac, "compare_digest", spy)
-    return told
 
 
 @pytest.mark.parametrize(("algorithm", "size"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
@@ -192,17 +179,17 @@ def test_cve_2016_7036_hmac_signature_one_constant_time_comparison(
 def test_cve_2024_42368_signature_cache_hit_no_byte_comparison(
     behind: Behind, compares: list[tuple[int, int, bool]]
 ) -> None:
-    """What is looked up is a hash over the token and the key: nobody can approach it letter by letter."""
+    """The cache key is a SHA-256 of the token, so a client cannot guess an entry byte by byte."""
     door = behind(app())
     door.times = 1
     good = token()
     assert door.ask(good).said == (200, "acme:ada", None)
     compares.clear()
     assert door.ask(good).said == (200, "acme:ada", None)
-    assert compares == [], "remembered by its hash"
+    assert compares == [], "found by its hash"
     near = good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]
     assert door.ask(near).said == (401, "invalid_token", "bad_signature")
-    assert [result for *_, result in compares] == [False], "what is not remembered is verified anew"
+    assert [result for *_, result in compares] == [False], "a token that is not cached is verified"
 
 
 def test_public_key_signature_no_hmac_comparison(behind: Behind, compares: list[tuple[int, int, bool]]) -> None:

@@ -186,7 +186,7 @@ def test_rfc9110_11_6_1_cors_refusal_exposes_www_authenticate(behind: Behind) ->
     "origin", ["", "a b", "x" * 513, "https://a.example\r\nX-Evil: 1", "https://a.example\x00", "é"]
 )
 def test_fetch_3_2_cors_invalid_origin_never_reflected(behind: Behind, origin: str) -> None:
-    """Whatever stands in the header, nothing of it may become a header of an answer."""
+    """No part of a request header may become a header of the response."""
     door = behind(app("acme"), app("other"), app_locations=NAMING)
     assert readable_for(door.ask(token(), of(EVIL)), EVIL)
     for answered in (

@@ -219,7 +219,7 @@ def test_asgi_unread_body_refusal_event_and_log_state_cause(kind: str, caplog: p
     status, told = by_asgi(asked, messages, headers)
     sentence = f"The body was not read: {why}."
     assert (status, told["error"]) == (401, "unknown_app")
-    assert told["detail"] == f"Outside its body, this request names no app that is known here. {sentence}"
+    assert told["detail"] == f"This request names no configured app outside its body. {sentence}"
     assert [event.body_unread for event in events if isinstance(event, DecisionEvent)] == [sentence]
     assert sentence in caplog.text
 
@@ -232,7 +232,7 @@ def test_asgi_unread_body_without_token_reported_in_both_modes(mode: Mode) -> No
     sentence = "The body was not read: it is not a JSON object in UTF-8."
     if mode is Mode.ENFORCE:
         assert (status, told["error"]) == (401, "missing_token")
-        assert told["detail"] == f"This request needs a token, and none was found outside its body. {sentence}"
+        assert told["detail"] == f"This request requires a token, but it has none outside its body. {sentence}"
     else:
         assert (status, told) == (200, {"verified": False})
     assert [(event.code, event.body_unread) for event in events] == [("missing_token", sentence)]
@@ -260,7 +260,7 @@ def test_wsgi_unread_body_detail_states_cause(variables: dict[str, str], why: st
 
 @pytest.mark.parametrize("headers", [[], [JSON], [("content-length", "0")]])
 def test_unknown_app_request_without_body_no_unread_note(headers: list[tuple[str, str]]) -> None:
-    plain = "This request names no app that is known here."
+    plain = "This request names no app that is configured here."
     assert by_asgi(gate(**BODY), whole(b""), headers)[1]["detail"] == plain
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "wsgi.input": io.BytesIO()}
     environ |= {name.upper().replace("-", "_"): value for name, value in headers}
@@ -273,7 +273,7 @@ def test_body_timeout_blocked_event_loop_body_still_read(anonymous: bool) -> Non
     body = json.dumps({"appId": "acme", "token": token(claims())}).encode()
 
     def late() -> Any:
-        time.sleep(0.05)  # somebody's blocking code holds the loop for longer than the body may take
+        time.sleep(0.05)  # blocking code of the application holds the loop for longer than the body's deadline
         return whole(body)[0]
 
     asked = gate(**BODY, allow_anonymous=anonymous, limits=Limits(body_timeout=0.01))

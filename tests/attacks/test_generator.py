@@ -1,4 +1,7 @@
-"""Thousands of generated attacks: enforced, none passes; in log-only, none is anybody. Honest users pass all along."""
+"""Thousands of generated attacks: none is allowed, and in log-only none has an identity.
+
+Valid requests between them are allowed.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ def generated(algorithm: str) -> tuple[Attack, ...]:
 
 
 def sent_by(door: str, gate: Gate, sent: Sent) -> Answered:
-    """Send a request through one of the doors."""
+    """Send a request through one of the middlewares."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.headers]
     return DOORS[door](gate, headers, path=_decoded(sent.path, door), query=sent.query.encode("latin-1"))
 
 
 def _decoded(path: str, door: str) -> str:
-    """The ASGI door takes the path as its server has decoded it."""
+    """The ASGI middleware takes the path that the server has decoded."""
     return unquote(path) if door == "asgi" else path
 
 

@@ -1,4 +1,4 @@
-"""Keys with which anybody can sign, and users who are taken for others: what a key proves, and of whom."""
+"""Keys that anyone can sign with, and users that are mistaken for others: what a key proves, and for which user."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.attacks.clients import Behind
 from tests.attacks.token_factory import NOW, app, claims, jwk, private_key, secret, signed, token
 from tests.integration.key_set_apps import answering
 from wicket import App, ConfigError, Gate, IdentityHash, Jwks, MergeResult, PublicKey, Revocations, Secret, profiles
+from wicket.diagnostics.key_sets import cached_key_sets
 from wicket.runtime import base64url
 from wicket.testing.issuer import LocalIssuer
 
@@ -83,7 +84,7 @@ def test_s8_rsa_modulus_small_factor_rejected_local_and_remote(
     issuer.fault = answering(200, json.dumps({"keys": [key, *issuer.document()["keys"]]}).encode())
     door = behind(app("acme", Jwks(issuer.jwks_url), issuer=issuer.issuer), network=issuer.network)
     assert door.ask(issuer.token("ada", now=NOW)).said == ADA
-    (held,) = door.gate.key_sets(door.gate.apps[0]).values()
+    (held,) = cached_key_sets(door.gate, door.gate.apps[0]).values()
     assert held is not None
     assert len(held.keys.skipped) == 1
 
@@ -317,7 +318,7 @@ def test_s15_a_revocation_covers_every_spelling_that_is_hashed_as_one(revoked: d
 
 
 def test_s15_revocations_users_by_claim_invalid_config_error() -> None:
-    with pytest.raises(ConfigError, match="gives no user id"):
+    with pytest.raises(ConfigError, match="is not a user-id claim"):
         featurebase(revocations=Revocations(users_by_claim={"mail": {"x": NOW}}))
     wrong: list[Any] = [{"email": 1}, {"email": {"x": "y"}}, {1: {"x": NOW}}, [("email", {})]]
     for each in wrong:

@@ -1,4 +1,4 @@
-"""Incidents around proofs that are compared, or bound to nobody, asked of the older identity hash."""
+"""Incidents with hashes that are compared in variable time or bound to no user, tried on identity hashes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from typing import Any, Final
 import pytest
 
 from tests.attacks.clients import Behind, Door
-from tests.attacks.test_constant_time import compares
 from tests.attacks.token_factory import NOW, app, of_any_kind, secret, token
 from wicket import App, Bearer, BodyField, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
-
-__all__ = ["compares"]  # a fixture
 
 ADA: Final = (200, "acme:userId:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")
@@ -65,7 +62,7 @@ def test_cve_2015_10004_identity_hash_one_constant_time_comparison(
 
 
 def test_cve_2026_23518_identity_hash_forged_bad_identity_hash(behind: Behind) -> None:
-    """Spelled in either way, from a body or from headers, where a user is demanded and where nobody is."""
+    """In hexadecimal and base64, from a body or from headers, with and without anonymous requests."""
     raw, eve = (hmac.digest(hash_secret(), text, "sha256") for text in (b"ada", b"eve"))
     stranger = hmac.digest(hash_secret("mallory"), b"ada", "sha256")
     forged = [eve, stranger, bytes(32), raw[:31], raw[:16], raw + b"\0", raw * 2, raw[::-1], bytes([*raw[:31], 0])]
@@ -73,7 +70,7 @@ def test_cve_2026_23518_identity_hash_forged_bad_identity_hash(behind: Behind) -
         "hex": bytes.hex,
         "base64": lambda made: base64.b64encode(made).decode(),
     }
-    headers = {"value": Header("X-User"), "proof": Header("X-User-Hash")}
+    headers = {"identifier_location": Header("X-User"), "hash_location": Header("X-User-Hash")}
     for encoding, spelled in spell.items():
         for anonymous, unproven in ((False, BAD), (True, NOBODY)):
             door = behind(
@@ -146,7 +143,7 @@ def test_cve_2026_55669_identity_hash_no_scopes_claims_or_companies(behind: Behi
     assert door.post(said, ("X-Demand", "feedback:write")).said == (403, "insufficient_scope", None)
     writer = token(scope="feedback:write")
     assert door.ask(writer, ("X-Demand", "feedback:write")).said == (200, "acme:sub:ada", None)
-    last = behind(hashing(rule={"until": NOW}), hashing("other"), app_locations=NAMING)
+    last = behind(hashing(rule={"accept_until": NOW}), hashing("other"), app_locations=NAMING)
     assert sent(last, userId="ada", userHash=proof("ada")) == (401, "missing_token", None)
     assert last.ask(token()).said == (200, "acme:sub:ada", None)
     for revocations in (Revocations(issued_before=1), Revocations(users={"ada": 1})):

@@ -213,7 +213,7 @@ def test_cve_2026_44351_empty_secret_config_error_and_token_refused(behind: Behi
 
 
 def test_cve_2026_44351_registry_non_app_result_apps_unavailable(behind: Behind) -> None:
-    """None is an app that nobody knows; what is neither that nor an app is trouble of our own, never an empty key."""
+    """A registry returns None if it has no such app. Any other value that is no App is an error, never an empty key."""
     found: dict[str, Any] = {"acme": app()}
     with Gate(registry=lambda ref: found.get(ref.value), app_locations=[Header("X-App-Id")], clock=lambda: NOW) as gate:
         door = behind(gate=gate)
@@ -337,7 +337,7 @@ def test_ghsa_869p_cjfg_cm3x_token_issuer_other_app_secret_refused(behind: Behin
 def test_cve_2026_23518_every_credential_kind_bad_signature_refused(
     behind: Behind, mode: str, issuer: LocalIssuer
 ) -> None:
-    """Where a user is demanded, and where an app or a path takes requests of nobody: a bad token is not no token."""
+    """A bad token is refused where a user is required, and where an app or a path allows anonymous requests."""
     held = Held(mode, issuer)
     good = held.token()
     message, _, signature = good.rpartition(".")

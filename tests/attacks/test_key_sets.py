@@ -1,4 +1,4 @@
-"""Incidents with remote key sets: where they are fetched, how often, for whom, and what is kept of them."""
+"""Incidents with remote key sets: their addresses, the number of fetches, the app of a set, and its cache."""
 
 from __future__ import annotations
 

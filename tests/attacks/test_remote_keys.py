@@ -283,7 +283,7 @@ def of_two_issuers() -> tuple[App, dict[str, Published], Callable[..., Fetched]]
     return (
         held,
         dict(zip(("own", "other"), sets.values(), strict=True)),
-        lambda url, **known: sets[url.public](url, **known),
+        lambda url, **known: sets[url.redacted](url, **known),
     )
 
 

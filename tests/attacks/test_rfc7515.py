@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.attacks.clients import Behind
-from tests.attacks.test_reading import CRITICAL
 from tests.attacks.token_factory import (
+    CRITICAL,
     app,
     claims,
     jwk,

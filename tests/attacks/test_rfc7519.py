@@ -50,7 +50,7 @@ def test_rfc7519_4_claims_not_an_object_malformed(behind: Behind) -> None:
 
 
 def test_rfc7519_4_1_4_exp_past_leeway_expired(behind: Behind) -> None:
-    strict, lax = behind(app("acme", skew=0)), behind(app("acme", skew=30))
+    strict, lax = behind(app("acme", leeway=0)), behind(app("acme", leeway=30))
     for door, edge in ((strict, NOW), (lax, NOW - 30)):
         assert door.ask(token(exp=edge + 1)).said == ADA
         assert door.ask(token(exp=edge + 0.5)).said == ADA
@@ -59,7 +59,7 @@ def test_rfc7519_4_1_4_exp_past_leeway_expired(behind: Behind) -> None:
 
 
 def test_rfc7519_4_1_5_nbf_beyond_leeway_not_yet_valid(behind: Behind) -> None:
-    strict, lax = behind(app("acme", skew=0)), behind(app("acme", skew=30))
+    strict, lax = behind(app("acme", leeway=0)), behind(app("acme", leeway=30))
     for door, edge in ((strict, NOW), (lax, NOW + 30)):
         for nbf in (edge, edge - 1, 0):
             assert door.ask(token(nbf=nbf)).said == ADA, nbf

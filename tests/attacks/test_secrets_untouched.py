@@ -18,8 +18,8 @@ import wicket.decision.identity_hash
 import wicket.diagnostics.hashes
 from tests.attacks.token_factory import HASHES, NOW, app, claims, secret, signature_of
 from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
+from wicket.diagnostics import diagnose
 from wicket.runtime import base64url
-from wicket.testing import diagnose
 
 Written = Literal["hex", "base64"]
 _WAYS: Final = (
@@ -31,11 +31,11 @@ _WAYS: Final = (
 
 
 class HiddenBytes(bytes):
-    """Bytes that nobody may look at but the C of the standard library."""
+    """Bytes that only C code of the standard library may read."""
 
 
 class HiddenText(str):
-    """Text that nobody may look at; its bytes are as shy."""
+    """A string that only C code may read. Its encoded bytes are hidden too."""
 
     __slots__ = ()
 
@@ -174,7 +174,7 @@ def test_diagnose_identity_hash_any_guess_only_compare_digest(told: Told) -> Non
     with Gate([held], clock=lambda: NOW) as gate:
         for guess, passed in ((right, True), *((each, False) for each in wrong(right))):
             told.compared.clear()
-            assert diagnose(gate, "acme", sent={"userId": "ada", "userHash": guess}).passed is passed
+            assert diagnose(gate, "acme", body={"userId": "ada", "userHash": guess}).passed is passed
             assert (right.encode(), guess.encode(), passed) in told.compared
     assert told.touched == []
 

@@ -211,7 +211,7 @@ def test_cve_2026_31838_websocket_refusal_same_as_http_refusal(gates: list[Gate]
 
 
 def test_cve_2026_31838_wsgi_subprotocol_token_missing_token(gates: list[Gate]) -> None:
-    """To Flask a handshake is a request like others, and in a request that header is nobody's credential."""
+    """Flask treats a handshake as an ordinary request, in which that header is no credential."""
     site(gates)
     web = WSGIDoor(gates[-1], {})
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]

@@ -171,3 +171,9 @@ def encrypted(header: Mapping[str, object]) -> str:
     """Five parts, as a JWE has; its ciphertext decompresses to eight megabytes."""
     bomb = zlib.compress(bytes(8_000_000), 9)
     return ".".join([segment(header), segment(bytes(256)), segment(bytes(12)), segment(bomb), segment(bytes(16))])
+
+
+CRITICAL = of_any_kind(
+    *(["x"], [], None, "x", [1], ["alg"], ["b64", "b64"], ["b64"], ["absent"], [["b64"]], {}, True, ["exp"], [""]),
+)
+"""Values of the header member `crit`, none of which may be accepted."""

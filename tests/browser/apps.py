@@ -28,7 +28,7 @@ _SHORT: Final = api.userz.extend(min_lifetime=1, leeway=0)
 
 
 def stored(ref: AppRef) -> App | None:
-    """The registry: it knows nobody, and is out of order for some."""
+    """The registry: it has no app, and fails for some names."""
     if ref.value == "pub_down":
         raise OSError("the database is down")
     return None

@@ -1,4 +1,4 @@
-"""A real browser, the pages that it opens, and the API that they ask, each on an origin of its own."""
+"""A real browser, its pages, and the API that they call, each at a separate origin."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def api(request: pytest.FixtureRequest) -> Api:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
-    """Opens addresses, each in a tab of a profile of its own."""
+    """Opens addresses, each in a tab with a new profile."""
     with contextlib.ExitStack() as stack:
 
         def open_tab(url: str, backend: Backend | None = None) -> Tab:

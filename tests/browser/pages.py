@@ -77,7 +77,7 @@ class Tab:
 
 
 class Opened(Protocol):
-    """Opens an address in a tab of a profile of its own; `backend` is what the page asks for tokens."""
+    """Opens an address in a tab with a new profile. The page gets its tokens from `backend`."""
 
     def __call__(self, url: str, backend: Backend | None = None) -> Tab: ...
 
@@ -102,7 +102,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API that the pages ask, at an origin of its own."""
+    """The API that the pages call, at a separate origin."""
 
     server: Server
     host: str = "api.localhost"

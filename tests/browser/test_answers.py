@@ -109,7 +109,7 @@ def test_cors_blocked_page_simple_post_not_passed_to_application(api: Api, opene
     tab = opened(f"http://elsewhere.localhost:{ports[0]}")
     before = api.told()
     body = json.dumps({"widgetToken": mint(ACME, "user-1"), "text": "from a blocked page"})
-    # As text/plain, before which no preflight stands.
+    # As text/plain, which needs no preflight.
     assert tab.fetch(api.url("/widget/draft", publicKey="pub_acme"), method="POST", body=body).failed
     assert api.since(before) == {"outside": ["POST /widget/draft"], "inside": []}
 

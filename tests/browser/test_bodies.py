@@ -1,4 +1,4 @@
-"""Tokens in bodies that a browser sends: beacons, bodies up to the limit, and larger ones that are none of ours."""
+"""Tokens in bodies that a browser sends: beacons, bodies up to the limit, and larger ones, which are not read."""
 
 from __future__ import annotations
 

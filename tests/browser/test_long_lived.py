@@ -27,14 +27,14 @@ _SOCKET: Final = """
 
 _ECHO: Final = """
     ([url, protocols]) => {
-        window.lasting = new WebSocket(url, protocols);
+        window.socket = new WebSocket(url, protocols);
         window.echo = (text) => new Promise((done) => {
-            window.lasting.onmessage = ({data}) => done(JSON.parse(data).echo);
-            window.lasting.send(text);
+            window.socket.onmessage = ({data}) => done(JSON.parse(data).echo);
+            window.socket.send(text);
         });
         return new Promise((done, fail) => {
-            window.lasting.onmessage = ({data}) => done(JSON.parse(data).user);
-            window.lasting.onclose = ({code}) => fail(new Error(`closed with ${code}`));
+            window.socket.onmessage = ({data}) => done(JSON.parse(data).user);
+            window.socket.onclose = ({code}) => fail(new Error(`closed with ${code}`));
         });
     }"""
 
@@ -58,7 +58,7 @@ _EVENTS: Final = """
         events.onmessage = ({data}) => seen.messages.push(data);
         events.onerror = () => {
             seen.at ??= Date.now() / 1000;
-            if (events.readyState === EventSource.CLOSE_CODE) done(seen);
+            if (events.readyState === EventSource.CLOSED) done(seen);
         };
     })"""
 
@@ -86,7 +86,7 @@ def test_websocket_valid_token_opens_and_closes_4401_on_expiry(
     url = _live(asgi_api, **name)
     assert tab.page.evaluate(_ECHO, [url, ["bearer", mint(app, "user-2")]]) == "user-2"
 
-    # Several, one after the other, so that no one moment of looking suits them all.
+    # Several expiry times, so that no single check of the monitor meets them all.
     lives = [_expiring(app, 3.0 + 0.15 * index) for index in range(6)]
     offers = [["bearer", token, "chat"] for token, _ in lives]
     for seen, (_, expiry) in zip(tab.page.evaluate(_SOCKET, [url, offers]), lives, strict=True):
@@ -94,7 +94,7 @@ def test_websocket_valid_token_opens_and_closes_4401_on_expiry(
         assert seen["messages"] == [{"user": "user-1", "subprotocols": ["chat"]}], "the application sees no token"
         assert (seen["code"], seen["reason"]) == (4401, "expired")
         assert _ended_in_time(seen, expiry)
-    assert tab.page.evaluate("window.echo('still here')") == "still here", "the other's token has not expired"
+    assert tab.page.evaluate("window.echo('still here')") == "still here", "the token of the other page has not expired"
 
 
 @pytest.mark.parametrize("fault", ["forged", "expired", "of another app", "none"])
@@ -108,7 +108,7 @@ def test_websocket_without_valid_token_refused_401(asgi_api: Api, acme_tab: Tab,
     before = asgi_api.told()
     (seen,) = acme_tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), [protocols[fault]]])
     assert (seen["opened"], seen["messages"], seen["code"]) == (None, [], 1006)
-    # which is what chromium says of a 401, and of nothing else
+    # Chromium reports only a 401 in these words.
     assert any("HTTP Authentication failed" in line for line in acme_tab.console)
     assert asgi_api.since(before) == {"outside": ["SOCKET /widget/live"], "inside": []}
 
@@ -124,8 +124,8 @@ def test_websocket_blocked_page_refused_403(asgi_api: Api, opened: Opened, ports
 def test_event_stream_fetched_ends_when_token_expires(api: Api, acme_tab: Tab, opened: Opened) -> None:
     other = opened(acme_tab.page.url)
     url = api.url("/widget/count", publicKey="pub_acme")
-    lasting = userz_headers(ACME)
-    other.page.evaluate(f"args => {{ ({_STREAM})(args).then(() => {{ window.over = true; }}); }}", [url, lasting])
+    headers = userz_headers(ACME)
+    other.page.evaluate(f"args => {{ ({_STREAM})(args).then(() => {{ window.over = true; }}); }}", [url, headers])
 
     token, expiry = _expiring(ACME)
     seen = acme_tab.page.evaluate(_STREAM, [url, {"X-Userz-User-Token": token}])
@@ -134,7 +134,7 @@ def test_event_stream_fetched_ends_when_token_expires(api: Api, acme_tab: Tab, o
     assert _ended_in_time(seen, expiry)
     pieces = other.page.evaluate("window.pieces")
     other.page.wait_for_function("pieces => window.pieces > pieces", arg=pieces)
-    assert other.page.evaluate("window.over") is None, "the other's token has not expired"
+    assert other.page.evaluate("window.over") is None, "the token of the other page has not expired"
 
 
 def test_event_source_ends_on_expiry_and_reconnect_401(asgi_api: Api, opened: Opened, ports: Ports) -> None:

@@ -24,7 +24,7 @@ def named(examples: list[dict[str, Any]]) -> list[Any]:
 
 
 def app_for(example: dict[str, Any]) -> App:
-    """An app of joe's: the examples name no user, so his own name, the issuer, stands for one."""
+    """An app of joe's: the examples name no user, so `iss` is the user id."""
     rules = Rules(user_id_claims=("iss",), leeway=0)
     return app_of(key_of(example["jwk"], [example["alg"]]), rules=rules, issuer="joe")
 

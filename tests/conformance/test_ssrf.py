@@ -1,4 +1,4 @@
-"""Every way that is known of turning a key set's URL into a door: none of them is dialled, by name or by address."""
+"""Known server-side request forgery by the URL of a key set: no forbidden name or address is connected to."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def fetcher(context: ssl.SSLContext) -> GuardedFetcher:
 
 
 def interpolated(url: str) -> list[str]:
-    """A URL as it stands; and where it is a template with a value, what naive software would make of it."""
+    """The URL; if it is a template with a value, also the URL that naive software would build from it."""
     template = re.fullmatch(r"(\S+)\{tenant\}(\S+) with tenant='(.+)'", url)
     return [url, f"{template[1]}{template[3]}{template[2]}"] if template else [url]
 
@@ -167,11 +167,11 @@ def test_fetch_dns_rebinding_to_loopback_connects_to_checked_address(
 
 # --- the list of behaviours
 
-FETCH = "unit/jwks/test_fetch.py"
-IN_TIME = "unit/jwks/test_fetch_in_time.py"
-ANSWERS = "unit/jwks/test_fetch_answers.py"
-GUARD = "unit/jwks/test_guard.py"
-KEYSET = "unit/keys/test_keyset.py"
+FETCH = "unit/jwks/test_http_fetcher.py"
+IN_TIME = "unit/jwks/test_http_fetcher_timeouts.py"
+ANSWERS = "unit/jwks/test_http_fetcher_answers.py"
+GUARD = "unit/jwks/test_ssrf.py"
+KEYSET = "unit/keys/test_key_set.py"
 HERE = "conformance/test_ssrf.py"
 WHOLE_GATE = "conformance/test_ssrf_gate.py"
 REDIRECT = (ANSWERS, "test_fetch_redirect_not_followed")

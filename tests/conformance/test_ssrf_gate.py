@@ -45,8 +45,8 @@ class Endpoints:
         return fetched({"keys": answer})
 
 
-class House:
-    """A gate with two apps that have key sets of their own, on clocks that the test turns by hand."""
+class TwoApps:
+    """A gate with two apps, each with a key set, and clocks that the test sets."""
 
     def __init__(self) -> None:
         self.endpoints = Endpoints()
@@ -76,10 +76,10 @@ class House:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    house = House()
-    with house.gate:
-        yield house
+def apps() -> Iterator[TwoApps]:
+    apps = TwoApps()
+    with apps.gate:
+        yield apps
 
 
 @pytest.mark.parametrize(
@@ -90,96 +90,96 @@ def house() -> Iterator[House]:
     ],
     ids=lambda member: repr(member)[:20],
 )
-def test_remote_key_set_broken_member_other_keys_accepted(house: House, member: Any) -> None:
-    house.endpoints.sets[URL] = [member, jwk(rsa_key(), kid="a"), member]
-    assert house.outcome() is None
+def test_remote_key_set_broken_member_other_keys_accepted(apps: TwoApps, member: Any) -> None:
+    apps.endpoints.sets[URL] = [member, jwk(rsa_key(), kid="a"), member]
+    assert apps.outcome() is None
 
 
-def test_remote_key_set_symmetric_key_algorithm_not_allowed(house: House) -> None:
+def test_remote_key_set_symmetric_key_algorithm_not_allowed(apps: TwoApps) -> None:
     secret = b"hunter2-hunter2-hunter2-hunter2-"
-    house.endpoints.sets[URL] = [
+    apps.endpoints.sets[URL] = [
         {"kty": "oct", "k": "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMi0", "kid": "a"},
         jwk(rsa_key(), kid="b"),
     ]
-    assert house.outcome(house.token(secret, algorithm="HS256")) == "algorithm_not_allowed"  # type: ignore[arg-type]
+    assert apps.outcome(apps.token(secret, algorithm="HS256")) == "algorithm_not_allowed"  # type: ignore[arg-type]
 
 
-def test_remote_key_set_duplicate_kid_selected_by_algorithm(house: House) -> None:
-    house.endpoints.sets[URL] = [jwk(rsa_key(), kid="a"), jwk(private_key("ES256"), kid="a")]
-    assert house.outcome() is None
-    assert house.outcome(house.token(private_key("ES256"), algorithm="ES256")) is None
-    assert house.outcome(house.token(private_key("EdDSA"), algorithm="EdDSA")) == "key_not_found"
+def test_remote_key_set_duplicate_kid_selected_by_algorithm(apps: TwoApps) -> None:
+    apps.endpoints.sets[URL] = [jwk(rsa_key(), kid="a"), jwk(private_key("ES256"), kid="a")]
+    assert apps.outcome() is None
+    assert apps.outcome(apps.token(private_key("ES256"), algorithm="ES256")) is None
+    assert apps.outcome(apps.token(private_key("EdDSA"), algorithm="EdDSA")) == "key_not_found"
 
 
-def test_remote_key_set_endpoint_down_keys_used_until_expiry(house: House) -> None:
-    assert house.outcome() is None
-    house.endpoints.sets[URL] = FetchFailed("connection")
+def test_remote_key_set_endpoint_down_keys_used_until_expiry(apps: TwoApps) -> None:
+    assert apps.outcome() is None
+    apps.endpoints.sets[URL] = FetchFailed("connection")
     for _ in range(12):
-        house.clock.now += 300
-        assert house.outcome() is None
-        assert house.outcome(house.token(private_key("ES256"), algorithm="ES256")) in (
+        apps.clock.now += 300
+        assert apps.outcome() is None
+        assert apps.outcome(apps.token(private_key("ES256"), algorithm="ES256")) in (
             "key_not_found",
             "keys_unavailable",
         )
-    house.clock.now += 400
-    assert house.outcome() == "keys_unavailable"
-    house.endpoints.sets[URL] = [jwk(rsa_key(), kid="a")]
-    house.clock.now += 61
-    assert house.outcome() is None
+    apps.clock.now += 400
+    assert apps.outcome() == "keys_unavailable"
+    apps.endpoints.sets[URL] = [jwk(rsa_key(), kid="a")]
+    apps.clock.now += 61
+    assert apps.outcome() is None
 
 
-def test_remote_key_set_removed_key_not_found_after_refresh(house: House) -> None:
-    token = house.token()
+def test_remote_key_set_removed_key_not_found_after_refresh(apps: TwoApps) -> None:
+    token = apps.token()
     for _ in range(3):
-        assert house.outcome(token) is None
-    house.endpoints.sets[URL] = [jwk(private_key("ES256"), kid="b")]
-    house.clock.now += 301
-    assert house.outcome(token) == "key_not_found"
+        assert apps.outcome(token) is None
+    apps.endpoints.sets[URL] = [jwk(private_key("ES256"), kid="b")]
+    apps.clock.now += 301
+    assert apps.outcome(token) == "key_not_found"
 
 
-def test_remote_key_set_unknown_kid_flood_two_fetches(house: House) -> None:
-    assert house.outcome() is None
-    assert house.endpoints.asked == [URL]
-    signed = house.token().partition(".")[2]
+def test_remote_key_set_unknown_kid_flood_two_fetches(apps: TwoApps) -> None:
+    assert apps.outcome() is None
+    assert apps.endpoints.asked == [URL]
+    signed = apps.token().partition(".")[2]
     for index in range(10_000):
         invented = json.dumps({"alg": "RS256", "typ": "JWT", "kid": f"kid-{index:05}"}, separators=(",", ":")).encode()
         segment = jwt.utils.base64url_encode(invented).decode()
-        assert house.outcome(f"{segment}.{signed}") in ("key_not_found", "keys_unavailable")
-    assert house.endpoints.asked == [URL] * 3
-    assert house.outcome() is None
+        assert apps.outcome(f"{segment}.{signed}") in ("key_not_found", "keys_unavailable")
+    assert apps.endpoints.asked == [URL] * 3
+    assert apps.outcome() is None
 
     other = private_key("ES256")
-    assert house.outcome(house.token(other, app="other", algorithm="ES256"), "other") is None
-    house.endpoints.sets[OTHER_URL].append(jwk(private_key("EdDSA"), kid="new"))
-    rotated = house.token(private_key("EdDSA"), app="other", algorithm="EdDSA", kid="new")
-    assert house.outcome(rotated, "other") is None
-    assert house.endpoints.asked[3:] == [OTHER_URL] * 2
+    assert apps.outcome(apps.token(other, app="other", algorithm="ES256"), "other") is None
+    apps.endpoints.sets[OTHER_URL].append(jwk(private_key("EdDSA"), kid="new"))
+    rotated = apps.token(private_key("EdDSA"), app="other", algorithm="EdDSA", kid="new")
+    assert apps.outcome(rotated, "other") is None
+    assert apps.endpoints.asked[3:] == [OTHER_URL] * 2
 
 
 @pytest.mark.parametrize("first", ["acme", "other"])
 def test_remote_key_set_same_kid_in_two_apps_not_shared(first: str) -> None:
     keys: dict[str, tuple[PrivateKey, str]] = {"acme": (rsa_key(), "RS256"), "other": (private_key("ES256"), "ES256")}
-    house = House()
-    with house.gate:
+    apps = TwoApps()
+    with apps.gate:
         for app in (first, *(keys.keys() - {first}), first):
             for signer, (key, algorithm) in keys.items():
-                outcome = house.outcome(house.token(key, app=app, algorithm=algorithm), app)
+                outcome = apps.outcome(apps.token(key, app=app, algorithm=algorithm), app)
                 assert outcome == (None if signer == app else "key_not_found")
 
 
-def test_averify_100_waiters_one_fetch_without_blocking_loop(house: House) -> None:
-    house.endpoints.gate = threading.Event()
-    token = house.token()
+def test_averify_100_waiters_one_fetch_without_blocking_loop(apps: TwoApps) -> None:
+    apps.endpoints.gate = threading.Event()
+    token = apps.token()
 
     async def main() -> list[Decision]:
-        waiting = [asyncio.ensure_future(house.gate.averify(token, app="acme")) for _ in range(100)]
+        waiting = [asyncio.ensure_future(apps.gate.averify(token, app="acme")) for _ in range(100)]
         for _ in range(50):
             await asyncio.sleep(0)  # the loop is free, though the fetch has not come back
         assert not any(task.done() for task in waiting)
-        assert house.endpoints.gate is not None
-        house.endpoints.gate.set()
+        assert apps.endpoints.gate is not None
+        apps.endpoints.gate.set()
         return await asyncio.gather(*waiting)
 
     assert all(decision.allowed for decision in asyncio.run(main()))
-    assert house.endpoints.asked == [URL]
-    assert threading.current_thread() not in house.endpoints.threads
+    assert apps.endpoints.asked == [URL]
+    assert threading.current_thread() not in apps.endpoints.threads

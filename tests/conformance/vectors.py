@@ -66,9 +66,12 @@ def public_half(jwk: dict[str, Any]) -> dict[str, Any]:
 def app_of(*keys: Key, rules: Rules | None = None, issuer: str | None = None) -> App:
     """An app whose only rules are those given; without any, claims are held to nothing but a `sub`."""
     return App(
-        "conformance", credentials=[Held(keys)], rules=rules or Rules(required_claims=frozenset(), max_token_bytes=65_536),
-        issuer=issuer, origins=["https://conformance.example"],
-    )  # fmt: skip
+        "conformance",
+        credentials=[Held(keys)],
+        rules=rules or Rules(required_claims=frozenset(), max_token_bytes=65_536),
+        issuer=issuer,
+        origins=["https://conformance.example"],
+    )
 
 
 def stage_of_refusal(app: App, text: str) -> Stage:

@@ -1,6 +1,6 @@
-"""The mistakes that integrators are known to make, one row for each.
+"""The known mistakes of integrators, one row for each.
 
-Each row makes the mistake as an integrator would, with PyJWT or with hmac and hashlib, and with nothing of Wicket's.
+Each row makes the mistake with PyJWT, or with hmac and hashlib, and not with Wicket.
 """
 
 from __future__ import annotations

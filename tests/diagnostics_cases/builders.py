@@ -1,4 +1,4 @@
-"""The words in which the rows are written: secrets, signers without Wicket, apps, bodies, and the row itself."""
+"""Builders for the rows: secrets, signers without Wicket, apps, bodies, and the row itself."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ISSUER, AUDIENCE = "https://id.acme.com", "https://api.acme.com"
 
 
 def sign(key: Any, *, algorithm: str = "HS256", kid: str | None = None, **changes: Any) -> str:
-    """A token by PyJWT; a claim that is None is left out. The claims go in as they are, whatever they are."""
+    """Sign a token with PyJWT, with unchecked claims. A claim that is None is left out."""
     claims = {"sub": "user-1", "iat": NOW, "exp": NOW + 3600, **changes}
     raw = json.dumps({name: value for name, value in claims.items() if value is not None}).encode()
     return jwt.api_jws.encode(raw, key, algorithm, headers={"kid": kid} if kid else None)
 
 
 def by_hmac(key: bytes, **changes: Any) -> str:
-    """A token made by hand, for keys with which PyJWT would not sign."""
+    """Sign a token without PyJWT, which rejects some of these keys."""
 
     def part(value: bytes) -> str:
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
@@ -99,16 +99,16 @@ URLSAFE = next(
 
 @dataclass(frozen=True)
 class Row:
-    """One mistake: the app, what is given to the checker, the mistake's word, and what its sentence must name."""
+    """One mistake: the app, the arguments of `diagnose`, the code of the finding, and words of its sentence."""
 
     name: str
     app: Callable[[], App]
     token: str | None
-    mistake: str
+    code: str
     says: tuple[str, ...]
-    sent: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
     origin: str | None = None
     found: str | None = None
     expected: str | None = None
     also: tuple[str, ...] = field(default=())
-    """Further mistakes of the same row."""
+    """The codes of further findings."""

@@ -1,4 +1,4 @@
-"""Mistakes in what a token says: its user, its times, its audience and issuer, its app."""
+"""Mistakes in claims: the user, the times, the audience, the issuer, the app."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLAIM_ROWS = [
     ),
     Row("exp as duration", app, sign(TEXT, exp=3600), "exp_as_duration", ("3600", "duration")),
     Row("exp as duration without iat", app, sign(TEXT, iat=None, exp=86400), "exp_as_duration", ("86400",)),
-    Row("exp as text", app, sign(TEXT, exp=str(NOW + 3600)), "exp_as_text", ("exp", "text")),
+    Row("exp as text", app, sign(TEXT, exp=str(NOW + 3600)), "exp_as_text", ("exp", "string")),
     Row("exp as date", app, sign(TEXT, exp="2025-10-20T23:40:00Z"), "exp_as_text", ("number of seconds",)),
     Row("exp before iat", app, sign(TEXT, exp=NOW - 60), "exp_before_iat", ("before it was issued",)),
     Row("expired", app, sign(TEXT, iat=NOW - 900, exp=NOW - 300), "expired", ("300 seconds ago",)),

@@ -24,24 +24,24 @@ from wicket.config.identity_hash import IdentityHash
 HASH_ROWS = [
     # HMAC of the wrong identifier, of a trimmed or lower-cased one
     Row(
-        "hash of the e-mail", hashing, None, "wrong_identifier", ("email", "userId"), sent=body(hashed("Ann@Acme.com"))
+        "hash of the e-mail", hashing, None, "wrong_identifier", ("email", "userId"), body=body(hashed("Ann@Acme.com"))
     ),
-    Row("hash of the trimmed id", hashing, None, "altered_identifier", ("blanks",), sent=body(hashed("User-1"))),
+    Row("hash of the trimmed id", hashing, None, "altered_identifier", ("spaces",), body=body(hashed("User-1"))),
     Row(
         "hash of the lower-cased e-mail",
         lambda: hashing(identifier="email"),
         None,
         "altered_identifier",
         ("email", "in lower case"),
-        sent=body(hashed("ann@acme.com")),
+        body=body(hashed("ann@acme.com")),
     ),
     Row(
         "hash of the trimmed and lower-cased id",
         hashing,
         None,
         "altered_identifier",
-        ("blanks", "lower case"),
-        sent=body(hashed("user-1")),
+        ("spaces", "lower case"),
+        body=body(hashed("user-1")),
     ),
     Row(
         "hash as sent, where the app lower-cases",
@@ -49,7 +49,7 @@ HASH_ROWS = [
         None,
         "altered_identifier",
         ("normalizes",),
-        sent=body(hashed("Ann@Acme.com")),
+        body=body(hashed("Ann@Acme.com")),
     ),
     Row(
         "hash of the lower-cased e-mail instead of the id",
@@ -57,27 +57,27 @@ HASH_ROWS = [
         None,
         "wrong_identifier",
         ("email",),
-        sent=body(hashed("ann@acme.com")),
+        body=body(hashed("ann@acme.com")),
         also=("altered_identifier",),
     ),
     Row(
-        "hash of a member below",
+        "hash of a nested member",
         hashing,
         None,
         "wrong_identifier",
         ("user.ref",),
-        sent=body(hashed("17"), user={"ref": 17}),
+        body=body(hashed("17"), user={"ref": 17}),
     ),
     # raw id sent as hash; base64, upper-case or dashed hex
-    Row("raw id", hashing, None, "raw_id_as_hash", ("userId itself",), sent=body("User-1 ")),
-    Row("raw e-mail", hashing, None, "raw_id_as_hash", ("email itself",), sent=body("Ann@Acme.com")),
+    Row("raw id", hashing, None, "raw_id_as_hash", ("userId itself",), body=body("User-1 ")),
+    Row("raw e-mail", hashing, None, "raw_id_as_hash", ("email itself",), body=body("Ann@Acme.com")),
     Row(
         "base64 for hex",
         hashing,
         None,
         "hash_encoding",
         ("base64", "hexadecimal"),
-        sent=body(base64.b64encode(RAW).decode()),
+        body=body(base64.b64encode(RAW).decode()),
         found="base64",
     ),
     Row(
@@ -86,7 +86,7 @@ HASH_ROWS = [
         None,
         "hash_encoding",
         ("base64url",),
-        sent={"userId": URLSAFE[0], "userHash": URLSAFE[1]},
+        body={"userId": URLSAFE[0], "userHash": URLSAFE[1]},
         found="base64url",
     ),
     Row(
@@ -95,20 +95,20 @@ HASH_ROWS = [
         None,
         "hash_encoding",
         ("without padding",),
-        sent=body(base64.b64encode(RAW).decode().rstrip("=")),
+        body=body(base64.b64encode(RAW).decode().rstrip("=")),
     ),
-    Row("upper-case hex", hashing, None, "hash_encoding", ("upper-case",), sent=body(RAW.hex().upper())),
-    Row("dashed hex", hashing, None, "hash_encoding", ("separators",), sent=body(RAW.hex("-"))),
-    Row("hex with blanks", hashing, None, "hash_encoding", ("blanks",), sent=body(f"{RAW.hex()}\n")),
-    Row("prefixed hex", hashing, None, "hash_encoding", ("prefix",), sent=body(f"sha256={RAW.hex()}")),
-    Row("hex for base64", lambda: hashing(encoding="base64"), None, "hash_encoding", ("hex",), sent=body(RAW.hex())),
+    Row("upper-case hex", hashing, None, "hash_encoding", ("upper-case",), body=body(RAW.hex().upper())),
+    Row("dashed hex", hashing, None, "hash_encoding", ("separators",), body=body(RAW.hex("-"))),
+    Row("hex with spaces", hashing, None, "hash_encoding", ("spaces",), body=body(f"{RAW.hex()}\n")),
+    Row("prefixed hex", hashing, None, "hash_encoding", ("prefix",), body=body(f"sha256={RAW.hex()}")),
+    Row("hex for base64", lambda: hashing(encoding="base64"), None, "hash_encoding", ("hex",), body=body(RAW.hex())),
     Row(
-        "no shape at all",
+        "no known encoding",
         hashing,
         None,
         "not_a_hash",
         ("40 characters",),
-        sent=body(hashlib.sha1(b"User-1 ").hexdigest()),
+        body=body(hashlib.sha1(b"User-1 ").hexdigest()),
     ),
     Row(
         "a plain SHA-256",
@@ -116,7 +116,7 @@ HASH_ROWS = [
         None,
         "hash_without_secret",
         ("plain SHA-256",),
-        sent=body(hashlib.sha256(b"User-1 ").hexdigest()),
+        body=body(hashlib.sha256(b"User-1 ").hexdigest()),
     ),
     Row(
         "hash with the tokens' secret",
@@ -124,23 +124,23 @@ HASH_ROWS = [
         None,
         "other_key",
         ("tokens",),
-        sent=body(hashed("User-1 ", secret=TEXT)),
+        body=body(hashed("User-1 ", secret=TEXT)),
     ),
     Row(
-        "hash with a newline behind the secret",
+        "hash with a newline after the secret",
         hashing,
         None,
         "secret_not_stripped",
         ("The user's hash", "line break"),
-        sent=body(hashed("User-1 ", secret=HASHING + "\n")),
+        body=body(hashed("User-1 ", secret=HASHING + "\n")),
     ),
     Row(
         "hash with a stranger's secret",
         hashing,
         None,
         "bad_identity_hash",
-        ("another secret",),
-        sent=body(hashed("User-1 ", secret="stranger")),
+        ("different secret",),
+        body=body(hashed("User-1 ", secret="stranger")),
     ),
     Row(
         "company hash with the users' secret",
@@ -148,7 +148,7 @@ HASH_ROWS = [
         None,
         "other_key",
         ("companies[0]", "users"),
-        sent=body(RAW.hex(), companies=[{"id": "c1", "companyHash": hashed("c1")}]),
+        body=body(RAW.hex(), companies=[{"id": "c1", "companyHash": hashed("c1")}]),
     ),
     Row(
         "company hash of the name",
@@ -156,7 +156,7 @@ HASH_ROWS = [
         None,
         "wrong_identifier",
         ("companies[1]", "name"),
-        sent=body(
+        body=body(
             RAW.hex(),
             companies=["none", {"id": "c1", "name": "One", "companyHash": hashed("One", secret=COMPANY)}],
         ),
@@ -165,7 +165,7 @@ HASH_ROWS = [
 
 PAIR_ROWS = [
     # half a pair
-    Row("id alone", hashing, None, "half_a_pair", ("userId", "alone"), sent=body(), found="userId alone"),
+    Row("id alone", hashing, None, "half_a_pair", ("userId", "alone"), body=body(), found="userId alone"),
     Row(
         "id alone, where anonymous users may pass",
         lambda: app(
@@ -174,15 +174,15 @@ PAIR_ROWS = [
         None,
         "half_a_pair",
         ("userId",),
-        sent=body(),
+        body=body(),
     ),
-    Row("hash alone", hashing, None, "half_a_pair", ("without the userId",), sent={"userHash": RAW.hex()}),
+    Row("hash alone", hashing, None, "half_a_pair", ("without the userId",), body={"userHash": RAW.hex()}),
     Row(
         "company hash alone",
         with_companies,
         None,
         "half_a_pair",
         ("companies[0]",),
-        sent=body(RAW.hex(), companies=[{"companyHash": hashed("c1", secret=COMPANY)}]),
+        body=body(RAW.hex(), companies=[{"companyHash": hashed("c1", secret=COMPANY)}]),
     ),
 ]

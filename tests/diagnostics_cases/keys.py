@@ -57,7 +57,7 @@ KEY_ROWS = [
     Row(
         "text as base64",
         app,
-        by_hmac(base64.b64decode(TEXT + "==")),  # as Python skips what is not in the alphabet
+        by_hmac(base64.b64decode(TEXT + "==")),  # Python skips characters outside the alphabet
         "secret_encoding",
         ("base64",),
         found="base64",
@@ -71,8 +71,8 @@ KEY_ROWS = [
         found="base64url",
     ),
     # newline, space or quotes around the secret; whitespace in the token
-    Row("newline behind the secret", app, sign(TEXT + "\n"), "secret_not_stripped", ("line break behind it",)),
-    Row("CR and newline", app, sign(TEXT + "\r\n"), "secret_not_stripped", ("line break behind it",)),
+    Row("newline after the secret", app, sign(TEXT + "\n"), "secret_not_stripped", ("line break after it",)),
+    Row("CR and newline", app, sign(TEXT + "\r\n"), "secret_not_stripped", ("line break after it",)),
     Row("space before the secret", app, sign(" " + TEXT), "secret_not_stripped", ("space before it",)),
     Row("double quotes", app, sign(f'"{TEXT}"'), "secret_not_stripped", ("double quotes",)),
     Row("single quotes", app, sign(f"'{TEXT}'"), "secret_not_stripped", ("single quotes",)),
@@ -83,10 +83,10 @@ KEY_ROWS = [
         "secret_not_stripped",
         ("in this app's configuration",),
     ),
-    Row("newline behind the token", app, sign(TEXT) + "\n", "token_whitespace", ("around it",)),
+    Row("newline after the token", app, sign(TEXT) + "\n", "token_whitespace", ("around it",)),
     Row("line-wrapped token", app, "\n".join(sign(TEXT).partition(".")), "token_whitespace", ("in it",)),
     Row(
-        "newline behind token and secret",
+        "newline after token and secret",
         app,
         sign(TEXT + "\n") + "\n",
         "token_whitespace",

@@ -1,4 +1,4 @@
-"""The checker names each mistake that integrators are known to make, and finds none where nothing is wrong."""
+"""`diagnose` names each known mistake of integrators, and reports none for a correct request."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from tests.diagnostics_cases.builders import (
     with_issuer,
 )
 from wicket import App, Gate, Jwks, Rules, Secret
-from wicket.testing import Diagnosis, diagnose
+from wicket.diagnostics import Diagnosis, diagnose
 from wicket.testing.issuer import LocalIssuer
 
 
 def check(row: Row) -> Diagnosis:
     with Gate([row.app()], clock=lambda: NOW) as gate:
-        return diagnose(gate, "acme", row.token, sent=row.sent, origin=row.origin)
+        return diagnose(gate, "acme", row.token, body=row.body, origin=row.origin)
 
 
 def unsigned_values(diagnosis: Diagnosis) -> str:
@@ -58,8 +58,8 @@ def test_diagnose_known_mistake_finding_code(row: Row) -> None:
     diagnosis = check(row)
     assert not diagnosis.passed
     assert diagnosis.refusal is not None
-    assert {each.code for each in diagnosis.findings} == {row.mistake, *row.also}
-    finding = next(each for each in diagnosis.findings if each.code == row.mistake)
+    assert {each.code for each in diagnosis.findings} == {row.code, *row.also}
+    finding = next(each for each in diagnosis.findings if each.code == row.code)
     sentences = " ".join(each.detail for each in diagnosis.findings)
     for words in row.says:
         assert words in sentences
@@ -124,7 +124,7 @@ def test_diagnose_valid_request_no_findings(
     name: str, make: Callable[[], App], token: str | None, sent: Mapping[str, Any] | None, origin: str | None
 ) -> None:
     with Gate([make()], clock=lambda: NOW) as gate:
-        diagnosis = diagnose(gate, "acme", token, sent=sent, origin=origin)
+        diagnosis = diagnose(gate, "acme", token, body=sent, origin=origin)
     assert (diagnosis.passed, diagnosis.refusal, diagnosis.findings) == (True, None, ())
     assert diagnosis.steps[-1].found.startswith("passes as acme:")
     said = unsigned_values(diagnosis)
@@ -135,7 +135,7 @@ def test_diagnose_valid_request_no_findings(
 
 def test_diagnose_company_without_hash_passes_with_half_a_pair_finding() -> None:
     with Gate([with_companies()], clock=lambda: NOW) as gate:
-        diagnosis = diagnose(gate, "acme", sent=body(RAW.hex(), companies=[{"id": "c1"}, {"name": "One"}]))
+        diagnosis = diagnose(gate, "acme", body=body(RAW.hex(), companies=[{"id": "c1"}, {"name": "One"}]))
     assert diagnosis.passed
     assert [(each.code, each.found) for each in diagnosis.findings] == [("half_a_pair", "id alone")]
 

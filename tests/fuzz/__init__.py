@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: one target for each thing that reads what anybody may send. `python -m tests.fuzz`."""
+"""Coverage-guided fuzzing: one target for each parser of client input. `python -m tests.fuzz`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [target…] [--seconds 15] [--jobs 2]`: runs the targets, each in a process of its own.
+"""`python -m tests.fuzz [target…] [--seconds 15] [--jobs 2]`: runs each target in a separate process.
 
 The exit status is 1 where one of them found a fault; the input is kept in the folder that is printed (`--keep` names
 it), and `python -m tests.fuzz --replay FILE TARGET` runs it again.

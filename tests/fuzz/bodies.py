@@ -66,7 +66,7 @@ def check(data: bytes) -> None:
     by_asgi = _asgi(pieces, media, length, control[3] % 8)
     by_wsgi = _wsgi(body, size, media, length, control[4])
     if control[3] % 8 == 0 and length == str(len(body)):
-        assert _said(by_asgi) == _said(by_wsgi), "the doors disagree"
+        assert _said(by_asgi) == _said(by_wsgi), "the middlewares disagree"
         if len(body) <= LIMIT and media.partition(";")[0].lower() in _TYPES:
             _as_the_body_says(body, by_asgi)
 
@@ -97,7 +97,7 @@ def _as_the_body_says(body: bytes, decision: Decision) -> None:
 
 
 def _document(body: bytes) -> None:
-    """What is found in a document is what stands there once."""
+    """The value found in a body is the one that occurs there once."""
     document = parse_body(body)
     try:
         plain = type(tree(body)).__name__ == "_Pairs"

@@ -73,7 +73,7 @@ def canonical(segment: str) -> bytes | None:
 
 
 def lenient_value(raw: bytes, path: list[str]) -> tuple[bool, Any]:
-    """What stands at `path` of a body, and whether a name on the way stands twice: then it must not be taken."""
+    """The value at `path` of a body, and whether a name of the path occurs twice; then it must not be used."""
     try:
         value = tree(raw)
     except (ValueError, RecursionError):

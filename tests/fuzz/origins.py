@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.properties.test_origin_model import is_label, model, parts_of, small
+from tests.properties.origin_model import is_label, model, parts_of, small
 from wicket import ConfigError, OriginPolicy
 
 WORDS: Final = (

@@ -76,7 +76,7 @@ def test_fuzz_tokens_target_lenient_json_detected(monkeypatch: pytest.MonkeyPatc
     def lenient(raw: bytes) -> Any:
         return json.loads(raw)
 
-    for room in ("verifier", "identity"):
+    for room in ("signature", "identity"):
         monkeypatch.setattr(f"wicket.decision.{room}.parse_json_object", lenient)
     with pytest.raises(AssertionError, match="the payload is malformed"):
         tokens.check((CORPUS / "tokens" / "duplicate").read_bytes())
@@ -113,8 +113,8 @@ def test_fuzz_toml_target_unexpected_exception_propagates(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("kind", "member", "careless"),
     [
-        (ASGIBody, "begun", property(lambda _: False)),
-        (WSGIBody, "replayed", lambda _: io.BytesIO()),
+        (ASGIBody, "started", property(lambda _: False)),
+        (WSGIBody, "replay", lambda _: io.BytesIO()),
     ],
 )
 def test_fuzz_bodies_target_lost_body_detected(

@@ -1,4 +1,4 @@
-"""Configuration files: whatever stands in one, a gate comes of it or a `ConfigError`, and each app of it answers."""
+"""Configuration files: any content gives a gate or a `ConfigError`, and each app of the gate decides."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ WORDS: Final = (
     *("[gate.network]\n", "[apps.identity_hash]\n", "[apps.identity_hash.secret]\n", 'id = "a"\n', 'kind = "secret"\n'),
     *('env = "FUZZ_HEX"\n', 'encoding = "hex"\n', 'encoding = "text"\n', 'encoding = "base64"\n', 'kind = "jwks"\n'),
     *('kind = "public_key"\n', 'algorithms = ["HS256"]\n', 'profile = "userz"\n', 'profile = "featurebase"\n'),
-    *('mode = "log_only"\n', 'origin_mode = "enforce"\n', 'naming = ["header:X-App-Id"]\n', 'tokens = ["bearer"]\n'),
-    *('origins = ["https://a.com"]\n', 'issuer = "https://id.example"\n', 'public_key = "pub_a"\n', "skew = 10\n"),
-    *('url = "https://id.example/keys"\n', 'discover = "https://id.example"\n', "max_lifetime = 60\n", "before = 1\n"),
-    *('hosts = ["a.example"]\n', 'aliases = ["b"]\n', 'claimed = ["json_body:user"]\n', 'identifier = "email"\n'),
+    *('mode = "log_only"\n', 'origin_mode = "enforce"\n', 'app_locations = ["header:X-App-Id"]\n'),
+    *('token_locations = ["bearer"]\n', 'origins = ["https://a.com"]\n', 'issuer = "https://id.example"\n'),
+    *('publishable_key = "pub_a"\n', "leeway = 10\n", "max_lifetime = 60\n", "issued_before = 1\n"),
+    *('url = "https://id.example/keys"\n', 'discover = "https://id.example"\n', 'hosts = ["a.example"]\n'),
+    *('aliases = ["b"]\n', 'claimed_user_locations = ["json_body:user"]\n', 'identifier = "email"\n'),
     *("allow_short = true\n", "1979-05-27T07:32:00Z", "inf", "nan", "{}", "[[]]", "'''", '"""', "\\u0000", "true"),
 )  # fmt: skip
 

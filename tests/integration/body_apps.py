@@ -1,4 +1,4 @@
-"""The apps whose tokens ride in bodies and handshakes: the same for both doors and for the tests."""
+"""Apps whose tokens are in bodies and handshakes, for both middlewares and the tests."""
 
 from __future__ import annotations
 

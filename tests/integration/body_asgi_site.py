@@ -40,7 +40,7 @@ async def _digest(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _events(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends for as long as somebody is there, and never asks: it goes by what `send` raises (ASGI 2.4)."""
+    """Sends until `send` raises because the client has disconnected (ASGI 2.4)."""
     name = scope["state"]["wicket"].identity.user_id
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     try:
@@ -54,7 +54,7 @@ async def _events(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _listening(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends, and ends when it receives that nobody is there."""
+    """Sends, and ends when it receives `http.disconnect`."""
     name = scope["state"]["wicket"].identity.user_id
     sending = asyncio.ensure_future(_events(scope, receive, send))
     while (await receive())["type"] != "http.disconnect":

@@ -40,7 +40,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def issuer() -> Iterator[LocalIssuer]:
-    """A local issuer with one key, as nobody has asked it before."""
+    """A local issuer with one key and no requests so far."""
     with LocalIssuer() as issuer:
         yield issuer
 

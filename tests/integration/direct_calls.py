@@ -1,4 +1,4 @@
-"""What drives both doors by hand, without a server: scopes and environs, and clients of whom nothing may be read."""
+"""Calls of both middlewares without a server: scopes and environs, and clients whose body may not be read."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ Results = dict[str, str]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named suites, or all, behind the named stands, or all. 0 where nothing differs but what may."""
+    """Run the named suites with the named gates (default: all). Return 0 if only the listed differences occur."""
     parser = argparse.ArgumentParser()
     parser.add_argument("suites", nargs="*", metavar="suite", help="all without one")
     parser.add_argument("--stand", action="append", choices=STANDS, help="may be repeated; all without one")

@@ -1,4 +1,4 @@
-"""A pytest plugin that puts every application of somebody else's suite behind a gate.
+"""A pytest plugin that wraps every application of a third-party suite in a gate.
 
     WICKET_STAND=headers WICKET_COUNTS=counts.json python -m pytest -p gate_plugin
 
@@ -35,7 +35,7 @@ _TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """How the gate stands before the suite: its app's settings and the door's."""
+    """The gate for the suite: the settings of its app and of the middleware."""
 
     app: dict[str, Any]
     door: dict[str, Any]
@@ -95,7 +95,7 @@ class _ASGI:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         gated = self._gated if _on_asyncio() else self._unwatched
         if scope["type"] in ("http", "websocket"):
-            scope.setdefault("headers", [])  # some tests write a scope by hand and leave out what ASGI demands
+            scope.setdefault("headers", [])  # some tests build a scope without keys that ASGI requires
         if _stand.known and scope["type"] in ("http", "websocket"):
             scope["headers"] = [*scope["headers"], (_HEADER.lower().encode(), _token.encode())]
         await gated(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Gates whose apps have remote key sets, local issuers that serve them, and the two doors driven by hand."""
+"""Gates whose apps have remote key sets, local issuers that serve them, and both middlewares without a server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.config.network import Network, Resolver
+from wicket.diagnostics.key_sets import cached_key_sets
 from wicket.reporting.events import Event, KeySetFetched, UnknownKidLimited
 from wicket.testing import FakeClock
 from wicket.testing.issuer import Exchange, LocalIssuer
@@ -147,7 +148,7 @@ def said(decision: Decision) -> str:
 def held_at(gate: Gate, id: str = "acme") -> float | None:
     """When the key set that an app holds was fetched or confirmed, by the gate's monotonic clock."""
     app = next(each for each in gate.apps if each.id == id)
-    (held,) = gate.key_sets(app).values()
+    (held,) = cached_key_sets(gate, app).values()
     return held.at if held is not None else None
 
 
@@ -156,7 +157,7 @@ def ticking() -> FakeClock:
     return FakeClock(1000.0)
 
 
-# --- the two doors
+# --- the two middlewares
 
 
 async def ask_asgi(gate: Gate, headers: Headers) -> tuple[int, dict[str, Any]]:

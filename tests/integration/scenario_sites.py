@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.scenarios import build_gate
-from tests.test_scenarios import flask_site, starlette_site
+from tests.scenarios.sites import flask_site, starlette_site
 
 asgi = starlette_site(build_gate())
 wsgi = flask_site(build_gate())

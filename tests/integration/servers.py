@@ -44,7 +44,7 @@ class Server:
     def ask(
         self, target: str, headers: Headers = (), *, method: str = "GET", body: bytes | None = None, host: str = "test"
     ) -> Answer:
-        """Send one request on a connection of its own; `target` goes out as it stands."""
+        """Send one request on a new connection. `target` is sent unchanged."""
         with self.asking(target, headers, method=method, body=body, host=host) as response:
             return _answer(response)
 

@@ -1,4 +1,4 @@
-"""A Starlette application with a lifespan state, behind a gate: every answer says whom each public way names."""
+"""A Starlette application with a lifespan state and a gate: responses name the user of each public accessor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate's CORS headers among those of others: the application's own middleware, inside and outside, and by hand."""
+"""The gate's CORS headers beside the application's: its CORS middleware, inside and outside, and its handlers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_cors_disabled_headers_and_preflights_left_to_application(gate: Gate) ->
     assert (refused.status_code, "vary" in refused.headers) == (401, False)
 
 
-# --- Flask, with headers by hand
+# --- Flask, with headers that the handler sets
 
 
 def by_hand(gate: Gate, own: dict[str, str]) -> Client:

@@ -1,4 +1,4 @@
-"""Each app has key sets of its own: no other's keys, two sources, local keys beside them; a vendor's app end to end."""
+"""Each app has its own key sets: no key of another app, two sources, local keys; a vendor's app end to end."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_key_set_rotation_during_load_found_by_next_load(issuer: LocalIssuer) ->
 def test_key_set_shared_without_app_claim_warning_logged(issuer: LocalIssuer, caplog: pytest.LogCaptureFixture) -> None:
     apps = [app_of(issuer, name) for name in ("one", "two")]
     with caplog.at_level(logging.WARNING, "wicket"), Gate(apps):
-        assert "apps one and two share a key set" in caplog.text
+        assert "apps one and two accept each other's tokens: same key set" in caplog.text
     caplog.clear()
     bound = [app_of(issuer, name, app_claim="app") for name in ("one", "two")]
     with caplog.at_level(logging.WARNING, "wicket"), Gate(bound):

@@ -38,7 +38,7 @@ def told() -> Told:
 
 @pytest.fixture
 def gate(issuer: LocalIssuer, clock: FakeClock, told: Told) -> Iterator[Gate]:
-    """A gate with the one app `acme`, by a clock that stands still."""
+    """A gate with the one app `acme`, with a fixed clock."""
     with gate_of(issuer, monotonic=clock, on_event=told) as gate:
         yield gate
 

@@ -1,4 +1,4 @@
-"""Key sets under real servers: forks with keys at hand, several workers, greenlets, and ends while a fetch hangs."""
+"""Key sets under real servers: forks with loaded keys, several workers, greenlets, and shutdown during a fetch."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_event_stream_token_expired_response_ended(server: Server, target: str) 
 
 @pytest.mark.parametrize(("target", "told"), [("/events", "told by send"), ("/listening", "told by receive")])
 def test_event_stream_token_expired_application_ended(server: Server, target: str, told: str) -> None:
-    """Or each stream that ever expired would go on for ever in the server, sending to nobody."""
+    """Otherwise every expired stream would run in the server for ever, without a client."""
     user = f"leaving{target[1:]}"
     stream_of(server, target, user, LIFE)
     eventually("the application ended", lambda: f"{user} ended" in happened(server))

@@ -9,7 +9,7 @@ import pytest
 from tests.integration import servers
 from tests.integration.servers import Server
 from tests.scenarios import SCENARIOS, Scenario
-from tests.test_scenarios import Answered, check
+from tests.scenarios.checks import Answered, check
 
 _SITE = "tests.integration.scenario_sites"
 

@@ -1,4 +1,4 @@
-"""The gate under real servers: forks, threads, greenlets and sockets; and by hand, handshakes and another loop."""
+"""The gate under real servers: forks, threads, greenlets and sockets; handshakes and another event loop."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from tests.interop.broken_tokens import FEATUREBASE_BROKEN
 from tests.interop.cases import FEATUREBASE_SECRET, TOKEN_DATA, featurebase
 from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refused, request
 from tests.support.clients import DOORS
 from wicket import Request, Secret, profiles
 
-# The vendor does not say how long its secrets are; what stands here is shorter than HMAC-SHA256 asks for.
+# The vendor does not document the length of its secrets. This one is shorter than the hash of HMAC-SHA256.
 APP = profiles.featurebase(
     "acme", credentials=[Secret.from_text(FEATUREBASE_SECRET, allow_short=True)], origins=["https://acme.com"]
 )
@@ -63,27 +64,14 @@ def test_featurebase_token_in_query_allowed(elsewhere: SignedElsewhere) -> None:
     assert admitted(APP, asked, now=elsewhere.now).user_id == "user-1"
 
 
-BROKEN = {
-    "featurebase: nobody": "missing_claim",
-    "featurebase: expired": "expired",
-    "featurebase: a number as user": "bad_claim",
-    "featurebase: a company without a name": "bad_claim",
-    "featurebase: a company without an id": "bad_claim",
-    "featurebase: one company, no list": "bad_claim",
-    "featurebase: another key": "bad_signature",
-    "featurebase: HS384": "algorithm_not_allowed",
-    "featurebase: unsigned": "algorithm_not_allowed",
-}
-
-
 def test_featurebase_cases_all_covered() -> None:
     good = {"featurebase", "featurebase: only an address", "featurebase: with an expiry"}
-    assert featurebase(0).keys() == BROKEN.keys() | good
+    assert featurebase(0).keys() == FEATUREBASE_BROKEN.keys() | good
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", FEATUREBASE_BROKEN)
 def test_featurebase_broken_token_refused_with_reason(elsewhere: SignedElsewhere, name: str) -> None:
-    assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
+    assert refused(APP, carrying(elsewhere.tokens[name]), now=elsewhere.now) == FEATUREBASE_BROKEN[name]
 
 
 @pytest.mark.parametrize("door", sorted(DOORS))

@@ -1,4 +1,4 @@
-"""Userz: tokens built by hand and by a library, from a binary secret; each rule of its document, broken once."""
+"""Userz: tokens built from bytes and by a library, from a binary secret; each rule of its document, broken once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.interop.broken_tokens import USERZ_BROKEN
 from tests.interop.cases import USERZ_APP, USERZ_BASE64, USERZ_CONTEXT, USERZ_HEX, userz, userz_payload
 from tests.interop.node_signer import SignedElsewhere, admitted, gate_of, refused, request
 from tests.support.clients import DOORS
@@ -42,33 +43,8 @@ def test_userz_token_at_limits_allowed(elsewhere: SignedElsewhere, name: str) ->
     assert admitted(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now).user_id == "user-1"
 
 
-BROKEN = {
-    "userz: another app": "wrong_app",
-    "userz: no app": "missing_claim",
-    "userz: no user": "missing_claim",
-    "userz: a number as user": "bad_claim",
-    "userz: no iat": "missing_claim",
-    "userz: no exp": "missing_claim",
-    "userz: expired": "expired",
-    "userz: issued in the future": "issued_in_future",
-    "userz: too long a life": "lifetime_too_long",
-    "userz: too short a life": "lifetime_too_short",
-    "userz: exp in milliseconds": "bad_claim",
-    "userz: exp as a text": "bad_claim",
-    "userz: too large a context": "context_too_large",
-    "userz: a list as context": "bad_claim",
-    "userz: the hex digits as key": "bad_signature",
-    "userz: the base64 text as key": "bad_signature",
-    "userz: HS512": "algorithm_not_allowed",
-    "userz: HS512 by jose": "algorithm_not_allowed",
-    "userz: says RS256": "algorithm_not_allowed",
-    "userz: of another type": "wrong_type",
-    "userz: unsigned": "algorithm_not_allowed",
-}
-
-
 def test_userz_cases_all_covered() -> None:
-    good = {name for name in userz(0) if name not in BROKEN}
+    good = {name for name in userz(0) if name not in USERZ_BROKEN}
     assert good == {
         "userz",
         "userz: base64",
@@ -80,9 +56,9 @@ def test_userz_cases_all_covered() -> None:
     }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", USERZ_BROKEN)
 def test_userz_broken_token_refused_with_reason(elsewhere: SignedElsewhere, name: str) -> None:
-    assert refused(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now) == BROKEN[name]
+    assert refused(BY_HEX, carrying(elsewhere.tokens[name]), now=elsewhere.now) == USERZ_BROKEN[name]
 
 
 def test_userz_token_in_authorization_header_missing_token(elsewhere: SignedElsewhere) -> None:

@@ -1,4 +1,4 @@
-"""What each vendor's widget sends, where its document has it sent, through both doors: accepted, or refused with why.
+"""The requests of each vendor's widget, as its documentation gives them, through both middlewares.
 
 The modules beside this one try every rule at the gate; here the same tokens arrive as a browser brings them, and the
 gate has a second app of the vendor, so that a request must name its own.
@@ -12,7 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from tests.interop import test_featurebase, test_getuserfeedback, test_hissuno, test_userz
+from tests.interop.broken_tokens import (
+    FEATUREBASE_BROKEN,
+    GETUSERFEEDBACK_BROKEN,
+    HISSUNO_BROKEN,
+    ISSUER_ALGORITHMS,
+    USERZ_BROKEN,
+)
 from tests.interop.cases import (
     AUDIENCE,
     FEATUREBASE_COMPANY_IV,
@@ -28,7 +34,7 @@ from tests.interop.cases import (
     issuer_payload,
 )
 from tests.interop.node_signer import SignedElsewhere
-from tests.support.widget_request import DOORS, Boot, Door
+from tests.support.widget_request import DOORS, Door, WidgetRequest
 from wicket import App, CompanyHash, IdentityHash, Jwks, Mode, Secret, profiles
 
 ORIGIN: Final = "https://acme.com"
@@ -41,7 +47,7 @@ def door(request: pytest.FixtureRequest) -> Door:
     return DOORS[request.param]
 
 
-# --- the vendors: their apps, and where a token rides
+# --- the vendors: their apps, and the location of the token
 
 
 def hissuno(_: SignedElsewhere, **settings: Any) -> list[App]:
@@ -53,9 +59,9 @@ def hissuno(_: SignedElsewhere, **settings: Any) -> list[App]:
     ]
 
 
-def hissuno_boot(token: str | None = None, *, origin: str = ORIGIN, **members: Any) -> Boot:
+def hissuno_boot(token: str | None = None, *, origin: str = ORIGIN, **members: Any) -> WidgetRequest:
     given = {} if token is None else {"widgetToken": token}
-    return Boot({"projectId": "proj_acme", **given, **members}, headers={"Origin": origin})
+    return WidgetRequest({"projectId": "proj_acme", **given, **members}, headers={"Origin": origin})
 
 
 def featurebase(_: SignedElsewhere, **settings: Any) -> list[App]:
@@ -71,12 +77,14 @@ def featurebase(_: SignedElsewhere, **settings: Any) -> list[App]:
     ]
 
 
-def featurebase_boot(token: str) -> Boot:
-    return Boot({"appId": "acme", "featurebaseJwt": token, "nonSensitiveAttr1": "non-sensitive-value"})
+def featurebase_boot(token: str) -> WidgetRequest:
+    return WidgetRequest({"appId": "acme", "featurebaseJwt": token, "nonSensitiveAttr1": "non-sensitive-value"})
 
 
-def hash_boot(user_hash: str, **members: Any) -> Boot:
-    return Boot({"appId": "acme", **USER, "userHash": user_hash, "createdAt": "2025-05-06T12:00:00Z", **members})
+def hash_boot(user_hash: str, **members: Any) -> WidgetRequest:
+    return WidgetRequest(
+        {"appId": "acme", **USER, "userHash": user_hash, "createdAt": "2025-05-06T12:00:00Z", **members}
+    )
 
 
 def userz(_: SignedElsewhere, **settings: Any) -> list[App]:
@@ -88,13 +96,13 @@ def userz(_: SignedElsewhere, **settings: Any) -> list[App]:
     ]
 
 
-def userz_submission(token: str | None = None, public_key: str = "pub_acme") -> Boot:
+def userz_submission(token: str | None = None, public_key: str = "pub_acme") -> WidgetRequest:
     given = {} if token is None else {"X-Userz-User-Token": token}
-    return Boot({"text": "It works"}, headers={"Authorization": f"Bearer {public_key}", **given})
+    return WidgetRequest({"text": "It works"}, headers={"Authorization": f"Bearer {public_key}", **given})
 
 
 def getuserfeedback(elsewhere: SignedElsewhere, **settings: Any) -> list[App]:
-    keys = [elsewhere.keys[kid]["jwk"] for kid in test_getuserfeedback.ALGORITHMS]
+    keys = [elsewhere.keys[kid]["jwk"] for kid in ISSUER_ALGORITHMS]
     other = Jwks.static({"keys": [elsewhere.keys["stranger"]["jwk"]]})
     return [
         profiles.getuserfeedback("globex", issuer=ISSUER, credentials=[Jwks.static({"keys": keys})], **settings),
@@ -102,9 +110,9 @@ def getuserfeedback(elsewhere: SignedElsewhere, **settings: Any) -> list[App]:
     ]
 
 
-def survey(token: str) -> Boot:
+def survey(token: str) -> WidgetRequest:
     # Naming the app keeps a wrong issuer from being a wrong app.
-    return Boot({"survey": 1}, query={"appId": "globex"}, headers={"Authorization": f"Bearer {token}"})
+    return WidgetRequest({"survey": 1}, query={"appId": "globex"}, headers={"Authorization": f"Bearer {token}"})
 
 
 @dataclass(frozen=True)
@@ -112,22 +120,22 @@ class Vendor:
     """One vendor: its apps, the request that carries a token, and what each broken token is refused with."""
 
     apps: Callable[..., list[App]]
-    boot: Callable[[str], Boot]
+    boot: Callable[[str], WidgetRequest]
     broken: dict[str, str]
     status: int = 401
 
 
 VENDORS: Final = {
-    "hissuno": Vendor(hissuno, hissuno_boot, test_hissuno.BROKEN),
-    "featurebase": Vendor(featurebase, featurebase_boot, test_featurebase.BROKEN, status=400),
+    "hissuno": Vendor(hissuno, hissuno_boot, HISSUNO_BROKEN),
+    "featurebase": Vendor(featurebase, featurebase_boot, FEATUREBASE_BROKEN, status=400),
     "featurebase, by hash": Vendor(
         featurebase,
         hash_boot,
         {name: "bad_identity_hash" for name in FEATUREBASE_HASHES if name != "hash"},
         status=400,
     ),
-    "userz": Vendor(userz, userz_submission, test_userz.BROKEN),
-    "getuserfeedback": Vendor(getuserfeedback, survey, test_getuserfeedback.BROKEN),
+    "userz": Vendor(userz, userz_submission, USERZ_BROKEN),
+    "getuserfeedback": Vendor(getuserfeedback, survey, GETUSERFEEDBACK_BROKEN),
 }
 
 
@@ -208,7 +216,7 @@ def test_hissuno_allow_anonymous_claimed_user_id_unverified(elsewhere: SignedEls
 def test_featurebase_token_in_body_allowed(
     elsewhere: SignedElsewhere, app: dict[str, str], carrier: str, door: Door
 ) -> None:
-    boot = Boot({**app, carrier: elsewhere.tokens["featurebase"], "nonSensitiveAttr1": "non-sensitive-value"})
+    boot = WidgetRequest({**app, carrier: elsewhere.tokens["featurebase"], "nonSensitiveAttr1": "non-sensitive-value"})
     identity = door(featurebase(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("acme", "user-1", "userId")
@@ -258,16 +266,18 @@ def test_featurebase_incomplete_or_wrong_hash_bad_identity_hash(
 
 
 def test_featurebase_without_proof_refused_unless_allow_anonymous(elsewhere: SignedElsewhere, door: Door) -> None:
-    nobody = Boot({"appId": "acme"})
+    nobody = WidgetRequest({"appId": "acme"})
     assert door(featurebase(elsewhere), nobody, elsewhere.now).refusal() == (400, "missing_token", None)
 
-    answered = door(featurebase(elsewhere, allow_anonymous=True), Boot({"appId": "acme", **USER}), elsewhere.now)
+    answered = door(
+        featurebase(elsewhere, allow_anonymous=True), WidgetRequest({"appId": "acme", **USER}), elsewhere.now
+    )
     assert answered.decision is not None
     assert not answered.decision.identity.verified
     assert answered.decision.claimed_user_id == "user-1"
 
 
-# --- Userz: the token in a header of its own, the app by its public key
+# --- Userz: the token in X-Userz-User-Token, the app by its publishable key
 
 
 def test_userz_token_in_header_allowed(elsewhere: SignedElsewhere, door: Door) -> None:
@@ -298,16 +308,16 @@ def test_userz_missing_token_or_wrong_publishable_key_refused(
     answered = door(userz(elsewhere), boot, elsewhere.now)
 
     assert answered.refusal() == expected
-    if expected[1] != "unknown_app":  # nobody knows whose form the answer to no known app should have
+    if expected[1] != "unknown_app":  # without an app there is no vendor's format
         assert answered.body["error"]["code"] == (expected[2] or expected[1])
 
 
 # --- getuserfeedback: a bearer of the app's own issuer
 
 
-@pytest.mark.parametrize("kid", test_getuserfeedback.ALGORITHMS)
+@pytest.mark.parametrize("kid", ISSUER_ALGORITHMS)
 def test_getuserfeedback_bearer_app_resolved_by_issuer(elsewhere: SignedElsewhere, kid: str, door: Door) -> None:
-    boot = Boot({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
+    boot = WidgetRequest({"survey": 1}, headers={"Authorization": f"Bearer {elsewhere.tokens[f'issuer: {kid}']}"})
     identity = door(getuserfeedback(elsewhere), boot, elsewhere.now).identity()
 
     assert (identity.app_id, identity.user_id, identity.user_id_claim) == ("globex", "user_2abc", "sub")
@@ -317,7 +327,7 @@ def test_getuserfeedback_bearer_app_resolved_by_issuer(elsewhere: SignedElsewher
 
 
 def test_getuserfeedback_missing_token_or_credentials_401(elsewhere: SignedElsewhere, door: Door) -> None:
-    nothing = Boot({"survey": 1}, query={"appId": "globex"})
+    nothing = WidgetRequest({"survey": 1}, query={"appId": "globex"})
     assert door(getuserfeedback(elsewhere), nothing, elsewhere.now).refusal() == (401, "missing_token", None)
 
     unset = [profiles.getuserfeedback("globex", issuer=ISSUER)]

@@ -51,7 +51,7 @@ class Known:
         self._texts.clear()
 
     def stands_in(self, said: str, pieces: list[str]) -> bool:
-        """Whether a run of any of these texts stands there; `pieces` are `pieces_of` it."""
+        """Whether the text contains a run of any of these values; `pieces` are its `pieces_of`."""
         blocks = self._blocks
         if blocks.keys().isdisjoint(pieces):
             return False
@@ -63,7 +63,7 @@ class Known:
 
 
 def pieces_of(said: str) -> list[str]:
-    """What stands at each place of a text, as long as a block."""
+    """The block at each position of a text."""
     return [said[index : index + _BLOCK] for index in range(len(said) - _BLOCK + 1)]
 
 
@@ -78,7 +78,7 @@ def _run(text: str, start: int, said: str, index: int) -> int:
 
 
 def carries_a_token(text: str) -> bool:
-    """Whether a token stands there, its header spelled with or without blanks; a signature is not needed."""
+    """Whether the text contains a token, its header with or without spaces; a signature is not needed."""
     return _TOKEN.search(text) is not None or any(_is_header(match[1]) for match in _SEGMENTS.finditer(text))
 
 
@@ -140,7 +140,7 @@ def proofs_in(token: str) -> Iterator[str]:
 
 
 def _is_text(segment: str) -> bool:
-    """Whether a segment spells a text: in the place of a signature, it is one of somebody's claims."""
+    """Whether a segment decodes to text. In the position of a signature it holds claims."""
     try:
         base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode()
     except ValueError:

@@ -25,8 +25,8 @@ import pytest
 
 import wicket
 from tests.leaks.patterns import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
+from wicket.decision import extract_token as finding
 from wicket.decision import identity_hash as hashes
-from wicket.decision import resolve_app as finding
 from wicket.decision import token_parser as tokens
 from wicket.errors import ConfigError, Refused
 from wicket.keys import PublicKey, Secret, jwk
@@ -70,7 +70,7 @@ class LeakWatch:
             self._pieces.clear()
 
     def keep(self, sent: str) -> None:
-        """Look from now on for what is sent to a server in a process of its own, which may say it in a later test."""
+        """Watch from now on for values sent to a server in another process, which may log them in a later test."""
         for token, signature, proof in _SENT.findall(sent):
             for text in (*proofs_in(token), *spelled(signature or proof)):
                 self._add(self._known, text)

@@ -32,6 +32,7 @@ from wicket import (
     mint,
     profiles,
 )
+from wicket.diagnostics import diagnose
 from wicket.errors import Problems, WicketError
 from wicket.http.long_lived import ConnectionEnded
 from wicket.jwks.network_backend import ResponseTooLargeError
@@ -39,7 +40,6 @@ from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
 from wicket.keys.algorithms import UnusableKeyError
 from wicket.runtime import base64url
 from wicket.runtime.cache import LoadFailed
-from wicket.testing import diagnose
 
 LOG = logging.getLogger("wicket")
 NO_HEADERS = "nothing to hide: app=watched, https://id.example/jwks.json, key-1, the identity hash does not verify"
@@ -176,7 +176,7 @@ def test_leak_watch_computed_company_hash_detected(leak_watch: LeakWatch) -> Non
 
 def test_leak_watch_hash_computed_by_diagnose_detected(leak_watch: LeakWatch) -> None:
     with Gate([APP], app_locations=[Header("X-App-Id")]) as gate:
-        diagnosis = diagnose(gate, "hashed", sent={"userId": "eve", "userHash": "0" * 64})
+        diagnosis = diagnose(gate, "hashed", body={"userId": "eve", "userHash": "0" * 64})
     assert not diagnosis.passed
     assert said(leak_watch, compute_hash("users", "eve").hex())
 

@@ -44,7 +44,7 @@ SAYINGS: dict[str, Callable[[str], object]] = {
     "a message below the logger's level": lambda text: LOG.debug("a token: %s", text),
     "a message without arguments": LOG.error,
     "an argument that is not written": lambda text: LOG.warning("%(a)s", {"a": "b", "token": text}),
-    "a field": lambda text: LOG.info("fine", extra={"key_id": text}),
+    "a field": lambda text: LOG.info("fine", extra={"kid": text}),
     "a traceback": _raised,
     "an event": lambda text: Reporter("wicket", None, 9).emit(DecisionEvent("wicket", text, True, True, True)),
     "the text of a configuration error": lambda text: ConfigError([Problem("value", f"is {text}")]),
@@ -132,7 +132,7 @@ def test_says_a_part(leak_watch):
 @pytest.mark.says_parts("but for secrets")
 def test_raises():
     Secret.from_hex("{value}")
-    Problems().listed("field", (int("{value}") for _ in "x"), "things")
+    Problems().as_tuple("field", (int("{value}") for _ in "x"), "things")
 """
 
 
@@ -141,7 +141,7 @@ def test_leak_watch_leaking_test_fails(tmp_path: Path) -> None:
         "from tests.conftest import leak_watch, pytest_configure, pytest_runtest_makereport\n"
     )
     (tmp_path / "test_it.py").write_text(LEAKING.format(value=VALUE.hex()))
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     command = [
         sys.executable,
         "-m",

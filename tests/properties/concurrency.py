@@ -45,7 +45,7 @@ def together(
     *,
     way: Callable[[int], Callable[..., Any]] | None = None,
 ) -> list[T]:
-    """All that the jobs bring, each on a thread of its own; they begin at once, and `meanwhile` is done here.
+    """The results of the jobs. Each runs on its own thread, they start together, and `meanwhile` runs on this one.
 
     `way` makes the trace function of each.
     """

@@ -1,8 +1,8 @@
-"""A gate with apps in code under a clock that moves, beside others that change, its doors, and what it may say.
+"""A gate with apps in code, apps of a registry and a key set, both middlewares, and the answers that are possible.
 
-Of the apps in code none ever changes, but time passes, and is set back: a request may be judged by any time that it was
-between its beginning and its end. Apps of the registry and the keys of a key set change besides: what was before a
-change serves until the gate was told, or until its lifetime is over.
+The apps in code never change, but the clock is set forwards and back. A request may be decided at any time that the
+clock had between its start and its end. The apps of the registry and the keys of the key set change. The version before
+a change may be used until `Gate.refresh` is called or until its lifetime ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from jwt.algorithms import ECAlgorithm
 import wicket.asgi
 import wicket.wsgi
 from tests.properties.concurrency import LONG, given_way, landed, together
-from tests.properties.fast_path_model import IN_CODE, LOADED, Ask, Rule, Said, app_of, judged, private_key, token
+from tests.properties.fast_path_model import (
+    IN_CODE,
+    LOADED,
+    Answer,
+    RequestSpec,
+    Rule,
+    app_of,
+    expected_answer,
+    private_key,
+    token,
+)
 from tests.properties.tokens import NOW
 from wicket import (
     App,
@@ -38,24 +48,24 @@ from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import FakeClock
 
-SHARED: Final = ("straight.py", "house.py", "memory.py", "flow.py")  # where what several requests share is touched
+SHARED: Final = ("fast_path.py", "context.py", "signature_cache.py", "flow.py")  # these read and write shared state
 Message = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A request and what was said, with the moments and the places of the clock between which that was."""
+class Observed:
+    """A request and its answer, with the moments and the clock positions of its start and end."""
 
-    ask: Ask
+    request: RequestSpec
     begun: int
     ended: int
     times: tuple[int, int]
-    said: Said
+    said: Answer
 
 
 @dataclass
 class State:
-    """One rule of an app, from one moment until it can no longer be seen."""
+    """One rule of an app, from one moment until the gate no longer uses it."""
 
     rule: Rule | None
     begun: int
@@ -63,7 +73,7 @@ class State:
 
 
 class WatchedGate(Gate):
-    """A gate that notes who took the straight road, and through which door."""
+    """A gate that records the app and the protocol of each request on the fast path."""
 
     taken: list[tuple[str | None, str]]
 
@@ -75,8 +85,8 @@ class WatchedGate(Gate):
         return found
 
 
-class Day:
-    """The time of day, which goes forth and back; every place that it was at is kept."""
+class WallClock:
+    """The clock, which is set forwards and back. Every time that it had is kept."""
 
     def __init__(self) -> None:
         self.places: list[float] = [NOW]
@@ -89,15 +99,15 @@ class Day:
         return len(self.places) - 1
 
 
-class Roads:
-    """A gate with apps in code and apps of a registry, its doors, and what was changed."""
+class FastPathMachine:
+    """A gate with apps in code and apps of a registry, both middlewares, and the changes."""
 
     def __init__(self, *, tiny: bool) -> None:
         for key in ("mixed/0", "mixed/1", "mixed/2"):
-            private_key(key)  # before there are threads: two that ask at once would each have one made
+            private_key(key)  # before the threads start: two threads at once would each generate a key
         self.states = {rule.id: [State(rule, 0)] for rule in (*IN_CODE, *LOADED)} | {"nobody": [State(None, 0)]}
         self.refreshes: list[tuple[str, int, int]] = []
-        self.day = Day()
+        self.day = WallClock()
         self._age = FakeClock(1000.0)
         self._moments = itertools.count(1)
         self.gate = WatchedGate(
@@ -119,8 +129,8 @@ class Roads:
             ),
         )
         self.gate.taken = []
-        self._asgi = wicket.asgi.WicketMiddleware(self._behind_asgi, self.gate)
-        self._wsgi = wicket.wsgi.WicketMiddleware(self._behind_wsgi, self.gate)
+        self._asgi = wicket.asgi.WicketMiddleware(self._asgi_app, self.gate)
+        self._wsgi = wicket.wsgi.WicketMiddleware(self._wsgi_app, self.gate)
 
     def _load(self, ref: AppRef) -> App | None:
         rule = self.states[ref.value][-1].rule
@@ -135,27 +145,27 @@ class Roads:
     # --- what changes
 
     def change(self, id: str, rule: Rule | None, *, said: bool) -> None:
-        """From now on this is the rule; `said` tells the gate."""
+        """Change the rule of an app. `said` calls `Gate.refresh`."""
         self.states[id].append(State(rule, next(self._moments)))
         if said:
             self.refresh(id, purge=True)
             self._all_gone(id)
 
     def refresh(self, id: str, *, purge: bool) -> None:
-        """Have the gate forget what it knows of the app."""
+        """Refresh the app."""
         begun = next(self._moments)
         self.gate.refresh(id, purge=purge)
         self.refreshes.append((id, begun, next(self._moments)))
 
-    def grow_old(self, seconds: float) -> None:
-        """Let all that was loaded have its time, while nobody asks."""
+    def expire_caches(self, seconds: float) -> None:
+        """Expire everything that was loaded, while no request runs."""
         landed(self.gate._registry, self.gate._key_sets.cache)
         self._age.advance(seconds)
         for id in self.states:
             self._all_gone(id)
 
-    def back_to_the_beginning(self) -> None:
-        """Let every app be as it was at first, and the time too."""
+    def reset(self) -> None:
+        """Reset every app and the clock."""
         self.day.places.append(NOW)
         for rule in (IN_CODE[-1], *LOADED):
             self.change(rule.id, rule, said=True)
@@ -167,29 +177,32 @@ class Roads:
 
     # --- requests
 
-    def _seen(self, ask: Ask, begun: int, place: int, said: Said) -> Seen:
-        return Seen(ask, begun, next(self._moments), (place, self.day.place), said)
+    def _observed(self, request: RequestSpec, begun: int, place: int, said: Answer) -> Observed:
+        return Observed(request, begun, next(self._moments), (place, self.day.place), said)
 
-    def by_hand(self, ask: Ask) -> Seen:
+    def verify_only(self, request: RequestSpec) -> Observed:
         begun, place = next(self._moments), self.day.place
-        decision = self.gate.verify(token(ask.token), app=ask.name, origin=ask.origin)
-        return self._seen(replace(ask, by_hand=True), begun, place, said(decision, ask))
+        decision = self.gate.verify(token(request.token), app=request.name, origin=request.origin)
+        return self._observed(replace(request, verify_only=True), begun, place, said(decision, request))
 
-    async def by_hand_async(self, ask: Ask) -> Seen:
+    async def verify_token_async(self, request: RequestSpec) -> Observed:
         begun, place = next(self._moments), self.day.place
-        decision = await self.gate.averify(token(ask.token), app=ask.name, origin=ask.origin)
-        return self._seen(replace(ask, by_hand=True), begun, place, said(decision, ask))
+        decision = await self.gate.averify(token(request.token), app=request.name, origin=request.origin)
+        return self._observed(replace(request, verify_only=True), begun, place, said(decision, request))
 
-    def _headers(self, ask: Ask) -> dict[str, str]:
-        own = next((rule for rule in IN_CODE if rule.id == ask.app and rule.header != "Authorization"), None)
-        headers = {"x-app-id": ask.name}
-        headers |= {own.header.lower(): token(ask.token)} if own else {"authorization": f"Bearer {token(ask.token)}"}
-        return headers | ({"origin": ask.origin} if ask.origin is not None else {})
+    def _headers(self, request: RequestSpec) -> dict[str, str]:
+        app_rule = next((rule for rule in IN_CODE if rule.id == request.app and rule.header != "Authorization"), None)
+        headers = {"x-app-id": request.name}
+        if app_rule is not None:
+            headers[app_rule.header.lower()] = token(request.token)
+        else:
+            headers["authorization"] = f"Bearer {token(request.token)}"
+        return headers | ({"origin": request.origin} if request.origin is not None else {})
 
-    def through_wsgi(self, ask: Ask) -> Seen:
+    def send_wsgi(self, request: RequestSpec) -> Observed:
         begun, place = next(self._moments), self.day.place
         environ: dict[str, Any] = {
-            f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self._headers(ask).items()
+            f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self._headers(request).items()
         }
         environ |= {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "wsgi.input": BytesIO()}
         started: dict[str, str] = {}
@@ -201,9 +214,9 @@ class Roads:
         body = b"".join(self._wsgi(environ, start_response))
         decision: Decision | None = environ.get("wicket.decision")
         assert decision is None or environ.get("REMOTE_USER", "") == decision.identity.identity
-        return self._seen(ask, begun, place, answered(ask, started, body, decision))
+        return self._observed(request, begun, place, answered(request, started, body, decision))
 
-    async def through_asgi(self, ask: Ask) -> Seen:
+    async def send_asgi(self, request: RequestSpec) -> Observed:
         begun, place = next(self._moments), self.day.place
         sent: list[Message] = []
 
@@ -213,121 +226,125 @@ class Roads:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        headers = [(name.encode(), value.encode()) for name, value in self._headers(ask).items()]
+        headers = [(name.encode(), value.encode()) for name, value in self._headers(request).items()]
         scope: Message = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
         await self._asgi(scope, receive, send)
         decision: Decision | None = scope.get("state", {}).get("wicket")
         assert decision is None or scope["user"] is decision.identity
-        told = {name.decode().title(): value.decode() for name, value in sent[0]["headers"]}
-        return self._seen(ask, begun, place, answered(ask, told, sent[1]["body"], decision))
+        response_headers = {name.decode().title(): value.decode() for name, value in sent[0]["headers"]}
+        return self._observed(request, begun, place, answered(request, response_headers, sent[1]["body"], decision))
 
     @staticmethod
-    async def _behind_asgi(
+    async def _asgi_app(
         scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
-        await asyncio.sleep(0)  # the other tasks go on
+        await asyncio.sleep(0)  # let the other tasks run
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"in"})
 
     @staticmethod
-    def _behind_wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         return [b"in"]
 
-    def burst(self, asks: Sequence[Ask], changes: Sequence[Callable[[], None]]) -> list[Seen]:
-        """Send all of them at once through both doors and by hand, while the changes are made; check every answer."""
+    def burst(self, requests: Sequence[RequestSpec], changes: Sequence[Callable[[], None]]) -> list[Observed]:
+        """Send all requests at once through both middlewares and `verify`, during the changes. Check every answer."""
 
-        async def tasks() -> list[Seen]:
-            ways = itertools.cycle([self.through_asgi, self.through_asgi, self.by_hand_async])
-            return await asyncio.gather(*(way(ask) for way, ask in zip(ways, asks, strict=False)))
+        async def tasks() -> list[Observed]:
+            senders = itertools.cycle([self.send_asgi, self.send_asgi, self.verify_token_async])
+            return await asyncio.gather(*(sender(request) for sender, request in zip(senders, requests, strict=False)))
 
-        def changing() -> list[Seen]:
+        def changing() -> list[Observed]:
             seen = []
-            for change, ask in zip(changes, itertools.cycle(asks), strict=False):
+            for change, request in zip(changes, itertools.cycle(requests), strict=False):
                 change()
-                seen.append(self.through_wsgi(ask))
+                seen.append(self.send_wsgi(request))
             return seen
 
         jobs = [
             changing,
-            lambda: [self.through_wsgi(ask) for ask in asks],
-            lambda: [self.through_wsgi(ask) for ask in reversed(asks)],
-            lambda: [self.by_hand(ask) for ask in asks],
+            lambda: [self.send_wsgi(request) for request in requests],
+            lambda: [self.send_wsgi(request) for request in reversed(requests)],
+            lambda: [self.verify_only(request) for request in requests],
             lambda: asyncio.run(tasks()),
         ]
         seen = together(jobs, way=lambda number: given_way(SHARED, random.Random(number)))
-        assert len(seen) == 4 * len(asks) + len(changes)
-        for each in seen:
-            self.check(each)
+        assert len(seen) == 4 * len(requests) + len(changes)
+        for observed in seen:
+            self.check(observed)
         return seen
 
-    # --- what may be said
+    # --- the possible answers
 
-    def check(self, seen: Seen) -> None:
-        """Fails where no time and no state that may still count give this answer."""
+    def check(self, seen: Observed) -> None:
+        """Fail if no time and no usable state gives this answer."""
         possible = self.possible(seen)
-        assert seen.said in possible, f"{seen} is none of {possible}: {self.states[seen.ask.app][-4:]}"
+        assert seen.said in possible, f"{seen} is not one of {possible}: {self.states[seen.request.app][-4:]}"
 
-    def possible(self, seen: Seen) -> set[Said]:
-        """All that the gate may say."""
+    def possible(self, seen: Observed) -> set[Answer]:
+        """Return all possible answers."""
         first, last = seen.times
-        ask, times = seen.ask, {*self.day.places[first : last + 1]}
+        request, times = seen.request, {*self.day.places[first : last + 1]}
         rules = {
             state.rule
-            for state in self.states[ask.app]
+            for state in self.states[request.app]
             if state.begun <= seen.ended and (state.gone is None or state.gone > seen.begun)
         }
-        answers = {judged(rule, ask, now) for rule in rules for now in times}
-        if any(id == ask.app and begun < seen.ended and seen.begun < ended for id, begun, ended in self.refreshes):
-            if ask.app in ("r0", "r1"):
+        answers = {expected_answer(rule, request, now) for rule in rules for now in times}
+        overlapping = [begun for _, begun, ended in self.refreshes if begun < seen.ended and seen.begun < ended]
+        if request.app == "nobody" and len(overlapping) > 1:
+            # Each refresh drops the negative cache entries of all apps, and a request loads an entry at most twice.
+            answers.add(("apps_unavailable", True, "", None))
+        if any(id == request.app and begun < seen.ended and seen.begun < ended for id, begun, ended in self.refreshes):
+            if request.app in ("r0", "r1"):
                 answers.add(("apps_unavailable", True, "", None))
-            elif ask.app == "mixed" and ask.token.key in ("mixed/1", "mixed/2"):
+            elif request.app == "mixed" and request.token.key in ("mixed/1", "mixed/2"):
                 answers.add(("keys_unavailable", True, "", None))
         return answers
 
 
-def said(decision: Decision, ask: Ask) -> Said:
-    """A decision in few words."""
+def said(decision: Decision, request: RequestSpec) -> Answer:
+    """Return a decision as an answer."""
     refusal, identity = decision.refusal, decision.identity
     assert identity.verified is (refusal is None)
     if identity.verified:
         assert {name: identity.claims.get(name) for name in ("sub", "iss", "jti", "exp")} == {
-            "sub": ask.token.user,
-            "iss": ask.token.issuer,
-            "jti": ask.token.jti,
-            "exp": ask.token.expires,
+            "sub": request.token.user,
+            "iss": request.token.issuer,
+            "jti": request.token.jti,
+            "exp": request.token.expires,
         }
     reason = "accepted" if refusal is None else refusal.reason or refusal.code
     return reason, decision.enforced, identity.identity, identity.kid
 
 
-def answered(ask: Ask, headers: dict[str, str], body: bytes, decision: Decision | None) -> Said:
-    """What came out of a door, in few words; `decision` is what was handed to the application, if it was called."""
+def answered(request: RequestSpec, headers: dict[str, str], body: bytes, decision: Decision | None) -> Answer:
+    """Return a response as an answer. `decision` is the decision that the application received, if it was called."""
     if decision is not None:
         assert body == b"in"
-        told = said(decision, ask)
+        answer = said(decision, request)
     else:
         problem = json.loads(body)
-        told = problem["reason"] or problem["error"], True, "", None
-    readable = ask.origin if decision is not None or told[0] != "origin_not_allowed" else None
-    assert headers.get("Access-Control-Allow-Origin") == readable, "a page of another origin may read this"
-    return told
+        answer = problem["reason"] or problem["error"], True, "", None
+    readable = request.origin if decision is not None or answer[0] != "origin_not_allowed" else None
+    assert headers.get("Access-Control-Allow-Origin") == readable, "a page of another origin can read this"
+    return answer
 
 
-def change_by(roads: Roads, chance: random.Random) -> Callable[[], None]:
-    """One change: of the time, mostly."""
+def random_change(machine: FastPathMachine, chance: random.Random) -> Callable[[], None]:
+    """Return a random change, in half of the cases of the clock."""
     kind = chance.choice(["time", "time", "time", "refresh", "keys", "app"])
     now, said, purge = NOW + 10 * chance.randrange(-5, 30), chance.random() < 0.6, chance.random() < 0.5
     id = chance.choice([rule.id for rule in (*IN_CODE, *LOADED)])
     if kind == "time":
-        return lambda: roads.day.places.append(now)
+        return lambda: machine.day.places.append(now)
     if kind == "refresh":
-        return lambda: roads.refresh(id, purge=purge)
+        return lambda: machine.refresh(id, purge=purge)
     if kind == "keys":
         published = chance.choice([("mixed/1",), ("mixed/2",), ("mixed/1", "mixed/2")])
-        return lambda: roads.change("mixed", replace(IN_CODE[-1], published=published), said=said)
-    held = chance.choice(LOADED)
-    keys = chance.choice([(f"{held.id}/0",), (f"{held.id}/2",), (f"{held.id}/0", f"{held.id}/2")])
+        return lambda: machine.change("mixed", replace(IN_CODE[-1], published=published), said=said)
+    loaded = chance.choice(LOADED)
+    keys = chance.choice([(f"{loaded.id}/0",), (f"{loaded.id}/2",), (f"{loaded.id}/0", f"{loaded.id}/2")])
     revoked, mode = frozenset(chance.sample(["u1", "u2"], chance.randrange(2))), chance.choice([*Mode])
-    rule = replace(held, keys=keys, revoked=revoked, mode=mode) if chance.random() < 0.8 else None
-    return lambda: roads.change(held.id, rule, said=said)
+    rule = replace(loaded, keys=keys, revoked=revoked, mode=mode) if chance.random() < 0.8 else None
+    return lambda: machine.change(loaded.id, rule, said=said)

@@ -1,6 +1,6 @@
-"""What apps admit, in plain words, and a simple model of what a gate may say of a token.
+"""A simple model of the decision about a token.
 
-`Rule` says what an app admits, `Pass` what a token says; `judged` holds one against the other at one moment.
+`Rule` describes an app and `TokenSpec` a token. `expected_answer` returns the answer for both at one time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wicket import (
     Secret,
 )
 
-SKEW: Final = 30
+LEEWAY: Final = 30
 A: Final = "https://a.example"
 B: Final = "https://b.example"
 EVIL: Final = "https://evil.example"
@@ -35,7 +35,7 @@ EVIL: Final = "https://evil.example"
 
 @dataclass(frozen=True)
 class Rule:
-    """What an app admits, for a while. `keys` are those of the app itself, `published` those of its key set."""
+    """The rules of an app. `keys` are its local keys, `published` the keys of its key set."""
 
     id: str
     keys: tuple[str, ...]
@@ -63,8 +63,8 @@ ALIASES: Final = {"plain-2": "plain", "other-2": "other"}
 
 
 @dataclass(frozen=True)
-class Pass:
-    """A token: who signed it, for whom, and when it counts."""
+class TokenSpec:
+    """A token: its key, its issuer, its user, and the times at which it is valid."""
 
     key: str
     issuer: str
@@ -77,27 +77,27 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request: by which name, with which token, from where. By hand (`Gate.verify`) there is no mode."""
+class RequestSpec:
+    """A request: the name of its app, its token, its origin. `Gate.verify` (`verify_only`) has no mode."""
 
     name: str
-    token: Pass
+    token: TokenSpec
     origin: str | None
-    by_hand: bool = False
+    verify_only: bool = False
 
     @property
     def app(self) -> str:
         return ALIASES.get(self.name, self.name)
 
 
-Said = tuple[str, bool, str, str | None]
-"""The outcome in a word, whether it is enforced, `app:user`, and the name of the key that proved it."""
+Answer = tuple[str, bool, str, str | None]
+"""The outcome, whether it is enforced, `app:user`, and the kid of the key that verified the token."""
 
 
-def passes_of(id: str) -> list[Pass]:
-    """Tokens of one app, good ones and such as are good for a while or never."""
+def token_specs_of(id: str) -> list[TokenSpec]:
+    """Return tokens of one app: valid ones, and some that are valid for a while or never."""
     kid = {"kids": f"{id}/0"}.get(id)
-    good = Pass(f"{id}/0", f"https://{id}.example", kid=kid)
+    good = TokenSpec(f"{id}/0", f"https://{id}.example", kid=kid)
     made = [good, replace(good, user="u1"), replace(good, expires=NOW + 100), replace(good, starts=NOW + 200)]
     made += [replace(good, user="u1", issued=NOW + 100), replace(good, issued=NOW - 1000), replace(good, jti="stolen")]
     made += [replace(good, issuer="https://else.example"), replace(good, key=f"{id}/2")]
@@ -105,11 +105,11 @@ def passes_of(id: str) -> list[Pass]:
         made += [replace(good, kid=None), replace(good, kid="kids/1"), replace(good, key="kids/1", kid="kids/1")]
     if id == "mixed":
         made += [replace(good, key=key, kid=key) for key in ("mixed/1", "mixed/2", "mixed/1")]
-    # Each of a user of its own, so that no two are mistaken for each other; u1 is the one who is revoked.
-    return [each if each.user == "u1" else replace(each, user=f"u{2 + index}") for index, each in enumerate(made)]
+    # Each token has another user, so that no two answers are equal. The user u1 is revoked.
+    return [spec if spec.user == "u1" else replace(spec, user=f"u{2 + index}") for index, spec in enumerate(made)]
 
 
-# --- what stands behind the plain words
+# --- the real tokens and apps
 
 
 def secret(key: str) -> bytes:
@@ -122,18 +122,18 @@ def private_key(key: str) -> ec.EllipticCurvePrivateKey:
 
 
 @cache
-def token(held: Pass) -> str:
-    claims = {"sub": held.user, "iss": held.issuer, "iat": held.issued, "exp": held.expires}
-    claims |= {name: value for name, value in (("nbf", held.starts), ("jti", held.jti)) if value is not None}
-    headers = {"kid": held.kid} if held.kid is not None else None
-    if held.key.startswith("mixed"):
-        return jwt.encode(claims, private_key(held.key), "ES256", headers=headers)
-    return jwt.encode(claims, secret(held.key), "HS256", headers=headers)
+def token(spec: TokenSpec) -> str:
+    claims = {"sub": spec.user, "iss": spec.issuer, "iat": spec.issued, "exp": spec.expires}
+    claims |= {name: value for name, value in (("nbf", spec.starts), ("jti", spec.jti)) if value is not None}
+    headers = {"kid": spec.kid} if spec.kid is not None else None
+    if spec.key.startswith("mixed"):
+        return jwt.encode(claims, private_key(spec.key), "ES256", headers=headers)
+    return jwt.encode(claims, secret(spec.key), "HS256", headers=headers)
 
 
 @cache
 def app_of(rule: Rule) -> App:
-    """The app of that rule."""
+    """Return the app of a rule."""
     credentials: list[Any] = [Secret(secret(key), kid=key if rule.kids else None) for key in rule.keys]
     if rule.id == "mixed":
         pem = private_key("mixed/0").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -143,7 +143,7 @@ def app_of(rule: Rule) -> App:
         rule.id,
         credentials=credentials,
         issuer=f"https://{rule.id}.example",
-        rules=Rules(leeway=SKEW, require_kid=rule.kids),
+        rules=Rules(leeway=LEEWAY, require_kid=rule.kids),
         origins=rule.origins,
         require_origin=rule.require_origin,
         mode=rule.mode,
@@ -158,61 +158,61 @@ def app_of(rule: Rule) -> App:
 # --- the model
 
 
-def judged(rule: Rule | None, ask: Ask, now: float) -> Said:
-    """What is right by one rule, at one time."""
+def expected_answer(rule: Rule | None, request: RequestSpec, now: float) -> Answer:
+    """Return the correct answer by one rule at one time."""
     if rule is None:
         return "unknown_app", True, "", None
-    reason, enforced = _against(rule, ask, now), ask.by_hand or rule.mode is Mode.ENFORCE
+    reason, enforced = _refusal_of(rule, request, now), request.verify_only or rule.mode is Mode.ENFORCE
     if reason is not None:
         return reason, enforced, "", None
-    kid = ask.token.key if rule.kids or ask.token.key in rule.published else None
-    return "accepted", enforced, f"{rule.id}:{ask.token.user}", kid
+    kid = request.token.key if rule.kids or request.token.key in rule.published else None
+    return "accepted", enforced, f"{rule.id}:{request.token.user}", kid
 
 
-def _against(rule: Rule, ask: Ask, now: float) -> str | None:
-    held = ask.token
-    missing = ask.origin is None and rule.require_origin and not ask.by_hand
-    if missing or (ask.origin is not None and ask.origin not in rule.origins):
+def _refusal_of(rule: Rule, request: RequestSpec, now: float) -> str | None:
+    spec = request.token
+    missing = request.origin is None and rule.require_origin and not request.verify_only
+    if missing or (request.origin is not None and request.origin not in rule.origins):
         return "origin_not_allowed"
-    if held.key.startswith("mixed") is not (rule.id == "mixed"):
-        return "algorithm_not_allowed" if not rule.kids or held.kid is not None else "key_not_found"
-    if rule.kids and held.kid not in rule.keys:
+    if spec.key.startswith("mixed") is not (rule.id == "mixed"):
+        return "algorithm_not_allowed" if not rule.kids or spec.kid is not None else "key_not_found"
+    if rule.kids and spec.kid not in rule.keys:
         return "key_not_found"
-    if held.key not in rule.keys + rule.published or (rule.kids and held.key != held.kid):
+    if spec.key not in rule.keys + rule.published or (rule.kids and spec.key != spec.kid):
         return "bad_signature"
-    if held.key in rule.published and held.kid is None and len(rule.published) > 1:
-        return "bad_signature"  # of several published keys none is tried for a token that names none
-    if now >= held.expires + SKEW:
+    if spec.key in rule.published and spec.kid is None and len(rule.published) > 1:
+        return "bad_signature"  # no key of several published keys is tried for a token without kid
+    if now >= spec.expires + LEEWAY:
         return "expired"
-    if held.starts is not None and held.starts > now + SKEW:
+    if spec.starts is not None and spec.starts > now + LEEWAY:
         return "not_yet_valid"
-    if held.issued > now + SKEW:
+    if spec.issued > now + LEEWAY:
         return "issued_in_future"
-    if held.issuer != f"https://{rule.id}.example":
+    if spec.issuer != f"https://{rule.id}.example":
         return "wrong_issuer"
-    cutoffs = [NOW] if held.user in rule.revoked else []
+    cutoffs = [NOW] if spec.user in rule.revoked else []
     cutoffs += [int(rule.before)] if rule.before is not None else []
-    revoked = held.jti in rule.stolen or any(held.issued <= cutoff + SKEW for cutoff in cutoffs)
+    revoked = spec.jti in rule.stolen or any(spec.issued <= cutoff + LEEWAY for cutoff in cutoffs)
     return "revoked" if revoked else None
 
 
 # --- chance
 
 
-def asks_by(chance: random.Random, count: int) -> list[Ask]:
-    """Requests as they come: mostly of an app's own tokens, a few times in a row, and now and then sent to another."""
+def random_requests(chance: random.Random, count: int) -> list[RequestSpec]:
+    """Return random requests: mostly an app's own tokens, some in a row, and sometimes with another app or origin."""
     ids = [rule.id for rule in (*IN_CODE, *LOADED)]
     names = [*ids, *ids, *ALIASES, "nobody"]
-    asks: list[Ask] = []
-    while len(asks) < count:
+    requests: list[RequestSpec] = []
+    while len(requests) < count:
         name = chance.choice(names)
         owner = ALIASES.get(name, name) if name != "nobody" else chance.choice(ids)
-        ask = Ask(name, chance.choice(passes_of(owner)), chance.choice([A, A, A, B, EVIL, None]))
-        asks += [ask] * chance.randint(1, 4)
+        request = RequestSpec(name, chance.choice(token_specs_of(owner)), chance.choice([A, A, A, B, EVIL, None]))
+        requests += [request] * chance.randint(1, 4)
         if chance.random() < 0.5:
-            asks += [
-                replace(ask, name=chance.choice(names)),
-                replace(ask, origin=chance.choice([A, B, EVIL, None])),
-                ask,
+            requests += [
+                replace(request, name=chance.choice(names)),
+                replace(request, origin=chance.choice([A, B, EVIL, None])),
+                request,
             ]
-    return asks[:count]
+    return requests[:count]

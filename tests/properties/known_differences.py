@@ -24,7 +24,7 @@ TIMES: Final = "DESIGN 6, Times"
 
 @dataclass(frozen=True)
 class Case:
-    """One token that somebody has judged, taken apart without any strictness."""
+    """One token that another library has judged, parsed without any check."""
 
     token: str
     app: App

@@ -262,7 +262,7 @@ class World:
             self._answering.set()
 
     def refresh(self, id: str, *, purge: bool) -> None:
-        """Have the gate load the app anew."""
+        """Have the gate load the app again."""
         begun = next(self._moments)
         self.gate.refresh(id, purge=purge)
         self.barriers.append(Barrier(id, purge, begun, next(self._moments)))
@@ -348,7 +348,7 @@ class World:
         before it was read, by a refresh at that very time or, where the limits are tight, for another that came in.
         """
         meanwhile = [each for each in self.barriers if each.begun < seen.ended and seen.begun < each.ended]
-        of_any_name = len(meanwhile) > 2 and source is self.registry  # while nobody knows whose name it is
+        of_any_name = len(meanwhile) > 2 and source is self.registry  # while it is unknown which app has the name
         if source.failed_near(seen.at) or of_any_name or any(each.app == seen.ask.app for each in meanwhile):
             return True
         if not self.tight:

@@ -45,7 +45,7 @@ class _Frozen(datetime):
 
 @contextlib.contextmanager
 def same_time() -> Iterator[None]:
-    """PyJWT has no clock of its own to set: its `datetime` stands at `NOW`."""
+    """PyJWT has no clock parameter: its `datetime` always returns `NOW`."""
     with patch.object(jwt.api_jwt, "datetime", _Frozen):
         yield
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a body: it is decided about, it reaches the application whole, and nobody passes by a trick."""
+"""Any body: the request is decided, the application gets the whole body, and no forged proof is accepted."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_identity_hash_altered_or_other_value_refused(user: str, proof: str, cha
     spelled = user.encode("utf-8", "surrogatepass")
     block = HASH_SECRET.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + spelled).digest()
-    right = hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()  # RFC 2104, by hand
+    right = hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()  # RFC 2104, without a library
     assert hmac.compare_digest(right, hmac.new(HASH_SECRET, spelled, "sha256").hexdigest())
     sent = {"": right, "other": proof, "upper": right.upper(), "cut": right[:-1], "space": f" {right}"}[change]
     decision = checked(WIDE.decide(asked(json.dumps({"app": "acme", "userId": user, "userHash": sent}).encode())))

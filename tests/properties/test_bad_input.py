@@ -1,4 +1,4 @@
-"""A table of bad input: the structured answer at both doors, and a cost that grows no faster than the input."""
+"""A table of bad input: the structured response of both middlewares, and a cost at most linear in the input."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ EVERYWHERE = Gate(
 
 
 def of_header(text: Callable[[int], str]) -> Callable[[int], Callable[[], object]]:
-    """A token whose header, which anybody may send, grows: nothing of it is signed."""
+    """A token whose unsigned header grows."""
 
     def build(size: int) -> Callable[[], object]:
         token = f"{base64url.encode(text(size).encode())}.e30.AA"
@@ -301,7 +301,7 @@ def of_request(build_request: Callable[[int], Request]) -> Callable[[int], Calla
 
 
 def of_headers(build_headers: Callable[[int], list[tuple[str, str]]]) -> Callable[[int], Callable[[], object]]:
-    """Headers that grow, taken in anew each time, as a door does."""
+    """Headers that grow, read again each time, as a middleware does."""
 
     def build(size: int) -> Callable[[], object]:
         headers = build_headers(size)

@@ -1,6 +1,6 @@
 """Threads and tasks against one gate whose world changes: no wrong acceptance, no wrong refusal beyond the bounds.
 
-Keys are rotated, users revoked, modes switched, apps deleted and made anew, key sets exchanged, sources broken and
+Keys are rotated, users revoked, modes switched, apps deleted and created again, key sets exchanged, sources broken and
 mended, with `refresh`, purges and eviction between, and time that passes by a clock of the test's own. See `world`.
 """
 
@@ -61,7 +61,7 @@ def _threads_take_turns_often() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of the budget stands still while a request waits for its turn, so a long wait brings nothing more."""
+    """The clock of the budget does not advance while a request waits for a fetch, so a long wait has no effect."""
 
     def short(waiters: Waiters, key: Hashable, seconds: float) -> Pause:
         return Pause(waiters, key, min(seconds, 0.001))
@@ -245,17 +245,17 @@ def test_model_signature_cache_ignoring_key_detected(monkeypatch: pytest.MonkeyP
         def __eq__(self, other: object) -> bool:
             return True
 
-        __hash__ = None  # type: ignore[assignment]  # nobody looks it up
+        __hash__ = None  # type: ignore[assignment]  # it is never looked up
 
-    recall = SignatureCache.get
+    get = SignatureCache.get
 
     def careless(self: SignatureCache, app_id: str, digest: bytes) -> Any:
-        found: Any = recall(self, app_id, digest)
+        found: Any = get(self, app_id, digest)
         if found is not None:
             found.fingerprint = Whatever()
         return found
 
-    monkeypatch.setattr(SignatureCache, "recall", careless)
+    monkeypatch.setattr(SignatureCache, "get", careless)
     world = rotated()
     world.advance(LIFETIME)
 

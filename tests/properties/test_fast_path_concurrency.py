@@ -1,8 +1,8 @@
-"""Threads and tasks on the short ways of apps in code, through both doors and by hand, while time and memory change.
+"""Threads and tasks on the fast path, through both middlewares and `Gate.verify`, while the clock and caches change.
 
-An app in code never changes, so its requests find much of their way done; see `wicket.decision.fast_path` and
-`verify_configured`. Here they come at once, with good tokens and bad, of this app and of another, from pages that may ask
-and that may not, while the clock goes forth and back and what is remembered is forgotten. See `roads`.
+`wicket.decision.fast_path` and `verify_configured` share cached state between requests. Here valid and invalid tokens
+of several apps arrive at once, from allowed and blocked origins, while the clock is set forwards and back and cache
+entries are evicted. See `fast_path_machine`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from tests.properties.concurrency import turns_taken_often
-from tests.properties.fast_path_machine import Roads, change_by
-from tests.properties.fast_path_model import IN_CODE, LOADED, A, Ask, asks_by, passes_of
-from wicket.decision import context as house
+from tests.properties.fast_path_machine import FastPathMachine, random_change
+from tests.properties.fast_path_model import IN_CODE, LOADED, A, RequestSpec, random_requests, token_specs_of
+from wicket.decision import context
 from wicket.decision.context import GateContext
 from wicket.decision.fast_path import _build_entry, decide_fast
 from wicket.decision.flow import verify_configured
@@ -49,54 +49,54 @@ def _threads_take_turns_often() -> Iterator[None]:
 
 
 @pytest.fixture
-def _few_roads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house, "MAX_FAST_PATH_ENTRIES", FEW)
+def _small_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "MAX_FAST_PATH_ENTRIES", FEW)
 
 
-def hammered(roads: Roads, *, turns: int = 4, asks: int = 200) -> Counter[str]:
-    """Some bursts of requests and changes, each answer checked; how often what was said, and who went straight."""
+def run_bursts(machine: FastPathMachine, *, turns: int = 4, requests: int = 200) -> Counter[str]:
+    """Run bursts of requests and changes, check each answer, and count the outcomes and the uses of the fast path."""
     chance = random.Random(7)
     outcomes: Counter[str] = Counter()
     try:
         for turn in range(turns):
-            changes = [change_by(roads, chance) for _ in range(asks // 2)]
-            sent = asks_by(chance, asks)
-            before = len(roads.gate.taken)
-            outcomes.update(each.said[0] for each in roads.burst(sent, changes))
-            outcomes.update(f"straight through {door}" for _, door in roads.gate.taken[before:])
-            roads.change("mixed", replace(IN_CODE[-1], published=(f"mixed/{1 + turn % 2}",)), said=False)
-            roads.grow_old((60.0, 10_000.0)[turn % 2])
-            for ask in dict.fromkeys(sent):  # whatever the burst left behind
-                roads.check(roads.through_wsgi(ask))
-        all_is_quiet(roads)
+            changes = [random_change(machine, chance) for _ in range(requests // 2)]
+            sent = random_requests(chance, requests)
+            before = len(machine.gate.taken)
+            outcomes.update(observed.said[0] for observed in machine.burst(sent, changes))
+            outcomes.update(f"fast path in {protocol}" for _, protocol in machine.gate.taken[before:])
+            machine.change("mixed", replace(IN_CODE[-1], published=(f"mixed/{1 + turn % 2}",)), said=False)
+            machine.expire_caches((60.0, 10_000.0)[turn % 2])
+            for request in dict.fromkeys(sent):  # with the caches as the burst left them
+                machine.check(machine.send_wsgi(request))
+        check_after_bursts(machine)
     finally:
-        roads.gate.close()
+        machine.gate.close()
     return outcomes
 
 
-def all_is_quiet(roads: Roads) -> None:
-    """Now everybody who is honest is admitted at once, the second time on the straight road."""
-    roads.back_to_the_beginning()
+def check_after_bursts(machine: FastPathMachine) -> None:
+    """Check that every valid request is allowed now, and that the second one uses the fast path."""
+    machine.reset()
     for rule in (*IN_CODE, *LOADED):
-        ask = Ask(rule.id, passes_of(rule.id)[0], A)
-        for seen in (roads.by_hand(ask), roads.through_wsgi(ask), roads.through_wsgi(ask)):
-            roads.check(seen)
+        request = RequestSpec(rule.id, token_specs_of(rule.id)[0], A)
+        for seen in (machine.verify_only(request), machine.send_wsgi(request), machine.send_wsgi(request)):
+            machine.check(seen)
             assert seen.said[0] == "accepted"
-        assert rule in LOADED or roads.gate.taken[-1] == (rule.id, "wsgi")
-        roads.check(asyncio.run(roads.through_asgi(ask)))
-        assert rule in LOADED or roads.gate.taken[-1] == (rule.id, "asgi")
+        assert rule in LOADED or machine.gate.taken[-1] == (rule.id, "wsgi")
+        machine.check(asyncio.run(machine.send_asgi(request)))
+        assert rule in LOADED or machine.gate.taken[-1] == (rule.id, "asgi")
 
 
 @pytest.mark.long
 def test_fast_path_concurrent_requests_only_possible_answers() -> None:
-    roads = Roads(tiny=False)
-    outcomes = hammered(roads)
+    machine = FastPathMachine(tiny=False)
+    outcomes = run_bursts(machine)
 
     assert outcomes.keys() >= OUTCOMES
-    assert outcomes["straight through wsgi"] > 150
-    assert outcomes["straight through asgi"] > 40
-    assert roads.gate._context.fast_path
-    assert {ref.value for ref in roads.gate._context.standalone_contexts} > {
+    assert outcomes["fast path in wsgi"] > 150
+    assert outcomes["fast path in asgi"] > 40
+    assert machine.gate._context.fast_path
+    assert {ref.value for ref in machine.gate._context.standalone_contexts} > {
         "plain",
         "plain-2",
         "other",
@@ -107,58 +107,64 @@ def test_fast_path_concurrent_requests_only_possible_answers() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("_few_roads")
+@pytest.mark.usefixtures("_small_caches")
 def test_fast_path_tiny_caches_only_possible_answers() -> None:
-    roads = Roads(tiny=True)
-    outcomes = hammered(roads, turns=7)
+    machine = FastPathMachine(tiny=True)
+    outcomes = run_bursts(machine, turns=7)
 
     assert outcomes.keys() >= OUTCOMES
-    assert outcomes["straight through wsgi"] > 150
-    assert outcomes["straight through asgi"] > 40
-    context = roads.gate._context
-    assert len(context.fast_path) < FEW + 5  # each thread may have added one at the same time
-    assert len(context.standalone_contexts) < FEW + 5
-    memory = context.signature_cache
+    assert outcomes["fast path in wsgi"] > 150
+    assert outcomes["fast path in asgi"] > 40
+    gate_context = machine.gate._context
+    assert len(gate_context.fast_path) < FEW + 5  # each thread may have added one at the same time
+    assert len(gate_context.standalone_contexts) < FEW + 5
+    cache = gate_context.signature_cache
     assert (
-        len(memory) == sum(len(entries) for entries in memory._entries.values()) <= context.limits.signature_cache_size
+        len(cache)
+        == sum(len(entries) for entries in cache._entries.values())
+        <= gate_context.limits.signature_cache_size
     )
 
 
-# --- the model sees what would be wrong
+# --- the model detects a broken fast path
 
 
-WRONG: dict[str, tuple[Callable[..., Any], str, str]] = {
+BROKEN: dict[str, tuple[Callable[..., Any], str, str]] = {
     "the claims are not checked": (
         decide_fast,
-        "check_claims(claims, header.typ, app, house.clock(), key.issuer, signed.times)",
+        "check_claims(claims, header.typ, app, gate.clock(), key.issuer, signed.times)",
         "pass",
     ),
-    "nobody is revoked": (decide_fast, "app.revocations.any and is_revoked(claims, user_id, app)", "False"),
-    "any key will do": (decide_fast, "key.fingerprint != signed.fingerprint", "False"),
-    "the road of another app": (decide_fast, "held.get(spelled[place.name])", "None"),
-    "the road of another origin": (decide_fast, 'held.get(spelled["origin"]))', "None)"),
-    "the road of an origin that may not ask": (_build_entry, "not app.allows_origin(origin)", "False"),
-    "the road of no origin": (_build_entry, "app.require_origin", "False"),
-    "the entry of another app": (
-        GateContext.standalone_context,
-        "Alone(self, app, ref)",
-        "next(iter(self.alone.values()), None) or Alone(self, app, ref)",
+    "revocations are not checked": (
+        decide_fast,
+        "app.revocations._enabled and is_revoked(claims, user_id, app)",
+        "False",
     ),
-    "any origin by hand": (verify_configured, "origin is None and isinstance", "isinstance"),
-    "a clock that stands": (decide_fast, "house.clock()", "1_760_000_000"),
-    "one clock for all": (verify_configured, "house.clock()", "1_760_000_000"),
+    "any key is accepted": (decide_fast, "key.fingerprint != signed.fingerprint", "False"),
+    "the entry of another app header": (decide_fast, "headers.get(names[location.name])", "None"),
+    "the entry of another origin": (decide_fast, 'headers.get(names["origin"]))', "None)"),
+    "the entry of a blocked origin": (_build_entry, "not app.allows_origin(origin)", "False"),
+    "the entry of a missing origin": (_build_entry, "app.require_origin", "False"),
+    "the context of another app": (
+        GateContext.standalone_context,
+        "StandaloneContext(self, app, ref)",
+        "next(iter(self.standalone_contexts.values()), None) or StandaloneContext(self, app, ref)",
+    ),
+    "any origin of a token without a request": (verify_configured, "origin is None and isinstance", "isinstance"),
+    "a stopped clock in the fast path": (decide_fast, "gate.clock()", "1_760_000_000"),
+    "a stopped clock in verify_configured": (verify_configured, "gate.clock()", "1_760_000_000"),
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.usefixtures("_few_roads")
-def test_model_broken_fast_path_detected(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    function, right, instead = WRONG[wrong]
-    text = textwrap.dedent(inspect.getsource(function))
-    assert text.count(right) == 1, "the function is written otherwise by now"
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.usefixtures("_small_caches")
+def test_model_broken_fast_path_detected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, right, replacement = BROKEN[name]
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(right) == 1, "the source of the function has changed"
     scope = {**function.__globals__}
-    exec(compile(text.replace(right, instead), "<wrong>", "exec"), scope)
+    exec(compile(source.replace(right, replacement), "<broken>", "exec"), scope)
     monkeypatch.setattr(function, "__code__", scope[function.__name__].__code__)
 
-    with pytest.raises(AssertionError, match=r"is none of|of another origin"):
-        hammered(Roads(tiny=True), asks=100)
+    with pytest.raises(AssertionError, match=r"is not one of|of another origin"):
+        run_bursts(FastPathMachine(tiny=True), requests=100)

@@ -1,4 +1,4 @@
-"""The straight road against the flow: whom it admits, the flow admits as the same user; it refuses nobody."""
+"""The fast path against the flow: the flow allows every request that the fast path allows, for the same user."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wicket import (
 )
 from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import decide
-from wicket.drivers import run
+from wicket.decision.io import run
 
 NOW = 1_761_000_000
 KEYS = {name: bytes([number]) * 31 + b"x" for number, name in enumerate(("acme", "next", "beta", "hash"), 1)}
@@ -103,7 +103,7 @@ SETTINGS = st.fixed_dictionaries(
         "require_kid": st.booleans(),
         "max_token_bytes": st.sampled_from([150, 1_000]),
         "max_lifetime": st.just(86_400),
-        "types": st.just(["at+jwt"]),
+        "allowed_typ": st.just(["at+jwt"]),
         "leeway": st.sampled_from([0, 30]),
         "app_claim": st.just("app"),
         "required_values": st.just({"role": "user"}),
@@ -112,19 +112,16 @@ SETTINGS = st.fixed_dictionaries(
 
 
 def headers_of(name: str, values: list[str], *, twice: bool = True) -> st.SearchStrategy[list[tuple[str, str]]]:
-    """A header as it is, in every shape in which it may mean something else, or absent."""
-    shapes = ["{}", " {}", "{} ", "{},", "{},{}", "\t{}", "{}\xa0"]
-    one = st.builds(lambda value, shape: [(name, shape.format(value, value))], st.sampled_from(values), shaped(shapes))
+    """A header in its ordinary form, in each form that may have another meaning, repeated, or absent."""
+    forms = ["{}", " {}", "{} ", "{},", "{},{}", "\t{}", "{}\xa0"]
+    one = st.builds(lambda value, form: [(name, form.format(value, value))], st.sampled_from(values), formatted(forms))
     return st.one_of(one, one, one, st.builds(list.__add__, one, one) if twice else st.nothing(), st.just([]))
 
 
-def shaped(shapes: list[str]) -> st.SearchStrategy[str]:
-    """The first shape as often as all the others together."""
-    return st.one_of(st.just(shapes[0]), st.sampled_from(shapes))
+def formatted(forms: list[str]) -> st.SearchStrategy[str]:
+    """The first form as often as all the others together."""
+    return st.one_of(st.just(forms[0]), st.sampled_from(forms))
 
-
-_SCHEMES = ("bearer ", "Bearer  ", "Bearer\t", "Token ")
-_BY_HEADER = [Header("X-App-Id")]
 
 REQUESTS = st.builds(
     lambda app, origin, token, other, query, method: Request(
@@ -153,7 +150,7 @@ def gate_of(app: App, app_locations: list[Any], mode: Mode | None) -> Gate:
 
 
 def same(one: Decision, other: Decision) -> bool:
-    def told(decision: Decision) -> tuple[Any, ...]:
+    def fields(decision: Decision) -> tuple[Any, ...]:
         identity = decision.identity
         return (
             *(decision.allowed, decision.refusal, decision.enforced, decision.app_id, decision.claimed_user_id),
@@ -161,7 +158,7 @@ def same(one: Decision, other: Decision) -> bool:
             *(identity.user_id_claim, identity.claims, identity.kid, identity.expires_at, identity.method),
         )
 
-    return told(one) == told(other)
+    return fields(one) == fields(other)
 
 
 @runs(max_examples=example_count(400), deadline=None)
@@ -176,46 +173,46 @@ def same(one: Decision, other: Decision) -> bool:
 def test_fast_path_any_allowed_request_same_decision_as_flow(
     settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
 ) -> None:
-    if any(isinstance(place, Cookie) for place in settings.get("tokens", ())):
-        settings["origins"] = ["https://a.example"]  # an app with a cookie must name whom it admits
+    if any(isinstance(place, Cookie) for place in settings.get("token_locations", ())):
+        settings["origins"] = ["https://a.example"]  # an app with a cookie token needs explicit origins
     app = profiles.generic("acme", **{"credentials": [Secret(KEYS["acme"])], **settings})
     with gate_of(app, app_locations, mode) as gate:
-        for token in TOKENS:  # whatever can be remembered of them is
+        for token in TOKENS:  # fill the signature cache
             gate.verify(token, app="acme")
             gate.verify(token, app="beta")
-        walked = run(decide(gate._context, request))
+        by_flow = run(decide(gate._context, request))
         try:
-            found = decide_fast(gate._context, request)
-        except Exception:  # noqa: BLE001 - it may give up in any way: then the flow tells
-            found = None
-        event("straight" if found is not None else "walked")
-        if found is not None:
-            assert walked.allowed
-            assert walked.identity.verified
-            assert same(found, walked)
+            fast = decide_fast(gate._context, request)
+        except Exception:  # noqa: BLE001 - any exception means that the flow decides
+            fast = None
+        event("fast path" if fast is not None else "flow")
+        if fast is not None:
+            assert by_flow.allowed
+            assert by_flow.identity.verified
+            assert same(fast, by_flow)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_fast_path_every_scenario_same_decision_as_flow(scenario: Scenario) -> None:
-    asked = scenario.ask
+    ask = scenario.ask
     gate = build_gate()
-    one_place = Gate(
+    single_location = Gate(
         gate.apps,
         app_locations=[Header("X-App-Id")],
         token_locations=gate.token_locations,
         clock=gate.clock,
         limits=gate.limits,
     )
-    for house in (gate._context, one_place._context):
-        request = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
-        run(decide(house, request))
-        again = Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body)
-        walked = run(decide(house, again))
+    for context in (gate._context, single_location._context):
+        request = Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body)
+        run(decide(context, request))
+        again = Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body)
+        by_flow = run(decide(context, again))
         try:
-            found = decide_fast(house, Request(asked.method, asked.path, asked.query, asked.headers, body=asked.body))
+            fast = decide_fast(context, Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body))
         except Exception:  # noqa: BLE001 - as above
-            found = None
-        assert found is None or same(found, walked)
+            fast = None
+        assert fast is None or same(fast, by_flow)
 
 
 def test_fast_path_ordinary_request_used_from_second_time() -> None:
@@ -224,12 +221,12 @@ def test_fast_path_ordinary_request_used_from_second_time() -> None:
         headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
         request = Request(headers=headers)
         assert decide_fast(gate._context, request) is None
-        walked = gate.decide(request)
-        found = decide_fast(gate._context, request)
-        assert found is not None
-        assert same(found, walked)
+        by_flow = gate.decide(request)
+        fast = decide_fast(gate._context, request)
+        assert fast is not None
+        assert same(fast, by_flow)
         assert gate._try_fast_path(request) is not None
-        assert gate.outcomes()[0].count == 2, "both were counted"
+        assert gate.outcomes()[0].count == 2, "both are counted"
 
 
 @pytest.mark.parametrize("origins", [["*"], ["https://a.example"]])
@@ -243,7 +240,7 @@ def test_fast_path_ordinary_request_used_from_second_time() -> None:
         ("acme", "https://a.example\t"),
         ("acme", f"https://{'a' * 600}.example"),
         ("acme,acme", "https://a.example"),
-        ("acme,2", "https://a.example"),  # an alias, which no header can say: a comma stands for a repetition
+        ("acme,2", "https://a.example"),  # an alias that no header can carry, because a comma separates repeated values
         ("acme,", "https://a.example"),
         ("nobody", "https://a.example"),
         ("a" * 600, "https://a.example"),
@@ -272,10 +269,10 @@ def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
         assert gate.decide(request).allowed
         assert decide_fast(gate._context, request) is not None
-        (held,) = gate._context.signature_cache._entries["acme"].values()
-        held.fingerprint = held.fingerprint[::-1]
+        (entry,) = gate._context.signature_cache._entries["acme"].values()
+        entry.fingerprint = entry.fingerprint[::-1]
         assert decide_fast(gate._context, request) is None
-        assert gate.decide(request).allowed, "the flow verifies it anew"
+        assert gate.decide(request).allowed, "the flow verifies it again"
 
 
 def test_fast_path_required_kid_absent_not_used() -> None:
@@ -284,13 +281,13 @@ def test_fast_path_required_kid_absent_not_used() -> None:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed
         assert decide_fast(gate._context, request) is not None
-        (held,) = gate._context.signature_cache._entries["acme"].values()
-        held.header = held.header._replace(kid=None)
+        (entry,) = gate._context.signature_cache._entries["acme"].values()
+        entry.header = entry.header._replace(kid=None)
         assert decide_fast(gate._context, request) is None
 
 
 class _Choosy(Bearer):
-    """A place of somebody's own, which reads less than the one it is made from."""
+    """A custom location that reads fewer requests than its base class."""
 
     def read(self, request: Request) -> str | None:
         return super().read(request) if request.method == "POST" else None

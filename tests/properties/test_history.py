@@ -1,8 +1,8 @@
-"""What came before a request changes nothing about its answer: a gate with a past against one that has none.
+"""Earlier requests do not change a response: a gate that has answered others agrees with a new one.
 
-What a gate remembers (signatures, headers of tokens, the roads of apps and origins, the headers of answers) is shared
-by all requests of all apps. So each request of a sequence is asked twice, of the gate that has answered all before it
-and of a new one, through either door, and both answers must be the same to the letter.
+A gate's caches (signatures, headers of tokens, fast-path entries, response headers) are shared by all requests of all
+apps. So each request of a sequence is sent twice, to the gate that has answered all earlier ones and to a new one,
+through either middleware. Both responses must be identical.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jwt import api_jws
 from tests.support.clients import Answered, Headers, through_asgi, through_wsgi
 from tests.support.thorough import example_count
 from wicket import App, Bearer, Cookie, Gate, Header, Mode, PublicKey, Query, Revocations, profiles
-from wicket.decision import context as house
+from wicket.decision import context
 
 NOW: Final = 1_761_000_000
 KEY, OTHER = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -151,7 +151,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
 @given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))
 def test_gate_any_history_same_responses(room: int, app_locations: list[Any], requests: list[Asked]) -> None:
     with pytest.MonkeyPatch.context() as patch, gate(app_locations) as old:
-        patch.setattr(house, "MAX_FAST_PATH_ENTRIES", room)
+        patch.setattr(context, "MAX_FAST_PATH_ENTRIES", room)
         for asked in [*requests, *requests]:  # the second time with all of them in its past
             with gate(app_locations) as new:
                 first, second = (DOORS[asked.door](each, asked.headers) for each in (old, new))

@@ -1,4 +1,4 @@
-"""`merge_unsigned` against a simple model of what may be written by whom."""
+"""`merge_unsigned` against a simple model of which source may set which attribute."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def differs(one: Any, other: Any) -> bool:
 @quick
 @given(said=VALUES, stored=VALUES, ctx=TEXTS, protected_attributes=PROTECTED)
 def test_merge_unsigned_any_attributes_best_source_wins(
-    said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected: frozenset[str]
+    said: dict[str, Any], stored: dict[str, Any], ctx: dict[str, Any], protected_attributes: frozenset[str]
 ) -> None:
-    rules = Rules(attributes_claim="ctx", protected_attributes=protected, user_id_claims=("sub", "email"))
+    rules = Rules(attributes_claim="ctx", protected_attributes=protected_attributes, user_id_claims=("sub", "email"))
     held = identity(rules, {"ctx": ctx, "city": "Rome", **({"seats": 5} if "seats" in said else {})})
     merged = held.merge_unsigned(said, stored)
     beside = {name: value for name, value in held.claims.items() if name not in ctx}
@@ -50,7 +50,7 @@ def test_merge_unsigned_any_attributes_best_source_wins(
     expected: dict[str, Any] = {}
     told = set()
     for name in {*said, *stored, *ctx}:
-        closed = "*" in protected or name in protected or name in ("sub", "exp", "email")
+        closed = "*" in protected_attributes or name in protected_attributes or name in ("sub", "exp", "email")
         for source, values in (("signed", ctx), ("stored", stored), ("said", said)):
             if name in values and not (source == "said" and (closed or name in beside)):
                 expected[name] = values[name]
@@ -80,16 +80,22 @@ def test_merge_unsigned_any_attributes_best_source_wins(
     closed=st.frozensets(st.sampled_from(["plan", "city"])),
 )
 def test_merge_unsigned_any_companies_best_source_membership(
-    said: list[Any], stored: list[Any] | None, proven: list[Any] | None, protected: frozenset[str], closed: Any
+    said: list[Any],
+    stored: list[Any] | None,
+    proven: list[Any] | None,
+    protected_attributes: frozenset[str],
+    closed: Any,
 ) -> None:
-    rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=closed)
+    rules = Rules(
+        companies_claim="companies", protected_attributes=protected_attributes, protected_company_attributes=closed
+    )
     claims = {} if proven is None else {"companies": proven}
     known = {} if stored is None else {"companies": stored}
     merged = identity(rules, claims).merge_unsigned({"companies": said}, known)
 
     best = proven if proven is not None else stored
     if best is None:
-        best = [] if protected & {"*", "companies"} else said
+        best = [] if protected_attributes & {"*", "companies"} else said
     assert [company["id"] for company in merged.companies] == [company["id"] for company in best]
     for company in merged.companies:
         sources: list[dict[str, Any]] = [
@@ -112,13 +118,17 @@ def test_merge_unsigned_any_companies_best_source_membership(
     protected_attributes=PROTECTED,
 )
 def test_merge_unsigned_any_json_valid_result(
-    said: Any, stored: dict[str, Any], companies: Any, protected: frozenset[str]
+    said: Any, stored: dict[str, Any], companies: Any, protected_attributes: frozenset[str]
 ) -> None:
-    rules = Rules(companies_claim="companies", protected_attributes=protected, protected_company_attributes=protected)
+    rules = Rules(
+        companies_claim="companies",
+        protected_attributes=protected_attributes,
+        protected_company_attributes=protected_attributes,
+    )
     held = identity(rules, {})
     for values in (said, {"companies": companies}, {"companies": [companies, {"id": "c1", "x": said}]}):
         merged = held.merge_unsigned(values, {**stored, "companies": companies})
         json.dumps([merged.attributes, merged.companies])
         assert all(isinstance(company.get("id"), str) for company in merged.companies)
-        if "*" in protected:
+        if "*" in protected_attributes:
             assert merged.attributes == {**stored, **({"sub": held.user_id} if "sub" in stored else {})}

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.attacks.published import URL, Clocks, Published, is_signed_by, of_set
 from wicket import Gate, Limits
+from wicket.diagnostics.key_sets import cached_key_sets
 from wicket.jwks.fetcher import FetchFailed
 
 LEEWAY: Final = 30
@@ -130,7 +131,7 @@ class RemoteKeys(RuleBasedStateMachine):
 
     def held(self) -> Any:
         """The set in hand."""
-        (held,) = self.gate.key_sets(self.gate.apps[0]).values()
+        (held,) = cached_key_sets(self.gate, self.gate.apps[0]).values()
         return held
 
     def failed(self) -> bool:

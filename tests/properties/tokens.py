@@ -1,4 +1,4 @@
-"""Tokens put together by hand, so that any header and any claims, however wrong, can be properly signed."""
+"""Tokens built from bytes, so that any header and any claims, also invalid ones, can be signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one table of scenarios: what is asked, and what whoever asks and the application behind the gate must see.
+"""The table of scenarios: a request, and what its client and the application must get.
 
 `test_scenarios` runs every row through the ASGI and the WSGI middleware, with one gate. Nothing here knows a framework.
 """

@@ -1,4 +1,4 @@
-"""Rows whose app or token rides in the body."""
+"""Rows whose app or token is in the body."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def globex_token(**claims: Any) -> str:
 
 
 class _Exploding:
-    """A place for tokens with a fault of its own, standing in for any bug inside the gate."""
+    """A token location that raises, as a bug inside the gate would."""
 
     def read(self, request: Request) -> str | None:
         if request.header("x-explode") is not None:

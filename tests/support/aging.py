@@ -21,7 +21,7 @@ _real: Final = time.time
 
 
 class _Clock:
-    """The clock that stands for `time.time`."""
+    """The clock that replaces `time.time`."""
 
     def __init__(self) -> None:
         self.behind = 0.0

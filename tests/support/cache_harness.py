@@ -1,4 +1,4 @@
-"""What the tests of the cache share: one cache on a clock, a pool and a source that the test turns by hand."""
+"""A cache whose clock, pool and source are controlled by the test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source:
 
 
 class Bench:
-    """A cache with all that it stands on."""
+    """A cache with its clock, pool and source."""
 
     def __init__(self, size: int = 3, absent_size: int = 3) -> None:
         self.clock = Clock()

@@ -1,4 +1,4 @@
-"""Both doors driven by hand: one request in, one answer out, with everything that a server would have seen of it.
+"""Both middlewares without a server: one request, one response, with everything that a server would see.
 
 The request is given as a client would write it on the wire; each door gets it in its own server's form.
 """
@@ -24,7 +24,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Answered:
-    """What came out of a door: `passed` tells whether the application behind it was called, and with what decision."""
+    """The response of a middleware. `passed` tells whether the application was called, and with which decision."""
 
     status: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""What the tests of the flow share: a house and a registry to ask, and a driver that answers each effect by hand."""
+"""Shared by the tests of the flow: a gate context, a fake registry, and a driver that performs each effect."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ELSEWHERE = ("Origin", "https://evil.example")
 TIMES = Lifetimes(lifetime=60, stale=3600, absent=10, backoff_initial=1, backoff_max=60, timeout=5)
 
 
-class Town:
-    """A registry on a cache that the test turns by hand."""
+class FakeRegistry:
+    """A registry with a cache whose loads run when the test says so."""
 
     def __init__(self, **apps: Any) -> None:
         self.apps: dict[str, Any] = apps
@@ -45,16 +45,16 @@ class Town:
         return found
 
 
-def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> GateContext:
+def gate_context(*apps: App | BrokenApp, registry: FakeRegistry | None = None, **changes: Any) -> GateContext:
     index = {ref: app for app in apps for ref in app.refs()}
     settings: dict[str, Any] = {
         "apps": index,
-        "only_app": apps[0] if len(apps) == 1 and town is None else None,
-        "registry": town.cache if town else None,
+        "only_app": apps[0] if len(apps) == 1 and registry is None else None,
+        "registry": registry.cache if registry else None,
         "app_locations": BY_HEADER,
-        "holders": TokenLocations((Bearer(),)),
+        "located_tokens": TokenLocations((Bearer(),)),
         "key_sets": no_key_sets(),
-        "memory": SignatureCache(total=10, per_app=10, max_bytes=4096),
+        "signature_cache": SignatureCache(total=10, per_app=10, max_bytes=4096),
         "mode": None,
         "clock": lambda: NOW,
         "limits": Limits(),
@@ -62,18 +62,18 @@ def house(*apps: App | BrokenApp, town: Town | None = None, **changes: Any) -> G
     return GateContext(**{**settings, **changes})
 
 
-def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
-    """Drive a flow; loads are run at once, or never."""
+def run(flow: Flow, registry: FakeRegistry | None = None, load: bool = True) -> Decision:
+    """Run a flow. Loads run at once, or never if `load` is false."""
     try:
         fetch = next(flow)
         while True:
-            assert town is not None
+            assert registry is not None
             assert isinstance(fetch, LoadEntry)
-            town.waits.append(fetch.timeout)
+            registry.waits.append(fetch.timeout)
             fetch.cache.start(fetch.key, fetch.known_version)
             if load:
-                town.pool.run()
-            fetch.slot = fetch.cache.read(fetch.key)
+                registry.pool.run()
+            fetch.entry = fetch.cache.read(fetch.key)
             fetch = flow.send(None)
     except StopIteration as end:
         decision: Decision = end.value
@@ -81,7 +81,7 @@ def run(flow: Flow, town: Town | None = None, load: bool = True) -> Decision:
 
 
 def decided(request: Request, *apps: App | BrokenApp, optional: bool = False, **changes: Any) -> Decision:
-    return run(decide(house(*apps, **changes), request, optional=optional), changes.get("town"))
+    return run(decide(gate_context(*apps, **changes), request, optional=optional), changes.get("registry"))
 
 
 def code(decision: Decision) -> str | None:
@@ -93,7 +93,7 @@ def reason(decision: Decision) -> str | None:
 
 
 def acme_two(**settings: Any) -> App:
-    """A second app, with a key of its own."""
+    """A second app with its own key."""
     return App(
         "two", **{"credentials": [secret(OTHER_KEY)], "publishable_key": "pub_two", "issuer": "https://two", **settings}
     )

@@ -1,11 +1,11 @@
-"""The choice of keys, for tests of what comes before and after it, where no app has a remote key set."""
+"""Key selection for apps without remote key sets, for tests of other steps."""
 
 from __future__ import annotations
 
 from wicket import App
+from wicket.decision.io import run
 from wicket.decision.key_selection import KeySelection, KeySets, LoadTimeouts, select_keys
 from wicket.decision.token_parser import UnverifiedToken
-from wicket.drivers import run
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
 from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.runtime.cache import Cache, Lifetimes, Loaded
@@ -13,10 +13,10 @@ from wicket.runtime.pool import Pool
 
 
 def no_key_sets() -> KeySets:
-    """The key sets of a gate whose apps have none: nothing is ever fetched."""
+    """The key sets of a gate whose apps have none. Nothing is fetched."""
 
     def load(ref: KeySetRef, held: FetchedKeySet | None) -> Loaded[FetchedKeySet] | None:
-        raise AssertionError("nothing is to be fetched")
+        raise AssertionError("no key set may be fetched")
 
     times = Lifetimes(lifetime=1, stale=1, absent=1, backoff_initial=1, backoff_max=1, timeout=1)
     pool = Pool("none", threads=1, queue=1)
@@ -25,5 +25,5 @@ def no_key_sets() -> KeySets:
 
 
 def choice_of(app: App, token: UnverifiedToken) -> KeySelection:
-    """The keys of `app` that may have signed `token`. Raises `Refused`."""
+    """Select the keys of `app` that may have signed `token`. Raises `Refused`."""
     return run(select_keys(no_key_sets(), app, token.header, LoadTimeouts(1, 1)))

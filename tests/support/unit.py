@@ -93,7 +93,7 @@ def token(payload: Mapping[str, Any] | None = None, *, key: Any = KEY, algorithm
 
 
 def segment(value: object) -> str:
-    """One segment of a token that nobody signed: text as it is, bytes too, all else as JSON."""
+    """One segment of an unsigned token: strings and bytes unchanged, any other value as JSON."""
     if isinstance(value, bytes):
         return encode(value)
     return encode((value if isinstance(value, str) else json.dumps(value)).encode())
@@ -109,7 +109,7 @@ def acme(**settings: Any) -> App:
 
 
 def gate_of(*apps: App, **settings: Any) -> Gate:
-    """A gate whose clock stands at NOW."""
+    """A gate whose clock always returns NOW."""
     return Gate(apps, **{"clock": lambda: NOW, **settings})
 
 

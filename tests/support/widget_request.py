@@ -1,4 +1,4 @@
-"""A widget's boot request through both doors: Starlette behind the ASGI middleware, Flask behind the WSGI one."""
+"""A widget's boot request through both middlewares: Starlette with ASGI, Flask with WSGI."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATH: Final = "/boot"
 
 
 @dataclass(frozen=True)
-class Boot:
+class WidgetRequest:
     """What a widget sends when it starts: a POST with a JSON body, if it has one."""
 
     body: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -71,7 +71,7 @@ class Answered:
         return self.status, self.decided.code, self.decided.reason
 
 
-Door = Callable[[Iterable[App], Boot, float | None], Answered]
+Door = Callable[[Iterable[App], WidgetRequest, float | None], Answered]
 
 
 def _gate(apps: Iterable[App], now: float | None, events: list[DecisionEvent]) -> Gate:
@@ -83,7 +83,7 @@ def _gate(apps: Iterable[App], now: float | None, events: list[DecisionEvent]) -
 
 
 def _answered(
-    status: int, body: Any, events: list[DecisionEvent], seen: list[tuple[Decision, bytes]], boot: Boot
+    status: int, body: Any, events: list[DecisionEvent], seen: list[tuple[Decision, bytes]], boot: WidgetRequest
 ) -> Answered:
     (decided,) = events
     for _, replayed in seen:
@@ -91,7 +91,7 @@ def _answered(
     return Answered(status, body, decided, seen[0][0] if seen else None)
 
 
-def through_asgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> Answered:
+def through_asgi(apps: Iterable[App], boot: WidgetRequest, now: float | None = None) -> Answered:
     """Send it to Starlette behind `wicket.asgi`."""
     events: list[DecisionEvent] = []
     seen: list[tuple[Decision, bytes]] = []
@@ -106,7 +106,7 @@ def through_asgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> A
     return _answered(answer.status_code, answer.json(), events, seen, boot)
 
 
-def through_wsgi(apps: Iterable[App], boot: Boot, now: float | None = None) -> Answered:
+def through_wsgi(apps: Iterable[App], boot: WidgetRequest, now: float | None = None) -> Answered:
     """Send it to Flask behind `wicket.wsgi`."""
     events: list[DecisionEvent] = []
     seen: list[tuple[Decision, bytes]] = []

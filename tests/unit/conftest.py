@@ -9,5 +9,5 @@ from tests.support.cache_harness import Bench
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("wicket.runtime.cache.random.random", lambda: 0.5)
+    monkeypatch.setattr("wicket.runtime.entries.random.random", lambda: 0.5)
     return Bench()

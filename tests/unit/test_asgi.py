@@ -1,4 +1,4 @@
-"""The ASGI door and sockets that outlive their token. What it does with requests is in the table of scenarios."""
+"""The ASGI middleware, and connections that outlive their token. The scenario table tests requests in general."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.support.unit import NOW, ORIGIN, Clock, acme, claims, gate_of, token
 from wicket import JsonBody, Mode, Refusal, Refused, Rules, Subprotocol
 from wicket.asgi import Message, WicketMiddleware
-from wicket.http import long_lived as lasting
 from wicket.http import monitor
+from wicket.http.long_lived import ConnectionEnded
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +26,16 @@ def test_asgi_websocket_with_expired_token_is_closed_with_4401() -> None:
         clock = Clock()
         clock.now = NOW
         sent: list[Message] = []
-        heard: list[Message] = []
+        received: list[Message] = []
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.accept"})
             clock.now = NOW + 60
-            heard.append(await receive())
+            received.append(await receive())
 
         async def never() -> Message:
             await asyncio.Event().wait()
-            raise AssertionError("nothing comes")
+            raise AssertionError("no message")
 
         async def send(message: Message) -> None:
             sent.append(message)
@@ -46,7 +46,7 @@ def test_asgi_websocket_with_expired_token_is_closed_with_4401() -> None:
             scope, never, send
         )
         assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
-        assert heard == [{"type": "websocket.disconnect", "code": 4401, "reason": ""}]
+        assert received == [{"type": "websocket.disconnect", "code": 4401, "reason": ""}]
 
     asyncio.run(asyncio.wait_for(main(), 20))
 
@@ -80,7 +80,7 @@ def test_asgi_subprotocol_token_is_removed_and_protocol_answered(chosen: dict[st
 @pytest.mark.parametrize(
     ("app", "sent_as"),
     [
-        ("nobody", ["bearer", "T"]),
+        ("unknown", ["bearer", "T"]),
         ("acme", ["bearer", "T"] * 2),
         ("acme", ["bearer", "bearer", "T"]),
         ("acme", ["bearer"]),
@@ -100,7 +100,7 @@ def test_asgi_log_only_subprotocol_token_is_removed(app: str, sent_as: list[str]
     async def send(message: Message) -> None:
         sent.append(message)
 
-    offered = ["chat", *(token() if each == "T" else each for each in sent_as)]
+    offered = ["chat", *(token() if value == "T" else value for value in sent_as)]
     headers = [(b"x-app-id", app.encode()), (b"sec-websocket-protocol", ", ".join(offered).encode())]
     scope = {"type": "websocket", "path": "/", "headers": headers, "subprotocols": offered}
     gate = gate_of(acme(token_locations=[Subprotocol()]), mode=Mode.LOG_ONLY)
@@ -111,17 +111,17 @@ def test_asgi_log_only_subprotocol_token_is_removed(app: str, sent_as: list[str]
 
 def test_asgi_json_body_token_is_found_and_body_replayed() -> None:
     messages: list[Message] = [{"type": "http.request", "body": json.dumps({"token": token()}).encode()}]
-    waiting = iter(messages)
+    pending = iter(messages)
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append((scope["user"].identity, await receive()))
 
     async def receive() -> Message:
-        return next(waiting)
+        return next(pending)
 
     async def send(message: Message) -> None:
-        raise AssertionError(f"is not refused: {message}")
+        raise AssertionError(f"refused: {message}")
 
     headers = [(b"x-app-id", b"acme"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
@@ -134,7 +134,7 @@ def test_asgi_refused_handshake_sends_denial_response_or_close(denial: bool) -> 
     sent: list[Message] = []
 
     async def never(*_: Any) -> Any:
-        raise AssertionError("is not reached")
+        raise AssertionError("not reached")
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -155,58 +155,62 @@ def test_asgi_refused_handshake_sends_denial_response_or_close(denial: bool) -> 
 def test_asgi_lifespan_scope_passes_through() -> None:
     seen: list[Any] = []
 
-    async def app(*given: Any) -> None:
-        seen.append(given)
+    async def app(*args: Any) -> None:
+        seen.append(args)
 
-    async def either(*_: Any) -> Any:
-        raise AssertionError("is not called")
+    async def never_called(*_: Any) -> Any:
+        raise AssertionError("not called")
 
     scope = {"type": "lifespan"}
-    asyncio.run(WicketMiddleware(app, gate_of(acme()))(scope, either, either))
-    assert seen == [(scope, either, either)]
+    asyncio.run(WicketMiddleware(app, gate_of(acme()))(scope, never_called, never_called))
+    assert seen == [(scope, never_called, never_called)]
 
 
-def served(app: Any, *, close_on_expiry: bool, now: list[float], more: Any = ()) -> list[Message]:
-    """One GET through the door, over a server whose client never hangs up."""
+def served(app: Any, *, close_on_expiry: bool, now: list[float], extra_headers: Any = ()) -> list[Message]:
+    """Return the messages of one GET through the middleware, with a client that never disconnects."""
     sent: list[Message] = []
 
     async def never() -> Message:
         await asyncio.Event().wait()
-        raise AssertionError("nothing comes")
+        raise AssertionError("no message")
 
     async def send(message: Message) -> None:
         sent.append(message)
 
     gate = gate_of(acme(rules=Rules(leeway=0)), clock=lambda: now[0])
-    headers = [(b"x-app-id", b"acme"), (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode()), *more]
+    headers = [
+        (b"x-app-id", b"acme"),
+        (b"authorization", f"Bearer {token(claims(exp=NOW + 60))}".encode()),
+        *extra_headers,
+    ]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
-    door = WicketMiddleware(app, gate, close_on_expiry=close_on_expiry)
-    asyncio.run(asyncio.wait_for(door(scope, never, send), 20))
+    middleware = WicketMiddleware(app, gate, close_on_expiry=close_on_expiry)
+    asyncio.run(asyncio.wait_for(middleware(scope, never, send), 20))
     return sent
 
 
 def test_asgi_send_after_expired_stream_ends_quietly() -> None:
     now: list[float] = [NOW]
-    told: list[str] = []
+    ended: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         now[0] = NOW + 60
         assert (await asyncio.wait_for(_ended(send), 10)) == "ended"
-        told.append("ended")
+        ended.append("ended")
         await send({"type": "http.response.body", "body": b"late", "more_body": True})
 
     async def _ended(send: Any) -> str:
         while True:
             try:
                 await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
-            except lasting.ConnectionEnded:
+            except ConnectionEnded:
                 return "ended"
             await asyncio.sleep(0.005)
 
     sent = served(app, close_on_expiry=True, now=now)
-    assert told == ["ended"]
+    assert ended == ["ended"]
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
@@ -222,30 +226,30 @@ def test_asgi_expired_stream_in_task_group_raises_only_other_errors(other: bool)
 
         async def fails() -> None:
             if other:
-                raise ValueError("of the application")
+                raise ValueError("application error")
 
         async with asyncio.TaskGroup() as group:
             group.create_task(send({"type": "http.response.body", "body": b"late", "more_body": True}))
             group.create_task(fails())
 
     if other:
-        with pytest.raises(ExceptionGroup) as told:
+        with pytest.raises(ExceptionGroup) as raised:
             served(app, close_on_expiry=True, now=now)
-        assert told.group_contains(ValueError)
+        assert raised.group_contains(ValueError)
     else:
         assert served(app, close_on_expiry=True, now=now)[-1]["more_body"] is False
 
 
 def test_asgi_connection_ended_of_other_middleware_propagates() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise lasting.ConnectionEnded("of an inner door")
+        raise ConnectionEnded("of an inner middleware")
 
-    with pytest.raises(lasting.ConnectionEnded, match="inner"):
+    with pytest.raises(ConnectionEnded, match="inner"):
         served(app, close_on_expiry=False, now=[NOW])
 
 
 def test_asgi_send_is_a_coroutine_function() -> None:
-    # Adapters from WSGI to ASGI look: asgiref warns, once a request, about a send that is marked otherwise.
+    # asgiref's adapter from WSGI to ASGI warns once per request if `send` is not a coroutine function.
     seen: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -266,7 +270,7 @@ def test_asgi_response_after_early_hint_has_cors_headers() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    sent = served(app, close_on_expiry=False, now=[NOW], more=[(b"origin", ORIGIN.encode())])
+    sent = served(app, close_on_expiry=False, now=[NOW], extra_headers=[(b"origin", ORIGIN.encode())])
     assert sent[0] == HINT
     assert dict(sent[1]["headers"])[b"access-control-allow-origin"] == ORIGIN.encode()
 
@@ -280,7 +284,7 @@ def test_asgi_refused_after_early_hint_sends_refusal_response() -> None:
     assert [message.get("status") for message in sent] == [None, 403, None]
 
 
-def test_asgi_text_header_names_are_passed_unchanged() -> None:
+def test_asgi_string_header_names_are_passed_unchanged() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [("content-type", "text/plain")]})
         await send({"type": "http.response.body", "body": b""})

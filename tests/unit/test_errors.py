@@ -1,4 +1,4 @@
-"""Refusals and configuration errors say what they say in stable words."""
+"""Codes, refusals and configuration errors."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_problems_raise_if_any_raises_all_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("above", "below", "path"),
+    ("prefix", "suffix", "path"),
     [
         ("apps", "id", "apps.id"),
         ("apps", "[2]", "apps[2]"),
@@ -131,9 +131,9 @@ def test_problems_raise_if_any_raises_all_together() -> None:
         ("", "", ""),
     ],
 )
-def test_problems_merge_prefixes_paths(above: str, below: str, path: str) -> None:
+def test_problems_merge_prefixes_paths(prefix: str, suffix: str, path: str) -> None:
     problems = Problems()
-    problems.merge_problems(above, config_error(below, "is wrong", "hint"))
+    problems.merge_problems(prefix, config_error(suffix, "is wrong", "hint"))
     assert problems.found == [Problem(path, "is wrong", "hint")]
 
 
@@ -141,6 +141,6 @@ def test_refused_and_config_error_pickled_are_equal() -> None:
     refusal = Refusal("invalid_token", "expired", "Too old.", 5, "exp")
     refused = pickle.loads(pickle.dumps(Refused(refusal)))
     assert (type(refused), refused.refusal, str(refused)) == (Refused, refusal, "invalid_token (expired)")
-    given = ConfigError([Problem("a", "one"), Problem("b", "two", "so")])
-    error = pickle.loads(pickle.dumps(given))
-    assert (type(error), error.problems, str(error)) == (ConfigError, given.problems, str(given))
+    original = ConfigError([Problem("a", "one"), Problem("b", "two", "so")])
+    error = pickle.loads(pickle.dumps(original))
+    assert (type(error), error.problems, str(error)) == (ConfigError, original.problems, str(original))

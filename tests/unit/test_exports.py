@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import wicket
+import wicket.diagnostics
+import wicket.testing
 
 FOREIGN = [
     "starlette",
@@ -28,7 +30,7 @@ FOREIGN = [
 
 
 def own_members(owner: type) -> Iterator[tuple[str, Any]]:
-    """The public methods and properties that a class defines itself."""
+    """Yield the public methods and properties that a class defines and does not inherit."""
     for name, member in vars(owner).items():
         if name.startswith("_"):
             continue
@@ -44,18 +46,24 @@ def test_exports_all_is_sorted_and_unique() -> None:
     assert wicket.__all__ == sorted(set(wicket.__all__))
 
 
+def test_exports_diagnostics_and_testing_are_separate() -> None:
+    assert wicket.diagnostics.__all__ == ["Diagnosis", "Finding", "Step", "diagnose", "diagnose_url"]
+    assert wicket.testing.__all__ == ["FakeClock", "as_user"]
+    assert all(inspect.getdoc(getattr(wicket.diagnostics, name)) for name in wicket.diagnostics.__all__)
+
+
 @pytest.mark.parametrize("name", wicket.__all__)
 def test_exports_every_public_name_has_docstring(name: str) -> None:
     public = getattr(wicket, name)
-    text = inspect.getdoc(public) or ""
-    assert len(text) > 20, f"{name} has no docstring"
-    assert not text.startswith(f"{name}("), f"the docstring of {name} was made by dataclass"
+    docstring = inspect.getdoc(public) or ""
+    assert len(docstring) > 20, f"{name} has no docstring"
+    assert not docstring.startswith(f"{name}("), f"dataclass generated the docstring of {name}"
 
 
 @pytest.mark.parametrize("name", [name for name in wicket.__all__ if inspect.isclass(getattr(wicket, name))])
 def test_exports_every_public_method_has_docstring(name: str) -> None:
-    bare = [member for member, function in own_members(getattr(wicket, name)) if not function.__doc__]
-    assert bare == []
+    undocumented = [member for member, function in own_members(getattr(wicket, name)) if not function.__doc__]
+    assert undocumented == []
 
 
 def test_exports_version_has_three_parts() -> None:

@@ -1,4 +1,4 @@
-"""What a gate answers, to sync and async callers: at once, after a load that others wait for too, and after a fork."""
+"""The decisions of a gate for sync and async callers: without a load, during a load, and after a fork."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-import wicket.drivers
+import wicket.decision.io
 import wicket.gate
 from tests.support.gate_harness import LONG, QUICK, Ask, Registry, acme_two, both, code, over
 from tests.support.unit import KEY, NOW, ORIGIN, OTHER_KEY, acme, asks, claims, gate_of, private_key, token
 from wicket import App, AppRef, Decision, DecisionEvent, Gate, Jwks, Limits, OutcomeCount
-from wicket.decision import context as house
+from wicket.decision import context
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.runtime.cache import Cache
 
-# --- the answers
+# --- decisions
 
 
 @both
@@ -44,7 +44,7 @@ def test_gate_optional_missing_token_allowed() -> None:
 
 
 def test_gate_verify_many_app_names_bounds_standalone_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house, "MAX_FAST_PATH_ENTRIES", 2)
+    monkeypatch.setattr(context, "MAX_FAST_PATH_ENTRIES", 2)
     names = ["acme", "acme-2", "acme-3", "acme-4"]
     with gate_of(acme(aliases=names[1:])) as gate:
         for name in names * 2:
@@ -113,9 +113,9 @@ def test_gate_claims_mutated_by_handler_do_not_affect_next_request() -> None:
 def test_gate_adecide_without_loads_needs_no_event_loop() -> None:
     with gate_of(acme()) as gate:
         coroutine = gate.adecide(asks(token()))
-        with pytest.raises(StopIteration) as end:
+        with pytest.raises(StopIteration) as stopped:
             coroutine.send(None)
-        assert end.value.value.allowed
+        assert stopped.value.value.allowed
 
 
 def test_gate_verify_clock_error_internal_error() -> None:
@@ -128,7 +128,7 @@ def test_gate_verify_clock_error_internal_error() -> None:
         assert (decision.allowed, code(decision)) == (False, "internal_error")
 
 
-# --- loads, and who waits for them
+# --- loads
 
 
 @both
@@ -145,7 +145,7 @@ def test_gate_slow_registry_apps_unavailable_after_load_timeout(ask: Ask) -> Non
 
 
 class Purging:
-    """Purges an app just before what was loaded of it is read, for the first so many times; it takes `seconds` each."""
+    """Purges an app before its loaded value is read, the first `times` times. Each purge takes `seconds`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int, seconds: float = 0) -> None:
         self.now, self.left = 0.0, times
@@ -153,10 +153,10 @@ class Purging:
         read = Cache.read
 
         def purging(cache: Cache[Any, Any], key: Any) -> Any:
-            slot = read(cache, key)
-            if slot is None or self.left == 0:
-                return slot
-            left, self.left = self.left - 1, 0  # a refresh reads the cache too
+            entry = read(cache, key)
+            if entry is None or self.left == 0:
+                return entry
+            left, self.left = self.left - 1, 0  # refresh() reads the cache too
             self.now += seconds
             self.gate.refresh("acme", purge=True)
             self.left = left
@@ -243,9 +243,9 @@ def test_gate_load_finished_after_loop_closed_is_used() -> None:
 def test_gate_adecide_load_without_asyncio_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(acme=acme())) as gate:
         coroutine = gate.adecide(asks(token()))
-        with pytest.raises(StopIteration) as end:
+        with pytest.raises(StopIteration) as stopped:
             coroutine.send(None)
-        assert code(end.value.value) == "internal_error"
+        assert code(stopped.value.value) == "internal_error"
     assert any("that needs asyncio" in record.getMessage() for record in caplog.records)
 
 
@@ -276,7 +276,7 @@ def test_gate_closed_registry_unavailable_and_configured_apps_allowed() -> None:
 def test_drivers_wait_cancelled_as_load_completes_raises_cancelled_error(first: str) -> None:
     async def hang_up() -> None:
         done: Future[None] = Future()
-        task = asyncio.create_task(wicket.drivers._wait(done, LONG))
+        task = asyncio.create_task(wicket.decision.io._wait(done, LONG))
         await asyncio.sleep(0)
         if first == "cancellation":
             task.cancel()
@@ -330,9 +330,9 @@ def test_gate_forked_during_load_serves_in_child() -> None:
             if os.getpid() == parent:
                 running.set()
                 go.wait(10)
-            return App("acme", anonymous=True)
+            return App("acme", allow_anonymous=True)
 
-        gate = Gate(registry=find, naming=[Header("X-App-Id")])
+        gate = Gate(registry=find, app_locations=[Header("X-App-Id")])
         request = Request(headers=[("X-App-Id", "acme")])
         thread = threading.Thread(target=gate.decide, args=(request,))
         thread.start()

@@ -1,4 +1,4 @@
-"""A gate and the names of its apps, and what it says before there is a token."""
+"""The names of apps, and `check_origin`, which reads no token."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_gate_hash_secret_shared_with_other_app_raises_config_error() -> None:
 
 
 def test_gate_check_origin_without_token_emits_event_only_if_reported() -> None:
-    told: list[Any] = []
-    gate = gate_of(acme(), on_event=told.append)
+    events: list[Any] = []
+    gate = gate_of(acme(), on_event=events.append)
     assert gate.check_origin(asks(headers=[("Origin", ORIGIN)])).allowed
     refused = gate.check_origin(asks(headers=[("Origin", "https://evil.example")]))
     assert (refused.allowed, refused.refusal and refused.refusal.code) == (False, "origin_not_allowed")
-    assert told == []
+    assert events == []
     assert gate.check_origin(asks(), report=True).allowed
     assert asyncio.run(gate.acheck_origin(asks(), report=True)).allowed
     assert asyncio.run(gate.acheck_origin(asks())).allowed
-    assert len(told) == 2
+    assert len(events) == 2
 
 
 def test_gate_check_origin_exception_internal_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What a gate is built of, in code or by a file: what it holds then, what is wrong, and what it says when it starts."""
+"""The arguments of a gate: defaults, problems, warnings at the start, and a TOML file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from wicket import (
 )
 from wicket.config.app import BrokenApp
 
-# --- what it is built of
+# --- defaults
 
 
 def test_gate_apps_and_repr_contain_each_app_once() -> None:
@@ -86,7 +86,7 @@ def test_gate_realm_defaults_to_name() -> None:
         assert (gate.name, gate.realm, gate.error_docs) == ("wicket", "Our API", "https://docs/")
 
 
-# --- what is wrong with one
+# --- problems
 
 
 async def find_later(ref: AppRef) -> App | None:
@@ -98,8 +98,8 @@ class FindLater:
         return None
 
 
-UNNAMED = "must say how a request names its app, since there are several"
-ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI alike, where no event loop runs"
+UNNAMED = "must not be empty if the gate has several apps"
+ASYNC = "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         (
             {"apps": [acme(publishable_key="pub"), acme_two(publishable_key="pub")]},
             "apps",
-            "two apps have the public key 'pub'",
+            "two apps have the publishable key 'pub'",
         ),
         ({"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]}, "apps", "two apps have the host 'a.b'"),
         (
@@ -127,15 +127,15 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         (
             {"apps": [acme()], "app_locations": ["X-App-Id"]},
             "app_locations[0]",
-            "is not a place that can be read there",
+            "is not a valid AppLocation",
         ),
-        ({"apps": [acme()], "app_locations": [Bearer()]}, "app_locations[0]", "is not a place that can be read there"),
+        ({"apps": [acme()], "app_locations": [Bearer()]}, "app_locations[0]", "is not a valid AppLocation"),
         ({"apps": [acme()], "network": 5}, "network", "must be a Network"),
         ({"apps": [acme()], "fetcher": 5}, "fetcher", "must be a function"),
         (
             {"apps": [acme()], "token_locations": ["X-Token"]},
             "token_locations[0]",
-            "is not a place that can be read there",
+            "is not a valid TokenLocation",
         ),
         ({"apps": [acme()], "mode": "enforce"}, "mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None"),
         ({"apps": [acme()], "name": "my gate"}, "name", "must be an identifier"),
@@ -145,9 +145,9 @@ ASYNC = "must not be async: it runs on a thread of the gate, for ASGI and WSGI a
         (
             {"registry": 5, "app_locations": BY_HEADER},
             "registry",
-            "must be a function from an AppRef to an App or None",
+            "must be a function that takes an AppRef and returns an App or None",
         ),
-        ({"registry": Registry()}, "app_locations", "must be stated where a registry loads the apps"),
+        ({"registry": Registry()}, "app_locations", "must be set if a registry loads the apps"),
     ],
 )
 def test_gate_invalid_configuration_problem_has_its_path(settings: dict[str, Any], path: str, message: str) -> None:
@@ -189,14 +189,14 @@ async def hear_later(event: DecisionEvent) -> None:
 @pytest.mark.parametrize(
     ("settings", "path", "message"),
     [
-        ({"realm": 5}, "realm", "must be a text"),
-        ({"error_docs": b"https://docs/"}, "error_docs", "must be a text"),
-        ({"on_event": 5}, "on_event", "must be a plain function of one event"),
-        ({"on_event": hear_later}, "on_event", "must be a plain function of one event"),
-        ({"clock": NOW}, "clock", "must be a function that gives the seconds since 1970"),
-        ({"limits": {"load_timeout": 5}}, "limits", "must be Limits"),
-        ({"app_locations": [TokenIssuer]}, "app_locations[0]", "is not a place that can be read there"),
-        ({"token_locations": [Bearer]}, "token_locations[0]", "is not a place that can be read there"),
+        ({"realm": 5}, "realm", "must be a string"),
+        ({"error_docs": b"https://docs/"}, "error_docs", "must be a string"),
+        ({"on_event": 5}, "on_event", "must be a function of one event that is not async"),
+        ({"on_event": hear_later}, "on_event", "must be a function of one event that is not async"),
+        ({"clock": NOW}, "clock", "must be a function that returns the seconds since 1970"),
+        ({"limits": {"load_timeout": 5}}, "limits", "must be a Limits object"),
+        ({"app_locations": [TokenIssuer]}, "app_locations[0]", "is not a valid AppLocation"),
+        ({"token_locations": [Bearer]}, "token_locations[0]", "is not a valid TokenLocation"),
     ],
 )
 def test_gate_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], path: str, message: str) -> None:
@@ -207,7 +207,9 @@ def test_gate_empty_location_lists_are_kept() -> None:
     with gate_of(acme(issuer="https://id"), app_locations=[], token_locations=[]) as gate:
         assert gate.app_locations == ()
         assert gate.token_locations == ()
-        assert gate.decide(asks(token(claims(iss="https://id")), app="other")).allowed  # its name is not looked at
+        assert gate.decide(
+            asks(token(claims(iss="https://id")), app="other")
+        ).allowed  # the name in the request is not read
     assert problems_of(lambda: gate_of(acme(), acme_two(), app_locations=[])) == {"app_locations": UNNAMED}
 
 
@@ -226,7 +228,7 @@ def test_gate_secrets_equal_for_hmac_are_a_problem(values: tuple[bytes, bytes]) 
         assert problems_of(lambda apps=apps: gate_of(*apps)) == same  # type: ignore[misc]
 
 
-# --- what it says when it starts
+# --- warnings at the start
 
 
 @pytest.mark.parametrize(
@@ -244,16 +246,19 @@ def test_gate_app_without_origins_warns_only_when_enforcing(
     settings: dict[str, Any], gate: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate_of(acme(**settings), **gate).close()
-    assert ("app acme: no origins are configured, so every origin is admitted" in messages(caplog)) is warned
+    assert ("app acme: it has no origins, so every origin is allowed" in messages(caplog)) is warned
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_gate_mode_override_is_logged(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
     gate_of(acme(), mode=mode).close()
-    assert messages(caplog) == [f"gate wicket: the mode {mode.value} overrides that of every app"]
+    assert messages(caplog) == [f"gate wicket: the mode {mode.value} overrides the mode of every app"]
 
 
-SHARED = "apps acme and two share a key and an audience: a token of one is one of the other"
+SHARED = (
+    "apps acme and two accept each other's tokens: same key and audience."
+    " Set app_claim, issuer or audience to separate them."
+)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +292,7 @@ def test_gate_app_with_same_key_twice_logs_nothing(caplog: pytest.LogCaptureFixt
 
 def test_gate_without_apps_or_registry_warns(caplog: pytest.LogCaptureFixture) -> None:
     Gate().close()
-    assert messages(caplog) == ["gate wicket: it has no app and no registry, so every request is refused"]
+    assert messages(caplog) == ["gate wicket: it has no apps and no registry, so every request is refused"]
     caplog.clear()
     over(Registry()).close()
     assert messages(caplog) == []
@@ -296,7 +301,7 @@ def test_gate_without_apps_or_registry_warns(caplog: pytest.LogCaptureFixture) -
 def test_gate_app_unreachable_by_app_locations_warns(caplog: pytest.LogCaptureFixture) -> None:
     by_key = [Header("X-Key", "publishable_key")]
     gate_of(acme(publishable_key="pub_acme"), acme_two(origins=[ORIGIN]), app_locations=by_key).close()
-    assert messages(caplog) == ["app two: it has none of the names by which requests name their app"]
+    assert messages(caplog) == ["app two: no app location of the gate can name it"]
 
 
 def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptureFixture) -> None:
@@ -304,14 +309,14 @@ def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptu
     shared: dict[str, Any] = {"credentials": [keys], "origins": [ORIGIN]}
     third = App("three", app_locations=BY_HEADER, **shared)
     gate_of(acme(**shared), acme_two(**shared), third).close()
-    assert [text.split(" share ")[0] for text in messages(caplog)] == [
+    assert [text.split(" accept ")[0] for text in messages(caplog)] == [
         "apps acme and two",
         "apps acme and three",
         "apps two and three",
     ]
 
 
-# --- a gate by a file
+# --- a TOML file
 
 
 def test_gate_from_file_keyword_settings_override_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of a gate have defaults, and only positive ones are taken."""
+"""Each limit has a default and must be a positive number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Minted tokens pass their app's own rules, and PyJWT's."""
+"""`mint` signs tokens that the gate and PyJWT verify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wicket import App, Jwks, Rules, mint, profiles
 
 
 def read(text: str, key: Any = KEY, algorithm: str = "HS256") -> dict[str, Any]:
-    """The claims, by PyJWT."""
+    """Return the claims, verified by PyJWT."""
     options: Any = {"verify_exp": False, "verify_aud": False, "verify_iat": False}
     claims: dict[str, Any] = jwt.decode(text, key, algorithms=[algorithm], options=options)
     return claims
@@ -73,7 +73,7 @@ def test_mint_without_secret_is_a_problem() -> None:
     keys = Jwks.static({"keys": [jwk(private_key("RS256"))]})
     for app in (App("acme"), acme(credentials=[keys])):
         found = problems_of(lambda app=app: mint(app, "u"))  # type: ignore[misc]
-        assert found == {"credentials": "hold no shared secret, so nothing can be signed for this app"}
+        assert found == {"credentials": "contain no shared secret, so no token can be signed for this app"}
 
 
 def test_mint_without_now_uses_current_time() -> None:
@@ -129,4 +129,4 @@ def test_mint_attributes_override_no_claim_and_claims_override_any() -> None:
 )
 def test_mint_values_not_json_serializable_is_a_problem(subject: str, settings: dict[str, Any]) -> None:
     found = problems_of(lambda: mint(acme(), subject, now=NOW, **settings))
-    assert found == {"claims": "cannot be written as JSON in UTF-8"}
+    assert found == {"claims": "cannot be encoded as JSON in UTF-8"}

@@ -1,4 +1,4 @@
-"""The WSGI door and event streams that outlive their token. What it does with requests is in the table of scenarios."""
+"""The WSGI middleware, and event streams that outlive their token. The scenario table tests requests in general."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def test_wsgi_event_stream_with_expired_token_ends(kind: str) -> None:
     clock = Clock()
     clock.now = NOW
 
-    def _try_fast_path(environ: Any, start_response: Any) -> Any:
+    def list_app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("content-type", "text/event-stream")])
         return [b"a", b"b", b"c"]
 
-    def generator(environ: Any, start_response: Any) -> Any:
+    def generator_app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Type", "text/event-stream")])
         yield from (b"a", b"b", b"c")
 
     stream = iter(
-        through_wsgi(_try_fast_path if kind == "list" else generator, gate_of(acme(rules=Rules(leeway=0)), clock=clock))
+        through_wsgi(list_app if kind == "list" else generator_app, gate_of(acme(rules=Rules(leeway=0)), clock=clock))
     )
     assert next(stream) == b"a"
     clock.now = NOW + 60
@@ -47,13 +47,15 @@ def test_wsgi_event_stream_with_expired_token_ends(kind: str) -> None:
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["when called", "when iterated"])
-@pytest.mark.parametrize(("kind", "given"), [("text/event-stream", [b"a"]), ("text/plain", [b"a", b"b"])])
-def test_wsgi_write_after_expiry_is_dropped_for_event_streams_only(kind: str, given: list[bytes], later: bool) -> None:
+@pytest.mark.parametrize(("kind", "expected"), [("text/event-stream", [b"a"]), ("text/plain", [b"a", b"b"])])
+def test_wsgi_write_after_expiry_is_dropped_for_event_streams_only(
+    kind: str, expected: list[bytes], later: bool
+) -> None:
     clock = Clock()
     clock.now = NOW
     written: list[bytes] = []
 
-    def writing(start_response: Any) -> Iterator[bytes]:
+    def write_chunks(start_response: Any) -> Iterator[bytes]:
         write = start_response("200 OK", [("Content-Type", kind)])
         write(b"a")
         clock.now = NOW + 60
@@ -61,23 +63,23 @@ def test_wsgi_write_after_expiry_is_dropped_for_event_streams_only(kind: str, gi
         yield from ()
 
     def app(environ: Any, start_response: Any) -> Any:
-        return writing(start_response) if later else list(writing(start_response))
+        return write_chunks(start_response) if later else list(write_chunks(start_response))
 
     gate = gate_of(acme(rules=Rules(leeway=0)), clock=clock)
     assert list(through_wsgi(app, gate, written.append)) == []
-    assert written == given
+    assert written == expected
 
 
 def test_wsgi_connection_ended_of_other_gate_propagates() -> None:
     def app(environ: Any, start_response: Any) -> Any:
         raise ConnectionEnded("of another gate")
 
-    def later(environ: Any, start_response: Any) -> Any:
+    def lazy_app(environ: Any, start_response: Any) -> Any:
         yield from app(environ, start_response)
 
-    for each in (app, later):
+    for application in (app, lazy_app):
         with pytest.raises(ConnectionEnded, match="another gate"):
-            list(through_wsgi(each, gate_of(acme(rules=Rules(leeway=0)), clock=lambda: NOW)))
+            list(through_wsgi(application, gate_of(acme(rules=Rules(leeway=0)), clock=lambda: NOW)))
 
 
 def test_wsgi_other_response_after_expiry_is_unchanged() -> None:
@@ -94,18 +96,18 @@ def test_wsgi_other_response_after_expiry_is_unchanged() -> None:
     assert list(stream) == chunks
 
 
-def answer_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[str, str], bytes]:
-    """What a client of the door gets; without an application behind it, none may be reached."""
+def response_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[str, str], bytes]:
+    """Return the status, headers and body that a client gets. Without `app`, reaching an application is an error."""
     started: list[Any] = []
 
     def never(environ: Any, start_response: Any) -> Any:
-        raise AssertionError("is not reached")
+        raise AssertionError("not reached")
 
-    def start_response(*given: Any) -> Any:
-        started.append(given)
+    def start_response(*args: Any) -> Any:
+        started.append(args)
 
-    given = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_X_APP_ID": "acme", **environ}
-    body = b"".join(WicketMiddleware(app or never, gate, origin_check_path="/allowed")(given, start_response))
+    request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_X_APP_ID": "acme", **environ}
+    body = b"".join(WicketMiddleware(app or never, gate, origin_check_path="/allowed")(request, start_response))
     ((status, headers, *_),) = started
     return status, dict(headers), body
 
@@ -114,10 +116,10 @@ def answer_of(gate: Gate, app: Any = None, **environ: Any) -> tuple[str, dict[st
 def test_wsgi_preflight_and_origin_check_answered_by_middleware(origin: str, status: str) -> None:
     gate = gate_of(acme())
     preflight = {"REQUEST_METHOD": "OPTIONS", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT", "HTTP_ORIGIN": origin}
-    assert answer_of(gate, **preflight)[0] == status
-    asked = answer_of(gate, PATH_INFO="/allowed", HTTP_ORIGIN=origin)
-    assert (asked[0] == "200 OK") is (status != "403 Forbidden")
-    assert answer_of(gate, PATH_INFO="/allowed", REQUEST_METHOD="HEAD", HTTP_ORIGIN=origin)[2] == b""
+    assert response_of(gate, **preflight)[0] == status
+    origin_check = response_of(gate, PATH_INFO="/allowed", HTTP_ORIGIN=origin)
+    assert (origin_check[0] == "200 OK") is (status != "403 Forbidden")
+    assert response_of(gate, PATH_INFO="/allowed", REQUEST_METHOD="HEAD", HTTP_ORIGIN=origin)[2] == b""
 
 
 def test_wsgi_json_body_token_is_found_and_body_replayed() -> None:
@@ -127,7 +129,7 @@ def test_wsgi_json_body_token_is_found_and_body_replayed() -> None:
         start_response("200 OK", [])
         return [environ["REMOTE_USER"].encode(), environ["wsgi.input"].read()]
 
-    found = answer_of(
+    response = response_of(
         gate_of(acme(token_locations=[JsonBody("token")])),
         app,
         REQUEST_METHOD="POST",
@@ -135,4 +137,4 @@ def test_wsgi_json_body_token_is_found_and_body_replayed() -> None:
         CONTENT_LENGTH=str(len(body)),
         **{"wsgi.input": BytesIO(body)},
     )
-    assert (found[0], found[2]) == ("200 OK", b"acme:user-1" + body)
+    assert (response[0], response[2]) == ("200 OK", b"acme:user-1" + body)

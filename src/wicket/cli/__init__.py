@@ -1,4 +1,4 @@
-"""The command line `wicket` (extra `cli`): a demonstration, and tools that explain what the gate does."""
+"""The command line `wicket` (extra `cli`): a demonstration, and commands that explain what the gate does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """The entry point. Says which extra to install where the command line's own packages are absent."""
+    """Run the command line. Exit with a message if a package of the extra `cli` is not installed."""
     try:
         from wicket.cli.commands import wicket
     except ImportError as error:

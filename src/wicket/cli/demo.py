@@ -1,4 +1,4 @@
-"""`wicket demo`: a Starlette and a Flask application behind one gate on loopback, real requests, and a table."""
+"""`wicket demo`: sends requests to a Starlette and a Flask application with one gate, and prints the responses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _AUDIENCE = "https://api.getuserfeedback.com"
 
 @dataclass(frozen=True)
 class Row:
-    """One request, and what is expected to come back."""
+    """One request and its expected response."""
 
     title: str
     query: str
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass
 class Vendors:
-    """One app of each vendor, with secrets made for this run; the last is in log-only mode."""
+    """One app of each vendor, with secrets that are generated for this run. The last app is in log-only mode."""
 
     private_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
@@ -83,18 +83,18 @@ class Vendors:
         )
 
     def apps(self) -> list[App]:
-        """All four."""
+        """Return the four apps."""
         return [self.userz, self.hissuno, self.featurebase, self.getuserfeedback]
 
-    def issued(self, **claims: Any) -> str:
-        """A token of the fourth app's own issuer, which Wicket cannot sign."""
+    def issue_token(self, **claims: Any) -> str:
+        """Return a token from the issuer of the fourth app, which has no secret for `mint`."""
         now = int(time.time())
         base = {"iss": _ISSUER, "aud": _AUDIENCE, "sub": "user-4", "iat": now, "exp": now + 600}
         return jwt.encode({**base, **claims}, self.private_key, algorithm="ES256")
 
 
 def demo_rows(vendors: Vendors) -> list[Row]:
-    """The requests of the demonstration."""
+    """Return the requests of the demonstration."""
     now = time.time()
     userz_token = mint(vendors.userz, "user-1")
     hissuno_token = mint(vendors.hissuno, "user-2")
@@ -120,7 +120,7 @@ def demo_rows(vendors: Vendors) -> list[Row]:
             200,
             who=who["featurebase"],
         ),
-        Row("getuserfeedback, good", "", bearer(vendors.issued()), 200, who=who["getuserfeedback"]),
+        Row("getuserfeedback, good", "", bearer(vendors.issue_token()), 200, who=who["getuserfeedback"]),
         Row(
             "userz, expired", "", userz(mint(vendors.userz, "user-1", now=now - 9000)), 401, "invalid_token", "expired"
         ),
@@ -152,16 +152,21 @@ def demo_rows(vendors: Vendors) -> list[Row]:
         ),
         Row("userz, blocked origin", "", userz(userz_token, Origin="https://evil.example"), 403, "origin_not_allowed"),
         Row("unknown app", "projectId=nobody", bearer(hissuno_token), 401, "unknown_app"),
-        Row("log-only, good", "appId=globex", bearer(vendors.issued()), 200, who=who["getuserfeedback"]),
+        Row("log-only, good", "appId=globex", bearer(vendors.issue_token()), 200, who=who["getuserfeedback"]),
         Row(
-            "log-only, expired", "appId=globex", bearer(vendors.issued(exp=now - 600)), 200, "invalid_token", "expired"
+            "log-only, expired",
+            "appId=globex",
+            bearer(vendors.issue_token(exp=now - 600)),
+            200,
+            "invalid_token",
+            "expired",
         ),
         Row("log-only, missing", "appId=globex", {}, 200, "missing_token"),
     ]
 
 
-def _told(decision: Decision) -> dict[str, Any]:
-    """What the demonstration's handlers answer: who asks and, in log-only mode, what would have been refused."""
+def _describe(decision: Decision) -> dict[str, Any]:
+    """Return the response of a handler: the user and, in log-only mode, the refusal that is not enforced."""
     refusal = decision.refusal
     return {
         "who": decision.identity.identity or "anonymous",
@@ -170,21 +175,21 @@ def _told(decision: Decision) -> dict[str, Any]:
 
 
 def starlette_app(gate: Gate) -> Starlette:
-    """A Starlette application with one route, behind the gate."""
+    """Return a Starlette application with one route and the gate's middleware."""
 
     async def me(request: Request) -> JSONResponse:
-        return JSONResponse(_told(decision_of(request)))
+        return JSONResponse(_describe(decision_of(request)))
 
     return Starlette(routes=[Route("/me", me)], middleware=[Middleware(ASGIMiddleware, gate=gate)])
 
 
 def flask_app(gate: Gate) -> flask.Flask:
-    """A Flask application with one view, behind the same gate."""
+    """Return a Flask application with one view and the same gate."""
     app = flask.Flask("wicket-demo")
 
     @app.get("/me")
     def me() -> dict[str, Any]:
-        return _told(flask_decision_of(flask.request))
+        return _describe(flask_decision_of(flask.request))
 
     Wicket(gate).init_app(app)
     return app
@@ -192,7 +197,7 @@ def flask_app(gate: Gate) -> flask.Flask:
 
 @contextlib.contextmanager
 def servers(gate: Gate) -> Iterator[dict[str, str]]:
-    """Both applications on free loopback ports: uvicorn for Starlette, waitress for Flask. Gives their addresses."""
+    """Run both applications on free loopback ports, on uvicorn and waitress. Yield their addresses by name."""
     asgi_socket, wsgi_socket = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
     asgi_server = uvicorn.Server(uvicorn.Config(starlette_app(gate), log_level="warning", lifespan="off"))
     wsgi_server: Any = waitress.server.create_server(flask_app(gate), sockets=[wsgi_socket], threads=4)
@@ -200,66 +205,68 @@ def servers(gate: Gate) -> Iterator[dict[str, str]]:
         threading.Thread(target=asgi_server.run, args=([asgi_socket],), daemon=True),
         threading.Thread(target=wsgi_server.run, daemon=True),
     ]
-    names = {"Starlette/uvicorn": asgi_socket, "Flask/waitress": wsgi_socket}
-    addresses = {name: f"http://127.0.0.1:{held.getsockname()[1]}" for name, held in names.items()}
+    sockets = {"Starlette/uvicorn": asgi_socket, "Flask/waitress": wsgi_socket}
+    addresses = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in sockets.items()}
     for thread in threads:
         thread.start()
     try:
         yield addresses
     finally:
         asgi_server.should_exit = True
-        wsgi_server.trigger.pull_trigger(wsgi_server.close)  # on its own thread: the loop must not lose its sockets
+        wsgi_server.trigger.pull_trigger(
+            wsgi_server.close
+        )  # on the server's thread, because its loop still uses the sockets
         for thread in threads:
             thread.join(10)
         wsgi_server.task_dispatcher.shutdown()
 
 
 def run_demo(console: Console, *, serve: bool) -> int:
-    """Send every request to both servers and print what came back; the number of rows that were not as expected."""
+    """Send every request to both servers and print the responses. Return 1 if one was unexpected, otherwise 0."""
     vendors = Vendors()
     rows = demo_rows(vendors)
-    wrong = 0
+    unexpected = 0
     with Gate(vendors.apps()) as gate, servers(gate) as addresses, httpx.Client(trust_env=False) as client:
         for server, address in addresses.items():
             table = Table("request", "status", "code", "reason", "who", "", title=server)
             for row in rows:
                 status, code, reason, who = _send(client, address, row)
-                fits = (status, code, reason, who) == (
+                matches = (status, code, reason, who) == (
                     row.status,
                     row.code,
                     row.reason,
                     row.who or ("anonymous" if status == 200 else ""),
                 )
-                wrong += not fits
+                unexpected += not matches
                 table.add_row(
                     row.title,
                     str(status),
                     code,
                     reason,
                     who,
-                    Text("✓", "green") if fits else Text("✗ unexpected", "red"),
+                    Text("✓", "green") if matches else Text("✗ unexpected", "red"),
                 )
             console.print(table)
-        console.print(f"{2 * len(rows) - wrong} of {2 * len(rows)} requests went as expected.")
+        console.print(f"{2 * len(rows) - unexpected} of {2 * len(rows)} responses were as expected.")
         if serve:
             _serve(console, addresses, rows)
-    return 1 if wrong else 0
+    return 1 if unexpected else 0
 
 
 def _send(client: httpx.Client, address: str, row: Row) -> tuple[int, str | None, str | None, str]:
     response = client.get(f"{address}/me?{row.query}", headers=row.headers)
     body = response.json()
     if response.status_code == 200:
-        told = body["would_refuse"] or {"code": None, "reason": None}
-        return 200, told["code"], told["reason"], body["who"]
-    if isinstance(body["error"], dict):  # the vendor's own form has one word for both: the reason where there is one
+        refusal = body["would_refuse"] or {"code": None, "reason": None}
+        return 200, refusal["code"], refusal["reason"], body["who"]
+    if isinstance(body["error"], dict):  # the vendor's format has one word: the reason if there is one, else the code
         word = body["error"]["code"]
         return response.status_code, row.code if word in (row.code, row.reason) else None, row.reason and word, ""
     return response.status_code, body["error"], body["reason"], ""
 
 
 def _serve(console: Console, addresses: dict[str, str], rows: list[Row]) -> None:
-    console.print("\nBoth servers go on until Ctrl-C. Try:\n")
+    console.print("\nBoth servers run until Ctrl-C. Try:\n")
     for address in addresses.values():
         for row in rows[:1] + rows[8:9]:
             headers = "".join(f"-H '{name}: {value}' " for name, value in row.headers.items())

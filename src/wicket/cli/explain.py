@@ -1,4 +1,4 @@
-"""`wicket explain`: prints what the checker says of one token, hash or URL."""
+"""`wicket explain`: prints the diagnosis of a token, an identity hash or a URL."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wicket.diagnostics.report import Diagnosis
+from wicket.diagnostics import Diagnosis
 
 
 def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
-    """Print the steps as a table, the decision below it, and then the mistakes that were found."""
+    """Print the steps as a table, then the decision, then the findings."""
     marks = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("·", "dim")}
     table = Table("", "step", "expected", "found")
     *steps, decision = diagnosis.steps
@@ -26,5 +26,5 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
 
 
 def print_json(diagnosis: Diagnosis) -> None:
-    """Print the diagnosis as JSON, in ASCII."""
+    """Print the diagnosis as JSON in ASCII."""
     click.echo(json.dumps(diagnosis.as_dict(), indent=2))

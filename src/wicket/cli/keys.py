@@ -1,6 +1,6 @@
-"""`wicket keys fetch`: what Wicket sees of a key set: each key, used or skipped and why, lifetimes, the address.
+"""`wicket keys fetch`: shows a key set as the gate sees it: its keys, the skipped members, its lifetime, its address.
 
-It fetches as the gate does, under the same guard, and prints no key material.
+The fetch has the same restrictions as a fetch of the gate. No key material is printed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wicket.diagnostics.key_sets import load_key_set
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.jwks.fetcher import MEANING, FetchFailed
@@ -20,17 +21,17 @@ from wicket.keys.urls import check_url
 from wicket.runtime.cache import Loaded
 
 
-def source_of(where: str) -> KeySource:
-    """The key set that a URL names; a host without a path is taken for an issuer, and asked for its metadata."""
-    url = check_url(where)
+def parse_source(url_or_issuer: str) -> KeySource:
+    """Return the key set of a URL. A URL without a path is an issuer, whose metadata names its key set."""
+    url = check_url(url_or_issuer)
     algorithms = tuple(sorted(ASYMMETRIC))
     if url.target == "/":
-        return KeySource(None, where, algorithms)
+        return KeySource(None, url_or_issuer, algorithms)
     return KeySource(url, None, algorithms)
 
 
-def sources_of(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
-    """The remote key sets of one app of the gate. Raises `ConfigError` where it has none."""
+def sources_of_app(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
+    """Return the remote key sets of an app. Raise `ConfigError` if there are none."""
     for app in gate.apps:
         if app.id == app_id and app.sources:
             return app.sources
@@ -38,30 +39,33 @@ def sources_of(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
 
 
 def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable[KeySource]) -> bool:
-    """Fetch each key set once and print what was seen; whether all of them can be used."""
-    good = True
+    """Fetch each key set once and print it. Return whether all of them can be used."""
+    usable = True
     for source in sources:
         console.print(Text(source.redacted))
         try:
-            _print_generation(console, gate.load_key_set(app_id, source))
+            _print_key_set(console, load_key_set(gate, app_id, source))
         except FetchFailed as failure:
-            good = False
+            usable = False
             status = f" (status {failure.status})" if failure.status else ""
-            verdict = "it lasts: see its URL" if failure.permanent else "it may pass"
-            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; {verdict}", "red"))
-            console.print("requests get config_invalid (503) until the set was fetched once, then keys_unavailable")
-    return good
+            advice = "a retry will not help: correct the cause" if failure.permanent else "a retry may help"
+            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; {advice}", "red"))
+            console.print(
+                "requests get config_invalid (503) until the key set has been fetched once, then keys_unavailable"
+            )
+    return usable
 
 
-def _print_generation(console: Console, loaded: Loaded[FetchedKeySet]) -> None:
-    held = loaded.value
+def _print_key_set(console: Console, loaded: Loaded[FetchedKeySet]) -> None:
+    key_set = loaded.value
     table = Table("", "kid", "algorithms", "")
-    for key in held.keys.keys:
+    for key in key_set.keys.keys:
         kid = "(none)" if key.kid is None else f"{key.kid!a}"
         table.add_row(Text("✓", "green"), Text(kid), ", ".join(key.algorithms), "used")
-    for why in held.keys.skipped:
-        table.add_row(Text("✗", "red"), "", "", Text(f"skipped: {why}"))
+    for reason in key_set.keys.skipped:
+        table.add_row(Text("✗", "red"), "", "", Text(f"skipped: {reason}"))
     console.print(table)
-    console.print(Text(f"{held.url.redacted} at {held.address}, in {held.seconds * 1000:.0f} ms"))
-    validators = ", ".join(name for name, value in (("ETag", held.etag), ("Last-Modified", held.modified)) if value)
-    console.print(f"fresh for {loaded.lifetime:g} s; validators: {validators or 'none, so each fetch is a whole one'}")
+    console.print(Text(f"{key_set.url.redacted} at {key_set.address}, in {key_set.seconds * 1000:.0f} ms"))
+    headers = (("ETag", key_set.etag), ("Last-Modified", key_set.modified))
+    validators = ", ".join(name for name, value in headers if value)
+    console.print(f"fresh for {loaded.lifetime:g} s; validators: {validators or 'none, so each fetch is complete'}")

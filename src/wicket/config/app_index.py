@@ -1,4 +1,4 @@
-"""Which apps, places and registry a gate may be built from: what is wrong with them is said all at once."""
+"""Validation of a gate's apps, locations and registry, and the index of apps by name."""
 
 from __future__ import annotations
 
@@ -13,54 +13,73 @@ from wicket.errors import Problems
 
 _log: Final = logging.getLogger("wicket")
 
+_SHARED: Final = (
+    "apps %s and %s accept each other's tokens: same %s and audience."
+    " Set app_claim, issuer or audience to separate them."
+)
+
 
 def validate_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[App | BrokenApp, ...]:
-    """The apps of a gate."""
-    held: list[App | BrokenApp] = []
+    """Return the apps as a tuple. Add a problem for each item that is not an app."""
+    valid: list[App | BrokenApp] = []
     for index, app in enumerate(problems.as_tuple("apps", apps, "apps")):
         if isinstance(app, (App, BrokenApp)):
-            held.append(app)
+            valid.append(app)
         else:
             problems.add(f"apps[{index}]", "is not an App")
-    return tuple(held)
+    return tuple(valid)
 
 
 def validate_locations(
-    problems: Problems, path: str, given: object, kind: type, otherwise: tuple[Any, ...]
+    problems: Problems, path: str, locations: object, kind: type, default: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """The places that are given, or `otherwise`."""
-    places = otherwise if given is None else problems.as_tuple(path, given, "places")
-    for index, place in enumerate(places):
-        if not is_location(place, kind):
-            problems.add(f"{path}[{index}]", "is not a place that can be read there", "Header('X-App-Id')")
-    return places
+    """Return the locations as a tuple. Add a problem for each item that is not a location.
+
+    Args:
+        problems: Collects the problems.
+        path: The path to the setting.
+        locations: The value of the setting. None: `default`.
+        kind: The protocol that every location must satisfy: `AppLocation` or `TokenLocation`.
+        default: The locations if the setting is None.
+    """
+    items = default if locations is None else problems.as_tuple(path, locations, "locations")
+    for index, location in enumerate(items):
+        if not is_location(location, kind):
+            problems.add(f"{path}[{index}]", f"is not a valid {kind.__name__}", "Header('X-App-Id')")
+    return items
 
 
 def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-    """All that stands in one of the lists, once, in order."""
-    return tuple(dict.fromkeys(each for places in lists for each in places))
+    """Return the distinct items of all lists, in order."""
+    return tuple(dict.fromkeys(item for items in lists for item in items))
 
 
-def check_registry(problems: Problems, registry: object, naming: object) -> None:
-    """A registry is a plain function, and needs the naming stated."""
+def check_registry(problems: Problems, registry: object, app_locations: object) -> None:
+    """Add a problem if the registry is not a synchronous function, or if the gate has no explicit `app_locations`."""
     if registry is None:
         return
     if not callable(registry):
-        problems.add("registry", "must be a function from an AppRef to an App or None")
+        problems.add("registry", "must be a function that takes an AppRef and returns an App or None")
     elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
         problems.add(
             "registry",
-            "must not be async: it runs on a thread of the gate, for ASGI and WSGI alike, where no event loop runs",
-            "give a plain function with a synchronous driver",
+            "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop",
+            "use a synchronous function with a synchronous driver",
         )
-    if naming is None:
-        problems.add("naming", "must be stated where a registry loads the apps", "[Header('X-App-Id')]")
+    if app_locations is None:
+        problems.add("app_locations", "must be set if a registry loads the apps", "[Header('X-App-Id')]")
 
 
 def index_apps(
     problems: Problems, apps: Iterable[App | BrokenApp], *, by_issuer: bool
 ) -> dict[AppRef, App | BrokenApp]:
-    """The apps by their names, which are unique across apps; an issuer is one where the naming says so."""
+    """Return the apps by all their names. Add a problem for each name that two apps share.
+
+    Args:
+        problems: Collects the problems.
+        apps: The apps.
+        by_issuer: Whether a request can name an app by the token's issuer. Otherwise apps may share an issuer.
+    """
     index: dict[AppRef, App | BrokenApp] = {}
     for app in apps:
         for ref in app.refs():
@@ -72,38 +91,35 @@ def index_apps(
 
 
 def check_shared_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) -> None:
-    """The same secret in two apps lets each sign for the other; the same public key can, without a claim that binds."""
-    owners: dict[bytes, list[App]] = {}
-    places: dict[object, list[App]] = {}
+    """Add a problem if two apps share a secret. Log a warning if they accept each other's tokens by a public key.
+
+    An app that shares a secret with another app can sign tokens for it. Apps that share a public key or a remote key
+    set accept each other's tokens if no claim separates them.
+    """
+    apps_by_key: dict[bytes, list[App]] = {}
+    apps_by_key_set: dict[object, list[App]] = {}
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
-        hashed = app.identity_hash.secrets if app.identity_hash is not None else ()
-        for key in (*app.keyring.keys, *(secret.keys[0] for secret in hashed)):
-            others = [other for other in owners.setdefault(key.fingerprint, []) if other is not app]
-            owners[key.fingerprint].append(app)
+        hash_secrets = app.identity_hash.secrets if app.identity_hash is not None else ()
+        for key in (*app.keyring.keys, *(secret.keys[0] for secret in hash_secrets)):
+            others = [other for other in apps_by_key.setdefault(key.fingerprint, []) if other is not app]
+            apps_by_key[key.fingerprint].append(app)
             for other in others:
                 if isinstance(key.material, bytes):
                     problems.add("apps", f"the apps {other.id!r} and {app.id!r} have the same secret")
                 elif _interchangeable(app, other):
-                    _log.warning(
-                        "apps %s and %s share a key and an audience: a token of one is one of the other",
-                        other.id,
-                        app.id,
-                    )
+                    _log.warning(_SHARED, other.id, app.id, "key")
         for source in app.sources:
-            for other in places.setdefault(source.url or source.issuer, []):
+            for other in apps_by_key_set.setdefault(source.url or source.issuer, []):
                 if other is not app and _interchangeable(app, other):
-                    _log.warning(
-                        "apps %s and %s share a key set and an audience: a token of one is one of the other",
-                        other.id,
-                        app.id,
-                    )
-            places[source.url or source.issuer].append(app)
+                    _log.warning(_SHARED, other.id, app.id, "key set")
+            apps_by_key_set[source.url or source.issuer].append(app)
 
 
 def _interchangeable(app: App, other: App) -> bool:
-    """Whether nothing in a token tells which of two apps with the same key it is for."""
-    bound = app.rules.app_claim is not None and other.rules.app_claim is not None
-    apart = app.issuer is not None and other.issuer is not None and app.issuer != other.issuer
-    return not bound and not apart and (app.audience == other.audience or bool({*app.audience} & {*other.audience}))
+    """Return whether no claim of a token tells which of two apps with the same key it belongs to."""
+    app_claims_set = app.rules.app_claim is not None and other.rules.app_claim is not None
+    issuers_differ = app.issuer is not None and other.issuer is not None and app.issuer != other.issuer
+    audience_shared = app.audience == other.audience or bool({*app.audience} & {*other.audience})
+    return not app_claims_set and not issuers_differ and audience_shared

@@ -1,4 +1,7 @@
-"""The older proof of vendors: an HMAC-SHA256 of the user's identifier, which never expires and proves nothing else."""
+"""Settings of identity hashes: an HMAC-SHA256 of a user's identifier, the legacy proof of several vendors.
+
+An identity hash never expires and proves nothing except the identifier.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,26 @@ from wicket.keys import Secret
 
 _log: Final = logging.getLogger("wicket")
 
-_STEPS: Final = ("strip", "lower")
-_LATEST: Final = 253402300799
+_NORMALIZATIONS: Final = ("strip", "lower")
+_MAX_NUMERIC_DATE: Final = 253402300799
+"""The end of the year 9999 in UTC, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompanyHash:
-    """Companies that the client names, each with an HMAC of its own id: the members of a list in the body.
+    """The settings for companies in the body, each with the HMAC-SHA256 of its id.
 
-    `secret` is another one than the user's: with the same, a user whose id is a company's would be handed that
-    company's hash. Vendors that have one secret for both say `allow_shared_secret=True`, which is logged.
+    Args:
+        secret: The secret of the HMAC. It must differ from the users' secret: with the same secret, a user whose id
+            equals a company's id has that company's hash.
+        location: The list of companies in the body.
+        id_field: The field of a company that contains its id.
+        hash_field: The field of a company that contains the hash.
+        allow_shared_secret: Whether `secret` may equal the users' secret, for vendors that use one secret for both. A
+            warning is logged.
+
+    Raises:
+        ConfigError: A value has the wrong form. Each problem has the path to its field.
     """
 
     secret: Secret = field(repr=False)
@@ -38,9 +51,9 @@ class CompanyHash:
         if not isinstance(self.location, JsonBody):
             problems.add("location", "must be a JsonBody", 'JsonBody("companies")')
         for name in ("id_field", "hash_field"):
-            given = getattr(self, name)
-            if not isinstance(given, str) or not given:
-                problems.add(name, "must be the name of a member")
+            field_name = getattr(self, name)
+            if not isinstance(field_name, str) or not field_name:
+                problems.add(name, "must be a field name")
         if not isinstance(self.allow_shared_secret, bool):
             problems.add("allow_shared_secret", "must be true or false")
         problems.raise_if_any()
@@ -48,14 +61,22 @@ class CompanyHash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityHash:
-    """An app takes, instead of a token, the HMAC-SHA256 of exactly one identifier: `identifier` is its name.
+    """The settings for requests that carry the HMAC-SHA256 of one identifier instead of a token.
 
-    `value` and `proof` are the places where the identifier and its hash ride. The hash is spelled in `encoding`
-    (`hex`, lower case, or `base64`, with padding) and compares in constant time. Nothing is done to the identifier
-    before it is hashed but what `normalize` names: `strip`, `lower`. `until` is a NumericDate (seconds since 1970)
-    after which hashes no longer count; None for no such date. An integer is hashed as its decimal digits.
+    An identifier that is an integer is hashed as its decimal digits. Hashes are compared in constant time.
 
-    Raises `ConfigError` with every problem, each with the path to its field.
+    Args:
+        secret: The secret of the HMAC. It must differ from the secrets that sign the app's tokens.
+        identifier: The name of the identifier that is hashed.
+        identifier_location: The location of the identifier in the request. None: the body field `identifier`.
+        hash_location: The location of the hash in the request. A cookie is not allowed.
+        encoding: The encoding of the hash: `hex` (lower case) or `base64` (with padding).
+        normalize: The changes to the identifier before it is hashed, in order: `strip`, `lower`. Empty: none.
+        accept_until: The NumericDate (seconds since 1970) after which hashes are refused. None: no such date.
+        companies: The settings for companies in the body. None: hashes of companies are not checked.
+
+    Raises:
+        ConfigError: A value is invalid. It has every problem, each with the path to its field.
     """
 
     secret: Secret = field(repr=False)
@@ -72,26 +93,27 @@ class IdentityHash:
         if not isinstance(self.secret, Secret):
             problems.add("identity_hash.secret", "must be a Secret")
         if not isinstance(self.identifier, str) or not self.identifier:
-            problems.add("identity_hash.identifier", "must be the name of the one identifier that is hashed")
+            problems.add("identity_hash.identifier", "must be the name of the identifier that is hashed")
         elif self.identifier_location is None:
             object.__setattr__(self, "identifier_location", JsonBody(self.identifier))
         for name in ("identifier_location", "hash_location"):
-            given = getattr(self, name)
-            if isinstance(given, Cookie):  # it comes with requests that another site caused, and never expires
-                problems.add(f"identity_hash.{name}", "must not be a cookie", "send a token in it")
-            elif given is not None and not is_location(given, TokenLocation):
-                problems.add(f"identity_hash.{name}", "is not a place", 'JsonBody("userHash")')
+            location = getattr(self, name)
+            # Browsers also send cookies with requests that other sites cause, and a hash never expires.
+            if isinstance(location, Cookie):
+                problems.add(f"identity_hash.{name}", "must not be a cookie", "a cookie may carry a token only")
+            elif location is not None and not is_location(location, TokenLocation):
+                problems.add(f"identity_hash.{name}", "is not a location", 'JsonBody("userHash")')
         if self.encoding not in ("hex", "base64"):
             problems.add("identity_hash.encoding", "must be hex or base64")
         steps: tuple[Any, ...] = problems.as_tuple("identity_hash.normalize", self.normalize, "steps")
-        if any(step not in _STEPS for step in steps):
-            problems.add("identity_hash.normalize", "has a step that is not known", " or ".join(_STEPS))
+        if any(step not in _NORMALIZATIONS for step in steps):
+            problems.add("identity_hash.normalize", "contains an unknown step", " or ".join(_NORMALIZATIONS))
         object.__setattr__(self, "normalize", steps)
         accept_until: object = self.accept_until
         if accept_until is not None and (
             isinstance(accept_until, bool)
             or not isinstance(accept_until, (int, float))
-            or not 0 <= accept_until <= _LATEST
+            or not 0 <= accept_until <= _MAX_NUMERIC_DATE
         ):
             problems.add("identity_hash.accept_until", "must be a NumericDate", "seconds since 1970")
         if self.companies is not None and not isinstance(self.companies, CompanyHash):
@@ -102,19 +124,19 @@ class IdentityHash:
             if not companies.allow_shared_secret:
                 raise config_error(
                     "identity_hash.companies.secret",
-                    "is the user's secret, so that a user with a company's id would be handed that company's hash",
-                    "another secret, or allow_shared_secret=True",
+                    "equals the users' secret, so a user whose id equals a company's id would have that company's hash",
+                    "use another secret, or set allow_shared_secret=True",
                 )
-            _log.warning("an app hashes its companies with the secret of its users (allow_shared_secret)")
+            _log.warning("an app uses one secret for the hashes of users and companies (allow_shared_secret)")
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The secrets of users and companies, which must be no token's."""
+        """The secrets of users and companies. None of them may sign tokens."""
         return (self.secret,) if self.companies is None else (self.secret, self.companies.secret)
 
     @property
     def places(self) -> Iterable[object]:
-        """Every place that is read."""
+        """All locations that are read."""
         return (
             (self.identifier_location, self.hash_location)
             if self.companies is None
@@ -122,7 +144,7 @@ class IdentityHash:
         )
 
     def normalized(self, identifier: str) -> str:
-        """The identifier as it is hashed."""
+        """Return the identifier in the form that is hashed."""
         for step in self.normalize:
             identifier = identifier.strip() if step == "strip" else identifier.lower()
         return identifier

@@ -1,32 +1,36 @@
-"""Which tokens of an app are revoked: all up to a time, those of one user, or single ones."""
+"""Revocation of an app's tokens: all up to a time, those of one user, or single tokens by `jti`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from wicket.errors import Problems
+
+_MAX_NUMERIC_DATE: Final = 253402300799
+"""The end of the year 9999 in UTC, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocations:
-    """Which tokens no longer count, though they verify. Times are NumericDates (seconds since 1970).
+    """The revoked tokens of one app. All times are NumericDates (RFC 7519 section 2: seconds since 1970).
+
+    A request is refused if any identifier that its token or hash proves is revoked, even if another identifier became
+    the user id. Identifiers that the app's identity hash normalizes to the same string are one identifier. A token
+    without `iat` and an identity hash have no issue time, so any time that applies to them revokes them.
 
     Args:
-        before: Revokes every token issued until then.
-        users: For an identifier of a user, revokes every token issued until then that has this identifier in any of
-            the app's user-id claims: `{"user-1": 1761000000}`.
-        users_by_claim: The same for an identifier in one claim alone: `{"email": {"ada@example.com": 1761000000}}`.
-        token_ids: Revokes the tokens with these `jti`.
-
-    A request is revoked if any identifier that its token or hash proves is covered, not only the one that gave the
-    user's id. Spellings that the app's identity hash normalizes to one are one identifier. A token without `iat`, and
-    an identity hash, are revoked by any time that covers them.
+        issued_before: Revokes every token issued at or before this time. None: no such time.
+        users: Maps a user's identifier to a time: `{"user-1": 1761000000}`. Revokes every token issued at or before the
+            time that has the identifier in any of the app's user-id claims.
+        users_by_claim: Maps a claim to such a mapping: `{"email": {"ada@example.com": 1761000000}}`. It applies to
+            identifiers in this claim only.
+        token_ids: Revokes the tokens with these `jti` (RFC 7519 section 4.1.7).
 
     Raises:
-        ConfigError: A value does not have its form. Each problem has the path to its field.
+        ConfigError: A value has the wrong form. Each problem has the path to its field.
     """
 
     issued_before: float | None = None
@@ -47,24 +51,24 @@ class Revocations:
         ):
             hint = '{"email": {"ada@example.com": 1761000000}}'
             problems.add("revocations.users_by_claim", "must map claims to mappings of user ids to NumericDates", hint)
-        token_ids = problems.as_tuple("revocations.token_ids", self.token_ids, "texts")
-        if not all(isinstance(each, str) for each in token_ids):
-            problems.add("revocations.token_ids", "must be a set of texts")
+        token_ids = problems.as_tuple("revocations.token_ids", self.token_ids, "strings")
+        if not all(isinstance(item, str) for item in token_ids):
+            problems.add("revocations.token_ids", "must be a set of strings")
         problems.raise_if_any()
         object.__setattr__(self, "token_ids", frozenset(token_ids))
         object.__setattr__(self, "users", MappingProxyType(dict(self.users)))
-        kept = {claim: MappingProxyType(dict(cutoffs)) for claim, cutoffs in by_claim.items() if cutoffs}
-        object.__setattr__(self, "users_by_claim", MappingProxyType(kept))
+        cutoffs_by_claim = {claim: MappingProxyType(dict(cutoffs)) for claim, cutoffs in by_claim.items() if cutoffs}
+        object.__setattr__(self, "users_by_claim", MappingProxyType(cutoffs_by_claim))
         object.__setattr__(
-            self, "_enabled", self.issued_before is not None or bool(self.users or kept or self.token_ids)
+            self, "_enabled", self.issued_before is not None or bool(self.users or cutoffs_by_claim or self.token_ids)
         )
 
 
-def _are_cutoffs(given: object) -> bool:
-    if not isinstance(given, Mapping):
+def _are_cutoffs(value: object) -> bool:
+    if not isinstance(value, Mapping):
         return False
-    return all(isinstance(user, str) and _is_time(cutoff) for user, cutoff in given.items())
+    return all(isinstance(user, str) and _is_time(cutoff) for user, cutoff in value.items())
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 253402300799
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MAX_NUMERIC_DATE

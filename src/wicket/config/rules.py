@@ -1,4 +1,4 @@
-"""The rules for the claims of an app's tokens."""
+"""Rules for the header and claims of an app's tokens."""
 
 from __future__ import annotations
 
@@ -10,25 +10,43 @@ from typing import Final
 from wicket.errors import ConfigError, Problem, Problems
 
 MAX_TOKEN_BYTES: Final = 16_384
+"""The default maximum size of a token, in bytes."""
 
-_LARGEST: Final = 1e12
-
-_MOST_SKEW: Final = 3600
+_MAX_NUMBER: Final = 1e12
+_MAX_LEEWAY: Final = 3600
+"""The maximum leeway, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the claims of an app's tokens must say. All times are seconds, all sizes bytes.
+    """The rules for an app's tokens. All times are in seconds, all sizes in bytes.
 
-    `required` are claims that must be there; `user_id` are the claims that may give the user's id, in order, at
-    least one of which must; `app_claim` must equal the app's id; `types` are the `typ` values admitted (RFC 8725
-    section 3.11): with none, `JWT` or no `typ`. `fixed` are claims with the one value they must have.
-    `require_kid`: the token's header must say by its `kid` which key signed it, or no key is tried.
-    `attributes_claim` holds the user's attributes as an object (without it they are all claims that have no other
-    meaning); its JSON may have at most `max_attributes_bytes`, and only texts as values where `string_attributes_only` is
-    set. `companies_claim` holds a list of objects, each with an `id` and a `name`. `scopes_claim` holds the scopes,
-    as a list or as words in a string. `protected` are attributes that nothing unsigned may write, and
-    `protected_company_attributes` those of companies; `*` stands for all. Claims that have another meaning always are.
+    Args:
+        required_claims: The claims that a token must have.
+        user_id_claims: The claims that can contain the user id, in order of preference. A token must have at least one.
+        allow_integer_user_id: Whether a user id may be an integer. Otherwise it must be a string.
+        app_claim: The claim that must equal the app's id. None: no such claim.
+        min_lifetime: The minimum of `exp` minus `iat`, or minus the current time without `iat`. None: no minimum.
+        max_lifetime: The maximum of `exp` minus `iat`, or minus the current time without `iat`. None: no maximum.
+        leeway: The allowed clock difference for `exp`, `nbf` and `iat` (RFC 7519 section 4.1.4). At most 3600.
+        allowed_typ: The allowed values of the header `typ` (RFC 8725 section 3.11). Empty: `JWT` or no `typ`.
+        require_kid: Whether the token's header must have a `kid` (RFC 7515 section 4.1.4). If so, no key is tried for a
+            token without one.
+        required_values: Claims that must have exactly the given value.
+        attributes_claim: The claim that contains the user's attributes as an object. None: the attributes are all
+            claims that have no other meaning.
+        max_attributes_bytes: The maximum size of the attributes as JSON. None: no maximum.
+        string_attributes_only: Whether every attribute must be a string.
+        companies_claim: The claim that contains a list of objects, each with an `id` and a `name`. None: no such claim.
+        scopes_claim: The claim that contains the scopes, as a list or as a space-separated string (RFC 8693 section
+            4.2). None: tokens have no scopes.
+        max_token_bytes: The maximum size of a token.
+        protected_attributes: Attributes that unsigned values cannot set. `*` protects all. Claims with another meaning
+            are always protected.
+        protected_company_attributes: The same for the attributes of companies.
+
+    Raises:
+        ConfigError: A value has the wrong form. Each problem has the path to its field.
     """
 
     required_claims: frozenset[str] = frozenset({"exp"})
@@ -61,25 +79,25 @@ class Rules:
                 for name in ("required_claims", "allowed_typ", "protected_attributes", "protected_company_attributes")
             ),
         ):
-            given = problems.as_tuple(f"rules.{name}", getattr(self, name), "names")
-            if not all(isinstance(each, str) and each for each in given):
+            names = problems.as_tuple(f"rules.{name}", getattr(self, name), "names")
+            if not all(isinstance(item, str) and item for item in names):
                 problems.add(f"rules.{name}", "must be a list of names")
-            elif not given and name == "user_id_claims" and not problems.found:
+            elif not names and name == "user_id_claims" and not problems.found:
                 problems.add("rules.user_id_claims", "must name at least one claim")
             else:
-                object.__setattr__(self, name, kind(given))
+                object.__setattr__(self, name, kind(names))
         for name in ("app_claim", "attributes_claim", "companies_claim", "scopes_claim"):
-            given = getattr(self, name)
-            if given is not None and (not isinstance(given, str) or not given):
+            claim = getattr(self, name)
+            if claim is not None and (not isinstance(claim, str) or not claim):
                 problems.add(f"rules.{name}", "must be the name of a claim")
         for name in ("min_lifetime", "max_lifetime", "leeway", "max_attributes_bytes", "max_token_bytes"):
-            given = getattr(self, name)
-            if given is None and name not in ("leeway", "max_token_bytes"):
+            number = getattr(self, name)
+            if number is None and name not in ("leeway", "max_token_bytes"):
                 continue
-            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LARGEST:
-                problems.add(f"rules.{name}", "must be a number, and not negative")
-            elif name == "leeway" and given > _MOST_SKEW:
-                problems.add("rules.leeway", "must be at most an hour", "by so many seconds clocks may differ")
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= _MAX_NUMBER:
+                problems.add(f"rules.{name}", "must be a number from 0 to 1e12")
+            elif name == "leeway" and number > _MAX_LEEWAY:
+                problems.add("rules.leeway", "must be at most 3600 seconds", "the allowed clock difference in seconds")
         for name in ("allow_integer_user_id", "require_kid", "string_attributes_only"):
             if not isinstance(getattr(self, name), bool):
                 problems.add(f"rules.{name}", "must be true or false")
@@ -87,7 +105,7 @@ class Rules:
             isinstance(name, str) and isinstance(value, (str, int, bool))
             for name, value in self.required_values.items()
         ):
-            problems.add("rules.required_values", "must map names of claims to texts, whole numbers or booleans")
+            problems.add("rules.required_values", "must map claim names to strings, integers or booleans")
         problems.raise_if_any()
         object.__setattr__(self, "required_values", MappingProxyType(dict(self.required_values)))
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
@@ -99,5 +117,5 @@ class Rules:
 
 
 def media_type(typ: str) -> str:
-    """A `typ` in the spelling by which two compare: no `application/`, no case (RFC 7515 section 4.1.9)."""
+    """Return a `typ` in the form that is compared: lower case, without `application/` (RFC 7515 section 4.1.9)."""
     return typ.lower().removeprefix("application/")

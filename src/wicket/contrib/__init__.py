@@ -1,1 +1,1 @@
-"""Sugar for single frameworks, one file each. Siblings: none imports another."""
+"""Integrations with single frameworks, one module each. No module imports another one."""

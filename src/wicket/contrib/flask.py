@@ -1,4 +1,4 @@
-"""Flask: the gate before an application or a blueprint, typed access to the identity, views that demand one."""
+"""Flask: the gate for an application or a blueprint, typed access to the identity, and views that require one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.accessors import demand_in_environ, gate_name
+from wicket.http.accessors import gate_name, require_decision_in_environ
 from wicket.http.binding import clear_environ
 from wicket.http.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
@@ -24,48 +24,72 @@ from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Body
 from wicket.messages.request import Request as WicketRequest
 from wicket.messages.response import Response as WicketResponse
-from wicket.wsgi import WicketMiddleware, attach, body_of
+from wicket.wsgi import WicketMiddleware, attach_to_environ, set_body
 
 __all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ADDITIONS, _WATCHED = "wicket.additions", "wicket.watched"
+_CORS_HEADERS_KEY, _MONITORED_KEY = "wicket.cors_headers", "wicket.monitored_decision"
 
 
 class _FlaskBody(Body):
-    """A body that somebody has begun to read before us, and that Flask keeps for whoever asks it."""
+    """A body that Flask or an earlier function has begun to read. Flask caches it for later readers."""
 
     def read(self, limit: int, seconds: float) -> bytes | None:
-        """All of it; None where it is larger, or does not say how large it is."""
+        """Return the body, or None if it is larger than `limit` bytes or has no declared length."""
         length = request.content_length
         return None if length is None or length > limit else request.get_data(cache=True)
 
 
 class RefusedResponse(Refused, HTTPException):
-    """`Refused`, in the form that Flask answers as it is: with the refusal's own status, headers and body."""
+    """A `Refused` that Flask answers itself, with the status, headers and body of the refusal.
 
-    def __init__(self, refused: Refused, answer: WicketResponse, gate: Gate, decision: Decision) -> None:
+    Args:
+        refused: The exception that `Decision.require` raised.
+        response: The response of the refusal.
+        gate: The gate that decided.
+        decision: The decision about the request.
+    """
+
+    def __init__(self, refused: Refused, response: WicketResponse, gate: Gate, decision: Decision) -> None:
         Refused.__init__(self, refused.refusal)
         self._gate, self._decision = gate, decision
-        self.code = answer.status
+        self.code = response.status
         self.description = refused.refusal.detail
-        self.response = self.answer = _response(answer)
+        self.response = self._converted = _flask_response(response)
 
     def get_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the refusal's answer, and report it: Flask calls this when it answers with it."""
+        """Report the refusal, and return its response. Flask calls this when it sends the response."""
         self._gate.report_handler_refusal(self._decision, self.refusal)
-        return self.answer
+        return self._converted
 
     def __reduce__(self) -> tuple[type[Refused], tuple[Refusal]]:
         return Refused, (self.refusal,)
 
 
 class Wicket:
-    """Puts `gate` before a Flask application or a blueprint; the settings are those of `wicket.wsgi.WicketMiddleware`.
+    """Flask extension that gates an application or a blueprint.
 
-    Before an application it is the WSGI door, so that nothing of the application runs for a refused request. Before a
-    blueprint it decides once Flask has found the view, for that blueprint's views alone.
+    For an application, it installs `wicket.wsgi.WicketMiddleware`, so no code of the application runs for a refused
+    request. For a blueprint, it decides after Flask has selected the view, and only for the views of that blueprint.
+
+    Args:
+        gate: The gate that decides.
+        only: Patterns of the gated paths. If empty, every path is gated.
+        exempt: Patterns of paths that are not gated.
+        optional: Patterns of gated paths that allow anonymous requests.
+        cors: As in `wicket.wsgi.WicketMiddleware`, like all further settings.
+        origin_check_path: As in `wicket.wsgi.WicketMiddleware`.
+        close_on_expiry: As in `wicket.wsgi.WicketMiddleware`.
+        root_path: As in `wicket.wsgi.WicketMiddleware`.
+        preflights: As in `wicket.wsgi.WicketMiddleware`.
+
+    Attributes:
+        gate: The gate that decides.
+
+    Raises:
+        ConfigError: If a setting is invalid. The error lists every problem.
     """
 
     def __init__(
@@ -92,88 +116,117 @@ class Wicket:
             "root_path": root_path,
             "preflights": preflights,
         }
-        self._door = MiddlewareCore(gate, **self._settings)
+        self._core = MiddlewareCore(gate, **self._settings)
 
     def init_app(self, app: Flask | Blueprint) -> None:
-        """Stand before `app` from now on, and answer each `Refused` that a view of it raises."""
-        app.register_error_handler(Refused, self._answer)
+        """Gate `app`, and answer each `Refused` that one of its views raises.
+
+        Args:
+            app: The Flask application or blueprint.
+
+        Raises:
+            ConfigError: If a setting depends on the path, and `root_path` does not name the root that the application
+                sets.
+        """
+        app.register_error_handler(Refused, self._handle_refused)
         if isinstance(app, Flask):
             app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._settings)  # type: ignore[method-assign]
         else:
             app.before_request(self._before_view)
             app.after_request(self._after_view)
 
-    def _answer(self, refused: Refused) -> Response:
-        if isinstance(refused, RefusedResponse):  # it was raised by an accessor, which knows whose refusal it is
+    def _handle_refused(self, refused: Refused) -> Response:
+        if isinstance(refused, RefusedResponse):  # `identity_of` raised it, for the gate that made the decision
             return cast(Response, refused.get_response())
         try:
-            held = decision_of(request, self.gate)
+            decision = decision_of(request, self.gate)
         except ConfigError:
             self.gate.report_handler_refusal(None, refused.refusal)
-            return _response(refusal_response(self.gate, refused.refusal, None, credentials_sent=False))
-        self.gate.report_handler_refusal(held, refused.refusal)
-        return _response(response_for_exception(self.gate, held, refused))
+            return _flask_response(refusal_response(self.gate, refused.refusal, None, credentials_sent=False))
+        self.gate.report_handler_refusal(decision, refused.refusal)
+        return _flask_response(response_for_exception(self.gate, decision, refused))
 
     def _before_view(self) -> Response | None:
-        asked = WicketRequest.from_wsgi(request.environ)
-        turn = self._door.classify(asked)
-        if turn is Action.OPEN:
+        """Decide a request for the blueprint. Return a response, or None if the view must run."""
+        core, view = self._core, WicketRequest.from_wsgi(request.environ)
+        action = core.classify(view)
+        if action is Action.OPEN:
             clear_environ(request.environ)
             return None
-        if turn is Action.PREFLIGHT:
-            return _response(self._door.preflight(asked, self.gate.check_origin(asked)))
-        if turn is Action.ORIGIN_CHECK:
-            return _response(self._door.question(asked, self.gate.check_origin(asked, report=True)))
+        if action is Action.PREFLIGHT:
+            return _flask_response(core.preflight_response(view, self.gate.check_origin(view)))
+        if action is Action.ORIGIN_CHECK:
+            return _flask_response(core.origin_check_response(view, self.gate.check_origin(view, report=True)))
         body = None
-        if "stream" in request.__dict__:  # Werkzeug's, of which there is one for each request
-            asked.body = _FlaskBody()
+        if "stream" in request.__dict__:  # Werkzeug has created the stream of this request, and allows only one
+            view.body = _FlaskBody()
         else:
-            body = body_of(asked, request.environ)
-        if turn is Action.PASS:
-            decision = self._door.passed(asked)
+            body = set_body(view, request.environ)
+        if action is Action.PASS:
+            decision = core.anonymous_decision(view)
         else:
-            decision = self.gate.decide(asked, optional=turn is Action.OPTIONAL)
+            decision = self.gate.decide(view, optional=action is Action.OPTIONAL)
         if body is not None and body.started:
             request.environ["wsgi.input"] = body.replay()
         if not decision.allowed:
-            return _response(self._door.refusal(asked, decision))
-        attach(request.environ, self.gate, decision, asked)
-        request.environ[_ADDITIONS] = self._door.additions(asked, decision)
-        if self._door.close_on_expiry and decision.identity.verified:
-            request.environ[_WATCHED] = decision
+            return _flask_response(core.refusal_response(view, decision))
+        attach_to_environ(request.environ, self.gate, decision, view)
+        request.environ[_CORS_HEADERS_KEY] = core.cors_headers(view, decision)
+        if core.close_on_expiry and decision.identity.verified:
+            request.environ[_MONITORED_KEY] = decision
         return None
 
     def _after_view(self, response: Response) -> Response:
-        held = request.environ.get(self.gate.environ_names[0])
-        if isinstance(held, Decision) and self.gate._owns(held):
-            self.gate.report_answer(held, response.status_code)
-        headers = request.environ.get(_ADDITIONS, NO_HEADERS).apply_wsgi(list(response.headers))
+        """Report the status of the view's response, add CORS headers, and end an event stream on expiry."""
+        decision = request.environ.get(self.gate.environ_names[0])
+        if isinstance(decision, Decision) and self.gate._owns(decision):
+            self.gate.report_answer(decision, response.status_code)
+        headers = request.environ.get(_CORS_HEADERS_KEY, NO_HEADERS).apply_wsgi(list(response.headers))
         response.headers = Headers(headers)
-        watched = request.environ.get(_WATCHED)
-        if watched is not None and is_event_stream(headers):
-            response.response = ExpiringStream(self.gate, watched, response.iter_encoded(), lambda: True)
+        monitored = request.environ.get(_MONITORED_KEY)
+        if monitored is not None and is_event_stream(headers):
+            response.response = ExpiringStream(self.gate, monitored, response.iter_encoded(), lambda: True)
         return response
 
 
-def _response(answer: WicketResponse) -> Response:
-    response = Response(answer.body, answer.status)
-    for name, value in answer.headers:
-        response.headers[name] = value
-    return response
+def _flask_response(response: WicketResponse) -> Response:
+    converted = Response(response.body, response.status)
+    for name, value in response.headers:
+        converted.headers[name] = value
+    return converted
 
 
 def decision_of(request: Request, gate: Gate | str = "wicket") -> Decision:
-    """Return the decision about this request.
+    """Return the decision about a request.
 
-    Raises `ConfigError` if the gate has not decided about it, or about another request only whose environ was copied.
+    Args:
+        request: The request.
+        gate: The gate that decided, or its name. Set it if several gates wrap the application.
+
+    Returns:
+        The decision of that gate.
+
+    Raises:
+        ConfigError: If the gate has made no decision about this request. This includes a request whose environ is a
+            copy of a decided one with another query or other headers.
     """
-    return demand_in_environ(request.environ, gate)
+    return require_decision_in_environ(request.environ, gate)
 
 
 def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[str, ...] = ()) -> VerifiedIdentity:
-    """The verified identity, with all of `scopes`. Raises `Refused`, which Flask answers with the refusal.
+    """Return the verified identity of a request.
 
-    `gate` (the gate, or its name) says whose decision counts where several stand before one application.
+    Args:
+        request: The request.
+        gate: The gate that decided, or its name. Set it if several gates wrap the application.
+        scopes: The scopes that the identity must have.
+
+    Returns:
+        The verified identity.
+
+    Raises:
+        Refused: If the identity is not verified, or lacks a scope. Flask sends the response of the refusal.
+        ConfigError: If the gate has made no decision about this request.
     """
     decision = decision_of(request, gate)
     try:
@@ -183,19 +236,33 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
         raise RefusedResponse(refused, response_for_exception(made_by, decision, refused), made_by, decision) from None
 
 
-def _current() -> VerifiedIdentity:
+def _current_identity() -> VerifiedIdentity:
     return identity_of(request)
 
 
-current_identity: VerifiedIdentity = LocalProxy(_current)  # type: ignore[assignment]  # as Flask's own proxies
-"""The verified identity of the request that is being handled, of the gate named `wicket`; else `Refused` is raised."""
+current_identity: VerifiedIdentity = LocalProxy(_current_identity)  # type: ignore[assignment]  # like Flask's proxies
+"""The verified identity of the current request, from the gate named `wicket`.
+
+Reading an attribute raises `Refused` if the identity is not verified.
+"""
 
 
 def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F], F]:
-    """Decorate a view: it demands a verified identity with all of `scopes`."""
+    """Decorate a view so that it requires a verified identity.
+
+    Args:
+        scopes: The scopes that the identity must have.
+        gate: The gate that decided, or its name. Set it if several gates wrap the application.
+
+    Returns:
+        The decorator. The decorated view raises `Refused` if the identity is not verified, or lacks a scope.
+
+    Raises:
+        ConfigError: If a scope is not a string, for example because the decorator is used without parentheses.
+    """
 
     if any(not isinstance(scope, str) for scope in scopes):
-        raise config_error("scopes", "must be names of scopes", "write @requires_identity(), with parentheses")
+        raise config_error("scopes", "must be strings", "write @requires_identity(), with parentheses")
 
     def decorate(view: F) -> F:
         @functools.wraps(view)

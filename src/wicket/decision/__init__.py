@@ -1,1 +1,1 @@
-"""The decision about one request: reading the token, the claims, the identity, and the flow that joins them."""
+"""The decision about a request: locate the app and the token, verify the token, and build the identity, without I/O."""

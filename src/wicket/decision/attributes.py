@@ -1,7 +1,7 @@
-"""What the client says beside its token, merged with what is signed and what is stored: signed over stored over said.
+"""Merge the attributes of a user: signed values over stored values over unsigned values of the client.
 
-A protected attribute is never written by what is not signed, and no name that the token signs is, as an attribute or
-beside the attributes. Each attempt is reported.
+An unsigned value never sets a protected attribute, or a name that the token signs, as an attribute or as another claim.
+Each unsigned value that is not used is reported as a `Conflict`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
 
-_ALWAYS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+REGISTERED_CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+"""The registered claim names (RFC 7519 section 4.1). They are never attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """An unsigned value was not taken. `kept` is what counts instead, by `source`; None where nothing does.
+    """An unsigned value that was not used.
 
-    `attribute` is the name, `companies[<id>].<name>` for a company's, `companies[<id>]` for a whole company.
+    Attributes:
+        attribute: The name of the attribute. It is `companies[<id>].<name>` for an attribute of a company, and
+            `companies[<id>]` for a whole company.
+        kept: The value that is used instead; None if there is none.
+        source: Where `kept` is from; None if there is no such value.
     """
 
     attribute: str
@@ -35,7 +40,13 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """What may be stored about a user: `attributes`, `companies`, and the `conflicts` that were settled."""
+    """The result of a merge.
+
+    Attributes:
+        attributes: The attributes to store for the user.
+        companies: The companies to store for the user, each with an `id`.
+        conflicts: The unsigned values that were not used.
+    """
 
     attributes: dict[str, Any]
     companies: list[dict[str, Any]]
@@ -43,61 +54,70 @@ class MergeResult:
 
 
 def unsigned_values(values: object, app: App | None) -> Any:
-    """What the client says about the user: what its body holds besides the proofs and the app's name."""
+    """Return the attributes in a body that the client sent: all values except credentials and the app's name.
+
+    Args:
+        values: The parsed body. A value that is not a mapping counts as empty.
+        app: The app of the request; None if it is unknown.
+    """
     if not isinstance(values, Mapping):
         return {}
-    said = dict(values)
+    unsigned = dict(values)
     if app is None:
-        return said
+        return unsigned
     rule = app.identity_hash
-    for place in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
-        if isinstance(place, (JsonBody, BodyField)):
-            said = _less(said, place.path.split("."))
+    for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
+        if isinstance(location, (JsonBody, BodyField)):
+            unsigned = _without_path(unsigned, location.path.split("."))
     if rule is not None and isinstance(rule.identifier_location, JsonBody) and "." in rule.identifier_location.path:
-        said = _less(said, rule.identifier_location.path.split("."))
-    hashed = rule.companies if rule is not None else None
-    path = hashed.location.path.split(".") if hashed is not None else []
+        unsigned = _without_path(unsigned, rule.identifier_location.path.split("."))
+    company_rule = rule.companies if rule is not None else None
+    path = company_rule.location.path.split(".") if company_rule is not None else []
     if path and path != [companies_key(app)]:
-        said = _less(said, path)
-    elif hashed is not None:
+        unsigned = _without_path(unsigned, path)
+    elif company_rule is not None:
         name = path[0]
-        said = _less(said, [name, hashed.hash_field])
-        if isinstance(said.get(name), list):
-            said[name] = [_with_id(company, hashed.id_field) for company in said[name]]
-    return said
+        unsigned = _without_path(unsigned, [name, company_rule.hash_field])
+        if isinstance(unsigned.get(name), list):
+            unsigned[name] = [_with_id(company, company_rule.id_field) for company in unsigned[name]]
+    return unsigned
 
 
-def _with_id(company: Any, member: str) -> Any:
-    """A company that the client names by `member`, as one that has its `id` there."""
-    if member == "id" or not isinstance(company, dict):
+def _with_id(company: Any, id_field: str) -> Any:
+    """Return a copy of a company with its ID under `id` instead of `id_field`."""
+    if id_field == "id" or not isinstance(company, dict):
         return company
-    held = {name: value for name, value in company.items() if name not in ("id", member)}
-    return {**held, "id": company[member]} if member in company else held
+    others = {name: value for name, value in company.items() if name not in ("id", id_field)}
+    return {**others, "id": company[id_field]} if id_field in company else others
 
 
 def companies_key(app: App) -> str | None:
-    """The one name under which companies are signed, stored and said; None where nothing proves any."""
+    """Return the name of the companies in the claims, in the stored values and in the body.
+
+    Returns:
+        The name; None if the app verifies no companies.
+    """
     claim, rule = app.rules.companies_claim, app.identity_hash
     if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.location.path:
         claim = rule.companies.location.path
     return claim
 
 
-def _less(value: Any, path: list[str]) -> Any:
-    """A copy of a JSON value without what stands at `path`, which goes into each object of a list.
+def _without_path(value: Any, path: list[str]) -> Any:
+    """Return a copy of a JSON value without the member at `path`, in each object if it is a list.
 
-    It goes into no list of lists, and so no deeper than `path` is long, whatever was sent.
+    A list within a list is not searched, so the recursion is never deeper than the length of `path`.
     """
     if isinstance(value, list):
-        return [_less(each, path) if isinstance(each, dict) else each for each in value]
+        return [_without_path(item, path) if isinstance(item, dict) else item for item in value]
     if not isinstance(value, dict) or path[0] not in value:
         return value
-    held = dict(value)
+    copy = dict(value)
     if len(path) == 1:
-        del held[path[0]]
+        del copy[path[0]]
     else:
-        held[path[0]] = _less(held[path[0]], path[1:])
-    return held
+        copy[path[0]] = _without_path(copy[path[0]], path[1:])
+    return copy
 
 
 def merge(
@@ -112,24 +132,35 @@ def merge(
     identifiers: Collection[str] = (),
     proven_of_companies: Collection[str] = (),
 ) -> MergeResult:
-    """Merge under the app's rules. `companies` are the signed ones, None where nothing is signed about them; what is
-    stored and said of them stands under the name `apart`. `claims` are all that the token signs: its other members are
-    no attributes of the user, and nothing unsigned or stored overrules them.
+    """Merge the attributes of a user by the app's rules.
 
-    `proven` are the names of what identifies the user, `proven_of_companies` of what identifies a company: no
-    attributes that the client may write.
+    Args:
+        rules: The app's rules.
+        signed: The signed attributes.
+        companies: The signed companies; None if the token signs nothing about companies.
+        stored: The stored attributes. The companies are under `companies_key`.
+        unsigned: The attributes that the client sent. The companies are under `companies_key`.
+        claims: All signed claims. A claim outside `signed` is not an attribute, and no stored or unsigned value
+            replaces it.
+        companies_key: The name of the companies; None if the app verifies no companies.
+        identifiers: The names that identify the user. The client cannot set them.
+        proven_of_companies: The names that identify a company. The client cannot set them.
 
-    Never raises, whatever the client sent: a company that is no object with an id is a conflict.
+    Returns:
+        The result. A company of the client that is not an object with an ID is a conflict. No input of the client
+        raises an exception.
     """
     conflicts: list[Conflict] = []
-    own = {*_ALWAYS, *rules.user_id_claims, *rules.required_values}
-    own.update(
+    reserved = {*REGISTERED_CLAIMS, *rules.user_id_claims, *rules.required_values}
+    reserved.update(
         name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *identifiers) if name is not None
     )
-    protected = rules.protected_attributes if "*" in rules.protected_attributes else rules.protected_attributes | own
-    beside = {name: value for name, value in claims.items() if name not in signed and name != companies_key}
-    overruled = beside.keys() - (own - {*rules.user_id_claims})
-    known = {name: beside[name] if name in overruled else value for name, value in stored.items()}
+    protected = (
+        rules.protected_attributes if "*" in rules.protected_attributes else rules.protected_attributes | reserved
+    )
+    other_claims = {name: value for name, value in claims.items() if name not in signed and name != companies_key}
+    replaced = other_claims.keys() - (reserved - {*rules.user_id_claims})
+    known = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
     attributes = _merge(
         signed,
         _without(known, companies_key),
@@ -137,14 +168,19 @@ def merge(
         protected,
         conflicts,
         "",
-        beside=beside,
+        other_claims=other_claims,
     )
     merged: list[dict[str, Any]] = []
     if companies_key is not None:
-        own_of_companies = rules.protected_company_attributes | frozenset(proven_of_companies)
-        closed = companies_key in rules.protected_attributes or "*" in rules.protected_attributes
-        held, said = _by_id(stored.get(companies_key)), unsigned.get(companies_key)
-        merged = _merge_companies(companies_key, companies, held, said, own_of_companies, conflicts, closed=closed)
+        merged = _merge_companies(
+            companies_key,
+            companies,
+            _by_id(stored.get(companies_key)),
+            unsigned.get(companies_key),
+            rules.protected_company_attributes | frozenset(proven_of_companies),
+            conflicts,
+            membership_protected=companies_key in rules.protected_attributes or "*" in rules.protected_attributes,
+        )
     return MergeResult(attributes, merged, tuple(conflicts))
 
 
@@ -160,15 +196,16 @@ def _merge(
     conflicts: list[Conflict],
     prefix: str,
     *,
-    beside: Mapping[str, Any] = MappingProxyType({}),
+    other_claims: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
+    """Merge one set of attributes and add to `conflicts`. `prefix` precedes the name of each attribute there."""
     result = {**stored, **signed}
     for name, value in unsigned.items():
-        if name in beside:
-            if name in protected or not _same(beside[name], value):
-                conflicts.append(Conflict(name, beside[name], "signed"))
+        if name in other_claims:
+            if name in protected or not _equal(other_claims[name], value):
+                conflicts.append(Conflict(name, other_claims[name], "signed"))
         elif name in result:
-            if not _same(result[name], value):
+            if not _equal(result[name], value):
                 conflicts.append(Conflict(f"{prefix}{name}", result[name], "signed" if name in signed else "stored"))
         elif name in protected or "*" in protected:
             conflicts.append(Conflict(f"{prefix}{name}"))
@@ -177,62 +214,67 @@ def _merge(
     return result
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are one in JSON, where 1, 1.0 and true are three."""
+def _equal(one: Any, other: Any) -> bool:
+    """Return whether two values have the same JSON. 1, 1.0 and true differ."""
     try:
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     except (TypeError, ValueError):
         return type(one) is type(other) and bool(one == other)
-    except RecursionError:  # comparing goes as deep
+    except RecursionError:  # `==` would recurse as deeply
         return False
 
 
 def _by_id(companies: Any) -> dict[str | int, dict[str, Any]] | None:
-    """Stored or signed companies by their ids; None where nothing is known of them. What is no company is none."""
+    """Return stored or signed companies by ID; None if nothing is known about companies. Invalid items are ignored."""
     if companies is None:
         return None
-    listed = companies if isinstance(companies, Iterable) and not isinstance(companies, (str, Mapping)) else ()
+    items = companies if isinstance(companies, Iterable) and not isinstance(companies, (str, Mapping)) else ()
     return {
         company["id"]: company
-        for company in listed
+        for company in items
         if isinstance(company, dict) and isinstance(company.get("id"), (str, int))
     }
 
 
 def _merge_companies(
-    claim: str,
+    name: str,
     signed: Any,
     stored: Mapping[str | int, dict[str, Any]] | None,
-    given: Any,
+    unsigned: Any,
     protected: Collection[str],
     conflicts: list[Conflict],
     *,
-    closed: bool,
+    membership_protected: bool,
 ) -> list[dict[str, Any]]:
-    """Who belongs to which company is one attribute, taken whole from the best source; what they are is merged."""
-    by_signature = _by_id(signed)
-    said: dict[str | int, dict[str, Any]] = {}
-    for company in given if isinstance(given, list) else []:
+    """Merge the companies of a user and add to `conflicts`.
+
+    The list of companies is one attribute: it is taken whole from the signed, stored or unsigned values, in this order.
+    The attributes of each company are merged.
+    """
+    signed_by_id = _by_id(signed)
+    unsigned_by_id: dict[str | int, dict[str, Any]] = {}
+    for company in unsigned if isinstance(unsigned, list) else []:
         if isinstance(company, dict) and isinstance(company.get("id"), str):
-            said[company["id"]] = company
+            unsigned_by_id[company["id"]] = company
         else:
-            conflicts.append(Conflict(claim))
-    held, source = (by_signature, "signed") if by_signature is not None else (stored, "stored")
-    members: Mapping[str | int, Any] = held if held is not None else {} if closed else said
-    kept = list(members)
-    for identifier in said:
-        if identifier not in members:
+            conflicts.append(Conflict(name))
+    known, source = (signed_by_id, "signed") if signed_by_id is not None else (stored, "stored")
+    default = {} if membership_protected else unsigned_by_id
+    companies: Mapping[str | int, Any] = known if known is not None else default
+    kept = list(companies)
+    for company_id in unsigned_by_id:
+        if company_id not in companies:
             conflicts.append(
-                Conflict(f"{claim}[{identifier}]", kept, source if held is not None else None)  # type: ignore[arg-type]  # literals
+                Conflict(f"{name}[{company_id}]", kept, source if known is not None else None)  # type: ignore[arg-type]  # literals
             )
     return [
         _merge(
-            {"id": identifier, **(by_signature or {}).get(identifier, {})},
-            (stored or {}).get(identifier, {}),
-            said.get(identifier, {}),
+            {"id": company_id, **(signed_by_id or {}).get(company_id, {})},
+            (stored or {}).get(company_id, {}),
+            unsigned_by_id.get(company_id, {}),
             protected,
             conflicts,
-            f"{claim}[{identifier}].",
+            f"{name}[{company_id}].",
         )
-        for identifier in members
+        for company_id in companies
     ]

@@ -1,7 +1,7 @@
-"""What the claims of a token must say, now. Each check raises `Refused`; the order is the order of the checks below.
+"""Check the claims of a token against the rules of its app at the current time.
 
-The claims come from a payload whose signature has been verified, so what is said about them is said to whoever holds
-the token.
+Each check raises `Refused`. The checks run in the order of `check_claims`. The signature is verified before, so only
+the holder of a valid token learns which claim is wrong.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ MAX_USER_ID: Final = 256
 _FORBIDDEN: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f"  # control characters
     "\\u2028\\u2029"  # line and paragraph separators
-    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"  # bidirectional formatting: they reorder what is displayed
-    "\\ud800-\\udfff]"  # lone surrogates, which no encoding has
+    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"  # bidirectional formatting: it reorders displayed text
+    "\\ud800-\\udfff]"  # lone surrogates: UTF-8 cannot encode them
 )
 
 Claims = Mapping[str, Any]
 TokenTimes = tuple[float | None, float | None, float | None]
-"""`exp`, `nbf` and `iat`; None for what is absent."""
+"""`exp`, `nbf` and `iat`, in seconds since 1970; None for an absent claim."""
 
 
 def read_times(claims: Claims) -> TokenTimes:
-    """The dates among `claims`. Raises `Refused` where one does not have its form."""
+    """Read `exp`, `nbf` and `iat`.
+
+    Raises:
+        Refused: `bad_claim` if one of them is not a valid NumericDate.
+    """
     expires: Any = claims.get("exp")
     issued: Any = claims.get("iat")
     if expires.__class__ is not int or not 0 <= expires <= LATEST:
@@ -44,38 +48,45 @@ def read_times(claims: Claims) -> TokenTimes:
 def check_claims(
     claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None, times: TokenTimes | None = None
 ) -> None:
-    """Hold `claims` against the rules of `app` at `now` (seconds since 1970). Raises `Refused`.
+    """Check the claims of a verified payload. It runs for every token, so it tests rare rules with one condition.
 
-    `issuer` is that of the key that signed them, where it has one of its own; otherwise the app's counts. `times` are
-    the dates among the claims, where they were read before. Every token of every request comes through here, so what
-    most apps have no rule for is asked about once.
+    Args:
+        claims: The claims.
+        typ: The `typ` of the token's header; None if it is absent.
+        app: The app of the request.
+        now: The current time in seconds since 1970.
+        issuer: The issuer of the key that signed the token; None for the app's issuer.
+        times: The result of `read_times` for `claims`; None to read them here.
+
+    Raises:
+        Refused: A claim does not follow the app's rules.
     """
     rules = app.rules
     if typ != "JWT" or rules.allowed_typ:
         _check_type(typ, rules)
     expires, starts, issued = read_times(claims) if times is None else times
-    skew = rules.leeway
+    leeway = rules.leeway
     if expires is None:
         if rules._has_lifetime_bounds:
             raise _missing("exp")
-    elif now >= expires + skew:
+    elif now >= expires + leeway:
         raise invalid_token("expired", claim="exp")
-    if starts is not None and starts > now + skew:
+    if starts is not None and starts > now + leeway:
         raise invalid_token("not_yet_valid", claim="nbf")
-    if issued is not None and issued > now + skew:
+    if issued is not None and issued > now + leeway:
         raise invalid_token("issued_in_future", claim="iat")
     if rules._has_lifetime_bounds and expires is not None:
         _check_lifetime(expires - (now if issued is None else issued), rules)
-    wanted = app.issuer if issuer is None else issuer
-    if wanted is not None:
-        _check_issuer(claims, wanted)
+    app_issuer = app.issuer if issuer is None else issuer
+    if app_issuer is not None:
+        _check_issuer(claims, app_issuer)
     elif "iss" in claims and not isinstance(claims["iss"], str):
-        raise bad_claim("iss", "must be a string")  # RFC 7519 section 4.1.1, whoever looks at it
+        raise bad_claim("iss", "must be a string")  # RFC 7519 section 4.1.1
     if app.audience or "aud" in claims:
         _check_audience(claims, app)
     for name in rules.required_claims:
         if claims.get(name) is None:
-            raise _missing(min(each for each in rules.required_claims if claims.get(each) is None))
+            raise _missing(min(claim for claim in rules.required_claims if claims.get(claim) is None))
     if rules._has_custom_claims:
         _check_custom_claims(claims, app)
     if claims.get("sub").__class__ is not str or "jti" in claims:
@@ -94,9 +105,9 @@ def _check_lifetime(lifetime: float, rules: Rules) -> None:
 def _check_custom_claims(claims: Claims, app: App) -> None:
     rules = app.rules
     if rules.app_claim is not None:
-        _check_binding(claims, rules.app_claim, app)
+        _check_app_claim(claims, rules.app_claim, app)
     for name, value in rules.required_values.items():
-        _check_fixed(claims, name, value)
+        _check_required_value(claims, name, value)
 
 
 def _check_strings(claims: Claims, rules: Rules) -> None:
@@ -116,9 +127,14 @@ def _check_claim_types(claims: Claims, rules: Rules) -> None:
         read_scopes(claims, rules.scopes_claim)
 
 
-def bad_claim(name: str, what: str) -> Exception:
-    """The claim `name` does not have its form."""
-    return invalid_token("bad_claim", f"The claim {name} {what}.", claim=name)
+def bad_claim(name: str, requirement: str) -> Exception:
+    """Return the refusal of an invalid claim.
+
+    Args:
+        name: The name of the claim.
+        requirement: The end of a sentence that starts with the claim, for example `must be a string`.
+    """
+    return invalid_token("bad_claim", f"The claim {name} {requirement}.", claim=name)
 
 
 def _missing(name: str) -> Exception:
@@ -126,11 +142,18 @@ def _missing(name: str) -> Exception:
 
 
 def numeric_date(claims: Claims, name: str) -> float | None:
-    """A NumericDate (RFC 7519 section 2): a JSON number from 0 to the year 9999; None where the claim is absent."""
+    """Read a NumericDate (RFC 7519 section 2).
+
+    Returns:
+        The seconds since 1970; None if the claim is absent.
+
+    Raises:
+        Refused: `bad_claim` if the claim is not a JSON number from 0 to the end of the year 9999.
+    """
     if name not in claims:
         return None
     value = claims[name]
-    if type(value) is not int and type(value) is not float:  # a boolean is an int to isinstance
+    if type(value) is not int and type(value) is not float:  # isinstance(True, int) is true
         raise bad_claim(name, "must be a number of seconds since 1970")
     if not 0 <= value <= LATEST:
         raise bad_claim(name, "must be seconds since 1970, not milliseconds")
@@ -145,42 +168,44 @@ def _check_type(typ: str | None, rules: Rules) -> None:
         raise invalid_token("wrong_type")
 
 
-def _check_issuer(claims: Claims, wanted: str) -> None:
+def _check_issuer(claims: Claims, app_issuer: str) -> None:
     if "iss" not in claims:
         raise _missing("iss")
     issuer = claims["iss"]
     if not isinstance(issuer, str):
         raise bad_claim("iss", "must be a string")
-    if issuer != wanted:
-        slash = issuer.rstrip("/") == wanted.rstrip("/")
+    if issuer != app_issuer:
+        slash = issuer.rstrip("/") == app_issuer.rstrip("/")
         detail = "The token's issuer differs from this app's issuer by a slash at its end." if slash else ""
         raise invalid_token("wrong_issuer", detail, claim="iss")
 
 
 def _check_audience(claims: Claims, app: App) -> None:
-    given = claims.get("aud")
-    audiences = [given] if isinstance(given, str) else given
-    if "aud" in claims and not (isinstance(audiences, list) and all(isinstance(each, str) for each in audiences)):
+    aud = claims.get("aud")
+    audiences = [aud] if isinstance(aud, str) else aud
+    if "aud" in claims and not (isinstance(audiences, list) and all(isinstance(item, str) for item in audiences)):
         raise bad_claim("aud", "must be a string or a list of strings")
     if not app.audience:
-        raise invalid_token("wrong_audience", "This app admits no token that has an audience.", claim="aud")
+        raise invalid_token(
+            "wrong_audience", "This app has no audience, so it allows no token with an audience.", claim="aud"
+        )
     if audiences is None:
         raise _missing("aud")
-    if not any(each in app.audience for each in audiences):
-        bare = {each.rstrip("/") for each in app.audience}
-        slash = any(each.rstrip("/") in bare for each in audiences)
+    if not any(audience in app.audience for audience in audiences):
+        without_slash = {audience.rstrip("/") for audience in app.audience}
+        slash = any(audience.rstrip("/") in without_slash for audience in audiences)
         detail = "The token's audience differs from this app's audience by a slash at its end." if slash else ""
         raise invalid_token("wrong_audience", detail, claim="aud")
 
 
-def _check_binding(claims: Claims, name: str, app: App) -> None:
+def _check_app_claim(claims: Claims, name: str, app: App) -> None:
     if name not in claims:
         raise _missing(name)
     if claims[name] != app.id:
         raise invalid_token("wrong_app", claim=name)
 
 
-def _check_fixed(claims: Claims, name: str, value: object) -> None:
+def _check_required_value(claims: Claims, name: str, value: object) -> None:
     if name not in claims:
         raise _missing(name)
     if type(claims[name]) is not type(value) or claims[name] != value:
@@ -195,7 +220,7 @@ def _check_attributes(claims: Claims, rules: Rules) -> None:
     if not isinstance(attributes, dict):
         raise bad_claim(name, "must be an object")
     if rules.string_attributes_only and not all(isinstance(value, str) for value in attributes.values()):
-        raise bad_claim(name, "must map texts to texts")
+        raise bad_claim(name, "must be an object whose values are strings")
     limit = rules.max_attributes_bytes
     if limit is not None:
         size = len(json.dumps(attributes, ensure_ascii=False, separators=(",", ":")).encode())
@@ -211,28 +236,46 @@ def _check_companies(claims: Claims, name: str) -> None:
         if not isinstance(company, dict) or not all(
             isinstance(company.get(member), str) and company[member] for member in ("id", "name")
         ):
-            raise bad_claim(name, "must hold objects, each with an id and a name")
+            raise bad_claim(name, "must be a list of objects, each with an id and a name")
 
 
 def read_scopes(claims: Claims, name: str) -> tuple[str, ...]:
-    """The scopes of a token: words in a string (RFC 8693 section 4.2) or a list of texts. Raises `Refused`."""
-    given = claims.get(name, "")
-    if isinstance(given, str):
-        return tuple(given.split(" ")) if given else ()
-    if isinstance(given, list) and all(isinstance(scope, str) for scope in given):
-        return tuple(given)
+    """Read the scopes of a token.
+
+    Args:
+        claims: The claims.
+        name: The name of the claim. Its value is a string with scopes separated by spaces (RFC 8693 section 4.2), or a
+            list of strings.
+
+    Returns:
+        The scopes; empty if the claim is absent.
+
+    Raises:
+        Refused: `bad_claim` if the claim has another type.
+    """
+    scopes = claims.get(name, "")
+    if isinstance(scopes, str):
+        return tuple(scopes.split(" ")) if scopes else ()
+    if isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes):
+        return tuple(scopes)
     raise bad_claim(name, "must be a string or a list of strings")
 
 
 def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
-    """The user's id and the claim that gave it: the first of `rules.user_id` that is there. Raises `Refused`.
+    """Read the user ID from the first present claim of `rules.user_id_claims`. A null claim counts as absent.
 
-    The id is a non-empty string of at most 256 characters without control, line-separator or bidirectional formatting
-    characters; if the rules allow it, an integer is taken as its decimal digits. A claim that is null counts as absent.
+    A user ID is a non-empty string of at most 256 characters, without control, line-separator or bidirectional
+    formatting characters. If `rules.allow_integer_user_id` is set, an integer is converted to its decimal digits.
+
+    Returns:
+        The user ID and the name of the claim.
+
+    Raises:
+        Refused: `missing_claim` if all claims are absent, `bad_claim` if the first present claim is not a user ID.
     """
     first = rules.user_id_claims[0]
     value = claims.get(first)
-    if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable():  # as nearly always
+    if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable():  # the common case
         return value, first
     for name in rules.user_id_claims:
         value = claims.get(name)
@@ -242,41 +285,47 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
             value = str(value)
         if not isinstance(value, str) or not value:
             raise bad_claim(name, "must be a string that is not empty")
-        wrong = bad_user_id(value)
-        if wrong is not None:
-            raise bad_claim(name, wrong)
+        requirement = bad_user_id(value)
+        if requirement is not None:
+            raise bad_claim(name, requirement)
         return value, name
-    wanted = " or ".join(rules.user_id_claims)
-    raise invalid_token("missing_claim", f"The token lacks the claim {wanted}.", claim=rules.user_id_claims[0])
+    names = " or ".join(rules.user_id_claims)
+    raise invalid_token("missing_claim", f"The token lacks the claim {names}.", claim=rules.user_id_claims[0])
 
 
-def bad_user_id(text: str) -> str | None:
-    """What is wrong with a text as a user's id, or None."""
-    if not 0 < len(text) <= MAX_USER_ID or (not text.isprintable() and _FORBIDDEN.search(text) is not None):
+def bad_user_id(value: str) -> str | None:
+    """Return the requirement that a string does not meet as a user ID; None if it is a valid user ID."""
+    if not 0 < len(value) <= MAX_USER_ID or (not value.isprintable() and _FORBIDDEN.search(value) is not None):
         return f"must have 1 to {MAX_USER_ID} characters and no control, line-separator or text-direction characters"
     return None
 
 
 def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
-    """Whether the app's revocations cover this token: `iat` at or before a cutoff, with the skew against us.
+    """Return whether the app's revocations cover a token.
 
-    Every identifier counts that the token proves, not `user_id` alone. If the app normalizes an identifier before it is
-    hashed, all spellings of it are one.
+    A cutoff covers a token if the token's `iat` is at most the cutoff plus the leeway, or if it has no `iat`. A cutoff
+    for a user applies to every identifier that the token signs, not only to `user_id`. If the app normalizes an
+    identifier before it is hashed, the cutoff applies to every value with the same normalized form.
+
+    Args:
+        claims: The claims of the token.
+        user_id: The user ID of the token.
+        app: The app of the request.
     """
     revocations = app.revocations
     if revocations.token_ids and claims.get("jti") in revocations.token_ids:
         return True
     users, by_claim = revocations.users, revocations.users_by_claim
-    found = [revocations.issued_before, users.get(user_id)]
+    candidates = [revocations.issued_before, users.get(user_id)]
     for claim in app.user_id_claims if users or by_claim else ():
         value = claims.get(claim)
         identifier = str(value) if type(value) is int else value
         if isinstance(identifier, str):
-            found += users.get(identifier), by_claim.get(claim, {}).get(identifier)
+            candidates += users.get(identifier), by_claim.get(claim, {}).get(identifier)
             rule = app.identity_hash
             if rule is not None and app.hash_cutoffs and claim == rule.identifier:
-                found.append(app.hash_cutoffs.get(rule.normalized(identifier)))
-    cutoffs = [cutoff for cutoff in found if cutoff is not None]
+                candidates.append(app.hash_cutoffs.get(rule.normalized(identifier)))
+    cutoffs = [cutoff for cutoff in candidates if cutoff is not None]
     if not cutoffs:
         return False
     issued = numeric_date(claims, "iat")

@@ -1,4 +1,4 @@
-"""What a decision is made in: the house that every request of a gate comes to, and how far one of them has come."""
+"""Per-gate and per-request state of a decision."""
 
 from __future__ import annotations
 
@@ -27,15 +27,34 @@ from wicket.runtime.cache import Cache
 MAX_FAST_PATH_ENTRIES: Final = 4_096
 
 OutcomeKey = tuple[str | None, str, str | None, bool, Literal["gate", "handler"], bool, bool]
-"""What is counted of a decision: the app, `allowed`, `anonymous` or the refusal's code, its reason, `enforced`, the
-stage, and the marks `limited` and `impatient`.
+"""The key of one counter of decisions: app ID, `allowed`, `anonymous` or the refusal code, reason, `enforced`, stage,
+`limited`, `impatient`.
 """
 
 
 class GateContext:
-    """What the flow may look at: the gate's apps, where to look for names and tokens, and how to tell the time.
+    """The configuration and caches of a gate, as the decision flow reads them.
 
-    Nobody changes it, but for the roads that requests leave behind.
+    Only the two caches `fast_path` and `standalone_contexts` change after construction.
+
+    Attributes:
+        apps: The apps that are configured in code, by each of their references.
+        only_app: The app of a request that names none; None if such a request is refused.
+        registry: The cache of the apps that are loaded; None without a registry.
+        app_locations: The locations in a request that may name its app.
+        located_tokens: The locations of the token for a request that names no app.
+        signature_cache: The tokens whose signature was verified.
+        key_sets: The remote key sets.
+        mode: The mode that overrides the mode of every app; None if each app's own mode applies.
+        clock: The current time, in seconds since 1970.
+        limits: The limits of the gate.
+        load_timeout: The longest wait of a request for its app, in seconds.
+        by_issuer: Whether the issuer of a token may name the app.
+        body_app_locations: The app locations that are in the body.
+        app_body_types: The media types of a body that may name the app.
+        single_app_header: The header that names the app, if there is no other app location; else None.
+        fast_path: The fast path entries, at most `MAX_FAST_PATH_ENTRIES`.
+        standalone_contexts: The contexts of `standalone_context`, at most `MAX_FAST_PATH_ENTRIES`.
     """
 
     def __init__(
@@ -67,47 +86,64 @@ class GateContext:
         self.body_app_locations = tuple(location for location in app_locations if isinstance(location, BodyField))
         self.app_body_types = body_types(app_locations)
         location = app_locations[0] if len(app_locations) == 1 else None
-        self.single_app_header = (
-            location if type(location) is Header else None
-        )  # a class of somebody's own may read otherwise
+        # A subclass of Header may read the request differently.
+        self.single_app_header = location if type(location) is Header else None
         self.fast_path: dict[FastPathKey, FastPathEntry] = {}
         self.standalone_contexts: dict[AppRef, StandaloneContext] = {}
 
     def remember(self, entry: FastPathEntry, key: FastPathKey) -> None:
-        """Let the next request that asks so find this road."""
+        """Add `entry` to the fast path. A full cache is cleared first."""
         if len(self.fast_path) >= MAX_FAST_PATH_ENTRIES:
             self.fast_path.clear()
         self.fast_path[key] = entry
 
     def standalone_context(self, ref: AppRef) -> StandaloneContext | None:
-        """How far a token has come that is verified by itself for an app in code whose keys are all at hand."""
+        """Return the shared context for the verification of tokens without a request.
+
+        Returns:
+            The context; None if the app is not configured in code or has remote key sets.
+        """
         app = self.apps.get(ref)
         if not isinstance(app, App) or app.sources:
             return None
         if len(self.standalone_contexts) >= MAX_FAST_PATH_ENTRIES:
             self.standalone_contexts.clear()
-        found = self.standalone_contexts[ref] = StandaloneContext(self, app, ref)
-        return found
+        context = self.standalone_contexts[ref] = StandaloneContext(self, app, ref)
+        return context
 
     def patience_for_keys(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
-        """How long a request that has `seconds` waits for a key set: for less long if its app is not enforced."""
+        """Return how long a request waits for a key set.
+
+        Args:
+            seconds: The longest wait of the request, in seconds.
+            enforced: Whether the app is enforced. If it is not, the wait is at most `limits.log_only_timeout`.
+        """
         limits = self.limits
-        first = seconds if enforced else min(seconds, limits.log_only_timeout)
-        longer = None if enforced or first >= limits.load_timeout else limits.load_timeout
-        return LoadTimeouts(first, min(first, limits.stale_timeout), longer)
+        initial = seconds if enforced else min(seconds, limits.log_only_timeout)
+        enforced_timeout = None if enforced or initial >= limits.load_timeout else limits.load_timeout
+        return LoadTimeouts(initial, min(initial, limits.stale_timeout), enforced_timeout)
 
     def mode_of(self, app: App | BrokenApp | None) -> Mode:
-        """The mode that counts for an app: the gate's, if it has one. A request of no app is enforced."""
+        """Return the mode of the gate, or else of the app. A request without an app is enforced."""
         return self.mode or (app.mode if app is not None else Mode.ENFORCE)
 
 
 class RequestContext:
-    """How far a request has come, for the one place where its end is decided.
+    """The state of the decision about one request.
 
-    `refs` are the names by which it calls its app; `mode` is the mode of the origin alone where it was that which
-    failed, `reported` what log-only let pass of it; `outcome` is what is counted where it is admitted, if that is known
-    before; `asked` is the request itself, once it is refused or would be. `body_unread` says why the request's body was
-    not read, where it was looked for; `token` is the request's token where it was parsed to find the app.
+    Attributes:
+        gate: The gate that decides.
+        load_timeout: The longest wait for the app, in seconds.
+        refs: The references by which the request names its app.
+        app: The app, once it is known.
+        credentials_sent: Whether the request carries a token or an identity hash.
+        request: The request, if it is refused or would be refused in enforce mode.
+        mode: The mode of the origin check, if that check refuses the request; else None.
+        unenforced_refusal: The refusal of the origin, if the origin mode is log-only.
+        origin: The value of the header `Origin`.
+        outcome_key: The counter of an allowed request, if it is known in advance.
+        body_unread: A sentence that says why the body was not read, if the app or token was looked for in it.
+        token: The token, if it was parsed to find the app.
     """
 
     request: Request | None = None
@@ -135,7 +171,10 @@ class RequestContext:
 
 
 class StandaloneContext(RequestContext):
-    """How far all tokens have come that are verified by themselves for an app in code; nobody changes it."""
+    """The shared state of all verifications of tokens without a request, for one app that is configured in code.
+
+    It never changes.
+    """
 
     app: App
 
@@ -145,16 +184,22 @@ class StandaloneContext(RequestContext):
 
 
 FastPathKey = tuple[HeaderNames, Any, Any]
-"""The header that names the app and the Origin as they were sent, and in which spelling of headers."""
+"""The form of the header names, and the values of the app header and of `Origin` as they were sent."""
 
 
 class FastPathEntry(RequestContext):
-    """How far all requests have come that name one app by the same header from the same origin, with a token.
+    """The cached result of steps 1 and 2 for one pair of app header and `Origin`.
 
-    The ordinary request finds steps 1 and 2 done here: their outcome is a matter of these two headers and of an app in
-    code, which never changes. It is made when such a request has been admitted, and nobody changes it. `token_header`
-    is where the app's token stands behind `scheme`, and `longest` how long both may be. `additions` are the headers
-    that the door adds to the answers, once they have been made.
+    Both steps depend only on these two headers and on an app in code, which never changes. The entry is created after
+    the first allowed request.
+
+    Attributes:
+        token_header: The header that carries the app's token.
+        prefix: The string or bytes that precede the token in `token_header`.
+        prefix_length: The length of `prefix` in characters.
+        max_length: The largest length of prefix and token, in characters.
+        enforced: Whether the app is enforced.
+        additions: The CORS headers of the response, once the middleware has computed them.
     """
 
     app: App

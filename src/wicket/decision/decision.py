@@ -16,13 +16,18 @@ _MISSING_TOKEN: Final = Refusal("missing_token")
 
 @dataclass(slots=True)
 class Decision:
-    """The answer for one request.
+    """The decision about one request.
 
-    `allowed`: it may pass. `identity`: who it is from, never unverified. `refusal`: why it is turned away or, where
-    `enforced` is false, would have been. `app_id`: the app it named, once known. `claimed`: whom an anonymous client
-    says it is, without proof; nothing may be decided by it. The middlewares set
-    `binding`, which says to which request the decision belongs. `handler_refusal` is the reported refusal of a handler,
-    and `demand` the last one that `require` raised.
+    Attributes:
+        allowed: Whether the request may reach the application.
+        identity: The identity of the user. It never contains an unverified claim.
+        refusal: Why the request is refused or, if `enforced` is false, would be refused; None if it passes every check.
+        enforced: Whether the refusal applies. It is false in log-only mode.
+        app_id: The ID of the app that the request names; None if it is unknown.
+        claimed_user_id: The user ID that an anonymous client claims without proof. It must not decide anything.
+        binding: The request that the decision belongs to. The middleware sets it.
+        handler_refusal: The refusal that a handler raised, once it is reported.
+        demand: The last refusal that `require` raised.
     """
 
     allowed: bool
@@ -38,30 +43,37 @@ class Decision:
 
     @property
     def app(self) -> App | None:
-        """The app itself, where it is known and not broken."""
+        """The app; None if it is unknown or its configuration is invalid."""
         app = self._context.app if self._context is not None else None
         return app if isinstance(app, App) else None
 
     @property
     def app_ref(self) -> AppRef | None:
-        """The first name by which the request called its app."""
+        """The first reference by which the request names its app; None if it names none."""
         return self._context.refs[0] if self._context is not None and self._context.refs else None
 
     @property
     def body_unread(self) -> str | None:
-        """A sentence that says why the request's body was not read, where the app or the token was looked for in it."""
+        """A sentence that says why the body was not read; None if it was read or was not needed."""
         return self._context.body_unread if self._context is not None else None
 
     @property
     def credentials_sent(self) -> bool:
-        """Whether the request carried a proof."""
+        """Whether the request carried a token or an identity hash."""
         return self._context is not None and self._context.credentials_sent
 
     def require(self, *scopes: str) -> VerifiedIdentity:
-        """The verified identity, with all of `scopes`.
+        """Return the verified identity if it has all scopes.
 
-        Raises `Refused`: with the refusal or `missing_token` where there is none, with `insufficient_scope` where a
-        scope is missing.
+        Args:
+            scopes: The scopes that the handler needs.
+
+        Returns:
+            The verified identity.
+
+        Raises:
+            Refused: The user is not verified (the refusal of this decision, or else `missing_token`), or a scope is
+                missing (`insufficient_scope`).
         """
         identity = self.identity
         if not isinstance(identity, VerifiedIdentity):
@@ -69,7 +81,7 @@ class Decision:
             raise Refused(self.demand)
         missing = sorted(set(scopes) - identity.scopes)
         if missing:
-            detail = f"The token lacks a scope that this request needs: {' '.join(missing)}."
+            detail = f"The token lacks a scope that this request requires: {' '.join(missing)}."
             self.demand = Refusal("insufficient_scope", detail=detail)
             raise Refused(self.demand)
         return identity

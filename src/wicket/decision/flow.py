@@ -1,12 +1,14 @@
-"""The request's way, top to bottom: from one request to one Decision.
+"""The decision flow: from one request to one Decision, top to bottom.
 
-The flow does no I/O. Where it lacks something it yields an `Effect`; a driver (sync or async, in `wicket.drivers`) gets
-it and lets the flow go on. Failures come back as values. Nothing here remembers a decision.
+The flow does no I/O. It yields an `Effect` when it needs I/O, and a driver of `wicket.decision.io` performs the I/O and
+resumes the flow. Every failure is a `Decision`, never an exception. The flow caches no decision.
+
+Steps: 1. resolve the app; 2. check the origin; 3. extract the token; 4. parse it; 5. select the keys; 6. verify the
+signature; 7. check the claims; 8. check revocation; 9. decide.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
@@ -15,166 +17,201 @@ from wicket.config.app import App, Mode
 from wicket.config.locations import AppRef, Cookie
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import _MISSING_TOKEN, Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.extract_token import claimed_user_id, credentials_sent, extract_token, token_from
+from wicket.decision.identity import Identity, VerifiedIdentity, build_identity
 from wicket.decision.identity_hash import check_hash_matches_token, identify_by_hash
 from wicket.decision.io import Effect
 from wicket.decision.key_selection import select_keys, select_local_keys
-from wicket.decision.resolve_app import (
-    check_body_app_refs,
-    claimed_user_id,
-    credentials_sent,
-    extract_token,
-    find_app_refs,
-    resolve_app,
-    resolve_configured_app,
-    token_from,
-)
-from wicket.decision.signature import build_identity, verify_signature
+from wicket.decision.resolve_app import check_body_app_refs, find_app_refs, resolve_app, resolve_configured_app
+from wicket.decision.signature import Verification, verify_signature
 from wicket.decision.token_parser import malformed, parse_token, parse_token_or_raise
-from wicket.decision.token_verification import Verification
 from wicket.errors import DETAIL, Refusal, Refused, invalid_request
 from wicket.messages.request import MAX_HEADERS, Request
 from wicket.runtime.logs import log_internal_error
 
-_log: Final = logging.getLogger("wicket")
-
 _MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
-"""Refusals of what was not found: a body that was not read may have held it."""
-_OUTSIDE: Final = {
-    DETAIL["missing_token"]: "This request needs a token, and none was found outside its body.",
-    DETAIL["unknown_app"]: "Outside its body, this request names no app that is known here.",
+"""Refusals of a missing value that may be in a body that was not read."""
+_DETAIL_WITHOUT_BODY: Final = {
+    DETAIL["missing_token"]: "This request requires a token, but it has none outside its body.",
+    DETAIL["unknown_app"]: "This request names no configured app outside its body.",
 }
 
 
 Flow = Generator[Effect, None, Decision]
 
 
-def decide(house: GateContext, request: Request, *, optional: bool = False) -> Flow:
-    """Decide about one request, by its app's mode and anonymity. `optional` admits anonymous users of every app."""
-    way = RequestContext(house, house.load_timeout, app=house.only_app)
+def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Flow:
+    """Decide one request, by the mode and the anonymity setting of its app.
+
+    Args:
+        gate: The gate.
+        request: The request.
+        optional: Whether anonymous users are allowed for every app.
+
+    Returns:
+        The decision.
+    """
+    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
     try:
         if request.flooded:
-            raise _flooded()
+            raise _too_many_headers()
 
-        # 1. Which app? Every place is read, so that nobody picks the laxer app by naming two.
-        app = resolve_configured_app(house, request, way)
+        # 1. Resolve the app. Read every location, so that a client cannot pick the laxer app by naming two.
+        app = resolve_configured_app(gate, request, ctx)
         if app is None:
-            yield from find_app_refs(house, request, way)
-            if optional and not way.refs and house.only_app is None:
-                token, _ = yield from extract_token(house, house.located_tokens, request)
+            yield from find_app_refs(gate, request, ctx)
+            if optional and not ctx.refs and gate.only_app is None:
+                token, _ = yield from extract_token(gate, gate.located_tokens, request)
                 if token is None:
-                    return _allow(request, way, Identity(None))
-            app = yield from resolve_app(house, way.refs, way)
+                    return _allow(request, ctx, Identity(None))
+            app = yield from resolve_app(gate, ctx.refs, ctx)
 
-        # 2. From where? Before the token, so that a page that may not ask learns nothing about one.
-        origin = way.origin = request.single_header("origin")
+        # 2. Check the origin before the token, so a blocked page learns nothing about the token.
+        origin = ctx.origin = request.single_header("origin")
         if not app.allows_origin(origin):
-            _handle_blocked_origin(app, way)
+            _handle_blocked_origin(app, ctx)
 
-        # 3. Which token? Absent is not the same as bad: only a request without any may be anonymous.
-        token, place = token_from(app.located_tokens.headers_and_query, request)
+        # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
+        token, location = token_from(app.located_tokens.headers_and_query, request)
         if token is None:
-            token, place = yield from extract_token(house, app.located_tokens, request)
-            yield from check_body_app_refs(house, request, way)
+            token, location = yield from extract_token(gate, app.located_tokens, request)
+            yield from check_body_app_refs(gate, request, ctx)
         if token is None:
-            hashed = identify_by_hash(app, request, house.clock(), anonymous=app.allow_anonymous or optional)
+            hashed = identify_by_hash(app, request, gate.clock(), anonymous=app.allow_anonymous or optional)
             if hashed is not None:
-                way.credentials_sent = True
-                return _allow(request, way, hashed)
+                ctx.credentials_sent = True
+                return _allow(request, ctx, hashed)
             if app.allow_anonymous or optional:
-                return _allow(request, way, Identity(app.id, app))
+                return _allow(request, ctx, Identity(app.id, app))
             raise Refused(_MISSING_TOKEN)
-        way.credentials_sent = True
+        ctx.credentials_sent = True
         if request.document is not None and token_from(app.located_tokens.body, request)[0] not in (None, token):
             raise invalid_request("The request carries two different tokens.")
-        if isinstance(place, Cookie) and (way.unenforced_refusal is not None or (origin is None and request.is_unsafe)):
-            # A cookie comes with requests that another site caused: without an Origin that is admitted nobody can tell.
-            detail = "A token in a cookie needs an Origin that this app admits."
+        if isinstance(location, Cookie) and (
+            ctx.unenforced_refusal is not None or (origin is None and request.is_unsafe)
+        ):
+            # The browser adds cookies to requests that other sites cause. Only an allowed Origin rules that out.
+            detail = "A token in a cookie requires an Origin that this app allows."
             raise Refused(Refusal("origin_not_allowed", detail=detail))
 
-        # 4. to 8. Read it, choose the key, check the signature, the claims, and whether it is revoked.
-        enforced = house.mode_of(app) is Mode.ENFORCE
-        identity = yield from _verify_token(house, app, token, way, enforced=enforced)
+        # 4. to 8. Parse the token, select the keys, verify the signature, check the claims and revocation.
+        enforced = gate.mode_of(app) is Mode.ENFORCE
+        identity = yield from _verify_token(gate, app, token, ctx, enforced=enforced)
         if app.identity_hash is not None:
-            check_hash_matches_token(app, request, identity, house.clock())
+            check_hash_matches_token(app, request, identity, gate.clock())
     except Refused as refused:
-        return _refuse(request, way, refused.refusal)
-    except Exception as error:  # noqa: BLE001 - a bug of ours is not the user's fault: 503, or let pass in log-only
+        return _refuse(request, ctx, refused.refusal)
+    except Exception as error:  # noqa: BLE001 - a bug in Wicket is not the user's fault: 503, or allowed in log-only
         log_internal_error("the decision about a request failed", error)
-        return _refuse(request, way, Refusal("internal_error", retry_after=1))
-    return _allow(request, way, identity)
+        return _refuse(request, ctx, Refusal("internal_error", retry_after=1))
+    return _allow(request, ctx, identity)
 
 
-def check_origin(house: GateContext, request: Request) -> Flow:
-    """Decide only which app is asked and from where (steps 1 and 2), for what asks before there is a token."""
-    way = RequestContext(house, house.load_timeout, app=house.only_app)
+def check_origin(gate: GateContext, request: Request) -> Flow:
+    """Do only steps 1 and 2: resolve the app and check the origin. Preflights and origin checks have no token.
+
+    Args:
+        gate: The gate.
+        request: The request.
+
+    Returns:
+        The decision, with an anonymous identity.
+    """
+    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
     try:
         if request.flooded:
-            raise _flooded()
-        app = resolve_configured_app(house, request, way)
+            raise _too_many_headers()
+        app = resolve_configured_app(gate, request, ctx)
         if app is None:
-            yield from find_app_refs(house, request, way)
-            app = yield from resolve_app(house, way.refs, way)
-        origin = way.origin = request.single_header("origin")
+            yield from find_app_refs(gate, request, ctx)
+            app = yield from resolve_app(gate, ctx.refs, ctx)
+        origin = ctx.origin = request.single_header("origin")
         if not app.allows_origin(origin):
-            _handle_blocked_origin(app, way)
+            _handle_blocked_origin(app, ctx)
     except Refused as refused:
-        return _refuse(request, way, refused.refusal)
+        return _refuse(request, ctx, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
         log_internal_error("the decision about an origin failed", error)
-        return _refuse(request, way, Refusal("internal_error", retry_after=1))
-    return _allow(request, way, Identity(app.id, app))
+        return _refuse(request, ctx, Refusal("internal_error", retry_after=1))
+    return _allow(request, ctx, Identity(app.id, app))
 
 
-def anonymous(house: GateContext, request: Request) -> Decision:
-    """Allow a request as anonymous without looking at what it carries, where the operator wants it passed on."""
-    app = house.only_app
-    way = RequestContext(house, house.load_timeout, app=app)
-    return _allow(request, way, Identity(app.id, app) if isinstance(app, App) else Identity(None))
+def anonymous(gate: GateContext, request: Request) -> Decision:
+    """Allow a request as anonymous without a check, because the operator exempts it."""
+    app = gate.only_app
+    ctx = RequestContext(gate, gate.load_timeout, app=app)
+    return _allow(request, ctx, Identity(app.id, app) if isinstance(app, App) else Identity(None))
 
 
-def verify(house: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Flow:
-    """Decide about a token alone, for sockets, jobs and other servers: it is verified, or it is refused."""
-    way = RequestContext(house, house.limits.load_timeout, (ref,), credentials_sent=bool(token))
+def verify(gate: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Flow:
+    """Verify a token without a request, for sockets, jobs and other servers. No mode and no anonymity applies.
+
+    Args:
+        gate: The gate.
+        token: The token.
+        ref: The reference of the app.
+        origin: The origin to check; None for no check.
+
+    Returns:
+        The decision. It is allowed only with a verified identity.
+    """
+    ctx = RequestContext(gate, gate.limits.load_timeout, (ref,), credentials_sent=bool(token))
     try:
-        app = yield from resolve_app(house, way.refs, way)
-        text = _checked_token(app, token, origin)
-        identity = yield from _verify_token(house, app, text, way)
+        app = yield from resolve_app(gate, ctx.refs, ctx)
+        raw = _checked_token(app, token, origin)
+        identity = yield from _verify_token(gate, app, raw, ctx)
     except Exception as error:  # noqa: BLE001 - as in decide
-        return _decision_for_error(way, error)
-    return Decision(True, identity, None, True, app.id, None, way)
+        return _decision_for_error(ctx, error)
+    return Decision(True, identity, None, True, app.id, None, ctx)
 
 
-def verify_configured(house: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
-    """As `verify`, for an app in code whose keys are all at hand: nothing can be lacking. None for any other app."""
+def verify_configured(gate: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
+    """Verify a token as `verify` does, without any I/O.
+
+    Args:
+        gate: The gate.
+        token: The token.
+        ref: The reference of the app.
+        origin: The origin to check; None for no check.
+
+    Returns:
+        The decision; None if the app is not configured in code or has remote key sets.
+    """
     try:
-        way = house.standalone_contexts.get(ref) or house.standalone_context(ref)
-    except TypeError:  # a name that is none, out of somebody's message, perhaps
+        ctx = gate.standalone_contexts.get(ref) or gate.standalone_context(ref)
+    except TypeError:  # the reference is not hashable; it may be from a client's message
         return None
-    if way is None:
+    if ctx is None:
         return None
-    app = way.app
+    app = ctx.app
     try:
-        text = token if origin is None and isinstance(token, str) and token else _checked_token(app, token, origin)
-        read = parse_token(text, app.rules.max_token_bytes)
-        if isinstance(read, Refusal):
-            return Decision(False, Identity(app.id, app), read, True, app.id, None, way)
-        signed, key = verify_signature(app, read, select_local_keys(app, read.header), house.signature_cache)
-        identity = build_identity(app, signed, key, house.clock())
+        raw = token if origin is None and isinstance(token, str) and token else _checked_token(app, token, origin)
+        parsed = parse_token(raw, app.rules.max_token_bytes)
+        if isinstance(parsed, Refusal):
+            return Decision(False, Identity(app.id, app), parsed, True, app.id, None, ctx)
+        signed, key = verify_signature(app, parsed, select_local_keys(app, parsed.header), gate.signature_cache)
+        identity = build_identity(app, signed, key, gate.clock())
     except Exception as error:  # noqa: BLE001 - as in decide
-        return _decision_for_error(way if token else RequestContext(house, way.load_timeout, way.refs, app), error)
-    return Decision(True, identity, None, True, app.id, None, way)
+        return _decision_for_error(ctx if token else RequestContext(gate, ctx.load_timeout, ctx.refs, app), error)
+    return Decision(True, identity, None, True, app.id, None, ctx)
 
 
-def _decision_for_error(way: RequestContext, error: Exception) -> Decision:
+def _decision_for_error(ctx: RequestContext, error: Exception) -> Decision:
     if isinstance(error, Refused):
-        return _refused_decision(way, error.refusal, enforced=True)
+        return _refused_decision(ctx, error.refusal, enforced=True)
     log_internal_error("the verification of a token failed", error)
-    return _refused_decision(way, Refusal("internal_error", retry_after=1), enforced=True)
+    return _refused_decision(ctx, Refusal("internal_error", retry_after=1), enforced=True)
 
 
 def _checked_token(app: App, token: object, origin: str | None) -> str:
-    """The token that was handed over, from an origin that the app admits. Raises `Refused`."""
+    """Check the arguments of `verify`.
+
+    Returns:
+        The token.
+
+    Raises:
+        Refused: The app does not allow the origin, or the token is missing or not a string.
+    """
     if origin is not None and not (isinstance(origin, str) and app.allows_origin(origin)):
         raise Refused(Refusal("origin_not_allowed"))
     if token is None or token == "":
@@ -184,66 +221,73 @@ def _checked_token(app: App, token: object, origin: str | None) -> str:
     return token
 
 
-def _flooded() -> Refused:
+def _too_many_headers() -> Refused:
     return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
 
 
-def _handle_blocked_origin(app: App, way: RequestContext) -> None:
-    """Raise `Refused`, unless the origin alone is in log-only: then the token is still decided about."""
+def _handle_blocked_origin(app: App, ctx: RequestContext) -> None:
+    """Refuse the origin, or record the refusal if only the origin check is in log-only mode.
+
+    In that case the token is still checked.
+
+    Raises:
+        Refused: The origin check is enforced, or the whole app is in log-only mode.
+    """
     refusal = Refusal("origin_not_allowed")
-    house = way.gate
-    way.mode = house.mode or app.origin_mode or app.mode
-    if way.mode is Mode.ENFORCE or house.mode_of(app) is Mode.LOG_ONLY:
+    gate = ctx.gate
+    ctx.mode = gate.mode or app.origin_mode or app.mode
+    if ctx.mode is Mode.ENFORCE or gate.mode_of(app) is Mode.LOG_ONLY:
         raise Refused(refusal)
-    way.unenforced_refusal, way.mode = refusal, None
+    ctx.unenforced_refusal, ctx.mode = refusal, None
 
 
 def _verify_token(
-    house: GateContext, app: App, text: str, way: RequestContext, *, enforced: bool = True
+    gate: GateContext, app: App, raw: str, ctx: RequestContext, *, enforced: bool = True
 ) -> Generator[Effect, None, VerifiedIdentity]:
-    token = way.token
-    if token is None or token.text is not text or len(text) > app.rules.max_token_bytes:
-        token = parse_token_or_raise(text, app.rules.max_token_bytes)
-    if not app.sources:  # as mostly: all keys are at hand
-        signed, key = verify_signature(app, token, select_local_keys(app, token.header), house.signature_cache)
+    """Do steps 4 to 8. `raw` is the token as it was sent."""
+    token = ctx.token
+    if token is None or token.text is not raw or len(raw) > app.rules.max_token_bytes:
+        token = parse_token_or_raise(raw, app.rules.max_token_bytes)
+    if not app.sources:  # the common case: the app has no remote key set
+        signed, key = verify_signature(app, token, select_local_keys(app, token.header), gate.signature_cache)
     else:
-        verification = Verification(app, token, house.signature_cache, house.clock())
-        patience = house.patience_for_keys(way.load_timeout, enforced=enforced)
-        choice = yield from select_keys(house.key_sets, app, token.header, patience, verification)
-        signed, key = verification.result(choice.unavailable)
-    return build_identity(app, signed, key, house.clock())
+        verification = Verification(app, token, gate.signature_cache, gate.clock())
+        timeouts = gate.patience_for_keys(ctx.load_timeout, enforced=enforced)
+        selection = yield from select_keys(gate.key_sets, app, token.header, timeouts, verification)
+        signed, key = verification.result(selection.unavailable)
+    return build_identity(app, signed, key, gate.clock())
 
 
-def _allow(request: Request, way: RequestContext, identity: Identity) -> Decision:
+def _allow(request: Request, ctx: RequestContext, identity: Identity) -> Decision:
     # 9. Decide.
-    if way.unenforced_refusal is not None:
-        way.request = request
-    way.body_unread = request.body_unread
-    enforced = way.unenforced_refusal is None and way.gate.mode_of(way.app) is Mode.ENFORCE
-    claimed = None if identity.verified else claimed_user_id(way.app, request)
-    return Decision(True, identity, way.unenforced_refusal, enforced, identity.app_id, claimed, way)
+    if ctx.unenforced_refusal is not None:
+        ctx.request = request
+    ctx.body_unread = request.body_unread
+    enforced = ctx.unenforced_refusal is None and ctx.gate.mode_of(ctx.app) is Mode.ENFORCE
+    claimed = None if identity.verified else claimed_user_id(ctx.app, request)
+    return Decision(True, identity, ctx.unenforced_refusal, enforced, identity.app_id, claimed, ctx)
 
 
-def _refuse(request: Request, way: RequestContext, refusal: Refusal) -> Decision:
-    # 9. Decide. What an enforced refusal turns away, log-only lets pass as anonymous.
-    way.request = request
+def _refuse(request: Request, ctx: RequestContext, refusal: Refusal) -> Decision:
+    # 9. Decide. Log-only mode allows the request as anonymous.
+    ctx.request = request
     if request.body_unread is not None:
-        way.body_unread = request.body_unread
+        ctx.body_unread = request.body_unread
         if refusal.code in _MAY_BE_IN_BODY or refusal.reason == "bad_identity_hash":
-            detail = _OUTSIDE.get(refusal.detail, refusal.detail)
+            detail = _DETAIL_WITHOUT_BODY.get(refusal.detail, refusal.detail)
             refusal = replace(refusal, detail=f"{detail} {request.body_unread}")
-    holders = way.app.located_tokens if isinstance(way.app, App) else way.gate.located_tokens
-    way.credentials_sent = way.credentials_sent or credentials_sent(holders, request, refusal)
-    if (way.mode or way.gate.mode_of(way.app)) is Mode.ENFORCE:
-        return _refused_decision(way, refusal, enforced=True)
+    locations = ctx.app.located_tokens if isinstance(ctx.app, App) else ctx.gate.located_tokens
+    ctx.credentials_sent = ctx.credentials_sent or credentials_sent(locations, request, refusal)
+    if (ctx.mode or ctx.gate.mode_of(ctx.app)) is Mode.ENFORCE:
+        return _refused_decision(ctx, refusal, enforced=True)
     return _refused_decision(
-        way, way.unenforced_refusal or refusal, enforced=False, claimed=claimed_user_id(way.app, request)
+        ctx, ctx.unenforced_refusal or refusal, enforced=False, claimed=claimed_user_id(ctx.app, request)
     )
 
 
-def _refused_decision(way: RequestContext, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:
-    app = way.app
+def _refused_decision(ctx: RequestContext, refusal: Refusal, *, enforced: bool, claimed: str | None = None) -> Decision:
+    app = ctx.app
     app_id = app.id if app is not None else None
     return Decision(
-        not enforced, Identity(app_id, app if isinstance(app, App) else None), refusal, enforced, app_id, claimed, way
+        not enforced, Identity(app_id, app if isinstance(app, App) else None), refusal, enforced, app_id, claimed, ctx
     )

@@ -1,7 +1,7 @@
-"""Who a request is from: a verified identity, or an anonymous one. It never carries an unverified claim.
+"""The identity of the user of a request: verified or anonymous. It never contains an unverified claim.
 
-Claims are parsed afresh from the signed payload for each request that looks at them, so that what one handler does
-to them reaches no other request.
+The claims are parsed again from the signed payload for each request that reads them. A handler that changes them
+changes them for its own request only.
 """
 
 from __future__ import annotations
@@ -14,61 +14,71 @@ from urllib.parse import quote
 from wicket.config.app import App
 from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
-from wicket.decision.attributes import MergeResult, companies_key, merge, unsigned_values
-from wicket.decision.claims import is_revoked, read_scopes
+from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
+from wicket.decision.claims import check_claims, is_revoked, read_scopes, read_user_id
 from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import JOSEHeader, parse_json_object
+from wicket.decision.token_parser import parse_json_object
+from wicket.errors import invalid_token
 from wicket.keys.algorithms import Key
 
 Method = Literal["jwt", "identity_hash"]
 
 _NO_RULES: Final = Rules()
-_NO_TOKEN: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
-_LARGEST: Final = 10**18
-_REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+_MAX_INTEGER_ID: Final = 10**18
+"""Larger integers are not converted to a string for a comparison with the user ID."""
 
 
 @functools.lru_cache(maxsize=4096)
-def _qualified(*parts: str) -> str:
-    """The parts percent-encoded and joined by colons, so that no two lists of parts have one result."""
+def _qualified_user_id(*parts: str) -> str:
+    """Percent-encode the parts and join them with colons, so that different parts have different results."""
     return ":".join(quote(part, safe="") for part in parts)
 
 
 class Identity:
-    """Who a request is from. Anonymous unless it is a `VerifiedIdentity`: then `user_id` is None and nothing is known.
+    """The identity of the user of a request. It is anonymous unless it is a `VerifiedIdentity`.
 
-    It also serves as Starlette's `request.user` (`is_authenticated`, `display_name`, `identity`).
+    It can serve as Starlette's `request.user` (`is_authenticated`, `display_name`, `identity`).
     """
 
     __slots__ = ("_app", "_app_id")
 
     def __init__(self, app_id: str | None, app: App | None = None) -> None:
+        """Create an anonymous identity.
+
+        Args:
+            app_id: The ID of the app that the request names; None if it names none.
+            app: The app; None if it is unknown or its configuration is invalid.
+        """
         self._app_id = app_id
         self._app = app
 
     @property
     def app_id(self) -> str | None:
-        """The app that the request names; None where it named none and need not."""
+        """The ID of the app that the request names; None if it names none and anonymous users need no app."""
         return self._app_id
 
     @property
     def user_id(self) -> str | None:
-        """The user's id; None for an anonymous request."""
+        """The user ID; None for an anonymous request."""
         return None
 
     @property
     def user_id_claim(self) -> str | None:
-        """The claim that gave the user's id. Claim and id together are the key: an id is no e-mail address."""
+        """The claim that contains the user ID; None for an anonymous request.
+
+        Store users by claim and ID together: the value of one claim may equal the value of another claim for a
+        different user.
+        """
         return None
 
     @property
     def verified(self) -> bool:
-        """Whether a signature stands behind this identity."""
+        """Whether a signature or an identity hash verifies this identity."""
         return False
 
     @property
     def method(self) -> Method | None:
-        """What verified it."""
+        """The method of verification; None for an anonymous request."""
         return None
 
     @property
@@ -78,87 +88,99 @@ class Identity:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the token says about the user, by the app's rules."""
+        """The signed attributes of the user, by the app's rules; empty for an anonymous request."""
         return {}
 
     @property
     def companies(self) -> list[dict[str, Any]]:
-        """The companies that the token names, where the app's rules know a claim for them."""
+        """The signed companies of the user, if the app's rules have a claim for companies; else empty."""
         return []
 
     @property
     def scopes(self) -> frozenset[str]:
-        """The scopes of the token, cut down to those that the app may give."""
+        """The scopes of the token that are in the app's `allowed_scopes`."""
         return frozenset()
 
     @property
     def expires_at(self) -> float | None:
-        """When the token expires, in seconds since 1970; None where it does not say."""
+        """The `exp` of the token, in seconds since 1970; None if the token has none."""
         return None
 
     @property
     def kid(self) -> str | None:
-        """The `kid` of the key that verified the token."""
+        """The `kid` of the key that verified the token; None if the key has none."""
         return None
 
     def merge_unsigned(self, values: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> MergeResult:
-        """Merge `values`, which the client sent beside its token, and `stored`, what the product knows of this user.
+        """Merge signed, stored and unsigned attributes of this user.
 
-        Signed over stored over unsigned: an unsigned value only fills in what nothing else says, and never a
-        protected attribute (`Rules.protected`) or a name that the token signs anywhere at its top level. What was not
-        taken is reported as a `Conflict`. Never raises for what the client sent; anything but a mapping is nothing.
+        A signed value takes precedence over a stored value, and a stored value over an unsigned value. An unsigned
+        value is used only if there is no other value for its name. It is never used for a protected attribute
+        (`Rules.protected_attributes`) or for a name that the token signs at its top level.
+
+        Args:
+            values: The body that the client sent. A value that is not a mapping counts as empty.
+            stored: The attributes that the product has stored for this user.
+
+        Returns:
+            The attributes and companies to store, with a `Conflict` for each unsigned value that was not used. No
+            input of the client raises an exception.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
-        claim = companies_key(self._app) if self._app is not None else None
+        companies_name = companies_key(self._app) if self._app is not None else None
         attributes, claims = self.attributes, self.claims
-        held = {name: value for name, value in attributes.items() if name != claim}
-        signed: Any = None
-        if claim is not None and (self._companies_are_proven() or claim in attributes or claim in claims):
-            signed = self.companies or attributes.get(claim) or claims.get(claim) or []
-        said = unsigned_values(values, self._app)
-        own = said.get(self.user_id_claim or "")
-        if own == self.user_id or (type(own) is int and abs(own) < _LARGEST and str(own) == self.user_id):
-            said.pop(self.user_id_claim or "", None)  # who the user is, in agreement with the proof
+        signed = {name: value for name, value in attributes.items() if name != companies_name}
+        companies: Any = None
+        if companies_name is not None and (
+            self._companies_are_proven() or companies_name in attributes or companies_name in claims
+        ):
+            companies = self.companies or attributes.get(companies_name) or claims.get(companies_name) or []
+        unsigned = unsigned_values(values, self._app)
+        user_id = unsigned.get(self.user_id_claim or "")
+        if user_id == self.user_id or (
+            type(user_id) is int and abs(user_id) < _MAX_INTEGER_ID and str(user_id) == self.user_id
+        ):
+            unsigned.pop(self.user_id_claim or "", None)  # it equals the verified user ID
         rule = self._app.identity_hash if self._app is not None else None
-        proven = {self.user_id_claim}
+        identifiers = {self.user_id_claim}
         if rule is not None:
-            proven |= {
+            identifiers |= {
                 rule.identifier,
                 rule.identifier_location.path if isinstance(rule.identifier_location, JsonBody) else None,
             }
         return merge(
             rules,
-            held,
             signed,
+            companies,
             stored or {},
-            said,
+            unsigned,
             claims=claims,
-            companies_key=claim,
-            identifiers=[name for name in proven if name is not None],
+            companies_key=companies_name,
+            identifiers=[name for name in identifiers if name is not None],
             proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
         )
 
     def _companies_are_proven(self) -> bool:
-        """Whether only those companies are this user's that are proven: by a hash, where the app has one for them."""
+        """Return whether the user has only verified companies, because the app has a hash for companies."""
         rule = self._app.identity_hash if self._app is not None else None
         return rule is not None and rule.companies is not None
 
     @property
     def is_authenticated(self) -> bool:
-        """The same as `verified`."""
+        """Whether the identity is verified. Starlette's name for `verified`."""
         return self.verified
 
     @property
     def display_name(self) -> str:
-        """An empty text: an anonymous request has no name."""
+        """The user ID; an empty string for an anonymous request."""
         return ""
 
     @property
     def identity(self) -> str:
-        """The qualified id: `app_id:user_id`, each percent-encoded. User 1 of one app is not user 1 of another.
+        """The qualified user ID: `app_id:user_id`, each part percent-encoded. Two apps may have the same user ID.
 
-        It is `app_id:claim:user_id` for an app with several user-id claims: there the `userId` x is not the `email` x.
-        Empty for an anonymous request.
+        It is `app_id:claim:user_id` if the app has several user-ID claims, because two claims may have the same value.
+        It is an empty string for an anonymous request.
         """
         return ""
 
@@ -167,88 +189,100 @@ class Identity:
 
 
 class VerifiedIdentity(Identity):
-    """A user whose token was verified with the app's own key, under the app's own rules."""
+    """A user whose token was verified with a key of the app and by the rules of the app."""
 
     _app: App
 
-    __slots__ = ("_claims", "_key_id", "_signed", "_user_id", "_user_id_claim")
+    __slots__ = ("_claims", "_kid", "_signed", "_user_id", "_user_id_claim")
 
     def __init__(self, app: App, user_id: str, user_id_claim: str, signed: VerifiedPayload, kid: str | None) -> None:
+        """Create an identity.
+
+        Args:
+            app: The app whose key verified the token.
+            user_id: The user ID.
+            user_id_claim: The claim that contains the user ID.
+            signed: The payload of the token.
+            kid: The `kid` of the key that verified the token.
+        """
         self._app = app
         self._user_id = user_id
         self._user_id_claim = user_id_claim
         self._signed = signed
-        self._key_id = kid
+        self._kid = kid
         self._claims: dict[str, Any] | None = None
 
     @property
     def app_id(self) -> str:
-        """The app whose key verified the token."""
+        """The ID of the app whose key verified the token."""
         return self._app.id
 
     @property
     def user_id(self) -> str:
-        """The user's id."""
+        """The user ID."""
         return self._user_id
 
     @property
     def user_id_claim(self) -> str:
-        """The claim that gave the user's id."""
+        """The claim that contains the user ID."""
         return self._user_id_claim
 
     @property
     def identity(self) -> str:
-        """The qualified id: `app_id:user_id`, or `app_id:claim:user_id` if the app has several user-id claims."""
+        """The qualified user ID: `app_id:user_id`, or `app_id:claim:user_id` if the app has several user-ID claims."""
         app = self._app
         if len(app.user_id_claims) == 1:
-            return _qualified(app.id, self._user_id)
-        return _qualified(app.id, self._user_id_claim, self._user_id)
+            return _qualified_user_id(app.id, self._user_id)
+        return _qualified_user_id(app.id, self._user_id_claim, self._user_id)
 
     @property
     def display_name(self) -> str:
-        """The user's id."""
+        """The user ID."""
         return self._user_id
 
     @property
     def verified(self) -> bool:
-        """True."""
+        """Whether the identity is verified. It always is."""
         return True
 
     @property
     def method(self) -> Method:
-        """`jwt`."""
+        """The method of verification: `jwt` for a token, `identity_hash` for a `HashedIdentity`."""
         return "jwt"
 
     @property
     def claims(self) -> dict[str, Any]:
-        """All signed claims, parsed for this request alone."""
+        """All signed claims, parsed for this request."""
         if self._claims is None:
             self._claims = parse_json_object(self._signed.payload)
         return self._claims
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the token says about the user: the attributes' own claim, or all claims that have no other meaning."""
+        """The signed attributes of the user.
+
+        They are the content of `Rules.attributes_claim`, or else all claims without another meaning.
+        """
         rules = self._app.rules
         if rules.attributes_claim is not None:
-            held: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
-            return held
-        spoken_for = {*_REGISTERED, self._user_id_claim, *rules.required_values}
-        spoken_for.update(
+            attributes: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
+            return attributes
+        reserved = {*REGISTERED_CLAIMS, self._user_id_claim, *rules.required_values}
+        reserved.update(
             name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
         )
-        return {name: value for name, value in self.claims.items() if name not in spoken_for}
+        return {name: value for name, value in self.claims.items() if name not in reserved}
 
     @property
     def companies(self) -> list[dict[str, Any]]:
-        """The companies that the token names."""
+        """The signed companies of the user; empty if the app's rules have no claim for companies."""
         name = self._app.rules.companies_claim
-        held: list[dict[str, Any]] = self.claims.get(name, []) if name is not None else []
-        return held
+        companies: list[dict[str, Any]] = self.claims.get(name, []) if name is not None else []
+        return companies
 
     @property
     def scopes(self) -> frozenset[str]:
-        """The scopes of the token, cut down to those that the app may give."""
+        """The scopes of the token that are in the app's `allowed_scopes`."""
         name = self._app.rules.scopes_claim
         return (
             self._app.allowed_scopes.intersection(read_scopes(self._signed.claims, name))
@@ -258,92 +292,74 @@ class VerifiedIdentity(Identity):
 
     @property
     def expires_at(self) -> float | None:
-        """When the token expires, in seconds since 1970; None where it does not say."""
+        """The `exp` of the token, in seconds since 1970; None if the token has none."""
         times = self._signed.times
         return times[0] if times is not None else None
 
     @property
     def kid(self) -> str | None:
-        """The `kid` of the key that verified the token."""
-        return self._key_id
+        """The `kid` of the key that verified the token; None if the key has none."""
+        return self._kid
 
     def _companies_are_proven(self) -> bool:
         name = self._app.rules.companies_claim
         return super()._companies_are_proven() or (name is not None and name in self.claims)
 
     def valid_until(self, app: App) -> float | None:
-        """When `app`, as it is now, takes what proved this identity no more, in seconds since 1970; None for never."""
+        """Return when `app`, in its current version, stops accepting the token.
+
+        Args:
+            app: The current version of the app.
+
+        Returns:
+            The `exp` plus the leeway, in seconds since 1970; None if the token never expires.
+        """
         expires = self.expires_at
         return None if expires is None else expires + app.rules.leeway
 
     def still_verified_by(self, app: App) -> bool:
-        """Whether `app`, as it is now, still has the key that proved this identity.
+        """Return whether `app`, in its current version, has the key that verified this identity.
 
-        A remote key set is taken to have it, unless it was a key of the app's own.
+        A key of a remote key set counts as present while the app has a remote key set.
+
+        Args:
+            app: The current version of the app.
         """
         signed = self._signed
 
-        def proved(keys: Iterable[Key]) -> bool:
+        def has_key(keys: Iterable[Key]) -> bool:
             return any(key.fingerprint == signed.fingerprint and key.serves(signed.claims) for key in keys)
 
-        now = app.keyring.select(signed.header.algorithm, signed.header.kid)
-        return proved(now) or (bool(app.sources) and not proved(self._app.keyring.keys))
+        current = app.keyring.select(signed.header.algorithm, signed.header.kid)
+        return has_key(current) or (bool(app.sources) and not has_key(self._app.keyring.keys))
 
     def is_revoked_in(self, app: App) -> bool:
-        """Whether the revocations of `app`, as it is now, cover what proved this identity."""
+        """Return whether `app`, in its current version, revokes the token or the user.
+
+        Args:
+            app: The current version of the app.
+        """
         return is_revoked(self._signed.claims, self._user_id, app)
 
 
-def _hash_keys(app: App) -> list[bytes]:
-    """The fingerprints of the secrets by which `app` takes hashes: of users, then of companies."""
-    rule = app.identity_hash
-    return [secret.keys[0].fingerprint for secret in rule.secrets] if rule is not None else []
+def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
+    """Check the claims of a verified payload and build the identity of the user (steps 7 and 8).
 
+    Args:
+        app: The app of the request.
+        signed: The payload.
+        key: The key that signed the payload.
+        now: The current time in seconds since 1970.
 
-class HashedIdentity(VerifiedIdentity):
-    """A user whose identity hash was verified: the identifier is proven, and nothing else, no attribute among it.
+    Returns:
+        The identity of the user.
 
-    The ids of companies are proven where each had a hash of its own.
+    Raises:
+        Refused: A claim does not follow the app's rules, or the token or the user is revoked.
     """
-
-    __slots__ = ("_companies", "_until")
-
-    def __init__(
-        self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
-    ) -> None:
-        super().__init__(app, user_id, user_id_claim, _NO_TOKEN, None)
-        self._companies = companies
-        self._until = until
-
-    @property
-    def method(self) -> Method:
-        """`identity_hash`."""
-        return "identity_hash"
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """Nothing: a hash signs no attribute."""
-        return {}
-
-    @property
-    def companies(self) -> list[dict[str, Any]]:
-        """The companies whose own hash verified, by `id` alone."""
-        return [{"id": each} for each in self._companies]
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the app stops taking hashes, in seconds since 1970; None where it does not say."""
-        return self._until
-
-    def valid_until(self, app: App) -> float | None:
-        """When `app`, as it is now, stops taking hashes."""
-        return app.identity_hash.accept_until if app.identity_hash is not None else None
-
-    def still_verified_by(self, app: App) -> bool:
-        """Whether `app`, as it is now, still takes hashes by the secrets that proved the user and the companies."""
-        many = 2 if self._companies else 1
-        return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
-
-    def is_revoked_in(self, app: App) -> bool:
-        """Whether the revocations of `app`, as it is now, cover the identifier: any cutoff does, a hash has no date."""
-        return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
+    claims = signed.cached_claims if signed.cached_claims is not None else signed.claims
+    check_claims(claims, signed.header.typ, app, now, key.issuer, signed.times)
+    user_id, claim = read_user_id(claims, app.rules)
+    if app.revocations._enabled and is_revoked(claims, user_id, app):
+        raise invalid_token("revoked")
+    return VerifiedIdentity(app, user_id, claim, signed, key.kid)

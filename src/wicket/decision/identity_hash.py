@@ -1,6 +1,6 @@
-"""The older identity hash: HMAC-SHA256 of one identifier, compared in constant time. It verifies the identifier alone.
+"""Identity hashes: HMAC-SHA256 of one identifier, compared in constant time. A hash verifies only that identifier.
 
-Such a hash is no token: it says nothing about when, to whom, or about any attribute, and it never expires.
+An identity hash is not a token. It has no date, no audience and no attribute, and it never expires.
 """
 
 from __future__ import annotations
@@ -8,50 +8,137 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, Final
 
 from wicket.config.app import App
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import JsonBody, TokenLocation
 from wicket.decision.claims import bad_user_id, is_revoked
-from wicket.decision.identity import HashedIdentity, VerifiedIdentity
+from wicket.decision.identity import Method, VerifiedIdentity
+from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.keys import Secret
 from wicket.messages.json_body import JSONObject
 from wicket.messages.request import Request
 
+_NO_PAYLOAD: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
 
-def compute_hash(secret: Secret, text: str, encoding: str) -> str:
-    """The HMAC-SHA256 of `text` in UTF-8, as the encoding spells it: lower-case hexadecimal, or padded base64."""
-    digest = hmac.digest(secret.keys[0].material, text.encode("utf-8"), hashlib.sha256)
+
+class HashedIdentity(VerifiedIdentity):
+    """A user whose identity hash was verified. Only the identifier is verified, and no attribute.
+
+    The IDs of companies are verified if each company has its own hash.
+    """
+
+    __slots__ = ("_companies", "_until")
+
+    def __init__(
+        self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
+    ) -> None:
+        """Create an identity.
+
+        Args:
+            app: The app whose secret verified the hash.
+            user_id: The verified identifier, normalized by the app's rule.
+            user_id_claim: The kind of the identifier, for example `email`.
+            companies: The IDs of the companies whose hash was verified.
+            until: When the app stops accepting hashes, in seconds since 1970; None for never.
+        """
+        super().__init__(app, user_id, user_id_claim, _NO_PAYLOAD, None)
+        self._companies = companies
+        self._until = until
+
+    @property
+    def method(self) -> Method:
+        """The method of verification: `identity_hash`."""
+        return "identity_hash"
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The signed attributes. The dict is empty, because a hash signs no attribute."""
+        return {}
+
+    @property
+    def companies(self) -> list[dict[str, Any]]:
+        """The companies whose hash was verified. Each has only an `id`."""
+        return [{"id": company_id} for company_id in self._companies]
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the app stops accepting hashes, in seconds since 1970; None if it has no such date."""
+        return self._until
+
+    def valid_until(self, app: App) -> float | None:
+        """Return when `app`, in its current version, stops accepting hashes, in seconds since 1970; None for never."""
+        return app.identity_hash.accept_until if app.identity_hash is not None else None
+
+    def still_verified_by(self, app: App) -> bool:
+        """Return whether `app`, in its current version, has the secrets that verified the user and the companies."""
+        many = 2 if self._companies else 1
+        return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
+
+    def is_revoked_in(self, app: App) -> bool:
+        """Return whether `app`, in its current version, revokes the identifier. Any cutoff does: a hash has no date."""
+        return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
+
+
+def _hash_keys(app: App) -> list[bytes]:
+    """Return the fingerprints of the app's hash secrets: first for users, then for companies."""
+    rule = app.identity_hash
+    return [secret.keys[0].fingerprint for secret in rule.secrets] if rule is not None else []
+
+
+def compute_hash(secret: Secret, value: str, encoding: str) -> str:
+    """Compute the identity hash of a value.
+
+    Args:
+        secret: The secret of the app.
+        value: The identifier. It is encoded as UTF-8.
+        encoding: `hex` for lower-case hexadecimal; any other for base64 with padding.
+
+    Returns:
+        The HMAC-SHA256 in that encoding.
+    """
+    digest = hmac.digest(secret.keys[0].material, value.encode("utf-8"), hashlib.sha256)
     return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode("ascii")
 
 
 def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool) -> HashedIdentity | None:
-    """The user whose identifier and hash a request without a token carries; None where it carries no hash.
+    """Verify the identifier and the hash of a request without a token.
 
-    `anonymous` users may say who they are without proof, and send hashes that count no more.
+    Args:
+        app: The app of the request.
+        request: The request.
+        now: The current time in seconds since 1970.
+        anonymous: Whether anonymous users are allowed. They may send an identifier without a hash, and a hash after
+            `accept_until`.
 
-    Raises `Refused`: `bad_identity_hash` for half a pair and for a hash that does not verify, `revoked` where any
-    cutoff covers the user, `missing_token` where the app no longer takes hashes.
+    Returns:
+        The user; None if the request carries no hash.
+
+    Raises:
+        Refused: `bad_identity_hash` if the identifier or the hash is missing or the hash does not verify, `revoked` if
+            any cutoff covers the user, `missing_token` if the app no longer accepts hashes.
     """
     rule = app.identity_hash
     if rule is None:
         return None
-    proof = _text(rule.hash_location, request)
+    proof = _read_string(rule.hash_location, request)
     if rule.accept_until is not None and now >= rule.accept_until:
         if proof is None or anonymous:
             return None
-        raise Refused(Refusal("missing_token", detail="This app takes no identity hashes any more: it needs a token."))
-    value = _text(rule.identifier_location, request)
+        detail = "This app no longer accepts identity hashes. It requires a token."
+        raise Refused(Refusal("missing_token", detail=detail))
+    value = _read_string(rule.identifier_location, request)
     if proof is None:
         if value is None or anonymous:
-            return None  # an anonymous user may say who it is: that is claimed, and no proof
-        raise _bad(f"The request names a user by {rule.identifier} and carries no hash of it.")
+            return None  # the identifier of an anonymous user is a claim, not a proof
+        raise _bad_hash(f"The request carries the identifier {rule.identifier} and no hash of it.")
     if value is None:
-        raise _bad(f"The request carries a hash and no {rule.identifier} that it is of.")
-    user_id = _verified(rule, value, proof)
-    companies = _companies(rule.companies, rule.encoding, request) if rule.companies is not None else ()
+        raise _bad_hash(f"The request carries a hash and no identifier {rule.identifier}.")
+    user_id = _verified_user_id(rule, value, proof)
+    companies = _verified_companies(rule.companies, rule.encoding, request) if rule.companies is not None else ()
     identity = HashedIdentity(app, user_id, rule.identifier, companies=companies, until=rule.accept_until)
     if identity.is_revoked_in(app):
         raise invalid_token("revoked")
@@ -59,76 +146,95 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
 
 
 def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdentity, now: float) -> None:
-    """A hash beside a token must be of the same user, and its identifier not be revoked for the token's `iat`.
+    """Check an identity hash that a request carries in addition to its token. The token decides who the user is.
 
-    Raises `Refused` otherwise; the token counts.
+    After `accept_until`, and without a hash, nothing is checked.
+
+    Args:
+        app: The app of the request.
+        request: The request.
+        identity: The identity that the token verifies.
+        now: The current time in seconds since 1970.
+
+    Raises:
+        Refused: `bad_identity_hash` if the hash does not verify, `invalid_request` if it is the hash of another user,
+            `revoked` if the identifier is revoked for the token's `iat`.
     """
     rule = app.identity_hash
     if rule is None or (rule.accept_until is not None and now >= rule.accept_until):
         return
-    proof = _text(rule.hash_location, request)
+    proof = _read_string(rule.hash_location, request)
     if proof is None:
         return
     signed = identity.claims.get(rule.identifier)
-    value = _text(rule.identifier_location, request)
+    value = _read_string(rule.identifier_location, request)
     if value is None:
         value = signed if isinstance(signed, str) else None
     if value is None:
-        return  # nothing says of what it is the hash
-    user_id = _verified(rule, value, proof)
+        return  # neither the request nor the token has the identifier
+    user_id = _verified_user_id(rule, value, proof)
     if signed is not None and rule.normalized(str(signed)) != user_id:
         raise invalid_request("The request carries a token and an identity hash of two different users.")
     if app.revocations._enabled and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
         raise invalid_token("revoked")
 
 
-def _verified(rule: IdentityHash, value: str, proof: str) -> str:
+def _verified_user_id(rule: IdentityHash, value: str, proof: str) -> str:
+    """Return the normalized identifier.
+
+    Raises:
+        Refused: `bad_identity_hash` if the identifier is not a valid user ID, or if the hash does not verify.
+    """
     user_id = rule.normalized(value)
-    wrong = bad_user_id(user_id)
-    if wrong is not None:
-        raise _bad(f"The identifier {rule.identifier} {wrong}.")
-    if not _same(compute_hash(rule.secret, user_id, rule.encoding), proof):
-        raise _bad()
+    error = bad_user_id(user_id)
+    if error is not None:
+        raise _bad_hash(f"The identifier {rule.identifier} {error}.")
+    if not _hashes_equal(compute_hash(rule.secret, user_id, rule.encoding), proof):
+        raise _bad_hash()
     return user_id
 
 
-def _same(expected: str, given: str) -> bool:
-    """In constant time, whatever was given: text beyond ASCII is never the hash."""
-    return hmac.compare_digest(expected.encode("ascii"), given.encode("utf-8", "replace"))
+def _hashes_equal(expected: str, proof: str) -> bool:
+    """Compare in constant time. A proof with characters outside ASCII is never equal."""
+    return hmac.compare_digest(expected.encode("ascii"), proof.encode("utf-8", "replace"))
 
 
-def _companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str, ...]:
-    """The ids of the companies whose hash verifies; one without a hash is not taken, one with a bad hash refused."""
-    given = rule.location.parsed(request)
+def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> tuple[str, ...]:
+    """Return the IDs of the companies whose hash verifies. A company without a hash is ignored.
+
+    Raises:
+        Refused: `bad_identity_hash` if a company has a hash and no valid ID, a repeated field, or a wrong hash.
+    """
+    companies = rule.location.parsed(request)
     ids: list[str] = []
-    for pairs in given if isinstance(given, list) else ():
+    for pairs in companies if isinstance(companies, list) else ():
         if not isinstance(pairs, tuple):
             continue
         company = JSONObject(pairs)
         if company.repeats(rule.id_field) or company.repeats(rule.hash_field):
-            raise _bad("A company's id or hash is given twice.")
+            raise _bad_hash("A company has two IDs or two hashes.")
         proof = company.get(rule.hash_field)
         if proof is None:
             continue
-        identifier = company.get(rule.id_field)
-        if not isinstance(identifier, str) or bad_user_id(identifier) is not None or not isinstance(proof, str):
-            raise _bad("The request carries a hash of a company, and no id that it is of.")
-        if not _same(compute_hash(rule.secret, identifier, encoding), proof):
-            raise _bad("The hash of a company does not verify.")
-        if identifier not in ids:
-            ids.append(identifier)
+        company_id = company.get(rule.id_field)
+        if not isinstance(company_id, str) or bad_user_id(company_id) is not None or not isinstance(proof, str):
+            raise _bad_hash("A company has a hash and no valid ID, or its hash is not a string.")
+        if not _hashes_equal(compute_hash(rule.secret, company_id, encoding), proof):
+            raise _bad_hash("The hash of a company does not verify.")
+        if company_id not in ids:
+            ids.append(company_id)
     return tuple(ids)
 
 
-def _text(place: TokenLocation | None, request: Request) -> str | None:
-    """What stands at a place, integers as their digits."""
-    if isinstance(place, JsonBody):
-        value: Any = place.parsed(request)
+def _read_string(location: TokenLocation | None, request: Request) -> str | None:
+    """Return the value at a location. An integer in a JSON body is returned as decimal digits."""
+    if isinstance(location, JsonBody):
+        value: Any = location.parsed(request)
         if value is not None and type(value) is not int and not isinstance(value, str):
-            raise _bad(f"The body's member {place.path} is not a string.")
+            raise _bad_hash(f"The body's member {location.path} is not a string.")
         return None if value is None or value == "" else str(value)
-    return place.read(request) if place is not None else None
+    return location.read(request) if location is not None else None
 
 
-def _bad(detail: str = "") -> Refused:
+def _bad_hash(detail: str = "") -> Refused:
     return invalid_token("bad_identity_hash", detail)

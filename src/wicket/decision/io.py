@@ -1,49 +1,74 @@
-"""What the flow may ask its driver for. An effect is yielded, and gives its answer itself."""
+"""Requests for I/O that the decision flow yields, and the two drivers that perform them.
+
+The flow is a generator without I/O. It yields a `LoadEntry`, a `ReadBody` or a `Pause` if it needs one. `run` performs
+it on a thread and `arun` performs it in an event loop. Both store the result in the request and resume the flow.
+"""
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import time
 from collections.abc import Generator, Hashable
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from wicket.errors import WicketError
 from wicket.keys.waiters import Waiters
 from wicket.messages.request import Body
 from wicket.runtime.cache import Cache, Entry
 
+R = TypeVar("R")
+
 
 class LoadEntry:
-    """Bring the entry of `key` up to date, unless it moved on from `seen`; wait for it at most `patience` seconds.
+    """Load a cache entry that is newer than `known_version`.
 
-    `slot = yield from Fetch(...)` gives what is known afterwards, newer or not. `arrived` says that a load has ended
-    meanwhile: if nothing is known all the same, it was purged or pushed out before this request came to read it, which
-    is no reason to turn a user away. Then it is fetched once more, in what is left of the time. `limited` says that a
-    limit of this process did not allow the load to start.
+    `entry = yield from LoadEntry(...)` returns the entry that the cache has afterwards, newer or not. If the load ended
+    and the cache has no entry, the entry was purged or evicted before this request read it. The request must not fail
+    for that reason, so the entry is loaded once more in the remaining time.
+
+    Attributes:
+        cache: The cache of apps or of key sets.
+        key: The key of the entry.
+        known_version: The version that the flow has read; 0 if it has read none.
+        timeout: The longest wait in seconds.
+        entry: The entry after the load; None if the cache has none.
+        completed: Whether the load ended within `timeout`.
+        limited: Whether a limit of this process prevented the load.
     """
 
-    __slots__ = ("cache", "completed", "key", "known_version", "limited", "slot", "timeout")
+    __slots__ = ("cache", "completed", "entry", "key", "known_version", "limited", "timeout")
 
     def __init__(self, cache: Cache[Any, Any], key: Any, known_version: Entry[Any] | None, timeout: float) -> None:
         self.cache = cache
         self.key = key
         self.known_version = known_version.version if known_version is not None else 0
         self.timeout = timeout
-        self.slot: Entry[Any] | None = known_version
+        self.entry: Entry[Any] | None = known_version
         self.completed = False
         self.limited = False
 
     def __iter__(self) -> Generator[LoadEntry, None, Entry[Any] | None]:
-        begun = self.cache.now()
+        started_at = self.cache.now()
         yield self
-        left = self.timeout - (self.cache.now() - begun)
-        if self.slot is None and self.completed and left > 0:
-            self.known_version, self.timeout = 0, left
+        remaining = self.timeout - (self.cache.now() - started_at)
+        if self.entry is None and self.completed and remaining > 0:
+            self.known_version, self.timeout = 0, remaining
             yield self
-        return self.slot
+        return self.entry
 
 
 class ReadBody:
-    """Read the request's body, at most `limit` bytes and `seconds`; it is not lost for the application.
+    """Read the request body. The application can still read it afterwards.
 
-    `raw = yield from ReadBody(...)` gives the whole body, or None where it is larger or slower; `body.unread` says why.
+    `raw = yield from ReadBody(...)` returns the whole body, or None if it is larger than `limit` or slower than
+    `seconds`. In that case `body.unread` contains the reason.
+
+    Attributes:
+        body: The body of the request.
+        limit: The largest body size in bytes.
+        seconds: The longest time for reading, in seconds.
+        raw: The body after the read; None if it was not read.
     """
 
     __slots__ = ("body", "limit", "raw", "seconds")
@@ -60,9 +85,15 @@ class ReadBody:
 
 
 class Pause:
-    """Wait for `seconds` until a fetch is permitted, if `waiters` has a place: few have one on threads.
+    """Wait until a fetch is allowed, if `waiters` has a free slot. Threads have few slots.
 
-    `waited = yield from Pause(...)` tells whether the request waited. Nothing is started and nothing is cancelled.
+    `waited = yield from Pause(...)` returns whether the request waited. A pause starts and cancels nothing.
+
+    Attributes:
+        waiters: The limit on the requests that wait at the same time.
+        key: The key set that the request waits for.
+        seconds: How long the request waits, in seconds.
+        waited: Whether the request waited.
     """
 
     __slots__ = ("key", "seconds", "waited", "waiters")
@@ -79,3 +110,115 @@ class Pause:
 
 
 Effect = LoadEntry | ReadBody | Pause
+
+
+def run(flow: Generator[Effect, None, R]) -> R:
+    """Run `flow` to its end and block this thread during its I/O.
+
+    Args:
+        flow: The generator of a decision.
+
+    Returns:
+        The return value of `flow`.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                if isinstance(effect, ReadBody):
+                    effect.raw = effect.body.read(effect.limit, effect.seconds)
+                elif isinstance(effect, Pause):
+                    with effect.waiters.place(effect.key, effect.seconds, on_thread=True) as effect.waited:
+                        if effect.waited:
+                            time.sleep(effect.seconds)
+                else:
+                    done, seconds = _start_load(effect)
+                    if seconds:
+                        concurrent.futures.wait([done], seconds)
+                    effect.completed = done.done()
+            except WicketError as error:
+                effect = flow.throw(error)
+            else:
+                effect = _resume(flow, effect)
+    except StopIteration as end:
+        return cast("R", end.value)
+
+
+async def arun(flow: Generator[Effect, None, R]) -> R:
+    """Run `flow` to its end without blocking the event loop.
+
+    A load goes on if this task is cancelled, because other requests may wait for it.
+
+    Args:
+        flow: The generator of a decision.
+
+    Returns:
+        The return value of `flow`.
+
+    Raises:
+        WicketError: An entry must be loaded and the event loop is not asyncio's.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                if isinstance(effect, ReadBody):
+                    effect.raw = await effect.body.aread(effect.limit, effect.seconds)
+                elif isinstance(effect, Pause):
+                    with effect.waiters.place(effect.key, effect.seconds, on_thread=False) as effect.waited:
+                        if effect.waited:
+                            await _wait(concurrent.futures.Future(), effect.seconds)
+                else:
+                    done, seconds = _start_load(effect)
+                    if seconds:
+                        await _wait(done, seconds)
+                    effect.completed = done.done()
+            except WicketError as error:
+                effect = flow.throw(error)
+            else:
+                effect = _resume(flow, effect)
+    except StopIteration as end:
+        return cast("R", end.value)
+    finally:
+        flow.close()
+
+
+def _resume(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
+    if isinstance(effect, LoadEntry):
+        effect.entry = effect.cache.read(effect.key)
+    return flow.send(None)
+
+
+def _start_load(request: LoadEntry) -> tuple[concurrent.futures.Future[None], float]:
+    """Start a load, or join the load in progress.
+
+    Returns:
+        The future to wait for and the longest wait in seconds. The wait is 0 if no load is in progress.
+    """
+    load = request.cache.start(request.key, request.known_version)
+    request.limited = load is not None and load.limited
+    if load is None or load.limited:
+        return concurrent.futures.Future(), 0.0
+    return load.done, min(request.timeout, load.seconds)
+
+
+async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:
+    """Wait for a load in an event loop. Cancelling this coroutine does not cancel the load."""
+    import asyncio  # it takes a sixth of the time of `import wicket`; a program with an event loop has imported it
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise WicketError(
+            "an app or key set must be loaded, and that needs asyncio: no other event loop is supported"
+        ) from None
+    completed = asyncio.Event()
+
+    def notify(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed during the load, so no task waits
+            loop.call_soon_threadsafe(completed.set)
+
+    done.add_done_callback(notify)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await completed.wait()

@@ -1,4 +1,4 @@
-"""Which keys of the app itself may have signed a token. For those of its remote key sets see `remote_keys`."""
+"""Key selection: the keys of an app that may have signed a token. `remote_keys` adds the keys of remote key sets."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from typing import Final
 
 from wicket.config.app import App
 from wicket.decision.io import Effect
-from wicket.decision.remote_keys import KeySelection, KeySets, LoadTimeouts, find_remote_keys, in_hand, names_one_of
+from wicket.decision.remote_keys import KeySelection, KeySets, LoadTimeouts, cached_keys, find_remote_keys, names_one_of
+from wicket.decision.signature import Verification
 from wicket.decision.token_parser import JOSEHeader
-from wicket.decision.token_verification import Verification
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, expand_aliases, within_budget
 from wicket.keys.key_set import KeySetRef
 
 __all__ = ["KeySelection", "KeySets", "LoadTimeouts", "select_keys", "select_local_keys"]
 
-_NO_KID: Final = "The token does not say by a kid which key signed it."
+_NO_KID: Final = "The token has no kid, but this app requires one."
 
 
 def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
-    """The keys of an app without remote sets that may have signed a token with this header. Raises `Refused`."""
+    """Select the keys of an app without remote key sets.
+
+    Args:
+        app: The app of the request.
+        header: The header of the token.
+
+    Returns:
+        The keys that may have signed the token, at least one.
+
+    Raises:
+        Refused: `config_missing` if the app has no key, `key_not_found` or `algorithm_not_allowed` if no key matches.
+    """
     keys = app.keyring.select(header.algorithm, header.kid)
     if keys and not (header.kid is None and app.rules.require_kid):
         return keys
@@ -32,12 +43,26 @@ def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
 
 
 def select_keys(
-    sets: KeySets, app: App, header: JOSEHeader, patience: LoadTimeouts, verification: Verification | None = None
+    sets: KeySets, app: App, header: JOSEHeader, timeouts: LoadTimeouts, verification: Verification | None = None
 ) -> Generator[Effect, None, KeySelection]:
-    """The keys of `app` that may have signed a token with this header. Raises `Refused` if there is none.
+    """Select the keys of `app` that may have signed a token.
 
-    For an app with remote key sets, `verification` tells whether some of them verify the token: then no key set is
-    waited for. It must be given for such an app. Local keys come first, unless only a set in hand has the token's kid.
+    If a local or cached key verifies the token, the request waits for no key set. Local keys are tried first, unless
+    only a cached key set has the token's kid.
+
+    Args:
+        sets: The remote key sets of the gate.
+        app: The app of the request.
+        header: The header of the token.
+        timeouts: The longest waits for a key set.
+        verification: The verification of the token. It is required for an app with remote key sets.
+
+    Returns:
+        The keys, at least one, and why a key set is not available.
+
+    Raises:
+        Refused: No key matches, or the key sets are not available.
+        ValueError: The app has remote key sets and `verification` is None.
     """
     if not app.sources:
         return KeySelection(select_local_keys(app, header))
@@ -46,19 +71,21 @@ def select_keys(
     if verification is None:
         raise ValueError("an app with remote key sets needs the verification of its token")
     local = app.keyring.select(header.algorithm, header.kid)
-    refs = [KeySetRef(app.id, each) for each in app.sources if header.algorithm in expand_aliases(each.algorithms)]
-    elsewhere = not names_one_of(local, header) and any(
-        names_one_of(in_hand(sets, each, header), header) for each in refs
+    refs = [
+        KeySetRef(app.id, source) for source in app.sources if header.algorithm in expand_aliases(source.algorithms)
+    ]
+    remote_first = not names_one_of(local, header) and any(
+        names_one_of(cached_keys(sets, ref, header), header) for ref in refs
     )
-    if not elsewhere and verification.verifies(local):
+    if not remote_first and verification.verifies(local):
         return KeySelection(local)
     if not refs and header.algorithm not in app.keyring.algorithms:
         raise invalid_token("algorithm_not_allowed")
-    found = yield from find_remote_keys(sets, refs, verification, patience)
-    if elsewhere:
+    remote = yield from find_remote_keys(sets, refs, verification, timeouts)
+    if remote_first:
         verification.verifies(local)
-    keys = (*local, *found.keys)
+    keys = (*local, *remote.keys)
     if not keys:
-        raise Refused(found.unavailable) if found.unavailable is not None else invalid_token("key_not_found")
+        raise Refused(remote.unavailable) if remote.unavailable is not None else invalid_token("key_not_found")
     keys = tuple(sorted(keys, key=lambda key: header.kid is None or key.kid != header.kid))
-    return KeySelection(within_budget(keys, header.algorithm), found.unavailable)
+    return KeySelection(within_budget(keys, header.algorithm), remote.unavailable)

@@ -1,48 +1,50 @@
-"""Which keys of an app's remote key sets may have signed a token, and when a set is asked again.
+"""Select keys from an app's remote key sets, and decide when a key set is fetched again.
 
-A fetch *settles* the question for a token if it began after the request came: a key that signed the token was published
-by then. By the clocks alone, a set is *newer* than a token if its fetch began after `iat + leeway`. The budget is that
-of `wicket.keys.kid_limiter`: two fetches at first, then one per 30 seconds for each set. The first row that applies counts:
+A fetch *settles* the question for a token if it began after the request arrived: a key that signed the token was
+published by then. By the clocks alone, a set is *newer* than a token if its fetch began after `iat + leeway`. The
+budget is that of `wicket.keys.kid_limiter`: two fetches at first, then one per 30 seconds for each set. "Cached" means
+that the cache has a usable set. The first row that applies counts:
 
-    the set                        | the token                      | what is done, and what the request hears
+    the set                        | the token                      | what happens, and the result
     -------------------------------|--------------------------------|---------------------------------------------
-    any, of the token's issuer     | only a key of another issuer's | as if no key verified it: the two may publish
-                                   | set verifies it                | one key; settled: 401 `wrong_issuer`
-    any                            | a key of a set in hand         | the claims decide; nothing is waited for
-                                   | verifies it                    |
-    never usable in this process,  | any                            | one load, joined by all; `config_invalid` 503
-    not in hand after the load     |                                | for every cause, with `Retry-After`
-    usable before, not in hand     | any                            | one load, joined by all; `keys_unavailable`
-                                   |                                | (endpoint down, in maintenance, discovery)
+    any, of the token's issuer     | only a key of another issuer's | as if no key verified it, because both may
+                                   | set verifies it                | publish one key; settled: 401 `wrong_issuer`
+    any                            | a key of a cached set verifies | the claims are checked; the request waits for
+                                   | it                             | nothing
+    never usable in this process,  | any                            | all requests join one load; `config_invalid`
+    not cached after the load      |                                | 503 for every cause, with `Retry-After`
+    usable before, not cached      | any                            | all requests join one load;
+                                   |                                | `keys_unavailable` (endpoint down, in
+                                   |                                | maintenance, discovery)
     no load can be started         | any                            | `keys_unavailable`, limited
-    fetched since the request came | no key verifies it             | settled: 401 `key_not_found` or
-                                   |                                | `bad_signature`; kid and token are remembered
+    fetched since the request      | no key verifies it             | settled: 401 `key_not_found` or
+    arrived                        |                                | `bad_signature`; kid and token are remembered
     newer than the token           | known kid, or no kid and one   | 401 `bad_signature`
-                                   | key fits: bad signature        |
-    newer than the token           | no kid, and several keys fit   | 401 `key_not_found`
-    the endpoint fails, back-off   | any other                      | `keys_unavailable`; the older set serves on
+                                   | key matches: bad signature     |
+    newer than the token           | no kid, and several keys match | 401 `key_not_found`
+    the endpoint fails, back-off   | any other                      | `keys_unavailable`; the older set stays in use
     any                            | unknown kid, `iat` > now +     | 401 `issued_in_future`; no fetch
                                    | leeway                         |
     newer than the token           | kid remembered as absent       | settled: 401; no fetch
     not newer                      | token remembered as absent     | settled: 401; no fetch (a remembered kid does
                                    |                                | not count for a token issued after it)
-    a load is under way            | unknown kid (beside keys       | the load is joined, no budget is used; then
-                                   | without kid too), or bad       | the question is asked again
-                                   | signature by a known kid, or   |
-                                   | no kid and several keys fit    |
+    a load is in progress          | unknown kid (even if keys have | the request joins the load and uses no
+                                   | no kid), or bad signature by a | budget; then the table is applied again
+                                   | known kid, or no kid and       |
+                                   | several keys match             |
     budget left                    | the same                       | one fetch; settled, unless it fails
-    budget spent, newer            | unknown kid                    | 401 `key_not_found`, or `bad_signature` after
+    budget used up, newer          | unknown kid                    | 401 `key_not_found`, or `bad_signature` after
                                    |                                | keys without kid
-    budget spent, not newer        | known kid: bad signature       | 401 `bad_signature`
-    budget spent, not newer        | no kid, and several keys fit   | 401 `key_not_found`
-    budget spent, not newer        | unknown kid                    | a fetch due within the load timeout is waited
-                                   |                                | for, by few requests; else
+    budget used up, not newer      | known kid: bad signature       | 401 `bad_signature`
+    budget used up, not newer      | no kid, and several keys match | 401 `key_not_found`
+    budget used up, not newer      | unknown kid                    | a few requests wait for a fetch that is due
+                                   |                                | within the load timeout; the others get
                                    |                                | `keys_unavailable`, limited, with the seconds
-                                   |                                | until then as `Retry-After`
+                                   |                                | until the fetch as `Retry-After`
 
-A fetch that fails, or shows an empty set for the first time, settles nothing: `keys_unavailable`. A token without `iat`
-counts as issued now. `iat` is not verified: it decides what the request hears, and never allows a fetch that the budget
-does not. A refusal that only log-only mode's shorter wait caused is marked impatient.
+A fetch that fails, or returns an empty set for the first time, settles nothing: `keys_unavailable`. A token without
+`iat` counts as issued now. `iat` is not verified. It decides which result the request gets, and never allows a fetch
+that the budget does not allow. A refusal that only log-only mode's shorter wait caused is marked impatient.
 """
 
 from __future__ import annotations
@@ -52,8 +54,8 @@ from collections.abc import Generator, Iterable
 from typing import Final, NamedTuple
 
 from wicket.decision.io import Effect, LoadEntry, Pause
+from wicket.decision.signature import Verification
 from wicket.decision.token_parser import JOSEHeader
-from wicket.decision.token_verification import Verification
 from wicket.errors import Refusal, invalid_token
 from wicket.keys.algorithms import Key
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
@@ -62,15 +64,21 @@ from wicket.keys.waiters import Waiters
 from wicket.runtime.cache import Cache, Entry
 
 _RETRY_UNUSABLE: Final = 5
-"""`Retry-After` for a set that was never usable: always the same, so that it does not tell the causes apart."""
-_UNUSABLE: Final = "The key set of this app cannot be used now, and was not usable before; try again later."
-_LIMITED: Final = "This app's key set was asked for unknown keys too often; try again later."
+"""`Retry-After` in seconds for a set that was never usable. It is constant, so that it does not reveal the cause."""
+_UNUSABLE: Final = "This app's key set is not usable, and was never usable before. Retry later."
+_LIMITED: Final = "This app's key set was fetched too often for unknown keys. Retry later."
 _TIMER_ERROR: Final = 0.05
-"""A timer may end a little early by the clock of the budget, in seconds."""
+"""How much earlier than the budget's clock a timer may end, in seconds."""
 
 
 class KeySets(NamedTuple):
-    """The remote key sets of a gate: their cache, the budget of fetches for unknown kids, and who waits for one."""
+    """The remote key sets of a gate.
+
+    Attributes:
+        cache: The cached key sets.
+        unknown: The budget of fetches for unknown kids.
+        waiters: The limit on the requests that wait for that budget.
+    """
 
     cache: Cache[KeySetRef, FetchedKeySet]
     unknown: UnknownKidLimiter
@@ -78,16 +86,24 @@ class KeySets(NamedTuple):
 
 
 class KeySelection(NamedTuple):
-    """The keys to try, and what stands in the way of knowing all of them."""
+    """The result of key selection.
+
+    Attributes:
+        keys: The keys to try.
+        unavailable: Why some keys of the app are unknown; None if all are known.
+    """
 
     keys: tuple[Key, ...]
     unavailable: Refusal | None = None
 
 
 class LoadTimeouts(NamedTuple):
-    """How long a request waits for a key set, in seconds: if it has none, and if an older one can serve.
+    """The longest waits of a request for a key set, in seconds.
 
-    `enforced` is how long it would wait for its first one if its app were enforced; None if that is `first`.
+    Attributes:
+        initial: The wait if no set is cached.
+        stale: The wait if an older set is cached.
+        enforced: The wait of an enforced app if no set is cached; None if it is equal to `initial`.
     """
 
     initial: float
@@ -95,210 +111,238 @@ class LoadTimeouts(NamedTuple):
     enforced: float | None = None
 
     def shorter_than(self, seconds: float) -> bool:
-        """Whether `seconds` is within the wait of an enforced app, and not within this one."""
+        """Return whether an enforced app would wait for `seconds` and this one does not."""
         return self.enforced is not None and self.initial < seconds <= self.enforced
 
 
 def find_remote_keys(
-    sets: KeySets, refs: Iterable[KeySetRef], verification: Verification, patience: LoadTimeouts
+    sets: KeySets, refs: Iterable[KeySetRef], verification: Verification, timeouts: LoadTimeouts
 ) -> Generator[Effect, None, KeySelection]:
-    """The keys of these sets that may have signed the token, and the trouble if none of them did. Raises `Refused`.
+    """Find the keys of remote key sets that may have signed a token. Load or fetch the sets if necessary.
 
-    One request waits for at most `patience.first` seconds, however many sets its app has.
+    A request waits for at most `timeouts.initial` seconds in total, for any number of key sets.
+
+    Args:
+        sets: The remote key sets of the gate.
+        refs: The key sets of the app.
+        verification: The verification of the token.
+        timeouts: The longest waits.
+
+    Returns:
+        The keys, and why a key set is not available if none of the keys verifies the token.
+
+    Raises:
+        Refused: `issued_in_future` if the token has an unknown kid and an `iat` in the future, `malformed` if the
+            payload is not a JSON object.
     """
-    views = [_View(sets, ref, verification, patience) for ref in refs]
+    views = [_KeySetView(sets, ref, verification, timeouts) for ref in refs]
     for waiting in (False, True):
         for view in views:
             yield from view.load(waiting=waiting)
-        # Every set is looked at: several issuers may publish one key, and the token names one of them.
+        # Try every set: several issuers may publish one key, and the token names one of the issuers.
         named_first = sorted(views, key=lambda view: not names_one_of(view.keys, view.header))
         verified = [view.verified() for view in named_first]
         if any(verified):
-            return _choice(views)
+            return _selection(views)
     for view in views:
         if not view.decided():
-            yield from view.look_again()
+            yield from view.refetch()
     for view in views:
         if view.decided():
-            view.trouble = None
-    return _choice(views)
+            view.unavailable = None
+    return _selection(views)
 
 
-def in_hand(sets: KeySets, ref: KeySetRef, header: JOSEHeader) -> tuple[Key, ...]:
-    """The keys of a set that may have signed a token with this header, as the set is held now, whatever its age."""
-    held = sets.cache.usable(sets.cache.read(ref))
-    return held.keys.select(header.algorithm, header.kid) if held is not None else ()
+def cached_keys(sets: KeySets, ref: KeySetRef, header: JOSEHeader) -> tuple[Key, ...]:
+    """Return the keys of a cached set that may have signed a token with this header. The age of the set is ignored."""
+    key_set = sets.cache.usable(sets.cache.read(ref))
+    return key_set.keys.select(header.algorithm, header.kid) if key_set is not None else ()
 
 
 def names_one_of(keys: Iterable[Key], header: JOSEHeader) -> bool:
-    """Whether a token with this header names one of `keys` by its kid."""
+    """Return whether the kid of a token with this header is the kid of one of `keys`."""
     return header.kid is not None and any(key.kid == header.kid for key in keys)
 
 
-def _choice(views: Iterable[_View]) -> KeySelection:
-    troubles = sorted((view.trouble for view in views if view.trouble is not None), key=lambda each: each.limited)
-    return KeySelection(tuple(key for view in views for key in view.keys), troubles[0] if troubles else None)
+def _selection(views: Iterable[_KeySetView]) -> KeySelection:
+    refusals = sorted(
+        (view.unavailable for view in views if view.unavailable is not None), key=lambda refusal: refusal.limited
+    )
+    return KeySelection(tuple(key for view in views for key in view.keys), refusals[0] if refusals else None)
 
 
-class _View:
-    """One key set as one request sees it."""
+class _KeySetView:
+    """One key set during one request.
 
-    def __init__(self, sets: KeySets, ref: KeySetRef, verification: Verification, patience: LoadTimeouts) -> None:
+    Attributes:
+        header: The header of the token.
+        keys: The keys of the set that may have signed the token.
+        unavailable: Why the set is not available; None if it is.
+    """
+
+    def __init__(self, sets: KeySets, ref: KeySetRef, verification: Verification, timeouts: LoadTimeouts) -> None:
         self._sets = sets
         self._cache = sets.cache
         self._ref = ref
         self._verification = verification
         self.header = verification.token.header
-        self._patience = patience
-        self._came = sets.cache.now()
-        self._joins = sets.cache.loading(ref)
-        self._slot = sets.cache.read(ref)
-        self._seen = self._slot.version if self._slot is not None else 0
-        self._held: FetchedKeySet | None = None
+        self._timeouts = timeouts
+        self._arrived_at = sets.cache.now()
+        self._loading_at_arrival = sets.cache.loading(ref)
+        self._entry = sets.cache.read(ref)
+        self._version_at_arrival = self._entry.version if self._entry is not None else 0
+        self._key_set: FetchedKeySet | None = None
         self.keys: tuple[Key, ...] = ()
-        self.trouble: Refusal | None = None
+        self.unavailable: Refusal | None = None
         self._waited = False
-        self._rate_limited = False
+        self._load_limited = False
 
     def verified(self) -> bool:
-        """Whether one of the keys known by now verifies the token, and may sign for its issuer."""
+        """Return whether a known key verifies the token and belongs to its issuer."""
         return self._verification.verifies(self.keys)
 
     def decided(self) -> bool:
-        """Whether a key known by now verifies the token, and this set can change nothing about that."""
+        """Return whether a known key verifies the token and this set cannot change the result."""
         self._verification.verifies(self.keys)
         return self._verification.decided_without(self._ref.source.issuer)
 
     def load(self, *, waiting: bool) -> Generator[Effect, None, None]:
-        """Read the set, and load it if it is due. Without `waiting`, a set that has to be waited for is left alone.
+        """Read the set, and load it if it is due.
 
-        A set past its lifetime is such a one: its endpoint may have withdrawn a key since.
+        Args:
+            waiting: Whether to load a set that the request must wait for. If false, such a set is not read. A set after
+                its lifetime is such a set, because its endpoint may have withdrawn a key.
         """
-        patience = self._patience
-        wait = self._cache.wait_time(self._slot, patience.initial, patience.stale)
+        timeouts = self._timeouts
+        wait = self._cache.wait_time(self._entry, timeouts.initial, timeouts.stale)
         if wait is not None and (wait > 0) is waiting:
-            self._slot = yield from self._fetch(self._slot, min(wait, self._left()))
+            self._entry = yield from self._load(self._entry, min(wait, self._remaining()))
             wait = None
         if waiting or not wait:
-            self._read(self._slot)
-        if waiting and self._held is None:
-            self.trouble = self._unavailable()
+            self._use(self._entry)
+        if waiting and self._key_set is None:
+            self.unavailable = self._unavailable()
 
-    def look_again(self) -> Generator[Effect, None, None]:
-        """Ask the endpoint again if it may have the key by now: see the table at the head of the file.
+    def refetch(self) -> Generator[Effect, None, None]:
+        """Fetch the set again if the endpoint may have the key now. The table of this module has the rules.
 
-        At most one load that is under way is joined, one permitted fetch is waited for, and one fetch is started.
+        The request joins at most one load, waits for the budget at most once, and starts at most one fetch.
         """
         while True:
-            if self._slot is None or self._held is None or self.decided():
+            if self._entry is None or self._key_set is None or self.decided():
                 return
-            slot, held, issued_at = self._slot, self._held, self._verification.issued_at
-            newer = held.began_at > issued_at + self._verification.leeway
+            entry, key_set, issued_at = self._entry, self._key_set, self._verification.issued_at
+            newer = key_set.began_at > issued_at + self._verification.leeway
             if self._settled():
-                self._remember(slot.version)
+                self._remember_absent(entry.version)
                 return
-            unknown = not (self._knows_kid() or self._several_fit())
+            unknown = not (self._knows_kid() or self._needs_kid())
             if newer and not unknown:
                 return
-            failing = slot.failures > 0
-            if failing and self._cache.now() < slot.retry_at:
-                self.trouble = self._unavailable()
+            failing = entry.failures > 0
+            if failing and self._cache.now() < entry.retry_at:
+                self.unavailable = self._unavailable()
                 return
             if unknown and issued_at > self._verification.now + self._verification.leeway:
                 raise invalid_token("issued_in_future", claim="iat")
-            what = self.header.kid if newer and self.header.kid is not None else self._verification.token.text
-            if self._sets.unknown.is_absent(self._ref, what, slot.version):
+            subject = self.header.kid if newer and self.header.kid is not None else self._verification.token.text
+            if self._sets.unknown.is_absent(self._ref, subject, entry.version):
                 return
             joined = self._cache.loading(self._ref)
-            if not (joined or failing or self._sets.unknown.try_acquire(self._ref, what, slot.version)):
-                if newer or not unknown or not (yield from self._wait_for_turn()):
+            if not (joined or failing or self._sets.unknown.try_acquire(self._ref, subject, entry.version)):
+                if newer or not unknown or not (yield from self._wait_for_budget()):
                     return
                 continue
-            newest = yield from self._fetch(slot, self._left())
-            self._read(newest)
-            if self._rate_limited and not (joined or failing):
+            latest = yield from self._load(entry, self._remaining())
+            self._use(latest)
+            if self._load_limited and not (joined or failing):
                 self._sets.unknown.refund(self._ref)
-            self._joins = self._joins and joined
-            if newest is None or self._held is None or newest.failures or newest.version == slot.version:
-                self.trouble = self._unavailable()
+            self._loading_at_arrival = self._loading_at_arrival and joined
+            if latest is None or self._key_set is None or latest.failures or latest.version == entry.version:
+                self.unavailable = self._unavailable()
                 return
-            if not joined and not self._settled() and not self.decided():  # it is empty, and not believed yet
-                self.trouble = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._slot))
+            if not joined and not self._settled() and not self.decided():  # the first empty set is not accepted yet
+                self.unavailable = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._entry))
                 return
 
-    def _fetch(
-        self, slot: Entry[FetchedKeySet] | None, seconds: float
+    def _load(
+        self, entry: Entry[FetchedKeySet] | None, timeout: float
     ) -> Generator[Effect, None, Entry[FetchedKeySet] | None]:
-        """Load the set, or join the load that is under way, and note whether a limit of this process forbade it."""
-        fetch = LoadEntry(self._cache, self._ref, slot, seconds)
-        newest = yield from fetch
-        self._rate_limited = fetch.limited
-        if newest is not None and (slot is None or newest.version != slot.version):
+        """Load the set, or join the load in progress. Record whether a limit of this process prevented the load."""
+        load = LoadEntry(self._cache, self._ref, entry, timeout)
+        latest = yield from load
+        self._load_limited = load.limited
+        if latest is not None and (entry is None or latest.version != entry.version):
             self._verification.renew()
-        return newest
+        return latest
 
-    def _wait_for_turn(self) -> Generator[Effect, None, bool]:
-        """Wait until a fetch is permitted, if that is soon enough. Otherwise note the trouble, and return False."""
+    def _wait_for_budget(self) -> Generator[Effect, None, bool]:
+        """Wait until the budget allows a fetch, if the remaining time suffices.
+
+        Returns:
+            Whether the request waited. If not, `unavailable` is set.
+        """
         due = self._sets.unknown.due_in(self._ref)
-        if not self._waited and due < self._left():
+        if not self._waited and due < self._remaining():
             self._waited = yield from Pause(self._sets.waiters, self._ref, due + _TIMER_ERROR)
             if self._waited:
-                self._read(self._cache.read(self._ref))
+                self._use(self._cache.read(self._ref))
                 return True
-        self.trouble = Refusal(
+        self.unavailable = Refusal(
             "keys_unavailable",
             detail=_LIMITED,
             retry_after=max(1, math.ceil(due)),
             limited=True,
-            impatient=self._patience.shorter_than(due),
+            impatient=self._timeouts.shorter_than(due),
         )
         return False
 
-    def _read(self, slot: Entry[FetchedKeySet] | None) -> None:
-        self._slot = slot
-        self._held = self._cache.usable(slot)
-        self.keys = self._held.keys.select(self.header.algorithm, self.header.kid) if self._held is not None else ()
+    def _use(self, entry: Entry[FetchedKeySet] | None) -> None:
+        self._entry = entry
+        key_set = self._key_set = self._cache.usable(entry)
+        self.keys = key_set.keys.select(self.header.algorithm, self.header.kid) if key_set is not None else ()
 
-    def _left(self) -> float:
-        return max(0.0, self._patience.initial - (self._cache.now() - self._came))
+    def _remaining(self) -> float:
+        return max(0.0, self._timeouts.initial - (self._cache.now() - self._arrived_at))
 
     def _knows_kid(self) -> bool:
-        """Whether the set has a key for the token: of its kid, or the only one that fits if it has no kid."""
+        """Return whether the set has a key with the token's kid, or exactly one matching key for a token without it."""
         kid = self.header.kid
         return bool(self.keys) if kid is None else names_one_of(self.keys, self.header)
 
-    def _several_fit(self) -> bool:
-        """Whether the token needs a kid, for the set has several keys for it."""
+    def _needs_kid(self) -> bool:
+        """Return whether the token has no kid and the set has several matching keys."""
         return (
-            self._held is not None
+            self._key_set is not None
             and self.header.kid is None
             and not self.keys
-            and bool(self._held.keys.keyring.select(self.header.algorithm, None))
+            and bool(self._key_set.keys.keyring.select(self.header.algorithm, None))
         )
 
     def _settled(self) -> bool:
-        """Whether the set in hand is of a fetch that began after the request came.
+        """Return whether the fetch of the cached set began after the request arrived.
 
-        An older fetch that was under way then is told apart by its time. So that a clock which stands still does no
-        harm, the version must have moved on too. An empty answer that is not believed yet settles nothing.
+        A fetch that was in progress at arrival is recognised by its start. The version must have changed too, so that a
+        stopped clock is harmless. An empty set that is not accepted yet settles nothing.
         """
-        slot, held = self._slot, self._held
-        if slot is None or held is None or slot.version == self._seen or slot.failures or held.empty_since is not None:
+        entry, key_set = self._entry, self._key_set
+        if entry is None or key_set is None or entry.version == self._version_at_arrival:
             return False
-        return held.began > self._came or (held.began == self._came and not self._joins)
+        if entry.failures or key_set.empty_since is not None:
+            return False
+        return key_set.began > self._arrived_at or (key_set.began == self._arrived_at and not self._loading_at_arrival)
 
-    def _remember(self, version: int) -> None:
-        """Note that a fetch for this token brought no key for it, so that the token causes no other one."""
+    def _remember_absent(self, version: int) -> None:
+        """Remember that a fetch for this token found no key, so that the token causes no further fetch."""
         self._sets.unknown.remember(self._ref, self._verification.token.text, version)
         if self.header.kid is not None and not self._knows_kid():
             self._sets.unknown.remember(self._ref, self.header.kid, version)
 
     def _unavailable(self) -> Refusal:
-        cache, ref, slot = self._cache, self._ref, self._slot
-        loading = cache.loading(ref)
-        impatient = loading and self._patience.enforced is not None
-        if self._rate_limited:
+        cache, ref, entry = self._cache, self._ref, self._entry
+        impatient = cache.loading(ref) and self._timeouts.enforced is not None
+        if self._load_limited:
             return Refusal("keys_unavailable", retry_after=1, limited=True)
         if not cache.was_loaded(ref):
             return Refusal("config_invalid", detail=_UNUSABLE, retry_after=_RETRY_UNUSABLE, impatient=impatient)
-        return Refusal("keys_unavailable", retry_after=cache.retry_after(slot), impatient=impatient)
+        return Refusal("keys_unavailable", retry_after=cache.retry_after(entry), impatient=impatient)

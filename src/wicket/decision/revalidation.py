@@ -1,4 +1,4 @@
-"""What has come to stand against an identity since it was verified: asked of connections that outlast a decision."""
+"""Revalidation of a verified identity, for connections that outlive the decision about their request."""
 
 from __future__ import annotations
 
@@ -15,66 +15,80 @@ from wicket.decision.resolve_app import lookup_app
 from wicket.errors import Refusal, Refused
 
 
-def revalidate(house: GateContext, decision: Decision) -> Generator[Effect, None, Refusal | None]:
-    """Why a verified identity no longer holds: its time is over, or its app, as it is now, revoked it or has its key
-    no more.
+def revalidate(gate: GateContext, decision: Decision) -> Generator[Effect, None, Refusal | None]:
+    """Check a verified identity again.
 
-    None where it holds, where trouble of our own hides whether it does, and in log-only mode. The load of an app that
-    is due is begun, and not waited for. Key sets are not asked: they are fetched for requests, never by a timer.
+    A load of the app starts if it is due, and the check does not wait for it. Key sets are not fetched: only requests
+    cause fetches, never a timer.
+
+    Args:
+        gate: The gate that made `decision`.
+        decision: The decision about the request.
+
+    Returns:
+        The refusal if the identity has expired, or if the current app has revoked it or removed its key or no longer
+        exists. None if it is still valid, if the app cannot be loaded, and in log-only mode.
     """
-    if not can_end(house, decision):
+    if not can_end(gate, decision):
         return None
-    ref = name_in_registry(house, decision)
+    ref = name_in_registry(gate, decision)
     app: App | BrokenApp | None = decision.app
     if ref is not None:
         with contextlib.suppress(Refused):
-            app = yield from app_now(house, ref)
-    found = judge(house, decision, app)
-    return found if isinstance(found, Refusal) else None
+            app = yield from app_now(gate, ref)
+    result = judge(gate, decision, app)
+    return result if isinstance(result, Refusal) else None
 
 
-def can_end(house: GateContext, decision: Decision) -> bool:
-    """Whether anything can end the identity of `decision`; False if the gate, or an app in code, only logs."""
-    if not isinstance(decision.identity, VerifiedIdentity) or decision.app is None or house.mode is Mode.LOG_ONLY:
+def can_end(gate: GateContext, decision: Decision) -> bool:
+    """Return whether the identity can become invalid. It cannot if the gate, or an app in code, is in log-only mode."""
+    if not isinstance(decision.identity, VerifiedIdentity) or decision.app is None or gate.mode is Mode.LOG_ONLY:
         return False
-    return decision.app.mode is Mode.ENFORCE or house.mode is not None or name_in_registry(house, decision) is not None
+    return decision.app.mode is Mode.ENFORCE or gate.mode is not None or name_in_registry(gate, decision) is not None
 
 
-def name_in_registry(house: GateContext, decision: Decision) -> AppRef | None:
-    """The name by which the registry is asked for the app of `decision`; None if the app is in code."""
+def name_in_registry(gate: GateContext, decision: Decision) -> AppRef | None:
+    """Return the reference of the decision's app in the registry; None if the app is configured in code."""
     app = decision.app
-    if app is None or house.registry is None:
+    if app is None or gate.registry is None:
         return None
     ref = decision.app_ref or AppRef("id", app.id)
-    return ref if house.apps.get(ref) is None else None
+    return ref if gate.apps.get(ref) is None else None
 
 
-def app_now(house: GateContext, ref: AppRef) -> Generator[Effect, None, App | BrokenApp | None]:
-    """The app of a registry as it is now. Begins its load if that is due, and does not wait for it.
+def app_now(gate: GateContext, ref: AppRef) -> Generator[Effect, None, App | BrokenApp | None]:
+    """Return the cached app of a registry. A load starts if it is due, and this function does not wait for it.
 
-    Raises `Refused` if it cannot be had right now.
+    Raises:
+        Refused: `apps_unavailable` if the cache knows nothing about the reference.
     """
-    return lookup_app(house, ref, RequestContext(house, 0.0))
+    return lookup_app(gate, ref, RequestContext(gate, 0.0))
 
 
-def judge(house: GateContext, decision: Decision, found: App | BrokenApp | None) -> Refusal | float | None:
-    """Why the identity of `decision` no longer holds for its app, as it was `found` now.
+def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None) -> Refusal | float | None:
+    """Check a verified identity against the current version of its app.
 
-    If it holds: the time at which its token expires, in seconds since 1970, or None if it never does. That stays so
-    until `found` is another app. A broken app changes nothing of what it was before.
+    Args:
+        gate: The gate that made `decision`.
+        decision: The decision about the request.
+        current: The current app. If it is a `BrokenApp`, the app of `decision` is used.
+
+    Returns:
+        The refusal if the identity is no longer valid. Otherwise the time at which it expires, in seconds since 1970,
+        or None if it never expires. Until that time, the result changes only if `current` is another object.
     """
     identity, app = decision.identity, decision.app
     if not isinstance(identity, VerifiedIdentity) or app is None:
         return None
-    if found is None or (isinstance(found, App) and found.id != app.id):
+    if current is None or (isinstance(current, App) and current.id != app.id):
         return Refusal("unknown_app")
-    app = found if isinstance(found, App) else app
-    if house.mode_of(app) is Mode.LOG_ONLY:
+    app = current if isinstance(current, App) else app
+    if gate.mode_of(app) is Mode.LOG_ONLY:
         return None
-    until = identity.valid_until(app)
-    if until is not None and house.clock() >= until:
+    valid_until = identity.valid_until(app)
+    if valid_until is not None and gate.clock() >= valid_until:
         return Refusal("invalid_token", "expired")
     if not identity.still_verified_by(app):
-        hashed = identity.method == "identity_hash"
-        return Refusal("invalid_token", "bad_identity_hash" if hashed else "bad_signature")
-    return Refusal("invalid_token", "revoked") if identity.is_revoked_in(app) else until
+        by_hash = identity.method == "identity_hash"
+        return Refusal("invalid_token", "bad_identity_hash" if by_hash else "bad_signature")
+    return Refusal("invalid_token", "revoked") if identity.is_revoked_in(app) else valid_until

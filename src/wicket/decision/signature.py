@@ -1,4 +1,8 @@
-"""The verification of one token for one app: is it signed by one of these keys, do the claims hold, is it revoked."""
+"""Verify the signature of one token with the keys of its app.
+
+`verify_signature` is for an app whose keys are all known. `Verification` is for an app with remote key sets, whose keys
+become known while the token is verified. Both use the signature cache.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,11 @@ from hashlib import sha256
 from typing import Final
 
 from wicket.config.app import App
-from wicket.decision.claims import check_claims, is_revoked, read_user_id
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.claims import LATEST
 from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
-from wicket.decision.token_parser import UnverifiedToken, parse_json_object
+from wicket.decision.token_parser import UnverifiedToken, decode, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
-from wicket.keys.algorithms import Key
+from wicket.keys.algorithms import Key, cost, within_budget
 from wicket.runtime.base64url import decode_canonical
 
 _BAD_SIGNATURE: Final = Refusal("invalid_token", "bad_signature")
@@ -20,69 +23,202 @@ _OTHER_ISSUER: Final = "The key that signed the token is published for another i
 
 
 def verify_signature(
-    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureCache
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache
 ) -> tuple[VerifiedPayload, Key]:
-    """Return the payload and the one of `keys` that signed it.
+    """Verify the signature of `token` with one of `keys`.
 
-    Raises `Refused`: `bad_signature`; `malformed` for the payload, which is decoded and parsed only after its signature
-    has been verified; `wrong_issuer` if the JWK of the key is bound to another issuer than the token's.
+    The payload is decoded and parsed only after the signature is verified.
+
+    Args:
+        app: The app of the request.
+        token: The parsed token.
+        keys: The keys of the app that may have signed the token.
+        cache: The signature cache of the gate.
+
+    Returns:
+        The payload and the key that signed it.
+
+    Raises:
+        Refused: `bad_signature` if no key signed the token, `malformed` if the payload is not a JSON object,
+            `wrong_issuer` if the JWK of the key is bound to another issuer than the token's.
     """
-    found = find_signer(app, token, keys, memory)
-    if found is None:
-        raise Refused(_BAD_SIGNATURE)  # anybody may cause it, so it is made once
-    signed, key = found
-    owner = owner_of(app, keys, key, signed)
-    if owner is None:
+    verified = find_signer(app, token, keys, cache)
+    if verified is None:
+        raise Refused(_BAD_SIGNATURE)  # created once, because any client can cause it
+    signed, key = verified
+    key_for_issuer = owner_of(app, keys, key, signed)
+    if key_for_issuer is None:
         raise wrong_jwk_issuer()
-    return signed, owner
+    return signed, key_for_issuer
 
 
 def find_signer(
-    app: App, token: UnverifiedToken, keys: tuple[Key, ...], memory: SignatureCache
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache
 ) -> tuple[VerifiedPayload, Key] | None:
-    """As `verify_signature`, without looking at issuers; None if none of `keys` signed the token."""
-    text = token.text.encode("ascii")
-    if memory.knows(app.id):
-        known = memory.get(app.id, sha256(text).digest())
-        if known is not None:
+    """Find the key that signed `token`, without a check of issuers.
+
+    Returns:
+        The payload and the first key that signed it; None if no key did.
+
+    Raises:
+        Refused: `malformed` if the payload is not a JSON object.
+    """
+    encoded = token.text.encode("ascii")
+    if cache.knows(app.id):
+        cached = cache.get(app.id, sha256(encoded).digest())
+        if cached is not None:
             for key in keys:
-                if key.fingerprint == known.fingerprint:
-                    return known, key
+                if key.fingerprint == cached.fingerprint:
+                    return cached, key
     algorithm = token.header.algorithm
     signature = decode_canonical(token.signature)
-    message = text[: len(text) - len(token.signature) - 1]
+    signing_input = encoded[: len(encoded) - len(token.signature) - 1]
     for key in keys:
-        if key.verify(algorithm, message, signature):
+        if key.verify(algorithm, signing_input, signature):
             payload = decode_canonical(token.payload)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
-            memory.add(app.id, sha256(text).digest(), token.text, signed)
+            cache.add(app.id, sha256(encoded).digest(), token.text, signed)
             return signed, key
     return None
 
 
 def owner_of(app: App, keys: Collection[Key], key: Key, signed: VerifiedPayload) -> Key | None:
-    """If several issuers publish the same key, the one that matches the token's `iss`.
+    """Pick the key for the issuer of the token, if several issuers publish the same key.
 
-    None if the JWKs of all of them are bound to other issuers.
+    Args:
+        app: The app of the request. Its issuer is the issuer of a key that has none.
+        keys: All known keys of the app.
+        key: The key that signed the token.
+        signed: The payload of the token.
+
+    Returns:
+        The key whose issuer matches the token's `iss`, or else the first copy of `key`; None if the JWKs of all copies
+        are bound to other issuers.
     """
     if len(keys) == 1 and key.jwk_issuer is None:
         return key
     claims = signed.claims
-    twins = [each for each in keys if each.fingerprint == key.fingerprint and each.serves(claims)]
+    copies = [copy for copy in keys if copy.fingerprint == key.fingerprint and copy.serves(claims)]
     issuer = claims.get("iss")
-    return next((each for each in twins if (each.issuer or app.issuer) == issuer), twins[0] if twins else None)
+    return next((copy for copy in copies if (copy.issuer or app.issuer) == issuer), copies[0] if copies else None)
 
 
 def wrong_jwk_issuer() -> Refused:
-    """The key that signed the token is bound to another issuer."""
+    """Return the refusal of a token whose key is bound to another issuer."""
     return invalid_token("wrong_issuer", _OTHER_ISSUER, claim="iss")
 
 
-def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
-    """The user that a signed token names, if its claims hold now and it is not revoked. Raises `Refused`."""
-    claims = signed.cached_claims if signed.cached_claims is not None else signed.claims
-    check_claims(claims, signed.header.typ, app, now, key.issuer, signed.times)
-    user_id, claim = read_user_id(claims, app.rules)
-    if app.revocations._enabled and is_revoked(claims, user_id, app):
-        raise invalid_token("revoked")
-    return VerifiedIdentity(app, user_id, claim, signed, key.kid)
+class Verification:
+    """The verification of one token while the keys of its app become known.
+
+    Each key is tried once. The keys that are tried for one token cost at most `MAX_COST`. Each fetch of a key set
+    allows the same cost again, so the keys of the new set are tried too. `issued_at` is the only part of the payload
+    that is read before the signature is verified. It decides only whether a key set is fetched again, within the budget
+    of fetches.
+
+    Attributes:
+        token: The parsed token.
+        now: The time at which the request arrived, in seconds since 1970, by the clock of the gate.
+    """
+
+    __slots__ = (
+        "_app",
+        "_cache",
+        "_cost",
+        "_key_for_issuer",
+        "_known",
+        "_signed",
+        "_signer",
+        "_tried",
+        "now",
+        "token",
+    )
+
+    def __init__(self, app: App, token: UnverifiedToken, cache: SignatureCache, now: float) -> None:
+        self._app = app
+        self._cache = cache
+        self._known: dict[int, Key] = {}
+        self._tried: set[bytes] = set()
+        self._signed: VerifiedPayload | None = None
+        self._signer: Key | None = None
+        self._key_for_issuer: Key | None = None
+        self._cost = 0
+        self.token = token
+        self.now = now
+
+    @property
+    def leeway(self) -> float:
+        """The largest difference between the clocks of the issuer and of the gate, in seconds."""
+        return self._app.rules.leeway
+
+    @property
+    def issued_at(self) -> float:
+        """The unverified `iat` of the token, in seconds since 1970; `now` if the token has no valid `iat`."""
+        try:
+            issued = parse_json_object(decode(self.token.payload)).get("iat")
+        except Refused:
+            return self.now
+        if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > LATEST:
+            return self.now
+        return issued
+
+    def decided_without(self, issuer: str | None) -> bool:
+        """Return whether a key verifies the token and a key set of `issuer` cannot change the result.
+
+        A key set of the token's issuer can change it if the verifying key is from a set of another issuer. The token's
+        issuer may publish the same key.
+        """
+        if self._signed is None:
+            return False
+        return self._key_for_issuer is None or self._is_owned() or issuer != self._signed.claims.get("iss")
+
+    def renew(self) -> None:
+        """Allow the whole cost again, after a fetch of a key set. The budget of fetches bounds how often."""
+        self._cost = 0
+
+    def verifies(self, keys: tuple[Key, ...]) -> bool:
+        """Try the new keys among `keys`.
+
+        A key from a set of another issuer than the token's is used only if no other key verifies the token.
+
+        Returns:
+            Whether one of `keys`, or a key that was tried before, verifies the token and belongs to its issuer.
+
+        Raises:
+            Refused: `malformed` if the payload is not a JSON object.
+        """
+        self._known.update((id(key), key) for key in keys)
+        new = {key.fingerprint: key for key in reversed(keys) if key.fingerprint not in self._tried}
+        algorithm = self.token.header.algorithm
+        untried = within_budget(reversed(new.values()), algorithm, self._cost)
+        if self._signed is None and untried:
+            self._tried.update(key.fingerprint for key in untried)
+            self._cost += sum(cost(key, algorithm) for key in untried)
+            verified = find_signer(self._app, self.token, untried, self._cache)
+            if verified is not None:
+                self._signed, self._signer = verified
+        if self._signed is None or self._signer is None:
+            return False
+        self._key_for_issuer = owner_of(self._app, self._known.values(), self._signer, self._signed)
+        return self._is_owned()
+
+    def _is_owned(self) -> bool:
+        """Return whether the verifying key belongs to the token's issuer, or is from no key set of an issuer."""
+        signed, key = self._signed, self._key_for_issuer
+        return signed is not None and key is not None and key.issuer in (None, signed.claims.get("iss"))
+
+    def result(self, unavailable: Refusal | None) -> tuple[VerifiedPayload, Key]:
+        """Return the payload and the key that signed it.
+
+        Args:
+            unavailable: Why a key set is not available; None if all are.
+
+        Raises:
+            Refused: `unavailable` if it is set and no key of the token's issuer verifies the token. Otherwise
+                `bad_signature` if no key verifies it, `wrong_issuer` if the JWK of the key is bound to another issuer.
+        """
+        if self._signed is not None and self._key_for_issuer is not None and (unavailable is None or self._is_owned()):
+            return self._signed, self._key_for_issuer
+        if unavailable is not None:
+            raise Refused(unavailable)
+        raise invalid_token("bad_signature") if self._signed is None else wrong_jwk_issuer()

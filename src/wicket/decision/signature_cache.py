@@ -1,9 +1,9 @@
-"""The signature memory: it remembers that these exact bytes were signed by this exact key, and never a decision.
+"""Cache of tokens whose signature was verified. It caches the result of step 6, never a decision.
 
-Origin, times, claims, revocation and mode are evaluated on every request. An entry is found by the app and the SHA-256
-of the whole token, its algorithm and `kid` among it, and proves something only for a key of the very material that
-signed it: the key is chosen anew for each request, and one that is gone takes what it signed along. Reads take no lock;
-entries are immutable and never handed out.
+An entry says that one key signed exactly these bytes. It is found by the app and the SHA-256 of the whole token, which
+covers the algorithm and the `kid`. It applies only to a key with the same fingerprint. Each request selects the key
+again, so a removed key invalidates what it signed. Origin, times, claims, revocation and mode are checked for each
+request. Reads take no lock. Entries are immutable and never reach an application.
 """
 
 from __future__ import annotations
@@ -15,25 +15,37 @@ from wicket.decision.claims import Claims, TokenTimes, read_times
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.errors import Refused
 
-_KEPT_MEMBERS: Final = 64
-_SHORT: Final = 256
+_MAX_CACHED_MEMBERS: Final = 64
+"""The most JSON members and values of a payload whose parsed claims are cached."""
+_ALWAYS_CACHED_SIZE: Final = 256
+"""The payload size in bytes up to which the parsed claims are always cached."""
 
 
 class VerifiedPayload:
-    """A payload whose signature was verified by a key with this `fingerprint`, its header, and its claims.
+    """The payload of a token whose signature was verified.
 
-    The claims are only read. Those of a payload with many members are not kept: parsed, they can take twenty times its
-    size. `times` are its dates; None where they do not have their form, which whoever checks the claims will say.
+    The claims must not be changed. The claims of a payload with many members are not cached, because parsed claims can
+    take twenty times the memory of the payload.
+
+    Attributes:
+        header: The header of the token.
+        fingerprint: The fingerprint of the key that signed the token.
+        payload: The payload in bytes of JSON.
+        cached_claims: The parsed claims; None if they are not cached.
+        times: `exp`, `nbf` and `iat`; None if one of them is not valid. `check_claims` refuses such a token.
     """
 
     __slots__ = ("cached_claims", "fingerprint", "header", "payload", "times")
 
     def __init__(self, header: JOSEHeader, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
-        many = len(payload) > _SHORT and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _KEPT_MEMBERS
+        large = (
+            len(payload) > _ALWAYS_CACHED_SIZE
+            and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _MAX_CACHED_MEMBERS
+        )
         self.header = header
         self.fingerprint = fingerprint
         self.payload = payload
-        self.cached_claims = None if many else claims
+        self.cached_claims = None if large else claims
         self.times: TokenTimes | None
         try:
             self.times = read_times(claims)
@@ -42,12 +54,18 @@ class VerifiedPayload:
 
     @property
     def claims(self) -> Claims:
-        """The claims, parsed anew where they were not kept."""
+        """The claims. They are parsed again if they are not cached."""
         return parse_json_object(self.payload) if self.cached_claims is None else self.cached_claims
 
 
 class SignatureCache:
-    """At most `total` entries in all and `per_app` for one app; the oldest of an app make room for its newest."""
+    """A bounded cache of verified payloads. The oldest entry of an app is evicted first.
+
+    Args:
+        total: The most entries of all apps.
+        per_app: The most entries of one app.
+        max_bytes: The longest token that is cached, in bytes.
+    """
 
     def __init__(self, *, total: int, per_app: int, max_bytes: int) -> None:
         self._total = total
@@ -57,7 +75,10 @@ class SignatureCache:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held, and count anew what it may have been adding."""
+        """Replace the lock and count the entries again.
+
+        A thread of the parent process may have held the lock during the fork, while it added an entry.
+        """
         self._lock = threading.Lock()
         self._count = sum(len(entries) for entries in self._entries.values())
 
@@ -65,16 +86,23 @@ class SignatureCache:
         return self._count
 
     def knows(self, app_id: str) -> bool:
-        """Whether any token of this app is remembered."""
+        """Return whether the cache has an entry for this app."""
         return app_id in self._entries
 
     def get(self, app_id: str, digest: bytes) -> VerifiedPayload | None:
-        """What is remembered of the token with this SHA-256. It proves nothing but for a key of its fingerprint."""
+        """Return the entry of the token with this SHA-256. It applies only to a key with the entry's fingerprint."""
         entries = self._entries.get(app_id)
         return entries.get(digest) if entries is not None else None
 
     def add(self, app_id: str, digest: bytes, token: str, signed: VerifiedPayload) -> None:
-        """Remember a verified signature, unless the token is too long to be worth it."""
+        """Add a verified payload, unless the token is longer than `max_bytes`.
+
+        Args:
+            app_id: The ID of the app whose key signed the token.
+            digest: The SHA-256 of `token`.
+            token: The whole token.
+            signed: The payload of the token.
+        """
         if len(token) > self._max_bytes:
             return
         with self._lock:
@@ -85,22 +113,22 @@ class SignatureCache:
                 if self._count >= self._total or len(entries) >= self._per_app:
                     self._evict(app_id, entries)
                 self._count += 1
-            entries[digest] = signed  # where it was known, another key has signed it as well, and is the one in use
+            entries[digest] = signed  # overwrite: the token also verifies with another key, which is the current one
 
     def clear_app(self, app_id: str) -> None:
-        """Forget all that one app's keys signed."""
+        """Remove all entries of one app."""
         with self._lock:
             self._count -= len(self._entries.pop(app_id, {}))
 
     def _evict(self, app_id: str, entries: dict[bytes, VerifiedPayload]) -> None:
-        """For one more: out of the app's own if it has more than its share, else of the app whose turn it is."""
+        """Evict one entry: from this app if it is over its share, else from the next app in round-robin order."""
         full = self._count >= self._total
-        own = len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total)
-        self._forget_oldest(app_id if own else next(iter(self._entries)))
+        over_share = len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total)
+        self._evict_oldest(app_id if over_share else next(iter(self._entries)))
         self._entries.setdefault(app_id, entries)
 
-    def _forget_oldest(self, app_id: str) -> None:
-        """Drop an app's oldest entry, and put the app behind all others, so that they give way in turn."""
+    def _evict_oldest(self, app_id: str) -> None:
+        """Evict the oldest entry of an app, and move the app to the end of the round-robin order."""
         entries = self._entries.pop(app_id)
         del entries[next(iter(entries))]
         self._count -= 1

@@ -1,7 +1,7 @@
-"""Strict reading of a compact JWS (RFC 7515, RFC 8725): what is not exactly well-formed is refused, whatever it means.
+"""Strict parser for the compact serialization of a JWS (RFC 7515, RFC 8725). It refuses input that is not well-formed.
 
-Nothing here looks at a key or trusts a word of what it reads. Every input costs time linear in its length and ends
-as a value or as `Refused`, never as another exception.
+The parser uses no key, and everything that it returns is unverified. Its time is linear in the length of the input. It
+returns a value or raises `Refused`, and never another exception.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wicket.errors import Refusal, Refused, invalid_token
 from wicket.messages.json_body import parse_body
 from wicket.runtime import base64url
 
-# Possessive, and an unfinished string ends where it ends: no character is looked at twice.
+# Possessive quantifiers and an optional closing quote: no character is matched twice.
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]*+)")
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SPACE: Final = rb"[ \t\n\r]*+"
@@ -23,25 +23,32 @@ _STRING: Final = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\\
 _PLAIN: Final = rb"(?:%b|-?[0-9][0-9.Ee+-]*+|true|false|null)" % _STRING
 _MEMBER: Final = rb"%b:%b" % (_STRING + _SPACE, _SPACE + _PLAIN + _SPACE)
 _FLAT: Final = re.compile(rb"%b\{%b(?:%b(?:,%b)*+)?+\}%b" % (_SPACE, _SPACE, _MEMBER, _SPACE + _MEMBER, _SPACE))
-"""Matches every JSON object (RFC 8259) that holds no other and no list, and little else."""
+"""Matches every JSON object (RFC 8259) without nested objects and lists, and few other strings."""
 _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 308
 _MAX_HEADER: Final = 8_192
 _MAX_MEMBERS: Final = 256
 _MAX_NESTED: Final = 64
-"""How long a header may be, and how many members and values, objects and lists it may have. Anybody may send
-it, so it is read before anything is proven. A chain of three certificates (`x5c`) has 6,000 characters."""
-_MAX_UNPROVEN: Final = 400
-"""How many marks of structure (, : [ {) a payload may have in which an issuer is looked for before the signature is
-verified."""
+"""The limits of a header: its length in characters, its members and values, and its objects and lists. Any client can
+send a header, and it is parsed before the signature is verified. A chain of three certificates (`x5c`) has 6,000
+characters.
+"""
+_MAX_UNVERIFIED_STRUCTURE: Final = 400
+"""The most structural characters (, : [ {) of a payload that is searched for an issuer while it is unverified."""
 _REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
-_BROKEN: Final = object()
-_KEPT_LENGTH: Final = 512
-_KEPT_HEADERS: Final = 1024
+_INVALID: Final = object()
+_MAX_CACHED_SEGMENT: Final = 512
+_MAX_CACHED_HEADERS: Final = 1024
 
 
 class JOSEHeader(NamedTuple):
-    """The checked members of a JOSE header. `algorithm` is whatever string stood there."""
+    """The checked members of a JOSE header.
+
+    Attributes:
+        algorithm: The `alg`. It may be any string.
+        kid: The `kid`; None if it is absent.
+        typ: The `typ`; None if it is absent.
+    """
 
     algorithm: str
     kid: str | None
@@ -50,7 +57,14 @@ class JOSEHeader(NamedTuple):
 
 @dataclass(slots=True)
 class UnverifiedToken:
-    """A well-formed token of which nothing is proven. `text` is its whole spelling, which is the only one it has."""
+    """A well-formed token whose signature is not verified.
+
+    Attributes:
+        text: The whole token. No other string encodes the same token.
+        header: The parsed header.
+        payload: The second segment, in base64url.
+        signature: The third segment, in base64url.
+    """
 
     text: str = field(repr=False)
     header: JOSEHeader
@@ -64,7 +78,7 @@ class UnverifiedToken:
 
 
 _HEADER_CACHE: Final[dict[str, JOSEHeader]] = {}
-"""The headers that were read before, by their segment: issuers send one header for years."""
+"""Parsed headers by their segment. An issuer sends the same header for years."""
 
 _MALFORMED: Final = Refusal("invalid_token", "malformed")
 _TOO_LARGE: Final = Refusal("invalid_token", "too_large")
@@ -76,23 +90,46 @@ _BAD_TYP: Final = Refusal("invalid_token", "malformed", "The token's typ is not 
 
 
 def malformed(detail: str = "") -> Refused:
-    """The token is not a well-formed JWT; `detail` never quotes it."""
+    """Return the refusal of a token that is not a well-formed JWT.
+
+    Args:
+        detail: A sentence that says what is wrong. It must not contain any part of the token.
+    """
     return invalid_token("malformed", detail) if detail else Refused(_MALFORMED)
 
 
-def parse_token_or_raise(text: str, max_bytes: int) -> UnverifiedToken:
-    """Read `text` as a compact JWS of at most `max_bytes` characters. Raises `Refused`: `too_large` or `malformed`."""
-    read = parse_token(text, max_bytes)
-    if isinstance(read, Refusal):
-        raise Refused(read)
-    return read
+def parse_token_or_raise(token: str, max_bytes: int) -> UnverifiedToken:
+    """Parse a compact JWS.
+
+    Args:
+        token: The token.
+        max_bytes: The largest size of the token in characters.
+
+    Returns:
+        The parsed token.
+
+    Raises:
+        Refused: `too_large` or `malformed`, or `algorithm_not_allowed` if the header has no `alg`.
+    """
+    result = parse_token(token, max_bytes)
+    if isinstance(result, Refusal):
+        raise Refused(result)
+    return result
 
 
-def parse_token(text: str, max_bytes: int) -> UnverifiedToken | Refusal:
-    """As `parse_token_or_raise`, with its refusals as values: garbage is cheap to send, and shall be cheap to refuse."""
-    if len(text) > max_bytes:
+def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
+    """Parse a compact JWS and return a refusal instead of raising it, because any client can send a malformed token.
+
+    Args:
+        token: The token.
+        max_bytes: The largest size of the token in characters.
+
+    Returns:
+        The parsed token or the refusal.
+    """
+    if len(token) > max_bytes:
         return _TOO_LARGE
-    match = _COMPACT.fullmatch(text)
+    match = _COMPACT.fullmatch(token)
     if match is None:
         return _MALFORMED
     segment, payload, signature = match.groups()
@@ -100,30 +137,30 @@ def parse_token(text: str, max_bytes: int) -> UnverifiedToken | Refusal:
     if header is None:
         if len(segment) > _MAX_HEADER:
             return _LONG_HEADER
-        read = _read_header(base64url.decode_canonical(segment)) if base64url.is_canonical(segment) else _MALFORMED
-        if isinstance(read, Refusal):
-            return read
-        header = read
-        if len(segment) <= _KEPT_LENGTH:
-            if len(_HEADER_CACHE) >= _KEPT_HEADERS:  # what is kept is text that anybody may send, and is bounded
+        result = _parse_header(base64url.decode_canonical(segment)) if base64url.is_canonical(segment) else _MALFORMED
+        if isinstance(result, Refusal):
+            return result
+        header = result
+        if len(segment) <= _MAX_CACHED_SEGMENT:
+            if len(_HEADER_CACHE) >= _MAX_CACHED_HEADERS:  # any client can add entries, so the cache is bounded
                 _HEADER_CACHE.clear()
             _HEADER_CACHE[segment] = header
     if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
         return _MALFORMED
-    return UnverifiedToken(text, header, payload, signature)
+    return UnverifiedToken(token, header, payload, signature)
 
 
-def _read_header(raw: bytes) -> JOSEHeader | Refusal:
+def _parse_header(raw: bytes) -> JOSEHeader | Refusal:
     if _FLAT.fullmatch(raw) is None and raw.find(b"{", 1) < 0 and raw.find(b"[") < 0:
-        return _MALFORMED  # as garbage mostly is; and this takes a third of the time of a parser that raises
+        return _MALFORMED  # most malformed headers end here, in a third of the time of a JSON parser that raises
     if raw.count(b",") > _MAX_MEMBERS or raw.count(b"[") + raw.count(b"{") > _MAX_NESTED:
         return _LONG_HEADER
     members = _parse_json(raw)
     if not isinstance(members, dict):
-        return _MALFORMED if members is _BROKEN else _NO_OBJECT
+        return _MALFORMED if members is _INVALID else _NO_OBJECT
     if not _REFUSED_MEMBERS.isdisjoint(members):
-        named = ", ".join(sorted(_REFUSED_MEMBERS & members.keys()))
-        return Refusal("invalid_token", "malformed", f"The token's header has {named}, which is not supported here.")
+        names = ", ".join(sorted(_REFUSED_MEMBERS & members.keys()))
+        return Refusal("invalid_token", "malformed", f"The token's header has {names}, which is not supported here.")
     algorithm, kid, typ = members.get("alg"), members.get("kid"), members.get("typ")
     if not isinstance(algorithm, str):
         return _NO_ALGORITHM
@@ -135,7 +172,11 @@ def _read_header(raw: bytes) -> JOSEHeader | Refusal:
 
 
 def decode(segment: str) -> bytes:
-    """The bytes of one segment. Raises `Refused` for any but the canonical spelling."""
+    """Decode one segment of a token.
+
+    Raises:
+        Refused: `malformed` if the segment is not canonical base64url.
+    """
     try:
         return base64url.decode(segment)
     except ValueError:
@@ -143,26 +184,34 @@ def decode(segment: str) -> bytes:
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:
-    """Read a JSON object, strictly. Raises `Refused`.
+    """Parse a JSON object strictly.
 
-    Refused: other than UTF-8, a byte order mark, anything but an object, duplicate members at any depth, NaN and
-    numbers beyond the finite doubles, lone surrogates, and a depth of more than 32.
+    Raises:
+        Refused: `malformed` for input that is not UTF-8 or has a byte order mark, for a value that is not an object,
+            for duplicate members at any depth, for NaN and numbers beyond the finite doubles, for lone surrogates, and
+            for a depth of more than 32.
     """
     value = _parse_json(raw)
     if isinstance(value, dict):
         return value
-    if value is _BROKEN:
-        raise malformed()  # outside of the handler: what was caught there may hold the text, and would go along
+    if value is _INVALID:
+        raise malformed()  # not in an exception handler: the caught exception may contain the payload
     raise Refused(_NO_OBJECT)
 
 
 def unproven_issuer(raw: bytes) -> Any:
-    """The `iss` of a payload of which nothing is proven, for looking up; None without one. Raises `Refused`.
+    """Read the unverified `iss` of a payload, only for the lookup of the app.
 
-    The payload is read strictly once its signature is verified; here it is only bounded.
+    The payload is parsed strictly after its signature is verified. Here only its size is limited.
+
+    Returns:
+        The value of `iss`; None if it is absent.
+
+    Raises:
+        Refused: `malformed` if the payload is not a JSON object, has several `iss`, or has too many claims.
     """
-    if raw.count(b",") + raw.count(b":") + raw.count(b"[") + raw.count(b"{") > _MAX_UNPROVEN:
-        raise malformed("The token has more claims than may be looked through for the app that it names.")
+    if raw.count(b",") + raw.count(b":") + raw.count(b"[") + raw.count(b"{") > _MAX_UNVERIFIED_STRUCTURE:
+        raise malformed("The token has too many claims to find its app by the issuer.")
     document = parse_body(raw)
     if document is None or document.repeats("iss"):
         raise malformed()
@@ -170,67 +219,77 @@ def unproven_issuer(raw: bytes) -> Any:
 
 
 def _parse_json(raw: bytes) -> Any:
-    """The JSON value that `raw` spells; `_BROKEN` where it spells none."""
+    """Parse a JSON value strictly. Returns `_INVALID` if `raw` is not valid."""
     try:
-        text = raw.decode("utf-8")
-        if len(text) <= _MAX_DIGITS:
-            colons = text.count(":")
-            if colons == text.count(",") + 1 and text[:1] == "{" and "\\" not in text and "[" not in text:
-                # As nearly always: an object that holds no other. Each member has a colon of its own: where there are
-                # no more colons than members, none stood there twice, or in an object within.
-                value, end = _FLAT_DECODER.raw_decode(text)
-                if end == len(text) and len(value) == colons:
+        json_string = raw.decode("utf-8")
+        if len(json_string) <= _MAX_DIGITS:
+            colons = json_string.count(":")
+            if (
+                colons == json_string.count(",") + 1
+                and json_string[:1] == "{"
+                and "\\" not in json_string
+                and "[" not in json_string
+            ):
+                # The common case: an object without nested objects. Each member has one colon. If the number of
+                # colons equals the number of members, there is no duplicate member and no nested object.
+                value, end = _FLAT_DECODER.raw_decode(json_string)
+                if end == len(json_string) and len(value) == colons:
                     return value
-        if text.count("[") + text.count("{") > _MAX_DEPTH:
-            _check_depth(text)
-        value = (_DECODER if len(text) > _MAX_DIGITS else _SHORT_DECODER).decode(text)
-        if "\\u" in text:  # only an escape can spell a lone surrogate in what was valid UTF-8
+        if json_string.count("[") + json_string.count("{") > _MAX_DEPTH:
+            _check_depth(json_string)
+        value = (_DECODER if len(json_string) > _MAX_DIGITS else _SHORT_DECODER).decode(json_string)
+        if "\\u" in json_string:  # in valid UTF-8, only an escape can encode a lone surrogate
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        return _BROKEN
+        return _INVALID
     return value
 
 
-def _check_depth(text: str) -> None:
+def _check_depth(json_string: str) -> None:
     depth = 0
-    for match in _STRUCTURE.finditer(text):
-        mark = match[0]
-        if mark in "[{":
+    for match in _STRUCTURE.finditer(json_string):
+        character = match[0]
+        if character in "[{":
             depth += 1
             if depth > _MAX_DEPTH:
                 raise ValueError("nested too deeply")
-        elif mark in "]}":
+        elif character in "]}":
             depth -= 1
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("duplicate member")
     return members
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
         raise ValueError("not a finite number")
     return int(digits)
 
 
-def _fraction(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     value = float(digits)
     if value in (float("inf"), float("-inf")):
         raise ValueError("not a finite number")
     return value
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError("not a number")
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+    object_pairs_hook=_object_without_duplicates,
+    parse_int=_parse_integer,
+    parse_float=_parse_float,
+    parse_constant=_refuse_constant,
 )
-_SHORT_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_fraction, parse_constant=_constant)
-"""For a text that is too short to hold a number with too many digits."""
-_FLAT_DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_constant)
-"""As that, for objects whose members are counted otherwise."""
+_SHORT_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates, parse_float=_parse_float, parse_constant=_refuse_constant
+)
+"""For a string that is too short for a number with more than `_MAX_DIGITS` digits."""
+_FLAT_DECODER: Final = json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)
+"""For a short object whose members are counted separately, to find duplicates."""

@@ -1,7 +1,7 @@
-"""The mistakes about identity hashes: half a pair, the wrong spelling, the wrong secret, the hash of something else.
+"""Mistakes about identity hashes: a missing half of a pair, a wrong encoding, a wrong secret, a wrong value.
 
-A hash is recomputed over everything that was sent with it, in every way that integrators are known to take. What was
-computed is compared, and never told.
+A hash is compared with the hashes of everything in the body, computed in every way that is a known mistake. A computed
+hash is never shown.
 """
 
 from __future__ import annotations
@@ -33,17 +33,35 @@ _EXPECTED: Final = {
     "hex": "64 lower-case hexadecimal digits",
     "base64": "44 characters of base64, with padding",
 }
+_ENCODINGS: Final = {
+    "hex": "hexadecimal",
+    "upper": "upper-case hexadecimal",
+    "dashed": "hexadecimal with separators",
+    "spaces": "hexadecimal or base64 with spaces around it",
+    "prefix": "hexadecimal with a prefix",
+    "base64": "base64",
+    "unpadded": "base64 without padding",
+    "base64url": "base64url",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HashPair:
-    """An identifier and its hash as they were sent, and what else was. `what` names the pair in a sentence.
+    """An identifier and its hash from the request.
 
-    `members` are the texts that the identifier may have been confused with, by name; `others` are secrets of the app
-    for something else, each with what it is for.
+    Args:
+        label: The subject of a sentence about the pair.
+        identifier: The name of the identifier.
+        value: The value of the identifier, if the request has it.
+        proof: The hash, if the request has it.
+        members: Other strings of the body by name. The client may have hashed one of them instead.
+        secret: The secret of the hash.
+        others: The other secrets of the app, each with its purpose.
+        encoding: The encoding of the hash that the app requires: `hex` or `base64`.
+        normalized: The function that normalizes the identifier before it is hashed.
     """
 
-    what: str
+    label: str
     identifier: str
     value: str | None
     proof: str | None
@@ -55,83 +73,91 @@ class HashPair:
 
     @property
     def verifies(self) -> bool:
-        """Whether the hash is exactly the one that the gate wants."""
+        """Whether the hash is exactly the one that the gate expects."""
         if self.value is None or self.proof is None:
             return False
-        return _encodable(self.value) and hmac.compare_digest(
+        return _is_encodable(self.value) and hmac.compare_digest(
             compute_hash(self.secret, self.normalized(self.value), self.encoding).encode(),
             self.proof.encode("utf-8", "replace"),
         )
 
 
-def pairs_of(case: Case) -> Iterator[HashPair]:
-    """The user's pair, and that of each company, where one half at least was sent."""
+def hash_pairs(case: Case) -> Iterator[HashPair]:
+    """Yield the user's pair and the pair of each company, if the request has at least one half of it."""
     rule = case.app.identity_hash
     if rule is None:
         return
     request = case.request
-    tokens = tuple(("the app's tokens", each) for each in case.app.credentials if isinstance(each, Secret))
+    token_secrets = tuple(
+        ("the app's tokens", credential) for credential in case.app.credentials if isinstance(credential, Secret)
+    )
     user = HashPair(
         "The user's hash",
         rule.identifier,
-        _text(rule.identifier_location, request),
-        _text(rule.hash_location, request),
-        _members(plain(request.document), _name_of(rule.hash_location)),
+        _read_location(rule.identifier_location, request),
+        _read_location(rule.hash_location, request),
+        _other_members(plain(request.document), _location_name(rule.hash_location)),
         rule.secret,
-        (*tokens, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
+        (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
         rule.encoding,
         rule.normalized,
     )
     if user.value is not None or user.proof is not None:
         yield user
-    yield from _company_pairs(rule, tokens, request)
+    yield from _company_pairs(rule, token_secrets, request)
 
 
-def _company_pairs(rule: IdentityHash, tokens: tuple[tuple[str, Secret], ...], request: Request) -> Iterator[HashPair]:
+def _company_pairs(
+    rule: IdentityHash, token_secrets: tuple[tuple[str, Secret], ...], request: Request
+) -> Iterator[HashPair]:
     companies = rule.companies
     if companies is None:
         return
-    given, _ = attempt(lambda: companies.location.value(request))
-    for index, company in enumerate(given[:_MAX_COMPANIES] if isinstance(given, list) else ()):
+    items, _ = attempt(lambda: companies.location.value(request))
+    for index, company in enumerate(items[:_MAX_COMPANIES] if isinstance(items, list) else ()):
         if isinstance(company, dict):
-            value, proof = _plain(company.get(companies.id_field)), _plain(company.get(companies.hash_field))
+            value = _identifier_string(company.get(companies.id_field))
+            proof = _identifier_string(company.get(companies.hash_field))
             if value is not None or proof is not None:
                 yield HashPair(
                     f"The hash of {companies.location.path}[{index}]",
                     companies.id_field,
                     value,
                     proof,
-                    _members(company, companies.hash_field),
+                    _other_members(company, companies.hash_field),
                     companies.secret,
-                    (*tokens, ("users", rule.secret)),
+                    (*token_secrets, ("users", rule.secret)),
                     rule.encoding,
-                    lambda text: text,
+                    lambda value: value,
                 )
 
 
-def described_pairs(case: Case) -> Iterator[tuple[str, str, str, bool]]:
-    """For the steps: each pair's name, what is expected, what was found, and whether it verifies."""
-    for pair in pairs_of(case):
-        half = "no hash" if pair.proof is None else f"no {pair.identifier}" if pair.value is None else ""
+def describe_pairs(case: Case) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield for each pair its name, what is expected, what was found, and whether it verifies."""
+    for pair in hash_pairs(case):
+        missing = "no hash" if pair.proof is None else f"no {pair.identifier}" if pair.value is None else ""
         size = "" if pair.proof is None else f"{len(pair.proof)} characters: "
-        verdict = "verifies" if pair.verifies else "does not verify"
+        result = "verifies" if pair.verifies else "does not verify"
         expected = f"HMAC-SHA256 of {pair.identifier}, {_EXPECTED[pair.encoding]}"
         yield (
-            pair.what.removeprefix("The ").removeprefix("user's "),
+            pair.label.removeprefix("The ").removeprefix("user's "),
             expected,
-            half or f"{size}{verdict}",
+            missing or f"{size}{result}",
             pair.verifies,
         )
 
 
 def hash_findings(case: Case) -> Iterator[Finding]:
-    """The mistakes in each pair that does not verify, where the gate looks at hashes: not where a token counts."""
+    """Yield the mistakes in each pair that does not verify. Yield nothing if the gate does not check hashes.
+
+    The gate checks no hash after `accept_until`, and none that is irrelevant because the token decides.
+    """
     rule, refusal = case.app.identity_hash, case.refusal
-    if case.text is not None and (refusal is None or refusal.reason != "bad_identity_hash"):
+    if case.raw_token is not None and (refusal is None or refusal.reason != "bad_identity_hash"):
         return
     if rule is None or (rule.accept_until is not None and case.now >= rule.accept_until):
         return
-    for pair in pairs_of(case):
+    for pair in hash_pairs(case):
         if not pair.verifies:
             yield from _pair_findings(pair)
 
@@ -139,114 +165,106 @@ def hash_findings(case: Case) -> Iterator[Finding]:
 def _pair_findings(pair: HashPair) -> Iterator[Finding]:
     if pair.proof is None:
         detail = (
-            f"{pair.what} is missing: {pair.identifier} was sent alone, and proves nothing without it. Send both, or a "
-            "token."
+            f"{pair.label} is missing. The request has only {pair.identifier}, which proves nothing alone: send both, "
+            "or a token."
         )
         yield Finding("half_a_pair", detail, f"{pair.identifier} and its hash", f"{pair.identifier} alone")
         return
     if pair.value is None:
-        detail = f"{pair.what} was sent without the {pair.identifier} that it should be of: send both."
+        detail = f"{pair.label} was sent without the {pair.identifier} that it belongs to: send both."
         yield Finding("half_a_pair", detail, f"{pair.identifier} and its hash", "the hash alone")
-    raw = next((name for name, text in pair.members.items() if _same_text(text, pair.proof)), None)
-    if raw is not None:
-        detail = f"{pair.what} is {raw} itself: send the HMAC-SHA256 of {pair.identifier}, made on your server."
-        yield Finding("raw_id_as_hash", detail, _EXPECTED[pair.encoding], f"{raw} itself")
+    raw_name = next((name for name, value in pair.members.items() if _equal_ignoring_case(value, pair.proof)), None)
+    if raw_name is not None:
+        detail = f"{pair.label} is {raw_name} itself: send the HMAC-SHA256 of {pair.identifier}, made on your server."
+        yield Finding("raw_id_as_hash", detail, _EXPECTED[pair.encoding], f"{raw_name} itself")
         return
-    spelled = _read(pair.proof)
-    if spelled is None:
+    decoded = _decode_hash(pair.proof)
+    if decoded is None:
         detail = (
-            f"{pair.what} has {len(pair.proof)} characters and is no HMAC-SHA256 in any usual spelling: send "
+            f"{pair.label} has {len(pair.proof)} characters and is no HMAC-SHA256 in any common encoding: send "
             f"{_EXPECTED[pair.encoding]}."
         )
         yield Finding("not_a_hash", detail, _EXPECTED[pair.encoding], f"{len(pair.proof)} characters")
         return
-    spelling, digest = spelled
-    if spelling != pair.encoding:
-        detail = f"{pair.what} is spelled in {_SPELLED[spelling]}, and this app takes {_EXPECTED[pair.encoding]}."
-        yield Finding("hash_encoding", detail, _EXPECTED[pair.encoding], _SPELLED[spelling])
-    explained = _explain(pair, digest)
-    if explained is not None:
-        yield from explained
+    encoding, digest = decoded
+    if encoding != pair.encoding:
+        detail = f"{pair.label} is encoded in {_ENCODINGS[encoding]}, and this app requires {_EXPECTED[pair.encoding]}."
+        yield Finding("hash_encoding", detail, _EXPECTED[pair.encoding], _ENCODINGS[encoding])
+    mistakes = _find_mistakes(pair, digest)
+    if mistakes is not None:
+        yield from mistakes
     elif pair.value is not None:
         detail = (
-            f"{pair.what} is of nothing that was sent with it, with no secret of this app in any spelling: it was made "
-            "with another secret, or of another value."
+            f"{pair.label} matches no value in the request under any of this app's secrets. It was made with a "
+            "different secret or from a different value."
         )
         yield Finding("bad_identity_hash", detail, f"the HMAC-SHA256 of {pair.identifier}", "another hash")
 
 
-def _explain(pair: HashPair, digest: bytes) -> list[Finding] | None:
-    """The fewest mistakes that lead to this very hash: of the secret, of the identifier. None where none does."""
+def _find_mistakes(pair: HashPair, digest: bytes) -> list[Finding] | None:
+    """Return the fewest mistakes, of the secret and of the identifier, that lead to this hash; None if none do."""
     secrets: list[tuple[bytes, list[Finding]]] = [(pair.secret.keys[0].material, [])]
     for purpose, secret in pair.others:
-        detail = f"{pair.what} was made with the secret for {purpose}: use the one for this hash."
-        secrets.append(
-            (secret.keys[0].material, [Finding("other_key", detail, "the secret for this hash", f"that for {purpose}")])
-        )
-    secrets.extend((each.value, [each.finding(pair.what)]) for each in secret_variants(pair.secret))
-    texts = sorted(_candidates(pair), key=lambda candidate: len(candidate[1]))
-    tried = sorted(
-        ((material, text, [*ours, *theirs]) for material, ours in secrets for text, theirs in texts),
-        key=lambda each: len(each[2]),
+        detail = f"{pair.label} was made with the secret for {purpose}: use the secret for this hash."
+        finding = Finding("other_key", detail, "the secret for this hash", f"the secret for {purpose}")
+        secrets.append((secret.keys[0].material, [finding]))
+    secrets.extend((variant.value, [variant.finding(pair.label)]) for variant in secret_variants(pair.secret))
+    messages = sorted(_candidates(pair), key=lambda candidate: len(candidate[1]))
+    combinations = sorted(
+        (
+            (material, message, [*secret_findings, *message_findings])
+            for material, secret_findings in secrets
+            for message, message_findings in messages
+        ),
+        key=lambda combination: len(combination[2]),
     )
-    for material, text, findings in tried:
-        if hmac.compare_digest(hmac.digest(material, text, hashlib.sha256), digest):
+    for material, message, findings in combinations:
+        if hmac.compare_digest(hmac.digest(material, message, hashlib.sha256), digest):
             return findings
-    for text, findings in texts:
-        if hmac.compare_digest(hashlib.sha256(text).digest(), digest):
-            detail = f"{pair.what} is a plain SHA-256, which anybody can make: use HMAC-SHA256 with the app's secret."
+    for message, findings in messages:
+        if hmac.compare_digest(hashlib.sha256(message).digest(), digest):
+            detail = f"{pair.label} is a plain SHA-256, which anyone can make: use HMAC-SHA256 with the app's secret."
             return [Finding("hash_without_secret", detail, "HMAC-SHA256", "SHA-256 without a secret"), *findings]
     return None
 
 
 def _candidates(pair: HashPair) -> Iterator[tuple[bytes, list[Finding]]]:
-    """Every text of which the hash may be, each with what was mistaken."""
-    right = None if pair.value is None else pair.normalized(pair.value)
-    named = {pair.identifier: pair.value} if pair.value is not None else {}
-    for name, value in {**named, **pair.members}.items():
-        mistaken: list[Finding] = []
+    """Yield each value that may have been hashed, with the mistakes that this would be."""
+    correct = None if pair.value is None else pair.normalized(pair.value)
+    identifier = {pair.identifier: pair.value} if pair.value is not None else {}
+    for name, value in {**identifier, **pair.members}.items():
+        findings: list[Finding] = []
         if value != pair.value:
-            detail = f"{pair.what} is of {name}, and this app wants that of {pair.identifier}: hash that one."
-            mistaken = [Finding("wrong_identifier", detail, pair.identifier, name)]
-        for how, text in _mangled_identifiers(value):
-            altered = list(mistaken)
-            if text != (right if not mistaken else value):
+            detail = f"{pair.label} is made from {name}, and this app requires {pair.identifier}: hash that one."
+            findings = [Finding("wrong_identifier", detail, pair.identifier, name)]
+        for change, changed in _mangled_identifiers(value):
+            all_findings = list(findings)
+            if changed != (correct if not findings else value):
                 detail = (
-                    f"{pair.what} is of {name} {how}: hash exactly what is sent as {pair.identifier}, or send what is "
-                    "hashed."
+                    f"{pair.label} is made from {name} {change}: hash exactly the value that you send as "
+                    f"{pair.identifier}, or send the value that you hash."
                 )
-                altered.append(Finding("altered_identifier", detail, f"{name} as it is sent", f"{name} {how}"))
-            yield text.encode("utf-8", "replace"), altered
+                all_findings.append(Finding("altered_identifier", detail, f"{name} unchanged", f"{name} {change}"))
+            yield changed.encode("utf-8", "replace"), all_findings
 
 
 def _mangled_identifiers(value: str) -> Iterator[tuple[str, str]]:
-    yield "as it was sent, which this app normalizes first", value
-    yield "with the blanks around it taken away", value.strip()
+    """Yield common changes of an identifier before it is hashed, each with the changed value."""
+    yield "unchanged, and this app normalizes it first", value
+    yield "without the spaces around it", value.strip()
     yield "in lower case", value.lower()
-    yield "with the blanks around it taken away and in lower case", value.strip().lower()
+    yield "without the spaces around it and in lower case", value.strip().lower()
     yield "in upper case", value.upper()
-    yield "with a line break behind it", f"{value}\n"
+    yield "with a line break after it", f"{value}\n"
     yield "in quotes", f'"{value}"'
 
 
-_SPELLED: Final = {
-    "hex": "hexadecimal",
-    "upper": "upper-case hexadecimal",
-    "dashed": "hexadecimal with separators",
-    "blanks": "hexadecimal or base64 with blanks around it",
-    "prefix": "hexadecimal behind a prefix",
-    "base64": "base64",
-    "unpadded": "base64 without padding",
-    "base64url": "base64url",
-}
-
-
-def _read(proof: str) -> tuple[str, bytes] | None:
-    """How a hash is spelled, and its 32 bytes; None where it is no SHA-256 in any usual spelling."""
-    bare = proof.strip()
-    if bare != proof:
-        inner = _read(bare)
-        return None if inner is None else ("blanks", inner[1])
+def _decode_hash(proof: str) -> tuple[str, bytes] | None:
+    """Return the encoding of a hash and its 32 bytes; None if it is no SHA-256 in any common encoding."""
+    stripped = proof.strip()
+    if stripped != proof:
+        decoded = _decode_hash(stripped)
+        return None if decoded is None else ("spaces", decoded[1])
     if proof[:7].lower() == "sha256=" and re.fullmatch(r"[0-9A-Fa-f]{64}", proof[7:]):
         return "prefix", bytes.fromhex(proof[7:])
     if re.fullmatch(r"[0-9A-Fa-f]{64}", proof):
@@ -262,48 +280,50 @@ def _read(proof: str) -> tuple[str, bytes] | None:
     return None
 
 
-def _members(document: object, proof: str) -> dict[str, str]:
-    """The texts in a body, without the hash itself."""
-    texts = ((name, text) for name, text in _texts(document) if name.lower() != proof.lower())
-    return dict(itertools.islice(texts, _MAX_MEMBERS))
+def _other_members(document: object, hash_name: str) -> dict[str, str]:
+    """Return the strings in a body by dotted path, without the hash itself."""
+    members = ((name, value) for name, value in _walk(document) if name.lower() != hash_name.lower())
+    return dict(itertools.islice(members, _MAX_MEMBERS))
 
 
-def _name_of(place: TokenLocation) -> str:
-    if isinstance(place, JsonBody):
-        return place.path
-    return place.name if isinstance(place, (Header, Query)) else ""
+def _location_name(location: TokenLocation) -> str:
+    if isinstance(location, JsonBody):
+        return location.path
+    return location.name if isinstance(location, (Header, Query)) else ""
 
 
-def _texts(document: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The texts and whole numbers in a body, by dotted path."""
+def _walk(document: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield the strings and integers in a body with their dotted paths."""
     for name, value in document.items() if isinstance(document, dict) and depth < _MAX_DEPTH else ():
-        where = f"{path}{name}" if name.isascii() and name.isprintable() else f"{path}{shown(name)}"
-        text = _plain(value)
-        if text is None:
-            yield from _texts(value, f"{where}.", depth + 1)
-        elif len(text) <= _MAX_IDENTIFIER:
-            yield where, text
+        path = f"{prefix}{name}" if name.isascii() and name.isprintable() else f"{prefix}{shown(name)}"
+        string = _identifier_string(value)
+        if string is None:
+            yield from _walk(value, f"{path}.", depth + 1)
+        elif len(string) <= _MAX_IDENTIFIER:
+            yield path, string
 
 
-def _plain(value: Any) -> str | None:
-    """A text that is not empty, or an integer as its digits, as the gate reads them."""
+def _identifier_string(value: Any) -> str | None:
+    """Return a string that is not empty, or the digits of an integer, as the gate does; None for other values."""
     if type(value) is int:
         return str(value)
     return value if isinstance(value, str) and value else None
 
 
-def _text(place: TokenLocation | None, request: Request) -> str | None:
-    found, _ = attempt(lambda: place.value(request) if isinstance(place, JsonBody) else place and place.read(request))
-    return _plain(found)
+def _read_location(location: TokenLocation | None, request: Request) -> str | None:
+    value, _ = attempt(
+        lambda: location.value(request) if isinstance(location, JsonBody) else location and location.read(request)
+    )
+    return _identifier_string(value)
 
 
-def _same_text(text: str, proof: str) -> bool:
-    return text.strip().lower() == proof.strip().lower()
+def _equal_ignoring_case(value: str, proof: str) -> bool:
+    return value.strip().lower() == proof.strip().lower()
 
 
-def _encodable(text: str) -> bool:
+def _is_encodable(value: str) -> bool:
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True

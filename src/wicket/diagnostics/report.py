@@ -1,7 +1,7 @@
-"""What the checker says, as values: findings, steps, and the diagnosis that holds them. Never a token, a hash or a key.
+"""The result of a diagnosis. It contains no token, hash or key.
 
-Every value that a client wrote is shown whole or not at all, with everything but ASCII escaped. So the veil, which
-takes out what must not be said, never misses a part of it, and a terminal is never steered.
+A value from a client is shown whole or not at all, with all characters but ASCII escaped. So the redactor finds every
+secret in it, and the value cannot control a terminal.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from wicket.errors import Refusal
 from wicket.keys import Secret
 
 _MAX_SHOWN: Final = 200
-_SHORTEST: Final = 8
+_MIN_REDACTED: Final = 8
 _WITHHELD: Final = "(withheld)"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake. `mistake` is a stable word for programs; `detail` says in English what was found and what to do.
+    """One mistake.
 
-    `expected` and `found` are what was wanted and what was there, where that can be said in a few words.
+    Args:
+        code: A stable word for programs.
+        detail: Sentences in English: what was found, and how to correct it.
+        expected: What is expected, if a few words can say it.
+        found: What was found, if a few words can say it.
     """
 
     code: str
@@ -35,7 +39,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: `passed` is None where it could not be judged or there is nothing to judge."""
+    """One step of the check.
+
+    Args:
+        name: The name of the step.
+        expected: What is expected.
+        found: What was found.
+        passed: Whether the step passed; None if it checks nothing or could not be run.
+    """
 
     name: str
     expected: str
@@ -45,12 +56,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the checker says. It holds no token, no secret, no key and no hash, and so may be shown to the app's owner.
+    """The result of a diagnosis.
 
-    `app` is the app's id; None for the check of a URL. `passed`: the token or hash verifies, by the gate's own
-    decision. `refusal` is the one that the gate gives, whatever the app's mode and whether or not it admits anonymous
-    users. `findings` are the mistakes, the likeliest cause first; where `passed` holds they are what was quietly left
-    out. `steps` are the steps of the way, the decision last.
+    It contains no token, secret, key or hash, so it can be shown to the owner of the app.
+
+    Args:
+        app: The id of the app; None for the diagnosis of a URL.
+        passed: Whether the token or hash verifies. It is the decision of the gate.
+        refusal: The refusal of the gate. The mode of the app and its `allow_anonymous` do not apply.
+        findings: The mistakes. The most probable cause is first. If `passed` is true, they name values that the gate
+            ignores.
+        steps: The steps of the check. The last one is the decision.
     """
 
     app: str | None
@@ -60,7 +76,7 @@ class Diagnosis:
     steps: tuple[Step, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same in texts, numbers, lists and dictionaries, for JSON."""
+        """Return the diagnosis as dictionaries, lists, strings, numbers, booleans and None, for JSON."""
         refusal = self.refusal
         return {
             "app": self.app,
@@ -72,60 +88,69 @@ class Diagnosis:
 
 
 def shown(value: object) -> str:
-    """A value that somebody else wrote, in ASCII; only its length where it is long."""
-    text = ascii(value)
-    return text if len(text) <= _MAX_SHOWN else f"({len(text)} characters)"
+    """Return a value from a client in ASCII, or only its length if it is long."""
+    escaped = ascii(value)
+    return escaped if len(escaped) <= _MAX_SHOWN else f"({len(escaped)} characters)"
 
 
 def listed(values: Iterable[object], none: str) -> str:
-    """Several such values."""
+    """Return several values from a client, separated by commas. Return `none` if there are none."""
     return ", ".join(shown(value) for value in values) or none
 
 
 class Redactor:
-    """Takes out of a diagnosis what must not be said, whichever way it came in: a secret pasted as a kid, for example.
+    """Withholds secrets and tokens in a diagnosis.
 
-    The checker puts no such thing into its words; this holds whatever a client writes into a claim.
+    The diagnosis itself adds none. A client may put one into a claim or a `kid`, for example.
+
+    Args:
+        app: The app whose secrets are withheld, in every common encoding.
+        sensitive: Other strings to withhold. Strings of fewer than 8 characters are ignored.
     """
 
     __slots__ = ("_needles",)
 
-    def __init__(self, app: App, others: Iterable[str]) -> None:
+    def __init__(self, app: App, sensitive: Iterable[str]) -> None:
         rule = app.identity_hash
         secrets = (*app.credentials, *(rule.secrets if rule is not None else ()))
-        texts = [*others, *(text for each in secrets if isinstance(each, Secret) for text in _spelled(each))]
-        spelled = {form for text in texts for form in (text, ascii(text)[1:-1]) if len(form) >= _SHORTEST}
-        self._needles = sorted(spelled, key=len, reverse=True)
+        encoded = (form for secret in secrets if isinstance(secret, Secret) for form in _encodings(secret))
+        needles = {
+            form
+            for value in (*sensitive, *encoded)
+            for form in (value, ascii(value)[1:-1])
+            if len(form) >= _MIN_REDACTED
+        }
+        self._needles = sorted(needles, key=len, reverse=True)
 
     def redact(self, diagnosis: Diagnosis) -> Diagnosis:
-        """The diagnosis with all such texts withheld."""
+        """Return the diagnosis without these strings."""
         refusal = diagnosis.refusal
         return replace(
             diagnosis,
-            refusal=None if refusal is None else replace(refusal, detail=self._hide(refusal.detail)),
+            refusal=None if refusal is None else replace(refusal, detail=self._redact(refusal.detail)),
             findings=tuple(
                 Finding(
-                    each.code,
-                    self._hide(each.detail),
-                    None if each.expected is None else self._hide(each.expected),
-                    None if each.found is None else self._hide(each.found),
+                    finding.code,
+                    self._redact(finding.detail),
+                    None if finding.expected is None else self._redact(finding.expected),
+                    None if finding.found is None else self._redact(finding.found),
                 )
-                for each in diagnosis.findings
+                for finding in diagnosis.findings
             ),
             steps=tuple(
-                Step(each.name, self._hide(each.expected), self._hide(each.found), each.passed)
-                for each in diagnosis.steps
+                Step(step.name, self._redact(step.expected), self._redact(step.found), step.passed)
+                for step in diagnosis.steps
             ),
         )
 
-    def _hide(self, text: str) -> str:
+    def _redact(self, value: str) -> str:
         for needle in self._needles:
-            text = text.replace(needle, _WITHHELD)
-        return text
+            value = value.replace(needle, _WITHHELD)
+        return value
 
 
-def _spelled(secret: Secret) -> tuple[str, ...]:
-    """A secret in every spelling in which somebody may have pasted it."""
+def _encodings(secret: Secret) -> tuple[str, ...]:
+    """Return a secret in every encoding that a client may send by mistake."""
     value: bytes = secret.keys[0].material
     standard, urlsafe = base64.b64encode(value).decode(), base64.urlsafe_b64encode(value).decode()
     return (

@@ -1,6 +1,6 @@
-"""What a page's script would find at a URL: whether its preflight is answered, and whether it could read a refusal.
+"""Checks whether the script of a page can use a URL: whether its preflight succeeds, and whether it can read a refusal.
 
-It dials whatever URL it is given, private addresses too, and follows no redirect: give it URLs of your own.
+It connects to any URL, private addresses too, and follows no redirect.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from urllib.parse import SplitResult, quote, urlsplit
 from wicket.diagnostics.report import Diagnosis, Finding, Step, shown
 from wicket.errors import Problems, config_error
 
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,512}")
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,512}")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _BAD_TOKEN: Final = "not-a-token"
-_SECONDS: Final = 10.0
+_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """One answer: its status, and its headers under lower-case names, each with every value that was sent."""
+class _Response:
+    """The status and the headers of a response. The names are in lower case, and each has all of its values."""
 
     status: int
     headers: dict[str, list[str]]
 
-    def words(self, name: str) -> frozenset[str]:
+    def members(self, name: str) -> frozenset[str]:
+        """Return the members of a header that is a list, in lower case (RFC 9110 section 5.6.1)."""
         values = ",".join(self.headers.get(name, ())).lower().split(",")
-        return frozenset(word.strip() for word in values)
+        return frozenset(value.strip() for value in values)
 
 
 def diagnose_url(
@@ -39,19 +40,27 @@ def diagnose_url(
     origin: str,
     *,
     header: str = "Authorization",
-    timeout: float = _SECONDS,
+    timeout: float = _TIMEOUT,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Diagnosis:
-    """Ask `url` what a browser would, for a page at `origin`: a preflight, and a request with a bad token.
+    """Check whether a page at `origin` can use `url`.
 
-    The token rides in `header`. The findings say which CORS headers are missing, and so why a page's script sees an
-    opaque failure instead of a 401 that it can read. `timeout` is in seconds, for each operation of a socket;
-    `ssl_context` is for authorities of one's own. Blocks. It dials whatever it is given: let no stranger choose it.
+    This sends the requests that a browser sends: a preflight, and a request with an invalid token. The findings name
+    the missing CORS headers (WHATWG Fetch). Without them, the script of a page gets a network error instead of a 401
+    that it can read. A call blocks, and it connects to any address, so an untrusted person must not choose the URL.
 
-    Raises `ConfigError` for what is no http or https URL, no origin, or no header's name.
+    Args:
+        url: The http or https URL.
+        origin: The origin of the page.
+        header: The header that carries the token.
+        timeout: Seconds for each operation of a socket.
+        ssl_context: Replaces the default TLS settings, for example to trust a private certificate authority.
+
+    Raises:
+        ConfigError: An argument is no http or https URL, no origin, or no name of a header.
     """
-    parts = _checked(url, origin, header)
-    preflight = _ask(
+    parts = _parse_url(url, origin, header)
+    preflight = _send(
         parts,
         "OPTIONS",
         {
@@ -63,40 +72,42 @@ def diagnose_url(
         ssl_context,
     )
     token = f"Bearer {_BAD_TOKEN}" if header.lower() == "authorization" else _BAD_TOKEN
-    answer = _ask(parts, "GET", {"Origin": origin, header: token}, timeout, ssl_context)
-    about_preflight = (
+    response = _send(parts, "GET", {"Origin": origin, header: token}, timeout, ssl_context)
+    preflight_findings = (
         [_unreachable(preflight)]
         if isinstance(preflight, str)
         else [*_preflight_findings(preflight, origin, header.lower())]
     )
-    about_answer = [_unreachable(answer)] if isinstance(answer, str) else [*_answer_findings(answer, origin)]
-    findings = tuple(dict.fromkeys((*about_preflight, *about_answer)))
+    response_findings = (
+        [_unreachable(response)] if isinstance(response, str) else [*_response_findings(response, origin)]
+    )
+    findings = tuple(dict.fromkeys((*preflight_findings, *response_findings)))
     steps = (
-        _step("preflight", "2xx with CORS headers", preflight, about_preflight),
-        _step("bad token", "a refusal that a page may read", answer, about_answer),
+        _step("preflight", "2xx with CORS headers", preflight, preflight_findings),
+        _step("bad token", "a refusal that a page can read", response, response_findings),
     )
     passed = not findings
-    said = (
-        "a page's script can use this URL, and read its refusals" if passed else "a page's script sees a bare failure"
+    decision = (
+        "a page's script can use this URL and read its refusals" if passed else "a page's script gets a network error"
     )
-    return Diagnosis(None, passed, None, findings, (*steps, Step("decision", "", said, passed)))
+    return Diagnosis(None, passed, None, findings, (*steps, Step("decision", "", decision, passed)))
 
 
-def _step(name: str, expected: str, got: _Answer | str, findings: list[Finding]) -> Step:
-    said = got if isinstance(got, str) else f"status {got.status}"
-    return Step(name, expected, "; ".join([said, *(each.code for each in findings)]), not findings)
+def _step(name: str, expected: str, response: _Response | str, findings: list[Finding]) -> Step:
+    result = response if isinstance(response, str) else f"status {response.status}"
+    return Step(name, expected, "; ".join([result, *(finding.code for finding in findings)]), not findings)
 
 
-def _checked(url: object, origin: object, header: object) -> SplitResult:
+def _parse_url(url: object, origin: object, header: object) -> SplitResult:
     problems = Problems()
-    if not isinstance(origin, str) or not _VISIBLE.fullmatch(origin):
+    if not isinstance(origin, str) or not _VISIBLE_ASCII.fullmatch(origin):
         problems.add("origin", "is not an origin", "https://app.example.com")
-    if not isinstance(header, str) or not _NAME.fullmatch(header):
-        problems.add("header", "is not the name of a header")
+    if not isinstance(header, str) or not _HEADER_NAME.fullmatch(header):
+        problems.add("header", "is not a header name (RFC 9110 section 5.1)")
     problems.raise_if_any()
     hint = "https://api.example.com/me?appId=acme"
     if not isinstance(url, str):
-        raise config_error("url", "must be a text", hint)
+        raise config_error("url", "must be a string", hint)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -107,10 +118,10 @@ def _checked(url: object, origin: object, header: object) -> SplitResult:
     return parts
 
 
-def _ask(
+def _send(
     parts: SplitResult, method: str, headers: dict[str, str], timeout: float, ssl_context: ssl.SSLContext | None
-) -> _Answer | str:
-    """The answer, or in a few words why there is none."""
+) -> _Response | str:
+    """Send a request. Return the response, or a few words that say why there is none."""
     host = parts.hostname or ""
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (
         f"?{quote(parts.query, safe='/?%:@!$&()*+,;=~-._')}" if parts.query else ""
@@ -123,63 +134,70 @@ def _ask(
     try:
         connection.request(method, target, headers=headers)
         response = connection.getresponse()
-        held: dict[str, list[str]] = {}
+        values: dict[str, list[str]] = {}
         for name, value in response.getheaders():
-            held.setdefault(name.lower(), []).append(value.strip())
-        return _Answer(response.status, held)
+            values.setdefault(name.lower(), []).append(value.strip())
+        return _Response(response.status, values)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"no answer ({type(error).__name__})"
+        return f"no response ({type(error).__name__})"
     finally:
         connection.close()
 
 
-def _unreachable(why: str) -> Finding:
-    detail = f"The URL gives {why}: check the host, the port, the certificate, and that the server runs."
-    return Finding("unreachable", detail, "an answer", why)
+def _unreachable(error: str) -> Finding:
+    detail = f"The URL has {error}: check the host, the port, the certificate, and that the server runs."
+    return Finding("unreachable", detail, "a response", error)
 
 
-def _preflight_findings(got: _Answer, origin: str, header: str) -> Iterator[Finding]:
-    status = str(got.status)
-    if 300 <= got.status < 400:
-        detail = "The preflight is redirected, which browsers do not follow: ask the final URL at once."
+def _preflight_findings(response: _Response, origin: str, header: str) -> Iterator[Finding]:
+    status = str(response.status)
+    if 300 <= response.status < 400:
+        detail = "The preflight is redirected, and browsers do not follow the redirect: use the final URL."
         yield Finding("preflight_redirected", detail, "2xx", status)
         return
-    if not 200 <= got.status < 300:
+    if not 200 <= response.status < 300:
         detail = (
-            f"The preflight is refused with {status}: a browser sends it without a token, so it must be answered "
-            "before any check. Put the CORS middleware outside the gate, or let Wicket answer it (cors=True); if it "
-            "does, the app does not admit this origin."
+            f"The preflight is refused with {status}. A browser sends it without a token, so the response must not "
+            "require one. Put the CORS middleware outside the gate, or use Wicket's own CORS (cors=True). If Wicket "
+            "answers preflights, the app does not allow this origin."
         )
         yield Finding("preflight_behind_gate", detail, "2xx", status)
-    yield from _origin_findings(got, origin, "preflight_without_cors", "The answer to the preflight")
-    allowed = got.words("access-control-allow-headers")
+    yield from _origin_findings(response, origin, "preflight_without_cors", "The response to the preflight")
+    allowed = response.members("access-control-allow-headers")
     if header not in allowed and ("*" not in allowed or header == "authorization"):
         detail = (
-            f"The answer to the preflight does not allow the header {shown(header)}, in which the token rides: add it "
-            "to Access-Control-Allow-Headers (a * does not cover Authorization)."
+            f"The response to the preflight does not allow the header {shown(header)}, which carries the token: add it "
+            "to Access-Control-Allow-Headers (* does not cover Authorization)."
         )
         yield Finding("preflight_without_header", detail, header, ", ".join(sorted(allowed - {""})) or "none")
 
 
-def _answer_findings(got: _Answer, origin: str) -> Iterator[Finding]:
-    yield from _origin_findings(got, origin, "opaque_refusal", f"The answer to a bad token (status {got.status})")
-    if "www-authenticate" in got.headers and "www-authenticate" not in got.words("access-control-expose-headers"):
+def _response_findings(response: _Response, origin: str) -> Iterator[Finding]:
+    yield from _origin_findings(
+        response, origin, "opaque_refusal", f"The response to an invalid token (status {response.status})"
+    )
+    if "www-authenticate" in response.headers and "www-authenticate" not in response.members(
+        "access-control-expose-headers"
+    ):
         detail = (
-            "The refusal has a WWW-Authenticate header that no page may read: name it in Access-Control-Expose-Headers."
+            "A page cannot read the WWW-Authenticate header of the refusal: add it to Access-Control-Expose-Headers."
         )
         yield Finding("challenge_not_exposed", detail, "www-authenticate", "not exposed")
 
 
-def _origin_findings(got: _Answer, origin: str, mistake: str, what: str) -> Iterator[Finding]:
-    values = [each.strip() for value in got.headers.get("access-control-allow-origin", ()) for each in value.split(",")]
+def _origin_findings(response: _Response, origin: str, code: str, subject: str) -> Iterator[Finding]:
+    header_values = response.headers.get("access-control-allow-origin", ())
+    values = [item.strip() for value in header_values for item in value.split(",")]
     found = ", ".join(shown(value) for value in values) or "none"
     if len(values) > 1:
-        detail = f"{what} has Access-Control-Allow-Origin more than once, which browsers refuse: set it in one place."
+        detail = (
+            f"{subject} has Access-Control-Allow-Origin more than once, and browsers reject that: set it in one place."
+        )
         yield Finding("cors_doubled", detail, "one value", found)
     elif values not in ([origin], ["*"]):
         detail = (
-            f"{what} lacks Access-Control-Allow-Origin for {shown(origin)}, so the page's script sees no answer. "
-            "Refusals need CORS headers too: put the CORS middleware outside the gate, or let Wicket set "
-            "them (cors=True); if it does, the app does not admit this origin."
+            f"{subject} lacks Access-Control-Allow-Origin for {shown(origin)}, so the page's script cannot read it. "
+            "Refusals need CORS headers too: put the CORS middleware outside the gate, or use Wicket's own CORS "
+            "(cors=True). If Wicket sets them, the app does not allow this origin."
         )
-        yield Finding(mistake, detail, shown(origin), found)
+        yield Finding(code, detail, shown(origin), found)

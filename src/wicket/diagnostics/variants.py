@@ -1,4 +1,4 @@
-"""The keys that integrators make of a secret by mistake. Tried by the checker, and never by the request path."""
+"""The keys that integrators make from a secret by mistake. The gate never tries them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final
 from wicket.diagnostics.report import Finding
 from wicket.keys import Secret
 
-_AROUND: Final = (
-    ("a line break behind it", "{}\n"),
-    ("a line break behind it", "{}\r\n"),
-    ("a space behind it", "{} "),
+_WRAPPINGS: Final = (
+    ("a line break after it", "{}\n"),
+    ("a line break after it", "{}\r\n"),
+    ("a space after it", "{} "),
     ("a space before it", " {}"),
     ("double quotes around it", '"{}"'),
     ("single quotes around it", "'{}'"),
@@ -24,55 +24,63 @@ _AROUND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Another key that one secret may be taken for. `finding` says how, with `{}` for what was made with it."""
+    """A key that can be made from a secret by mistake.
+
+    Args:
+        value: The bytes of the key.
+        code: The code of the finding.
+        detail: The sentence of the finding without its subject.
+        expected: What is expected.
+        found: How the key was made from the secret.
+    """
 
     value: bytes
-    mistake: str
+    code: str
     detail: str
     expected: str
     found: str
 
-    def finding(self, what: str) -> Finding:
-        """The finding that `what` (`The token`, `The user's hash`) was made with this key."""
-        return Finding(self.mistake, f"{what} {self.detail}", self.expected, self.found)
+    def finding(self, subject: str) -> Finding:
+        """Return the finding that `subject` was made with this key, for example `The token`."""
+        return Finding(self.code, f"{subject} {self.detail}", self.expected, self.found)
 
 
 def secret_variants(secret: Secret) -> Iterator[Variant]:
-    """Every such key but the right one, the likeliest first, each once."""
+    """Yield each such key once. The most probable one is first. The correct key is not included."""
     seen = {secret.keys[0].material, b""}
-    for variant in (*_read_otherwise(secret), *_not_stripped(secret)):
+    for variant in (*_other_encodings(secret), *_extra_characters(secret)):
         if variant.value not in seen:
             seen.add(variant.value)
             yield variant
 
 
-def _read_otherwise(secret: Secret) -> Iterator[Variant]:
+def _other_encodings(secret: Secret) -> Iterator[Variant]:
     encoding = secret.encoding
-    for text in _texts(secret):
-        for found, read in _READINGS:
+    for string in _strings(secret):
+        for found, decoder in _DECODERS:
             detail = (
-                f"was made with the secret read as {found}, and this app's secret is {_IS[encoding]}: "
-                f"{_DO[encoding]} before it is used as the key."
+                f"was made with the secret decoded as {found}, and this app's secret is {_IS[encoding]}: "
+                f"{_DO[encoding]}."
             )
-            yield Variant(read(text), "secret_encoding", detail, encoding, found)
+            yield Variant(decoder(string), "secret_encoding", detail, encoding, found)
 
 
-def _not_stripped(secret: Secret) -> Iterator[Variant]:
-    for text in _texts(secret):
-        stripped = text.strip().strip("\"'").strip()
+def _extra_characters(secret: Secret) -> Iterator[Variant]:
+    for string in _strings(secret):
+        stripped = string.strip().strip("\"'").strip()
         for found, wrapped in (
-            *((f"the secret with {what}", around.format(text)) for what, around in _AROUND),
-            ("the secret without the blanks or quotes that are around it in this app's configuration", stripped),
+            *((f"the secret with {characters}", wrapping.format(string)) for characters, wrapping in _WRAPPINGS),
+            ("the secret without the spaces or quotes around it in this app's configuration", stripped),
         ):
             detail = (
-                f"was made with {found}: copy the secret without a line break, blank or quote, "
-                "and look at how the environment variable or file is read."
+                f"was made with {found}: copy the secret without a line break, space or quote, "
+                "and check how the environment variable or file is read."
             )
             yield Variant(wrapped.encode(), "secret_not_stripped", detail, "the secret alone", found)
 
 
-def _texts(secret: Secret) -> list[str]:
-    """The texts in which an app's owner may hold this secret."""
+def _strings(secret: Secret) -> list[str]:
+    """Return the strings in which the owner of the app can have this secret."""
     value: bytes = secret.keys[0].material
     standard, urlsafe = base64.b64encode(value).decode(), base64.urlsafe_b64encode(value).decode()
     in_hex = [value.hex(), value.hex().upper()]
@@ -82,47 +90,47 @@ def _texts(secret: Secret) -> list[str]:
     if secret.encoding == "base64":
         return in_base64
     try:
-        text = [value.decode("utf-8")]
+        decoded = [value.decode("utf-8")]
     except UnicodeDecodeError:
-        text = []
-    return text if secret.encoding == "text" else [*text, *in_hex, *in_base64]
+        decoded = []
+    return decoded if secret.encoding == "text" else [*decoded, *in_hex, *in_base64]
 
 
-def _as_hex(text: str) -> bytes:
+def _decode_hex(string: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return bytes.fromhex(string)
     except ValueError:
         return b""
 
 
-def _as_base64(text: str) -> bytes:
-    """As the lenient decoders of many languages read it: other characters are skipped, padding is not needed."""
-    bare = re.sub(r"[^A-Za-z0-9+/]", "", text)
+def _decode_base64(string: str) -> bytes:
+    """Decode like the lenient decoders of many languages: skip other characters, and require no padding."""
+    digits = re.sub(r"[^A-Za-z0-9+/]", "", string)
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4))
+        return base64.b64decode(digits + "=" * (-len(digits) % 4))
     except binascii.Error:
         return b""
 
 
-def _as_base64url(text: str) -> bytes:
-    return _as_base64(text.replace("-", "+").replace("_", "/"))
+def _decode_base64url(string: str) -> bytes:
+    return _decode_base64(string.replace("-", "+").replace("_", "/"))
 
 
-_READINGS: Final[tuple[tuple[str, Callable[[str], bytes]], ...]] = (
+_DECODERS: Final[tuple[tuple[str, Callable[[str], bytes]], ...]] = (
     ("text", str.encode),
-    ("hex", _as_hex),
-    ("base64", _as_base64),
-    ("base64url", _as_base64url),
+    ("hex", _decode_hex),
+    ("base64", _decode_base64),
+    ("base64url", _decode_base64url),
 )
 _IS: Final = {
-    "text": "the text itself",
-    "hex": "spelled in hexadecimal digits",
-    "base64": "spelled in base64",
-    "bytes": "the bytes themselves",
+    "text": "the string itself",
+    "hex": "encoded in hexadecimal digits",
+    "base64": "encoded in base64",
+    "bytes": "raw bytes",
 }
 _DO: Final = {
-    "text": "take its characters as they are, with no decoding",
-    "hex": "decode it from hex",
-    "base64": "decode it from base64",
-    "bytes": "take the bytes as they are, with no decoding or encoding",
+    "text": "use its characters as the key, with no decoding",
+    "hex": "decode it from hex before you use it as the key",
+    "base64": "decode it from base64 before you use it as the key",
+    "bytes": "use the bytes as the key, with no decoding or encoding",
 }

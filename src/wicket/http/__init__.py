@@ -1,1 +1,1 @@
-"""What both doors share: the answer that a refusal becomes, and which paths stand behind the gate."""
+"""What the ASGI and WSGI middleware share: path rules, bodies, CORS, refusals, long-lived connections."""

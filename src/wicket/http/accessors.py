@@ -1,4 +1,4 @@
-"""What every framework's sugar demands of a decision, so that each of them says it in the same words."""
+"""Return the decision about a request to the framework modules in `wicket.contrib`, or raise one common error."""
 
 from __future__ import annotations
 
@@ -12,38 +12,56 @@ from wicket.http.binding import belongs_to_environ, belongs_to_scope
 
 
 def gate_name(gate: Gate | str) -> str:
-    """The name under which a gate's decision is kept."""
+    """Return the name under which the decision of a gate is stored.
+
+    Args:
+        gate: The gate, or its name.
+    """
     return gate if isinstance(gate, str) else gate.name
 
 
-def demand_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
-    """Return the decision of `gate`, or of the gate of that name, about the request of an ASGI scope.
+def require_decision_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """Return the decision about the request of an ASGI scope.
 
-    Raises `ConfigError` if there is none, or if it belongs to another request.
+    Args:
+        scope: The ASGI scope that the application received, or a copy of it.
+        gate: The gate that decided, or its name.
+
+    Raises:
+        ConfigError: If the gate has made no decision about this request, or the decision belongs to another request.
     """
-    held = _made((scope.get("state") or {}).get(gate_name(gate)), gate)
-    return held if belongs_to_scope(held, scope) else _another(gate)
+    decision = _checked_decision((scope.get("state") or {}).get(gate_name(gate)), gate)
+    return decision if belongs_to_scope(decision, scope) else _raise_other_request(gate)
 
 
-def demand_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
-    """As `demand_in_scope`, for a WSGI environ."""
-    held = _made(environ.get(f"{gate_name(gate)}.decision"), gate)
-    return held if belongs_to_environ(held, environ) else _another(gate)
+def require_decision_in_environ(environ: Mapping[str, Any], gate: Gate | str) -> Decision:
+    """Return the decision about the request of a WSGI environ.
+
+    Args:
+        environ: The environ that the application received, or a copy of it.
+        gate: The gate that decided, or its name.
+
+    Raises:
+        ConfigError: If the gate has made no decision about this request, or the decision belongs to another request.
+    """
+    decision = _checked_decision(environ.get(f"{gate_name(gate)}.decision"), gate)
+    return decision if belongs_to_environ(decision, environ) else _raise_other_request(gate)
 
 
-def _made(held: object, gate: Gate | str) -> Decision:
-    if isinstance(held, Decision) and (isinstance(gate, str) or gate._owns(held)):
-        return held
+def _checked_decision(value: object, gate: Gate | str) -> Decision:
+    """Return `value` if it is a decision of `gate`. Raise `ConfigError` otherwise."""
+    if isinstance(value, Decision) and (isinstance(gate, str) or gate._owns(value)):
+        return value
     raise config_error(
         "gate",
-        f"the gate {gate_name(gate)!r} has decided nothing about this request",
-        "put WicketMiddleware before the application, or Wicket before the blueprint, and do not exempt this path",
+        f"the gate {gate_name(gate)!r} has made no decision about this request",
+        "wrap the application in WicketMiddleware, or register Wicket on the blueprint, and do not exempt this path",
     )
 
 
-def _another(gate: Gate | str) -> NoReturn:
+def _raise_other_request(gate: Gate | str) -> NoReturn:
     raise config_error(
         "gate",
-        f"the gate {gate_name(gate)!r} has decided nothing about this request, but about another one",
-        "a copy with another query or other headers is a request of its own: pass it through WicketMiddleware",
+        f"the gate {gate_name(gate)!r} has made no decision about this request, only about another one",
+        "a copy with a different query or different headers is a new request: pass it through WicketMiddleware",
     )

@@ -1,4 +1,4 @@
-"""Starlette's `request.auth` for an identity."""
+"""The value of Starlette's `request.auth`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from wicket.decision.identity import Identity
 
 
 class AuthCredentials:
-    """Starlette's `request.auth`: what the request may do. `authenticated` stands for a verified identity."""
+    """Starlette's `request.auth`: the scopes of the request.
+
+    Starlette's `@requires` reads `scopes`. The scope `authenticated` means that the identity is verified.
+
+    Args:
+        identity: The identity of the decision.
+    """
 
     __slots__ = ("_identity",)
 
@@ -15,6 +21,6 @@ class AuthCredentials:
 
     @property
     def scopes(self) -> list[str]:
-        """`authenticated` and the token's scopes for a verified identity, nothing for an anonymous one."""
+        """`authenticated` and the sorted scopes of the token; an empty list for an anonymous identity."""
         identity = self._identity
         return ["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.verified else []

@@ -1,14 +1,14 @@
-"""Binds a decision to its request.
+"""Bind a decision to its request, and check that a scope or environ belongs to that request.
 
-A decision belongs to one request. Middlewares copy scopes and environs, and mounts rewrite `path` and `root_path`, so
-neither the identity of the object nor the path says which request it is. These do:
+A decision belongs to one request. Middleware copies scopes and environs, and mounts rewrite `path` and `root_path`.
+So neither the identity of the object nor the path identifies the request. These values do:
 
 - ASGI: the scope type, the query string and the header list (the same object, or an equal list).
 - WSGI: `QUERY_STRING` and the `HTTP_*` variables.
 
 If a middleware changes the header list or the environ in place, or gives the decided scope another header list, the
-headers that name the app or carry the credential must be unchanged. The binding is made for each allowed request and
-compared only when a handler asks for the decision.
+headers that name the app or carry the credential must be unchanged. The binding is made for each allowed request. It
+is compared only when a handler asks for the decision.
 """
 
 from __future__ import annotations
@@ -22,53 +22,67 @@ from wicket.decision.identity import Identity
 from wicket.errors import Refusal
 from wicket.messages.request import HeaderNames, Request
 
-_ALWAYS: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
-_REMOVED: Final = frozenset({"remote-user", "remote_user"})
+_ALWAYS_COMPARED: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
+_REMOVED_HEADERS: Final = frozenset({"remote-user", "remote_user"})
 DECIDED: Final = "wicket.decided"
-"""Where an environ has the names under which gates have put their decisions into it."""
-_set: Final = dict.__setitem__
+"""The environ key that lists the keys under which gates have stored their decisions."""
+_set_item: Final = dict.__setitem__
 
 
 def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, Any], key: str) -> None:
-    """Bind to `environ` as the application sees it. `key` is where the decision is about to be put."""
-    held = dict(environ)
-    held.pop(key, None)  # a decision must not keep the earlier ones of a reused environ
-    held.pop("werkzeug.request", None)  # it refers to the environ: Flask ends that cycle itself after the request
-    decision.binding = id(environ), held, request.header_names  # a reference to the environ would make a cycle
+    """Bind `decision` to `environ` in the state that the application receives.
+
+    Args:
+        decision: The decision about `request`.
+        request: The request view of `environ`.
+        environ: The WSGI environ, after the last change of its headers.
+        key: The environ key under which the caller will store the decision.
+    """
+    bound = dict(environ)
+    bound.pop(key, None)  # a decision must not keep the earlier decisions of a reused environ alive
+    bound.pop("werkzeug.request", None)  # it refers to the environ, and Flask breaks that cycle after the request
+    decision.binding = id(environ), bound, request.header_names  # a reference to the environ would make a cycle
 
 
 def belongs_to_scope(decision: Decision, scope: Mapping[str, Any]) -> bool:
-    """Return whether `scope` is the decided scope or an honest copy of it."""
+    """Return whether `scope` is the decided scope, or a copy with the same type, query and headers."""
     if decision.binding is None:
         return False
-    kind, query, bound, held, spelled, place = decision.binding
+    kind, query, bound_list, bound_headers, names, scope_id = decision.binding
     if scope.get("type") != kind or (scope.get("query_string") or b"") != (query or b""):
         return False
     headers = scope.get("headers")
-    if headers is not bound and not _equal(headers, bound) and (id(scope) != place or not isinstance(headers, list)):
+    if (
+        headers is not bound_list
+        and not _equal_lists(headers, bound_list)
+        and (id(scope) != scope_id or not isinstance(headers, list))
+    ):
         return False
-    now = Request.from_asgi({"type": "http", "headers": headers})
-    if (now.header_names is spelled and now.raw_headers == held) or _compared(now.raw_headers) == _compared(held):
+    current = Request.from_asgi({"type": "http", "headers": headers})
+    if current.header_names is names and current.raw_headers == bound_headers:
         return True
-    return _same_values((held, spelled), (now.raw_headers, now.header_names), decision)
+    if _comparable_headers(current.raw_headers) == _comparable_headers(bound_headers):
+        return True
+    return _same_values((bound_headers, names), (current.raw_headers, current.header_names), decision)
 
 
 def belongs_to_environ(decision: Decision, environ: Mapping[str, Any]) -> bool:
-    """Return whether `environ` is the decided environ or an honest copy of it."""
+    """Return whether `environ` is the decided environ, or a copy with the same query and headers."""
     if decision.binding is None:
         return False
-    place, held, spelled = decision.binding
-    if (environ.get("QUERY_STRING") or "") != (held.get("QUERY_STRING") or ""):
+    environ_id, bound, names = decision.binding
+    if (environ.get("QUERY_STRING") or "") != (bound.get("QUERY_STRING") or ""):
         return False
-    if _http_variables(environ) == _http_variables(held):
+    if _http_variables(environ) == _http_variables(bound):
         return True
-    return id(environ) == place and _same_values((held, spelled), (environ, spelled), decision)
+    return id(environ) == environ_id and _same_values((bound, names), (environ, names), decision)
 
 
 class RequestState(dict[str, Any]):
-    """The `state` of one request: a copy of what the scope had, so that a decision is in no state that others share.
+    """The `state` of one request, as a copy of the scope's state.
 
-    What the application sets is set in the state of the outer scope too, where middlewares outside the gate read it.
+    Servers and sub-requests may share one state. A copy keeps the decision out of it. A value that the application
+    sets is also set in the outer state, where middleware outside the gate reads it.
     """
 
     __slots__ = ("outer",)
@@ -88,13 +102,19 @@ class RequestState(dict[str, Any]):
 
 
 def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[str, Any], name: str) -> None:
-    """Bind `decision` to `scope` as the application sees it, and put it into the state of this scope alone.
+    """Bind `decision` to `scope`, and store it in the state of this scope only.
 
-    `request` is the view of the scope that was decided about. Decisions about other requests are left out of the state.
+    Decisions about other requests are left out of the new state.
+
+    Args:
+        decision: The decision about `request`.
+        request: The request view of `scope` that was decided.
+        scope: The ASGI scope in the state that the application receives, after the last change of its headers.
+        name: The name of the gate, which is the key in the state.
     """
-    # `held` keeps the values that were decided about, whatever happens to the header list afterwards.
-    query, place = scope.get("query_string"), id(scope)  # a reference to the scope would make a cycle
-    decision.binding = scope["type"], query, scope["headers"], request.raw_headers, request.header_names, place
+    # `request.raw_headers` holds the decided values, even if the header list is changed afterwards.
+    query, scope_id = scope.get("query_string"), id(scope)  # a reference to the scope would make a cycle
+    decision.binding = scope["type"], query, scope["headers"], request.raw_headers, request.header_names, scope_id
     outer = scope.get("state")
     if outer is None:
         scope["state"] = {name: decision}
@@ -102,58 +122,69 @@ def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[
     scope["state"] = state = RequestState(outer)
     state.outer = outer
     if outer:
-        for each in _stale(outer, scope):
-            state.pop(each)
-    _set(state, name, decision)
+        for stale_name in _stale_names(outer, scope):
+            state.pop(stale_name)
+    _set_item(state, name, decision)
 
 
 def clear_scope(scope: MutableMapping[str, Any]) -> None:
-    """Remove from an undecided scope the decisions and the user of another request, which a copied scope carries."""
+    """Remove the decisions and the user of another request from a scope that is not decided.
+
+    A scope that was copied from a decided one carries them.
+    """
     outer = scope.get("state") or {}
-    stale = _stale(outer, scope)
+    stale = _stale_names(outer, scope)
     if stale:
         scope["state"] = state = RequestState(outer)
         state.outer = outer
         for name in stale:
             state.pop(name)
-    kept = [held.identity for name, held in outer.items() if type(held) is Decision and name not in stale]
+    identities = [value.identity for name, value in outer.items() if type(value) is Decision and name not in stale]
     user = scope.get("user")
-    if issubclass(type(user), Identity) and not any(each is user for each in kept):
+    if issubclass(type(user), Identity) and not any(identity is user for identity in identities):
         del scope["user"]
         scope.pop("auth", None)
 
 
 def clear_environ(environ: MutableMapping[str, Any]) -> None:
-    """As `clear_scope`, for an environ and every gate that decided about it or about the one that it is a copy of."""
+    """Remove the decisions and the user of another request from an environ.
+
+    This covers every gate that decided about this environ, or about the environ from which it was copied.
+    """
     for names in environ.get(DECIDED, ()):
-        held = environ.get(names[0])
-        if not isinstance(held, Decision) or belongs_to_environ(held, environ):
+        decision = environ.get(names[0])
+        if not isinstance(decision, Decision) or belongs_to_environ(decision, environ):
             continue
         for name in names:
             environ.pop(name, None)
-        if held.identity.verified and environ.get("REMOTE_USER") == held.identity.identity:
+        if decision.identity.verified and environ.get("REMOTE_USER") == decision.identity.identity:
             del environ["REMOTE_USER"]
 
 
-def demanded_of(decisions: Iterable[object], refusal: Refusal) -> bool:
-    """Whether `refusal` was raised by one of these, the decisions of other gates about the same request."""
-    return any(isinstance(each, Decision) and each.demand is refusal for each in decisions)
+def is_raised_by_any(decisions: Iterable[object], refusal: Refusal) -> bool:
+    """Return whether `Decision.require` of one of `decisions` raised `refusal`.
+
+    Args:
+        decisions: The decisions of all gates about the same request, among other values.
+        refusal: The refusal of the exception that the application raised.
+    """
+    return any(isinstance(decision, Decision) and decision.demand is refusal for decision in decisions)
 
 
-def _stale(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
-    """The names under which `state` has decisions about other requests than that of `scope`."""
+def _stale_names(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
+    """Return the names under which `state` holds decisions about requests other than that of `scope`."""
     return [
         name
-        for name, held in state.items()
-        if type(held) is Decision and held.binding is not None and not belongs_to_scope(held, scope)
+        for name, value in state.items()
+        if type(value) is Decision and value.binding is not None and not belongs_to_scope(value, scope)
     ]
 
 
-def _equal(one: Any, other: Any) -> bool:
-    """Whether two header lists are equal, without consuming one that can be read only once."""
-    if not isinstance(one, (list, tuple)):
+def _equal_lists(headers: Any, bound_list: Any) -> bool:
+    """Return whether two header lists are equal. An iterable that can be read only once is not consumed."""
+    if not isinstance(headers, (list, tuple)):
         return False
-    return one == other or [tuple(pair) for pair in one] == [tuple(pair) for pair in other]
+    return headers == bound_list or [tuple(pair) for pair in headers] == [tuple(pair) for pair in bound_list]
 
 
 def _http_variables(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,41 +192,40 @@ def _http_variables(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same_values(
-    one: tuple[Mapping[Any, Any], HeaderNames], other: tuple[Mapping[Any, Any], HeaderNames], decision: Decision
+    bound: tuple[Mapping[Any, Any], HeaderNames], current: tuple[Mapping[Any, Any], HeaderNames], decision: Decision
 ) -> bool:
-    """Whether the headers that name the app or carry the credential have the same values in both."""
+    """Return whether the headers that name the app or carry the credential have the same values in both views."""
     names = _deciding_headers(decision)
-    return names is not None and all(_value(*one, name) == _value(*other, name) for name in names)
+    return names is not None and all(_header_value(*bound, name) == _header_value(*current, name) for name in names)
 
 
-def _compared(held: Mapping[Any, Any]) -> dict[str, str]:
-    """The headers of a view as strings, without those that a middleware removes before the application."""
-    headers = {_text(name): _text(value) for name, value in held.items()}
-    return {name: value for name, value in headers.items() if name not in _REMOVED}
+def _comparable_headers(raw_headers: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the headers of a view as strings, without the headers that the middleware removes."""
+    headers = {_decoded(name): _decoded(value) for name, value in raw_headers.items()}
+    return {name: value for name, value in headers.items() if name not in _REMOVED_HEADERS}
 
 
-def _text(value: str | bytes) -> str:
+def _decoded(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _value(held: Mapping[Any, Any], spelled: HeaderNames, name: str) -> str | None:
-    value = held.get(spelled[name])
-    return None if value is None else _text(value)
+def _header_value(raw_headers: Mapping[Any, Any], names: HeaderNames, name: str) -> str | None:
+    value = raw_headers.get(names[name])
+    return None if value is None else _decoded(value)
 
 
 def _deciding_headers(decision: Decision) -> frozenset[str] | None:
-    """The headers that the decision may have read; None if a location of the user's own class may read any."""
-    way, app = decision._context, decision.app
-    places: list[object] = []
-    for holder in (way.gate if way is not None else None, app):
-        if holder is not None:
-            places += [*holder.app_locations, *holder.located_tokens.headers_and_query]
+    """Return the names of the headers that the decision may have read.
+
+    Returns None if a custom location class is configured, because it may read any header.
+    """
+    ctx, app = decision._context, decision.app
+    locations: list[object] = []
+    for source in (ctx.gate if ctx is not None else None, app):
+        if source is not None:
+            locations += [*source.app_locations, *source.located_tokens.headers_and_query]
     if app is not None and app.identity_hash is not None:
-        places += app.identity_hash.places
-    if any(type(place).__module__ != Header.__module__ for place in places):
+        locations += app.identity_hash.places
+    if any(type(location).__module__ != Header.__module__ for location in locations):
         return None
-    return _ALWAYS.union(_header_names(places))
-
-
-def _header_names(places: Iterable[object]) -> Iterable[str]:
-    return (place.name for place in places if isinstance(place, Header))
+    return _ALWAYS_COMPARED.union(location.name for location in locations if isinstance(location, Header))

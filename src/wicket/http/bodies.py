@@ -1,7 +1,8 @@
-"""Bodies read ahead of the application and replayed whole to it: what ASGI's `receive` and WSGI's input give.
+"""Read a request body before the application runs, and replay all of it to the application.
 
-What is not looked into is never buffered: a body that is declared larger than the limit is left alone, and one that
-turns out to be larger, or arrives too late, goes on from where the reading stopped.
+The body comes from ASGI's `receive` or from WSGI's `wsgi.input`. A body that the gate does not need is never buffered.
+A body whose declared length is over the limit is not read. If a body turns out to be larger, or arrives too late, the
+application continues from the point where reading stopped.
 """
 
 from __future__ import annotations
@@ -10,66 +11,92 @@ import asyncio
 import io
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wicket.errors import WicketError
+from wicket.http.asgi_types import Message, Receive
 from wicket.messages.request import Body, too_large
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-Message = MutableMapping[str, Any]
+_CHUNK_SIZE: Final = 8_192
+"""The largest blocking read, in bytes."""
+_IMMEDIATE_READ: Final = 0.05
+"""The longest duration, in seconds, of a blocking read that returns only data that had already arrived."""
+_MAX_MESSAGES: Final = 4_096
+_GRACE_ITERATIONS: Final = 64
+"""The number of event loop iterations that a body has after its deadline, to deliver messages that have arrived.
 
-_PIECE: Final = 8_192
-_AT_HAND: Final = 0.05
-"""A blocking read that takes no longer than these seconds gave what had arrived already."""
-_MESSAGES: Final = 4_096
-_TURNS: Final = 64
-"""How many turns of the event loop a body has after its time is over, to hand on the messages that are there: a server
-takes them from its socket in one turn and gives them to `receive` a few turns later."""
+A server takes messages from its socket in one iteration and passes them to `receive` a few iterations later.
+"""
 
 
-def declared_length(text: str | None) -> int | None:
-    """The Content-Length, if it is one (RFC 9110 section 8.6)."""
-    if text is None or not text.isascii() or not text.isdigit():
+def declared_length(value: str | None) -> int | None:
+    """Parse a Content-Length header (RFC 9110 section 8.6).
+
+    Args:
+        value: The header value, or None if there is no header.
+
+    Returns:
+        The length in bytes, or None if the value is absent or invalid. A number with more than 18 digits is 10**18.
+    """
+    if value is None or not value.isascii() or not value.isdigit():
         return None
-    digits = text.lstrip("0")
+    digits = value.lstrip("0")
     return int(digits or "0") if len(digits) < 19 else 10**18
 
 
 class ASGIBody(Body):
-    """An ASGI body. Give the application `receive` in place of the server's where `begun`.
+    """An ASGI request body.
 
-    One task reads it, so that a message that is there costs no turn of the event loop. What counts is what has arrived:
-    if the loop was busy, the deadline passes before the messages that are there can be taken.
+    If `started` is true, the application must get `receive` of this object in place of the server's `receive`.
+
+    One task reads the body, so a message that is available costs no iteration of the event loop. The deadline limits
+    the arrival of messages. If the loop is busy, the deadline can pass while messages that have arrived are not read
+    yet, so reading continues for a few iterations.
+
+    Args:
+        receive: The server's `receive`.
+        length: The declared length in bytes, or None.
     """
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], length: int | None) -> None:
+    def __init__(self, receive: Receive, length: int | None) -> None:
         self._receive = receive
         self.length = length
-        self._ahead: deque[Message] = deque()
+        self._replayed: deque[Message] = deque()
         self._reader: asyncio.Task[bytes | None] | None = None
         self._late = False
 
     @property
     def started(self) -> bool:
-        """Whether anything was received that the application must have."""
-        return bool(self._ahead) or self._reader is not None
+        """Whether a message was received that the application needs, or is being received."""
+        return bool(self._replayed) or self._reader is not None
 
     async def aread(self, limit: int, seconds: float) -> bytes | None:
-        """All of it; None where it is larger or slower, or the client hangs up."""
+        """Read the body.
+
+        Args:
+            limit: The largest accepted size, in bytes.
+            seconds: The deadline, in seconds from now.
+
+        Returns:
+            The body, or None if it is larger, arrives later, or the client disconnects. `unread` then has the reason.
+
+        Raises:
+            WicketError: If the running event loop is not asyncio's.
+        """
         if self.length is not None and self.length > limit:
             self.unread = too_large(self.length, limit)
             return None
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            raise WicketError("a body must be read, and that needs asyncio: no other event loop can") from None
+            raise WicketError("reading a request body needs asyncio; other event loops are not supported") from None
         reader = self._reader = asyncio.ensure_future(self._read(limit))
         try:
             await asyncio.wait({reader}, timeout=max(seconds, 0))
-            for _ in range(_TURNS):
+            for _ in range(_GRACE_ITERATIONS):
                 if reader.done():
                     break
                 await asyncio.sleep(0)
@@ -77,22 +104,25 @@ class ASGIBody(Body):
             reader.cancel()
             raise
         if not reader.done():
-            self._late = True  # the application waits for the message that is on its way
+            self._late = True  # the application waits for the pending message
             self.unread = f"it did not arrive within {seconds:g} seconds (limits.body_timeout)"
             return None
         if reader.exception() is not None:
             self.unread = "it could not be received"
-            return None  # the application hears what went wrong
+            return None  # `receive` raises the exception in the application
         self._reader = None
         return reader.result()
 
     async def _read(self, limit: int) -> bytes | None:
-        """Take messages until the body is complete, or one more after it is late; None where it is not complete."""
+        """Receive messages until the body is complete. Return None if it is incomplete.
+
+        Once the body is late, the reader stops after the pending message.
+        """
         parts: list[bytes] = []
         size = 0
         while True:
             message = await self._receive()
-            self._ahead.append(message)
+            self._replayed.append(message)
             if message["type"] != "http.request":
                 self.unread = "the client disconnected before it was complete"
                 return None
@@ -105,43 +135,58 @@ class ASGIBody(Body):
                 return b"".join(parts)
             if self._late:
                 return None
-            if len(self._ahead) > _MESSAGES:
-                self.unread = f"it came in more than {_MESSAGES:,} pieces"
+            if len(self._replayed) > _MAX_MESSAGES:
+                self.unread = f"it came in more than {_MAX_MESSAGES:,} pieces"
                 return None
 
     async def receive(self) -> Message:
-        """What the server's `receive` gives, from the beginning."""
-        if not self._ahead and self._reader is not None:
+        """Return the messages of the server's `receive` from the first one."""
+        if not self._replayed and self._reader is not None:
             reader, self._reader = self._reader, None
             await reader
-        return self._ahead.popleft() if self._ahead else await self._receive()
+        return self._replayed.popleft() if self._replayed else await self._receive()
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Cancel the reader. Call this when the request has ended."""
         if self._reader is not None and not self._reader.cancel() and not self._reader.cancelled():
-            self._reader.exception()  # nobody wants to hear it
+            self._reader.exception()  # retrieve the exception, so that asyncio does not log it
 
 
 class WSGIBody(Body):
-    """A WSGI body. Give the application `replayed()` in place of `wsgi.input` where `begun`.
+    """A WSGI request body.
 
-    A read cannot be interrupted, and reading on another thread would leave two readers at one socket. So what drips
-    holds its own thread, as it would hold the application's. Once the time is over, reading goes on only while each
-    read gives at once what has arrived: the first one that has to wait is the last, unless it completes the body. A
-    body of which neither the length nor an end is known is left alone.
+    If `started` is true, the application must get `replay()` in place of `wsgi.input`.
+
+    A blocking read cannot be interrupted. A read on another thread would leave two readers on one socket. So a slow
+    client blocks the request's thread, as it would block the application's. After the deadline, reading continues
+    only while each read returns data that has already arrived. The first read that has to wait is the last one, unless
+    it completes the body. A body with no declared length and no marked end is not read.
+
+    Args:
+        stream: The server's `wsgi.input`.
+        length: The declared length in bytes, or None.
+        terminated: Whether the server marks the end of the stream (`wsgi.input_terminated`).
     """
 
     def __init__(self, stream: Any, length: int | None, *, terminated: bool) -> None:
         self._stream = stream
         self.length = length
         self._terminated = terminated
-        self._taken: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._ended = False
         self._error: Exception | None = None
         self.started = False
 
     def read(self, limit: int, seconds: float) -> bytes | None:
-        """All of it; None where it is larger or slower, or cannot be read."""
+        """Read the body.
+
+        Args:
+            limit: The largest accepted size, in bytes.
+            seconds: The deadline, in seconds from now.
+
+        Returns:
+            The body, or None if it is larger, arrives later, or cannot be read. `unread` then has the reason.
+        """
         length = self.length
         if length is not None and length > limit:
             self.unread = too_large(length, limit)
@@ -151,65 +196,69 @@ class WSGIBody(Body):
             self.unread = "it has no Content-Length, and the server does not mark its end (wsgi.input_terminated)"
             return None
         self.started = True
-        wanted = length if length is not None else limit + 1
-        until = time.monotonic() + seconds
-        while wanted:
-            started = time.monotonic()
+        remaining = length if length is not None else limit + 1
+        deadline = time.monotonic() + seconds
+        while remaining:
+            read_at = time.monotonic()
             try:
-                piece = self._stream.read(min(_PIECE, wanted))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the application's to hear
+                chunk = self._stream.read(min(_CHUNK_SIZE, remaining))
+            except Exception as error:  # noqa: BLE001 - the server's exception is raised in the application
                 self._error = error
                 self.unread = "it could not be received"
                 return None
-            if not piece:
+            if not chunk:
                 self._ended = True
                 break
-            self._taken.append(piece)
-            wanted -= len(piece)
-            if wanted and started > until and time.monotonic() - started > _AT_HAND:
+            self._chunks.append(chunk)
+            remaining -= len(chunk)
+            if remaining and read_at > deadline and time.monotonic() - read_at > _IMMEDIATE_READ:
                 self.unread = f"it did not arrive within {seconds:g} seconds (limits.body_timeout)"
                 return None
-        if wanted and length is not None:
+        if remaining and length is not None:
             self.unread = "the client disconnected before it was complete"
             return None
-        if not wanted and length is None:
+        if not remaining and length is None:
             self.unread = f"it has more than {limit:,} bytes, which is what limits.max_body_bytes allows"
             return None
         self._ended = True
-        return b"".join(self._taken)
+        return b"".join(self._chunks)
 
     def replay(self) -> Any:
-        """A stream that gives the body from the beginning."""
-        start = b"".join(self._taken)
+        """Return a stream of the body from its first byte."""
+        start = b"".join(self._chunks)
         if self._ended:
             return io.BytesIO(start)
-        left = None if self.length is None else self.length - len(start)
-        return io.BufferedReader(_ReplayStream(start, self._stream, left, self._error))
+        remaining = None if self.length is None else self.length - len(start)
+        return io.BufferedReader(_ReplayStream(start, self._stream, remaining, self._error))
 
 
 class _ReplayStream(io.RawIOBase):
-    """What was taken already, and then what is still to come, `left` bytes at the most."""
+    """The bytes that were read, followed by at most `remaining` bytes of the server's stream.
 
-    def __init__(self, start: bytes, stream: Any, left: int | None, error: Exception | None) -> None:
+    If `error` is set, it is raised after the bytes that were read.
+    """
+
+    def __init__(self, start: bytes, stream: Any, remaining: int | None, error: Exception | None) -> None:
         self._start = memoryview(start)
         self._stream = stream
-        self._left = left
+        self._remaining = remaining
         self._error = error
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill `buffer` from what was taken, or with one read of what is to come."""
+        """Fill `buffer` from the bytes that were read, or with one read of the server's stream."""
         target = memoryview(buffer).cast("B")
         if self._start:
-            piece: Any = self._start[: len(target)]
-            self._start = self._start[len(piece) :]
+            chunk: Any = self._start[: len(target)]
+            self._start = self._start[len(chunk) :]
         elif self._error is not None:
             raise self._error
         else:
-            # Not a byte past the declared length: a server need not end its input there, and would wait for more.
-            piece = self._stream.read(len(target) if self._left is None else min(len(target), self._left))
-            self._left = None if self._left is None else self._left - len(piece)
-        target[: len(piece)] = piece
-        return len(piece)
+            # Never read past the declared length: the server need not end its input there, and the read would block.
+            size = len(target) if self._remaining is None else min(len(target), self._remaining)
+            chunk = self._stream.read(size)
+            self._remaining = None if self._remaining is None else self._remaining - len(chunk)
+        target[: len(chunk)] = chunk
+        return len(chunk)

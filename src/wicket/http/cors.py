@@ -1,7 +1,7 @@
-"""What a browser must be told so that a page of an admitted origin can use the application, and read its refusals.
+"""CORS response headers: a page of an allowed origin can use the application and read its refusals.
 
-CORS (Fetch standard, section 3.2) lets pages read answers. It keeps nobody out: the decision does that. So a preflight
-of an app that is not known yet admits any origin, without credentials, since the request that follows is decided.
+CORS (Fetch standard, section 3.2) lets pages read responses. It does not restrict access: the decision does that. So a
+preflight whose app is not known yet allows any origin, without credentials. The request that follows is decided.
 """
 
 from __future__ import annotations
@@ -20,57 +20,70 @@ from wicket.messages.request import Request
 from wicket.messages.response import Response
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
-_ALLOW: Final = "access-control-allow"
+_ALLOW_PREFIX: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
-_WATCHED: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
-"""How those names begin that are looked at more closely; a name may be text or bytes, whatever the interface says."""
+_FIRST_LETTERS: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
+"""The first letters of `Access-Control-Allow-*` and `Vary`. Only headers that start with one of them are parsed.
+
+A name can be `str` or `bytes`, regardless of the protocol: some applications send the wrong type.
+"""
 
 _MAX_AGE: Final = 600
+"""How long a browser may cache a preflight response, in seconds."""
 _MAX_NAMES: Final = 64
+"""The number of header names in a preflight that are read. Further names are not allowed."""
 _MAX_NAME: Final = 256
-"""How many names a preflight may ask for, and how long each may be with its blanks; others are not allowed."""
+"""The longest header name in a preflight, with its spaces, in characters. Longer names are not allowed."""
 
 
 class CORSHeaders:
-    """Headers that an answer shall have besides its own, as WSGI and as ASGI spell them. Made once for each origin.
+    """Headers to add to a response, encoded for WSGI and for ASGI. One instance serves all requests of an origin.
 
-    An answer that says anything about whom it admits itself gets nothing added: a CORS middleware that withholds an
-    origin from a page, with credentials on every answer, must not be overruled.
+    If a response has an `Access-Control-Allow-*` header already, nothing is added. A CORS middleware of the application
+    that sends `Access-Control-Allow-Credentials` on every response, but no allowed origin to this page, must not be
+    overruled.
+
+    Args:
+        pairs: The headers, as names and values.
+
+    Attributes:
+        wsgi_headers: The headers as pairs of strings.
+        asgi_headers: The headers as pairs of bytes, with lower-case names.
     """
 
-    __slots__ = ("text", "wire")
+    __slots__ = ("asgi_headers", "wsgi_headers")
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
-        self.text = pairs
-        self.wire = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
+        self.wsgi_headers = pairs
+        self.asgi_headers = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
 
     def apply_wsgi(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """`headers`, with those that they lack."""
+        """Return the headers of a WSGI response with the missing CORS headers added."""
         for name, _ in headers:
-            if name[:1] in _WATCHED:
+            if name[:1] in _FIRST_LETTERS:
                 return [*headers, *self._missing_headers(headers)]
-        return [*headers, *self.text]
+        return [*headers, *self.wsgi_headers]
 
-    def apply_asgi(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """As `apply_wsgi`, for ASGI."""
-        headers = given if isinstance(given, list) else list(given)
+    def apply_asgi(self, response_headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return the headers of an ASGI response with the missing CORS headers added."""
+        headers = response_headers if isinstance(response_headers, list) else list(response_headers)
         for name, _ in headers:
-            if name[:1] in _WATCHED:
-                return [*headers, *CORSHeaders(*self._missing_headers(headers)).wire]
-        return [*headers, *self.wire]
+            if name[:1] in _FIRST_LETTERS:
+                return [*headers, *CORSHeaders(*self._missing_headers(headers)).asgi_headers]
+        return [*headers, *self.asgi_headers]
 
     def _missing_headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
-        lower = [(_text(name).lower(), _text(value)) for name, value in headers]
-        varies = {each.strip().lower() for name, value in lower if name == "vary" for each in value.split(",")}
-        if any(name.startswith(_ALLOW) for name, _ in lower):
+        lower = [(_as_string(name).lower(), _as_string(value)) for name, value in headers]
+        vary = {field.strip().lower() for name, value in lower if name == "vary" for field in value.split(",")}
+        if any(name.startswith(_ALLOW_PREFIX) for name, _ in lower):
             return ()
-        return tuple(pair for pair in self.text if pair is not _VARY or not varies & {"origin", "*"})
+        return tuple(pair for pair in self.wsgi_headers if pair is not _VARY or not vary & {"origin", "*"})
 
 
-def _text(value: Any) -> str:
+def _as_string(value: Any) -> str:
     return value if isinstance(value, str) else bytes(value).decode("latin-1")
 
 
@@ -79,58 +92,69 @@ _VARY_ONLY: Final = CORSHeaders(_VARY)
 
 
 def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
-    """What an answer to `request` shall carry besides its own headers; `Vary` alone where a page may not read it.
+    """Return the CORS headers for the response to `request`.
 
-    Credentials are admitted only for an app whose token may ride in a cookie, from an origin that it names.
+    If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed only
+    if the app accepts its token in a cookie and its `origins` allow this origin.
+
+    Args:
+        request: The request.
+        decision: The decision about `request`.
     """
-    way = decision._context
-    if not isinstance(way, FastPathEntry):
-        return _made(request, decision, way)
-    if way.additions is None:  # as nearly always they were made for this road before
-        way.additions = _made(request, decision, way)
-    made: CORSHeaders = way.additions
-    return made
+    ctx = decision._context
+    if not isinstance(ctx, FastPathEntry):
+        return _build_headers(request, decision, ctx)
+    if ctx.additions is None:
+        ctx.additions = _build_headers(request, decision, ctx)  # later requests of this entry use the cached headers
+    cached: CORSHeaders = ctx.additions
+    return cached
 
 
-def _made(request: Request, decision: Decision, way: RequestContext | None) -> CORSHeaders:
-    origin = (way.origin if way is not None else None) or request.header("origin")
+def _build_headers(request: Request, decision: Decision, ctx: RequestContext | None) -> CORSHeaders:
+    origin = (ctx.origin if ctx is not None else None) or request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
         return _VARY_ONLY
-    if not _ORIGIN.fullmatch(origin):  # nor is it kept, however long it may be
+    if not _ORIGIN.fullmatch(origin):  # an invalid or very long origin must not enter the cache of _headers_for_origin
         return _VARY_ONLY
-    app = way.app if way is not None else None
-    cookies = isinstance(app, App) and app.located_tokens.cookies != () and app.origin_policy.allows(origin)
-    return _additions(origin, cookies)
+    app = ctx.app if ctx is not None else None
+    credentials = isinstance(app, App) and app.located_tokens.cookies != () and app.origin_policy.allows(origin)
+    return _headers_for_origin(origin, credentials)
 
 
 @functools.lru_cache(maxsize=1024)
-def _additions(origin: str, credentials: bool) -> CORSHeaders:
-    admitted = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
-    return CORSHeaders(*admitted, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
+def _headers_for_origin(origin: str, credentials: bool) -> CORSHeaders:
+    headers = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
+    return CORSHeaders(*headers, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
 def request_header_names(gate: Gate) -> tuple[str, ...]:
-    """The headers that the gate's own requests carry, which a preflight must allow."""
-    places = (
+    """Return the lower-case names of the headers that the gate reads and that a preflight must allow."""
+    locations = (
         *gate.app_locations,
         *gate.token_locations,
-        *(place for app in gate.apps for place in app.token_locations),
+        *(location for app in gate.apps for location in app.token_locations),
     )
-    named = (place.name for place in places if isinstance(place, Header))
-    return tuple(dict.fromkeys(("authorization", "content-type", *named)))
+    names = (location.name for location in locations if isinstance(location, Header))
+    return tuple(dict.fromkeys(("authorization", "content-type", *names)))
 
 
-def preflight_response(request: Request, decision: Decision, own: tuple[str, ...]) -> Response:
-    """The answer to a preflight whose app, as far as the URL names it, admits the origin."""
+def preflight_response(request: Request, decision: Decision, gate_headers: tuple[str, ...]) -> Response:
+    """Return the response to an allowed preflight (Fetch standard, section 3.2.2).
+
+    Args:
+        request: The preflight.
+        decision: The origin check of the preflight. The app is known only if the URL or the host names it.
+        gate_headers: The result of `request_header_names`.
+    """
     method = request.header("access-control-request-method") or ""
-    listed = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
-    asked = (each.strip(" \t").lower() for each in listed if len(each) <= _MAX_NAME)
-    names = dict.fromkeys((*own, *(each for each in asked if _NAME.fullmatch(each))))
-    methods = dict.fromkeys((*_METHODS, *((method,) if _NAME.fullmatch(method) else ())))
-    admitted = ((name.lower(), value) for name, value in cors_headers(request, decision).text)
+    requested = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
+    stripped = (name.strip(" \t").lower() for name in requested if len(name) <= _MAX_NAME)
+    names = dict.fromkeys((*gate_headers, *(name for name in stripped if _HEADER_NAME.fullmatch(name))))
+    methods = dict.fromkeys((*_METHODS, *((method,) if _HEADER_NAME.fullmatch(method) else ())))
+    allowed = ((name.lower(), value) for name, value in cors_headers(request, decision).wsgi_headers)
     headers = (
-        *(pair for pair in admitted if pair[0] not in ("vary", "access-control-expose-headers")),
+        *(pair for pair in allowed if pair[0] not in ("vary", "access-control-expose-headers")),
         ("vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
         ("access-control-allow-methods", ", ".join(methods)),
         ("access-control-allow-headers", ", ".join(names)),

@@ -1,7 +1,7 @@
-"""One connection that can outlive its decision under ASGI: a socket or an event stream.
+"""An ASGI connection that can outlive its decision: a WebSocket or an event stream.
 
-What the application receives and sends passes through here. When the connection ends, every `receive` and `send` of
-the application that is waiting ends with it, in the application's own task. No task is made for a message.
+The messages that the application receives and sends pass through `LiveConnection`. If the connection ends, every
+pending `receive` and `send` of the application ends in the application's own task. No task is created for a message.
 """
 
 from __future__ import annotations
@@ -9,67 +9,82 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar, cast
 
 from wicket.decision.decision import Decision
+from wicket.http.asgi_types import Message, Receive, Send
 
-Message = MutableMapping[str, Any]
 T = TypeVar("T")
 
 CLOSE_CODE: Final = 4401
-"""The code with which a socket is closed: the 4000s are the application's (RFC 6455 section 7.4.2), 401 is HTTP's."""
+"""The close code of a WebSocket whose token is no longer valid.
+
+Codes from 4000 are for applications (RFC 6455 section 7.4.2). 401 is the HTTP status.
+"""
 
 EVENT_STREAM: Final = "text/event-stream"
 
 
 class ConnectionEnded(OSError):
-    """What `send` raises when the token of the connection no longer holds, as if the client had hung up."""
+    """Raised by `send` if the token of the connection is no longer valid.
+
+    It is an `OSError`, as if the client had disconnected, so frameworks handle it as a disconnection.
+    """
 
 
 class LiveConnection:
-    """One connection: what the application receives and sends passes through here until it is closed.
+    """One connection, from its decision until it is closed.
 
-    `watch` is called when the connection begins to last: at once for a socket, with its head for an event stream.
-    `unwatch` is called when it is over.
+    Args:
+        decision: The decision about the request.
+        receive: The server's `receive`.
+        send: The server's `send`.
+        websocket: Whether the connection is a WebSocket.
+        on_begin: Called when the connection becomes long-lived: immediately for a WebSocket, and with the response
+            headers for an event stream.
+        on_end: Called when a long-lived connection ends.
+
+    Attributes:
+        check_at: The time of the next check, in seconds since 1970 by the gate's clock. None if no time is set.
     """
 
     __slots__ = (
-        *("decision", "until", "_receive", "_send", "_websocket", "_watch", "_unwatch"),
-        *("_waits", "_ended", "_open", "_over"),
+        *("decision", "check_at", "_receive", "_send", "_websocket", "_on_begin", "_on_end"),
+        *("_waits", "_ended", "_long_lived", "_over"),
     )
 
     def __init__(
         self,
         decision: Decision,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        receive: Receive,
+        send: Send,
         *,
         websocket: bool,
-        watch: Callable[[LiveConnection], None] | None = None,
-        unwatch: Callable[[LiveConnection], None] | None = None,
+        on_begin: Callable[[LiveConnection], None] | None = None,
+        on_end: Callable[[LiveConnection], None] | None = None,
     ) -> None:
         self.decision = decision
-        self.until: float | None = None  # when it is to be looked at again, by the clock of the gate
+        self.check_at: float | None = None
         self._receive = receive
         self._send = send
         self._websocket = websocket
-        self._watch = watch
-        self._unwatch = unwatch
+        self._on_begin = on_begin
+        self._on_end = on_end
         self._waits: set[_Wait] = set()
         self._ended = False
-        self._open = False  # an HTTP response lasts only if it is an event stream
+        self._long_lived = False  # an HTTP response is long-lived only if it is an event stream
         self._over = False
         if websocket:
             self._begin()
 
     @property
     def ended(self) -> bool:
-        """Whether the connection was ended from this side, because its token no longer holds."""
+        """Whether `close` ended the connection, because its token is no longer valid."""
         return self._ended
 
     async def receive(self) -> Message:
-        """The next message; a disconnection once the connection is closed."""
+        """Return the next message. Once the connection is closed, return a disconnect message."""
         if not self._ended:
             with contextlib.suppress(ConnectionEnded):
                 message = await self._until_end(self._receive())
@@ -81,9 +96,13 @@ class LiveConnection:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Send `message`. Raises `ConnectionEnded` if the connection is closed before or while it is sent."""
+        """Send `message`.
+
+        Raises:
+            ConnectionEnded: If the connection is closed already, or is closed while the message is sent.
+        """
         if self._ended:
-            raise _ended()
+            raise _connection_ended()
         kind = message["type"]
         if kind == "http.response.start":
             if "headers" in message:
@@ -93,7 +112,7 @@ class LiveConnection:
                 for name, value in message.get("headers", ())
             ):
                 self._begin()
-        if not self._open:
+        if not self._long_lived:
             await self._send(message)
             return
         await self._until_end(self._send(message))
@@ -101,17 +120,21 @@ class LiveConnection:
             self.end()
 
     async def close(self, reason: str) -> None:
-        """Close it from this side: a socket with the code 4401, an event stream with its end.
+        """Close the connection: a WebSocket with code 4401, an event stream with its last message.
 
-        The application is told at once. The server may keep the closing message back until the client reads.
+        Pending calls of the application end immediately. The server may delay the closing message until the client
+        reads.
+
+        Args:
+            reason: The reason or code of the refusal, for the WebSocket close message.
         """
-        if self._over or not self._open:
+        if self._over or not self._long_lived:
             return
         self._ended = True
         self.end()
         for wait in tuple(self._waits):
             wait.interrupt()
-        with contextlib.suppress(Exception):  # the client may have hung up in the same moment
+        with contextlib.suppress(Exception):  # the client may disconnect at the same moment
             await self._send(
                 {"type": "websocket.close", "code": CLOSE_CODE, "reason": reason}
                 if self._websocket
@@ -119,68 +142,70 @@ class LiveConnection:
             )
 
     def end(self) -> None:
-        """The connection is over, or its application has returned."""
+        """Record that the connection has ended, or that the application has returned."""
         if not self._over:
             self._over = True
-            if self._open and self._unwatch is not None:
-                self._unwatch(self)
+            if self._long_lived and self._on_end is not None:
+                self._on_end(self)
 
     def _begin(self) -> None:
-        self._open = True
-        if self._watch is not None and not self._over:
-            self._watch(self)
+        self._long_lived = True
+        if self._on_begin is not None and not self._over:
+            self._on_begin(self)
 
     @types.coroutine
     def _until_end(self, awaitable: Awaitable[T]) -> Generator[Any, Any, T]:
-        """Await `awaitable` in the calling task. Raises `ConnectionEnded` if the connection ends first."""
-        steps: Coroutine[Any, Any, T]
-        steps = awaitable if isinstance(awaitable, types.CoroutineType) else _awaiting(awaitable)
+        """Await `awaitable` in the calling task. Raise `ConnectionEnded` if the connection ends first."""
+        coroutine: Coroutine[Any, Any, T]
+        coroutine = awaitable if isinstance(awaitable, types.CoroutineType) else _awaiting(awaitable)
         try:
-            future = steps.send(None)
-        except StopIteration as done:  # most servers have nothing to wait for
-            return cast("T", done.value)
-        result: T = yield from self._continued(steps, future)
+            future = coroutine.send(None)
+        except StopIteration as stop:  # most servers complete the call without waiting
+            return cast("T", stop.value)
+        result: T = yield from self._run_rest(coroutine, future)
         return result
 
-    def _continued(self, steps: Coroutine[Any, Any, T], future: asyncio.Future[Any] | None) -> Generator[Any, Any, T]:
-        """Run the rest of `steps`, which waits for `future`, and cancel it when the connection ends.
+    def _run_rest(
+        self, coroutine: Coroutine[Any, Any, T], future: asyncio.Future[Any] | None
+    ) -> Generator[Any, Any, T]:
+        """Run the rest of `coroutine`, which waits for `future`.
 
-        The end cancels the future for which `steps` waits, as `Task.cancel` does. The task itself is not cancelled.
-        So its count of cancellations tells a cancellation from outside, which passes, from the end.
+        If the connection ends, the future is cancelled, as `Task.cancel` does. The task itself is not cancelled, so
+        `Task.cancelling` still distinguishes a cancellation from outside, which is passed on, from the end.
         """
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         cancellations = task.cancelling()
         interrupted = False
         while True:
             wait = _Wait(future)
-            thrown: BaseException | None = None
+            exception: BaseException | None = None
             self._waits.add(wait)
             if self._ended:
-                wait.interrupt()  # the server has caught the first interruption, and waits again
+                wait.interrupt()  # the server caught the first interruption and waits again
             try:
                 yield future
             except GeneratorExit:
-                steps.close()
+                coroutine.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - what is thrown into the task is for what it runs
-                thrown = error
+            except BaseException as error:  # noqa: BLE001 - an exception thrown into the task is for the coroutine
+                exception = error
             finally:
                 self._waits.discard(wait)
-            if self._ended and thrown is None:  # it was woken in the same moment, and must not send any more
-                wait.interrupted, thrown = True, asyncio.CancelledError()
+            if self._ended and exception is None:  # the future completed at the same moment; nothing more may be sent
+                wait.interrupted, exception = True, asyncio.CancelledError()
             interrupted = interrupted or wait.interrupted
             try:
-                future = steps.send(None) if thrown is None else steps.throw(thrown)
-            except StopIteration as done:
-                return cast("T", done.value)
+                future = coroutine.send(None) if exception is None else coroutine.throw(exception)
+            except StopIteration as stop:
+                return cast("T", stop.value)
             except (Exception, asyncio.CancelledError):
                 if interrupted and task.cancelling() <= cancellations:
-                    raise _ended() from None
+                    raise _connection_ended() from None
                 raise
 
 
 class _Wait:
-    """One wait of the server for a future, or for the next turn of the event loop (None)."""
+    """One wait of the server for a future, or for the next iteration of the event loop (None)."""
 
     __slots__ = ("future", "interrupted")
 
@@ -189,12 +214,12 @@ class _Wait:
         self.interrupted = False
 
     def interrupt(self) -> None:
-        """Cancel the future. It stays as it is if it is done or cancelled already."""
+        """Cancel the future. A future that is done or cancelled already does not change."""
         self.interrupted = self.future is not None and self.future.cancel()
 
 
-def _ended() -> ConnectionEnded:
-    return ConnectionEnded("the token of this connection no longer holds")
+def _connection_ended() -> ConnectionEnded:
+    return ConnectionEnded("the token of this connection is no longer valid")
 
 
 async def _awaiting(awaitable: Awaitable[T]) -> T:

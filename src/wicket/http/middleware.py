@@ -1,4 +1,4 @@
-"""What both doors are set up with and ask first about a request: whose turn it is, and what Wicket answers itself."""
+"""Shared logic of the ASGI and WSGI middleware: settings, request classification, and responses made here."""
 
 from __future__ import annotations
 
@@ -20,24 +20,52 @@ from wicket.messages.request import Request
 from wicket.messages.response import Response
 
 KEEP = "keep"
-"""The `root_path` of an application whose router leaves the root in the path."""
+"""The `root_path` setting for an application whose router leaves the root in the path."""
 
 PREFLIGHTS = ("gate", "pass")
 
 
 class Action(enum.Enum):
-    """What happens with a request."""
+    """What the middleware does with a request.
+
+    Attributes:
+        OPEN: Pass it to the application without a decision.
+        OPTIONAL: Decide it, and allow an anonymous request.
+        GATED: Decide it.
+        PREFLIGHT: Answer the CORS preflight.
+        PASS: Pass the CORS preflight to the application as an anonymous request.
+        ORIGIN_CHECK: Answer whether the page's origin is allowed.
+    """
 
     OPEN = "open"
     OPTIONAL = "optional"
     GATED = "gated"
     PREFLIGHT = "preflight"
     PASS = "pass"
-    ORIGIN_CHECK = "question"
+    ORIGIN_CHECK = "origin check"
 
 
 class MiddlewareCore:
-    """The settings of a door, checked. Raises `ConfigError` with every problem."""
+    """The validated settings of one middleware.
+
+    Args:
+        gate: The gate that decides.
+        only: The gated paths (see `wicket.http.paths`).
+        exempt: Paths that are not gated.
+        optional: Gated paths that allow anonymous requests.
+        cors: Whether to answer preflights and to add CORS headers.
+        origin_check_path: The path that answers whether the page's origin is allowed, or None.
+        close_on_expiry: Whether to end long-lived connections whose token is no longer valid.
+        root_path: The root that the application sets itself, `"keep"`, or None.
+        preflights: `"gate"`, `"pass"`, or None. Only if `cors` is false.
+
+    Attributes:
+        root_checked: Whether the root of the application was checked, or no setting depends on the path.
+        always_gated: Whether every request except a preflight is gated, so that it need not be classified.
+
+    Raises:
+        ConfigError: If a setting is invalid. The error lists every problem.
+    """
 
     def __init__(
         self,
@@ -61,113 +89,140 @@ class MiddlewareCore:
         if origin_check_path is not None and (not isinstance(origin_check_path, str) or origin_check_path[:1] != "/"):
             problems.add("origin_check_path", "must be a path that starts with /, or None")
         if root_path is not None and root_path != KEEP and not (isinstance(root_path, str) and is_root(root_path)):
-            problems.add("root_path", "must be /segment without a slash at its end, 'keep', or None", "/api")
+            problems.add("root_path", "must be /segment without a trailing slash, 'keep', or None", "/api")
         if preflights is not None and preflights not in PREFLIGHTS:
             problems.add("preflights", "must be 'gate', 'pass' or None")
         elif preflights is not None and cors is True:
-            problems.add("preflights", "preflights are answered here unless cors is false", "cors=False")
+            problems.add(
+                "preflights", "needs cors=False, because the middleware answers preflights itself", "cors=False"
+            )
         problems.raise_if_any()
         self.gate = gate
         self.cors = cors
         self.close_on_expiry = close_on_expiry
-        self._question = origin_check_path
+        self._origin_check_path = origin_check_path
         self._paths = Paths(only, exempt, optional)
         self._root = "" if root_path == KEEP else root_path
-        self._passing = preflights == "pass"
-        asks_paths = not self._paths.everything or origin_check_path is not None
-        names_by_path = any(isinstance(place, PathSegment) for place in gate.app_locations)
-        self._plain = not asks_paths and root_path is None
+        self._passes_preflights = preflights == "pass"
+        has_path_rules = not self._paths.everything or origin_check_path is not None
+        has_path_segment = any(isinstance(location, PathSegment) for location in gate.app_locations)
+        self._ignores_path = not has_path_rules and root_path is None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
-        self.root_checked = not (asks_paths or names_by_path)
-        self.always_gated = self._plain and self.root_checked
-        self._own = request_header_names(gate)
+        self.root_checked = not (has_path_rules or has_path_segment)
+        self.always_gated = self._ignores_path and self.root_checked
+        self._request_header_names = request_header_names(gate)
 
-    def check_root(self, application: object, within: object = None) -> None:
-        """Raise `ConfigError` if paths count here and cannot be told: `root_path` is not the root that is set, or so.
+    def check_root(self, application: object, parent: object = None) -> None:
+        """Check that `root_path` is the root that the application sets, if a setting depends on the path.
 
-        `application` is the one that the middleware wraps, and `within` the one that the middleware is a part of.
+        Args:
+            application: The application that the middleware wraps.
+            parent: The application that the middleware is a part of, or None.
+
+        Raises:
+            ConfigError: If `root_path` differs from that root, or the path is incomplete here.
         """
         if self.root_checked:
             return
         route = litestar_route(application)
         if route is not None:
-            self._check_route(route)
-        own, around, given = own_roots(application), own_roots(within), self._root
-        # A part that is mounted in an application may be given the mount point with the root.
-        above = tuple(each for each in around if f"{given}".startswith(f"{each}/"))
-        if given != "" and given not in (*own, *around) and not above:
-            self._demand(next(iter((*own, *around)), None))
-        self._roots = tuple(each for each in (*own, *around) if is_root(each) and each != given and each not in above)
+            self._check_litestar_route(route)
+        roots, parent_roots, root = own_roots(application), own_roots(parent), self._root
+        # `root_path` of an application that is mounted in `parent` may contain the mount point after the parent's root.
+        prefixes = tuple(prefix for prefix in parent_roots if f"{root}".startswith(f"{prefix}/"))
+        if root != "" and root not in (*roots, *parent_roots) and not prefixes:
+            self._require_root(next(iter((*roots, *parent_roots)), None))
+        self._roots = tuple(
+            other for other in (*roots, *parent_roots) if is_root(other) and other != root and other not in prefixes
+        )
         self._mounts = loose_mounts(application)
 
-    def _check_route(self, route: object) -> None:
+    def _check_litestar_route(self, route: object) -> None:
         if is_litestar_mount(route):
             raise config_error(
                 "app",
-                "Litestar's own middlewares do not see the whole path of a mounted application, so no path can count",
+                "middleware registered in Litestar does not get the whole path of a mounted application, so path "
+                "rules cannot be checked",
                 "WicketMiddleware around the whole Litestar application",
             )
         if self._root is None:
             self._root = ""
 
-    def _demand(self, root: str | None) -> None:
+    def _require_root(self, root: str | None) -> None:
+        """Raise `ConfigError` if the application sets `root`, which the setting `root_path` does not have."""
         if root is not None:
             raise config_error(
                 "root_path",
-                f"the application sets the root {root!r} itself, so paths must be counted from there",
+                f"the application sets the root {root!r} itself, so path rules need the same root",
                 f"root_path={root!r}" if is_root(root) else "root_path='keep'",
             )
 
-    def check_first(self, application: object, within: object = None) -> None:
-        """As `check_root`, at the first request: a framework may not say earlier which application it is."""
-        self.check_root(application, within)
+    def check_first(self, application: object, parent: object = None) -> None:
+        """Check the root at the first request. Some frameworks create the application only then.
+
+        Args:
+            application: The application that the middleware wraps.
+            parent: The application that the middleware is a part of, or None.
+
+        Raises:
+            ConfigError: As `check_root`.
+        """
+        self.check_root(application, parent)
         self.root_checked = True
-        self.always_gated = self._plain and self._root is None and not (self._roots or self._mounts)
+        self.always_gated = self._ignores_path and self._root is None and not (self._roots or self._mounts)
 
     def classify(self, request: Request) -> Action:
-        """What happens with `request`."""
+        """Return what the middleware does with `request`. Sets the root of the request."""
         if self._root is not None:
             request.root = self._root
         if self._roots or self._mounts:
             request.roots, request.mounts = self._roots, self._mounts
         access = Access.GATED
-        if not self._plain:
-            found = request.readings
-            if self._question is not None and request.method in ("GET", "HEAD") and {*found} == {self._question}:
+        if not self._ignores_path:
+            readings = request.readings
+            path = self._origin_check_path
+            if path is not None and request.method in ("GET", "HEAD") and {*readings} == {path}:
                 return Action.ORIGIN_CHECK
-            access = self._paths.access(*found)
+            access = self._paths.access(*readings)
         if access is Access.OPEN:
             return Action.OPEN
         if request.is_preflight:
             if self.cors:
                 return Action.PREFLIGHT
-            if self._passing:
+            if self._passes_preflights:
                 return Action.PASS
         return Action.OPTIONAL if access is Access.OPTIONAL else Action.GATED
 
-    def passed(self, request: Request) -> Decision:
-        """The decision about a preflight that the application answers: allowed, anonymous, and nothing is looked at."""
+    def anonymous_decision(self, request: Request) -> Decision:
+        """Return the decision about a preflight that the application answers: allowed and anonymous, without checks."""
         return anonymous(self.gate._context, request)
 
-    def refusal(self, request: Request, decision: Decision) -> Response:
-        """The answer to a request that is turned away."""
+    def refusal_response(self, request: Request, decision: Decision) -> Response:
+        """Return the response to a request that `decision` refuses."""
         return self._with_cors_headers(response_for(self.gate, decision), request, decision)
 
-    def refused(self, request: Request, decision: Decision, refused: Refused) -> Response:
-        """The answer where the application itself demanded more."""
+    def exception_response(self, request: Request, decision: Decision, refused: Refused) -> Response:
+        """Return the response to an allowed request whose handler raised `refused`."""
         return self._with_cors_headers(response_for_exception(self.gate, decision, refused), request, decision)
 
-    def preflight(self, request: Request, decision: Decision) -> Response:
-        """The answer to a preflight. Only an origin that the app is known not to admit is refused."""
+    def preflight_response(self, request: Request, decision: Decision) -> Response:
+        """Return the response to a preflight. It is refused only if the known app does not allow the origin."""
         if not decision.allowed and decision.refusal is not None and decision.refusal.code == "origin_not_allowed":
-            return self.refusal(request, decision)
-        return preflight_response(request, decision, self._own)
+            return self.refusal_response(request, decision)
+        return preflight_response(request, decision, self._request_header_names)
 
-    def question(self, request: Request, decision: Decision) -> Response:
-        """The answer to a widget that asks whether it may render here: yes, or the refusal."""
+    def origin_check_response(self, request: Request, decision: Decision) -> Response:
+        """Return the response to a widget that asks whether its page's origin is allowed.
+
+        It is 200 with `{"allowed": true}`, or the refusal.
+
+        Args:
+            request: The request for `origin_check_path`.
+            decision: The origin check of the request.
+        """
         if not decision.allowed:
-            return self.refusal(request, decision)
+            return self.refusal_response(request, decision)
         body = json.dumps({"allowed": True}).encode()
         headers = (
             ("content-type", "application/json"),
@@ -176,10 +231,10 @@ class MiddlewareCore:
         )
         return self._with_cors_headers(Response(200, headers, body), request, decision)
 
-    def additions(self, request: Request, decision: Decision) -> CORSHeaders:
-        """The headers that the application's answer shall have besides its own."""
+    def cors_headers(self, request: Request, decision: Decision) -> CORSHeaders:
+        """Return the headers to add to the application's response; none if `cors` is false."""
         return cors_headers(request, decision) if self.cors else NO_HEADERS
 
-    def _with_cors_headers(self, answer: Response, request: Request, decision: Decision) -> Response:
-        more = self.additions(request, decision).text
-        return Response(answer.status, (*answer.headers, *((name.lower(), value) for name, value in more)), answer.body)
+    def _with_cors_headers(self, response: Response, request: Request, decision: Decision) -> Response:
+        headers = ((name.lower(), value) for name, value in self.cors_headers(request, decision).wsgi_headers)
+        return Response(response.status, (*response.headers, *headers), response.body)

@@ -1,13 +1,13 @@
-"""Closes the connections of one middleware whose token has expired, or no longer holds for another reason.
+"""Close the connections of one middleware whose token has expired or is no longer valid for another reason.
 
-In each event loop one task looks after them, more than twice a second. It costs little while nothing changes:
+One task per event loop checks them, more than twice a second. A round costs little if nothing has changed:
 
-    expiry            a heap by time of expiry; only the connections that are due are looked at
-    app in code       it never changes, so nothing else is looked at
-    app of a registry asked for once in a round for all its connections, which are looked at again when it has changed
+    expiry              A heap orders connections by expiry. Only due connections are checked.
+    app in code         The app never changes, so nothing else is checked.
+    app of a registry   One look-up per app and round. If the app has changed, all of its connections are checked.
 
-The round loads nothing itself and waits for no load. It yields to the event loop after `_LOOKS` connections, and
-after `_CLOSINGS` that it closes.
+A round loads no app itself and waits for no load. It yields to the event loop after `_CHECKS_PER_YIELD` checks, and
+after `_CLOSINGS_PER_YIELD` closed connections.
 """
 
 from __future__ import annotations
@@ -18,28 +18,34 @@ import heapq
 import itertools
 import math
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
 from wicket.decision.decision import Decision
+from wicket.decision.io import arun
 from wicket.decision.revalidation import app_now, can_end, judge, name_in_registry
-from wicket.drivers import arun
 from wicket.errors import Refusal, Refused, WicketError
 from wicket.gate import Gate
-from wicket.http.long_lived import LiveConnection, Message
+from wicket.http.asgi_types import Receive, Send
+from wicket.http.long_lived import LiveConnection
 from wicket.runtime.logs import log_internal_error
 
 _PERIOD: Final = 0.4
-_LOOKS: Final = 256
-_CLOSINGS: Final = 32
+"""The pause between two rounds, in seconds."""
+_CHECKS_PER_YIELD: Final = 256
+_CLOSINGS_PER_YIELD: Final = 32
 _CLOSE_TIMEOUT: Final = 5.0
-"""For how many seconds the server may keep the closing message back once the application has returned."""
+"""How long the server may delay the closing message after the application has returned, in seconds."""
 
 
 class ConnectionMonitor:
-    """Looks after the lasting connections of one middleware, in each event loop in which it has any."""
+    """The long-lived connections of one middleware.
+
+    Args:
+        gate: The gate that decides about the connections.
+    """
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -48,41 +54,54 @@ class ConnectionMonitor:
     def track(
         self,
         decision: Decision,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
+        receive: Receive,
+        send: Send,
         *,
         websocket: bool,
     ) -> LiveConnection:
-        """Look after a connection until it is left. Raises `WicketError` in another event loop than asyncio's."""
+        """Return a connection that is checked until `untrack` is called with it.
+
+        Args:
+            decision: The decision about the request.
+            receive: The server's `receive`.
+            send: The server's `send`.
+            websocket: Whether the connection is a WebSocket.
+
+        Raises:
+            WicketError: If the running event loop is not asyncio's.
+        """
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise WicketError("close_on_expiry needs asyncio: no other event loop can wait for it") from None
-        held = self._loops.get(loop)
-        if held is None:
-            held = self._loops[loop] = _LoopMonitor(self._gate)
-        return LiveConnection(decision, receive, send, websocket=websocket, watch=held.add, unwatch=held.remove)
+            raise WicketError("close_on_expiry needs asyncio; other event loops are not supported") from None
+        monitor = self._loops.get(loop)
+        if monitor is None:
+            monitor = self._loops[loop] = _LoopMonitor(self._gate)
+        return LiveConnection(decision, receive, send, websocket=websocket, on_begin=monitor.add, on_end=monitor.remove)
 
-    async def untrack(self, lasting: LiveConnection) -> None:
-        """The application has returned. Wait a few seconds for the closing message, if it is still to be sent."""
-        lasting.end()
-        if lasting.ended:
-            await self._loops[asyncio.get_running_loop()].closed(lasting)
+    async def untrack(self, connection: LiveConnection) -> None:
+        """End `connection` after its application has returned.
+
+        If the closing message is still being sent, this waits for it for `_CLOSE_TIMEOUT` seconds at most.
+        """
+        connection.end()
+        if connection.ended:
+            await self._loops[asyncio.get_running_loop()].wait_closed(connection)
 
 
 class _Group:
-    """The connections whose app the registry knows by one name, and that app as it was found last."""
+    """The connections whose app has one name in the registry, and the app that was last looked up by that name."""
 
-    __slots__ = ("app", "held", "known")
+    __slots__ = ("app", "connections", "known")
 
     def __init__(self) -> None:
-        self.held: set[LiveConnection] = set()
+        self.connections: set[LiveConnection] = set()
         self.app: App | BrokenApp | None = None
         self.known = False
 
 
 class _LoopMonitor:
-    """The connections of one event loop, and the task that looks after them."""
+    """The connections of one event loop, and the task that checks them."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -94,38 +113,38 @@ class _LoopMonitor:
         self._closing: dict[LiveConnection, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, lasting: LiveConnection) -> None:
-        """Look after `lasting` until it is removed."""
-        house = self._gate._context
-        if not can_end(house, lasting.decision):
+    def add(self, connection: LiveConnection) -> None:
+        """Check `connection` in each round until it is removed. A connection that can never end is not added."""
+        gate = self._gate._context
+        if not can_end(gate, connection.decision):
             return
-        ref = self._held[lasting] = name_in_registry(house, lasting.decision)
+        ref = self._held[connection] = name_in_registry(gate, connection.decision)
         if ref is not None:
-            self._groups.setdefault(ref, _Group()).held.add(lasting)
-        self._unjudged.add(lasting)
+            self._groups.setdefault(ref, _Group()).connections.add(connection)
+        self._unjudged.add(connection)
         if self._task is None or self._task.done():
-            # In a context of its own: the request that comes first must not lend it its variables.
-            self._task = asyncio.create_task(self._go(), context=contextvars.Context())
+            # An empty context: the task must not keep the context variables of the first request.
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
-    def remove(self, lasting: LiveConnection) -> None:
-        """Forget `lasting`."""
-        if lasting not in self._held:
+    def remove(self, connection: LiveConnection) -> None:
+        """Stop checking `connection`."""
+        if connection not in self._held:
             return
-        ref = self._held.pop(lasting)
-        self._unjudged.discard(lasting)
+        ref = self._held.pop(connection)
+        self._unjudged.discard(connection)
         if ref is not None:
             group = self._groups[ref]
-            group.held.discard(lasting)
-            if not group.held:
+            group.connections.discard(connection)
+            if not group.connections:
                 del self._groups[ref]
         self._compact()
         if not self._held and self._task is not None:
             self._task.cancel()
             self._task = None
 
-    async def closed(self, lasting: LiveConnection) -> None:
-        """Wait until the closing message of `lasting` is sent, or cancel it after some seconds."""
-        task = self._closing.get(lasting)
+    async def wait_closed(self, connection: LiveConnection) -> None:
+        """Wait until the closing message of `connection` is sent. Cancel it after `_CLOSE_TIMEOUT` seconds."""
+        task = self._closing.get(connection)
         if task is None or task.done():
             return
         try:
@@ -133,82 +152,87 @@ class _LoopMonitor:
         finally:
             task.cancel()
 
-    async def _go(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(_PERIOD)
-            await self._ask_registry()
-            await self._look()
+            await self._look_up_apps()
+            await self._check_connections()
 
-    async def _ask_registry(self) -> None:
-        """Ask for each app once; look again at all its connections if it has changed."""
+    async def _look_up_apps(self) -> None:
+        """Look up each app once. Mark all connections of an app that has changed as unjudged."""
         for number, (ref, group) in enumerate(tuple(self._groups.items()), 1):
             try:
-                found = await arun(app_now(self._gate._context, ref))
+                app = await arun(app_now(self._gate._context, ref))
             except Refused:
-                pass  # it cannot be had right now: what is known of it counts
-            except Exception as error:  # noqa: BLE001 - a fault of one app must not end the round
-                log_internal_error("the app of lasting connections could not be looked at", error)
+                pass  # the app is temporarily unavailable, so the last known app still applies
+            except Exception as error:  # noqa: BLE001 - an error with one app must not end the round
+                log_internal_error("looking up the app of long-lived connections failed", error)
             else:
-                if not group.known or found is not group.app:
-                    group.app, group.known = found, True
-                    self._unjudged |= group.held
-            if number % _LOOKS == 0:
+                if not group.known or app is not group.app:
+                    group.app, group.known = app, True
+                    self._unjudged |= group.connections
+            if number % _CHECKS_PER_YIELD == 0:
                 await asyncio.sleep(0)
 
-    async def _look(self) -> None:
-        """Judge every connection that is new, due or of a changed app, and close those that no longer hold."""
-        looks = closings = 0
-        for lasting in self._due():
-            looks += 1
+    async def _check_connections(self) -> None:
+        """Judge every connection that is new, due or of a changed app. Close those that are no longer valid."""
+        checks = closings = 0
+        for connection in self._due():
+            checks += 1
             try:
-                found = self._judge(lasting)
-            except Exception as error:  # noqa: BLE001 - a fault of one look must not end all that follow
-                log_internal_error("a lasting connection could not be looked at", error)
-                self._unjudged.add(lasting)
+                verdict = self._judge(connection)
+            except Exception as error:  # noqa: BLE001 - an error with one connection must not end the round
+                log_internal_error("checking a long-lived connection failed", error)
+                self._unjudged.add(connection)
                 continue
-            if isinstance(found, Refusal):
+            if isinstance(verdict, Refusal):
                 closings += 1
-                self._close(lasting, found)
-            elif found != lasting.until:
-                lasting.until = found
-                if found is not None:
-                    heapq.heappush(self._expiries, (found, next(self._count), lasting))
+                self._close(connection, verdict)
+            elif verdict != connection.check_at:
+                connection.check_at = verdict
+                if verdict is not None:
+                    heapq.heappush(self._expiries, (verdict, next(self._count), connection))
                     self._compact()
-            if looks >= _LOOKS or closings >= _CLOSINGS:
-                looks = closings = 0
+            if checks >= _CHECKS_PER_YIELD or closings >= _CLOSINGS_PER_YIELD:
+                checks = closings = 0
                 await asyncio.sleep(0)
 
     def _due(self) -> Iterator[LiveConnection]:
-        for lasting in tuple(self._unjudged):
-            if lasting in self._unjudged:  # otherwise it was removed meanwhile
-                self._unjudged.discard(lasting)
-                yield lasting
+        """Yield the unjudged connections, then those whose expiry has passed."""
+        for connection in tuple(self._unjudged):
+            if connection in self._unjudged:  # it may have been removed since the round yielded
+                self._unjudged.discard(connection)
+                yield connection
         while self._expiries and self._expiries[0][0] <= self._now():
-            until, _, lasting = heapq.heappop(self._expiries)
-            if lasting in self._held and lasting.until == until:
-                lasting.until = None
-                yield lasting
+            check_at, _, connection = heapq.heappop(self._expiries)
+            if connection in self._held and connection.check_at == check_at:
+                connection.check_at = None
+                yield connection
 
     def _now(self) -> float:
+        """Return the time of the gate's clock. Return minus infinity if the clock raises."""
         try:
             return self._gate.clock()
-        except Exception as error:  # noqa: BLE001 - the clock is the operator's: the next round asks it again
+        except Exception as error:  # noqa: BLE001 - the clock is the operator's; the next round calls it again
             log_internal_error("the clock of the gate failed", error)
             return -math.inf
 
     def _compact(self) -> None:
-        """Drop what was left, and what has another time of expiry by now, from the heap if that is most of it."""
-        if len(self._expiries) > 2 * len(self._held) + _LOOKS:
-            self._expiries = [each for each in self._expiries if each[2] in self._held and each[2].until == each[0]]
+        """Remove outdated heap entries if they are the majority: removed connections and replaced expiries."""
+        if len(self._expiries) > 2 * len(self._held) + _CHECKS_PER_YIELD:
+            self._expiries = [
+                entry for entry in self._expiries if entry[2] in self._held and entry[2].check_at == entry[0]
+            ]
             heapq.heapify(self._expiries)
 
-    def _judge(self, lasting: LiveConnection) -> Refusal | float | None:
-        ref = self._held[lasting]
+    def _judge(self, connection: LiveConnection) -> Refusal | float | None:
+        """Return the refusal that ends `connection`, or the time of its next check, or None if there is none."""
+        ref = self._held[connection]
         group = self._groups[ref] if ref is not None else None
-        app = group.app if group is not None and group.known else lasting.decision.app
-        return judge(self._gate._context, lasting.decision, app)
+        app = group.app if group is not None and group.known else connection.decision.app
+        return judge(self._gate._context, connection.decision, app)
 
-    def _close(self, lasting: LiveConnection, refusal: Refusal) -> None:
-        self.remove(lasting)
-        task = self._closing[lasting] = asyncio.create_task(lasting.close(refusal.reason or refusal.code))
-        task.add_done_callback(lambda _: self._closing.pop(lasting, None))
+    def _close(self, connection: LiveConnection, refusal: Refusal) -> None:
+        self.remove(connection)
+        task = self._closing[connection] = asyncio.create_task(connection.close(refusal.reason or refusal.code))
+        task.add_done_callback(lambda _: self._closing.pop(connection, None))

@@ -1,4 +1,8 @@
-"""The HTTP answer to a refused request: problem+json (RFC 9457), the challenge (RFC 6750), a vendor's own body."""
+"""HTTP responses to refused requests.
+
+A response has problem details (RFC 9457), a `WWW-Authenticate` challenge (RFC 6750) and, if the app's profile defines
+one, the vendor's own body.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +21,41 @@ from wicket.runtime.logs import log_internal_error
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _NO_CHALLENGE: Final = frozenset({"origin_not_allowed"})
 _NO_ERROR: Final = frozenset({"config_missing", "config_invalid", "unknown_app"})
-"""Codes for which the token is not at fault, so that the challenge has no `error`."""
+"""Codes whose challenge has no `error`, because the token is not the cause."""
 
 
 def response_for(gate: Gate, decision: Decision) -> Response:
-    """The answer to a request that `decision` turns away."""
+    """Return the response to a request that `decision` refuses.
+
+    Args:
+        gate: The gate that decided.
+        decision: A decision that is not allowed.
+    """
     refusal = decision.refusal or Refusal("internal_error", retry_after=1)
     return refusal_response(gate, refusal, decision.app, credentials_sent=decision.credentials_sent)
 
 
 def response_for_exception(gate: Gate, decision: Decision, refused: Refused) -> Response:
-    """The answer to a request whose handler demanded more than the decision gave, and raised `Refused`."""
+    """Return the response to an allowed request whose handler raised `Refused`.
+
+    Args:
+        gate: The gate that decided.
+        decision: The decision about the request.
+        refused: The exception that the handler raised.
+    """
     return refusal_response(gate, refused.refusal, decision.app, credentials_sent=decision.credentials_sent)
 
 
 def refusal_response(gate: Gate, refusal: Refusal, app: App | None, *, credentials_sent: bool) -> Response:
-    """Status, headers and body of one refusal, in the form of the app's vendor where it has one of its own."""
-    status, encoded, content_type = _body(gate, refusal, app)
+    """Return the response for one refusal.
+
+    Args:
+        gate: The gate, which has the realm and the URL of the error documentation.
+        refusal: The refusal.
+        app: The app, whose `format_error` makes the status and the body if it is set. None if the app is unknown.
+        credentials_sent: Whether the request carried a token or an identity hash.
+    """
+    status, encoded, content_type = _status_and_body(gate, refusal, app)
     headers = [
         ("content-type", content_type),
         ("content-length", str(len(encoded))),
@@ -46,27 +68,28 @@ def refusal_response(gate: Gate, refusal: Refusal, app: App | None, *, credentia
     return Response(status, tuple(headers), encoded)
 
 
-def _body(gate: Gate, refusal: Refusal, app: App | None) -> tuple[int, bytes, str]:
+def _status_and_body(gate: Gate, refusal: Refusal, app: App | None) -> tuple[int, bytes, str]:
+    """Return the status, the encoded body and the content type."""
     if app is not None and app.format_error is not None:
         try:
             status, body = app.format_error(refusal)
             if not 400 <= status <= 599:
                 raise ValueError("the status of a refusal must be 400 to 599")
             return status, json.dumps(body).encode(), "application/json"
-        except Exception as error:  # noqa: BLE001 - a vendor's form that fails must not turn a refusal into a 500
-            log_internal_error(f"the errors of the app {app.id} failed", error)
-    return refusal.status, json.dumps(_problem(gate, refusal)).encode(), "application/problem+json"
+        except Exception as error:  # noqa: BLE001 - an exception in format_error must not turn a refusal into a 500
+            log_internal_error(f"format_error of app {app.id} failed", error)
+    return refusal.status, json.dumps(_problem_details(gate, refusal)).encode(), "application/problem+json"
 
 
 def reason_phrase(status: int) -> str:
-    """The standard words for a status (RFC 9110 section 15)."""
+    """Return the standard reason phrase of a status (RFC 9110 section 15); `Refused` if the status has none."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Refused"
 
 
-def _problem(gate: Gate, refusal: Refusal) -> dict[str, Any]:
+def _problem_details(gate: Gate, refusal: Refusal) -> dict[str, Any]:
     return {
         "type": f"{gate.error_docs}{refusal.code}" if gate.error_docs else "about:blank",
         "title": reason_phrase(refusal.status),
@@ -78,7 +101,10 @@ def _problem(gate: Gate, refusal: Refusal) -> dict[str, Any]:
 
 
 def _challenge(realm: str, refusal: Refusal, credentials_sent: bool) -> str:
-    """`WWW-Authenticate`: an error only if a token was sent and is at fault, by one of three codes (RFC 6750 3)."""
+    """Return the value of `WWW-Authenticate`.
+
+    `error` is included only if a token was sent and is the cause. It is one of the three codes of RFC 6750 section 3.1.
+    """
     challenge = f'Bearer realm="{_quotable(realm)}"'
     if not credentials_sent or refusal.code in _NO_ERROR:
         return challenge
@@ -86,5 +112,5 @@ def _challenge(realm: str, refusal: Refusal, credentials_sent: bool) -> str:
     return f'{challenge}, error="{code}", error_description="{_quotable(refusal.detail)}"'
 
 
-def _quotable(text: str) -> str:
-    return _UNQUOTABLE.sub("?", text)
+def _quotable(value: str) -> str:
+    return _UNQUOTABLE.sub("?", value)

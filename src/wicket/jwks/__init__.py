@@ -1,1 +1,1 @@
-"""Remote key sets: fetched under guard, imported key by key, refreshed by the one cache."""
+"""Remote key sets: fetched with protection against SSRF, imported key by key, and loaded for the cache."""

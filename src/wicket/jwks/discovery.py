@@ -1,4 +1,4 @@
-"""From an issuer to the URL of its key set: OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3."""
+"""Discovery of an issuer's key set URL: OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3."""
 
 from __future__ import annotations
 
@@ -8,24 +8,33 @@ from wicket.keys.urls import KeySetUrl, check_url
 
 
 def discover(issuer: str, fetch: Fetcher) -> KeySetUrl:
-    """The `jwks_uri` of `issuer`. Blocks. Raises `FetchFailed`.
+    """Return the `jwks_uri` of an issuer. Blocks.
 
-    The OpenID document is asked for first. After a 4xx, or an answer that is not JSON, the document of RFC 8414 is
-    asked for. If both requests fail, the failure that says more is raised. The document's `issuer` must equal the
-    configured one to the letter (OpenID Connect Discovery section 4.3), and its `jwks_uri` has the shape that any key
-    set's must.
+    The OpenID document is fetched first. After a 4xx status or a response that is not JSON, the document of RFC 8414 is
+    fetched. If both requests fail, the more specific failure is raised.
+
+    Args:
+        issuer: the issuer. The `issuer` of the document must equal it exactly (OpenID Connect Discovery section 4.3).
+        fetch: fetches the documents.
+
+    Returns:
+        The URL, which `check_url` has accepted.
+
+    Raises:
+        FetchFailed: no document could be fetched, its `issuer` is another one, or its `jwks_uri` is not a plain https
+            URL.
     """
-    openid, oauth = metadata_urls(issuer)
+    openid_url, oauth_url = metadata_urls(issuer)
     try:
-        found = fetch(openid, etag=None, modified=None)
+        fetched = fetch(openid_url, etag=None, modified=None)
     except FetchFailed as failure:
-        if not _leads_on(failure):
+        if not _is_document_missing(failure):
             raise
         try:
-            found = fetch(oauth, etag=None, modified=None)
+            fetched = fetch(oauth_url, etag=None, modified=None)
         except FetchFailed as second:
-            raise max(failure, second, key=_says) from None
-    document = found.document
+            raise max(failure, second, key=_specificity) from None
+    document = fetched.document
     if not isinstance(document, dict):
         raise FetchFailed("not_discovery")
     if document.get("issuer") != issuer:
@@ -36,23 +45,34 @@ def discover(issuer: str, fetch: Fetcher) -> KeySetUrl:
         raise FetchFailed("not_discovery") from None
 
 
-def _leads_on(failure: FetchFailed) -> bool:
-    """Whether the issuer may have the other document: it answered that it does not have this one."""
-    refused = failure.status is not None and 400 <= failure.status < 500
-    return failure.kind in ("not_found", "not_json") or refused
+def _is_document_missing(failure: FetchFailed) -> bool:
+    """Return whether the issuer answered that it does not have this document, so it may have the other one."""
+    client_error = failure.status is not None and 400 <= failure.status < 500
+    return failure.kind in ("not_found", "not_json") or client_error
 
 
-def _says(failure: FetchFailed) -> int:
-    """How much a failure says: "not found" the least, then another 4xx, then an answer that is not JSON."""
+def _specificity(failure: FetchFailed) -> int:
+    """Return how specific a failure is: "not found" least, then another 4xx, then a response that is not JSON."""
     if failure.kind == "not_found":
         return 0
     if failure.kind == "not_json":
         return 2
-    return 1 if _leads_on(failure) else 3
+    return 1 if _is_document_missing(failure) else 3
 
 
 def metadata_urls(issuer: str) -> tuple[KeySetUrl, KeySetUrl]:
-    """Where the metadata of `issuer` may stand: behind its path (OpenID), or before it (RFC 8414 section 3.1)."""
+    """Return the two URLs at which an issuer may publish its metadata.
+
+    Args:
+        issuer: the https URL of the issuer.
+
+    Returns:
+        The URL of the OpenID document, whose well-known path follows the issuer's path, and the URL of RFC 8414 section
+        3.1, whose well-known path precedes it.
+
+    Raises:
+        ConfigError: the issuer is not a plain https URL.
+    """
     url = check_url(issuer, path="issuer")
     path = url.target.rstrip("/")
     return (

@@ -1,4 +1,4 @@
-"""What a fetch may end as: a document, or a failure that is told apart by one word. No HTTP client is known here."""
+"""The interface of a fetcher: its result, and its failures. This module imports no HTTP client."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Kind = Literal[
 ]
 
 MEANING: Final[dict[Kind, str]] = {
-    "forbidden_address": "the host resolves to an address that must not be dialled; "
-    "allow its network in Network(allow=…) if it is yours",
-    "forbidden_port": "only the ports 443 and 8443 may be dialled; add the port to Network(ports=…)",
-    "unresolved": "the host name does not resolve; check its spelling and the DNS",
+    "forbidden_address": "the host resolves to an address that is not allowed; "
+    "if it is your own, add its network to Network(allowed_networks=…)",
+    "forbidden_port": "only the ports 443 and 8443 are allowed; add the port to Network(extra_ports=…)",
+    "unresolved": "the host name does not resolve; check the name and the DNS",
     "timeout": "the endpoint did not answer in time",
     "connection": "the endpoint could not be reached or closed the connection",
     "certificate": "the endpoint's certificate is not valid for its name; "
     "renew it, or trust its authority in Network(ssl_context=…)",
-    "redirect": "the endpoint redirects, and redirects are never followed; configure the URL that it redirects to",
+    "redirect": "the endpoint redirects, and redirects are not followed; configure the URL that it redirects to",
     "not_found": "there is no document at this URL; correct the URL",
     "status": "the endpoint answered with an error status",
-    "encoded": "the answer is compressed although no compression was requested; turn it off for this URL",
-    "too_large": "the answer is larger or has more keys than limits.max_key_set_bytes and limits.max_key_set_keys allow",
-    "not_json": "the answer is not JSON; is this the URL of a web page?",
-    "not_a_key_set": 'the answer is not an object with a list "keys"; is this the URL of the key set?',
+    "encoded": "the response is compressed although no compression was requested; disable compression for this URL",
+    "too_large": "the response is larger than limits.max_key_set_bytes, or has more keys than limits.max_key_set_keys",
+    "not_json": "the response is not JSON; check that the URL is not that of a web page",
+    "not_a_key_set": 'the response is not an object with a list "keys"; check that the URL is that of a key set',
     "no_usable_key": "none of the keys can be used",
-    "wrong_issuer": "the issuer's metadata names another issuer; configure the issuer exactly as it names itself",
-    "not_discovery": "the issuer's metadata names no plain https URL of a key set; configure the URL in Jwks(…)",
+    "wrong_issuer": "the issuer's metadata contains another issuer; configure the issuer exactly as in its metadata",
+    "not_discovery": "the issuer's metadata contains no plain https URL of a key set; configure the URL in Jwks(…)",
 }
-"""For each kind of failure, in one sentence, what happened and what to do about it."""
+"""The cause and the correction of each kind of failure."""
 
 PERMANENT: Final = frozenset(
     {
@@ -54,11 +54,20 @@ PERMANENT: Final = frozenset(
         *("not_a_key_set", "no_usable_key", "wrong_issuer", "not_discovery"),
     }
 )
-"""Failures that trying again will not mend: the configuration or the endpoint is wrong. Logs and the CLI say so."""
+"""The kinds for which a retry does not help: the configuration or the endpoint is wrong. Logs and the CLI say so."""
 
 
 class FetchFailed(LoadFailed):
-    """A fetch had no usable outcome. `retry_after` is what the endpoint asked for, in seconds, up to five minutes."""
+    """A fetch failed.
+
+    Args:
+        kind: the kind of failure, see `MEANING`.
+        retry_after: the pause that the endpoint asked for, in seconds, at most 300. None if it asked for none.
+        status: the HTTP status of the response. None if there was none.
+
+    Attributes:
+        permanent: True if a retry does not help.
+    """
 
     def __init__(self, kind: Kind, *, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(kind)
@@ -69,7 +78,16 @@ class FetchFailed(LoadFailed):
 
 
 class Fetched(NamedTuple):
-    """What came back. `document` is None where nothing has changed (304)."""
+    """The result of a successful fetch.
+
+    Attributes:
+        document: the parsed JSON document. None if it has not changed (304, RFC 9110 section 15.4.5).
+        etag: the `ETag` of the response, or None.
+        modified: the `Last-Modified` of the response, or None.
+        max_age: `max-age` of `Cache-Control` in seconds (RFC 9111 section 5.2.2.1), or None.
+        seconds: the duration of the fetch.
+        address: the IP address of the connection. None if it is not known.
+    """
 
     document: Any
     etag: str | None
@@ -80,8 +98,17 @@ class Fetched(NamedTuple):
 
 
 class Fetcher(Protocol):
-    """How a document is fetched; hand one in to use an HTTP client of your own. It blocks, and raises `FetchFailed`."""
+    """Fetches a JSON document, and blocks until it is complete. Implement it to use your own HTTP client."""
 
     def __call__(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
-        """Fetch `url`, asking for changes only where a validator is given."""
+        """Fetch a document.
+
+        Args:
+            url: the URL.
+            etag: the value of `If-None-Match` (RFC 9110 section 13.1.2). None: do not send it.
+            modified: the value of `If-Modified-Since` (RFC 9110 section 13.1.3). None: do not send it.
+
+        Raises:
+            FetchFailed: the fetch failed.
+        """
         ...

@@ -1,6 +1,7 @@
-"""One guarded HTTP fetch of a small JSON document. It blocks, ends by its deadline, and has a typed outcome.
+"""An HTTP fetcher for small JSON documents, with protection against SSRF.
 
-https only, no redirects, no proxy of the environment, no cookies, one connection per fetch, one deadline for all of it.
+It uses https only. It follows no redirects, uses no proxy from the environment, and sends no cookies. Each fetch uses
+one connection and has one deadline.
 """
 
 from __future__ import annotations
@@ -23,15 +24,23 @@ from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
 from wicket.keys.urls import KeySetUrl
 
 _FRAMING: Final = 128 * 1024
+"""The bytes that a response may have in addition to its body, for its header section and chunk framing."""
 _MAX_RETRY_AFTER: Final = 300.0
+"""The longest accepted `Retry-After`, in seconds."""
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,10})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedFetcher:
-    """The fetcher that Wicket brings: it dials only what `network` admits. Times are seconds, `max_bytes` is bytes.
+    """A blocking fetcher that connects only to allowed addresses and ports.
 
-    `crowded` says that other fetches wait for a thread: then one that takes long gives way.
+    Attributes:
+        network: the allowed addresses and ports.
+        ssl_context: verifies the certificates of the endpoints.
+        connect_seconds: the deadline for the connection and the TLS handshake, in seconds.
+        total_seconds: the deadline for the whole fetch, in seconds.
+        max_bytes: the maximum size of a body in bytes.
+        has_backlog: returns whether other fetches wait for a thread. Then a slow fetch is aborted.
     """
 
     network: Network
@@ -39,10 +48,19 @@ class GuardedFetcher:
     connect_seconds: float = 2.0
     total_seconds: float = 5.0
     max_bytes: int = 256 * 1024
-    crowded: Callable[[], bool] = bool
+    has_backlog: Callable[[], bool] = bool
 
     def __call__(self, url: KeySetUrl, *, etag: str | None = None, modified: str | None = None) -> Fetched:
-        """Fetch `url` within `total_seconds`. Raises `FetchFailed`, and nothing else."""
+        """Fetch one document. Blocks for at most `total_seconds`.
+
+        Args:
+            url: the URL.
+            etag: the value of `If-None-Match`, or None.
+            modified: the value of `If-Modified-Since`, or None.
+
+        Raises:
+            FetchFailed: the fetch failed. No other exception is raised.
+        """
         if url.port not in self.network.allowed_ports:
             raise FetchFailed("forbidden_port")
         begun = time.monotonic()
@@ -51,7 +69,7 @@ class GuardedFetcher:
             connect_seconds=self.connect_seconds,
             total_seconds=self.total_seconds,
             max_bytes=self.max_bytes + _FRAMING,
-            crowded=self.crowded,
+            has_backlog=self.has_backlog,
         )
         headers = [
             ("Host", url.host if url.port == 443 else f"{url.host}:{url.port}"),
@@ -64,7 +82,7 @@ class GuardedFetcher:
             headers.append(("If-None-Match", etag))
         if modified is not None:
             headers.append(("If-Modified-Since", modified))
-        # In parts: a URL as one text would lose what stands behind a semicolon.
+        # The URL is passed in parts, because httpcore drops everything after a semicolon when it parses a string.
         target = httpcore.URL(
             scheme=b"https", host=url.host.strip("[]").encode(), port=url.port, target=url.target.encode()
         )
@@ -89,13 +107,16 @@ class GuardedFetcher:
             raise FetchFailed("certificate" if certificate else "connection") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise FetchFailed("connection") from None
-        except (TypeError, ValueError, RecursionError):  # a TLS context that another library has patched meanwhile
+        except (TypeError, ValueError, RecursionError):  # another library has patched the TLS context
             raise FetchFailed("connection") from None
 
     def _read(self, response: httpcore.Response, begun: float, backend: GuardedBackend) -> Fetched:
+        """Check a response and parse its body. `begun` is the start of the fetch by the monotonic clock."""
         fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
         headers = dict(fields)
-        caching = ", ".join(value for name, value in fields if name == "cache-control")  # a list (RFC 9110 section 5.3)
+        caching = ", ".join(
+            value for name, value in fields if name == "cache-control"
+        )  # a list field (RFC 9110 section 5.3)
         _check_status(response.status, headers)
         document: Any = None
         if response.status != 304:
@@ -115,6 +136,7 @@ class GuardedFetcher:
         )
 
     def _body(self, response: httpcore.Response, headers: Mapping[str, str]) -> bytes:
+        """Read the body. Raises `FetchFailed` if it is larger than `max_bytes`."""
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self.max_bytes:
             raise FetchFailed("too_large")
@@ -127,6 +149,7 @@ class GuardedFetcher:
 
 
 def _check_status(status: int, headers: Mapping[str, str]) -> None:
+    """Raise `FetchFailed` unless the status is 200 or 304."""
     if status in (200, 304):
         return
     if 300 <= status < 400:
@@ -137,7 +160,7 @@ def _check_status(status: int, headers: Mapping[str, str]) -> None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """`Retry-After` in seconds (RFC 9110 section 10.2.3), at most five minutes; None where it is absent or odd."""
+    """Return `Retry-After` in seconds (RFC 9110 section 10.2.3), at most 300. None if it is absent or invalid."""
     if value is None:
         return None
     if value.isdecimal():
@@ -150,11 +173,12 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _validator(value: str | None) -> str | None:
-    """A validator to be sent back, if it is short and plain."""
+    """Return a validator for the next request. None if it is longer than 256 characters or not printable ASCII."""
     return value if value is not None and len(value) <= 256 and value.isascii() and value.isprintable() else None
 
 
 def _parse(body: bytes) -> Any:
+    """Parse a body as JSON in UTF-8. Raises `FetchFailed`."""
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The gate's own way to fetch key sets: the guarded fetcher, built when it is first needed."""
+"""The default fetcher of a gate. It is separate from `http_fetcher`, so that a gate imports no HTTP client at first."""
 
 from __future__ import annotations
 
@@ -12,34 +12,46 @@ from wicket.limits import Limits
 
 
 class LazyFetcher:
-    """Builds the guarded fetcher at the first fetch: most gates never need an HTTP client.
+    """A fetcher that creates a `GuardedFetcher` at the first fetch. Most gates never need one.
 
-    `crowded` says whether others wait for a thread, so that a slow fetch gives way.
+    Args:
+        network: the allowed addresses and ports.
+        limits: the timeouts and the maximum size of a response.
+        has_backlog: returns whether other fetches wait for a thread. Then a slow fetch is aborted.
     """
 
-    def __init__(self, network: Network, limits: Limits, crowded: Callable[[], bool]) -> None:
+    def __init__(self, network: Network, limits: Limits, has_backlog: Callable[[], bool]) -> None:
         self._network = network
         self._limits = limits
-        self._crowded = crowded
-        self._built: Fetcher | None = None
+        self._has_backlog = has_backlog
+        self._fetcher: Fetcher | None = None
 
     def after_fork(self) -> None:
-        """Build it anew: its TLS context is from before the fork, and so from before gevent's patches."""
-        self._built = None
+        """Discard the fetcher. Its TLS context was created before the fork, and so before gevent's patches."""
+        self._fetcher = None
 
     def __call__(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
-        """Fetch one document. Raises `FetchFailed`."""
-        built = self._built
-        if built is None:
+        """Fetch one document. See `Fetcher`.
+
+        Args:
+            url: the URL.
+            etag: the value of `If-None-Match`, or None.
+            modified: the value of `If-Modified-Since`, or None.
+
+        Raises:
+            FetchFailed: the fetch failed.
+        """
+        fetcher = self._fetcher
+        if fetcher is None:
             from wicket.jwks.http_fetcher import GuardedFetcher
 
             network, limits = self._network, self._limits
-            built = self._built = GuardedFetcher(
+            fetcher = self._fetcher = GuardedFetcher(
                 network,
                 network.ssl_context or ssl.create_default_context(),
                 connect_seconds=limits.fetch_connect_timeout,
                 total_seconds=limits.fetch_timeout,
                 max_bytes=limits.max_key_set_bytes,
-                crowded=self._crowded,
+                has_backlog=self._has_backlog,
             )
-        return built(url, etag=etag, modified=modified)
+        return fetcher(url, etag=etag, modified=modified)

@@ -1,4 +1,4 @@
-"""Loads one key set for the cache: discovery where needed, the fetch, the import key by key, and what changed."""
+"""Loads one key set for the cache: discovery if needed, fetch, import of each key, and a report of the changes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,27 @@ from wicket.keys.weak_keys import REMOTE, RSABounds
 from wicket.runtime.cache import Loaded
 
 _EMPTY_SET_GRACE: Final = 30.0
+"""An empty set is accepted if it is still empty after this time, in seconds."""
 _REDISCOVER: Final = 3600.0
+"""The issuer's metadata is read again after this time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What one load did. `outcome` is `loaded`, `not_modified`, `empty` (an empty set, not believed yet), or the kind
-    of a failure; `url` has no query. `added` and `removed` are key ids, `skipped` says why members were left out, and
-    `stale_age` is, after a failure, the age in seconds of what serves on. `never_tried` are, if they changed, the keys
-    that exceed the budget of each token (see `Keyring`).
+    """The result of one load.
+
+    Attributes:
+        app_id: the id of the app.
+        url: the URL of the key set, or the issuer, without a query.
+        outcome: `loaded`, `not_modified`, `empty` (an empty set that is not accepted yet), or the kind of a failure
+            (`wicket.jwks.fetcher.Kind`).
+        seconds: the duration of the load.
+        added: the `kid`s that were added.
+        removed: the `kid`s that were removed.
+        skipped: for each unusable member, a string with the reason.
+        stale_age: after a failure, the age of the current set in seconds. None if there is none, or without a failure.
+        never_tried: the keys that exceed the cost budget of every token (see `Keyring`). Empty if they have not
+            changed.
     """
 
     app_id: str
@@ -39,11 +51,18 @@ class LoadReport:
 
 @dataclass(frozen=True, slots=True)
 class KeySetLoader:
-    """Loads key sets with `fetch`, and tells `report` what each load did. Blocks; runs on the pool of the fetches.
+    """The load function of the key-set cache. It blocks, and runs on the pool for fetches.
 
-    A lifetime that the endpoint states is kept between `shortest` and `longest` seconds; without one it is `default`.
-    `bounds` are those of RSA keys. `clock` is monotonic, and `wall_clock` gives the seconds since 1970 by which tokens
-    are judged.
+    Attributes:
+        fetch: fetches the documents.
+        shortest: the minimum lifetime of a key set in seconds, also if the `max-age` of the response is shorter.
+        longest: the maximum lifetime of a key set in seconds.
+        default: the lifetime of a key set without a `max-age`, in seconds.
+        max_keys: the maximum number of members.
+        report: called with the result of each load.
+        clock: a monotonic clock, in seconds.
+        bounds: the limits of RSA keys.
+        wall_clock: the seconds since 1970, by the clock that token times are compared with.
     """
 
     fetch: Fetcher
@@ -56,99 +75,117 @@ class KeySetLoader:
     bounds: RSABounds = REMOTE
     wall_clock: Callable[[], float] = time.time
 
-    def __call__(self, ref: KeySetRef, held: FetchedKeySet | None) -> Loaded[FetchedKeySet]:
-        """Load the set anew. Raises `FetchFailed`."""
+    def __call__(self, ref: KeySetRef, current: FetchedKeySet | None) -> Loaded[FetchedKeySet]:
+        """Load a key set.
+
+        Args:
+            ref: the app and the source.
+            current: the cached key set, or None.
+
+        Returns:
+            The key set and its lifetime.
+
+        Raises:
+            FetchFailed: no key set could be fetched. The failure is also reported.
+        """
         begun = self.clock()
-        before = held.keys.kids if held is not None else frozenset()
-        where = held.url.redacted if held is not None else ref.source.redacted
+        kids_before = current.keys.kids if current is not None else frozenset()
+        location = current.url.redacted if current is not None else ref.source.redacted
         try:
-            url, discovered_at = self._locate(ref.source, held, begun)
-            where = url.redacted
+            url, discovered_at = self._locate(ref.source, current, begun)
+            location = url.redacted
             try:
-                fetched, new, outcome = self._fetch_set(ref.source, url, held)
+                fetched, new, outcome = self._fetch_set(ref.source, url, current)
             except FetchFailed as failure:
-                # One that says when to come again has not moved.
-                moved = (
+                # An endpoint that sends Retry-After still exists, so the issuer is not asked for another one.
+                moved_to = (
                     self._rediscover(ref.source, url) if discovered_at < begun and failure.retry_after is None else None
                 )
-                if moved is None:
+                if moved_to is None:
                     raise
-                discovered_at, where = begun, moved.redacted
-                fetched, new, outcome = self._fetch_set(ref.source, moved, held)
+                discovered_at, location = begun, moved_to.redacted
+                fetched, new, outcome = self._fetch_set(ref.source, moved_to, current)
         except FetchFailed as failure:
-            age = begun - held.at if held is not None else None
-            self.report(LoadReport(ref.app_id, where, failure.kind, self.clock() - begun, stale_age=age))
+            age = begun - current.at if current is not None else None
+            self.report(LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, stale_age=age))
             raise
         new = new._replace(discovered_at=discovered_at)
-        added, removed = sorted(new.keys.kids - before), sorted(before - new.keys.kids)
+        added, removed = sorted(new.keys.kids - kids_before), sorted(kids_before - new.keys.kids)
         seconds = self.clock() - begun
-        never = new.keys.never_tried
-        if held is not None and never == held.keys.never_tried:
-            never = ()
+        never_tried = new.keys.never_tried
+        if current is not None and never_tried == current.keys.never_tried:
+            never_tried = ()
         self.report(
             LoadReport(
-                ref.app_id, where, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped, never_tried=never
+                *(ref.app_id, location, outcome, seconds, tuple(added), tuple(removed), new.keys.skipped),
+                never_tried=never_tried,
             )
         )
         return Loaded(new, _EMPTY_SET_GRACE if outcome == "empty" else self._lifetime(fetched))
 
-    def _locate(self, source: KeySource, held: FetchedKeySet | None, now: float) -> tuple[KeySetUrl, float]:
+    def _locate(self, source: KeySource, current: FetchedKeySet | None, now: float) -> tuple[KeySetUrl, float]:
+        """Return the URL of the key set, and the time at which it was discovered or configured."""
         if source.url is not None:
             return source.url, now
-        if held is not None and now - held.discovered_at < _REDISCOVER:
-            return held.url, held.discovered_at
+        if current is not None and now - current.discovered_at < _REDISCOVER:
+            return current.url, current.discovered_at
         return discover(source.issuer or "", self.fetch), now
 
     def _rediscover(self, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
-        """Where else the issuer has its keys, now that `url` fails, of which it told some time ago."""
+        """Read the issuer's metadata again after a failed fetch. Return the new URL, or None if it has not changed."""
         try:
-            found = discover(source.issuer or "", self.fetch)
+            discovered = discover(source.issuer or "", self.fetch)
         except FetchFailed:
             return None
-        return found if found != url else None
+        return discovered if discovered != url else None
 
     def _fetch_set(
-        self, source: KeySource, url: KeySetUrl, held: FetchedKeySet | None
+        self, source: KeySource, url: KeySetUrl, current: FetchedKeySet | None
     ) -> tuple[Fetched, FetchedKeySet, str]:
-        known = held if held is not None and held.url == url else None
+        """Fetch the key set from `url`, conditionally if it is the URL of the current one. Raises `FetchFailed`."""
+        known = current if current is not None and current.url == url else None
         began, began_at = self.clock(), self.wall_clock()
         fetched = self.fetch(url, etag=known and known.etag, modified=known and known.modified)
-        new, outcome = self._accept(source, url, fetched, held)
-        if outcome != "empty":  # what serves on after an empty answer is as old as before
+        new, outcome = self._accept(source, url, fetched, current)
+        if outcome != "empty":  # after an empty response, the current set stays in use and keeps its age
             new = new._replace(began=began, began_at=began_at)
         return fetched, new, outcome
 
     def _accept(
-        self, source: KeySource, url: KeySetUrl, fetched: Fetched, held: FetchedKeySet | None
+        self, source: KeySource, url: KeySetUrl, fetched: Fetched, current: FetchedKeySet | None
     ) -> tuple[FetchedKeySet, str]:
+        """Return the key set of a response, and the outcome. Raises `FetchFailed`."""
         now = self.clock()
         if fetched.document is None:
-            if held is None or held.url != url:
-                raise FetchFailed("status")  # "not modified", though nothing was said to be known
-            seen = held._replace(at=now, address=fetched.address, seconds=fetched.seconds, empty_since=None)
-            return seen, "not_modified"
+            if current is None or current.url != url:
+                raise FetchFailed("status")  # 304 as the response to an unconditional request
+            confirmed = current._replace(at=now, address=fetched.address, seconds=fetched.seconds, empty_since=None)
+            return confirmed, "not_modified"
         members = _members(fetched.document)
         if len(members) > self.max_keys:
             raise FetchFailed("too_large")
-        if not members and held is not None and held.keys.keys:
-            since = now if held.empty_since is None else held.empty_since
-            if held.empty_since is None or now - since < _EMPTY_SET_GRACE:
-                # An endpoint that is being set up must not lock everybody out: look once more, half a minute later.
-                return held._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
+        if not members and current is not None and current.keys.keys:
+            since = now if current.empty_since is None else current.empty_since
+            if current.empty_since is None or now - since < _EMPTY_SET_GRACE:
+                # An endpoint that is being set up must not lock out all users, so the set is fetched once more after
+                # the grace period.
+                return current._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source, self.bounds)
-        if not keys.keys and (members or held is None):
+        if not keys.keys and (members or current is None):
             raise FetchFailed("no_usable_key")
         return FetchedKeySet(
             keys, url, fetched.etag, fetched.modified, now, now, fetched.address, fetched.seconds
         ), "loaded"
 
     def _lifetime(self, fetched: Fetched) -> float:
+        """Return the lifetime of a response in seconds."""
         if fetched.max_age is None:
             return self.default
         return min(max(fetched.max_age, self.shortest), self.longest)
 
 
 def _members(document: Any) -> list[Any]:
+    """Return the members of a key set (RFC 7517 section 5). Raises `FetchFailed`."""
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise FetchFailed("not_a_key_set")

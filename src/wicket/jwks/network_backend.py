@@ -1,4 +1,4 @@
-"""The network below one fetch: it dials only what the guard admits, and every operation ends by one deadline."""
+"""The network backend of one fetch. It connects only to allowed addresses, and has one deadline for all operations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,24 @@ from wicket.config.network import Network
 from wicket.jwks.ssrf import resolve_allowed
 
 _POLL_INTERVAL: Final = 0.1
-"""How often a fetch that waits for an answer looks whether others wait for its thread, in seconds."""
+"""The interval in seconds at which a fetch that waits for data checks whether other fetches wait for a thread."""
 _YIELD_AFTER: Final = 0.5
-"""How long a fetch may then have taken."""
+"""The time in seconds after which a fetch is aborted if other fetches wait for a thread."""
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """A network backend for one fetch: it dials only what the guard admits, and one deadline covers every operation."""
+    """A network backend for one fetch. It connects only to allowed addresses (SSRF protection).
+
+    Args:
+        network: the allowed addresses.
+        connect_seconds: the deadline for the connection and the TLS handshake, in seconds from now.
+        total_seconds: the deadline for all operations, in seconds from now.
+        max_bytes: the maximum number of received bytes, including the header section and chunk framing.
+        has_backlog: returns whether other fetches wait for a thread. Then a slow fetch is aborted.
+
+    Attributes:
+        connected_address: the IP address of the connection. None before there is one.
+    """
 
     def __init__(
         self,
@@ -29,13 +40,13 @@ class GuardedBackend(httpcore.NetworkBackend):
         connect_seconds: float,
         total_seconds: float,
         max_bytes: int = 512 * 1024,
-        crowded: Callable[[], bool] = bool,
+        has_backlog: Callable[[], bool] = bool,
     ) -> None:
         self._network = network
         self._inner = httpcore.SyncBackend()
         now = time.monotonic()
         self._connect_by = now + connect_seconds
-        self._clock = _FetchBudget(now + total_seconds, now + _YIELD_AFTER, crowded, max_bytes)
+        self._budget = _FetchBudget(now + total_seconds, now + _YIELD_AFTER, has_backlog, max_bytes)
         self.connected_address: str | None = None
 
     def connect_tcp(
@@ -46,24 +57,45 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Dial the first admitted address that answers in time. The name stays in the URL, for the certificate."""
+        """Connect to the first address that answers in time. The certificate is still verified for the host name.
+
+        Args:
+            host: the host name. All its addresses must be allowed.
+            port: the port.
+            timeout: ignored. The deadline of the fetch applies.
+            local_address: see httpcore.
+            socket_options: see httpcore.
+
+        Raises:
+            ForbiddenAddressError: an address is not allowed.
+            ResolutionError: the host does not resolve.
+            httpcore.ConnectError: no address could be connected to.
+            httpcore.ConnectTimeout: no address answered in time.
+        """
         failure: Exception = httpcore.ConnectError("no address")
         addresses = resolve_allowed(self._network, host, port)
         for index, address in enumerate(addresses):
             try:
-                # Each has its share: one that never answers must not use up the time of the next.
+                # The remaining time is divided: an address that never answers must not use up the time of the next.
                 seconds = remaining(self._connect_by) / (len(addresses) - index)
                 stream = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
                 continue
             self.connected_address = address
-            return _TimedStream(stream, self._connect_by, self._clock)
+            return _TimedStream(stream, self._connect_by, self._budget)
         raise failure
 
 
 def remaining(moment: float) -> float:
-    """The seconds until `moment`; raises `httpcore.ConnectTimeout` where it has passed."""
+    """Return the seconds until a deadline.
+
+    Args:
+        moment: the deadline by the monotonic clock.
+
+    Raises:
+        httpcore.ConnectTimeout: the deadline has passed.
+    """
     seconds = moment - time.monotonic()
     if seconds <= 0:
         raise httpcore.ConnectTimeout
@@ -71,49 +103,56 @@ def remaining(moment: float) -> float:
 
 
 class ResponseTooLargeError(Exception):
-    """More bytes came than any answer of a key set may have, its head and its framing included."""
+    """The response is larger than allowed, including its header section and chunk framing."""
 
 
 @dataclass(slots=True)
 class _FetchBudget:
-    """When a fetch must have ended, when it gives way to others that wait, and how many bytes it may still read."""
+    """The time and the bytes that a fetch may still use.
+
+    Attributes:
+        end_by: the deadline, by the monotonic clock.
+        yield_after: the time from which the fetch is aborted if other fetches wait for a thread.
+        has_backlog: returns whether other fetches wait for a thread.
+        bytes_left: the number of bytes that may still be received.
+    """
 
     end_by: float
-    patient_until: float
-    crowded: Callable[[], bool]
+    yield_after: float
+    has_backlog: Callable[[], bool]
     bytes_left: int
 
     def count(self, received: int) -> None:
-        """Raise `ResponseTooLargeError` once more has come than may."""
+        """Subtract the received bytes. Raises `ResponseTooLargeError` if there are too many."""
         self.bytes_left -= received
         if self.bytes_left < 0:
             raise ResponseTooLargeError
 
     def check(self) -> None:
-        """Raise `httpcore.ReadTimeout` where others wait and this fetch has had its share."""
-        if time.monotonic() >= self.patient_until and self.crowded():
+        """Raise `httpcore.ReadTimeout` if other fetches wait for a thread and this one is slow."""
+        if time.monotonic() >= self.yield_after and self.has_backlog():
             raise httpcore.ReadTimeout
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A stream whose every operation ends by the fetch's one deadline: bytes that drip in do not lengthen it."""
+    """A stream whose operations share the deadline of the fetch. A slow response does not extend it."""
 
-    def __init__(self, inner: httpcore.NetworkStream, connect_by: float, clock: _FetchBudget) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, connect_by: float, budget: _FetchBudget) -> None:
         self._inner = inner
         self._connect_by = connect_by
-        self._clock = clock
+        self._budget = budget
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         while True:
-            seconds = remaining(self._clock.end_by)
-            self._clock.check()
+            seconds = remaining(self._budget.end_by)
+            self._budget.check()
             with contextlib.suppress(httpcore.ReadTimeout):
                 data = self._inner.read(max_bytes, min(seconds, _POLL_INTERVAL))
-                self._clock.count(len(data))
+                self._budget.count(len(data))
                 return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, remaining(self._clock.end_by))
+        self._inner.write(buffer, remaining(self._budget.end_by))
 
     def close(self) -> None:
         self._inner.close()
@@ -122,7 +161,7 @@ class _TimedStream(httpcore.NetworkStream):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         secured = self._inner.start_tls(ssl_context, server_hostname, remaining(self._connect_by))
-        return _TimedStream(secured, self._connect_by, self._clock)
+        return _TimedStream(secured, self._connect_by, self._budget)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

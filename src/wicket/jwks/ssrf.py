@@ -1,7 +1,8 @@
-"""Which addresses a fetch may dial: every answer of the resolver is checked, and the very address that was is dialled.
+"""Protection against server-side request forgery (SSRF): the addresses that a fetch may connect to.
 
-URLs come from tenants, so they are an attacker's: no fetch may reach loopback, private, link-local or metadata
-addresses, by whatever name or notation. Only the operator can allow more, for one gate.
+URLs come from tenants, so an attacker may have chosen them. No fetch may reach a loopback, private, link-local or cloud
+metadata address, by any name or notation. Every address that the resolver returns is checked, and the fetch connects to
+a checked address without resolving again. Only the operator can allow more addresses, for one gate.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Final
 
 from wicket.config.network import IPNetwork, Network
 
-# What `is_global` of one Python version or another lets through, and should not: special-purpose blocks (RFC 6890 and
-# its registry), transition mechanisms that carry an IPv4 address to elsewhere, and clouds' own addresses.
+# Blocks that `is_global` accepts in some Python version and that are not public: special-purpose blocks (RFC 6890 and
+# its registry), transition mechanisms that embed an IPv4 address, and addresses of cloud providers.
 _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
     ipaddress.ip_network(block)
     for block in (
@@ -21,10 +22,10 @@ _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's host
+        "168.63.129.16/32",  # Azure's platform services
         "169.254.0.0/16",
         "172.16.0.0/12",
-        "192.0.0.0/24",  # Oracle's metadata among it
+        "192.0.0.0/24",  # includes Oracle's metadata service
         "192.0.2.0/24",
         "192.31.196.0/24",
         "192.52.193.0/24",
@@ -37,8 +38,8 @@ _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
         "224.0.0.0/4",
         "240.0.0.0/4",
         "::/8",  # unspecified, loopback, IPv4-compatible, -mapped and -translated
-        "64:ff9b::/32",  # NAT64, local-use too
-        "100::/32",  # discard-only, and the dummy prefix
+        "64:ff9b::/32",  # NAT64, including local use
+        "100::/32",  # discard-only and dummy prefixes
         "2001::/23",  # Teredo, ORCHID, benchmarking
         "2001:db8::/32",
         "2002::/16",  # 6to4
@@ -52,11 +53,11 @@ _NEVER: Final[tuple[IPNetwork, ...]] = tuple(
 )
 
 _UNICAST: Final = ipaddress.ip_network("2000::/3")
-"""All that is given out of IPv6 as public (RFC 4291 section 2.4)."""
+"""The public unicast addresses of IPv6 (RFC 4291 section 2.4)."""
 
 
 class ForbiddenAddressError(Exception):
-    """The host resolves to an address that must not be dialled. The message never contains the address."""
+    """The host resolves to an address that is not allowed. The message never contains the address."""
 
 
 class ResolutionError(Exception):
@@ -64,7 +65,12 @@ class ResolutionError(Exception):
 
 
 def is_allowed(network: Network, address: str) -> bool:
-    """Return whether one address may be dialled."""
+    """Return whether a fetch may connect to an address.
+
+    Args:
+        network: the networks that the operator allows in addition.
+        address: the IP address as a string.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -76,25 +82,29 @@ def is_allowed(network: Network, address: str) -> bool:
 
 
 def resolve_allowed(network: Network, host: str, port: int) -> list[str]:
-    """Return the addresses of `host`, if all of them may be dialled.
+    """Return the addresses of a host if all of them are allowed.
 
     Blocks. A resolver cannot be interrupted.
 
+    Args:
+        network: the resolver, and the networks that the operator allows in addition.
+        host: the host name, or an IP address. An IPv6 address may be in brackets.
+        port: the port.
+
     Raises:
-        ForbiddenAddressError: one of the addresses must not be dialled. An answer that mixes public and private
-            addresses is an attack.
+        ForbiddenAddressError: an address is not allowed. A result that mixes public and private addresses is an attack.
         ResolutionError: there is no address, or the resolver raised.
     """
     try:
-        found = list(dict.fromkeys((network.resolver or _resolve)(host.strip("[]"), port)))
-    except Exception:  # noqa: BLE001 - a resolver may be the operator's own, and fail in its own way
+        addresses = list(dict.fromkeys((network.resolver or _resolve)(host.strip("[]"), port)))
+    except Exception:  # noqa: BLE001 - an operator's resolver may raise any exception
         raise ResolutionError from None
-    if not found:
+    if not addresses:
         raise ResolutionError
-    if not all(is_allowed(network, address) for address in found):
+    if not all(is_allowed(network, address) for address in addresses):
         raise ForbiddenAddressError
-    return found
+    return addresses
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -1,4 +1,4 @@
-"""Credentials and keys: what proves a token, and what each key may be used for. No I/O happens here."""
+"""Credentials and keys, which verify tokens, and the algorithms that each key may be used for. It does no I/O."""
 
 from wicket.keys.jwks import Jwks
 from wicket.keys.key_set import KeySet, KeySource

@@ -1,7 +1,7 @@
-"""Which algorithms there are, which key may serve which of them, and the verification by one prepared key.
+"""The algorithms, the compatibility of keys and algorithms, and signature verification by one prepared key.
 
-An algorithm is an exact, case-sensitive name (RFC 8725 section 3.1). `none` and everything else that is not in the
-table does not exist here. The cryptography is OpenSSL's, by way of the standard library and of `cryptography`.
+An algorithm is an exact, case-sensitive name (RFC 8725 section 3.1). `none` and all other names that are not in the
+table are unknown. The cryptography is OpenSSL's, through the standard library and `cryptography`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Verifier(Protocol):
 
 
 class _HMAC:
-    """HMAC in one call (RFC 7518 section 3.2), compared in constant time."""
+    """HMAC (RFC 7518 section 3.2), compared in constant time."""
 
     def __init__(self, digest: str) -> None:
         self._digest = digest
@@ -42,7 +42,7 @@ class _HMAC:
 
 
 class _RSA:
-    """RSASSA-PKCS1-v1_5 (RFC 7518 section 3.3), or RSASSA-PSS with a salt as long as the digest (section 3.5)."""
+    """RSASSA-PKCS1-v1_5 (RFC 7518 section 3.3), or RSASSA-PSS with a salt of the digest's length (section 3.5)."""
 
     def __init__(self, digest: hashes.HashAlgorithm, *, pss: bool = False) -> None:
         self._digest = digest
@@ -57,7 +57,7 @@ class _RSA:
 
 
 class _ECDSA:
-    """ECDSA with what can be prepared once; the signature is `r || s`, each as long as the order (RFC 7518 3.4)."""
+    """ECDSA (RFC 7518 section 3.4). The signature is `r || s`, each with the length of the curve's order."""
 
     def __init__(self, digest: hashes.HashAlgorithm, length: int) -> None:
         self._scheme = ec.ECDSA(digest)
@@ -76,7 +76,7 @@ class _ECDSA:
 
 
 class _EdDSA:
-    """EdDSA, by whichever curve the key has (RFC 8037 section 3.1)."""
+    """EdDSA with the curve of the key (RFC 8037 section 3.1)."""
 
     def verify(self, message: bytes, key: ed25519.Ed25519PublicKey | ed448.Ed448PublicKey, signature: bytes, /) -> bool:
         try:
@@ -106,14 +106,15 @@ _TABLE: Final[dict[str, _Verifier]] = {
 }
 
 HASH_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""The HMAC algorithms, with the least number of bytes that their keys must have (RFC 7518 section 3.2)."""
+"""The minimum key length in bytes of each HMAC algorithm (RFC 7518 section 3.2)."""
 
 _BLOCK: Final = {"HS256": (hashlib.sha256, 64), "HS384": (hashlib.sha384, 128), "HS512": (hashlib.sha512, 128)}
 
 ASYMMETRIC: Final = frozenset(_TABLE) - HASH_BYTES.keys()
+"""The algorithms with a public key."""
 
 MAX_COST: Final = 400
-"""What the attempts to verify one token may cost together; one HMAC costs 1."""
+"""The maximum total cost of the attempts to verify one token. One HMAC costs 1."""
 _COSTS: Final = {"ES256": 60, "ES256K": 300, "ES384": 300, "ES512": 300}
 _RSA_2048_COST: Final = 20
 
@@ -125,15 +126,21 @@ _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES51
 
 
 class UnusableKeyError(Exception):
-    """Key material that must not verify anything. Its one argument says why and never quotes the key."""
+    """Key material that must not verify any token. The message states the reason and never quotes the key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """One prepared key: what it may verify, and the fingerprint (SHA-256) of its material.
+    """One prepared key.
 
-    `issuer` is the `iss` that tokens of this key must have; None leaves it to the app. `jwk_issuer` is the member
-    `issuer` of its JWK: the key verifies only tokens of that issuer, whatever the app or the set says.
+    Attributes:
+        kid: the key ID (RFC 7515 section 4.1.4). None if it has none.
+        algorithms: the algorithms that it may verify.
+        fingerprint: the SHA-256 of its material.
+        material: the secret bytes, or the public key object.
+        issuer: the `iss` that tokens of this key must have. None: the issuer of the app.
+        jwk_issuer: the member `issuer` of its JWK. The key verifies only tokens of that issuer, regardless of the app
+            and the key set. None: the JWK has none.
     """
 
     kid: str | None
@@ -144,42 +151,75 @@ class Key:
     jwk_issuer: str | None = field(default=None, repr=False)
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` is this key's over `message`. The caller has chosen an algorithm that the key allows."""
+        """Return whether `signature` is a signature of `message` by this key.
+
+        Args:
+            algorithm: one of `algorithms`. The caller has checked that.
+            message: the signing input (RFC 7515 section 5.2).
+            signature: the decoded signature.
+        """
         return _TABLE[algorithm].verify(message, self.material, signature)
 
     def serves(self, claims: Mapping[str, Any]) -> bool:
-        """Whether the JWK's own `issuer`, if it has one, is that of a token with these claims.
+        """Return whether the key may verify a token with these claims, by the `issuer` of its JWK.
 
-        Entra ID publishes `https://login.microsoftonline.com/{tenantid}/v2.0` in its tenant-independent key set: there
-        the token's `tid` takes the place of `{tenantid}`. A `tid` that is not one plain segment fits nothing.
+        Entra ID publishes `https://login.microsoftonline.com/{tenantid}/v2.0` in its tenant-independent key set. In
+        such an issuer, `{tenantid}` is replaced by the token's `tid`. A `tid` that is not one plain segment never
+        matches.
+
+        Args:
+            claims: the claims of the token.
+
+        Returns:
+            True if the JWK has no `issuer`, or if it equals the token's `iss`.
         """
-        wanted = self.jwk_issuer
-        if wanted is None:
+        expected = self.jwk_issuer
+        if expected is None:
             return True
-        if _TENANT in wanted:
+        if _TENANT in expected:
             tenant = claims.get("tid")
             if not isinstance(tenant, str) or _TENANT_ID.fullmatch(tenant) is None:
                 return False
-            wanted = wanted.replace(_TENANT, tenant)
+            expected = expected.replace(_TENANT, tenant)
         issuer = claims.get("iss")
-        return isinstance(issuer, str) and issuer == wanted
+        return isinstance(issuer, str) and issuer == expected
 
 
 def sign(algorithm: str, key: Key, message: bytes) -> bytes:
-    """The HMAC of `message` by a shared secret, for what mints tokens."""
+    """Return the HMAC of `message`, to mint a token.
+
+    Args:
+        algorithm: `HS256`, `HS384` or `HS512`.
+        key: a key that `hmac_key` prepared.
+        message: the signing input.
+    """
     return _HMACS[algorithm].sign(message, key.material)
 
 
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
-    """Prepare a shared secret. Two spellings that HMAC takes for the same key have the same fingerprint (RFC 2104)."""
+    """Prepare a shared secret.
+
+    Two values that are the same key for HMAC have the same fingerprint. HMAC hashes values that are longer than its
+    block and pads shorter ones with zero bytes (RFC 2104 section 2).
+
+    Args:
+        kid: the key ID, or None.
+        algorithms: HMAC algorithms.
+        value: the bytes of the secret.
+    """
     names = tuple(algorithms)
-    digest, block_bytes = _BLOCK[min(names)]  # HS256 before the others: two secrets that share it must look alike
+    digest, block_bytes = _BLOCK[min(names)]  # HS256 first: two secrets that share it must have the same fingerprint
     block = digest(value).digest() if len(value) > block_bytes else value
     return Key(kid, names, hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
 
 
 def cost(key: Key, algorithm: str) -> int:
-    """What one attempt to verify a signature by `key` costs, in the time of one HMAC."""
+    """Return the cost of one signature verification, as a multiple of one HMAC.
+
+    Args:
+        key: the key.
+        algorithm: the algorithm of the token.
+    """
     material = key.material
     if isinstance(material, bytes):
         return 1
@@ -191,18 +231,24 @@ def cost(key: Key, algorithm: str) -> int:
 
 
 def within_budget(keys: Iterable[Key], algorithm: str, spent: int = 0) -> tuple[Key, ...]:
-    """As many of `keys`, in order, as cost at most `MAX_COST` together with what is `spent` for the token already.
+    """Return the first keys whose attempts together cost at most `MAX_COST`.
 
-    If nothing is spent, the first one is always among them.
+    Args:
+        keys: the keys in the order in which they are tried.
+        algorithm: the algorithm of the token.
+        spent: the cost of earlier attempts for the same token.
+
+    Returns:
+        The keys. If `spent` is 0, the first key is always included.
     """
-    held: list[Key] = []
+    selected: list[Key] = []
     for key in keys:
         first = spent == 0
         spent += cost(key, algorithm)
         if spent > MAX_COST and not first:
             break
-        held.append(key)
-    return tuple(held)
+        selected.append(key)
+    return tuple(selected)
 
 
 def public_key(
@@ -214,24 +260,43 @@ def public_key(
     jwk_issuer: str | None = None,
     bounds: RSABounds = LOCAL,
 ) -> Key:
-    """Prepare a public key for those of the `allowed` algorithms that fit it.
+    """Prepare a public key.
 
-    Raises `UnusableKeyError` if none fits, if anybody can sign with the key (`weak_keys`), and for an RSA key outside `bounds`
-    (RFC 7518 section 3.3; a huge modulus or exponent makes each verification slow).
+    Args:
+        kid: the key ID, or None.
+        allowed: the allowed algorithms.
+        material: the public key.
+        issuer: the `iss` that tokens of this key must have. None: the issuer of the app.
+        jwk_issuer: the member `issuer` of its JWK, or None.
+        bounds: the limits of RSA keys (RFC 7518 section 3.3). A huge modulus or exponent makes each verification slow.
+
+    Returns:
+        The key, with the allowed algorithms that are compatible with it.
+
+    Raises:
+        UnusableKeyError: no allowed algorithm is compatible, the private key is easy to compute (`weak_keys`), or an
+            RSA key is outside `bounds`.
     """
     weak = weakness(material, bounds)
     if weak is not None:
         raise UnusableKeyError(weak)
-    fitting = compatible_algorithms(material)
-    algorithms = tuple(name for name in fitting if name in expand_aliases(allowed))
+    compatible = compatible_algorithms(material)
+    algorithms = tuple(name for name in compatible if name in expand_aliases(allowed))
     if not algorithms:
-        raise UnusableKeyError(f"this key can serve {', '.join(fitting)}, and none of these is allowed")
+        raise UnusableKeyError(f"this key can serve {', '.join(compatible)}, and none of these is allowed")
     der = material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Key(kid, algorithms, hashlib.sha256(der).digest(), material, issuer, jwk_issuer)
 
 
 def compatible_algorithms(material: AsymmetricKey) -> tuple[str, ...]:
-    """The algorithms that a public key can serve by its type and curve; raises `UnusableKeyError` for other curves."""
+    """Return the algorithms that a public key can be used with, by its type and curve.
+
+    Args:
+        material: the public key.
+
+    Raises:
+        UnusableKeyError: the curve is not supported.
+    """
     if isinstance(material, rsa.RSAPublicKey):
         return _FOR_RSA
     if isinstance(material, ed25519.Ed25519PublicKey):
@@ -240,11 +305,15 @@ def compatible_algorithms(material: AsymmetricKey) -> tuple[str, ...]:
         return ("EdDSA", "Ed448")
     name = _CURVES.get(material.curve.name)
     if name is None:
-        raise UnusableKeyError("the curve is none of P-256, P-384, P-521 and secp256k1")
+        raise UnusableKeyError("its curve is not P-256, P-384, P-521 or secp256k1")
     return (name,)
 
 
 def expand_aliases(allowed: Iterable[str]) -> frozenset[str]:
-    """An allow-list with the fully specified names that `EdDSA` stands for (RFC 9864)."""
+    """Return an allow-list, with `Ed25519` and `Ed448` added if it contains `EdDSA` (RFC 9864).
+
+    Args:
+        allowed: the names of the allowed algorithms.
+    """
     names = frozenset(allowed)
     return names | {"Ed25519", "Ed448"} if "EdDSA" in names else names

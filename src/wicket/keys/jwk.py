@@ -1,4 +1,4 @@
-"""Import of JSON Web Keys (RFC 7517): one key at a time, so that a broken member never spoils its set."""
+"""Import of JSON Web Keys (RFC 7517), one at a time, so that an invalid key does not invalidate its key set."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ _MAX_MODULUS_BYTES: Final = 8192 // 8
 
 
 def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None, bounds: RSABounds = LOCAL) -> Key:
-    """Prepare one public JWK of `issuer` for those `allowed` algorithms that fit it.
+    """Prepare one public JWK.
 
-    The key's own `alg`, `use` and `key_ops` bind (RFC 7517 sections 4.2 to 4.4), and so does its `issuer`, a member of
-    Entra ID's key sets. `bounds` are those of an RSA key. Raises `UnusableKeyError`, with a reason that quotes nothing of the
-    key, for whatever must not verify: secrets (`oct`), private keys, keys for encryption, wrong sizes, points off the
-    curve or of small order, moduli that anybody can factor, members of the wrong form.
+    The members `use`, `key_ops` and `alg` restrict the key (RFC 7517 sections 4.2 to 4.4), and so does `issuer`, which
+    Entra ID's key sets contain.
+
+    Args:
+        jwk: the parsed JWK.
+        allowed: the allowed algorithms.
+        issuer: the issuer of the key set, which tokens of this key must have. None: the issuer of the app.
+        bounds: the limits of RSA keys.
+
+    Returns:
+        The key, with the allowed algorithms that are compatible with it.
+
+    Raises:
+        UnusableKeyError: the key must not verify tokens. It is a secret (`oct`), a private key or a key for encryption,
+            or it has a wrong size, a point that is not on the curve or is of small order, a modulus that is easy to
+            factor, or an invalid member. The message quotes nothing of the key.
     """
     if not isinstance(jwk, Mapping):
         raise UnusableKeyError("a key must be a JSON object")
@@ -43,28 +55,29 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
         raise UnusableKeyError("its use is not sig")
     operations = members.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
-        raise UnusableKeyError("its key_ops do not have verify")
+        raise UnusableKeyError("its key_ops do not contain verify")
     if not all(isinstance(operation, str) for operation in operations):
         raise UnusableKeyError("its key_ops are not all strings")
     if "use" in members and not _FOR_ENCRYPTION.isdisjoint(operations):
-        raise UnusableKeyError("its use is sig, and its key_ops have encryption")
+        raise UnusableKeyError("its use is sig, and its key_ops include encryption")
     kid = members.get("kid", "")
     if not isinstance(kid, str) or len(kid) > _MAX_KID:
         raise UnusableKeyError("its kid is not a string of at most 256 characters")
-    bound = members.get("alg", "")
-    if not isinstance(bound, str):
+    algorithm = members.get("alg", "")
+    if not isinstance(algorithm, str):
         raise UnusableKeyError("its alg is not a string")
-    own_issuer = members.get("issuer")
-    if "issuer" in members and (not isinstance(own_issuer, str) or not own_issuer):
-        raise UnusableKeyError("its issuer is not a string, or an empty one")
+    jwk_issuer = members.get("issuer")
+    if "issuer" in members and (not isinstance(jwk_issuer, str) or not jwk_issuer):
+        raise UnusableKeyError("its issuer is not a non-empty string")
     names = expand_aliases(allowed)
     if "alg" in members:
-        names &= expand_aliases([bound])
+        names &= expand_aliases([algorithm])
     material = _material(members)
-    return public_key(members.get("kid"), names, material, issuer=issuer, jwk_issuer=own_issuer, bounds=bounds)
+    return public_key(members.get("kid"), names, material, issuer=issuer, jwk_issuer=jwk_issuer, bounds=bounds)
 
 
 def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
+    """Return the public key of a JWK. Raises `UnusableKeyError` if it is not a valid one."""
     kind, curve = jwk.get("kty"), jwk.get("crv")
     try:
         if kind == "RSA":
@@ -73,22 +86,25 @@ def _material(jwk: Mapping[str, Any]) -> AsymmetricKey:
                 int.from_bytes(_member(jwk, "e", 8), "big"), int.from_bytes(modulus, "big")
             ).public_key()
         if kind == "EC" and isinstance(curve, str) and curve in _CURVES:
-            shape, size = _CURVES[curve]
+            ec_curve, size = _CURVES[curve]
             x, y = (_member(jwk, name, size) for name in ("x", "y"))
             if not len(x) == len(y) == size:
-                raise UnusableKeyError("its coordinates are not as long as its curve has them")
-            return ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), shape).public_key()
+                raise UnusableKeyError("its coordinates do not have the length that its curve requires")
+            return ec.EllipticCurvePublicNumbers(
+                int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec_curve
+            ).public_key()
         if kind == "OKP" and curve == "Ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(_member(jwk, "x", 32))
         if kind == "OKP" and curve == "Ed448":
             return ed448.Ed448PublicKey.from_public_bytes(_member(jwk, "x", 57))
     except (ValueError, UnsupportedAlgorithm):
-        # The cause is left out of the chain: the libraries' messages may quote the key.
-        raise UnusableKeyError("its numbers are no valid public key") from None
+        # The cause is suppressed: the message of a library may quote the key.
+        raise UnusableKeyError("its numbers are not a valid public key") from None
     raise UnusableKeyError("its kty and crv name no kind of key that signs")
 
 
 def _member(jwk: Mapping[str, Any], name: str, limit: int) -> bytes:
+    """Decode a base64url member of at most `limit` bytes (RFC 7518 section 6)."""
     value = jwk.get(name)
     if not isinstance(value, str) or not value:
         raise UnusableKeyError(f"its member {name} is not a string")

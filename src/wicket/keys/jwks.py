@@ -1,4 +1,4 @@
-"""A JSON Web Key Set as a credential: given whole, or named by a URL or an issuer and fetched when it is needed."""
+"""A JSON Web Key Set as a credential: a static document, or a remote set that is fetched when a token needs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wicket.keys.secret import allow_list
 from wicket.keys.urls import check_url
 
 MAX_KEYS: Final = 64
-"""How many members of a static key set are looked at."""
+"""The maximum number of members of a static key set."""
 
 DEFAULT_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 
@@ -20,11 +20,21 @@ DEFAULT_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 class Jwks:
     """A JSON Web Key Set (RFC 7517 section 5) of one issuer.
 
-    `Jwks(url)` is fetched from an https URL, under guard, when a token needs it, and kept fresh; `issuer` is the `iss`
-    that its tokens must have, the app's unless given. `Jwks.discover(issuer)` asks the issuer for that URL.
-    `Jwks.static(document)` is a set that never changes. `algorithms` is the allow-list, of public-key algorithms only.
+    `Jwks(url)` is fetched from an https URL when a token needs it, with protection against SSRF, and kept fresh.
+    `Jwks.discover(issuer)` gets that URL from the issuer's metadata. `Jwks.static(document)` never changes.
 
-    Raises `ConfigError` for a URL or issuer that is not plain https, and for other algorithms.
+    Args:
+        url: the https URL of the key set.
+        algorithms: the allow-list. Algorithms with a public key only.
+        issuer: the `iss` that tokens of this key set must have. None: the issuer of the app.
+
+    Attributes:
+        keys: the keys of a static key set. Empty for a remote one.
+        skipped: for each member of a static key set that is not used, a string with the reason.
+        source: the source of a remote key set. None for a static one.
+
+    Raises:
+        ConfigError: the URL or the issuer is invalid, or an algorithm is not allowed.
     """
 
     __slots__ = ("algorithms", "keys", "skipped", "source")
@@ -35,7 +45,7 @@ class Jwks:
 
     def __init__(self, url: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS, issuer: str | None = None) -> None:
         if issuer is not None and (not isinstance(issuer, str) or not issuer):
-            raise config_error("issuer", "must be a text that is not empty")
+            raise config_error("issuer", "must be a non-empty string")
         self._set(algorithms, (), ())
         self.source = KeySource(check_url(url), issuer, self.algorithms)
 
@@ -47,10 +57,20 @@ class Jwks:
 
     @classmethod
     def discover(cls, issuer: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS) -> Jwks:
-        """The set that `issuer` names in its metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414)."""
+        """Return the remote key set whose URL is in the issuer's metadata.
+
+        The metadata is that of OpenID Connect Discovery 1.0 section 4 or RFC 8414 section 3.
+
+        Args:
+            issuer: the https URL of the issuer, exactly as it is in the tokens' `iss`.
+            algorithms: the allow-list. Algorithms with a public key only.
+
+        Raises:
+            ConfigError: the issuer is not a plain https URL, has a query, or an algorithm is not allowed.
+        """
         check_url(issuer, path="issuer")
         if "?" in issuer:
-            raise config_error("issuer", "must have no query", "OpenID Connect Discovery 1.0 section 3")
+            raise config_error("issuer", "must not have a query", "OpenID Connect Discovery 1.0 section 3")
         self = cls.__new__(cls)
         self._set(algorithms, (), ())
         self.source = KeySource(None, issuer, self.algorithms)
@@ -58,9 +78,16 @@ class Jwks:
 
     @classmethod
     def static(cls, document: Mapping[str, Any], *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS) -> Jwks:
-        """A set that never changes. Members that must not verify are skipped; `skipped` says why, one text each.
+        """Return a key set that never changes.
 
-        Raises `ConfigError` where the document is no key set, or none of its members can be used.
+        Members that cannot be used are skipped. The attribute `skipped` contains the reasons.
+
+        Args:
+            document: the parsed key set, with at most 64 keys.
+            algorithms: the allow-list. Algorithms with a public key only.
+
+        Raises:
+            ConfigError: the document is not a key set, has too many keys, or has no usable key.
         """
         self = cls.__new__(cls)
         self._set(algorithms, (), ())

@@ -1,4 +1,4 @@
-"""Which keys of an app may have signed a token: the choice by algorithm and `kid`, prepared when the app is built."""
+"""The selection of an app's keys by algorithm and `kid`. The index is built with the app or the key set."""
 
 from __future__ import annotations
 
@@ -10,32 +10,45 @@ from typing import Final
 from wicket.keys.algorithms import Key, within_budget
 
 _log: Final = logging.getLogger("wicket")
-_NAMED: Final = 8
+_MAX_LOGGED: Final = 8
 
 MAX_SAME_KID: Final = 4
-"""How many keys with the same `kid` are tried."""
+"""The maximum number of keys with the same `kid` that are tried."""
 
 
 @functools.lru_cache(maxsize=256)
-def _shared(names: frozenset[str]) -> frozenset[str]:
-    """One object for one set of names: the apps that have it may be a hundred thousand."""
+def _interned(names: frozenset[str]) -> frozenset[str]:
+    """Return one object for equal sets of names: a hundred thousand apps may have the same set."""
     return names
 
 
 def warn_of_untried(where: str, names: Sequence[str]) -> None:
-    """Log the keys that no token can select (`Keyring.never_tried`), if there are any. `where` says whose they are."""
+    """Log a warning about keys that no token can select, if there are any.
+
+    Args:
+        where: the app or key set of the keys.
+        names: the keys, as `Keyring.never_tried` returns them.
+    """
     if names:
         _log.warning(
-            "%s: %d keys are never tried, since the keys listed before them spend the budget of one token: %s; "
-            "give each key a kid of its own, or remove some",
+            "%s: %d keys are never tried, because the keys listed before them use up the budget of one token: %s; "
+            "give each key its own kid, or remove some keys",
             where,
             len(names),
-            ", ".join(names[:_NAMED]),
+            ", ".join(names[:_MAX_LOGGED]),
         )
 
 
 class Keyring:
-    """The keys of one app, local or of one generation of a key set, ready to be chosen from."""
+    """An index of keys: the local keys of one app, or one version of a key set.
+
+    Args:
+        keys: the keys in the order in which they are tried.
+
+    Attributes:
+        keys: all keys.
+        algorithms: the algorithms that any key may verify.
+    """
 
     __slots__ = ("_any", "_by_kid", "_without_kid", "algorithms", "keys")
 
@@ -44,36 +57,43 @@ class Keyring:
         self._any: dict[str, tuple[Key, ...]] = {}
         self._without_kid: dict[str, tuple[Key, ...]] = {}
         self._by_kid: dict[tuple[str, str], tuple[Key, ...]] = {}
-        self.algorithms = _shared(frozenset(name for key in self.keys for name in key.algorithms))
+        self.algorithms = _interned(frozenset(name for key in self.keys for name in key.algorithms))
         for name in self.algorithms:
-            fitting = [key for key in self.keys if name in key.algorithms]
-            unnamed = tuple(key for key in fitting if key.kid is None)
-            self._any[name] = within_budget(fitting, name)
-            self._without_kid[name] = within_budget(unnamed, name)
-            for kid in {key.kid for key in fitting if key.kid is not None}:
-                named = [key for key in fitting if key.kid == kid][:MAX_SAME_KID]
-                self._by_kid[name, kid] = within_budget((*named, *unnamed), name)
+            compatible = [key for key in self.keys if name in key.algorithms]
+            without_kid = tuple(key for key in compatible if key.kid is None)
+            self._any[name] = within_budget(compatible, name)
+            self._without_kid[name] = within_budget(without_kid, name)
+            for kid in {key.kid for key in compatible if key.kid is not None}:
+                same_kid = [key for key in compatible if key.kid == kid][:MAX_SAME_KID]
+                self._by_kid[name, kid] = within_budget((*same_kid, *without_kid), name)
         if not self._by_kid:
-            self._without_kid = self._any  # the same keys, for a hundred thousand apps
+            self._without_kid = self._any  # equal content: one dict saves memory with a hundred thousand apps
 
     def select(self, algorithm: str, kid: str | None) -> tuple[Key, ...]:
-        """The keys to try, in order.
+        """Return the keys to try, in order.
 
-        A `kid` picks the keys of that id, then those that have none; without a `kid` every fitting key is picked. Keys
-        beyond the budget of cost of one token are left out.
+        Keys beyond the cost budget of one token are left out.
+
+        Args:
+            algorithm: the algorithm of the token.
+            kid: the `kid` of the token. It selects the keys with that `kid`, then the keys without one. None selects
+                every compatible key.
         """
         if kid is None:
             return self._any.get(algorithm, ())
         return self._by_kid.get((algorithm, kid)) or self._without_kid.get(algorithm, ())
 
     def never_tried(self, *, without_kid: bool = True) -> tuple[str, ...]:
-        """The keys that no token can select, since the keys listed before them spend the budget: for a warning.
+        """Return the keys that no token can select, because earlier keys use up the cost budget.
 
-        Each is named by its index and its `kid`, if it has one. `without_kid` says that a token without a `kid` selects
-        every fitting key.
+        Args:
+            without_kid: True if a token without a `kid` selects every compatible key.
+
+        Returns:
+            A string for each key, with its index and its `kid`, for a warning.
         """
-        picked = [*self._by_kid.values(), *self._without_kid.values(), *(self._any.values() if without_kid else ())]
-        tried = {id(key) for keys in picked for key in keys}
+        selections = [*self._by_kid.values(), *self._without_kid.values(), *(self._any.values() if without_kid else ())]
+        tried = {id(key) for keys in selections for key in keys}
         return tuple(
             f"keys[{index}]" if key.kid is None else f"keys[{index}] (kid {key.kid[:64]!a})"
             for index, key in enumerate(self.keys)

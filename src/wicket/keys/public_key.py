@@ -18,11 +18,20 @@ from wicket.keys.algorithms import (
     public_key,
 )
 from wicket.keys.jwk import import_jwk
-from wicket.keys.secret import _checked_kid, allow_list
+from wicket.keys.secret import allow_list, checked_kid
 
 
 class PublicKey:
-    """One public key of an app, from PEM or from a JWK. The algorithms must fit the key's type and curve."""
+    """One public key of an app. Use `from_pem` or `from_jwk` to create one.
+
+    Args:
+        key: the prepared key.
+
+    Attributes:
+        kid: the key ID (RFC 7515 section 4.1.4). None if it has none.
+        algorithms: the allow-list. Each algorithm is compatible with the key's type and curve.
+        keys: the prepared key, as a tuple.
+    """
 
     __slots__ = ("algorithms", "keys", "kid")
 
@@ -33,19 +42,25 @@ class PublicKey:
 
     @classmethod
     def from_pem(cls, text: str | bytes, *, algorithms: Iterable[str], kid: str | None = None) -> PublicKey:
-        """Read a public key in PEM (SubjectPublicKeyInfo or PKCS#1).
+        """Read a public key in PEM (RFC 7468): SubjectPublicKeyInfo or PKCS#1.
 
-        Raises `ConfigError` for anything else, certificates and private keys among it, and for algorithms that do
-        not fit the key.
+        Args:
+            text: the PEM document.
+            algorithms: the allow-list. Each algorithm must be compatible with the key.
+            kid: the `kid` of tokens that are signed with the key. None: it is tried for tokens with any `kid`.
+
+        Raises:
+            ConfigError: the document is not a public key (a certificate and a private key are not), the key is weak, or
+                an algorithm is not compatible with it.
         """
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
         if not isinstance(data, bytes):
-            raise config_error("pem", "is not a public key in PEM", "give it as text or bytes")
+            raise config_error("pem", "is not a public key in PEM", "must be a string or bytes")
         names = allow_list(algorithms, ASYMMETRIC, "a public key")
         if b"PRIVATE KEY" in data:
-            raise config_error("pem", "is a private key", "give the public half: openssl pkey -pubout")
+            raise config_error("pem", "is a private key", "use the public key: openssl pkey -pubout")
         if b"BEGIN CERTIFICATE" in data:
-            raise config_error("pem", "is a certificate", "take the key out of it: openssl x509 -noout -pubkey")
+            raise config_error("pem", "is a certificate", "extract its public key: openssl x509 -noout -pubkey")
         try:
             material = load_pem_public_key(data)
         except (ValueError, UnsupportedAlgorithm):
@@ -53,28 +68,36 @@ class PublicKey:
                 "pem", "is not a public key in PEM", "it starts with -----BEGIN PUBLIC KEY-----"
             ) from None
         if not isinstance(material, AsymmetricKey):
-            raise config_error("pem", "is not a key that verifies signatures of a JWT")
+            raise config_error("pem", "is not a key that can verify the signature of a JWT")
         try:
-            unfit = [name for name in names if name not in compatible_algorithms(material)]
-            if unfit:
+            compatible = compatible_algorithms(material)
+            incompatible = [name for name in names if name not in compatible]
+            if incompatible:
                 raise UnusableKeyError(
-                    f"the key cannot serve {', '.join(unfit)}; it can serve {', '.join(compatible_algorithms(material))}"
+                    f"the key cannot serve {', '.join(incompatible)}; it can serve {', '.join(compatible)}"
                 )
-            return cls(public_key(_checked_kid(kid), names, material))
+            return cls(public_key(checked_kid(kid), names, material))
         except UnusableKeyError as unusable:
             raise config_error("pem", str(unusable)) from None
 
     @classmethod
     def from_jwk(cls, mapping: Mapping[str, Any], *, algorithms: Iterable[str] | None = None) -> PublicKey:
-        """Read a public key from a JWK (RFC 7517). Its own `alg`, `use` and `key_ops` bind.
+        """Read a public key from a JWK (RFC 7517).
 
-        Without `algorithms` the key serves its own `alg`, or, for an elliptic curve, the one algorithm of that
-        curve; an RSA key without either is a `ConfigError`, since it could serve six.
+        The members `use`, `key_ops` and `alg` of the JWK restrict the key.
+
+        Args:
+            mapping: the parsed JWK.
+            algorithms: the allow-list. None: the `alg` of the JWK, or else the one algorithm of its curve.
+
+        Raises:
+            ConfigError: the JWK is not a usable public key, or no algorithm is compatible with it. An RSA key needs an
+                `alg` or `algorithms`, because it is compatible with six algorithms.
         """
         if algorithms is not None:
             names = allow_list(algorithms, ASYMMETRIC, "a public key")
         elif isinstance(mapping, Mapping) and mapping.get("kty") == "RSA" and mapping.get("alg") is None:
-            raise config_error("algorithms", "must be given, since the key itself names none")
+            raise config_error("algorithms", "must be given, because the key has no alg")
         else:
             names = tuple(ASYMMETRIC)
         try:

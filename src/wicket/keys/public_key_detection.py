@@ -1,7 +1,8 @@
-"""Which texts are those of public keys: whoever knows one could sign with it, if it were a secret (CVE-2022-29217).
+"""Detection of public keys among secrets. Any attacker could sign with a public key that is used as an HMAC secret.
 
-Recognised are PEM (RFC 7468), the files of OpenSSH and of SSH2 (RFC 4716), DER of keys and of certificates, and JWKs
-and sets of them (RFC 7517) in whatever spelling JSON has; each as it is, and in base64, base64url or hexadecimal.
+See CVE-2022-29217. The detected forms are PEM (RFC 7468), the files of OpenSSH and of SSH2 (RFC 4716), DER of keys and
+certificates, and JWKs and JWK sets (RFC 7517) in every JSON encoding. Each form is detected as it is, and in base64,
+base64url or hexadecimal.
 """
 
 from __future__ import annotations
@@ -18,26 +19,30 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 _FRAME: Final = re.compile(rb"----[- ]BEGIN [A-Z0-9 ]*(?:KEY|CERTIFICATE|REQUEST|CRL|PARAMETERS)\b")
 _SSH: Final = (b"ssh-", b"ecdsa-sha2-nistp", b"sk-ssh-", b"sk-ecdsa-")
-_MARK: Final = b"\xef\xbb\xbf"
-_BLANKS: Final = b" \t\r\n"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_JSON_WHITESPACE: Final = b" \t\r\n"
 
 
 def looks_like_public_key(value: bytes) -> bool:
-    """Whether `value` is the text of a public key, in any of these spellings."""
-    return any(each and _is_public_key(each) for each in _spellings(value))
+    """Return whether a value is a public key in one of the detected forms.
+
+    Args:
+        value: the bytes of a secret.
+    """
+    return any(decoded and _is_public_key(decoded) for decoded in _decodings(value))
 
 
-def _spellings(value: bytes) -> Iterator[bytes]:
-    """`value` as it is, without blanks around it, and what it may spell in base64 or hexadecimal."""
-    bare = value.strip().removeprefix(_MARK)
+def _decodings(value: bytes) -> Iterator[bytes]:
+    """Yield the value, the value without whitespace around it, and its decoding from base64 and hexadecimal."""
+    stripped = value.strip().removeprefix(_BYTE_ORDER_MARK)
     yield value
-    yield bare
+    yield stripped
     if b"\0" in value:
         yield value.replace(b"\0", b"")  # UTF-16 and UTF-32
-    compact = b"".join(bare.split())
-    for read in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True), base64.urlsafe_b64decode):
+    compact = b"".join(stripped.split())
+    for decode in (bytes.fromhex, lambda string: base64.b64decode(string, validate=True), base64.urlsafe_b64decode):
         with contextlib.suppress(ValueError):
-            yield read(compact.decode("ascii"))
+            yield decode(compact.decode("ascii"))
 
 
 def _is_public_key(value: bytes) -> bool:
@@ -45,7 +50,7 @@ def _is_public_key(value: bytes) -> bool:
 
 
 def _is_der(value: bytes) -> bool:
-    if value[:1] != b"\x30":  # as every SEQUENCE begins, and few secrets
+    if value[:1] != b"\x30":  # the tag of a SEQUENCE, with which every DER key starts
         return False
     from cryptography.x509 import load_der_x509_certificate
 
@@ -59,16 +64,16 @@ def _is_der(value: bytes) -> bool:
 def _is_jwk(value: bytes) -> bool:
     if value[:1] in (b"{", b"[") and b'"kty"' in value:
         return True
-    try:  # the standard library finds out about UTF-16 and UTF-32 by itself
-        found: list[Any] = [json.loads(value.strip(_BLANKS).removeprefix(_MARK))]
+    try:  # json.loads detects UTF-16 and UTF-32
+        pending: list[Any] = [json.loads(value.strip(_JSON_WHITESPACE).removeprefix(_BYTE_ORDER_MARK))]
     except (ValueError, RecursionError):
         return False
-    while found:
-        each = found.pop()
-        if isinstance(each, dict):
-            if "kty" in each:
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if "kty" in item:
                 return True
-            found.extend(each.values())
-        elif isinstance(each, list):
-            found.extend(each)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
     return False

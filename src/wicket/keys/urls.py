@@ -1,4 +1,4 @@
-"""Which URL may be named for a key set: its shape alone, before anything is resolved. The addresses come later."""
+"""Syntax checks for the URL of a key set. Addresses are checked when the URL is fetched (`wicket.jwks.ssrf`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from wicket.errors import ConfigError, config_error
 
 DEFAULT_PORTS: Final = frozenset({443, 8443})
+"""The ports that may be fetched from, unless the operator adds more (`Network`)."""
 
 _URL: Final = re.compile(
     r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
@@ -20,7 +21,13 @@ _MAX_URL: Final = 2048
 
 
 class KeySetUrl(NamedTuple):
-    """A URL whose shape has been checked. `host` is lower case, `target` the path with the query."""
+    """An https URL that `check_url` has accepted.
+
+    Attributes:
+        host: the host name or address in lower case. An IPv6 address is in brackets.
+        port: the port.
+        target: the path with the query.
+    """
 
     host: str
     port: int
@@ -31,7 +38,7 @@ class KeySetUrl(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The URL in its canonical spelling."""
+        """The URL as a string, without the default port."""
         port = "" if self.port == 443 else f":{self.port}"
         return f"https://{self.host}{port}{self.target}"
 
@@ -41,18 +48,24 @@ class KeySetUrl(NamedTuple):
         return self.text.partition("?")[0]
 
 
-def check_url(text: object, *, path: str = "url") -> KeySetUrl:
-    """Read an https URL of plain shape. Raises `ConfigError` at `path`.
+def check_url(url: object, *, path: str = "url") -> KeySetUrl:
+    """Parse an https URL and check its syntax.
 
-    Refused: any other scheme, userinfo, fragments, characters outside RFC 3986, dot segments (encoded ones too), hosts
-    that are neither a DNS name nor an address in its one canonical spelling (`127.1`, `0x7f000001`, `2130706433`).
+    Args:
+        url: the URL.
+        path: the path of the setting, for the error.
+
+    Raises:
+        ConfigError: the URL has another scheme, userinfo, a fragment, a character outside RFC 3986, or a dot segment
+            (percent-encoded ones too), or its host is neither a DNS name nor an IP address in canonical notation. Not
+            canonical are, for example, `127.1`, `0x7f000001` and `2130706433`.
     """
     hint = "https://id.example.com/.well-known/jwks.json"
-    if not isinstance(text, str) or len(text) > _MAX_URL:
+    if not isinstance(url, str) or len(url) > _MAX_URL:
         raise config_error(path, "is not a URL", hint)
-    if not text.startswith("https://"):
+    if not url.startswith("https://"):
         raise config_error(path, "must start with https://", hint)
-    match = _URL.fullmatch(text)
+    match = _URL.fullmatch(url)
     if match is None:
         raise config_error(path, "is not an https URL of a host and a path", hint)
     host, port, target = match["host"].lower(), int(match["port"] or 443), match["target"] or "/"
@@ -60,13 +73,14 @@ def check_url(text: object, *, path: str = "url") -> KeySetUrl:
         raise config_error(path, "has no valid port")
     if any(re.fullmatch(r"(?:\.|%2[eE]){1,2}", segment) for segment in target.partition("?")[0].split("/")):
         raise config_error(path, "has dot segments")
-    if not (target.startswith("/")):
+    if not target.startswith("/"):
         target = f"/{target}"
     _check_host(host, path)
     return KeySetUrl(host, port, target)
 
 
 def _check_host(host: str, path: str) -> None:
+    """Raise `ConfigError` unless `host` is a DNS name or an IP address in canonical notation."""
     if host.startswith("["):
         try:
             ipaddress.IPv6Address(host[1:-1])
@@ -75,18 +89,22 @@ def _check_host(host: str, path: str) -> None:
         return
     labels = host.split(".")
     if not all(_LABEL.fullmatch(label) and len(label) <= 63 for label in labels) or len(host) > 253:
-        raise config_error(path, "has a host that is no DNS name")
+        raise config_error(path, "has a host that is not a DNS name")
     if labels[-1].isdecimal() or labels[-1].startswith("0x"):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
-            raise config_error(path, "has a number for a host that is no plain IPv4 address") from None
+            raise config_error(path, "has a numeric host that is not a plain IPv4 address") from None
 
 
-def is_url(text: object) -> bool:
-    """Whether `text` has the shape of a key set's URL."""
+def is_url(url: object) -> bool:
+    """Return whether `check_url` accepts a URL.
+
+    Args:
+        url: the URL.
+    """
     try:
-        check_url(text)
+        check_url(url)
     except ConfigError:
         return False
     return True

@@ -1,8 +1,9 @@
-"""Public keys with which anybody can sign, told by their numbers alone: no signature by them proves anything.
+"""Detection of weak public keys: keys for which any attacker can sign. Their signatures prove nothing.
 
-Ed25519 and Ed448: the signature `R = A, S = 0` or one like it verifies under a point `A` of small order, for every
-message or for one in eight (RFC 8032 sections 5.1.7 and 5.2.7, cofactorless verification). RSA: who can factor the
-modulus has the private key, and an even modulus, one with a small factor, a square or a prime is factored at once.
+Ed25519 and Ed448: the signature `R = A, S = 0`, or a similar one, verifies with a public point `A` of small order, for
+every message or for one in eight (RFC 8032 sections 5.1.7 and 5.2.7, cofactorless verification). RSA: the factors of
+the modulus give the private key. A modulus that is even, a square or a prime, or has a small factor, is factored at
+once.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ _SMALL_PRIMES_BELOW: Final = 10_000
 
 
 class RSABounds(NamedTuple):
-    """What an RSA key may have: at least 2048 and at most `bits` bits, and an exponent up to `exponent`.
+    """The limits of RSA keys. The minimum size is always 2048 bits (RFC 7518 section 3.3).
 
-    With `prime_test` a prime modulus is refused too. The test takes 0.2 s for 4096 bits, so it is for keys of the
-    operator's configuration alone, and each modulus is tested once.
+    Attributes:
+        bits: the maximum size of the modulus in bits.
+        exponent: the maximum public exponent.
+        prime_test: True also rejects a modulus that is a prime or the power of one. The test takes 0.2 s for 4096 bits,
+            so it is used only for keys in the operator's configuration, and once for each modulus.
     """
 
     bits: int = 8192
@@ -35,18 +39,25 @@ class RSABounds(NamedTuple):
 
 
 LOCAL: Final = RSABounds()
-"""The bounds of keys that the operator configures."""
+"""The limits of keys in the operator's configuration."""
 REMOTE: Final = RSABounds(bits=4096, exponent=65537, prime_test=False)
-"""The bounds of keys that an issuer publishes, unless the operator allows more (`Limits`)."""
+"""The limits of keys that an issuer publishes, unless the operator sets others (`Limits`)."""
 
 
 def weakness(
     material: rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey,
     bounds: RSABounds = LOCAL,
 ) -> str | None:
-    """Why this public key must not verify anything, or None. Nothing of the key is quoted.
+    """Return why a public key must not verify tokens.
 
-    For elliptic curves of Weierstrass form the library has checked that the point is on its curve.
+    `cryptography` has already checked that the point of an `ec` key is on its curve.
+
+    Args:
+        material: the public key.
+        bounds: the limits of RSA keys.
+
+    Returns:
+        The reason, which quotes nothing of the key. None if no weakness was found.
     """
     if isinstance(material, rsa.RSAPublicKey):
         numbers = material.public_numbers()
@@ -61,26 +72,26 @@ def weakness(
 
 
 def _edwards_weakness(y: int, prime: int, small_order: frozenset[int]) -> str | None:
-    """`y` is the point's encoding without the sign bit of x."""
+    """Check a point of an Edwards curve. `y` is its encoding without the sign bit of x."""
     if y % prime in small_order:
-        return "its point is of small order, so anybody can sign for it"
-    return "its point is not in its canonical encoding" if y >= prime else None
+        return "its point is of small order, so any attacker can sign for it"
+    return "its point is not in canonical encoding" if y >= prime else None
 
 
 def _rsa_weakness(modulus: int, exponent: int, bounds: RSABounds) -> str | None:
     if not 2048 <= modulus.bit_length() <= bounds.bits:
         return f"an RSA key must have 2048 to {bounds.bits} bits"
     if not 3 <= exponent <= bounds.exponent or exponent % 2 == 0:
-        most = "below 2**32" if bounds.exponent == LOCAL.exponent else f"at most {bounds.exponent}"
-        return f"the RSA exponent must be odd, at least 3 and {most}"
+        maximum = "below 2**32" if bounds.exponent == LOCAL.exponent else f"at most {bounds.exponent}"
+        return f"the RSA exponent must be odd, at least 3 and {maximum}"
     if modulus % 2 == 0:
         return "the RSA modulus is even"
     if math.gcd(modulus, _product_of_small_primes()) != 1:
-        return "the RSA modulus has a small factor, so anybody can sign for it"
+        return "the RSA modulus has a small factor, so any attacker can sign for it"
     if math.isqrt(modulus) ** 2 == modulus:
-        return "the RSA modulus is a square, so anybody can sign for it"
+        return "the RSA modulus is a square, so any attacker can sign for it"
     if bounds.prime_test and _is_prime_power(modulus):
-        return "the RSA modulus is a prime or the power of one, so anybody can sign for it"
+        return "the RSA modulus is a prime or the power of one, so any attacker can sign for it"
     return None
 
 
@@ -95,9 +106,9 @@ def _product_of_small_primes() -> int:
 
 @functools.lru_cache(maxsize=1024)
 def _is_prime_power(modulus: int) -> bool:
-    """Whether an odd number is a prime or the power of one (Cohen, *Computational Algebraic Number Theory*, 1.7.4).
+    """Return whether an odd number is a prime or a prime power (Cohen, *Computational Algebraic Number Theory*, 1.7.4).
 
-    If it is `p**k`, then `2**modulus - 2` is a multiple of `p`. For a product of two primes it has a common factor with
-    the modulus only by a chance that is negligible for 2048 bits.
+    If `modulus` is `p**k`, then `2**modulus - 2` is a multiple of `p`. For a product of two primes of 2048 bits, the
+    probability that both have a common factor is negligible.
     """
     return math.gcd(pow(2, modulus, modulus) - 2, modulus) != 1

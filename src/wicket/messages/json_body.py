@@ -1,11 +1,11 @@
-"""A JSON body that is only looked into: its members by a dotted path. Whatever is not an object holds nothing.
+"""Read single members of a JSON body by a path.
 
-The application reads the same bytes with a parser of its own, which takes one of two members with one name. So a name
-that stands twice on the way to a value is `invalid_request`; elsewhere it is the application's business.
+The application parses the same bytes with its own parser, which keeps one of two members with the same name. Therefore
+a duplicate name on the path to a value is `invalid_request`. Duplicates elsewhere are left to the application.
 
-Anybody may send a body, so reading one costs at most three times `json.loads` of the same bytes. The parser therefore
-calls no Python code for an object: an object is the tuple of its pairs, until it lies on the way to a value that is
-looked for. Only then it becomes `JSONObject`, and only then its names are compared.
+Any client can send a body, so reading one must cost at most three times as much as `json.loads` of the same bytes. The
+parser therefore calls no Python code for an object. An object stays a tuple of its pairs until it is on the path to a
+requested value. Only then it becomes a `JSONObject`, and only then its names are compared.
 """
 
 from __future__ import annotations
@@ -17,74 +17,102 @@ from typing import Any, Final
 
 from wicket.errors import invalid_request
 
-_MAX_REPEATED: Final = 64
-"""How many members of one object may repeat another's name, to be told apart by name. To count the names of an object
-costs as much as to parse it; an object that repeats itself more often is refused wherever it is looked into."""
+_MAX_DUPLICATES: Final = 64
+# The maximum number of surplus members for which duplicate names are determined. Counting the names of an object costs
+# as much as parsing it. In an object with more surplus members, every name counts as a duplicate.
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple)
 
 
 class JSONObject(dict[str, Any]):
-    """One JSON object. Objects below it are the tuples of their pairs: `find` and `plain` open them."""
+    """One JSON object. Objects inside it are tuples of pairs; `get_path` and `plain` convert them.
 
-    __slots__ = ("_pairs", "_repeated")
+    Args:
+        pairs: the names and values in the order of the document, duplicates included.
+    """
+
+    __slots__ = ("_duplicates", "_pairs")
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(pairs)
         self._pairs = pairs if len(self) != len(pairs) else None
-        self._repeated: frozenset[str] | None = None
+        self._duplicates: frozenset[str] | None = None
 
     def repeats(self, name: str) -> bool:
-        """Whether the member `name` stands here more than once, or too many members do to tell."""
+        """Return whether the object has the member `name` more than once, or too many duplicates to determine it."""
         if self._pairs is None or name not in self:
             return False
-        if len(self._pairs) - len(self) > _MAX_REPEATED:
+        if len(self._pairs) - len(self) > _MAX_DUPLICATES:
             return True
-        if self._repeated is None:
-            counted = Counter([name for name, _ in self._pairs])
-            self._repeated = frozenset(name for name, count in counted.items() if count > 1)
-        return name in self._repeated
+        if self._duplicates is None:
+            counts = Counter([name for name, _ in self._pairs])
+            self._duplicates = frozenset(name for name, count in counts.items() if count > 1)
+        return name in self._duplicates
 
 
 def parse_body(raw: bytes | None) -> JSONObject | None:
-    """The object that a body holds; None for no body, another encoding than UTF-8, and anything else than an object."""
+    """Parse a body as a JSON object.
+
+    Args:
+        raw: the body, or None.
+
+    Returns:
+        The object. None if there is no body, if it is not UTF-8 without a byte order mark, or if it is not a JSON
+        object.
+    """
     if not raw:
         return None
     try:
-        text = raw.decode("utf-8")
-        if text.startswith("\ufeff"):
+        decoded = raw.decode("utf-8")
+        if decoded.startswith("\ufeff"):
             return None
-        value = _DECODER.decode(text)
+        value = _DECODER.decode(decoded)
     except (ValueError, RecursionError):
         return None
     return JSONObject(value) if isinstance(value, tuple) else None
 
 
 def get_path(document: JSONObject | None, path: Sequence[str]) -> Any:
-    """What stands at `path`, or None. Raises `Refused` (`invalid_request`) where a name on the way stands twice.
+    """Return the value at `path`.
 
-    An object is given as `JSONObject`; what lies in a list is given as it was parsed (see `plain`).
+    Args:
+        document: the parsed body, or None.
+        path: the names of the members, from the outside to the inside.
+
+    Returns:
+        The value. None if there is none. An object is a `JSONObject`. Objects inside a list are tuples of pairs (see
+        `plain`).
+
+    Raises:
+        Refused: `invalid_request`, if an object has one of the names on the path more than once.
     """
     value: Any = document
     for name in path:
         if not isinstance(value, JSONObject):
             return None
         if value.repeats(name):
-            raise invalid_request(f"The body's member {'.'.join(path)} may be given once.")
-        held: Any = value.get(name)
-        if isinstance(held, tuple):
-            held = value[name] = JSONObject(held)
-        value = held
+            raise invalid_request(f"The body may contain the member {'.'.join(path)} only once.")
+        member: Any = value.get(name)
+        if isinstance(member, tuple):
+            member = value[name] = JSONObject(member)
+        value = member
     return value
 
 
 def plain(value: Any) -> Any:
-    """A value of a document as `json.loads` would have given it. Of two members with one name the last one counts.
+    """Convert a value of a parsed body to the value that `json.loads` would return.
 
-    Raises `RecursionError` where it is nested about as deeply as Python can go.
+    Args:
+        value: a value that `get_path` or `parse_body` returned.
+
+    Returns:
+        The value with dicts instead of tuples. The last of several members with the same name counts.
+
+    Raises:
+        RecursionError: the value is nested about as deeply as Python's recursion limit.
     """
     if isinstance(value, tuple):
-        return {name: plain(each) for name, each in value}
+        return {name: plain(member) for name, member in value}
     if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, list) else value
+        return {name: plain(member) for name, member in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value

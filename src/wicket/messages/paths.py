@@ -1,17 +1,18 @@
-"""Which paths a router may take a request for. Path rules and `PathSegment` both ask here.
+"""The paths that a router may derive from a request's path. Path rules and `PathSegment` use the same function.
 
-A server may say under which root it serves the application (ASGI's `root_path`), and an application may set one itself.
-Routers remove that root in different ways: Starlette at a segment boundary, Quart, Channels and Django without one,
-Litestar wherever it occurs first, Falcon not at all.
+A server can pass the root under which it serves the application (`root_path` of ASGI), and an application can set one
+itself. Routers remove that root differently. Starlette removes it at a segment boundary. Quart, Channels and Django
+remove it without a boundary. Litestar removes its first occurrence at any position. Falcon does not remove it.
 
-    the path                                                        its readings
-    begins with the root at a segment boundary, and has it once     the rest
-    does not have the root, or there is no root                     the path as it is
-    has the root otherwise                                          as it is, without the root at its beginning, and the
-                                                                    rest after every later occurrence
-    does not start with `/`, or is longer than `LONGEST_PATH`       none
-    any, with a root that is not `/segment…` without a slash at     none
-    its end
+    path                                                            readings
+    It starts with the root at a segment boundary, and contains     the rest
+    the root once.
+    It does not contain the root, or there is no root.              the path itself
+    It contains the root in any other position or number.           the path itself, the path without the root at its
+                                                                    start, and the rest after every later occurrence
+    It does not start with `/`, or is longer than `LONGEST_PATH`.   none
+    Any, if the root is not a plain `/segment…` without a slash     none
+    at its end.
 """
 
 from __future__ import annotations
@@ -21,36 +22,48 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_PATH: Final = 2048
-"""How many characters a path may have to have a reading. Browsers and proxies send far shorter ones."""
+"""The maximum length of a path that has readings, in characters. Browsers and proxies send far shorter paths."""
 MOST_READINGS: Final = 8
-"""A path with more readings, or with several that are longer together than `LONGEST_PATH`, has none.
+"""The maximum number of readings. A path with more readings has none.
 
-To compare all of them would cost more than the request is worth.
+A path with several readings that are together longer than `LONGEST_PATH` has none either. Comparing all of them would
+cost too much.
 """
 
-# Backslashes, parameters, a second encoding, and control characters: a router may drop a line feed.
-_FOLDED: Final = re.compile(r"[\\;%\x00-\x1f\x7f]")
+# Characters that a server or router may interpret: backslashes, parameters (`;`), a second percent-encoding, and
+# control characters. For example, a router may drop a line feed.
+_AMBIGUOUS: Final = re.compile(r"[\\;%\x00-\x1f\x7f]")
 
 
 def is_plain(path: str) -> bool:
-    """Whether `path` starts with a slash and means only itself for every server and router.
+    """Return whether every server and router takes `path` literally.
 
-    A path with folded characters (see above), or with empty or dot segments, does not; nor does a very long one.
+    Args:
+        path: a decoded path.
+
+    Returns:
+        False if the path does not start with a slash, has more than `LONGEST_PATH` characters, an ambiguous character
+        (see above), or an empty or dot segment.
     """
-    if not path.startswith("/") or len(path) > LONGEST_PATH or "//" in path or _FOLDED.search(path):
+    if not path.startswith("/") or len(path) > LONGEST_PATH or "//" in path or _AMBIGUOUS.search(path):
         return False
     return not ("/./" in path or "/../" in path or path.endswith(("/.", "/..")))
 
 
 def is_root(root: str) -> bool:
-    """Whether `root` is a plain path of one segment or more, without a slash at its end."""
+    """Return whether `root` is a plain path of one or more segments, without a slash at its end."""
     return is_plain(root) and not root.endswith("/")
 
 
 def readings(path: str, root: str) -> tuple[str, ...]:
-    """Every path that a router may take `path` for when the application is served under `root`.
+    """Return every path that a router may derive from `path`.
 
-    `path` is decoded. An empty path is the application's own root. Returns no reading where nothing can be said.
+    Args:
+        path: the decoded path. Empty: the application's own root.
+        root: the root under which the application is served. Empty: none.
+
+    Returns:
+        The readings, by the table above. Empty if they cannot be determined.
     """
     if len(path) > LONGEST_PATH or (path and not path.startswith("/")):
         return ()
@@ -58,31 +71,39 @@ def readings(path: str, root: str) -> tuple[str, ...]:
         return (path,)
     if not is_root(root):
         return ()
-    begins = path.startswith(root)
-    again = path.find(root, 1)
+    at_start = path.startswith(root)
+    position = path.find(root, 1)
     rest = path[len(root) :]
-    if begins and again < 0 and rest[:1] in ("", "/"):
+    if at_start and position < 0 and rest[:1] in ("", "/"):
         return (rest,)
-    found = [path]
-    if begins:
-        found.append(rest)
-    while again >= 0:
-        if len(found) == MOST_READINGS:
+    paths = [path]
+    if at_start:
+        paths.append(rest)
+    while position >= 0:
+        if len(paths) == MOST_READINGS:
             return ()
-        found.append(path[again + len(root) :])
-        again = path.find(root, again + 1)
-    if len(found) > 1 and sum(map(len, found)) > LONGEST_PATH:
+        paths.append(path[position + len(root) :])
+        position = path.find(root, position + 1)
+    if len(paths) > 1 and sum(map(len, paths)) > LONGEST_PATH:
         return ()
-    # Routers take a path without a slash at its beginning for the same path with one.
-    return tuple(each if each[:1] in ("", "/") else f"/{each}" for each in found)
+    # Routers treat a path without a leading slash like the same path with one.
+    return tuple(item if item[:1] in ("", "/") else f"/{item}" for item in paths)
 
 
-def loosened(found: tuple[str, ...], mounts: Iterable[str]) -> tuple[str, ...]:
-    """`found`, with the readings of routers that give the part at a mount what follows it without a boundary, too."""
+def loosened(paths: tuple[str, ...], mounts: Iterable[str]) -> tuple[str, ...]:
+    """Add the readings of routers that mount a sub-application without a segment boundary.
+
+    Args:
+        paths: the readings of a path.
+        mounts: the mount points. Such a router passes everything after the mount point to the sub-application.
+
+    Returns:
+        `paths`, and for each path that starts with a mount point without a boundary, the path with a slash there.
+    """
     more = (
         f"{mount}/{path[len(mount) :]}"
         for mount in mounts
-        for path in found
+        for path in paths
         if path.startswith(mount) and path[len(mount) : len(mount) + 1] not in ("", "/")
     )
-    return tuple(dict.fromkeys((*found, *more)))
+    return tuple(dict.fromkeys((*paths, *more)))

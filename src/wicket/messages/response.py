@@ -1,4 +1,4 @@
-"""An HTTP response of Wicket's own."""
+"""An HTTP response that Wicket sends itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 
 class Response(NamedTuple):
-    """An answer given by Wicket itself: status, header pairs with lower-case names, and the whole body."""
+    """A response that Wicket sends instead of the application.
+
+    Attributes:
+        status: the HTTP status code.
+        headers: pairs of a lower-case name and a value.
+        body: the whole body.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]

@@ -1,4 +1,4 @@
-"""What vendors demand of a credential; each check says what is wrong, or None."""
+"""Checks of a vendor's credentials. Each check returns an error message, or None if the credential is valid."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from wicket.keys import Credential, Jwks, PublicKey, Secret
 
 
 def only_hs256(credential: Credential) -> str | None:
-    """The vendor's tokens are HS256 and nothing else."""
+    """Allow only a `Secret` whose only algorithm is HS256."""
     if not isinstance(credential, Secret) or credential.algorithms != ("HS256",):
-        return "must be a Secret for HS256, which is the vendor's only algorithm"
+        return "must be a Secret for HS256, the vendor's only algorithm"
     return None
 
 
 def only_public(credential: Credential) -> str | None:
-    """The vendor's tokens are signed by an issuer of the app's own, with a private key."""
+    """Allow only a `PublicKey` or `Jwks`: the app's own issuer signs the vendor's tokens with a private key."""
     return None if isinstance(credential, (PublicKey, Jwks)) else "must be a PublicKey or a Jwks, not a shared secret"

@@ -1,7 +1,8 @@
-"""Featurebase: HS256 tokens that name the user by `userId` or `email`, need not expire, and may name companies.
+"""Featurebase: HS256 tokens with the user id in `userId` or `email`. `exp` and `companies` are optional.
 
-The token rides in the JSON body (`featurebaseJwt`, older `jwtToken`), as a bearer, or in the portal's query. For the
-older `userHash`, give the app an `IdentityHash`; for an organization's slug beside the app's id, `aliases`.
+The token is in the JSON body (`featurebaseJwt`, formerly `jwtToken`), in `Authorization: Bearer`, or in the portal's
+query. For the legacy `userHash`, set `identity_hash` to an `IdentityHash`. For an organization's slug in addition to
+the app's id, set `aliases`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
 
 
-def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-    """The vendor answers a bad token with 400; trouble of our own keeps its status."""
+def _format_error(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    """Return the vendor's status and body: 400 instead of 401. All other refusals keep their status."""
     status = 400 if refusal.status == 401 else refusal.status
     return status, {"error": refusal.code, "reason": refusal.reason, "message": refusal.detail}
 
@@ -29,5 +30,5 @@ featurebase = Profile(
     app_locations=(Query("appId"), Query("organization"), BodyField("appId"), BodyField("organization")),
     claimed_user_locations=(JsonBody("userId"), JsonBody("email")),
     check_credential=only_hs256,
-    format_error=_errors,
+    format_error=_format_error,
 )

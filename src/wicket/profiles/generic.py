@@ -1,4 +1,4 @@
-"""No vendor: a bearer token with `sub` and `exp`, the app named by the header `X-App-Id`. A start for one's own."""
+"""A profile without a vendor: a bearer token with `sub` and `exp`, and the app id in the header `X-App-Id`."""
 
 from __future__ import annotations
 

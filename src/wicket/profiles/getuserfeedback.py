@@ -1,7 +1,7 @@
-"""getuserfeedback: tokens of the app's own issuer, verified with that issuer's public keys, for one fixed audience.
+"""getuserfeedback: tokens of the app's own issuer, verified with its public keys, for one fixed audience.
 
-The vendor's document does not say how a request names its app; the header, the query parameter and the token's own
-issuer are our assumption.
+The vendor's documentation does not define how a request names its app. The header `X-App-Id`, the query parameter
+`appId` and the token's `iss` are assumptions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Hissuno: HS256 tokens signed with the project's `sk_live_…` key used as text; `projectId` names the app.
+"""Hissuno: HS256 tokens signed with the UTF-8 bytes of the project's `sk_live_…` key. `projectId` names the app.
 
-The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymous session may say its `userId`.
+The widget sends both in its JSON body (`widgetToken`, `projectId`). An anonymous session can send its `userId`.
 """
 
 from __future__ import annotations

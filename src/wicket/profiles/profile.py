@@ -1,4 +1,4 @@
-"""What a profile is: one vendor's conventions as a frozen value that builds apps and stricter or looser siblings."""
+"""`Profile`: one vendor's conventions as an immutable value that builds apps and derived profiles."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from wicket.keys import Credential
 
 
 class RuleChanges(TypedDict, total=False):
-    """Rules that a profile or an app may set apart from its profile. `required`, `types` and `fixed` add to what the
-    profile demands; `optional` names claims that shall no longer be required."""
+    """The rules that an app or a derived profile may change. See `Rules` for their meaning.
+
+    `required_claims`, `allowed_typ` and `required_values` are added to the profile's. `drop_required_claims` removes
+    claims from the profile's `required_claims`. Every other rule replaces the profile's.
+    """
 
     required_claims: Iterable[str]
     drop_required_claims: Iterable[str]
@@ -42,7 +45,7 @@ class RuleChanges(TypedDict, total=False):
 
 
 class AppSettings(RuleChanges, total=False):
-    """What may be said of one app beside its id and credentials: see `App` and `Rules`."""
+    """The settings of one app in addition to its id and credentials. See `App` and `Rules` for their meaning."""
 
     publishable_key: str | None
     hosts: Iterable[str]
@@ -63,7 +66,7 @@ class AppSettings(RuleChanges, total=False):
 
 
 class ProfileChanges(RuleChanges, total=False):
-    """What `Profile.extend` may change: rules, and the places where the token and the app's name ride."""
+    """The settings that `Profile.extend` may change: rules, locations, audience, error format and anonymous access."""
 
     audience: str | None
     token_locations: Iterable[TokenLocation]
@@ -74,16 +77,30 @@ class ProfileChanges(RuleChanges, total=False):
 
 
 CredentialCheck = Callable[[Credential], str | None]
-"""What a vendor's profile has against a credential, or None."""
+"""A function that returns an error message for a credential that the vendor does not allow, or None."""
 
 _RULES: Final = frozenset(RuleChanges.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One vendor's conventions. Calling it builds an `App`; `extend` makes a sibling and loses no rule silently.
+    """One vendor's conventions. Call it to build an `App`. Use `extend` to derive a profile.
 
-    `needs` are settings that every app of this vendor must be given.
+    Args:
+        name: The profile's name.
+        rules: The rules for the tokens of the vendor's apps.
+        token_locations: The locations in a request that can hold the token.
+        app_locations: The locations in a request that can name the app.
+        claimed_user_locations: The locations in which an anonymous request can state its user id, which is unverified.
+        audience: The `aud` that the tokens must have. None: no audience.
+        allow_anonymous: Whether a request without a token is allowed, as an unverified user.
+        required_settings: The settings that every app of the vendor must have.
+        check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
+            this function, every credential is allowed.
+        format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
+
+    Raises:
+        ConfigError: `rules` is not a `Rules`.
     """
 
     name: str
@@ -99,24 +116,36 @@ class Profile:
 
     def __post_init__(self) -> None:
         if not isinstance(self.rules, Rules):
-            raise config_error("rules", "must be Rules", "Rules(required=frozenset({'sub', 'exp'}))")
+            raise config_error("rules", "must be Rules", "Rules(required_claims=frozenset({'sub', 'exp'}))")
 
     def __call__(self, id: str, *, credentials: Iterable[Credential] = (), **settings: Unpack[AppSettings]) -> App:
-        """Build an app of this vendor. Raises `ConfigError` with every problem, each with the path to its field."""
+        """Build an app of this vendor.
+
+        Args:
+            id: The app's id.
+            credentials: The secrets, public keys and key sets that verify the app's tokens.
+            settings: Settings of the app (see `AppSettings`). They take precedence over the profile's.
+
+        Returns:
+            The app.
+
+        Raises:
+            ConfigError: A setting is invalid. It has every problem, each with the path to its field.
+        """
         problems = Problems()
-        given: dict[str, Any] = dict(settings)
-        changes = {name: given.pop(name) for name in list(given) if name in _RULES}
-        _refuse_unknown(problems, given, AppSettings.__annotations__)
+        app_settings: dict[str, Any] = dict(settings)
+        changes = {name: app_settings.pop(name) for name in list(app_settings) if name in _RULES}
+        _check_known(problems, app_settings, AppSettings.__annotations__)
         for name in self.required_settings:
-            if not given.get(name):
-                problems.add(name, f"must be given for an app of {self.name}")
+            if not app_settings.get(name):
+                problems.add(name, f"must be set for an app of {self.name}")
         if isinstance(credentials, Iterable):
             credentials = tuple(credentials)
             for index, credential in enumerate(credentials):
-                wrong = self.check_credential(credential) if self.check_credential else None
-                if wrong:
-                    problems.add(f"credentials[{index}]", wrong)
-        rules = self._rules(problems, changes)
+                message = self.check_credential(credential) if self.check_credential else None
+                if message:
+                    problems.add(f"credentials[{index}]", message)
+        rules = self._changed_rules(problems, changes)
         defaults: dict[str, Any] = {
             "token_locations": self.token_locations,
             "app_locations": self.app_locations,
@@ -125,7 +154,7 @@ class Profile:
             "allow_anonymous": self.allow_anonymous,
             "format_error": self.format_error,
         }
-        known = {name: value for name, value in given.items() if name in AppSettings.__annotations__}
+        known = {name: value for name, value in app_settings.items() if name in AppSettings.__annotations__}
         try:
             app = App(id, credentials=credentials, rules=rules, profile=self.name, **{**defaults, **known})
         except ConfigError as error:
@@ -135,24 +164,29 @@ class Profile:
         return app
 
     def extend(self, *, name: str | None = None, **changes: Unpack[ProfileChanges]) -> Profile:
-        """A sibling with these changes and all the rest kept.
+        """Return a profile with these changes. Everything else stays the same.
 
-        `required`, `types` and `fixed` add to the profile's own; to be rid of a required claim, name it in
-        `optional`. Raises `ConfigError` for a change that is not known, `rules` among them: whole rules would lose
-        the vendor's.
+        Args:
+            name: The name of the new profile. None: the same name.
+            changes: The changes (see `ProfileChanges`). `required_claims`, `allowed_typ` and `required_values` are
+                added to the profile's. To remove a required claim, use `drop_required_claims`.
+
+        Raises:
+            ConfigError: A change is invalid or unknown. `rules` is unknown: it would discard the vendor's rules.
         """
         problems = Problems()
-        given: dict[str, Any] = dict(changes)
-        rule_changes = {key: given.pop(key) for key in list(given) if key in _RULES}
-        _refuse_unknown(problems, given, ProfileChanges.__annotations__)
-        rules = self._rules(problems, rule_changes)
+        settings: dict[str, Any] = dict(changes)
+        rule_changes = {key: settings.pop(key) for key in list(settings) if key in _RULES}
+        _check_known(problems, settings, ProfileChanges.__annotations__)
+        rules = self._changed_rules(problems, rule_changes)
         problems.raise_if_any()
         for key in ("token_locations", "app_locations", "claimed_user_locations"):
-            if key in given:
-                given[key] = tuple(given[key])
-        return dataclasses.replace(self, name=name or self.name, rules=rules, **given)
+            if key in settings:
+                settings[key] = tuple(settings[key])
+        return dataclasses.replace(self, name=name or self.name, rules=rules, **settings)
 
-    def _rules(self, problems: Problems, changes: Mapping[str, Any]) -> Rules:
+    def _changed_rules(self, problems: Problems, changes: Mapping[str, Any]) -> Rules:
+        """Return the profile's rules with these changes. If they are invalid, add problems and return the old rules."""
         if not changes:
             return self.rules
         values = dict(changes)
@@ -167,7 +201,7 @@ class Profile:
         required_values = values.pop("required_values", {})
         try:
             if not isinstance(required_values, Mapping):
-                raise config_error("rules.required_values", "must map names of claims to values")
+                raise config_error("rules.required_values", "must map claim names to values")
             return dataclasses.replace(
                 self.rules,
                 required_claims=required_claims,
@@ -180,17 +214,17 @@ class Profile:
             return self.rules
 
 
-def _names(problems: Problems, path: str, given: Any) -> frozenset[str]:
-    names = problems.as_tuple(path, given, "names")
+def _names(problems: Problems, path: str, value: Any) -> frozenset[str]:
+    names = problems.as_tuple(path, value, "names")
     if not all(isinstance(name, str) for name in names):
         problems.add(path, "must be a list of names")
         return frozenset()
     return frozenset(names)
 
 
-def _refuse_unknown(problems: Problems, given: Mapping[str, Any], known: Iterable[str]) -> None:
-    for name in given:
+def _check_known(problems: Problems, settings: Mapping[str, Any], known: Iterable[str]) -> None:
+    for name in settings:
         if name == "rules":
-            problems.add(name, "would replace the vendor's rules as a whole", "give single rules, skew=10 for one")
+            problems.add(name, "would replace all of the vendor's rules", "set single rules, for example leeway=10")
         elif name not in known:
             problems.add(name, "is not a setting", f"one of {', '.join(sorted(known))}")

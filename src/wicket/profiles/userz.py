@@ -1,4 +1,7 @@
-"""Userz: HS256 tokens in a header of their own, bound to the app by a claim; the app is named by its public key."""
+"""Userz: HS256 tokens in the header `X-Userz-User-Token`. The claim `app` must equal the app's id.
+
+The publishable key in `Authorization: Bearer` names the app.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from wicket.profiles.checks import only_hs256
 from wicket.profiles.profile import Profile
 
 
-def _credential(credential: Credential) -> str | None:
+def _check_credential(credential: Credential) -> str | None:
+    """Allow only a binary `Secret` for HS256."""
     if isinstance(credential, Secret) and credential.encoding == "text":
-        return "is a text, and the vendor's secrets are binary: use Secret.from_hex or Secret.from_base64"
+        return "must be binary like the vendor's secrets: use Secret.from_hex or Secret.from_base64"
     return only_hs256(credential)
 
 
-def _errors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+def _format_error(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+    """Return the vendor's body. The status stays the same."""
     return refusal.status, {"error": {"code": refusal.reason or refusal.code, "message": refusal.detail}}
 
 
@@ -35,6 +40,6 @@ userz = Profile(
     ),
     token_locations=(Header("X-Userz-User-Token"),),
     app_locations=(PublishableKeyBearer(),),
-    check_credential=_credential,
-    format_error=_errors,
+    check_credential=_check_credential,
+    format_error=_format_error,
 )

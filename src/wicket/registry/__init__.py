@@ -1,1 +1,1 @@
-"""Where apps come from that are not written in code. A registry of the user's own is any function: see `Gate`."""
+"""Registries: sources of apps outside the code. Every function from an `AppRef` to an `App` is one (see `Gate`)."""

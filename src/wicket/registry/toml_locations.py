@@ -1,4 +1,4 @@
-"""Places spelled as text, for configuration files: `header:X-App-Id`, `json_body:widgetToken`, and the like."""
+"""Locations encoded as strings for configuration tables: `header:X-App-Id`, `json_body:widgetToken` and others."""
 
 from __future__ import annotations
 
@@ -20,57 +20,67 @@ from wicket.config.locations import (
 )
 from wicket.errors import ConfigError, Problems, config_error
 
-_Maker = Callable[[str], Any]
+_Factory = Callable[[str], Any]
+"""A function that takes the part after the colon and returns a location."""
 
 
-def _segment(text: str) -> PathSegment:
-    if not (text.isascii() and text.isdecimal() and len(text) < 3):
-        raise config_error("", "path: must be followed by the number of the segment, counted from 0")
-    return PathSegment(int(text))
+def _path_segment(index: str) -> PathSegment:
+    if not (index.isascii() and index.isdecimal() and len(index) < 3):
+        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99")
+    return PathSegment(int(index))
 
 
-def _member(kind: type[JsonBody] | type[BodyField]) -> _Maker:
-    """A member of the body, and behind a blank the media types, if they are others: `auth.token text/plain`."""
+def _body_location(location: type[JsonBody] | type[BodyField]) -> _Factory:
+    """Return the factory of a body location: a path and optionally, after a space, media types joined by commas."""
 
-    def make(text: str) -> JsonBody | BodyField:
-        path, _, types = text.partition(" ")
-        return kind(path, types=tuple(types.split(","))) if types else kind(path)
+    def create(argument: str) -> JsonBody | BodyField:
+        path, _, types = argument.partition(" ")
+        return location(path, types=tuple(types.split(","))) if types else location(path)
 
-    return make
+    return create
 
 
-NAMING: Final[Mapping[str, _Maker]] = {
+APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "publishable_key_bearer": lambda prefix: PublishableKeyBearer(prefix or "pub_"),
     "header": Header,
     "query": Query,
-    "path": _segment,
-    "body_field": _member(BodyField),
+    "path": _path_segment,
+    "body_field": _body_location(BodyField),
     "host": lambda pattern: Host(pattern or None),
     "token_issuer": lambda _: TokenIssuer(),
 }
-TOKENS: Final[Mapping[str, _Maker]] = {
+TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "bearer": lambda _: Bearer(),
     "header": Header,
     "query": Query,
     "cookie": Cookie,
-    "json_body": _member(JsonBody),
+    "json_body": _body_location(JsonBody),
     "subprotocol": lambda marker: Subprotocol(marker or "bearer"),
 }
+_NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body", "body_field")
 
 
-def read_places(problems: Problems, path: str, given: object, kinds: Mapping[str, _Maker]) -> list[Any]:
-    """The places that a list of texts spells; what is wrong is noted with its index."""
-    if not isinstance(given, list):
-        problems.add(path, "must be a list", f"of {', '.join(kinds)}, with a name behind a colon")
+def read_locations(problems: Problems, path: str, value: object, factories: Mapping[str, _Factory]) -> list[Any]:
+    """Return the locations that a list of strings encodes.
+
+    Args:
+        problems: Collects the problems.
+        path: The path to the setting. The problem of an invalid item has the path `path[index]`.
+        value: The list of strings.
+        factories: The location types by name: `APP_LOCATIONS` or `TOKEN_LOCATIONS`.
+    """
+    if not isinstance(value, list):
+        problems.add(path, "must be a list", f"of {', '.join(factories)}, each with its argument after a colon")
         return []
-    places: list[Any] = []
-    for index, each in enumerate(given):
-        kind, _, rest = each.partition(":") if isinstance(each, str) else ("", "", "")
-        if kind not in kinds or (not rest and kind in ("header", "query", "cookie", "json_body", "body_field")):
-            problems.add(f"{path}[{index}]", "is not a place", f"one of {', '.join(kinds)}; header:X-App-Id for one")
+    locations: list[Any] = []
+    for index, item in enumerate(value):
+        name, _, argument = item.partition(":") if isinstance(item, str) else ("", "", "")
+        if name not in factories or (not argument and name in _NEEDS_ARGUMENT):
+            hint = f"one of {', '.join(factories)}; for example header:X-App-Id"
+            problems.add(f"{path}[{index}]", "is not a location", hint)
             continue
         try:
-            places.append(kinds[kind](rest))
+            locations.append(factories[name](argument))
         except ConfigError as error:
             problems.merge_problems(f"{path}[{index}]", error)
-    return places
+    return locations

@@ -1,19 +1,25 @@
-"""What a gate reports about its work: events for a hook, log records, and counted outcomes. Never a token.
+"""The events of a gate. No event and no log record contains a token.
 
-Log records go to the logger `wicket` with the fields `gate`, `app_id`, `code`, `reason`, `enforced`, `stage`,
-`key_id`, `claimed` (a short keyed hash of a name that no app has), `claim`, `detail`, `origin`, `method`, `path`,
-`body_unread` (why a body was not read) and `suppressed` (how many similar records were left out before).
+Log records go to the logger `wicket`. A record about a decision has these fields:
 
-    allowed                                              DEBUG
-    refused because of the request or its token          INFO
-    log-only let such a request pass                     WARNING (INFO if it carried no token)
-    refused, or let pass, because of our configuration,
-    our own trouble, or an issuer's                      WARNING, and what the operator can do about it
+    gate, app_id, code, reason, enforced, stage     as in `DecisionEvent`
+    kid, unknown_app_hash, claim, detail            as in `DecisionEvent`
+    origin, method, path, body_unread               as in `DecisionEvent`
+    suppressed                                      how many similar records were left out before this one
 
-Refusals are limited per app, reason and origin: the first at once, then one a minute; for one app and reason at most 16
-origins are told apart. Those that are not the user's doing are limited per app and reason only; of apps that a
-registry calls broken and that were never loaded, at most 16 names are told apart. Values that a client sent are escaped
-and cut at 256 characters.
+Its level depends on the decision:
+
+    DEBUG      the request is allowed
+    INFO       the request is refused because of the request or its token, or log-only mode allowed a request that has
+               no token
+    WARNING    log-only mode allowed any other request that would be refused
+    WARNING    the request is refused, or would be, because of the configuration, an internal error, or an issuer; the
+               message says what the operator can do
+
+Records about refusals are rate-limited per app, reason and origin. The first one is logged at once, then one per
+minute. At most 16 origins are distinguished for each app and reason. If the operator must correct the cause, the limit
+is per app and reason only. At most 16 names are distinguished for apps that a registry reports as broken and that were
+never loaded. Values that a client sent are escaped and truncated to 256 characters.
 """
 
 from __future__ import annotations
@@ -28,14 +34,29 @@ from wicket.jwks.loader import LoadReport
 
 @dataclass(frozen=True, slots=True)
 class DecisionEvent:
-    """A request was decided about.
+    """The gate, or a handler, decided a request.
 
-    `code` is None if nothing was wrong. `claimed` is a keyed hash of a name that no app has. If the request was
-    refused, or would have been: `detail` is one sentence for people, `claim` names the claim at fault, and `origin`,
-    `method` and `path` (without the query) are those of the request, escaped and cut at 256 characters; None for what
-    was verified without a request. `limited` and `impatient` are the marks of `Refusal`.
-    `body_unread` says why the body was not read, if the app or the token was looked for in it.
-    `stage` is `handler` if the gate allowed the request and its handler refused it. `gate` was reported before.
+    Args:
+        gate: The name of the gate.
+        app_id: The id of the app; None if the app is unknown.
+        allowed: Whether the request may continue.
+        verified: Whether it has a verified identity.
+        enforced: Whether a refusal is enforced. It is False in log-only mode.
+        code: The code of the refusal; None if there is none.
+        reason: The reason of the refusal, if its code has reasons.
+        kid: The `kid` of the key that verified the token.
+        unknown_app_hash: If the app is unknown: a hash of its name, keyed for this process.
+        detail: The sentence of the refusal.
+        claim: The name of the claim that caused the refusal, if one did.
+        origin: The Origin of the refused request, escaped and truncated to 256 characters; None for a token that was
+            verified without a request.
+        method: The method of the refused request, likewise.
+        path: The path of the refused request without its query, likewise.
+        limited: `Refusal.limited`.
+        impatient: `Refusal.impatient`.
+        stage: `gate`, or `handler` if the gate allowed the request and its handler refused it. Such a request has two
+            events.
+        body_unread: A sentence that says why the body was not read, if the app or the token was looked for in it.
     """
 
     gate: str
@@ -60,14 +81,24 @@ class DecisionEvent:
 
 @dataclass(frozen=True, slots=True)
 class KeySetFetched(LoadReport):
-    """A key set was fetched by this gate: what that brought, and what changed."""
+    """The gate fetched a key set. The fields before `gate` are those of `LoadReport`.
+
+    Args:
+        gate: The name of the gate.
+    """
 
     gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownKidLimited:
-    """A token named a key id that the set lacks, and the source's budget admits no fetch for it now."""
+    """A token has a `kid` that the key set lacks, and the limit of fetches for unknown kids is reached.
+
+    Args:
+        gate: The name of the gate.
+        app_id: The id of the app.
+        url: The URL of the key set, or its issuer, without a query.
+    """
 
     gate: str
     app_id: str
@@ -80,11 +111,19 @@ OnEvent = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
-    """One line of `Gate.outcomes()`. `code` is `allowed`, `anonymous` or that of a refusal.
+    """One entry of `Gate.outcomes()`: the number of requests with one outcome.
 
-    `enforced` tells refusals from those that log-only let pass. `app_id` is None for requests of no known app, and
-    `…` for what was too much to be told apart. `limited` and `impatient` are those of the refusal. `stage` is `handler`
-    for refusals that handlers raised after the gate had allowed the request: such a request is counted in both stages.
+    Args:
+        app_id: The id of the app; None for requests of an unknown app; `…` for the outcomes that exceed
+            `Limits.max_outcomes`.
+        code: `allowed`, `anonymous`, or the code of the refusal.
+        reason: The reason of the refusal, if its code has reasons.
+        enforced: False if log-only mode allowed the request.
+        count: The number of requests.
+        stage: `gate`, or `handler` for refusals that handlers raised after the gate had allowed the request. Such a
+            request is counted in both stages.
+        limited: `Refusal.limited`.
+        impatient: `Refusal.impatient`.
     """
 
     app_id: str | None

@@ -1,4 +1,4 @@
-"""Values that a client sent, as log records and events show them."""
+"""Escapes values that a client sent for log records and events."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ _MAX_SHOWN: Final = 256
 
 _MAX_SEARCHED: Final = 4 * _MAX_SHOWN
 
-_RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
-"""A run of base64url characters as long as the shortest part of a token that must not be logged."""
+_BASE64URL_RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
+"""Base64url characters in a row, as many as the shortest part of a token that must not be logged."""
 
 _WITHHELD: Final = "(withheld)"
 
 
 def short_hash(name: str) -> str:
-    """A short hash of an unverified name, keyed for this process: equal names can be told apart from others."""
+    """Return 12 hexadecimal digits of a hash of an unverified name. Its key is random for each process."""
     return hashlib.blake2b(name.encode("utf-8", "replace"), key=_HASH_KEY, digest_size=6).hexdigest()
 
 
-def shown(text: str) -> str:
-    """A value that a client sent, for a record: everything but printable ASCII escaped, at most 256 characters.
+def shown(value: str) -> str:
+    """Return a value that a client sent, in printable ASCII: all other characters are escaped.
 
-    A part that looks like a token is withheld. A client may put one into a path or an Origin.
+    The result has at most 256 characters. A part that looks like a token is withheld, because a client may put a token
+    into a path or an Origin.
     """
-    text = _RUN.sub(_withhold, text[:_MAX_SEARCHED])
-    escaped = ascii(text[:_MAX_SHOWN])[1:-1]
-    return escaped if len(text) <= _MAX_SHOWN and len(escaped) <= _MAX_SHOWN else f"{escaped[: _MAX_SHOWN - 1]}…"
+    value = _BASE64URL_RUN.sub(_redact_run, value[:_MAX_SEARCHED])
+    escaped = ascii(value[:_MAX_SHOWN])[1:-1]
+    return escaped if len(value) <= _MAX_SHOWN and len(escaped) <= _MAX_SHOWN else f"{escaped[: _MAX_SHOWN - 1]}…"
 
 
-def _withhold(run: re.Match[str]) -> str:
-    """Base64url of bytes has capital and small letters and digits. Words and hexadecimal digits have not."""
+def _redact_run(run: re.Match[str]) -> str:
+    """Redact characters that may be the base64url of bytes.
+
+    It has upper-case letters, lower-case letters and digits. Words and hexadecimal numbers do not have all three.
+    """
     kinds = (str.isupper, str.islower, str.isdigit)
     return _WITHHELD if all(any(map(kind, run[0])) for kind in kinds) else run[0]

@@ -1,4 +1,4 @@
-"""Reports decisions to the hook, the log and the counters."""
+"""Reports decisions as events, in the log and in the counts."""
 
 from __future__ import annotations
 
@@ -20,71 +20,84 @@ from wicket.reporting.events import DecisionEvent, Event, KeySetFetched, OnEvent
 from wicket.reporting.redaction import short_hash, shown
 from wicket.runtime.logs import log_internal_error
 
-_PERIOD: Final = 60.0
+_log: Final = logging.getLogger("wicket")
 
-_FOLD_AT: Final = 1024
+_LOG_INTERVAL: Final = 60.0
+"""Seconds between two log records of one kind."""
+
+_FLUSH_AT: Final = 1024
+"""The number of pending outcomes that are added to the counts at once."""
 
 _GOOD: Final = frozenset({"loaded", "not_modified", "empty"})
+"""The outcomes of a fetch that are no failures."""
 
 _MAX_ORIGINS: Final = 16
 
-_MORE_ORIGINS: Final = "…"
+_OTHER_ORIGINS: Final = "…"
+
+_MAX_UNVERIFIED_NAMES: Final = 16
 
 _UNCONFIRMED: Final[OutcomeKey] = (None, "config_invalid", None, True, "gate", False, False)
-"""What the names of broken apps that no configuration confirms are told apart by: anybody may invent such a name."""
+"""The key that limits the names of broken apps that no configuration confirms: a client can invent such names."""
 
 _REMEDY: Final[dict[Code, str]] = {
     "config_missing": "Add a credential, or an issuer with a key set, to the app.",
-    "config_invalid": "Correct the app's configuration; the log says what is wrong with it. "
+    "config_invalid": "Correct the app's configuration. The log has its problems. "
     "`wicket keys fetch --app` shows the state of its key sets.",
-    "keys_unavailable": "The log says why the key set could not be fetched; `wicket keys fetch --app` tries it again.",
-    "apps_unavailable": "Check the registry and its database; the log says what the registry raised.",
+    "keys_unavailable": "The log says why the fetch of the key set failed. `wicket keys fetch --app` repeats it.",
+    "apps_unavailable": "Check the registry and its database. The log has the exception of the registry.",
     "internal_error": "Report the traceback in the log.",
 }
-"""The refusals that are not the user's doing, each with what the operator can do about it."""
+"""The codes whose cause is not the request, each with what the operator can do."""
 
-_LIMIT_REMEDY: Final = "A limit of this process was reached. If the requests are genuine, raise it in Limits."
+_LIMIT_REMEDY: Final = "A limit of this process was reached. If the requests are legitimate, raise it in Limits."
 
 
 class Reporter:
-    """Tells the hook, the log and the counters about each decision of one gate."""
+    """Reports the decisions and the key-set fetches of one gate.
+
+    Args:
+        gate: The name of the gate.
+        on_event: The function that is called with each event, if there is one.
+        max_outcomes: `Limits.max_outcomes`. It also bounds the memory of the rate limits.
+    """
 
     def __init__(self, gate: str, on_event: OnEvent | None, max_outcomes: int) -> None:
         self._gate = gate
         self._on_event = on_event
         self._max = max_outcomes
         self._counts: Counter[OutcomeKey] = Counter()
-        self._pending: deque[OutcomeKey] = deque()  # appending is atomic: no lock on the way of a request
+        self._pending: deque[OutcomeKey] = deque()  # appending is atomic, so a request needs no lock
         self._last_logged: dict[tuple[object, ...], tuple[float | None, int]] = {}
         self._origins: dict[OutcomeKey, set[str]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Replace the lock, which a thread of the parent may have held."""
+        """Replace the lock in a forked child, because a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     def decided(self, decision: Decision) -> None:
-        """Report one decision. Never raises: what the hook raises is logged and goes no further."""
-        way, refusal = decision._context, decision.refusal
+        """Report one decision. An exception of the hook is logged and not raised."""
+        ctx, refusal = decision._context, decision.refusal
         key: OutcomeKey
         level = logging.DEBUG
         if refusal is not None:
-            users = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
-            level = logging.INFO if users else logging.WARNING
+            is_info = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
+            level = logging.INFO if is_info else logging.WARNING
             app_id = decision.app_id
-            if way is not None and isinstance(way.app, BrokenApp) and not way.app.confirmed:
-                app_id = self._told_apart(_UNCONFIRMED, app_id)
+            if ctx is not None and isinstance(ctx.app, BrokenApp) and not ctx.app.confirmed:
+                app_id = self._limited_value(_UNCONFIRMED, app_id)
             key = (app_id, refusal.code, refusal.reason, decision.enforced, "gate", refusal.limited, refusal.impatient)
-        elif way is not None and way.outcome_key is not None:  # as nearly always
-            key = way.outcome_key
+        elif ctx is not None and ctx.outcome_key is not None:
+            key = ctx.outcome_key
         else:
             code = "allowed" if decision.identity.verified else "anonymous"
             key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
         pending = self._pending
         pending.append(key)
-        if len(pending) >= _FOLD_AT:
+        if len(pending) >= _FLUSH_AT:
             self._flush()
-        if self._on_event is None and not _log.isEnabledFor(level):  # as nearly always: nobody listens
+        if self._on_event is None and not _log.isEnabledFor(level):
             return
         verified = decision.identity.verified
         event = DecisionEvent(
@@ -96,20 +109,20 @@ class Reporter:
             None if refusal is None else refusal.code,
             None if refusal is None else refusal.reason,
             decision.identity.kid,
-            _unknown_name(decision),
-            body_unread=None if way is None else way.body_unread,
-            **({} if refusal is None else _what_was_refused(refusal, way)),
+            _unknown_app_hash(decision),
+            body_unread=None if ctx is None else ctx.body_unread,
+            **({} if refusal is None else _refusal_fields(refusal, ctx)),
         )
         self.emit(event)
         self._write(event, key, level)
 
     def handler_refused(self, decision: Decision | None, refusal: Refusal) -> None:
-        """Report a refusal that a handler raised. It is always enforced. Never raises."""
+        """Report a refusal that a handler raised. It is always enforced. An exception of the hook is not raised."""
         app_id = decision.app_id if decision is not None else None
         identity = decision.identity if decision is not None else Identity(None)
         key: OutcomeKey = (app_id, refusal.code, refusal.reason, True, "handler", refusal.limited, refusal.impatient)
         self._pending.append(key)
-        if len(self._pending) >= _FOLD_AT:
+        if len(self._pending) >= _FLUSH_AT:
             self._flush()
         event = DecisionEvent(
             self._gate,
@@ -121,28 +134,31 @@ class Reporter:
             refusal.reason,
             identity.kid,
             stage="handler",
-            **_what_was_refused(refusal, None),
+            **_refusal_fields(refusal, None),
         )
         self.emit(event)
         self._write(event, key, logging.WARNING if refusal.code in _REMEDY else logging.INFO)
 
     def emit(self, event: Event) -> None:
-        """Hand one event to the hook."""
+        """Call the hook with one event. Log what it raises."""
         if self._on_event is not None:
             try:
                 self._on_event(event)
-            except Exception as error:  # noqa: BLE001 - a hook that fails must not decide about a request
+            except Exception as error:  # noqa: BLE001 - a failing hook must not change a decision
                 log_internal_error("on_event failed", error)
 
     def fetched(self, event: KeySetFetched) -> None:
-        """Report one fetch: what changed at INFO, a failure at WARNING and limited, all else at DEBUG."""
+        """Report one fetch of a key set.
+
+        A failure is logged at WARNING and rate-limited, a change of the keys at INFO, any other fetch at DEBUG.
+        """
         self.emit(event)
         good = event.outcome in _GOOD
         warn_of_untried(f"key set of app={event.app_id} at {event.url}", event.never_tried)
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._rate_limited((event.app_id, event.outcome, event.url, False)) is None:
             return
-        meaning = MEANING.get(event.outcome)  # type: ignore[call-overload]  # an outcome that is no failure has none
+        meaning = MEANING.get(event.outcome)  # type: ignore[call-overload]  # only failures have a meaning
         _log.log(
             level,
             "key set of app=%s at %s: %s after %.3f s, added %s, removed %s, skipped %d",
@@ -156,39 +172,47 @@ class Reporter:
             extra={"gate": event.gate, "app_id": event.app_id, "outcome": event.outcome, "stale_age": event.stale_age},
         )
 
-    def budget_spent(self, ref: KeySetRef) -> None:
-        """Report that a source's budget for unknown kids is spent, as often as refusals are reported."""
+    def unknown_kid_limited(self, ref: KeySetRef) -> None:
+        """Report that a key set has reached its limit of fetches for unknown kids. Rate-limited."""
         event = UnknownKidLimited(self._gate, ref.app_id, ref.source.redacted)
         if self._rate_limited((event.app_id, "budget_spent", event.url, False)) is not None:
             self.emit(event)
             _log.info(
-                "key set of app=%s at %s: tokens with unknown kids have used up limits.unknown_kid_burst and _every",
+                "key set of app=%s at %s: tokens with unknown kids reached limits.unknown_kid_burst and"
+                " limits.unknown_kid_interval",
                 event.app_id,
                 event.url,
             )
 
-    def fault(self, what: str, error: BaseException) -> None:
-        """Log a fault, as often as refusals are: the first at once, then one a minute for each kind."""
-        if self._rate_limited((None, what, type(error).__name__, True)) is not None:
-            log_internal_error(what, error)
+    def internal_error(self, message: str, error: BaseException) -> None:
+        """Log an unexpected exception. Rate-limited for each message and type of exception."""
+        if self._rate_limited((None, message, type(error).__name__, True)) is not None:
+            log_internal_error(message, error)
 
     def trouble(
         self, level: int, app_id: str | None, kind: str, message: str, *args: object, unverified: str | None = None
     ) -> None:
-        """Log trouble with one app, once a minute for each app and kind.
+        """Log a problem of one app. Rate-limited for each app and kind.
 
-        `unverified` is the name of an app that no configuration confirms: of such names at most 16 are logged a minute.
+        Args:
+            level: The level of the log record.
+            app_id: The id of the app, if it is known.
+            kind: What the limit distinguishes.
+            message: The message of the log record.
+            args: The arguments of the message.
+            unverified: The name of an app that no configuration confirms. At most 16 such names are logged per minute,
+                because a client can invent them.
         """
         if self._rate_limited((unverified or app_id, kind, None, True)) is None:
             return
         if unverified is not None and all(
-            self._rate_limited((None, kind, str(number), True)) is None for number in range(_MOST_NAMES)
+            self._rate_limited((None, kind, str(number), True)) is None for number in range(_MAX_UNVERIFIED_NAMES)
         ):
             return
         _log.log(level, message, *args, extra={"gate": self._gate, "app_id": app_id})
 
     def outcomes(self) -> tuple[OutcomeCount, ...]:
-        """The counts so far, most frequent first."""
+        """Return the counts. The highest count is first."""
         self._flush()
         with self._lock:
             return tuple(OutcomeCount(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
@@ -204,9 +228,9 @@ class Reporter:
     def _write(self, event: DecisionEvent, key: OutcomeKey, level: int) -> None:
         if not _log.isEnabledFor(level):
             return
-        # Trouble that is not the user's is the same from everywhere: nobody multiplies its records by origins.
+        # The origin does not matter if the operator must correct the cause: one record is enough for all origins.
         origin = None if event.code in _REMEDY else event.origin
-        suppressed = 0 if event.code is None else self._rate_limited((*key, self._told_apart(key, origin)))
+        suppressed = 0 if event.code is None else self._rate_limited((*key, self._limited_value(key, origin)))
         if suppressed is None:
             return
         _log.log(
@@ -219,8 +243,8 @@ class Reporter:
             f" ({event.reason})" if event.reason else "",
             f" name#{event.unknown_app_hash}" if event.unknown_app_hash else "",
             "" if event.method is None else f" {event.method} {event.path} origin={event.origin}",
-            "" if event.code is None else _explained(event),
-            f" [{suppressed} more like it since]" if suppressed else "",
+            "" if event.code is None else _explain(event),
+            f" [similar records left out: {suppressed}]" if suppressed else "",
             f" {event.body_unread}" if event.body_unread and event.body_unread not in (event.detail or "") else "",
             extra={
                 "gate": event.gate,
@@ -229,8 +253,8 @@ class Reporter:
                 "reason": event.reason,
                 "enforced": event.enforced,
                 "stage": event.stage,
-                "key_id": event.kid,
-                "claimed": event.unknown_app_hash,
+                "kid": event.kid,
+                "unknown_app_hash": event.unknown_app_hash,
                 "detail": event.detail,
                 "claim": event.claim,
                 "origin": event.origin,
@@ -241,29 +265,33 @@ class Reporter:
             },
         )
 
-    def _told_apart(self, key: OutcomeKey, origin: str | None) -> str | None:
-        """The origin by which the records of one kind are limited: one of the first 16, or one name for all others.
+    def _limited_value(self, key: OutcomeKey, value: str | None) -> str | None:
+        """Return `value` if it is one of the first 16 values for `key`, or else one placeholder.
 
-        So it is with the names of broken apps that no configuration confirms.
+        The values are origins or names of apps that a client can invent. The bound keeps the number of log records and
+        counts small.
         """
-        if origin is None:
+        if value is None:
             return None
         with self._lock:
-            origins = self._origins.get(key)
-            if origins is None:
+            values = self._origins.get(key)
+            if values is None:
                 if len(self._origins) >= self._max:
                     del self._origins[next(iter(self._origins))]
-                origins = self._origins[key] = set()
-            if len(origins) < _MAX_ORIGINS:
-                origins.add(origin)
-            return origin if origin in origins else _MORE_ORIGINS
+                values = self._origins[key] = set()
+            if len(values) < _MAX_ORIGINS:
+                values.add(value)
+            return value if value in values else _OTHER_ORIGINS
 
     def _rate_limited(self, key: tuple[object, ...]) -> int | None:
-        """How many records like this were left out since the last; None where this one is left out too."""
+        """Return the number of records with this key that were left out since the last one.
+
+        Return None if this record must be left out too.
+        """
         now = time.monotonic()
         with self._lock:
             last, count = self._last_logged.pop(key, (None, 0))
-            if last is not None and now - last < _PERIOD:
+            if last is not None and now - last < _LOG_INTERVAL:
                 self._last_logged[key] = (last, count + 1)
                 return None
             if len(self._last_logged) >= self._max:
@@ -272,35 +300,30 @@ class Reporter:
             return count
 
 
-def _unknown_name(decision: Decision) -> str | None:
-    """A keyed hash of the name that no app has, if that is why the request is refused."""
+def _unknown_app_hash(decision: Decision) -> str | None:
+    """Return a keyed hash of the name of the app if the request is refused as `unknown_app`."""
     refusal, ref = decision.refusal, decision.app_ref
     return short_hash(str(ref.value)) if refusal is not None and refusal.code == "unknown_app" and ref else None
 
 
-def _what_was_refused(refusal: Refusal, way: RequestContext | None) -> dict[str, Any]:
-    """The fields of an event about a refusal, of the refusal itself and of its request."""
-    told: dict[str, Any] = {
+def _refusal_fields(refusal: Refusal, ctx: RequestContext | None) -> dict[str, Any]:
+    """Return the fields of an event that describe the refusal and its request."""
+    values: dict[str, Any] = {
         "detail": refusal.detail,
         "claim": refusal.claim,
         "limited": refusal.limited,
         "impatient": refusal.impatient,
     }
-    asked = way.request if way is not None else None
-    if asked is not None:
-        origin = asked.header("origin")
-        told["origin"] = None if origin is None else shown(origin)
-        told["method"] = shown(asked.method)
-        told["path"] = shown(asked.path)
-    return told
+    request = ctx.request if ctx is not None else None
+    if request is not None:
+        origin = request.header("origin")
+        values["origin"] = None if origin is None else shown(origin)
+        values["method"] = shown(request.method)
+        values["path"] = shown(request.path)
+    return values
 
 
-def _explained(event: DecisionEvent) -> str:
-    """What was wrong, and what the operator can do about it."""
+def _explain(event: DecisionEvent) -> str:
+    """Return the detail of a refusal and what the operator can do."""
     remedy = _LIMIT_REMEDY if event.limited else _REMEDY.get(event.code) if event.code is not None else None
     return f": {event.detail}" if remedy is None else f": {event.detail} {remedy}"
-
-
-_log: Final = logging.getLogger("wicket")
-
-_MOST_NAMES: Final = 16

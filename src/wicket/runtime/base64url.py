@@ -1,4 +1,4 @@
-"""Strict base64url (RFC 7515 section 2): no padding, no other character, one spelling for each value."""
+"""Strict base64url (RFC 7515 section 2): no padding, no other characters, one canonical encoding for each value."""
 
 from __future__ import annotations
 
@@ -6,31 +6,64 @@ import binascii
 import re
 from typing import Final
 
-_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]*")
+_CHARACTERS: Final = re.compile(r"[A-Za-z0-9_-]*")
 _ALL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _LAST: Final = (_ALL | {""}, frozenset[str](), frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
-"""By the length modulo 4: which characters may stand last. Others would leave stray bits, or spell no whole byte."""
+# By length modulo 4: the allowed last characters. Any other character leaves unused bits that are not zero. A length of
+# 1 modulo 4 encodes no whole byte.
 
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
-def is_canonical(text: str) -> bool:
-    """Whether `text`, of the right characters, has a length that spells bytes and no stray bits at its end."""
-    return text[-1:] in _LAST[len(text) % 4]
+def is_canonical(value: str) -> bool:
+    """Return whether a base64url string is canonical.
+
+    Args:
+        value: a string that consists of base64url characters only.
+
+    Returns:
+        True if the length encodes whole bytes and the unused bits of the last character are zero.
+    """
+    return value[-1:] in _LAST[len(value) % 4]
 
 
-def decode(text: str) -> bytes:
-    """The bytes that `text` spells. Raises `ValueError` for anything but their one canonical spelling."""
-    if not _SHAPE.fullmatch(text) or not is_canonical(text):
+def decode(value: str) -> bytes:
+    """Decode a base64url string.
+
+    Args:
+        value: any string.
+
+    Returns:
+        The bytes that it encodes.
+
+    Raises:
+        ValueError: the string is not the canonical encoding of its bytes.
+    """
+    if not _CHARACTERS.fullmatch(value) or not is_canonical(value):
         raise ValueError("not canonical base64url")
-    return decode_canonical(text)
+    return decode_canonical(value)
 
 
-def decode_canonical(text: str) -> bytes:
-    """The bytes that `text` spells, which is known to be a canonical spelling."""
-    return binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + b"==")  # what is too much is not read
+def decode_canonical(value: str) -> bytes:
+    """Decode a base64url string without a check.
+
+    Args:
+        value: a string that is known to be canonical base64url.
+
+    Returns:
+        The bytes that it encodes.
+    """
+    return binascii.a2b_base64(value.encode("ascii").translate(_TO_STANDARD) + b"==")  # surplus padding is ignored
 
 
 def encode(value: bytes) -> str:
-    """The one canonical spelling of `value`."""
-    return binascii.b2a_base64(value, newline=False).translate(bytes.maketrans(b"+/", b"-_")).rstrip(b"=").decode()
+    """Encode bytes as base64url.
+
+    Args:
+        value: any bytes.
+
+    Returns:
+        The canonical encoding, without padding.
+    """
+    return binascii.b2a_base64(value, newline=False).translate(_TO_URL_SAFE).rstrip(b"=").decode()

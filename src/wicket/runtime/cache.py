@@ -1,30 +1,30 @@
-"""The one refreshing cache: it keeps what was loaded from elsewhere, and knows when to load again.
+"""A bounded, refreshing cache of values that are loaded from elsewhere: apps of a registry, and key sets.
 
-The rules, for one key:
+It combines single-flight loads, refresh ahead, stale-if-error (RFC 5861), back-off and a negative cache. The state of a
+key determines the behaviour of a request for it:
 
-    empty     nothing is known: a request waits for a load
-    fresh     younger than 80 % of its lifetime (with jitter): served
-    ageing    past that, still within its lifetime: served, and the first request starts a load behind it
-    stale     past its lifetime: a request waits briefly for a load; while loads fail the old value serves on
-    expired   past lifetime + stale time: the value serves no more; as empty
-    absent    the source said that there is no such thing: remembered for a short while
+    empty     There is no entry. The request waits for a load.
+    fresh     The value is younger than about 75 % of its lifetime (70 to 80 %, at random). It is served.
+    ageing    The value is older, and still within its lifetime. It is served, and the first request starts a load.
+    stale     The lifetime has ended. A request waits briefly for a load. While loads fail, the value is served.
+    expired   The lifetime and the stale time have ended. The value is not served. The request waits for a load.
+    absent    The source answered that the key does not exist. The answer is kept for a short time (negative cache).
 
-Back-off lies over any of them: after a failed load none starts before `retry_at`, and every failure counts, those
-of an empty key too. One load per key runs at a time and everybody who waits joins it. Entries are immutable and
-read without a lock; only writers lock. Keys without a value (absent, or failing from the start) live apart in a
-bounded store, so that a flood of unknown names cannot push out real ones.
+Back-off applies in every state: after a failed load, no load starts before `retry_at`. Failures of an empty key count
+too. At most one load per key is in flight, and every request that waits for the key joins it. Entries are immutable.
+Reads take no lock, writes do. Keys without a value (absent, or failed from the start) are kept in a bounded store apart
+from the values, so a flood of unknown names cannot evict real values.
 
-A value may have several keys, its names. It is held once, under the key that its load states, and each name for which
-the source returned it points there. A pointer counts only while the held value lists the name, and ends with the entry.
-A load that began before the one that brought the held value does not replace it.
+A value may have several keys, its names. It is stored once, under the key that its load states. Every name for which
+the source returned the value points to that entry. A pointer is valid only while the entry lists the name, and is
+removed with the entry. A load that began before the load of the current value does not replace that value.
 
-An entry is invalidated by its tags, in a time that does not depend on how many entries are held.
+Entries are invalidated by tag, in a time that does not depend on the number of entries.
 """
 
 from __future__ import annotations
 
 import itertools
-import random
 import threading
 import time
 from collections import Counter
@@ -32,26 +32,32 @@ from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import Future
 from typing import Final, Generic
 
-from wicket.runtime.entries import LONGEST_RETRY_AFTER, InFlightLoad, K, NegativeCache, V
 from wicket.runtime.entries import Entry as Entry
+from wicket.runtime.entries import InFlightLoad, K, NegativeCache, V, refresh_after
 from wicket.runtime.entries import Lifetimes as Lifetimes
 from wicket.runtime.entries import Loaded as Loaded
 from wicket.runtime.entries import LoadFailed as LoadFailed
 from wicket.runtime.entries import Started as Started
 from wicket.runtime.pool import Pool, cancel_future
 
-_AHEAD: Final = 0.8
-_JITTER: Final = 0.1
 _MAX_LOADED: Final = 100_000
 
 
 class Cache(Generic[K, V]):
-    """Bounded, single-flight, with soft and hard lifetimes.
+    """A bounded cache with single-flight loads and three lifetimes: refresh ahead, fresh, stale-if-error.
 
-    `load` runs on `pool` and may block; it is given the key and the value that is held, returns what it loaded, or None
-    where there is no such thing, and raises where it cannot tell. What it raises is handed to `on_failure` and kept
-    out of everything else. `lane` says for a key with what it shares the pool's threads. `owner` says to whom a key
-    belongs, or None where only its load tells; of one owner at most `per_owner` loads are under way at a time.
+    Args:
+        load: loads one key, on a thread of the pool, and may block. It receives the key and the current value, or None.
+            It returns None if the key does not exist, and raises if it cannot tell.
+        pool: the pool on which loads run.
+        times: the lifetimes, in seconds.
+        size: the maximum number of values. The oldest is evicted.
+        absent_size: the maximum number of keys in the negative cache.
+        on_failure: receives the key and the exception of every failed load. The exception is not stored.
+        clock: a monotonic clock, in seconds.
+        lane: returns the group of a key. The loads of one group share a part of the pool's threads.
+        owner: returns the owner of a key, or None if only a load can determine it.
+        per_owner: the maximum number of loads of one owner that are in flight. None: no limit.
     """
 
     def __init__(
@@ -69,8 +75,8 @@ class Cache(Generic[K, V]):
         per_owner: int | None = None,
     ) -> None:
         self._load = load
-        self._lane = lane
-        self._key_for_issuer = owner
+        self._group_of = lane
+        self._owner_of = owner
         self._per_owner = per_owner
         self._pool = pool
         self._times = times
@@ -85,43 +91,50 @@ class Cache(Generic[K, V]):
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Keep what was loaded; drop the loads and the locked store, which a thread of the parent may have held."""
+        """Keep the values. Reset the lock, which a parent's thread may have held, the loads and the negative cache."""
         self._lock = threading.Lock()
         self._flights: dict[K, InFlightLoad] = {}
         self._loads: Counter[Hashable] = Counter()
         self._tagged: dict[Hashable, dict[K, None]] = {}
         for key, entry in self._entries.items():
             self._tag(key, entry)
-        self._negative: NegativeCache[K] = NegativeCache(
-            self._absent_size, self._times, self._clock, self._key_for_issuer
-        )
+        self._negative: NegativeCache[K] = NegativeCache(self._absent_size, self._times, self._clock, self._owner_of)
 
     def read(self, key: K) -> Entry[V] | None:
-        """What is known of `key`, without starting anything."""
-        entry = self._held(key)
+        """Return the entry of `key`, positive or negative, or None. It starts no load."""
+        entry = self._value_entry(key)
         if entry is None:
-            with self._lock:  # again: a load that is being published takes the old entry out first
-                entry = self._known(key)
+            with self._lock:  # look again: a load that is being published removes the old entry first
+                entry = self._any_entry(key)
         return entry
 
-    def _held(self, key: K) -> Entry[V] | None:
-        """The entry with a value that `key` leads to."""
+    def _value_entry(self, key: K) -> Entry[V] | None:
+        """Return the entry with a value for `key`, directly or by a pointer, or None."""
         entry = self._entries.get(key)
         if entry is not None and entry.direct:
             return entry
-        home = self._names.get(key)
-        if home is not None:
-            entry = self._entries.get(home)
+        target = self._names.get(key)
+        if target is not None:
+            entry = self._entries.get(target)
             if entry is not None and key in entry.names:
                 return entry
         return None
 
-    def _known(self, key: K) -> Entry[V] | None:
-        """As `read`; the lock is held."""
-        return self._held(key) or self._negative.get(key)
+    def _any_entry(self, key: K) -> Entry[V] | None:
+        """Return the entry of `key`, positive or negative, or None. The caller holds the lock."""
+        return self._value_entry(key) or self._negative.get(key)
 
     def wait_time(self, entry: Entry[V] | None, timeout: float, stale_timeout: float) -> float | None:
-        """How long a request should wait for a newer `slot`: None, not at all; 0, start a load but do not wait."""
+        """Return how long a request should wait for a newer entry.
+
+        Args:
+            entry: the current entry, or None.
+            timeout: the wait if no value can be served, in seconds.
+            stale_timeout: the wait if a stale value can be served, in seconds.
+
+        Returns:
+            The seconds to wait. 0: start a load and do not wait. None: start no load.
+        """
         if entry is None:
             return timeout
         now = self._clock()
@@ -132,58 +145,66 @@ class Cache(Generic[K, V]):
         return stale_timeout if now < entry.usable_until else timeout
 
     def usable(self, entry: Entry[V] | None) -> V | None:
-        """The value of `slot`, if it may still serve."""
+        """Return the value of `entry` if it may be served, fresh or stale, else None."""
         if entry is None or self._clock() >= entry.usable_until:
             return None
         return entry.value
 
     def is_absent(self, entry: Entry[V] | None) -> bool:
-        """Whether the source said, not long ago, that there is no such thing."""
+        """Return whether `entry` is a negative entry of an absent key and has not ended."""
         return entry is not None and entry.absent and self._clock() < entry.fresh_until
 
     def now(self) -> float:
-        """The cache's monotonic clock, in seconds."""
+        """Return the time of the cache's monotonic clock, in seconds."""
         return self._clock()
 
     def was_loaded(self, key: K) -> bool:
-        """Whether this process has had a value of `key`, evicted or not. The newest 100,000 hashes are remembered."""
+        """Return whether this process has ever loaded a value of `key`, evicted or not.
+
+        The hashes of the newest 100,000 loaded keys are kept.
+        """
         return key in self._entries or hash(key) in self._loaded
 
     def retry_after(self, entry: Entry[V] | None) -> int:
-        """In how many whole seconds a request that was turned away may come again; at least 1."""
+        """Return the whole seconds after which a refused request may be repeated, at least 1 (`Retry-After`)."""
         return max(1, round(entry.retry_at - self._clock())) if entry else 1
 
     def values(self) -> list[V]:
-        """All that is held, old or not."""
+        """Return all values, including expired ones."""
         with self._lock:
             return [entry.value for entry in self._entries.values() if entry.value is not None]
 
     def tagged(self, tag: Hashable) -> list[V]:
-        """The values that are held with this tag, old or not."""
+        """Return all values with this tag, including expired ones."""
         with self._lock:
-            slots = [self._entries[key] for key in self._tagged.get(tag, ())]
-        return [entry.value for entry in slots if entry.value is not None]
+            entries = [self._entries[key] for key in self._tagged.get(tag, ())]
+        return [entry.value for entry in entries if entry.value is not None]
 
     def loading(self, key: K) -> bool:
-        """Whether a load of `key` is under way."""
+        """Return whether a load of `key` is in flight."""
         return key in self._flights
 
     def start(self, key: K, seen: int) -> Started | None:
-        """Bring `key` up to date unless its version moved on from `seen`; join the load that runs, if one does.
+        """Start a load of `key`, or join the load that is in flight.
 
-        Returns what to wait for and how long at the most: a load that hangs is waited for once, not by every
-        request anew. None where there is nothing to wait for. `limited` where the owner of `key` has as many loads
-        under way as it may have, or the pool does not take another.
+        Args:
+            key: the key to load.
+            seen: the version of the entry that the caller has read. 0: there was none.
+
+        Returns:
+            The load, and the maximum time to wait for it. The time is counted from the start of the load, so a load
+            that hangs delays only the first requests. `limited` is True if the owner of `key` has its maximum number
+            of loads in flight, or the pool rejects the load. None if the entry is newer than `seen`, or in back-off.
         """
         with self._lock:
             now = self._clock()
-            entry = self._known(key)
+            entry = self._any_entry(key)
             if entry is not None and (entry.version != seen or now < entry.retry_at):
                 return None
             flight = self._flights.get(key)
             joined = flight is not None
             if flight is None:
-                owner = self._key_for_issuer(key)
+                owner = self._owner_of(key)
                 flight = InFlightLoad(now, owner, Future())
                 if self._per_owner is not None and self._loads[owner] >= self._per_owner:
                     return Started(flight.done, 0.0, limited=True)
@@ -192,23 +213,24 @@ class Cache(Generic[K, V]):
         if joined:
             self._pool.prioritize(flight.done)
             return Started(flight.done, max(0.0, flight.started + self._times.timeout - now))
-        # Without the lock: starting a thread may hand control to it, and under gevent nobody would hand it back.
-        taken = False
+        # The lock is released first. Starting a thread may switch to it, and under gevent it would then wait for the
+        # lock for ever.
+        accepted = False
         try:
-            # Where owners are unlimited, anybody can invent one: they take no turns.
-            turn = flight.owner if self._per_owner is not None else None
-            taken = self._pool.submit(lambda: self._run(key), flight.done, self._lane(key), turn)
+            # Without a limit per owner, a client can invent owners, so the pool must not schedule by them.
+            pool_owner = flight.owner if self._per_owner is not None else None
+            accepted = self._pool.submit(lambda: self._run(key), flight.done, self._group_of(key), pool_owner)
         finally:
-            if not taken:
+            if not accepted:
                 with self._lock:
-                    self._ended(key)
+                    self._end_load(key)
                 cancel_future(flight.done)
-        if not taken:
+        if not accepted:
             return Started(flight.done, 0.0, limited=not self._pool.closed)
         return Started(flight.done, self._times.timeout)
 
-    def _ended(self, key: K) -> None:
-        """No load of `key` is under way any longer; the lock is held."""
+    def _end_load(self, key: K) -> None:
+        """Remove the in-flight load of `key`. The caller holds the lock."""
         flight = self._flights.pop(key, None)
         if flight is not None:
             self._loads[flight.owner] -= 1
@@ -216,11 +238,15 @@ class Cache(Generic[K, V]):
                 del self._loads[flight.owner]
 
     def invalidate(self, tags: Collection[Hashable], *, purge: bool = False, permanent: bool = False) -> None:
-        """Load every entry with one of `tags` again at its next request; purged ones are not served in the meantime.
+        """Invalidate all entries with one of `tags`. The next request for such an entry starts a load.
 
-        Negative entries are dropped: all that are absent, those that fail if their owner is one of `tags` or unknown,
-        and, with `permanent`, those of every owner that fail permanently. A load under way is repeated once if its
-        result has one of `tags` or is an absence.
+        Negative entries of absent keys are always dropped, those of failed keys if their owner is one of `tags` or
+        unknown. A load in flight is repeated once if its result has one of `tags` or is an absence.
+
+        Args:
+            tags: the tags to invalidate.
+            purge: True evicts the values. False serves them as stale until the load has ended.
+            permanent: True also drops the permanent failures of every owner.
         """
         with self._lock:
             for key in [key for tag in tags for key in self._tagged.get(tag, ())]:
@@ -228,7 +254,7 @@ class Cache(Generic[K, V]):
                 if entry is not None and purge:
                     self._drop(key)
                 elif entry is not None:
-                    # The version stays: a request that saw the entry before must not take this for a newer one.
+                    # The version stays the same, so a request that has read the entry does not take it for a newer one.
                     self._entries[key] = entry._replace(
                         refresh_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False
                     )
@@ -237,29 +263,30 @@ class Cache(Generic[K, V]):
                 flight.invalidations.append(frozenset(tags))
 
     def _run(self, key: K) -> None:
-        again = False
+        """Load `key` and publish the result. It runs on a thread of the pool."""
+        repeated = False
         while True:
             loaded: Loaded[V] | None = None
             failure: BaseException | None = None
-            held = self._held(key)
+            current = self._value_entry(key)
             begun = next(self._versions)
             try:
-                loaded = self._load(key, held.value if held is not None else None)
-            except BaseException as error:  # noqa: BLE001 - whatever a source raises, its users are served or told 503
+                loaded = self._load(key, current.value if current is not None else None)
+            except BaseException as error:  # noqa: BLE001 - requests get the stale value or a 503, never the exception
                 failure = error
             else:
-                loaded = loaded and self._filed(key, loaded)
+                loaded = loaded and self._with_defaults(key, loaded)
             with self._lock:
                 invalidations, self._flights[key].invalidations = self._flights[key].invalidations, []
-                # What was loaded before a demand to forget it may be older than the demand: it is loaded once more.
-                late = self._overtaken(key, loaded, begun, invalidations)
-                if failure is None and late and not again:
-                    again = True
+                # A result may be older than an invalidation that came during the load. Then the load is repeated.
+                outdated = failure is None and self._is_outdated(key, loaded, begun, invalidations)
+                if outdated and not repeated:
+                    repeated = True
                     continue
-                self._ended(key)
-                if failure is None and late:
-                    # Too old twice: nobody believes it, and whoever waited asks anew. A storm of demands, which may
-                    # be about others, does not keep a thread at it for ever.
+                self._end_load(key)
+                if outdated:
+                    # Outdated twice: the result is discarded, and the waiting requests start a new load. Frequent
+                    # invalidations, which may concern other keys, must not occupy a thread for ever.
                     self._names.pop(key, None)
                     self._drop(key)
                 else:
@@ -268,85 +295,98 @@ class Cache(Generic[K, V]):
         if failure is not None:
             self._on_failure(key, failure)
 
-    def _filed(self, key: K, loaded: Loaded[V]) -> Loaded[V]:
-        """`loaded` with the key under which it is held, and its tags."""
+    def _with_defaults(self, key: K, loaded: Loaded[V]) -> Loaded[V]:
+        """Return `loaded` with the key of its entry and its tags."""
         return loaded._replace(
-            key=key if loaded.key is None else loaded.key, tags=loaded.tags or (self._key_for_issuer(key),)
+            key=key if loaded.key is None else loaded.key, tags=loaded.tags or (self._owner_of(key),)
         )
 
-    def _overtaken(
+    def _is_outdated(
         self, key: K, loaded: Loaded[V] | None, begun: int, invalidations: list[frozenset[Hashable]]
     ) -> bool:
-        """Whether the result of a load may be older than a demand, or than a value that does not list its name."""
+        """Return whether a result may be older than an invalidation, or than a value that does not list the name."""
         if loaded is None:
             return bool(invalidations)
-        if not all(demand.isdisjoint(loaded.tags) for demand in invalidations):
+        if not all(tags.isdisjoint(loaded.tags) for tags in invalidations):
             return True
         newer = self._entries.get(loaded.key)
         return newer is not None and newer.begun > begun and key != loaded.key and key not in newer.names
 
-    def _publish(self, key: K, loaded: Loaded[V] | None, failure: BaseException | None, begun: int = 0) -> None:
-        times, now, version = self._times, self._clock(), next(self._versions)
+    def _publish(self, key: K, loaded: Loaded[V] | None, failure: BaseException | None, begun: int) -> None:
+        """Store the outcome of a load. The caller holds the lock."""
         if failure is not None:
-            held = self._held(key)
-            before = held or self._known(key)
-            failures = before.failures + 1 if before else 1
-            pause = min(times.backoff_max, times.backoff_initial * 2 ** min(failures - 1, 16))
-            permanent, asked = False, 0.0
-            if isinstance(failure, LoadFailed):
-                permanent, asked = failure.permanent, failure.retry_after or 0.0
-            retry_at = now + max(min(asked, LONGEST_RETRY_AFTER), pause * (1 - _JITTER * random.random()))
-            if held is not None and held.begun <= begun:
-                home = key if self._entries.get(key) is held else self._names[key]
-                self._entries[home] = held._replace(
-                    version=version, failures=failures, retry_at=retry_at, permanent=permanent
-                )
-            elif held is None:
-                self._negative.put(key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent))
-            return
+            self._publish_failure(key, failure, begun)
+        elif loaded is None:
+            self._publish_absence(key, begun)
+        else:
+            self._publish_value(key, loaded, begun)
+
+    def _publish_failure(self, key: K, failure: BaseException, begun: int) -> None:
+        """Record a failed load: count it and set the back-off. The value stays."""
+        version = next(self._versions)
+        current = self._value_entry(key)
+        previous = current or self._any_entry(key)
+        failures = previous.failures + 1 if previous else 1
+        permanent, requested = False, 0.0
+        if isinstance(failure, LoadFailed):
+            permanent, requested = failure.permanent, failure.retry_after or 0.0
+        retry_at = self._clock() + self._times.backoff(failures, requested)
+        if current is not None and current.begun <= begun:
+            target = key if self._entries.get(key) is current else self._names[key]
+            self._entries[target] = current._replace(
+                version=version, failures=failures, retry_at=retry_at, permanent=permanent
+            )
+        elif current is None:
+            self._negative.put(key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent))
+
+    def _publish_absence(self, key: K, begun: int) -> None:
+        """Record that `key` does not exist. A value of an older load is evicted."""
+        now, version = self._clock(), next(self._versions)
         self._negative.pop(key)
-        if loaded is None:
-            self._names.pop(key, None)
-            held = self._entries.get(key)
-            if held is not None and held.direct and held.begun <= begun:
-                self._drop(key)
-            if self._held(key) is None:
-                until = now + times.absent
-                self._negative.put(key, Entry(version, None, until, until, until, absent=True))
-            return
-        home, direct = loaded.key, key == loaded.key
-        self._loaded.pop(hash(home), None)
-        self._loaded[hash(home)] = None
+        self._names.pop(key, None)
+        current = self._entries.get(key)
+        if current is not None and current.direct and current.begun <= begun:
+            self._drop(key)
+        if self._value_entry(key) is None:
+            until = now + self._times.absent
+            self._negative.put(key, Entry(version, None, until, until, until, absent=True))
+
+    def _publish_value(self, key: K, loaded: Loaded[V], begun: int) -> None:
+        """Store a loaded value, unless a newer load has stored one."""
+        times, now, version = self._times, self._clock(), next(self._versions)
+        self._negative.pop(key)
+        target, direct = loaded.key, key == loaded.key
+        self._loaded.pop(hash(target), None)
+        self._loaded[hash(target)] = None
         if len(self._loaded) > _MAX_LOADED:
             del self._loaded[next(iter(self._loaded))]
         self._names.pop(key, None)
         if not direct:
-            self._names[key] = home
-        before = self._entries.get(home)
-        if before is not None and before.begun > begun:
-            self._entries[home] = before._replace(direct=before.direct or direct)
+            self._names[key] = target
+        previous = self._entries.get(target)
+        if previous is not None and previous.begun > begun:
+            self._entries[target] = previous._replace(direct=previous.direct or direct)
             return
-        self._drop(home, keep=loaded.names)
+        self._drop(target, keep=loaded.names)
         while len(self._entries) >= self._size:
             self._drop(next(iter(self._entries)))
         lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime
-        ahead = lifetime * (_AHEAD - _JITTER * random.random())
         fresh_until = now + lifetime
-        self._entries[home] = entry = Entry(
-            *(version, loaded.value, now + ahead, fresh_until, fresh_until + times.stale),
+        self._entries[target] = entry = Entry(
+            *(version, loaded.value, now + refresh_after(lifetime), fresh_until, fresh_until + times.stale),
             begun=begun,
-            direct=direct or (before is not None and before.direct),
+            direct=direct or (previous is not None and previous.direct),
             names=loaded.names,
             tags=loaded.tags,
         )
-        self._tag(home, entry)
+        self._tag(target, entry)
 
     def _tag(self, key: K, entry: Entry[V]) -> None:
         for tag in entry.tags:
             self._tagged.setdefault(tag, {})[key] = None
 
     def _drop(self, key: K, keep: Collection[K] = ()) -> None:
-        """Take out an entry with a value, if there is one, and the pointers to it but for `keep`; the lock is held."""
+        """Remove the value of `key`, if any, and the pointers to it except `keep`. The caller holds the lock."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return

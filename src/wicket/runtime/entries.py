@@ -1,7 +1,8 @@
-"""The values of the cache: what a load brings, what is known of a key, and the negative entries."""
+"""The values of the cache: the result of a load, the entry of a key, and the negative cache."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,14 +14,18 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 LONGEST_RETRY_AFTER: Final = 300.0
+"""The longest pause that a source can ask for, in seconds."""
+_AHEAD: Final = 0.8
+_JITTER: Final = 0.1
 _NONE: Final[frozenset[Any]] = frozenset()
 
 
 class LoadFailed(Exception):
-    """A load that failed in a way that its source can describe.
+    """A load failed, and its source can describe the failure.
 
-    `permanent`: trying again will not mend it, the configuration is wrong. `retry_after`: the seconds after which the
-    source itself asked to be tried again.
+    Attributes:
+        permanent: True if a retry cannot succeed, because the configuration is wrong.
+        retry_after: the pause before the next load that the source asked for, in seconds. None if it asked for none.
     """
 
     permanent: bool = False
@@ -28,10 +33,14 @@ class LoadFailed(Exception):
 
 
 class Loaded(NamedTuple, Generic[V]):
-    """What a load brought, and for how many seconds it is fresh; None leaves that to the cache.
+    """The result of a successful load.
 
-    `key` is the key under which the value is held, by default the one that was loaded. `names` are the keys that may
-    point to it. It is invalidated by any of `tags`, by default by the owner of its key.
+    Attributes:
+        value: the loaded value.
+        lifetime: the time for which the value is fresh, in seconds. None: the lifetime of the cache.
+        key: the key of the entry. None: the key that was loaded.
+        names: the keys that may point to the entry.
+        tags: the tags that invalidate the entry. Empty: the owner of the loaded key.
     """
 
     value: V
@@ -42,10 +51,22 @@ class Loaded(NamedTuple, Generic[V]):
 
 
 class Entry(NamedTuple, Generic[V]):
-    """What is known of one key. Times are of the cache's monotonic clock, in seconds.
+    """The state of one key. All times are in seconds of the cache's monotonic clock.
 
-    `begun` numbers the load that brought the value: a greater number began later. `direct` says that the source
-    returned the value for the key under which it is held. `names` and `tags` are those of `Loaded`.
+    Attributes:
+        version: a number that increases with every change of any entry.
+        value: the value. None in a negative entry.
+        refresh_at: the time from which a request starts a load and still gets this value (refresh ahead).
+        fresh_until: the end of the lifetime. In a negative entry of an absent key: the end of the entry.
+        usable_until: the end of the time in which a stale value may be served (RFC 5861, stale-if-error).
+        failures: the number of consecutive failed loads.
+        retry_at: the time before which no load starts.
+        absent: True if the source answered that the key does not exist.
+        permanent: True if the last load failed permanently.
+        begun: the sequence number of the load that returned the value. A load with a greater number began later.
+        direct: True if the source returned the value for the key of the entry itself.
+        names: the keys that may point to the entry.
+        tags: the tags that invalidate the entry.
     """
 
     version: int
@@ -65,7 +86,14 @@ class Entry(NamedTuple, Generic[V]):
 
 @dataclass(slots=True)
 class InFlightLoad:
-    """A load under way: since when, for whom, what to wait for, and the tags that were invalidated meanwhile."""
+    """A load that is queued or running.
+
+    Attributes:
+        started: the time of its submission, in seconds of the cache's clock.
+        owner: the owner of its key.
+        done: the future that all waiting requests share.
+        invalidations: the sets of tags that were invalidated since the load began.
+    """
 
     started: float
     owner: Hashable
@@ -74,7 +102,13 @@ class InFlightLoad:
 
 
 class Started(NamedTuple):
-    """A load to wait for, and for how many seconds at the most; `limited` if a limit did not allow it to start."""
+    """A load that a request can wait for.
+
+    Attributes:
+        done: the future of the load.
+        seconds: the maximum time to wait for it.
+        limited: True if a limit prevented the load from starting.
+    """
 
     done: Future[None]
     seconds: float
@@ -82,7 +116,16 @@ class Started(NamedTuple):
 
 
 class Lifetimes(NamedTuple):
-    """The lifetimes of one cache, in seconds: see the rules at the head of the file."""
+    """The lifetimes of one cache, in seconds.
+
+    Attributes:
+        lifetime: the time for which a loaded value is fresh, unless its load states another.
+        stale: the additional time for which a value may be served while loads fail (RFC 5861, stale-if-error).
+        absent: the lifetime of a negative entry of an absent key.
+        backoff_initial: the pause after the first failed load. It doubles with every further failure.
+        backoff_max: the longest pause after a failed load.
+        timeout: the maximum time that a request waits for a load.
+    """
 
     lifetime: float
     stale: float
@@ -91,44 +134,75 @@ class Lifetimes(NamedTuple):
     backoff_max: float
     timeout: float
 
+    def backoff(self, failures: int, requested: float) -> float:
+        """Return the pause after a failed load, in seconds.
+
+        Args:
+            failures: the number of consecutive failed loads, at least 1.
+            requested: the pause that the source asked for, in seconds. 0: none.
+
+        Returns:
+            The exponential back-off, shortened by up to 10 % at random, or the requested pause if that is longer.
+        """
+        pause: float = min(self.backoff_max, self.backoff_initial * 2 ** min(failures - 1, 16))
+        return max(min(requested, LONGEST_RETRY_AFTER), pause * (1 - _JITTER * random.random()))
+
+
+def refresh_after(lifetime: float) -> float:
+    """Return the age from which a value is refreshed ahead: 70 to 80 % of its lifetime, at random."""
+    return lifetime * (_AHEAD - _JITTER * random.random())
+
 
 class NegativeCache(Generic[K]):
-    """The keys that have no value: absent, or failing from the start. The cache's lock guards it.
+    """The negative entries: keys that are absent, and keys whose loads have failed without ever returning a value.
 
-    At most `size` keys are remembered, each for as long as `times` may need it. `owner` is that of the cache.
+    It does not lock. The cache calls it while it holds its lock.
+
+    Args:
+        size: the maximum number of keys.
+        times: the lifetimes of the cache. An entry is kept for as long as one of them needs it.
+        clock: the monotonic clock of the cache.
+        owner: returns the owner of a key, or None if only a load can determine it.
     """
 
     def __init__(self, size: int, times: Lifetimes, clock: Callable[[], float], owner: Callable[[K], Hashable]) -> None:
-        kept = max(times.absent, 2 * times.backoff_max, 2 * LONGEST_RETRY_AFTER)
-        self._key_for_issuer = owner
-        self._entries: cachetools.TTLCache[K, Entry[Any]] = cachetools.TTLCache(size, kept, clock)
-        # Slots of lower versions no longer count: of one owner, of all, and those that fail permanently.
-        self._dropped: cachetools.TTLCache[Hashable, int] = cachetools.TTLCache(size, kept, clock)
+        ttl = max(times.absent, 2 * times.backoff_max, 2 * LONGEST_RETRY_AFTER)
+        self._owner_of = owner
+        self._entries: cachetools.TTLCache[K, Entry[Any]] = cachetools.TTLCache(size, ttl, clock)
+        # Entries of lower versions are invalid. The limits apply per owner, to all owners, and to permanent failures.
+        self._owner_below: cachetools.TTLCache[Hashable, int] = cachetools.TTLCache(size, ttl, clock)
         self._all_below = self._permanent_below = 0
 
     def get(self, key: K) -> Entry[Any] | None:
-        """What is known of `key`."""
+        """Return the negative entry of `key`, or None."""
         entry = self._entries.get(key)
         if entry is None:
             return None
-        owner = self._key_for_issuer(key)
-        below = self._all_below if entry.absent or owner is None else self._dropped.get(owner, 0)
+        owner = self._owner_of(key)
+        below = self._all_below if entry.absent or owner is None else self._owner_below.get(owner, 0)
         if entry.permanent:
             below = max(below, self._permanent_below)
         return entry if entry.version >= below else None
 
     def put(self, key: K, entry: Entry[Any]) -> None:
-        """Remember that `key` has no value."""
+        """Store the negative entry of `key`."""
         self._entries[key] = entry
 
     def pop(self, key: K) -> None:
-        """Forget `key`."""
+        """Remove the negative entry of `key`, if there is one."""
         self._entries.pop(key, None)
 
     def drop(self, version: int, tags: Collection[Hashable], *, permanent: bool) -> None:
-        """Forget what was put before `version`: see `Cache.invalidate`. It takes no longer for many keys than for few."""
+        """Invalidate older entries, in a time that does not depend on their number.
+
+        Args:
+            version: entries of lower versions are invalidated.
+            tags: the owners whose failures are invalidated. Absent keys, and failures without a known owner, always
+                are.
+            permanent: True also invalidates the permanent failures of every owner.
+        """
         self._all_below = version
         for tag in tags:
-            self._dropped[tag] = version
+            self._owner_below[tag] = version
         if permanent:
             self._permanent_below = version

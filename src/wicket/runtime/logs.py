@@ -1,4 +1,4 @@
-"""Log records of internal errors, without the text of foreign exceptions."""
+"""Log records of internal errors, without the messages of other libraries' exceptions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from wicket.errors import WicketError
 _log: Final = logging.getLogger("wicket")
 
 
-def log_internal_error(what: str, error: BaseException) -> None:
-    """Log where `error` came from. Its text is left out unless it is our own: it may quote a token, a key or a name."""
+def log_internal_error(operation: str, error: BaseException) -> None:
+    """Log an unexpected exception at level ERROR, with its type and traceback.
+
+    The message of the exception is included only if it is a `WicketError`. Other messages may quote a token, a key or a
+    name.
+
+    Args:
+        operation: the failed operation, as the start of the log message.
+        error: the exception.
+    """
     frames = "".join(traceback.format_tb(error.__traceback__))
-    text = f" ({error})" if isinstance(error, WicketError) else ""
-    _log.error("%s: %s%s\n%s", what, type(error).__name__, text, frames)
+    message = f" ({error})" if isinstance(error, WicketError) else ""
+    _log.error("%s: %s%s\n%s", operation, type(error).__name__, message, frames)

@@ -1,4 +1,4 @@
-"""Small pools of daemon threads with a bounded queue, on which everything that may block is run."""
+"""Thread pools with a bounded queue. All blocking work runs on one of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 IDLE_SECONDS = 30.0
+"""A thread without work ends after this time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +22,22 @@ class _Job:
 
 
 class Pool:
-    """At most `threads` daemon threads, started when needed and gone when idle; at most `queue` jobs wait.
+    """A pool of daemon threads. A thread is started when it is needed, and ends when it is idle.
 
-    Jobs of one lane share at most `per_lane` threads, so that a slow one cannot hold them all. Owners take turns: the
-    next job is one of the owner that was served longest ago. Of the jobs of one owner, and of owners that were not
-    served yet, the newest is run first: whoever asked last still waits for it. A job without an owner is the only one
-    of its owner. A job that cannot be taken (queue full, pool closed, interpreter going down) is refused at once.
+    Scheduling:
+
+    - The jobs of one group share at most `per_group` threads, so one slow group cannot occupy all threads.
+    - Owners are served in round-robin order. The next job is one of the owner that was served least recently.
+    - Among the jobs of one owner, and among owners that were never served, the newest job runs first. The request that
+      submitted it is the most likely to be still waiting.
+    - A job without an owner is treated as the job of an owner that was never served.
+    - A job is rejected immediately if the queue is full, the pool is closed, or the interpreter is shutting down.
+
+    Args:
+        name: the prefix of the thread names.
+        threads: the maximum number of threads.
+        queue: the maximum number of waiting jobs.
+        per_group: the maximum number of threads for the jobs of one group. None: no limit.
     """
 
     def __init__(self, name: str, *, threads: int, queue: int, per_group: int | None = None) -> None:
@@ -38,11 +49,11 @@ class Pool:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Start anew with nothing queued: in a forked child neither the threads nor the lock's owner exist."""
+        """Reset the pool to an empty queue. In a forked child, the threads and the owner of the lock do not exist."""
         self._wake = threading.Condition(threading.Lock())
         self._jobs: list[_Job] = []
         self._running: Counter[Hashable] = Counter()
-        self._turns = itertools.count(1)
+        self._sequence = itertools.count(1)
         self._served: dict[Hashable, int] = {}
         self._threads = 0
         self._alive = 0
@@ -50,17 +61,21 @@ class Pool:
 
     @property
     def closed(self) -> bool:
-        """Whether the pool takes no more jobs."""
+        """Whether the pool rejects all new jobs."""
         return self._closed
 
     @property
     def has_backlog(self) -> bool:
-        """Whether a job waits that could run if a thread were free."""
+        """Whether a queued job could run if there were a free thread."""
         with self._wake:
             return self._idle == 0 and self._threads >= self._size and self._next() is not None
 
     def prioritize(self, done: Future[None]) -> None:
-        """Somebody else waits for this job too: if it is still queued, it counts as the newest."""
+        """Move a queued job to the newest position, because another request waits for it.
+
+        Args:
+            done: the future of the job. Nothing happens if the job is not in the queue.
+        """
         with self._wake:
             for job in self._jobs:
                 if job.done is done:
@@ -71,9 +86,18 @@ class Pool:
     def submit(
         self, run: Callable[[], None], done: Future[None], group: Hashable = None, owner: Hashable = None
     ) -> bool:
-        """Run `run` soon on a thread of the pool, and fulfil `done` then. False where the job cannot be taken.
+        """Queue a job.
 
-        No lock may be held by the caller: starting a thread can hand control to it.
+        The caller must not hold a lock: starting a thread can switch to that thread.
+
+        Args:
+            run: the function that a thread of the pool calls.
+            done: the future that gets the result: None, or the exception that `run` raised.
+            group: the group of the job.
+            owner: the owner of the job, for the round-robin order. None: the job is the only job of its owner.
+
+        Returns:
+            False if the job was rejected.
         """
         job = _Job(run, done, group, owner)
         with self._wake:
@@ -89,8 +113,8 @@ class Pool:
         except BaseException as error:
             with self._wake:
                 self._threads -= 1
-                # Where there is no thread left, or the interpreter goes down, one that runs may still take the job; one
-                # that is only being started may fail as this one did.
+                # Python raises RuntimeError if no thread can be started or the interpreter is shutting down. A running
+                # thread can still take the job. A thread that is only being started does not count: it may fail too.
                 expected = isinstance(error, RuntimeError)
                 lost = job in self._jobs and not (expected and self._alive)
                 if lost:
@@ -101,7 +125,7 @@ class Pool:
         return True
 
     def close(self) -> None:
-        """Take no more jobs and let the threads end; jobs that wait are given up as cancelled."""
+        """Reject new jobs, cancel the queued ones, and let the threads end."""
         with self._wake:
             self._closed = True
             waiting, self._jobs = self._jobs, []
@@ -125,45 +149,45 @@ class Pool:
                     return
                 self._jobs.remove(job)
                 self._running[job.group] += 1
-                self._note_turn(job)
+                self._mark_served(job)
             try:
                 job.run()
-            except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
-                outcome: BaseException | None = error
+            except BaseException as error:  # noqa: BLE001 - the future hands every exception to the waiting requests
+                exception: BaseException | None = error
             else:
-                outcome = None
+                exception = None
             with wake:
                 self._running -= Counter([job.group])
-            if outcome is not None:
-                job.done.set_exception(outcome)
+            if exception is not None:
+                job.done.set_exception(exception)
             else:
                 job.done.set_result(None)
-            del job, outcome  # a thread that waits must not keep the last job's app alive
+            del job, exception  # an idle thread must not keep the app of its last job alive
 
     def _next(self) -> _Job | None:
-        """The job whose turn it is, of those whose lane has a thread to spare."""
-        found: _Job | None = None
-        longest_ago = 0
+        """Return the next job of a group that has a thread to spare, or None. The caller holds the lock."""
+        selected: _Job | None = None
+        least_recent = 0
         for job in reversed(self._jobs):
             if self._running[job.group] >= self._per_group:
                 continue
-            turn = self._served.get(job.owner, 0) if job.owner is not None else 0
-            if turn == 0:
+            served = self._served.get(job.owner, 0) if job.owner is not None else 0
+            if served == 0:
                 return job
-            if found is None or turn < longest_ago:
-                found, longest_ago = job, turn
-        return found
+            if selected is None or served < least_recent:
+                selected, least_recent = job, served
+        return selected
 
-    def _note_turn(self, job: _Job) -> None:
-        """Let the owner of `job` wait for its next turn, as long as it has jobs that wait."""
+    def _mark_served(self, job: _Job) -> None:
+        """Record that the owner of `job` was served. Owners without a queued job are removed from time to time."""
         if len(self._served) > 2 * self._limit:
-            waiting = {each.owner for each in self._jobs}
-            self._served = {owner: turn for owner, turn in self._served.items() if owner in waiting}
+            waiting = {queued.owner for queued in self._jobs}
+            self._served = {owner: served for owner, served in self._served.items() if owner in waiting}
         if job.owner is not None:
-            self._served[job.owner] = next(self._turns)
+            self._served[job.owner] = next(self._sequence)
 
 
 def cancel_future(done: Future[None]) -> None:
-    """Tell whoever waits for `done` that it will not come."""
+    """Cancel `done` and notify everything that waits for it."""
     done.cancel()
     done.set_running_or_notify_cancel()

@@ -1,17 +1,12 @@
-"""For the tests of applications that stand behind a gate: send requests as a user, with the gate on.
+"""Tools for tests of applications with a gate: requests as a user, without disabling the gate.
 
     client = as_user(TestClient(app), "user-1", app="acme", plan="pro")
     assert client.get("/me").status_code == 200
 
-The token is a real one, signed with the app's own secret by the gate's clock, and rides where the app's own tokens do.
-
-`diagnose` and `diagnose_url` name the mistake behind a refusal, for a test that fails and for a vendor's dashboard.
+The token is real: it is signed with the app's secret by the gate's clock, and sent where the app expects its tokens.
 """
 
-from wicket.diagnostics.diagnose import diagnose
-from wicket.diagnostics.report import Diagnosis, Finding
-from wicket.diagnostics.url import diagnose_url
 from wicket.testing.clients import as_user
 from wicket.testing.clock import FakeClock
 
-__all__ = ["Diagnosis", "FakeClock", "Finding", "as_user", "diagnose", "diagnose_url"]
+__all__ = ["FakeClock", "as_user"]

@@ -1,6 +1,6 @@
-"""Test clients that send every request as one user: Starlette's, Flask's, and httpx's, sync and async.
+"""Make a test client of Starlette, Flask or httpx (sync or async) send every request as one user.
 
-Nothing is imported from a framework here: a client is known by what it offers.
+This module imports no framework. It recognises a client by its attributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wicket.minting import mint
 
 C = TypeVar("C")
 
-_INNER = ("app", "application", "wsgi_app", "_transport", "wrapped_app", "_app")
+_WRAPPER_ATTRIBUTES = ("app", "application", "wsgi_app", "_transport", "wrapped_app", "_app")
 
 
 def as_user(
@@ -31,76 +31,89 @@ def as_user(
     attributes: Mapping[str, Any] | None = None,
     **claims: Any,
 ) -> C:
-    """Let `client` send each request as the user `user_id` of `app`, and return it.
+    """Make `client` send each request as one user of one app.
 
-    `app` is the app or its id; `gate` is found behind the client's application where it is not given. The token lives
-    `ttl` seconds from the gate's clock, with `attributes` where the app's rules have them and `claims` besides. An app
-    whose tokens are signed elsewhere (by a private key) needs a `token`.
+    Args:
+        client: A test client of Starlette, Flask or httpx. It is changed in place.
+        user_id: The user id.
+        app: The app, or its id.
+        gate: The gate. If None, it is found in the application of `client`.
+        ttl: The lifetime of the token by the gate's clock, in seconds.
+        token: A token to send in place of a new one. It is required if the app's tokens are signed by a private key
+            that the gate does not have.
+        attributes: The user's attributes. They are placed where the app's rules expect them.
+        claims: Further claims of the token.
 
-    Raises `ConfigError` where the gate or the app is not found, where nothing can be signed for the app, and where its
-    tokens ride only in bodies or subprotocols, which belong to single requests.
+    Returns:
+        `client`.
+
+    Raises:
+        ConfigError: If the gate or the app is not found; if no token can be signed for the app; or if the app accepts
+            tokens only in bodies or subprotocols, which belong to single requests.
     """
     gate = gate or _find_gate(client)
-    found = app if isinstance(app, App) else _find_app(gate, app)
-    text = token or mint(found, user_id, ttl=ttl, attributes=attributes, claims=claims, now=gate.clock())
+    tenant = app if isinstance(app, App) else _find_app(gate, app)
+    value = token or mint(tenant, user_id, ttl=ttl, attributes=attributes, claims=claims, now=gate.clock())
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     cookies: dict[str, str] = {}
-    for place in gate.app_locations:
-        if isinstance(place, PublishableKeyBearer) and found.publishable_key is not None:
-            headers["authorization"] = f"Bearer {found.publishable_key}"
+    for app_location in gate.app_locations:
+        if isinstance(app_location, PublishableKeyBearer) and tenant.publishable_key is not None:
+            headers["authorization"] = f"Bearer {tenant.publishable_key}"
             break
-        if isinstance(place, Header):
-            headers[place.name] = found.id
+        if isinstance(app_location, Header):
+            headers[app_location.name] = tenant.id
             break
-        if isinstance(place, Query) and place in found.app_locations:
-            query[place.name] = found.id
+        if isinstance(app_location, Query) and app_location in tenant.app_locations:
+            query[app_location.name] = tenant.id
             break
-        if isinstance(place, Host) and found.hosts:
-            headers["host"] = found.hosts[0]
+        if isinstance(app_location, Host) and tenant.hosts:
+            headers["host"] = tenant.hosts[0]
             break
-    for holder in found.token_locations:
-        if isinstance(holder, Bearer):
-            headers["authorization"] = f"Bearer {text}"
-        elif isinstance(holder, Header):
-            headers[holder.name] = text
-        elif isinstance(holder, Query):
-            query[holder.name] = text
-        elif isinstance(holder, Cookie):
-            cookies[holder.name] = text
+    for location in tenant.token_locations:
+        if isinstance(location, Bearer):
+            headers["authorization"] = f"Bearer {value}"
+        elif isinstance(location, Header):
+            headers[location.name] = value
+        elif isinstance(location, Query):
+            query[location.name] = value
+        elif isinstance(location, Cookie):
+            cookies[location.name] = value
         else:
-            continue  # a body or a subprotocol, which belongs to one request
+            continue  # a body or a subprotocol belongs to one request
         break
     else:
-        if any(isinstance(holder, (JsonBody, Subprotocol)) for holder in found.token_locations):
-            raise config_error("app", "has its tokens in bodies or subprotocols only", "send mint(app, user_id) there")
+        if any(isinstance(location, (JsonBody, Subprotocol)) for location in tenant.token_locations):
+            raise config_error(
+                "app", "accepts tokens only in bodies or subprotocols", "send mint(app, user_id) in each request"
+            )
     _apply(client, headers, query, cookies)
     return client
 
 
 def _find_gate(client: object) -> Gate:
-    """The gate that stands before the client's application: in a middleware, or in the list of those to come."""
+    """Return the gate of a middleware that wraps the client's application, or is registered in it."""
     seen: set[int] = set()
-    waiting: list[object] = [client]
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
+    pending: list[object] = [client]
+    while pending:
+        part = pending.pop()
+        if part is None or id(part) in seen:
             continue
-        seen.add(id(each))
-        for held in (getattr(each, "gate", None), getattr(each, "kwargs", {}), *getattr(each, "args", ())):
-            gate = held.get("gate") if isinstance(held, dict) else held
+        seen.add(id(part))
+        for value in (getattr(part, "gate", None), getattr(part, "kwargs", {}), *getattr(part, "args", ())):
+            gate = value.get("gate") if isinstance(value, dict) else value
             if isinstance(gate, Gate):
                 return gate
-        waiting.extend(getattr(each, "user_middleware", ()))
-        waiting.extend(getattr(each, name, None) for name in _INNER)
-    raise config_error("gate", "was not found behind this client", "give it: as_user(..., gate=gate)")
+        pending.extend(getattr(part, "user_middleware", ()))
+        pending.extend(getattr(part, name, None) for name in _WRAPPER_ATTRIBUTES)
+    raise config_error("gate", "was not found in the application of this client", "as_user(..., gate=gate)")
 
 
 def _find_app(gate: Gate, id: str) -> App:
     for app in gate.apps:
         if app.id == id:
             return app
-    raise config_error("app", f"the gate has no app with the id {id!r} in code", "give the App itself")
+    raise config_error("app", f"the gate has no app with the id {id!r} in code", "pass the App itself")
 
 
 def _apply(client: Any, headers: dict[str, str], query: dict[str, str], cookies: dict[str, str]) -> None:
@@ -121,13 +134,13 @@ def _apply_to_werkzeug(client: Any, headers: dict[str, str], query: dict[str, st
     for name, value in cookies.items():
         client.set_cookie(name, value)
     if query:
-        # Werkzeug's client has no default query, so its one way into the application is given one.
+        # Werkzeug's client has no default query. All of its methods call `open`, so `open` is replaced.
         added = urlencode(query)
 
-        def opened(*args: Any, **kwargs: Any) -> Any:
-            given = kwargs.get("query_string") or ""
-            text = given if isinstance(given, str) else urlencode(given)
-            kwargs["query_string"] = f"{text}&{added}" if text else added
+        def open_with_query(*args: Any, **kwargs: Any) -> Any:
+            requested = kwargs.get("query_string") or ""
+            encoded = requested if isinstance(requested, str) else urlencode(requested)
+            kwargs["query_string"] = f"{encoded}&{added}" if encoded else added
             return type(client).open(client, *args, **kwargs)
 
-        client.open = opened
+        client.open = open_with_query

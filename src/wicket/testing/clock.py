@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that does not move until a test moves it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import time
 
 
 class FakeClock:
-    """Give it as `Gate(clock=…)`: it tells the seconds since 1970, and `advance` moves it."""
+    """A clock for `Gate(clock=FakeClock())`.
+
+    Args:
+        now: The initial time, in seconds since 1970. None means the current time in whole seconds.
+
+    Attributes:
+        now: The time that the clock returns, in seconds since 1970.
+    """
 
     def __init__(self, now: float | None = None) -> None:
         self.now = float(int(time.time())) if now is None else now
@@ -15,5 +22,9 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; with a negative number, let it go back."""
+        """Move the clock.
+
+        Args:
+            seconds: How far to move it, in seconds. A negative number moves it back.
+        """
         self.now += seconds

@@ -1,4 +1,4 @@
-"""A local issuer for tests: HTTPS with its own authority, rotating keys, faults on demand. Needs `trustme`, `pyjwt`."""
+"""A local HTTPS issuer for tests, with key rotation and fault injection. It needs `trustme` and `pyjwt`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ Handler = Callable[["Exchange"], None]
 
 
 class Exchange:
-    """One request to the issuer, for a fault of one's own: its path, its headers, and what may be sent back."""
+    """One request to the issuer, passed to `LocalIssuer.fault`.
+
+    Attributes:
+        path: The path and query of the request.
+        headers: The headers of the request.
+    """
 
     def __init__(self, handler: BaseHTTPRequestHandler) -> None:
         self.path = handler.path
@@ -30,7 +35,13 @@ class Exchange:
         self._handler = handler
 
     def answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Send a whole answer."""
+        """Send a complete response.
+
+        Args:
+            status: The status.
+            body: The body.
+            headers: Further headers. `Content-Length` may be replaced.
+        """
         self._handler.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self._handler.send_header(name, value)
@@ -38,17 +49,30 @@ class Exchange:
         self._handler.wfile.write(body)
 
     def raw(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes to the client unchanged, without a status line."""
         self._handler.wfile.write(data)
         self._handler.wfile.flush()
 
 
 class LocalIssuer:
-    """An issuer on a loopback port, for `with LocalIssuer() as issuer:`.
+    """An issuer on a loopback port, used as `with LocalIssuer() as issuer:`.
 
-    Give `issuer.network` to the gate, `issuer.issuer` and `Jwks(issuer.jwks_url)` to the app. `issuer.token("user-1")`
-    signs with the newest key; `rotate()` makes another, `remove(kid)` withdraws one. `fault`, a function of one
-    `Exchange`, answers in the issuer's place while it is set; `requests` are the paths that were asked for.
+    Pass `issuer.network` to the gate, and `issuer.issuer` and `Jwks(issuer.jwks_url)` to the app.
+    `issuer.token("user-1")` signs with the newest key.
+
+    Args:
+        max_age: The `max-age` of the key set, in seconds. None sends no `Cache-Control`.
+        host: The host name in `issuer` and in the certificate.
+
+    Attributes:
+        max_age: The `max-age` of the key set, in seconds, or None.
+        fault: A function of one `Exchange` that answers requests in place of the issuer, or None.
+        requests: The paths of all requests.
+        keys: The private keys of the key set by kid, oldest first.
+        port: The TCP port.
+        issuer: The issuer URL, for the claim `iss`.
+        jwks_url: The URL of the key set.
+        network: Network settings that allow fetching from this issuer.
     """
 
     def __init__(self, *, max_age: int | None = None, host: str = "localhost") -> None:
@@ -57,12 +81,12 @@ class LocalIssuer:
         self.requests: list[str] = []
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self._etag = 0
-        self._changing = threading.Lock()  # a document and its ETag are of one moment
+        self._changing = threading.Lock()  # the document and its ETag must match
         self._authority = trustme.CA()
         self._closing = threading.Event()
         issuer = self
 
-        class Requests(BaseHTTPRequestHandler):
+        class RequestHandler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -71,24 +95,26 @@ class LocalIssuer:
                 self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
-        self._server = _Server(("127.0.0.1", 0), Requests)
+        self._server = _Server(("127.0.0.1", 0), RequestHandler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(host, "127.0.0.1").configure_cert(context)
         self._server.context = context
         self.port: int = self._server.server_address[1]
         self.issuer = f"https://{host}:{self.port}"
         self.jwks_url = f"{self.issuer}/.well-known/jwks.json"
-        trusting = ssl.create_default_context()
-        self._authority.configure_trust(trusting)
-        self.network = Network(["127.0.0.0/8"], [self.port], ssl_context=trusting, resolver=lambda *_: ["127.0.0.1"])
+        client_context = ssl.create_default_context()
+        self._authority.configure_trust(client_context)
+        self.network = Network(
+            ["127.0.0.0/8"], [self.port], ssl_context=client_context, resolver=lambda *_: ["127.0.0.1"]
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.rotate()
 
     @property
     def authority_pem(self) -> bytes:
-        """The certificate of the issuer's own authority, in PEM."""
+        """The certificate of the issuer's certificate authority, in PEM."""
         return self._authority.cert_pem.bytes()
 
     def __enter__(self) -> LocalIssuer:
@@ -103,7 +129,11 @@ class LocalIssuer:
         self._server.server_close()
 
     def rotate(self) -> str:
-        """Make another key, which signs from now on; the older ones stay in the set. Returns its kid."""
+        """Add a new signing key. The older keys stay in the key set.
+
+        Returns:
+            The kid of the new key.
+        """
         kid = f"key-{self._etag + 1}"
         key = ec.generate_private_key(ec.SECP256R1())
         with self._changing:
@@ -112,7 +142,14 @@ class LocalIssuer:
         return kid
 
     def remove(self, kid: str) -> None:
-        """Withdraw a key from the set."""
+        """Remove a key from the key set.
+
+        Args:
+            kid: The kid of the key.
+
+        Raises:
+            KeyError: If there is no such key.
+        """
         with self._changing:
             del self.keys[kid]
             self._etag += 1
@@ -120,21 +157,34 @@ class LocalIssuer:
     def token(
         self, subject: str, *, kid: str | None = None, ttl: float = 600, now: float | None = None, **claims: Any
     ) -> str:
-        """A token of this issuer for `subject`, signed with the newest key, or the one named; `ttl` in seconds."""
-        name = kid if kid is not None else list(self.keys)[-1]
-        issued = int(time.time() if now is None else now)
-        base = {"iss": self.issuer, "sub": subject, "iat": issued, "exp": issued + int(ttl)}
-        return jwt.encode({**base, **claims}, self.keys[name], algorithm="ES256", headers={"kid": name})
+        """Return a signed token.
+
+        Args:
+            subject: The claim `sub`.
+            kid: The kid of the signing key. None means the newest key.
+            ttl: The lifetime, in seconds.
+            now: The claim `iat`, in seconds since 1970. None means the current time.
+            claims: Further claims, which replace the defaults.
+        """
+        signing_kid = kid if kid is not None else list(self.keys)[-1]
+        issued_at = int(time.time() if now is None else now)
+        base = {"iss": self.issuer, "sub": subject, "iat": issued_at, "exp": issued_at + int(ttl)}
+        key = self.keys[signing_kid]
+        return jwt.encode({**base, **claims}, key, algorithm="ES256", headers={"kid": signing_kid})
 
     def document(self) -> dict[str, Any]:
-        """The key set as it is served."""
-        return {"keys": [self._public(kid, key) for kid, key in self.keys.items()]}
+        """Return the key set that the issuer serves (RFC 7517 section 5)."""
+        return {"keys": [self._public_jwk(kid, key) for kid, key in self.keys.items()]}
 
     def wait(self, seconds: float) -> None:
-        """Let a fault take its time; ends at once where the issuer is closed."""
+        """Delay a response of `fault`. Returns early if the issuer is closed.
+
+        Args:
+            seconds: The delay, in seconds.
+        """
         self._closing.wait(seconds)
 
-    def _public(self, kid: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    def _public_jwk(self, kid: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
         return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "ES256"}
 
     def _serve(self, exchange: Exchange) -> None:
@@ -160,9 +210,9 @@ class _Server(ThreadingHTTPServer):
     context: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """The handshake belongs to the thread of the request: one that hangs must not stop the others."""
+        """Do the TLS handshake in the thread of the request, so that a slow one does not block other requests."""
         with self.context.wrap_socket(request, server_side=True) as secured:
             super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are part of the tests."""
+        """Log nothing, because tests close connections early."""

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for tests of applications behind a gate. pytest loads it by itself."""
+"""The pytest plugin, with fixtures for tests of applications with a gate. pytest loads it as an entry point."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def wicket_clock() -> FakeClock:
-    """A clock for `Gate(clock=wicket_clock)` that stands still until the test moves it."""
+    """A clock for `Gate(clock=wicket_clock)` that does not move until the test moves it."""
     return FakeClock()
 
 
 @pytest.fixture
 def wicket_issuer() -> Iterator[LocalIssuer]:
-    """A local issuer over HTTPS, closed after the test; needs the extra `issuer`. See `wicket.testing.issuer`."""
+    """A local HTTPS issuer, closed after the test. It needs the extra `issuer`. See `wicket.testing.issuer`."""
     from wicket.testing.issuer import LocalIssuer
 
     with LocalIssuer() as issuer:
@@ -31,5 +31,5 @@ def wicket_issuer() -> Iterator[LocalIssuer]:
 
 @pytest.fixture
 def wicket_as_user() -> Callable[..., Any]:
-    """`wicket.testing.as_user`: `client = wicket_as_user(client, "user-1", app="acme")`."""
+    """`wicket.testing.as_user`, called as `client = wicket_as_user(client, "user-1", app="acme")`."""
     return as_user

@@ -1,4 +1,4 @@
-"""One application for each router, with the same handlers; each tells which handler a request reached."""
+"""One application per router, with the same handlers. Each handler reports that a request reached it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def starlette(routes: Iterable[str], reached: Reached) -> Any:
 
 
 def fastapi(routes: Iterable[str], reached: Reached, **settings: Any) -> Any:
-    """FastAPI; `settings` are its own."""
+    """FastAPI with further settings of its constructor."""
     from fastapi import FastAPI, Request
     from starlette.responses import PlainTextResponse, Response
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it deprecates `root_path`
+        warnings.simplefilter("ignore")  # `root_path` is deprecated
         app = FastAPI(openapi_url=None, **settings)
 
     def endpoint_of(route: str) -> Any:
@@ -67,7 +67,7 @@ def quart(routes: Iterable[str], reached: Reached) -> Any:
 
 
 def litestar(routes: Iterable[str], reached: Reached, **settings: Any) -> Any:
-    """Litestar; `settings` are its own."""
+    """Litestar with further settings of its constructor."""
     from litestar import Litestar, Request, get
 
     def handler_of(route: str) -> Any:
@@ -149,18 +149,18 @@ def starlette_mounts(routes: Iterable[str], reached: Reached) -> Any:
 
         return endpoint
 
-    found: list[BaseRoute] = []
+    mounts: list[BaseRoute] = []
     for route in routes:
         head, _, tail = route[1:].partition("/")
         endpoint = endpoint_of(route)
-        found.append(Mount(f"/{head}", routes=[Route(f"/{tail}", endpoint)]) if tail else Route(route, endpoint))
-    # A mount takes all below it, so routes with one head share one mount.
+        mounts.append(Mount(f"/{head}", routes=[Route(f"/{tail}", endpoint)]) if tail else Route(route, endpoint))
+    # A mount matches every path below it, so routes with one first segment share one mount.
     merged: dict[str, Any] = {}
-    for each in found:
-        if isinstance(each, Mount) and each.path in merged:
-            merged[each.path] = Mount(each.path, routes=[*merged[each.path].routes, *each.routes])
+    for mount in mounts:
+        if isinstance(mount, Mount) and mount.path in merged:
+            merged[mount.path] = Mount(mount.path, routes=[*merged[mount.path].routes, *mount.routes])
         else:
-            merged[getattr(each, "path", "")] = each
+            merged[getattr(mount, "path", "")] = mount
     return Starlette(routes=list(merged.values()))
 
 

@@ -1,4 +1,4 @@
-"""Every router under every root, and a way to ask it for a target as its servers would."""
+"""Every router under every root, and requests for a target as its servers would send them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.integration.routers import apps, django_app
-from tests.integration.routers.spellings import GATED, OPEN, ROOTS, environs, scopes
+from tests.integration.routers.path_variants import GATED, OPEN, ROOTS, environs, scopes
 from wicket import Gate, asgi, wsgi
 
 ROUTES: Final = (*OPEN, *GATED)
@@ -18,47 +18,47 @@ ROUTES: Final = (*OPEN, *GATED)
 
 @dataclass(frozen=True)
 class Deployment:
-    """A router, the root that its server names, and what the middleware is told.
+    """A router, its root, and the settings of the middleware.
 
-    `own` is the root that the application sets itself. `prefix` is what its routes begin with, and `counted` what the
-    paths of the rules begin with.
+    `root` is the root that the server sets, and `own_root` the root that the application sets itself. Its routes begin
+    with `prefix`, and the paths of the rules with `rule_prefix`.
     """
 
     name: str
     kind: str
     build: Callable[..., Any]
     root: str = ""
-    own: str = ""
+    own_root: str = ""
     prefix: str = ""
-    counted: str = ""
+    rule_prefix: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def spelled(self) -> str:
-        """The root that targets are spelled with."""
-        return self.own or self.root
+    def target_root(self) -> str:
+        """The root in the targets of requests."""
+        return self.own_root or self.root
 
     @contextmanager
     def application(self, reached: apps.Reached) -> Iterator[Any]:
-        """The application. `reached` is called with the route, without `prefix`, and the scope or environ."""
+        """Yield the application. It calls `reached` with the route without `prefix`, and the scope or environ."""
 
-        def told(route: str, scope: Any) -> None:
+        def report(route: str, scope: Any) -> None:
             reached(route.removeprefix(self.prefix), scope)
 
         routes = [f"{self.prefix}{route}" for route in ROUTES]
         if self.build is django_app.urls_of:
-            with django_app.handler(django_app.urls_of(routes, told), self.kind, self.own or None) as handler:
+            with django_app.handler(django_app.urls_of(routes, report), self.kind, self.own_root or None) as handler:
                 yield handler
-        elif self.own:
-            yield self.build(routes, told, root_path=self.own)
+        elif self.own_root:
+            yield self.build(routes, report, root_path=self.own_root)
         else:
-            yield self.build(routes, told)
+            yield self.build(routes, report)
 
     def gated(self, application: Any, gate: Gate, rules: dict[str, list[str]]) -> Any:
-        """The application behind `gate`."""
-        counted = {name: [f"{self.counted}{path}" for path in paths] for name, paths in rules.items()}
+        """Return the application wrapped in `gate`."""
+        prefixed = {name: [f"{self.rule_prefix}{path}" for path in paths] for name, paths in rules.items()}
         middleware: Any = asgi.WicketMiddleware if self.kind == "asgi" else wsgi.WicketMiddleware
-        return middleware(application, gate, **counted, **self.settings)
+        return middleware(application, gate, **prefixed, **self.settings)
 
 
 def deployments() -> Iterator[Deployment]:
@@ -69,17 +69,17 @@ def deployments() -> Iterator[Deployment]:
         yield Deployment(f"django at {root or '/'}", "asgi", django_app.urls_of, root)
         for name, build in (("flask", apps.flask), ("falcon", apps.falcon_wsgi), ("django", django_app.urls_of)):
             yield Deployment(f"{name} wsgi at {root or '/'}", "wsgi", build, root)
-        # Falcon leaves the root in the path: its routes begin with it, and the rules do so with `keep`.
+        # Falcon leaves the root in the path, so its routes begin with it. With `keep`, the rules begin with it too.
         keep = {"root_path": "keep"} if root else {}
         yield Deployment(f"falcon keeps {root or '/'}", "asgi", apps.falcon_asgi, root, "", root, root, keep)
         if root:
             yield Deployment(f"falcon at {root}", "asgi", apps.falcon_asgi, root, "", root)
-            told = {"root_path": root}
-            yield Deployment(f"fastapi sets {root}", "asgi", apps.fastapi, "", root, "", "", told)
-            yield Deployment(f"fastapi and server set {root}", "asgi", apps.fastapi, root, root, "", "", told)
-            yield Deployment(f"fastapi sets {root} at /srv", "asgi", apps.fastapi, "/srv", root, "", "", told)
-            yield Deployment(f"django forces {root}", "asgi", django_app.urls_of, "", root, "", "", told)
-            yield Deployment(f"django and server set {root}", "asgi", django_app.urls_of, root, root, "", "", told)
+            settings = {"root_path": root}
+            yield Deployment(f"fastapi sets {root}", "asgi", apps.fastapi, "", root, "", "", settings)
+            yield Deployment(f"fastapi and server set {root}", "asgi", apps.fastapi, root, root, "", "", settings)
+            yield Deployment(f"fastapi sets {root} at /srv", "asgi", apps.fastapi, "/srv", root, "", "", settings)
+            yield Deployment(f"django forces {root}", "asgi", django_app.urls_of, "", root, "", "", settings)
+            yield Deployment(f"django and server set {root}", "asgi", django_app.urls_of, root, root, "", "", settings)
             yield Deployment(f"django wsgi forces {root}", "wsgi", django_app.urls_of, "", root)
 
 
@@ -87,30 +87,30 @@ ALL: Final = tuple(deployments())
 
 
 def ask(deployment: Deployment, application: Any, targets: Iterable[str]) -> dict[str, set[int]]:
-    """Send every target as the deployment's servers would; the statuses of each."""
-    found: dict[str, set[int]] = {}
+    """Send every target as the deployment's servers would. Return the statuses of each target."""
+    statuses: dict[str, set[int]] = {}
     if deployment.kind == "wsgi":
         for target in targets:
-            found[target] = {_ask_wsgi(application, environ) for environ in environs(target, deployment.root)}
-        return found
+            statuses[target] = {_ask_wsgi(application, environ) for environ in environs(target, deployment.root)}
+        return statuses
 
     async def ask_all() -> None:
         for target in targets:
-            found[target] = {await _ask_asgi(application, scope) for scope in scopes(target, deployment.root)}
+            statuses[target] = {await _ask_asgi(application, scope) for scope in scopes(target, deployment.root)}
 
     asyncio.run(ask_all())
-    return found
+    return statuses
 
 
 async def _ask_asgi(application: Any, scope: dict[str, Any]) -> int:
     statuses = [500]
-    asked = False
+    requested = False
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        if asked:
-            await asyncio.Future()  # the client stays, and sends nothing else
-        asked = True
+        nonlocal requested
+        if requested:
+            await asyncio.Future()  # the client stays connected and sends nothing more
+        requested = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Django, configured once for a test process: handlers for a table of routes, under ASGI and under WSGI."""
+"""Django, configured once per test process: handlers for a list of routes, under ASGI and under WSGI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 URLS = ModuleType("tests.integration.routers.django_urls")
-"""Its `urlpatterns` are what the next handler routes by."""
+"""The URL configuration of the next handler, in `urlpatterns`."""
 
 
 def configure() -> None:

@@ -1,11 +1,11 @@
-"""Routers behind a gate, for real servers: `/admin/secret` is gated, and `/public/hello` is not."""
+"""Gated routers for real servers: `/admin/secret` is gated, and `/public/hello` is not."""
 
 from __future__ import annotations
 
 from tests.integration.registry import NAMING, app_of
 from tests.integration.routers import apps
 from tests.integration.routers.deployments import ROUTES
-from tests.integration.routers.spellings import EXEMPT, ONLY
+from tests.integration.routers.path_variants import EXEMPT, ONLY
 from wicket import Gate
 from wicket.asgi import WicketMiddleware
 

@@ -1,4 +1,4 @@
-"""The same through real servers, whose scopes differ: uvicorn puts the root before every path, hypercorn does not."""
+"""Path variants through real servers, whose scopes differ: uvicorn adds the root to every path, hypercorn does not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration import servers
-from tests.integration.routers.spellings import GATED, OPEN, spellings
+from tests.integration.routers.path_variants import GATED, OPEN, path_variants
 from tests.integration.servers import Server
 
 pytestmark = pytest.mark.long
@@ -30,19 +30,19 @@ def served(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 def test_s1_server_gated_path_variant_never_reaches_handler(served: Server) -> None:
     reached = {}
-    for target in spellings(GATED[:1], "/app"):
+    for target in path_variants(GATED[:1], "/app"):
         if "\\" in target or " " in target:
             continue  # no client can send it
         with served.socket() as connection:
             connection.sendall(f"GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        if answer.endswith(tuple(path.encode() for path in GATED)):
-            reached[target] = answer
+            response = b"".join(iter(lambda: connection.recv(65536), b""))
+        if response.endswith(tuple(path.encode() for path in GATED)):
+            reached[target] = response
     assert reached == {}
 
 
 def test_s1_server_exempt_path_served_without_token(served: Server) -> None:
-    found = {path: [served.ask(target).body for target in (path, f"/app{path}")] for path in OPEN}
-    assert all(path.encode() in answers for path, answers in found.items()), found
+    bodies = {path: [served.ask(target).body for target in (path, f"/app{path}")] for path in OPEN}
+    assert all(path.encode() in responses for path, responses in bodies.items()), bodies
     assert served.ask("/app/admin/secret").status in (401, 404)
     assert served.ask("/admin/secret").status in (401, 404)

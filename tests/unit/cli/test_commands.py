@@ -1,4 +1,4 @@
-"""The command line: explain shows every step and accepts nothing, the demo's rows are all as expected."""
+"""The command line: `explain` and `demo`."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_explain_without_now_uses_system_clock(config: Path) -> None:
 def test_demo_every_row_is_as_expected() -> None:
     result = CliRunner().invoke(wicket, ["demo"])
     assert result.exit_code == 0, result.output
-    assert "30 of 30 requests went as expected." in result.output
+    assert "30 of 30 responses were as expected." in result.output
     for word in ("Starlette/uvicorn", "Flask/waitress", "log-only, expired", "alg: none", "origin_not_allowed"):
         assert word in result.output
 
@@ -250,14 +250,14 @@ def test_console_width_follows_terminal_or_defaults_to_140(monkeypatch: pytest.M
     assert _console().width == 140
 
 
-# --- explain: the mistakes
+# --- explain: findings
 
 
 def test_explain_secret_read_as_text_reports_secret_encoding(config: Path) -> None:
     signed_as_text = jwt.encode({"sub": "user-1", "app": "acme", "iat": NOW, "exp": NOW + 600}, SECRET)
     result = explain(config, signed_as_text)
     assert result.exit_code == 1
-    assert "→ secret_encoding: The token was made with the secret read as text" in " ".join(result.output.split())
+    assert "→ secret_encoding: The token was made with the secret decoded as text" in " ".join(result.output.split())
     assert SECRET not in result.output
 
 
@@ -287,18 +287,18 @@ identifier = "userId"
 
 def test_explain_body_file_with_identity_hash_is_diagnosed(config: Path, tmp_path: Path) -> None:
     config.write_text(HASHES, "utf-8")
-    sent = tmp_path / "sent.json"
+    path = tmp_path / "body.json"
     proof = hmac.new(SECRET.encode(), b"user-1", hashlib.sha256).hexdigest()
-    sent.write_text(json.dumps({"appId": "acme", "userId": "user-1", "userHash": proof}), "utf-8")
-    good = explain(config, "--sent", str(sent))
+    path.write_text(json.dumps({"appId": "acme", "userId": "user-1", "userHash": proof}), "utf-8")
+    good = explain(config, "--body", str(path))
     assert (good.exit_code, "passes as acme:userId:user-1" in good.output) == (0, True)
-    sent.write_text(json.dumps({"userId": "user-1", "userHash": proof.upper()}), "utf-8")
-    bad = explain(config, "--sent", str(sent), "--json")
+    path.write_text(json.dumps({"userId": "user-1", "userHash": proof.upper()}), "utf-8")
+    bad = explain(config, "--body", str(path), "--json")
     assert (bad.exit_code, proof in bad.output, proof.upper() in bad.output) == (1, False, False)
     assert [each["code"] for each in json.loads(bad.output)["findings"]] == ["hash_encoding"]
-    sent.write_text("[1]", "utf-8")
-    wrong = explain(config, "--sent", str(sent))
-    assert (wrong.exit_code, "does not hold a JSON object" in wrong.output) == (2, True)
+    path.write_text("[1]", "utf-8")
+    wrong = explain(config, "--body", str(path))
+    assert (wrong.exit_code, "does not contain a JSON object" in wrong.output) == (2, True)
 
 
 def test_explain_url_unreachable_exits_1_and_invalid_exits_2(config: Path) -> None:

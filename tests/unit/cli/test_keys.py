@@ -1,4 +1,4 @@
-"""`wicket keys fetch`: what Wicket sees of a key set, fetched under the very guard of the gate."""
+"""`wicket keys fetch` prints a key set, and has the restrictions of the gate."""
 
 from __future__ import annotations
 
@@ -51,22 +51,26 @@ def test_keys_fetch_skipped_key_prints_reason(wicket_issuer: LocalIssuer, author
     assert "never taken from a key set" in result.output
     assert "its use is not sig" in result.output
     assert "(none)" in result.output
-    assert "each fetch is a whole one" in result.output
+    assert "each fetch is complete" in result.output
     assert "c2VjcmV0" not in result.output
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "verdict"),
-    [(404, "not_found", "see its URL"), (500, "status", "may pass"), (302, "redirect", "see its URL")],
+    ("status", "kind", "advice"),
+    [
+        (404, "not_found", "a retry will not help"),
+        (500, "status", "a retry may help"),
+        (302, "redirect", "a retry will not help"),
+    ],
 )
 def test_keys_fetch_failure_prints_kind_and_refusal_codes(
-    wicket_issuer: LocalIssuer, authorities: str, status: int, kind: str, verdict: str
+    wicket_issuer: LocalIssuer, authorities: str, status: int, kind: str, advice: str
 ) -> None:
     wicket_issuer.fault = lambda exchange: exchange.answer(status)
     result = fetch(wicket_issuer, authorities, wicket_issuer.jwks_url)
     assert result.exit_code == 1
     shown = " ".join(result.output.split())
-    for said in (kind, f"status {status}", verdict, "config_invalid (503)", "keys_unavailable"):
+    for said in (kind, f"status {status}", advice, "config_invalid (503)", "keys_unavailable"):
         assert said in shown
 
 

@@ -1,4 +1,4 @@
-"""An app is a whole and checked value, or a configuration error that names every fault with its path."""
+"""`App`, `Rules` and `Revocations`: valid settings are stored, invalid ones raise `ConfigError` with their paths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.rules import media_type
 
 VISIBLE = "must be 1 to 128 visible characters"
-NO_NULL = "null is the origin of every sandboxed page and cannot be admitted"
+NO_NULL = "null is the origin of every sandboxed page and cannot be allowed"
 
 
 def test_app_only_id_has_defaults() -> None:
@@ -101,18 +101,18 @@ def test_broken_app_refs_include_readable_names_only() -> None:
     [
         ({"publishable_key": ""}, "publishable_key", VISIBLE),
         ({"publishable_key": "a b"}, "publishable_key", VISIBLE),
-        ({"issuer": ""}, "issuer", "must be a text that is not empty"),
-        ({"issuer": 5}, "issuer", "must be a text that is not empty"),
+        ({"issuer": ""}, "issuer", "must be a non-empty string"),
+        ({"issuer": 5}, "issuer", "must be a non-empty string"),
         ({"hosts": "a.example"}, "hosts", "must be a list"),
         ({"hosts": ["a.example", ""]}, "hosts[1]", "is not a host name"),
         ({"hosts": [5]}, "hosts[0]", "is not a host name"),
         ({"audience": 5}, "audience", "must be a list"),
-        ({"audience": [""]}, "audience[0]", "is not a text"),
+        ({"audience": [""]}, "audience[0]", "is not a non-empty string"),
         ({"allowed_scopes": "read"}, "allowed_scopes", "must be a list"),
-        ({"allowed_scopes": [""]}, "allowed_scopes[0]", "is not a text"),
-        ({"allowed_scopes": ["read"]}, "allowed_scopes", "are never given"),
-        ({"token_locations": [5]}, "token_locations[0]", "is not a place"),
-        ({"app_locations": [Bearer()]}, "app_locations[0]", "is not a place"),
+        ({"allowed_scopes": [""]}, "allowed_scopes[0]", "is not a non-empty string"),
+        ({"allowed_scopes": ["read"]}, "allowed_scopes", "need the rule scopes_claim"),
+        ({"token_locations": [5]}, "token_locations[0]", "is not a location"),
+        ({"app_locations": [Bearer()]}, "app_locations[0]", "is not a location"),
         ({"credentials": KEY}, "credentials", "must be a list"),
         ({"credentials": 5}, "credentials", "must be a list"),
         ({"credentials": secret()}, "credentials", "must be a list"),
@@ -130,8 +130,8 @@ def test_broken_app_refs_include_readable_names_only() -> None:
     ],
 )
 def test_app_invalid_setting_problem_has_its_path(settings: dict[str, Any], path: str, message: str) -> None:
-    found = problems_of(lambda: App("acme", **settings))
-    assert found[path].startswith(message)
+    problems = problems_of(lambda: App("acme", **settings))
+    assert problems[path].startswith(message)
 
 
 @pytest.mark.parametrize("id", ["", "a b", "ä", "a" * 129, 5, None])
@@ -140,16 +140,16 @@ def test_app_id_not_1_to_128_visible_characters_is_a_problem(id: Any) -> None:
 
 
 def test_app_several_invalid_settings_all_reported() -> None:
-    found = problems_of(
+    problems = problems_of(
         lambda: App("", publishable_key=" ", origins=["null", "*.com"], mode=None, hosts=[5])  # type: ignore[arg-type,list-item]
     )
-    assert set(found) == {"id", "publishable_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
+    assert set(problems) == {"id", "publishable_key", "origins[0]", "origins[1]", "mode", "hosts[0]"}
 
 
 @pytest.mark.parametrize("origins", [[], ["*"], ["https://a.com", "*"]])
 def test_app_cookie_token_without_explicit_origins_is_a_problem(origins: list[str]) -> None:
-    found = problems_of(lambda: App("acme", token_locations=[Cookie("t")], origins=origins))
-    assert found == {"origins": "must name whom they admit where a cookie holds the token"}
+    problems = problems_of(lambda: App("acme", token_locations=[Cookie("t")], origins=origins))
+    assert problems == {"origins": "must be explicit when a cookie carries the token"}
 
 
 def test_app_cookie_token_with_explicit_origins_allowed() -> None:
@@ -183,29 +183,29 @@ def test_rules_lifetime_bounds_set_only_by_lifetime_settings(settings: dict[str,
 
 
 def test_rules_name_lists_become_sets_and_tuples() -> None:
-    given: Any = {"required_claims": ["a", "b"], "types": ["application/AT+JWT"], "user_id": ["x", "y"]}
-    rules = Rules(**given)
+    value: Any = {"required_claims": ["a", "b"], "allowed_typ": ["application/AT+JWT"], "user_id_claims": ["x", "y"]}
+    rules = Rules(**value)
     assert rules.required_claims == frozenset({"a", "b"})
     assert rules.user_id_claims == ("x", "y")
     assert rules.allowed_typ == frozenset({"at+jwt"})
 
 
-@pytest.mark.parametrize("name", ["required", "types", "user_id"])
+@pytest.mark.parametrize("name", ["required_claims", "allowed_typ", "user_id_claims"])
 def test_rules_name_iterators_are_kept_complete(name: str) -> None:
     def one_by_one() -> Iterator[str]:
         yield "a"
         yield "b"
 
-    given: Any = {name: one_by_one()}
-    assert set(getattr(Rules(**given), name)) == {"a", "b"}
+    value: Any = {name: one_by_one()}
+    assert set(getattr(Rules(**value), name)) == {"a", "b"}
 
 
-@pytest.mark.parametrize("name", ["required", "types", "user_id"])
-@pytest.mark.parametrize("given", ["sub", b"sub", [""], [5], 5, None])
-def test_rules_names_not_a_list_is_a_problem(name: str, given: Any) -> None:
-    found = problems_of(lambda: Rules(**{name: given}))
-    assert found.keys() == {f"rules.{name}"}
-    assert found[f"rules.{name}"].startswith("must be a list of names")
+@pytest.mark.parametrize("name", ["required_claims", "allowed_typ", "user_id_claims"])
+@pytest.mark.parametrize("value", ["sub", b"sub", [""], [5], 5, None])
+def test_rules_names_not_a_list_is_a_problem(name: str, value: Any) -> None:
+    problems = problems_of(lambda: Rules(**{name: value}))
+    assert problems.keys() == {f"rules.{name}"}
+    assert problems[f"rules.{name}"].startswith("must be a list of names")
 
 
 def test_rules_empty_user_id_claims_is_a_problem() -> None:
@@ -213,47 +213,47 @@ def test_rules_empty_user_id_claims_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize("name", ["app_claim", "attributes_claim", "companies_claim", "scopes_claim"])
-@pytest.mark.parametrize("given", ["", 5])
-def test_rules_invalid_claim_name_is_a_problem(name: str, given: Any) -> None:
-    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be the name of a claim"}
+@pytest.mark.parametrize("value", ["", 5])
+def test_rules_invalid_claim_name_is_a_problem(name: str, value: Any) -> None:
+    assert problems_of(lambda: Rules(**{name: value})) == {f"rules.{name}": "must be the name of a claim"}
 
 
 @pytest.mark.parametrize("name", ["min_lifetime", "max_lifetime", "leeway", "max_attributes_bytes", "max_token_bytes"])
-@pytest.mark.parametrize("given", [-1, "5", True, float("inf"), float("nan")])
-def test_rules_bound_not_a_nonnegative_number_is_a_problem(name: str, given: Any) -> None:
-    assert problems_of(lambda: Rules(**{name: given})) == {f"rules.{name}": "must be a number, and not negative"}
+@pytest.mark.parametrize("value", [-1, "5", True, float("inf"), float("nan")])
+def test_rules_bound_not_a_nonnegative_number_is_a_problem(name: str, value: Any) -> None:
+    assert problems_of(lambda: Rules(**{name: value})) == {f"rules.{name}": "must be a number from 0 to 1e12"}
 
 
 @pytest.mark.parametrize("name", ["leeway", "max_token_bytes"])
 def test_rules_mandatory_bound_none_is_a_problem(name: str) -> None:
-    given: dict[str, Any] = {name: None}
-    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be a number, and not negative"}
+    value: dict[str, Any] = {name: None}
+    assert problems_of(lambda: Rules(**value)) == {f"rules.{name}": "must be a number from 0 to 1e12"}
 
 
 @pytest.mark.parametrize("name", ["allow_integer_user_id", "require_kid", "string_attributes_only"])
 def test_rules_switch_not_bool_is_a_problem(name: str) -> None:
-    given: dict[str, Any] = {name: 1}
-    assert problems_of(lambda: Rules(**given)) == {f"rules.{name}": "must be true or false"}
+    value: dict[str, Any] = {name: 1}
+    assert problems_of(lambda: Rules(**value)) == {f"rules.{name}": "must be true or false"}
 
 
-@pytest.mark.parametrize("fixed", [[("a", "b")], {"a": 1.5}, {5: "a"}, {"a": None}, {"a": ["b"]}, None])
-def test_rules_required_values_invalid_mapping_is_a_problem(fixed: Any) -> None:
-    found = problems_of(lambda: Rules(required_values=fixed))
-    assert found == {"rules.required_values": "must map names of claims to texts, whole numbers or booleans"}
+@pytest.mark.parametrize("required_values", [[("a", "b")], {"a": 1.5}, {5: "a"}, {"a": None}, {"a": ["b"]}, None])
+def test_rules_required_values_invalid_mapping_is_a_problem(required_values: Any) -> None:
+    problems = problems_of(lambda: Rules(required_values=required_values))
+    assert problems == {"rules.required_values": "must map claim names to strings, integers or booleans"}
 
 
 def test_rules_min_lifetime_above_max_lifetime_is_a_problem() -> None:
     assert Rules(min_lifetime=5, max_lifetime=5)._has_lifetime_bounds
-    found = problems_of(lambda: Rules(min_lifetime=6, max_lifetime=5))
-    assert found == {"rules.min_lifetime": "is longer than max_lifetime"}
+    problems = problems_of(lambda: Rules(min_lifetime=6, max_lifetime=5))
+    assert problems == {"rules.min_lifetime": "is longer than max_lifetime"}
     assert problems_of(lambda: Rules(min_lifetime=6, max_lifetime=0))
 
 
 def test_rules_several_invalid_settings_all_reported() -> None:
     assert set(problems_of(lambda: Rules(leeway=3601))) == {"rules.leeway"}
     assert Rules(leeway=3600).leeway == 3600
-    given: Any = {"required_claims": "sub", "leeway": -1, "required_values": 5, "app_claim": ""}
-    assert set(problems_of(lambda: Rules(**given))) == {
+    value: Any = {"required_claims": "sub", "leeway": -1, "required_values": 5, "app_claim": ""}
+    assert set(problems_of(lambda: Rules(**value))) == {
         "rules.required_claims",
         "rules.leeway",
         "rules.required_values",
@@ -274,13 +274,13 @@ def test_revocations_defaults_are_empty() -> None:
 
 
 def test_revocations_token_ids_list_becomes_frozenset() -> None:
-    given: Any = {"before": 0, "users": {"u": 1.5}, "token_ids": ["a", "b"]}
-    assert Revocations(**given).token_ids == frozenset({"a", "b"})
+    value: Any = {"issued_before": 0, "users": {"u": 1.5}, "token_ids": ["a", "b"]}
+    assert Revocations(**value).token_ids == frozenset({"a", "b"})
 
 
 def test_revocations_token_ids_iterator_is_kept_complete() -> None:
-    given: Any = (each for each in ("a", "b"))
-    assert Revocations(token_ids=given).token_ids == {"a", "b"}
+    value: Any = (item for item in ("a", "b"))
+    assert Revocations(token_ids=value).token_ids == {"a", "b"}
 
 
 @pytest.mark.parametrize("before", [-1, True, "1", 253402300800, float("nan"), float("inf")])
@@ -296,20 +296,20 @@ def test_revocations_users_not_numeric_dates_is_a_problem(users: Any) -> None:
 
 
 @pytest.mark.parametrize("token_ids", ["abc", b"abc", [5], 5, None])
-def test_revocations_token_ids_not_texts_is_a_problem(token_ids: Any) -> None:
-    found = problems_of(lambda: Revocations(token_ids=token_ids))
-    assert found.keys() == {"revocations.token_ids"}
-    assert "of texts" in found["revocations.token_ids"]
+def test_revocations_token_ids_not_strings_is_a_problem(token_ids: Any) -> None:
+    problems = problems_of(lambda: Revocations(token_ids=token_ids))
+    assert problems.keys() == {"revocations.token_ids"}
+    assert "of strings" in problems["revocations.token_ids"]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"profile": 5}, "must be the name of a profile, or None"),
-        ({"format_error": {}}, "must be a function from a Refusal to a status and a body, or None"),
-        ({"allowed_scopes": [["x"]]}, "is not a text"),
-        ({"token_locations": [Bearer]}, "is not a place"),
-        ({"app_locations": [Header]}, "is not a place"),
+        ({"format_error": {}}, "must be a function that takes a Refusal and returns a status and a body, or None"),
+        ({"allowed_scopes": [["x"]]}, "is not a non-empty string"),
+        ({"token_locations": [Bearer]}, "is not a location"),
+        ({"app_locations": [Header]}, "is not a location"),
     ],
 )
 def test_app_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], message: str) -> None:
@@ -319,17 +319,17 @@ def test_app_setting_of_wrong_type_is_a_problem(settings: dict[str, Any], messag
 def test_app_hash_secret_equal_to_token_secret_is_a_problem() -> None:
     rule = IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(OTHER_KEY)))
     for key in (KEY, OTHER_KEY):
-        found = problems_of(lambda key=key: App("acme", credentials=[secret(key)], identity_hash=rule))  # type: ignore[misc]  # a default
-        assert list(found) == ["credentials[0]"]
+        problems = problems_of(lambda key=key: App("acme", credentials=[secret(key)], identity_hash=rule))  # type: ignore[misc]  # a default
+        assert list(problems) == ["credentials[0]"]
     assert App("acme", credentials=[secret(bytes(range(2, 34)))], identity_hash=rule).identity_hash is rule
 
 
 def test_app_identity_hash_of_wrong_type_is_a_problem() -> None:
-    wrong: Any = "userHash"
-    assert list(problems_of(lambda: App("acme", identity_hash=wrong))) == ["identity_hash"]
+    invalid: Any = "userHash"
+    assert list(problems_of(lambda: App("acme", identity_hash=invalid))) == ["identity_hash"]
 
 
-def test_app_body_locations_beside_token_extend_body_types() -> None:
+def test_app_body_locations_other_than_token_extend_body_types() -> None:
     rule = IdentityHash(secret=secret(), hash_location=JsonBody("hash", types=("text/plain",)))
     app = App("acme", claimed_user_locations=[JsonBody("id", types=("text/x",))], identity_hash=rule)
     assert app.located_tokens.body_types == {"application/json", "text/plain", "text/x"}
@@ -338,15 +338,15 @@ def test_app_body_locations_beside_token_extend_body_types() -> None:
 
 def test_app_aliases_become_further_id_refs() -> None:
     assert App("acme", aliases=["acme-inc"]).refs() == (AppRef("id", "acme"), AppRef("id", "acme-inc"))
-    wrong: Any = 7
-    assert list(problems_of(lambda: App("acme", aliases=["a b", wrong]))) == ["aliases[0]", "aliases[1]"]
-    assert list(problems_of(lambda: App("acme", claimed_user_locations=[wrong]))) == ["claimed_user_locations[0]"]
+    invalid: Any = 7
+    assert list(problems_of(lambda: App("acme", aliases=["a b", invalid]))) == ["aliases[0]", "aliases[1]"]
+    assert list(problems_of(lambda: App("acme", claimed_user_locations=[invalid]))) == ["claimed_user_locations[0]"]
 
 
 def test_rules_protected_attributes_not_a_list_is_a_problem() -> None:
     assert Rules(protected_attributes=frozenset({"plan"})).protected_attributes == {"plan"}
-    wrong: Any = "plan"
-    assert list(problems_of(lambda: Rules(protected_attributes=wrong))) == ["rules.protected_attributes"]
-    assert list(problems_of(lambda: Rules(protected_company_attributes=wrong))) == [
+    invalid: Any = "plan"
+    assert list(problems_of(lambda: Rules(protected_attributes=invalid))) == ["rules.protected_attributes"]
+    assert list(problems_of(lambda: Rules(protected_company_attributes=invalid))) == [
         "rules.protected_company_attributes"
     ]

@@ -1,4 +1,4 @@
-"""Places in a body and in a socket's handshake, and all places of tokens together."""
+"""Locations in a body and in a WebSocket handshake, and the order of all token locations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_json_body_location_other_media_type_returns_none() -> None:
 
 
 @pytest.mark.parametrize("value", ["7", "true", "[]", "{}", "1.5"])
-def test_json_body_location_non_text_value_refused(value: str) -> None:
+def test_json_body_location_non_string_value_refused(value: str) -> None:
     request = with_body(f'{{"x": {value}}}')
     assert refusal_of(lambda: JsonBody("x").read(request)).reason == "malformed"
     assert refusal_of(lambda: BodyField("x").read(request)).code == "invalid_request"
@@ -108,21 +108,25 @@ def test_subprotocol_invalid_marker_is_a_problem(marker: str) -> None:
     assert set(problems_of(lambda: Subprotocol(marker))) == {"marker"}
 
 
-# --- all places of tokens
+# --- all token locations
 
 
 def test_token_locations_are_grouped_in_order() -> None:
     body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
-    held = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
-    assert (held.headers_and_query, held.cookies, held.body) == ((Bearer(), Subprotocol()), (Cookie("c"),), (body,))
-    assert held.body_types == {"application/json", "text/plain"}
+    locations = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
+    assert (locations.headers_and_query, locations.cookies, locations.body) == (
+        (Bearer(), Subprotocol()),
+        (Cookie("c"),),
+        (body,),
+    )
+    assert locations.body_types == {"application/json", "text/plain"}
     assert TokenLocations([Bearer()]).body_types == frozenset()
 
 
 class _WithoutHash:
-    """A place of somebody's own that compares, and so has no hash."""
+    """A custom location that defines `__eq__` and therefore has no hash."""
 
-    __hash__ = None  # type: ignore[assignment]  # what a class with __eq__ alone has
+    __hash__ = None  # type: ignore[assignment]  # as in a class that defines only __eq__
 
     def read(self, request: Request) -> str | None:
         return request.header("x-own")
@@ -130,4 +134,4 @@ class _WithoutHash:
 
 def test_token_locations_unhashable_location_is_accepted() -> None:
     app = acme(token_locations=[_WithoutHash()])
-    assert [type(place) for place in app.located_tokens.headers_and_query] == [_WithoutHash]
+    assert [type(location) for location in app.located_tokens.headers_and_query] == [_WithoutHash]

@@ -1,4 +1,4 @@
-"""The settings of identity hashes, checked when they are made."""
+"""Settings of identity hashes, which are validated when they are created."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def test_identity_hash_normalize_applies_only_as_configured() -> None:
         ({"secret": KEY}, "identity_hash.secret"),
         ({"identifier": ""}, "identity_hash.identifier"),
         ({"identifier": 7}, "identity_hash.identifier"),
-        ({"value": "body"}, "identity_hash.identifier_location"),
-        ({"proof": Bearer}, "identity_hash.hash_location"),
+        ({"identifier_location": "body"}, "identity_hash.identifier_location"),
+        ({"hash_location": Bearer}, "identity_hash.hash_location"),
         ({"encoding": "HEX"}, "identity_hash.encoding"),
         ({"normalize": "lower"}, "identity_hash.normalize"),
         ({"normalize": ("upper",)}, "identity_hash.normalize"),
         ({"normalize": 7}, "identity_hash.normalize"),
-        ({"until": True}, "identity_hash.accept_until"),
-        ({"until": "2027-01-01"}, "identity_hash.accept_until"),
-        ({"until": -1}, "identity_hash.accept_until"),
-        ({"until": float("nan")}, "identity_hash.accept_until"),
-        ({"until": 253402300800}, "identity_hash.accept_until"),
+        ({"accept_until": True}, "identity_hash.accept_until"),
+        ({"accept_until": "2027-01-01"}, "identity_hash.accept_until"),
+        ({"accept_until": -1}, "identity_hash.accept_until"),
+        ({"accept_until": float("nan")}, "identity_hash.accept_until"),
+        ({"accept_until": 253402300800}, "identity_hash.accept_until"),
         ({"companies": "companies"}, "identity_hash.companies"),
     ],
 )
@@ -64,15 +64,15 @@ def test_identity_hash_invalid_setting_problem_has_its_path(changes: dict[str, A
 
 
 def test_identity_hash_several_invalid_settings_all_reported() -> None:
-    wrong: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "until": "x"}
-    assert len(problems_of(lambda: IdentityHash(**wrong))) == 4
+    invalid: dict[str, Any] = {"secret": None, "identifier": "", "encoding": 1, "accept_until": "x"}
+    assert len(problems_of(lambda: IdentityHash(**invalid))) == 4
 
 
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
         ({"secret": KEY}, "secret"),
-        ({"place": Header("X-Companies")}, "place"),
+        ({"location": Header("X-Companies")}, "location"),
         ({"id_field": ""}, "id_field"),
         ({"hash_field": 7}, "hash_field"),
         ({"allow_shared_secret": 1}, "allow_shared_secret"),
@@ -83,8 +83,8 @@ def test_company_hash_invalid_setting_problem_has_its_path(changes: dict[str, An
 
 
 def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:
-    found = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
-    assert list(found) == ["identity_hash.companies.secret"]
+    problems = problems_of(lambda: IdentityHash(secret=secret(), companies=CompanyHash(secret=secret())))
+    assert list(problems) == ["identity_hash.companies.secret"]
     with caplog.at_level(logging.WARNING, "wicket"):
         IdentityHash(secret=secret(), companies=CompanyHash(secret=secret(), allow_shared_secret=True))
     assert "allow_shared_secret" in caplog.text
@@ -98,9 +98,9 @@ def test_identity_hash_repr_contains_no_secret() -> None:
     assert "secret" not in repr(rule).replace("allow_shared_secret", "")
 
 
-@pytest.mark.parametrize("name", ["value", "proof"])
+@pytest.mark.parametrize("name", ["identifier_location", "hash_location"])
 def test_identity_hash_cookie_location_raises_config_error(name: str) -> None:
-    """A cookie comes with requests that other sites cause, and a hash never expires."""
-    places: dict[str, Any] = {name: Cookie("hash")}
+    """Browsers also send cookies with requests that other sites cause, and a hash never expires."""
+    locations: dict[str, Any] = {name: Cookie("hash")}
     with pytest.raises(ConfigError, match=rf"identity_hash\.{name}: must not be a cookie"):
-        IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **places)
+        IdentityHash(secret=Secret(b"q8w1-e6r3-t9y2-u5i7-o4p0-a1s8-d3"), **locations)

@@ -1,4 +1,4 @@
-"""Places in headers, query and path that name a request's app or carry its token: what they read, what they refuse."""
+"""Locations in headers, query and path that hold the app name or the token: the values they read and refuse."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def authorized(value: str) -> Request:
 
 
 @pytest.mark.parametrize("value", ["Bearer pub_a", "bearer pub_a", "BEARER   pub_a", " Bearer pub_a "])
-@pytest.mark.parametrize("place", BEARERS)
-def test_bearer_location_any_scheme_case_returns_value(place: Bearer | PublishableKeyBearer, value: str) -> None:
-    assert place.read(authorized(value)) == "pub_a"
+@pytest.mark.parametrize("location", BEARERS)
+def test_bearer_location_any_scheme_case_returns_value(location: Bearer | PublishableKeyBearer, value: str) -> None:
+    assert location.read(authorized(value)) == "pub_a"
 
 
 @pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
-@pytest.mark.parametrize("place", BEARERS)
-def test_bearer_location_other_scheme_returns_none(place: Bearer | PublishableKeyBearer, value: str) -> None:
-    assert place.read(authorized(value)) is None
+@pytest.mark.parametrize("location", BEARERS)
+def test_bearer_location_other_scheme_returns_none(location: Bearer | PublishableKeyBearer, value: str) -> None:
+    assert location.read(authorized(value)) is None
 
 
-@pytest.mark.parametrize("place", BEARERS)
-def test_bearer_location_without_authorization_returns_none(place: Bearer | PublishableKeyBearer) -> None:
-    assert place.read(Request()) is None
+@pytest.mark.parametrize("location", BEARERS)
+def test_bearer_location_without_authorization_returns_none(location: Bearer | PublishableKeyBearer) -> None:
+    assert location.read(Request()) is None
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,11 @@ def test_bearer_location_without_authorization_returns_none(place: Bearer | Publ
         "Bearer a,Bearer b",
     ],
 )
-@pytest.mark.parametrize("place", BEARERS)
-def test_bearer_location_not_exactly_one_word_invalid_request(place: Bearer | PublishableKeyBearer, value: str) -> None:
-    assert refusal_of(lambda: place.read(authorized(value))).code == "invalid_request"
+@pytest.mark.parametrize("location", BEARERS)
+def test_bearer_location_not_exactly_one_word_invalid_request(
+    location: Bearer | PublishableKeyBearer, value: str
+) -> None:
+    assert refusal_of(lambda: location.read(authorized(value))).code == "invalid_request"
 
 
 def test_publishable_key_bearer_reads_only_prefixed_value() -> None:
@@ -59,12 +61,12 @@ def test_publishable_key_bearer_reads_only_prefixed_value() -> None:
     assert PublishableKeyBearer().kind == "publishable_key"
 
 
-def test_header_location_name_case_and_blanks_are_ignored() -> None:
-    place = Header("X-App-Id")
-    assert place.name == "x-app-id"
-    assert place.kind == "id"
-    assert place == Header("x-app-id")
-    assert place.read(Request(headers=[("X-APP-ID", " acme ")])) == "acme"
+def test_header_location_name_case_and_spaces_are_ignored() -> None:
+    location = Header("X-App-Id")
+    assert location.name == "x-app-id"
+    assert location.kind == "id"
+    assert location == Header("x-app-id")
+    assert location.read(Request(headers=[("X-APP-ID", " acme ")])) == "acme"
 
 
 def test_header_location_empty_or_absent_returns_none() -> None:
@@ -79,12 +81,12 @@ def test_header_location_repeated_invalid_request() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "ä", "a\n", 5, None])
 def test_header_location_invalid_name_is_a_problem(name: Any) -> None:
-    assert problems_of(lambda: Header(name)) == {"name": "is not the name of a header"}
+    assert problems_of(lambda: Header(name)) == {"name": "is not a header name"}
 
 
 @pytest.mark.parametrize("name", ["Authorization", "ORIGIN", "cookie", "Host"])
 def test_header_location_reserved_name_is_a_problem(name: str) -> None:
-    assert problems_of(lambda: Header(name)) == {"name": f"{name} has a place of its own"}
+    assert problems_of(lambda: Header(name)) == {"name": f"{name} has a separate location class"}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_query_location_returns_decoded_value_or_none(query: str, value: str | N
     assert Query("appId").read(Request(query=query)) == value
 
 
-def test_query_location_name_with_blank_is_read() -> None:
+def test_query_location_name_with_space_is_read() -> None:
     assert Query("app id").read(Request(query="app+id=acme")) == "acme"
 
 
@@ -242,9 +244,9 @@ def test_host_location_drops_port_and_case(host: str | None, value: str | None) 
     ],
 )
 def test_host_location_pattern_returns_label_or_none(host: str, value: str | None) -> None:
-    place = Host("*.Widgets.example")
-    assert place.kind == "id"
-    assert place.read(Request(headers=[("Host", host)])) == value
+    location = Host("*.Widgets.example")
+    assert location.kind == "id"
+    assert location.read(Request(headers=[("Host", host)])) == value
 
 
 @pytest.mark.parametrize("pattern", ["", "*", "*.", "widgets.example", "a.*.example", "*.*.example"])
@@ -262,20 +264,20 @@ def test_token_issuer_location_read_returns_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [PublishableKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()]
+    "location", [PublishableKeyBearer(), Header("a"), Query("a"), PathSegment(), Host(), TokenIssuer()]
 )
-def test_app_location_classes_satisfy_protocol(place: object) -> None:
-    assert isinstance(place, AppLocation)
+def test_app_location_classes_satisfy_protocol(location: object) -> None:
+    assert isinstance(location, AppLocation)
 
 
-@pytest.mark.parametrize("place", [Bearer(), Header("a"), Query("a"), Cookie("a")])
-def test_token_location_classes_satisfy_protocol(place: object) -> None:
-    assert isinstance(place, TokenLocation)
+@pytest.mark.parametrize("location", [Bearer(), Header("a"), Query("a"), Cookie("a")])
+def test_token_location_classes_satisfy_protocol(location: object) -> None:
+    assert isinstance(location, TokenLocation)
 
 
-@pytest.mark.parametrize("place", [Bearer(), Cookie("a")])
-def test_token_only_locations_are_no_app_locations(place: object) -> None:
-    assert not isinstance(place, AppLocation)
+@pytest.mark.parametrize("location", [Bearer(), Cookie("a")])
+def test_token_only_locations_are_no_app_locations(location: object) -> None:
+    assert not isinstance(location, AppLocation)
 
 
 @pytest.mark.parametrize(
@@ -332,19 +334,19 @@ def test_path_segment_index_above_99_is_a_problem() -> None:
     assert set(problems_of(lambda: PathSegment(100))) == {"index"}
 
 
-SPELLED = ["appId", "%61ppId", "a%70%70%49d", "%61%70%70%49%64", "%61%70%70%49%64".lower()]
+ENCODED_NAMES = ["appId", "%61ppId", "a%70%70%49d", "%61%70%70%49%64", "%61%70%70%49%64".lower()]
 
 
-@pytest.mark.parametrize("name", SPELLED)
+@pytest.mark.parametrize("name", ENCODED_NAMES)
 def test_query_location_percent_encoded_name_is_found(name: str) -> None:
     assert Query("appId").read(Request(query=f"x=1&{name}=ac%6De&appIdx=2&xappId=3")) == "acme"
 
 
 @pytest.mark.parametrize(
-    ("name", "spelled"), [("a b", "a+b"), ("a b", "a%20b"), ("é", "%C3%a9"), ("a+b", "a%2Bb"), ("a=b", "a%3db")]
+    ("name", "encoded"), [("a b", "a+b"), ("a b", "a%20b"), ("é", "%C3%a9"), ("a+b", "a%2Bb"), ("a=b", "a%3db")]
 )
-def test_query_location_name_that_needs_encoding_is_found(name: str, spelled: str) -> None:
-    assert Query(name).read(Request(query=f"{spelled}=1")) == "1"
+def test_query_location_name_that_needs_encoding_is_found(name: str, encoded: str) -> None:
+    assert Query(name).read(Request(query=f"{encoded}=1")) == "1"
     assert Query(name).read(Request(query="ab=1&b=2")) is None
 
 

@@ -1,4 +1,4 @@
-"""Origin patterns are literal: what they admit, what they do not, and which are no patterns."""
+"""Origin patterns are literal: the origins they allow, the origins they refuse, and invalid patterns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from tests.support.unit import problems_of
 from wicket import OriginPolicy
 
-HOST = "the host must be labels of letters, digits and inner hyphens; * stands only for all subdomains"
-SHAPE = "is not an origin: a scheme, a host, at most a port, and nothing else"
-WHOLE = "would admit a whole top-level domain"
+INVALID_HOST = "the host must be labels of letters, digits and inner hyphens, optionally after *. for all subdomains"
+NOT_AN_ORIGIN = "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
+TOP_LEVEL_DOMAIN = "would allow a whole top-level domain"
 
 
 @pytest.mark.parametrize(
@@ -112,42 +112,42 @@ def test_origin_policy_explicit_unless_star_pattern() -> None:
 def test_origin_policy_mixed_patterns_all_apply() -> None:
     policy = OriginPolicy(p for p in ("https://a.com", "*.b.com", "http://localhost:*"))
     assert policy.patterns == ("https://a.com", "*.b.com", "http://localhost:*")
-    asked = ["https://a.com", "https://x.b.com", "http://localhost:1", "https://b.com", "http://a.com"]
-    assert [policy.allows(origin) for origin in asked] == [True, True, True, False, False]
+    origins = ["https://a.com", "https://x.b.com", "http://localhost:1", "https://b.com", "http://a.com"]
+    assert [policy.allows(origin) for origin in origins] == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("null", "null is the origin of every sandboxed page and cannot be admitted"),
-        ("a.com", SHAPE),
-        ("*a.com", SHAPE),
-        ("a.*", SHAPE),
-        ("https://a.com/", SHAPE),
-        ("https://a.com/path", SHAPE),
-        ("https://a.com?x", SHAPE),
-        ("https://user@a.com", SHAPE),
-        ("https://a.com:", SHAPE),
-        ("https://a.com:0", SHAPE),
-        ("https://a.com:65536", SHAPE),
-        (r"https://.*\.a\.com", SHAPE),
-        ("^https://a.com$", SHAPE),
-        ("", SHAPE),
-        ("https://" + "a" * 600 + ".com", SHAPE),
-        ("https://ä.com", SHAPE),
-        ("https://*", HOST),
-        ("https://a.*", HOST),
-        ("https://*a.com", HOST),
-        ("https://a.*.com", HOST),
-        ("https://*.*.com", HOST),
-        ("https://-a.com", HOST),
-        ("https://a..com", HOST),
-        ("https://a.com.", HOST),
-        ("*.", HOST),
-        ("https://[::zz]", SHAPE),
+        ("null", "null is the origin of every sandboxed page and cannot be allowed"),
+        ("a.com", NOT_AN_ORIGIN),
+        ("*a.com", NOT_AN_ORIGIN),
+        ("a.*", NOT_AN_ORIGIN),
+        ("https://a.com/", NOT_AN_ORIGIN),
+        ("https://a.com/path", NOT_AN_ORIGIN),
+        ("https://a.com?x", NOT_AN_ORIGIN),
+        ("https://user@a.com", NOT_AN_ORIGIN),
+        ("https://a.com:", NOT_AN_ORIGIN),
+        ("https://a.com:0", NOT_AN_ORIGIN),
+        ("https://a.com:65536", NOT_AN_ORIGIN),
+        (r"https://.*\.a\.com", NOT_AN_ORIGIN),
+        ("^https://a.com$", NOT_AN_ORIGIN),
+        ("", NOT_AN_ORIGIN),
+        ("https://" + "a" * 600 + ".com", NOT_AN_ORIGIN),
+        ("https://ä.com", NOT_AN_ORIGIN),
+        ("https://*", INVALID_HOST),
+        ("https://a.*", INVALID_HOST),
+        ("https://*a.com", INVALID_HOST),
+        ("https://a.*.com", INVALID_HOST),
+        ("https://*.*.com", INVALID_HOST),
+        ("https://-a.com", INVALID_HOST),
+        ("https://a..com", INVALID_HOST),
+        ("https://a.com.", INVALID_HOST),
+        ("*.", INVALID_HOST),
+        ("https://[::zz]", NOT_AN_ORIGIN),
         ("https://[1:2]", "the address in brackets is not an IPv6 address"),
-        ("*.com", WHOLE),
-        ("https://*.com", WHOLE),
+        ("*.com", TOP_LEVEL_DOMAIN),
+        ("https://*.com", TOP_LEVEL_DOMAIN),
         (None, "must be a string"),
         (5, "must be a string"),
     ],

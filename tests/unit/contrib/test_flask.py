@@ -1,4 +1,4 @@
-"""Flask's sugar: before an application, before a blueprint, and views that demand an identity."""
+"""The Flask extension: for an application, for a blueprint, and views that require an identity."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_flask_blueprint_gates_only_its_views() -> None:
     assert user.get("/api/me").get_json() == ["acme", "user-1", "acme:user-1"]
     app.testing = True
     for path in ("/maybe", "/api/maybe"):
-        with pytest.raises(ConfigError, match="decided nothing"):
+        with pytest.raises(ConfigError, match="made no decision"):
             stranger.get(path)
 
 
@@ -148,7 +148,7 @@ def test_flask_two_gates_of_same_name_return_only_their_own_identity() -> None:
     app.testing = True
     user = as_user(app.test_client(), "user-1", app="acme", gate=outer)
     assert user.get("/api/outer").text == "acme"
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         user.get("/api/inner")
 
 
@@ -170,7 +170,7 @@ def test_flask_view_raising_refused_returns_refusal_response(kind: type[Flask | 
     gate = make_gate()
     poor = as_user(app.test_client(), "user-1", app="acme", gate=gate).get("/read")
     assert (poor.status_code, poor.get_json()["error"]) == (403, "insufficient_scope")
-    assert poor.get_json()["detail"] == "The token lacks a scope that this request needs: read."
+    assert poor.get_json()["detail"] == "The token lacks a scope that this request requires: read."
     assert as_user(app.test_client(), "user-1", app="acme", gate=gate, scope="read").get("/read").text == "user-1"
 
 
@@ -257,11 +257,11 @@ def body_gate() -> tuple[Gate, bytes]:
     return gate, json.dumps({"token": mint(gate.apps[0], "ada"), "fill": "x" * 20_000}).encode()
 
 
-@pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read by somebody before"])
+@pytest.mark.parametrize("first", [{}, {"X-Read-First": "1"}], ids=["", "read earlier"])
 def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[str, str]) -> None:
     gate, body = body_gate()
-    answer = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
-    assert (answer.status_code, answer.data) == (200, body)
+    response = blueprint_client(gate).post("/api/echo", data=body, content_type="application/json", headers=first)
+    assert (response.status_code, response.data) == (200, body)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -269,19 +269,19 @@ def test_flask_blueprint_json_body_token_is_found_and_body_replayed(first: dict[
 def test_flask_blueprint_body_read_by_stream_or_environ_is_complete(way: str, chunked: bool) -> None:
     gate, body = body_gate()
     length = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True} if chunked else {}
-    answer = blueprint_client(gate).post(
+    response = blueprint_client(gate).post(
         f"/api/echo?way={way}", data=body, content_type="application/json", environ_overrides=length
     )
-    assert (answer.status_code, answer.data) == (200, body)
+    assert (response.status_code, response.data) == (200, body)
 
 
 def test_flask_blueprint_responses_have_cors_headers() -> None:
     gate = make_gate()
     client = as_user(blueprint_client(gate), "ada", app="acme", gate=gate)
     for path, status in (("/api/me", 200), ("/api/fail", 500)):
-        answer = client.get(path, headers=ELSEWHERE)
-        assert answer.status_code == status
-        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
+        response = client.get(path, headers=ELSEWHERE)
+        assert response.status_code == status
+        assert response.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
     refused = blueprint_client(make_gate()).get("/api/me", headers=ELSEWHERE)
     assert refused.headers.getlist("Access-Control-Allow-Origin") == ["https://page.example"]
     manual = client.get("/api/manual", headers=ELSEWHERE)
@@ -307,17 +307,17 @@ def test_flask_blueprint_cors_disabled_preflight_gated_unless_passed(preflights:
     client = blueprint_client(make_gate(), cors=False, preflights=preflights)
     headers = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET", "Remote-User": "acme:root"}
     with client:
-        answer = client.options("/api/me", headers=headers, environ_overrides={"REMOTE_USER": "root"})
-        assert answer.status_code == status
+        response = client.options("/api/me", headers=headers, environ_overrides={"REMOTE_USER": "root"})
+        assert response.status_code == status
         if status == 200:
             assert not request.environ["wicket.identity"].verified
             assert not {"REMOTE_USER", "HTTP_REMOTE_USER"} & set(request.environ)
 
 
-@pytest.mark.parametrize("place", ["application", "blueprint"])
-def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
+@pytest.mark.parametrize("kind", ["application", "blueprint"])
+def test_flask_event_stream_with_expired_token_ends(kind: str) -> None:
     now = [1_800_000_000.0]
-    gate = make_gate(skew=0)
+    gate = make_gate(leeway=0)
     gate = Gate(gate.apps, clock=lambda: now[0])
     token = mint(gate.apps[0], "ada", ttl=60, now=now[0])
 
@@ -326,7 +326,7 @@ def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
         now[0] += 60
         yield b"b"
 
-    if place == "blueprint":
+    if kind == "blueprint":
         client, path = blueprint_client(gate, close_on_expiry=True), "/api/events"
     else:
         app = Flask("test")
@@ -335,5 +335,7 @@ def test_flask_event_stream_with_expired_token_ends(place: str) -> None:
         )
         Wicket(gate, close_on_expiry=True).init_app(app)
         client, path = app.test_client(), "/events"
-    answer = client.get(path, headers={"Authorization": f"Bearer {token}"}, environ_overrides={"test.chunks": chunks()})
-    assert (answer.status_code, answer.data) == (200, b"a")
+    response = client.get(
+        path, headers={"Authorization": f"Bearer {token}"}, environ_overrides={"test.chunks": chunks()}
+    )
+    assert (response.status_code, response.data) == (200, b"a")

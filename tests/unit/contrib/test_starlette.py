@@ -1,4 +1,4 @@
-"""Starlette's sugar: accessors and decorators answer with our refusals, and two gates do not disturb each other."""
+"""Starlette: accessors and decorators send refusals, and two gates do not affect each other."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ async def talk(websocket: WebSocket) -> None:
 
 
 async def late(request: Request) -> Any:
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
+    async def respond(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         identity_of(request)
 
-    return answer
+    return respond
 
 
 ROUTES = [
@@ -127,7 +127,7 @@ def test_starlette_refused_after_response_start_raises() -> None:
 
 def test_starlette_accessor_without_middleware_raises_config_error() -> None:
     client = TestClient(Starlette(routes=ROUTES))
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         client.get("/me")
 
 
@@ -173,23 +173,23 @@ def test_starlette_path_routed_to_gated_route_missing_token(path: str, only: str
 
 def test_starlette_two_gates_of_same_name_return_only_their_own_identity() -> None:
     outer, inner = make_gate("acme"), make_gate("partner")
-    twins = {"outer": outer, "inner": inner}
+    gates = {"outer": outer, "inner": inner}
 
     async def of_gate(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(identity_of(request, twins[request.path_params["gate"]]).app_id)
+        return PlainTextResponse(identity_of(request, gates[request.path_params["gate"]]).app_id)
 
-    door = Middleware(WicketMiddleware, gate=inner, only=["/gated/*"])
-    mounted = Starlette(routes=[Route("/gated/{gate}", of_gate), Route("/exempt/{gate}", of_gate)], middleware=[door])
+    layer = Middleware(WicketMiddleware, gate=inner, only=["/gated/*"])
+    mounted = Starlette(routes=[Route("/gated/{gate}", of_gate), Route("/exempt/{gate}", of_gate)], middleware=[layer])
     app = Starlette(routes=[Mount("/", mounted)], middleware=[Middleware(WicketMiddleware, gate=outer)])
     user = as_user(TestClient(app), "user-1", app="acme", gate=outer)
     assert user.get("/exempt/outer").text == "acme"
-    with pytest.raises(ConfigError, match="decided nothing"):
+    with pytest.raises(ConfigError, match="made no decision"):
         user.get("/exempt/inner")
 
 
 def test_starlette_missing_scope_detail_names_the_scope() -> None:
     response = as_user(make_client(make_gate()), "user-1", app="acme", scope="write").get("/read")
-    assert response.json()["detail"] == "The token lacks a scope that this request needs: read."
+    assert response.json()["detail"] == "The token lacks a scope that this request requires: read."
 
 
 def test_starlette_bare_requires_identity_raises_config_error() -> None:
@@ -221,18 +221,18 @@ def outside(gate: Gate) -> TestClient:
 def test_starlette_outer_middleware_server_error_has_cors_headers() -> None:
     gate = make_gate()
     client = as_user(outside(gate), "user-1", app="acme")
-    answer = client.get("/crash", headers=ELSEWHERE)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, "https://page.example")
+    response = client.get("/crash", headers=ELSEWHERE)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (500, "https://page.example")
     assert client.get("/nowhere", headers=ELSEWHERE).headers["access-control-allow-origin"] == "https://page.example"
 
 
 def test_starlette_refusal_exception_handler_returns_refusal_response() -> None:
     gate = make_gate()
-    answer = as_user(outside(gate), "user-1", app="acme").get("/read", headers=ELSEWHERE)
-    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers.get_list("access-control-allow-origin") == ["https://page.example"]
-    assert answer.headers.get_list("content-length") == [str(len(answer.content))]
+    response = as_user(outside(gate), "user-1", app="acme").get("/read", headers=ELSEWHERE)
+    assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers.get_list("access-control-allow-origin") == ["https://page.example"]
+    assert response.headers.get_list("content-length") == [str(len(response.content))]
 
 
 def test_starlette_refusal_exception_handler_raises_other_errors() -> None:

@@ -1,4 +1,4 @@
-"""What the client says, merged with what is signed and what is stored."""
+"""Merge signed, stored and unsigned attributes."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_merge_companies_with_companies_claim_not_in_attributes() -> None:
     assert merged.attributes == {}
     assert merged.companies == [company("c1")]
     assert merged.conflicts == ()
-    assert user().merge_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: as any other
+    assert user().merge_unsigned({"companies": [1]}).attributes == {"companies": [1]}  # no such claim: an ordinary name
 
 
 def test_merge_companies_several_sources_membership_from_best_source() -> None:
@@ -351,6 +351,6 @@ def test_merge_unsigned_deep_list_at_credential_location_merged(name: str) -> No
     rule = IdentityHash(secret=Secret(OTHER_KEY), companies=CompanyHash(secret=Secret(OTHER_KEY[::-1])))
     app = acme(identity_hash=rule, token_locations=[JsonBody("auth.token")])
     deep: Any = [{"token": "a.b.c", "companyHash": "00"}]
-    for _ in range(900):  # as deep as a parser takes it
+    for _ in range(900):  # as deep as a JSON parser allows
         deep = [deep]
     assert Identity("acme", app).merge_unsigned({name: deep, "plan": "free"}).attributes["plan"] == "free"

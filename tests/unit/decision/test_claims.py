@@ -1,4 +1,4 @@
-"""What claims must say, rule by rule, at one moment in time."""
+"""Check claims, rule by rule, at one time."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_typ_default_rules_other_typ_wrong_type(typ: str) -> None:
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 def test_allowed_typ_matching_typ_allowed(typ: str) -> None:
-    check(claims(), typ, rules={"types": frozenset({"at+jwt"})})
+    check(claims(), typ, rules={"allowed_typ": frozenset({"at+jwt"})})
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "logout+jwt"])
 def test_allowed_typ_missing_or_other_typ_wrong_type(typ: str | None) -> None:
-    assert why(claims(), typ, rules={"types": frozenset({"at+jwt"})}) == ("wrong_type", None)
+    assert why(claims(), typ, rules={"allowed_typ": frozenset({"at+jwt"})}) == ("wrong_type", None)
 
 
 # --- times
@@ -191,9 +191,9 @@ def test_audience_containing_configured_value_allowed(aud: object) -> None:
     ("payload", "reason", "detail"),
     [
         ({}, "missing_claim", "The token lacks the claim aud."),
-        ({"aud": "other"}, "wrong_audience", "The token was not made for this audience."),
-        ({"aud": []}, "wrong_audience", "The token was not made for this audience."),
-        ({"aud": ["other", "API"]}, "wrong_audience", "The token was not made for this audience."),
+        ({"aud": "other"}, "wrong_audience", "The token was issued for another audience."),
+        ({"aud": []}, "wrong_audience", "The token was issued for another audience."),
+        ({"aud": ["other", "API"]}, "wrong_audience", "The token was issued for another audience."),
         ({"aud": "api/"}, "wrong_audience", BY_A_SLASH.format("audience")),
         ({"aud": 5}, "bad_claim", "The claim aud must be a string or a list of strings."),
         ({"aud": ["api", 5]}, "bad_claim", "The claim aud must be a string or a list of strings."),
@@ -214,10 +214,10 @@ def test_audience_null_bad_claim() -> None:
 def test_audience_not_configured_token_with_aud_wrong_audience(aud: object) -> None:
     refusal = refused(claims(aud=aud))
     assert (refusal.reason, refusal.claim) == ("wrong_audience", "aud")
-    assert refusal.detail == "This app admits no token that has an audience."
+    assert refusal.detail == "This app has no audience, so it allows no token with an audience."
 
 
-# --- required, bound and fixed claims
+# --- required claims, the app claim and required values
 
 
 def test_required_claims_missing_claim_refused() -> None:
@@ -258,7 +258,7 @@ def test_allow_integer_user_id_integer_sub_allowed_jti_bad_claim() -> None:
 
 @pytest.mark.parametrize("value", [1.5, [1], {"a": 1}, True, None])
 def test_sub_not_string_or_integer_with_other_user_id_claim_bad_claim(value: object) -> None:
-    rules = {"allow_integer_user_id": True, "user_id": ("userId",)}
+    rules = {"allow_integer_user_id": True, "user_id_claims": ("userId",)}
     assert why({**claims(userId=5), "sub": value}, rules=rules) == ("bad_claim", "sub")
 
 

@@ -1,4 +1,4 @@
-"""The request's way, step by step, with its effects answered by hand: its origin, its token, and what comes of them."""
+"""The decision flow, step by step: origin, token and decision. The tests perform its I/O."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, house, reason, run
+from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import AppRef, Bearer, Cookie, Header, Identity, Mode, Query, Refusal, Refused, Request, Rules
 from wicket.decision.flow import decide
 
-# --- what a decision is
+# --- Decision
 
 
 def test_decide_valid_token_allowed_with_identity() -> None:
@@ -52,7 +52,7 @@ def test_require_missing_scope_raises_insufficient_scope() -> None:
         with pytest.raises(Refused) as caught:
             decision.require("read", missing)
         assert caught.value.refusal.code == "insufficient_scope"
-        assert caught.value.refusal.detail == f"The token lacks a scope that this request needs: {missing}."
+        assert caught.value.refusal.detail == f"The token lacks a scope that this request requires: {missing}."
 
 
 def test_decision_repr_contains_no_token() -> None:
@@ -65,8 +65,8 @@ REQUESTS: list[Callable[[], Request]] = [lambda: asks(token()), lambda: asks("ju
 
 @pytest.mark.parametrize("make", REQUESTS)
 def test_decide_same_request_twice_same_decision(make: Callable[[], Request]) -> None:
-    town = house(acme())
-    first, second = (run(decide(town, make())) for _ in range(2))
+    registry = gate_context(acme())
+    first, second = (run(decide(registry, make())) for _ in range(2))
     assert (first.allowed, first.refusal, repr(first.identity)) == (
         second.allowed,
         second.refusal,
@@ -74,7 +74,7 @@ def test_decide_same_request_twice_same_decision(make: Callable[[], Request]) ->
     )
 
 
-# --- 2. from where
+# --- 2. check the origin
 
 
 def test_origin_not_allowed_refused_before_token_parsing() -> None:
@@ -132,7 +132,7 @@ def test_origin_mode_enforce_log_only_app_bad_token_anonymous() -> None:
     assert (decision.allowed, reason(decision), decision.enforced) == (True, "bad_signature", False)
 
 
-# --- 3. which token
+# --- 3. extract the token
 
 
 @pytest.mark.parametrize("anonymous", [True, False])
@@ -201,7 +201,7 @@ def test_cookie_token_unsafe_request_without_origin_refused(settings: dict[str, 
     decision = decided(cookied(token(), **settings), acme(**WITH_COOKIE))
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
     assert decision.refusal is not None
-    assert decision.refusal.detail == "A token in a cookie needs an Origin that this app admits."
+    assert decision.refusal.detail == "A token in a cookie requires an Origin that this app allows."
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)], **settings), acme(**WITH_COOKIE)).allowed
 
 
@@ -223,7 +223,7 @@ def test_cookie_token_log_only_origin_mode_allowed_origin_verified() -> None:
     assert decided(cookied(token(), headers=[("Origin", ORIGIN)]), app).identity.verified
 
 
-# --- 4. to 8. the token
+# --- 4. to 8. verify the token
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_max_token_bytes_exceeded_too_large() -> None:
     assert reason(decided(asks(token()), acme(rules=Rules(max_token_bytes=10)))) == "too_large"
 
 
-# --- whether a refused request tried to prove itself
+# --- whether a refused request carried credentials
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The first step of the request's way: which app is meant, by its names or its token's issuer, in code or loaded."""
+"""Step 1 of the decision flow: resolve the app by its references or the token's issuer, in code or from a registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.flow_harness import Town, acme_two, code, decided, house, reason, run
+from tests.support.flow_harness import FakeRegistry, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
 from wicket import (
     AppRef,
@@ -25,7 +25,7 @@ from wicket.config.app import BrokenApp
 from wicket.decision.flow import Flow, check_origin, decide, verify
 from wicket.decision.io import LoadEntry
 
-# --- 1. which app
+# --- 1. resolve the app
 
 
 def test_only_app_no_app_ref_allowed() -> None:
@@ -61,10 +61,10 @@ def test_app_locations_different_apps_any_mode_invalid_request(query: str, mode:
 
 
 def test_app_locations_two_refs_of_one_app_allowed() -> None:
-    naming = (Header("X-App-Id"), PublishableKeyBearer())
+    locations = (Header("X-App-Id"), PublishableKeyBearer())
     app = acme(publishable_key="pub_acme", token_locations=[Header("X-Token")])
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme"), ("X-Token", token())])
-    assert decided(request, app, acme_two(), app_locations=naming).allowed
+    assert decided(request, app, acme_two(), app_locations=locations).allowed
 
 
 def test_app_header_sent_twice_invalid_request() -> None:
@@ -136,37 +136,37 @@ def test_broken_app_log_only_allowed_as_anonymous() -> None:
 
 
 def test_registry_app_ref_loaded_once() -> None:
-    town = Town(acme=acme())
-    decision = decided(asks(token()), town=town)
+    registry = FakeRegistry(acme=acme())
+    decision = decided(asks(token()), registry=registry)
     assert decision.require().app_id == "acme"
-    assert town.waits == [5.0]
-    assert decided(asks(token()), town=town).allowed
-    assert town.waits == [5.0]
+    assert registry.waits == [5.0]
+    assert decided(asks(token()), registry=registry).allowed
+    assert registry.waits == [5.0]
 
 
 def test_registry_app_in_code_not_loaded() -> None:
-    town = Town()
-    assert decided(asks(token()), acme(), town=town).allowed
-    assert town.waits == []
+    registry = FakeRegistry()
+    assert decided(asks(token()), acme(), registry=registry).allowed
+    assert registry.waits == []
 
 
 @pytest.mark.parametrize("name", ["a" * 129, "a b", "é"])
 def test_registry_invalid_app_ref_unknown_app_without_load(name: str) -> None:
-    town = Town()
-    assert code(decided(asks(token(), app=name), town=town)) == "unknown_app"
-    assert town.waits == []
+    registry = FakeRegistry()
+    assert code(decided(asks(token(), app=name), registry=registry)) == "unknown_app"
+    assert registry.waits == []
 
 
 def test_registry_unknown_app_loaded_once_unknown_app() -> None:
-    town = Town()
+    registry = FakeRegistry()
     for _ in range(2):
-        assert code(decided(asks(token()), town=town)) == "unknown_app"
-    assert town.waits == [5.0]
+        assert code(decided(asks(token()), registry=registry)) == "unknown_app"
+    assert registry.waits == [5.0]
 
 
 def test_registry_outage_apps_unavailable_503() -> None:
-    town = Town(acme=OSError())
-    decision = decided(asks(token()), town=town)
+    registry = FakeRegistry(acme=OSError())
+    decision = decided(asks(token()), registry=registry)
     assert (decision.allowed, code(decision), decision.app_id) == (False, "apps_unavailable", None)
     assert decision.refusal is not None
     assert decision.refusal.retry_after == 1
@@ -174,60 +174,65 @@ def test_registry_outage_apps_unavailable_503() -> None:
 
 
 def test_registry_load_timeout_apps_unavailable() -> None:
-    town = Town(acme=acme())
-    assert code(run(decide(house(town=town), asks(token())), town, load=False)) == "apps_unavailable"
+    registry = FakeRegistry(acme=acme())
+    assert code(run(decide(gate_context(registry=registry), asks(token())), registry, load=False)) == "apps_unavailable"
 
 
 def test_registry_app_due_for_refresh_served_without_wait() -> None:
-    town = Town(acme=acme())
-    decided(asks(token()), town=town)
-    town.clock.now += 59
-    assert decided(asks(token()), town=town).allowed
-    assert town.waits == [5.0, 0.0]
+    registry = FakeRegistry(acme=acme())
+    decided(asks(token()), registry=registry)
+    registry.clock.now += 59
+    assert decided(asks(token()), registry=registry).allowed
+    assert registry.waits == [5.0, 0.0]
 
 
 def test_registry_stale_app_load_error_served_after_short_wait() -> None:
-    town = Town(acme=acme())
-    decided(asks(token()), town=town)
-    town.clock.now += 61
-    town.apps["acme"] = OSError()
-    assert decided(asks(token()), town=town).allowed
-    assert town.waits == [5.0, 1.0]
+    registry = FakeRegistry(acme=acme())
+    decided(asks(token()), registry=registry)
+    registry.clock.now += 61
+    registry.apps["acme"] = OSError()
+    assert decided(asks(token()), registry=registry).allowed
+    assert registry.waits == [5.0, 1.0]
 
 
 def test_load_timeout_log_only_gate_at_most_half_a_second() -> None:
-    town = Town(acme=acme())
+    registry = FakeRegistry(acme=acme())
     for _ in range(2):
-        decided(asks(token()), town=town, mode=Mode.LOG_ONLY)
-        town.clock.now += 61
-    assert town.waits[0] == 0.5
-    assert max(town.waits) == 0.5
+        decided(asks(token()), registry=registry, mode=Mode.LOG_ONLY)
+        registry.clock.now += 61
+    assert registry.waits[0] == 0.5
+    assert max(registry.waits) == 0.5
 
 
 def test_load_timeout_verify_log_only_gate_full_timeout() -> None:
-    town = Town(acme=acme())
-    flow = verify(house(town=town, mode=Mode.LOG_ONLY), token(), AppRef("id", "acme"), None)
-    assert run(flow, town).allowed
-    assert town.waits == [5.0]
+    registry = FakeRegistry(acme=acme())
+    flow = verify(gate_context(registry=registry, mode=Mode.LOG_ONLY), token(), AppRef("id", "acme"), None)
+    assert run(flow, registry).allowed
+    assert registry.waits == [5.0]
 
 
 def test_registry_broken_app_any_app_ref_config_invalid() -> None:
-    town = Town(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
-    naming = (Header("X-App-Id"), PublishableKeyBearer())
+    registry = FakeRegistry(acme=BrokenApp("acme"), pub_acme=BrokenApp(None))
+    locations = (Header("X-App-Id"), PublishableKeyBearer())
     request = Request(headers=[("X-App-Id", "acme"), ("Authorization", "Bearer pub_acme")])
-    assert code(decided(request, town=town, app_locations=naming)) == "config_invalid"
-    assert code(decided(Request(headers=[("X-App-Id", "acme")]), town=town, app_locations=naming)) == "config_invalid"
+    assert code(decided(request, registry=registry, app_locations=locations)) == "config_invalid"
+    assert (
+        code(decided(Request(headers=[("X-App-Id", "acme")]), registry=registry, app_locations=locations))
+        == "config_invalid"
+    )
 
 
 def test_registry_second_app_ref_alias_allowed_other_app_invalid_request() -> None:
-    town = Town(acme=acme(), alias=acme(), two=acme_two())
-    naming = (Header("X-App-Id"), Query("appId"))
-    assert decided(asks(token(), query="appId=alias"), town=town, app_locations=naming).allowed
-    assert code(decided(asks(token(), query="appId=two"), town=town, app_locations=naming)) == "invalid_request"
+    registry = FakeRegistry(acme=acme(), alias=acme(), two=acme_two())
+    locations = (Header("X-App-Id"), Query("appId"))
+    assert decided(asks(token(), query="appId=alias"), registry=registry, app_locations=locations).allowed
+    assert (
+        code(decided(asks(token(), query="appId=two"), registry=registry, app_locations=locations)) == "invalid_request"
+    )
 
 
 def test_flow_driver_raises_internal_error(caplog: pytest.LogCaptureFixture) -> None:
-    flow = decide(house(town=Town()), asks(token()))
+    flow = decide(gate_context(registry=FakeRegistry()), asks(token()))
     next(flow)
     with pytest.raises(StopIteration) as end:
         flow.throw(ConfigError([]))
@@ -236,18 +241,18 @@ def test_flow_driver_raises_internal_error(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_load_entry_known_version_matches_cached_entry() -> None:
-    town = Town(acme=acme())
+    registry = FakeRegistry(acme=acme())
     ref = AppRef("id", "acme")
-    assert LoadEntry(town.cache, ref, None, 5.0).known_version == 0
-    town.cache.start(ref, 0)
-    town.pool.run()
-    slot = town.cache.read(ref)
+    assert LoadEntry(registry.cache, ref, None, 5.0).known_version == 0
+    registry.cache.start(ref, 0)
+    registry.pool.run()
+    slot = registry.cache.read(ref)
     assert slot is not None
-    fetch = LoadEntry(town.cache, ref, slot, 5.0)
-    assert (fetch.known_version, fetch.slot) == (slot.version, slot)
+    fetch = LoadEntry(registry.cache, ref, slot, 5.0)
+    assert (fetch.known_version, fetch.entry) == (slot.version, slot)
 
 
-# --- an app in log-only opens no door to another
+# --- an app in log-only mode gives no access to another app
 
 
 @pytest.mark.parametrize("order", [("acme", "two"), ("two", "acme")])
@@ -263,19 +268,19 @@ def test_app_locations_app_and_log_only_broken_app_invalid_request(order: tuple[
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("order", [("acme", "nameless"), ("nameless", "acme")])
 def test_broken_app_without_id_beside_other_app_enforced_config_invalid(order: tuple[str, str], mode: Mode) -> None:
-    town = Town(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
-    naming = (Header("X-First"), Query("second"))
+    registry = FakeRegistry(acme=acme(mode=mode), nameless=BrokenApp(None, mode=mode))
+    locations = (Header("X-First"), Query("second"))
     request = Request(headers=[("X-First", order[0])], query=f"second={order[1]}")
-    decision = decided(request, town=town, app_locations=naming)
+    decision = decided(request, registry=registry, app_locations=locations)
     assert (decision.allowed, code(decision), decision.enforced) == (False, "config_invalid", True)
     assert decision.app_id is None
 
 
-# --- an app that is alone decides about a request that contradicts itself
+# --- the only app applies to a request that contradicts itself
 
 
 class Broken:
-    """A place whose reading has a bug."""
+    """A location with a bug."""
 
     kind = "id"
 
@@ -283,16 +288,21 @@ class Broken:
         raise RuntimeError("a bug")
 
 
-@pytest.mark.parametrize("way", [decide, check_origin])
+@pytest.mark.parametrize("start_flow", [decide, check_origin])
 @pytest.mark.parametrize(
-    ("naming", "said"), [(BY_HEADER, "invalid_request"), ([Broken()], "internal_error")], ids=["twice", "a bug"]
+    ("app_locations", "expected"),
+    [(BY_HEADER, "invalid_request"), ([Broken()], "internal_error")],
+    ids=["twice", "a bug"],
 )
-def test_only_app_unreadable_app_ref_follows_app_mode(way: Callable[..., Flow], naming: Any, said: str) -> None:
+def test_only_app_unreadable_app_ref_follows_app_mode(
+    start_flow: Callable[..., Flow], app_locations: Any, expected: str
+) -> None:
     request = Request(headers=[("X-App-Id", "acme"), ("X-App-Id", "acme"), ("Authorization", f"Bearer {token()}")])
     for mode, allowed in ((Mode.LOG_ONLY, True), (Mode.ENFORCE, False)):
-        flow = way(house(acme(mode=mode, token_locations=[Bearer()]), app_locations=tuple(naming)), request)
+        context = gate_context(acme(mode=mode, token_locations=[Bearer()]), app_locations=tuple(app_locations))
+        flow = start_flow(context, request)
         with pytest.raises(StopIteration) as ended:
             next(flow)
         decision = ended.value.value
-        assert (decision.allowed, code(decision), decision.app_id) == (allowed, said, "acme")
+        assert (decision.allowed, code(decision), decision.app_id) == (allowed, expected, "acme")
         assert not decision.identity.verified

@@ -1,4 +1,4 @@
-"""Off the request's usual way: log-only, bugs of ours, and a token that is verified alone."""
+"""The decision flow in log-only mode, after an internal error, and for a token without a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, house, reason, run
+from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
 from wicket import App, AppRef, Decision, Mode, Refused, Request, VerifiedIdentity
 from wicket.config.app import BrokenApp
@@ -59,7 +59,7 @@ def test_enforce_gate_log_only_app_bad_token_refused() -> None:
     assert not decided(asks("junk"), acme(mode=Mode.LOG_ONLY), mode=Mode.ENFORCE).allowed
 
 
-# --- a bug of ours
+# --- internal errors
 
 
 def broken_clock() -> float:
@@ -94,7 +94,7 @@ def test_log_internal_error_message_included_only_for_config_error(
 
 
 class Fails:
-    """A place of a user's own, with a bug."""
+    """A custom location with a bug."""
 
     def read(self, request: Request) -> str | None:
         raise ZeroDivisionError
@@ -110,14 +110,14 @@ def test_token_location_raises_disallowed_origin_origin_not_allowed() -> None:
     assert (decision.allowed, code(decision)) == (False, "origin_not_allowed")
 
 
-# --- a token alone
+# --- a token without a request
 
 
 def verified(
     text: Any, *apps: App | BrokenApp, app: str = "acme", origin: str | None = None, **changes: Any
 ) -> Decision:
-    flow = verify(house(*(apps or (acme(),)), **changes), text, AppRef("id", app), origin)
-    return run(flow, changes.get("town"))
+    flow = verify(gate_context(*(apps or (acme(),)), **changes), text, AppRef("id", app), origin)
+    return run(flow, changes.get("registry"))
 
 
 def test_verify_valid_token_allowed() -> None:

@@ -1,4 +1,4 @@
-"""An identity is anonymous and empty, or verified and says what the signed token said."""
+"""Anonymous identities are empty; verified identities have the content of the signed token."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_attributes_registered_and_rule_claims_excluded() -> None:
             "name": "N",
             "plan": "pro",
         },
-        user_id=("userId",),
+        user_id_claims=("userId",),
         app_claim="app",
         companies_claim="companies",
         scopes_claim="scope",

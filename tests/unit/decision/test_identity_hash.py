@@ -1,4 +1,4 @@
-"""The older identity hash: what verifies, what is refused, and what agrees with a token."""
+"""Identity hashes: valid and invalid hashes, companies, and hashes in addition to a token."""
 
 from __future__ import annotations
 
@@ -214,21 +214,21 @@ def test_company_hash_invalid_hash_bad_identity_hash(given: dict[str, Any]) -> N
 
 
 def test_company_hash_no_proven_company_unsigned_companies_dropped() -> None:
-    """To leave every proof out must not open what one proof closes."""
+    """A client gains nothing if it omits all hashes."""
     app, body = with_companies([{"id": "bank", "name": "Bank"}])
     merged = decide(app, body).require().merge_unsigned(body)
     assert merged.companies == []
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies[bank]"]
 
 
-# --- beside a token
+# --- in addition to a token
 
 
 def test_identity_hash_beside_token_of_same_user_method_jwt() -> None:
     app = app_with(settings={"rules": Rules(user_id_claims=("userId",))})
     body = {"token": token(claims(sub=None, userId="ada")), "userId": "ada", "userHash": hash_by_hand("ada")}
     assert decide(app, body).require().method == "jwt"
-    del body["userId"]  # what is signed says of whom the hash is
+    del body["userId"]  # the token has the identifier
     assert decide(app, body).require().method == "jwt"
     body["userHash"] = hash_by_hand("bob")
     assert refused(app, body).reason == "bad_identity_hash"
@@ -247,7 +247,10 @@ def test_identity_hash_beside_token_without_identifier_claim_token_used() -> Non
     good = {"token": token()}
     assert decide(app, good).require().user_id == "user-1"
     assert decide(app, {**good, "userId": "somebody"}).require().user_id == "user-1"
-    assert decide(app, {**good, "userHash": "x"}).require().user_id == "user-1"  # nothing says of what it is the hash
+    assert (
+        decide(app, {**good, "userHash": "x"}).require().user_id == "user-1"
+        # neither the request nor the token has the identifier
+    )
     assert decide(app, {**good, "userId": "7", "userHash": hash_by_hand("7")}).require().user_id == "user-1"
 
 

@@ -1,4 +1,4 @@
-"""The two drivers: each gives the flow what it lacks, and tells it of what is our own fault."""
+"""The two drivers: each performs the I/O of a flow and raises a `WicketError` in the flow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from tests.support.clients import finished
 from wicket import Request, WicketError
-from wicket.decision.io import Effect, ReadBody
-from wicket.drivers import arun, run
+from wicket.decision.io import Effect, ReadBody, arun, run
 from wicket.messages.request import Body, BytesBody
 
 ended: list[str] = []
@@ -28,7 +27,7 @@ def catching(body: Body) -> Generator[Effect, None, str]:
     try:
         yield from ReadBody(body, 10, 1.0)
     except WicketError as error:
-        # After a failure the flow goes on, and may lack something again.
+        # After a failure the flow continues and may request more I/O.
         again = yield from ReadBody(BytesBody(b"more"), 10, 1.0)
         return f"{error} {again!r}"
     return "read"

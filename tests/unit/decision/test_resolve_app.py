@@ -1,4 +1,4 @@
-"""What a request names and carries, where some of it rides in the body, and whom an anonymous one says it is."""
+"""App and token in the body, and the claimed user ID of an anonymous request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wicket import (
     TokenIssuer,
 )
 from wicket.config.locations import TokenLocations
-from wicket.decision.resolve_app import credentials_sent
+from wicket.decision.extract_token import credentials_sent
 from wicket.messages.request import Body, BytesBody
 
 IN_BODY = (BodyField("appId"),)
@@ -48,7 +48,7 @@ def sends(body: Any, *headers: tuple[str, str], kind: str = "application/json", 
 
 
 def two(**settings: Any) -> Any:
-    """Two apps that are named in the header or the body."""
+    """A gate context with two apps that the header or the body names."""
     common: dict[str, Any] = {"app_locations": (*BY_HEADER, *IN_BODY), "token_locations": TOKENS}
     first = acme(**{**common, **settings})
     return gate_of(
@@ -188,7 +188,7 @@ def test_decide_async_only_body_internal_error() -> None:
     assert code(two().decide(sends(Body()))) == "internal_error"
 
 
-# --- whom an anonymous request says it is
+# --- the claimed user ID of an anonymous request
 
 
 def lobby(**settings: Any) -> Any:

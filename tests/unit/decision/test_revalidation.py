@@ -1,4 +1,4 @@
-"""What a gate says of an identity that was verified long ago."""
+"""Revalidation of a verified identity."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_revalidate_anonymous_decision_none() -> None:
 
 
 def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
-    """What stands against a user of a registry's app, once the registry gives what `change` gives."""
+    """Return the refusal of a user of a registry's app after the registry returns the result of `change`."""
     held: list[Callable[[], App | None]] = [lambda: acme(app_locations=())]
     with Gate(registry=lambda ref: held[0](), app_locations=BY_HEADER, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token()))
@@ -55,7 +55,7 @@ def revisited(change: Callable[[], App | None], *, purge: bool = False) -> Any:
         held[0] = change
         gate.refresh("acme", purge=purge)
         assert gate.revalidate(decision) is None, "it begins a load, and waits for none"
-        gate.decide(asks(token()))  # this one waits for it
+        gate.decide(asks(token()))  # this request waits for the load
         found = gate.revalidate(decision)
         return found and (found.code, found.reason)
 
@@ -180,7 +180,7 @@ def test_revalidate_company_hash_secret_changed_with_companies_refused(
 
 
 def rehashed(rule: IdentityHash, change: dict[str, Any], said: dict[str, Any] | None = None) -> Any:
-    """What stands against a user whom a hash proved, once the app is changed."""
+    """Return the refusal of a user with an identity hash after the app has changed."""
 
     def app(**settings: Any) -> App:
         return acme(**{"app_locations": (), "identity_hash": rule, **settings})

@@ -1,4 +1,4 @@
-"""One token, one app: which keys, is it signed, do the claims hold, is it revoked."""
+"""One token and one app: keys, signature, claims and revocation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from tests.support.unit import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
+from wicket.decision.identity import build_identity
 from wicket.decision.key_selection import LoadTimeouts, select_keys
-from wicket.decision.signature import build_identity, verify_signature
+from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import JOSEHeader, parse_token_or_raise
 from wicket.keys.algorithms import Key
@@ -35,15 +36,15 @@ def fresh() -> SignatureCache:
     return SignatureCache(total=10, per_app=10, max_bytes=4096)
 
 
-def verify(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> VerifiedIdentity:
+def verify(app: App, text: str, cache: SignatureCache | None = None, now: float = NOW) -> VerifiedIdentity:
     read = parse_token_or_raise(text, 16_384)
     choice = choice_of(app, read)
-    signed, key = verify_signature(app, read, choice.keys, fresh() if memory is None else memory)
+    signed, key = verify_signature(app, read, choice.keys, fresh() if cache is None else cache)
     return build_identity(app, signed, key, now)
 
 
-def refused(app: App, text: str, memory: SignatureCache | None = None, now: float = NOW) -> Refusal:
-    return refusal_of(lambda: verify(app, text, memory, now))
+def refused(app: App, text: str, cache: SignatureCache | None = None, now: float = NOW) -> Refusal:
+    return refusal_of(lambda: verify(app, text, cache, now))
 
 
 def test_verify_secret_signed_token_identity_of_user() -> None:
@@ -121,43 +122,43 @@ def test_verify_signed_non_object_payload_malformed_and_not_cached(payload: Any)
 
     import jwt
 
-    memory = fresh()
+    cache = fresh()
     text = jwt.api_jws.encode(json.dumps(payload).encode(), KEY, "HS256")
-    assert refused(acme(), text, memory).reason == "malformed"
-    assert len(memory) == 0
+    assert refused(acme(), text, cache).reason == "malformed"
+    assert len(cache) == 0
 
 
 def test_signature_cache_valid_signature_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory, app, text = fresh(), acme(), token()
-    first = verify(app, text, memory)
-    assert len(memory) == 1
+    cache, app, text = fresh(), acme(), token()
+    first = verify(app, text, cache)
+    assert len(cache) == 1
 
     def untouched(*args: object) -> bool:
         raise AssertionError("the signature was verified twice")
 
     monkeypatch.setattr(Key, "verify", untouched)
-    assert verify(app, text, memory).claims == first.claims
+    assert verify(app, text, cache).claims == first.claims
 
 
 def test_signature_cache_bad_signature_not_cached() -> None:
-    memory = fresh()
-    refused(acme(), token(key=OTHER_KEY), memory)
-    assert len(memory) == 0
+    cache = fresh()
+    refused(acme(), token(key=OTHER_KEY), cache)
+    assert len(cache) == 0
 
 
 def test_signature_cache_key_removed_bad_signature() -> None:
-    memory, text = fresh(), token()
-    verify(acme(), text, memory)
-    assert refused(acme(credentials=[secret(OTHER_KEY)]), text, memory).reason == "bad_signature"
+    cache, text = fresh(), token()
+    verify(acme(), text, cache)
+    assert refused(acme(credentials=[secret(OTHER_KEY)]), text, cache).reason == "bad_signature"
 
 
 def test_signature_cache_hit_times_claims_and_revocation_checked() -> None:
-    memory, text = fresh(), token()
-    verify(acme(), text, memory)
-    assert refused(acme(), text, memory, NOW + 4000).reason == "expired"
-    assert refused(acme(issuer="https://id"), text, memory).reason == "missing_claim"
-    assert refused(acme(revocations=Revocations(issued_before=NOW)), text, memory).reason == "revoked"
-    assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, memory).reason == "revoked"
+    cache, text = fresh(), token()
+    verify(acme(), text, cache)
+    assert refused(acme(), text, cache, NOW + 4000).reason == "expired"
+    assert refused(acme(issuer="https://id"), text, cache).reason == "missing_claim"
+    assert refused(acme(revocations=Revocations(issued_before=NOW)), text, cache).reason == "revoked"
+    assert refused(acme(revocations=Revocations(users={"user-1": NOW})), text, cache).reason == "revoked"
 
 
 def test_verify_expired_and_revoked_token_expired() -> None:
@@ -166,15 +167,15 @@ def test_verify_expired_and_revoked_token_expired() -> None:
 
 @pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
 def test_signature_cache_hit_any_payload_size_same_claims(members: int, kept: bool) -> None:
-    memory, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
-    first = verify(acme(), text, memory)
-    (remembered,) = memory._entries["acme"].values()
+    cache, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
+    first = verify(acme(), text, cache)
+    (remembered,) = cache._entries["acme"].values()
     assert (remembered.cached_claims is not None) is kept
-    second = verify(acme(), text, memory)
+    second = verify(acme(), text, cache)
     assert first.claims == second.claims
     assert first.attributes == second.attributes
     assert (second.user_id, second.expires_at) == ("user-1", NOW + 3600)
-    assert refused(acme(), text, memory, now=NOW + 4000).reason == "expired"
+    assert refused(acme(), text, cache, now=NOW + 4000).reason == "expired"
 
 
 def test_require_kid_token_without_kid_key_not_found() -> None:

@@ -1,4 +1,4 @@
-"""The signature memory remembers signatures, within bounds, and each only for its very key and token."""
+"""The signature cache is bounded, and an entry applies only to its own key and token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = JOSEHeader("HS256", None, "JWT")
 SIGNED = VerifiedPayload(HEADER, b"key", b"{}", {})
 
 
-def memory(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureCache:
+def cache(total: int = 10, per_app: int = 5, max_bytes: int = 100) -> SignatureCache:
     return SignatureCache(total=total, per_app=per_app, max_bytes=max_bytes)
 
 
@@ -27,7 +27,7 @@ def recalled(held: SignatureCache, app: str, *names: str) -> list[str]:
 
 
 def test_signature_cache_get_only_same_app_and_key_returns_entry() -> None:
-    held = memory()
+    held = cache()
     fill(held, "a", "k1")
     assert held.get("a", b"k1") is SIGNED
     assert held.get("a", b"k2") is None
@@ -36,34 +36,34 @@ def test_signature_cache_get_only_same_app_and_key_returns_entry() -> None:
 
 
 def test_signature_cache_same_key_twice_single_entry() -> None:
-    held = memory()
+    held = cache()
     fill(held, "a", "k1", "k1")
     assert len(held) == 1
 
 
 def test_signature_cache_token_over_max_bytes_not_cached() -> None:
-    held = memory(max_bytes=5)
+    held = cache(max_bytes=5)
     held.add("a", b"k1", "12345", SIGNED)
     held.add("a", b"k2", "123456", SIGNED)
     assert recalled(held, "a", "k1", "k2") == ["k1"]
 
 
 def test_signature_cache_per_app_limit_reached_oldest_evicted() -> None:
-    held = memory(per_app=2)
+    held = cache(per_app=2)
     fill(held, "a", "k1", "k2", "k3")
     assert recalled(held, "a", "k1", "k2", "k3") == ["k2", "k3"]
     assert len(held) == 2
 
 
 def test_signature_cache_per_app_limit_one_newest_kept() -> None:
-    held = memory(per_app=1)
+    held = cache(per_app=1)
     fill(held, "a", "k1", "k2")
     assert recalled(held, "a", "k1", "k2") == ["k2"]
     assert len(held) == 1
 
 
 def test_signature_cache_full_by_one_app_other_app_kept() -> None:
-    held = memory(total=4, per_app=4)
+    held = cache(total=4, per_app=4)
     fill(held, "quiet", "q1")
     fill(held, "loud", *(f"k{number}" for number in range(20)))
     assert recalled(held, "quiet", "q1") == ["q1"]
@@ -71,7 +71,7 @@ def test_signature_cache_full_by_one_app_other_app_kept() -> None:
 
 
 def test_signature_cache_full_other_app_entry_added() -> None:
-    held = memory(total=2, per_app=2)
+    held = cache(total=2, per_app=2)
     fill(held, "a", "a1", "a2")
     fill(held, "b", "b1")
     assert recalled(held, "b", "b1") == ["b1"]
@@ -82,7 +82,7 @@ def test_signature_cache_full_other_app_entry_added() -> None:
 
 
 def test_signature_cache_many_apps_size_bounded() -> None:
-    held = memory(total=3, per_app=3)
+    held = cache(total=3, per_app=3)
     for number in range(30):
         fill(held, f"app-{number}", "k")
         assert held.get(f"app-{number}", b"k") is SIGNED
@@ -90,7 +90,7 @@ def test_signature_cache_many_apps_size_bounded() -> None:
 
 
 def test_signature_cache_clear_app_removes_only_that_app() -> None:
-    held = memory()
+    held = cache()
     fill(held, "a", "k1", "k2")
     fill(held, "b", "k1")
     held.clear_app("a")
@@ -101,7 +101,7 @@ def test_signature_cache_clear_app_removes_only_that_app() -> None:
 
 
 def test_signature_cache_after_fork_entries_kept() -> None:
-    held = memory()
+    held = cache()
     fill(held, "a", "k1")
     held.after_fork()
     fill(held, "a", "k2")
@@ -110,7 +110,7 @@ def test_signature_cache_after_fork_entries_kept() -> None:
 
 
 def test_signature_cache_same_key_added_again_latest_entry_returned() -> None:
-    held = memory()
+    held = cache()
     held.add("a", b"digest", "token", SIGNED)
     other = VerifiedPayload(HEADER, b"yek", b"{}", {})
     held.add("a", b"digest", "token", other)

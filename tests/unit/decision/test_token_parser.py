@@ -1,4 +1,4 @@
-"""Tokens are read strictly: one spelling, plain JSON, and `Refused` for everything else."""
+"""Tokens are parsed strictly: one encoding, strict JSON, and `Refused` for everything else."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ OBJECTS = st.lists(st.builds("{}{}:{}".format, NAMES, st.sampled_from(["", " ", 
 
 
 def as_the_standard_library_reads(text: str) -> dict[str, Any] | None:
-    """A second reader: the pairs of every object are looked at, one by one."""
+    """A reference parser that checks the pairs of every object."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
@@ -306,7 +306,7 @@ def test_parse_token_header_any_json_object_parsed(text: str) -> None:
 
 @pytest.mark.parametrize("text", FLAT)
 def test_parse_token_mutated_header_matches_json_parser(text: str) -> None:
-    """The standard library's parser is the judge of what is JSON, however short a way there is to the same answer."""
+    """The shortcuts of the parser return the same result as the parser of the standard library."""
     for index in range(len(text)):
         for changed in (text[:index] + text[index + 1 :], text[:index] + "," + text[index:], text[:index]):
             said = refused_as(changed)
@@ -320,7 +320,7 @@ def test_parse_token_mutated_header_matches_json_parser(text: str) -> None:
 
 
 def refused_as(header: str) -> str | None:
-    """The algorithm of a token with this header, or the reason of its refusal."""
+    """Return the algorithm of a token with this header, or the reason of its refusal."""
     try:
         return parse_token_or_raise(f"{base64url.encode(header.encode())}.e30.AA", 4_096).header.algorithm
     except Refused as refused:

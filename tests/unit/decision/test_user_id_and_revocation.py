@@ -1,4 +1,4 @@
-"""Which user a token is of, and whether it was revoked, for that user or altogether."""
+"""Read the user ID, and check revocation of a token or a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.unit import NOW, refusal_of
 from wicket import App, Revocations, Rules
 from wicket.decision.claims import is_revoked, read_user_id
 
-# --- the user's id
+# --- the user ID
 
 DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -19,12 +19,12 @@ DISGUISES = "\u2028\u2029\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
     ("payload", "rules", "found"),
     [
         ({"sub": "u"}, {}, ("u", "sub")),
-        ({"userId": "u", "email": "e"}, {"user_id": ("userId", "email")}, ("u", "userId")),
-        ({"email": "e"}, {"user_id": ("userId", "email")}, ("e", "email")),
-        ({"userId": None, "email": "e"}, {"user_id": ("userId", "email")}, ("e", "email")),
+        ({"userId": "u", "email": "e"}, {"user_id_claims": ("userId", "email")}, ("u", "userId")),
+        ({"email": "e"}, {"user_id_claims": ("userId", "email")}, ("e", "email")),
+        ({"userId": None, "email": "e"}, {"user_id_claims": ("userId", "email")}, ("e", "email")),
         ({"sub": 5}, {"allow_integer_user_id": True}, ("5", "sub")),
         ({"sub": "é" * 256}, {}, ("é" * 256, "sub")),
-        ({"sub": "a\u200db"}, {}, ("a\u200db", "sub")),  # joins the parts of an emoji
+        ({"sub": "a\u200db"}, {}, ("a\u200db", "sub")),  # the joiner of emoji parts
         ({"sub": "\u05d0\u0627"}, {}, ("\u05d0\u0627", "sub")),  # Hebrew and Arabic letters
         ({"sub": " "}, {}, (" ", "sub")),
     ],
@@ -40,13 +40,13 @@ def test_read_user_id_several_claims_first_present_claim_returned(
     [
         ({}, {}, "missing_claim", "sub"),
         ({"sub": None}, {}, "missing_claim", "sub"),
-        ({}, {"user_id": ("userId", "email")}, "missing_claim", "userId"),
+        ({}, {"user_id_claims": ("userId", "email")}, "missing_claim", "userId"),
         ({"sub": ""}, {}, "bad_claim", "sub"),
         ({"sub": 5}, {}, "bad_claim", "sub"),
         ({"sub": True}, {"allow_integer_user_id": True}, "bad_claim", "sub"),
         ({"sub": 1.0}, {"allow_integer_user_id": True}, "bad_claim", "sub"),
         ({"sub": ["u"]}, {}, "bad_claim", "sub"),
-        ({"userId": "", "email": "e"}, {"user_id": ("userId", "email")}, "bad_claim", "userId"),
+        ({"userId": "", "email": "e"}, {"user_id_claims": ("userId", "email")}, "bad_claim", "userId"),
         ({"sub": "a" * 257}, {}, "bad_claim", "sub"),
         ({"sub": int("9" * 257)}, {"allow_integer_user_id": True}, "bad_claim", "sub"),
         ({"sub": "a\x00"}, {}, "bad_claim", "sub"),
@@ -54,7 +54,7 @@ def test_read_user_id_several_claims_first_present_claim_returned(
         ({"sub": "\x7f"}, {}, "bad_claim", "sub"),
         ({"sub": "\x9f"}, {}, "bad_claim", "sub"),
         *(({"sub": f"a{char}b"}, {}, "bad_claim", "sub") for char in DISGUISES),
-        ({"sub": 5, "email": "a\u202eb"}, {"user_id": ("id", "email")}, "bad_claim", "email"),
+        ({"sub": 5, "email": "a\u202eb"}, {"user_id_claims": ("id", "email")}, "bad_claim", "email"),
     ],
 )
 def test_read_user_id_missing_or_invalid_value_refused(
@@ -76,15 +76,15 @@ def test_read_user_id_missing_claims_all_in_detail() -> None:
     ("revocations", "payload", "revoked"),
     [
         ({}, {}, False),
-        ({"before": NOW}, {"iat": NOW}, True),
-        ({"before": NOW}, {"iat": NOW + 30}, True),
-        ({"before": NOW}, {"iat": NOW + 31}, False),
-        ({"before": NOW}, {}, True),
-        ({"before": 0}, {"iat": NOW}, False),
+        ({"issued_before": NOW}, {"iat": NOW}, True),
+        ({"issued_before": NOW}, {"iat": NOW + 30}, True),
+        ({"issued_before": NOW}, {"iat": NOW + 31}, False),
+        ({"issued_before": NOW}, {}, True),
+        ({"issued_before": 0}, {"iat": NOW}, False),
         ({"users": {"user-1": NOW}}, {"iat": NOW}, True),
         ({"users": {"user-2": NOW}}, {"iat": NOW}, False),
-        ({"users": {"user-1": NOW}, "before": 0}, {"iat": NOW}, True),
-        ({"users": {"user-1": 0}, "before": NOW}, {"iat": NOW}, True),
+        ({"users": {"user-1": NOW}, "issued_before": 0}, {"iat": NOW}, True),
+        ({"users": {"user-1": 0}, "issued_before": NOW}, {"iat": NOW}, True),
         ({"token_ids": {"t1"}}, {"jti": "t1", "iat": NOW}, True),
         ({"token_ids": {"t1"}}, {"jti": "t2", "iat": NOW}, False),
         ({"token_ids": {"t1"}}, {"iat": NOW}, False),

@@ -1,4 +1,4 @@
-"""Whose word the diagnosis is, what it may be given, and that nothing of it is a request."""
+"""`diagnose`: its arguments, its decision, and that it reports nothing as an event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from wicket import App, AppRef, ConfigError, Gate, Header, Jwks, Mode, Revocatio
 from wicket.config.app import BrokenApp
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import BodyField, Cookie, JsonBody, Query
+from wicket.diagnostics import Diagnosis, diagnose
 from wicket.reporting.events import DecisionEvent
-from wicket.testing import Diagnosis, diagnose
 from wicket.testing.issuer import LocalIssuer
 
 HASHING = secret(bytes(range(100, 140)))
@@ -54,14 +54,14 @@ def test_diagnose_as_dict_is_json_serializable() -> None:
     assert said["findings"] == [
         {
             "code": "numeric_user_id",
-            "detail": "The claim sub is the number 7: write it as a text, in quotes.",
+            "detail": "The claim sub is the number 7: write it as a string, in quotes.",
             "expected": "a string",
             "found": "a number",
         }
     ]
     assert said["steps"][0] == {
         "name": "app",
-        "expected": "an app of the configuration",
+        "expected": "an app of this gate",
         "found": "'acme', profile None",
         "passed": True,
     }
@@ -75,10 +75,10 @@ def test_diagnose_as_dict_is_json_serializable() -> None:
         ({"app": b"acme"}, "app"),
         ({"token": b"x"}, "token"),
         ({"origin": 7}, "origin"),
-        ({"sent": "text"}, "sent"),
-        ({"sent": [1]}, "sent"),
-        ({"sent": {"a": {1, 2}}}, "sent"),
-        ({"sent": {("a",): 1}}, "sent"),
+        ({"body": "text"}, "body"),
+        ({"body": [1]}, "body"),
+        ({"body": {"a": {1, 2}}}, "body"),
+        ({"body": {("a",): 1}}, "body"),
         ({"app": "nobody"}, "app"),
         ({"app": "\ud800 no name"}, "app"),
     ],
@@ -93,8 +93,8 @@ def test_diagnose_unknown_app_or_wrong_type_raises_config_error(given: dict[str,
 
 def test_diagnose_circular_body_raises_config_error() -> None:
     sent: dict[str, Any] = {}
-    sent["sent"] = sent
-    assert set(problems_of(lambda: ask(acme(), sent=sent))) == {"sent"}
+    sent["body"] = sent
+    assert set(problems_of(lambda: ask(acme(), body=sent))) == {"body"}
 
 
 WILD = [
@@ -123,7 +123,7 @@ def test_diagnose_arbitrary_input_returns_findings_without_raising(
     rule = IdentityHash(secret=HASHING, identifier="userId")
     app = acme(identity_hash=rule, token_locations=[JsonBody("jwt"), Query("token")], issuer="https://id.example")
     for origin in (None, *WILD[:12]):
-        diagnosis = ask(app, text, sent=sent, origin=origin)
+        diagnosis = ask(app, text, body=sent, origin=origin)
         assert not diagnosis.passed
         assert diagnosis.refusal is not None
         assert diagnosis.findings
@@ -208,19 +208,19 @@ def test_diagnose_refused_token_reports_expected_findings(app: App, text: str, m
 
 def test_diagnose_body_token_is_found_at_token_locations() -> None:
     app = acme(token_locations=[JsonBody("auth.token"), Query("jwt"), Header("X-User"), Cookie("session")])
-    assert ask(app, sent={"auth": {"token": token()}}).passed
-    assert ask(app, sent={"jwt": token()}).passed
-    assert ask(app, sent={"X-USER": token()}).passed
-    assert words(ask(app, sent={"elsewhere": token()})) == ["missing_token"]
-    assert words(ask(app, sent={"jwt": token(), "x-user": token(claims(sub="other"))})) == ["invalid_request"]
-    assert words(ask(app, sent={"auth": {"token": 7}})) == ["malformed"]
-    assert words(ask(app, sent={"auth": {"token": token(key=bytes(40))}})) == ["bad_signature"]
-    assert ask(app, token(), sent={"jwt": "another"}).passed
+    assert ask(app, body={"auth": {"token": token()}}).passed
+    assert ask(app, body={"jwt": token()}).passed
+    assert ask(app, body={"X-USER": token()}).passed
+    assert words(ask(app, body={"elsewhere": token()})) == ["missing_token"]
+    assert words(ask(app, body={"jwt": token(), "x-user": token(claims(sub="other"))})) == ["invalid_request"]
+    assert words(ask(app, body={"auth": {"token": 7}})) == ["malformed"]
+    assert words(ask(app, body={"auth": {"token": token(key=bytes(40))}})) == ["bad_signature"]
+    assert ask(app, token(), body={"jwt": "another"}).passed
 
 
 def test_diagnose_json_body_of_other_media_type_is_searched() -> None:
     app = acme(token_locations=[JsonBody("jwt", types=("text/plain",))])
-    assert ask(app, sent={"jwt": token()}).passed
+    assert ask(app, body={"jwt": token()}).passed
 
 
 def test_diagnose_hash_in_header_and_query_is_checked() -> None:
@@ -229,16 +229,16 @@ def test_diagnose_hash_in_header_and_query_is_checked() -> None:
         secret=HASHING, identifier="id", identifier_location=Query("uid"), hash_location=Header("X-Hash")
     )
     app = acme(identity_hash=rule)
-    assert ask(app, sent={"uid": "user-1", "X-Hash": proof}).passed
-    assert words(ask(app, sent={"uid": "user-1"})) == ["half_a_pair"]
-    assert words(ask(app, sent={"uid": "user-1", "x-hash": proof.upper()})) == ["hash_encoding"]
-    assert words(ask(app, sent={"uid": "USER-1", "x-hash": proof})) == ["altered_identifier"]
+    assert ask(app, body={"uid": "user-1", "X-Hash": proof}).passed
+    assert words(ask(app, body={"uid": "user-1"})) == ["half_a_pair"]
+    assert words(ask(app, body={"uid": "user-1", "x-hash": proof.upper()})) == ["hash_encoding"]
+    assert words(ask(app, body={"uid": "USER-1", "x-hash": proof})) == ["altered_identifier"]
 
 
 def test_diagnose_hash_after_accept_until_missing_token() -> None:
     rule = IdentityHash(secret=HASHING, identifier="userId", accept_until=NOW)
-    (finding,) = ask(acme(identity_hash=rule), sent={"userId": "x", "userHash": "X"}).findings
-    assert (finding.code, "no identity hashes any more" in finding.detail) == ("missing_token", True)
+    (finding,) = ask(acme(identity_hash=rule), body={"userId": "x", "userHash": "X"}).findings
+    assert (finding.code, "no longer accepts identity hashes" in finding.detail) == ("missing_token", True)
 
 
 def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None:
@@ -246,14 +246,16 @@ def test_diagnose_hash_disagreeing_with_token_reported_if_body_is_read() -> None
     rule = IdentityHash(secret=HASHING, identifier="userId")
     app = acme(identity_hash=rule, token_locations=[JsonBody("jwt")])
     text = token(claims(userId="user-1"))
-    assert words(ask(app, text, sent={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
-    assert words(ask(app, text, sent={"userId": "user-1", "userHash": proof.upper()})) == [
+    assert words(ask(app, text, body={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
+    assert words(ask(app, text, body={"userId": "user-1", "userHash": proof.upper()})) == [
         *("hash_encoding", "bad_identity_hash"),
     ]
     named = acme(identity_hash=rule, app_locations=[BodyField("appId")])
-    assert words(ask(named, text, sent={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
-    unread = acme(identity_hash=rule)  # its token rides in a header, its name too: the gate never reads the body
-    assert ask(unread, text, sent={"userId": "user-2", "userHash": proof}).passed
+    assert words(ask(named, text, body={"userId": "user-2", "userHash": proof})) == ["invalid_request"]
+    unread = acme(
+        identity_hash=rule
+    )  # the token and the name of the app are in headers, so the gate does not read the body
+    assert ask(unread, text, body={"userId": "user-2", "userHash": proof}).passed
 
 
 def test_diagnose_secrets_in_input_are_redacted() -> None:
@@ -306,7 +308,7 @@ def test_diagnose_unknown_kid_reported_only_if_a_key_with_kid_signed() -> None:
         ({"iss": "https://l.example/t1", "tid": "t2"}, "https://l.example/{tenantid}", ["issuer_wrong"]),
     ],
 )
-def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
+def test_diagnose_key_of_another_issuer_finding_names_its_issuer(
     said: dict[str, str], bound: str, mistakes: list[str]
 ) -> None:
     published = member("first", "1")
@@ -319,7 +321,7 @@ def test_a_key_that_is_published_for_another_issuer_is_said_with_that_issuer(
     assert (steps["iss"].expected, steps["claims"].passed) == (bound, not mistakes)
 
 
-def test_of_two_issuers_that_publish_one_key_the_one_of_the_token_is_said() -> None:
+def test_diagnose_key_of_two_issuers_step_names_issuer_of_token() -> None:
     issuers = ("https://a.example", "https://b.example")
     published = [{**member("first", "1"), "issuer": each} for each in issuers]
     held = App("acme", credentials=[Jwks.static({"keys": published}, algorithms=["ES256"])])

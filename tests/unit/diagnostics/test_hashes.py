@@ -1,4 +1,4 @@
-"""The search for what a hash is of: how it is spelled, and how far it looks."""
+"""The search for the value and the secret of a hash: its encodings and its limits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.support.cost import BOUNDED, steps_of
 from tests.support.unit import NOW, acme, gate_of, secret
 from wicket.config.identity_hash import CompanyHash, IdentityHash
-from wicket.diagnostics.hashes import _MAX_MEMBERS, _read
-from wicket.testing import Diagnosis, diagnose
+from wicket.diagnostics import Diagnosis, diagnose
+from wicket.diagnostics.hashes import _MAX_MEMBERS, _decode_hash
 
 KEY = bytes(range(100, 140))
 DIGEST = hmac.new(KEY, b"user-1", hashlib.sha256).digest()
@@ -22,34 +22,36 @@ DIGEST = hmac.new(KEY, b"user-1", hashlib.sha256).digest()
 def ask(sent: dict[str, Any], **settings: Any) -> Diagnosis:
     rule = IdentityHash(secret=secret(KEY), identifier="userId", **settings)
     with gate_of(acme(identity_hash=rule), clock=lambda: NOW) as gate:
-        return diagnose(gate, "acme", sent=sent)
+        return diagnose(gate, "acme", body=sent)
 
 
 @pytest.mark.parametrize(
-    ("text", "spelling"),
+    ("proof", "encoding"),
     [
         (DIGEST.hex(), "hex"),
         (DIGEST.hex().upper(), "upper"),
         (DIGEST.hex(":"), "dashed"),
-        (f" {DIGEST.hex()}", "blanks"),
-        (f"{base64.b64encode(DIGEST).decode()}\n", "blanks"),
+        (f" {DIGEST.hex()}", "spaces"),
+        (f"{base64.b64encode(DIGEST).decode()}\n", "spaces"),
         (f"SHA256={DIGEST.hex()}", "prefix"),
         (base64.b64encode(DIGEST).decode(), "base64"),
         (base64.b64encode(DIGEST).decode().rstrip("="), "unpadded"),
     ],
 )
-def test_read_hash_known_encoding_returns_name_and_digest(text: str, spelling: str) -> None:
-    assert _read(text) == (spelling, DIGEST)
+def test_read_hash_known_encoding_returns_name_and_digest(proof: str, encoding: str) -> None:
+    assert _decode_hash(proof) == (encoding, DIGEST)
 
 
 @pytest.mark.parametrize("text", ["", " x ", "f" * 63, "f" * 128, "sha256=x", "é" * 43, "A" * 42 + "=="])
 def test_read_hash_other_text_returns_none(text: str) -> None:
-    assert _read(text) is None
+    assert _decode_hash(text) is None
 
 
 def test_diagnose_hash_reports_fewest_mistakes() -> None:
     sent = {"userId": "USER-1", "email": "user-1", "userHash": DIGEST.hex()}
-    assert [each.code for each in ask(sent).findings] == ["altered_identifier"]  # its own identifier first
+    assert [each.code for each in ask(sent).findings] == [
+        "altered_identifier"
+    ]  # the value of the identifier is tried first
     both = {"userId": "x", "email": "USER-1", "userHash": DIGEST.hex().upper()}
     assert [each.code for each in ask(both).findings] == ["hash_encoding", "wrong_identifier", "altered_identifier"]
 

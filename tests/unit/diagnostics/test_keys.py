@@ -1,4 +1,4 @@
-"""The token without what stands around it."""
+"""`bare_token` removes the characters around a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checker says of an Origin that does not have the form of one, where the app requires an Origin."""
+"""The finding for a malformed Origin if the app requires one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.unit import NOW, acme, token
 from wicket import Gate
-from wicket.diagnostics.diagnose import diagnose
+from wicket.diagnostics import diagnose
 
 
 @pytest.mark.parametrize(("origin", "mistakes"), [("null", ["origin_malformed"]), ("https://a.example", [])])
 def test_s16_diagnose_malformed_origin_is_a_finding(origin: str, mistakes: list[str]) -> None:
     gate = Gate([acme(require_origin=True, origins=[])], clock=lambda: NOW)
-    told = diagnose(gate, "acme", token(), origin=origin)
-    assert [finding.code for finding in told.findings] == mistakes
+    diagnosis = diagnose(gate, "acme", token(), origin=origin)
+    assert [finding.code for finding in diagnosis.findings] == mistakes

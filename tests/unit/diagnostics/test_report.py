@@ -1,4 +1,4 @@
-"""The values of a diagnosis, and the veil over what must not be said."""
+"""The values of a diagnosis, and the redactor."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_redactor_every_encoding_of_secrets_is_withheld() -> None:
         identifier="userId",
         companies=CompanyHash(secret=Secret.from_text(COMPANIES)),
     )
-    veil = Redactor(acme(identity_hash=rule), ["a.whole.token", "short"])
-    spelled = [
+    redactor = Redactor(acme(identity_hash=rule), ["a.whole.token", "short"])
+    encodings = [
         *(KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode(), base64.urlsafe_b64encode(KEY).decode()),
         *(TEXT, shown(TEXT), COMPANIES, "a.whole.token"),
     ]
-    for text in spelled:
-        veiled = veil.redact(
+    for text in encodings:
+        redacted = redactor.redact(
             Diagnosis(
                 "acme",
                 False,
@@ -41,12 +41,12 @@ def test_redactor_every_encoding_of_secrets_is_withheld() -> None:
                 (Step("s", text, text, None),),
             )
         )
-        assert text not in repr(veiled)
-        assert veiled.refusal is not None
-        assert "(withheld)" in veiled.refusal.detail
-        assert "(withheld)" in (veiled.findings[0].found or "")
-        assert veiled.findings[1].found is None
-        assert "(withheld)" in veiled.steps[0].found
+        assert text not in repr(redacted)
+        assert redacted.refusal is not None
+        assert "(withheld)" in redacted.refusal.detail
+        assert "(withheld)" in (redacted.findings[0].found or "")
+        assert redacted.findings[1].found is None
+        assert "(withheld)" in redacted.steps[0].found
 
 
 def test_redactor_short_text_is_unchanged() -> None:

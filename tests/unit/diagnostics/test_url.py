@@ -1,4 +1,4 @@
-"""What a browser finds at a URL: real servers, with CORS right, missing, doubled, and in front of or behind a gate."""
+"""`diagnose_url` with real servers: correct, missing and repeated CORS headers, with and without a gate."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ import pytest
 
 from tests.support.unit import acme, problems_of
 from wicket import Gate, Query
-from wicket.testing import diagnose_url
+from wicket.diagnostics import diagnose_url
 from wicket.testing.issuer import LocalIssuer
 from wicket.wsgi import WicketMiddleware
 
 ORIGIN = "https://acme.com"
 GOOD = {"Access-Control-Allow-Origin": ORIGIN, "Access-Control-Allow-Headers": "Content-Type, Authorization"}
 
-Spoken = tuple[int, list[tuple[str, str]]]
+Reply = tuple[int, list[tuple[str, str]]]
 
 
 @contextlib.contextmanager
-def server(preflight: Spoken, answer: Spoken, seen: list[Mapping[str, str]] | None = None) -> Iterator[str]:
+def server(preflight: Reply, answer: Reply, seen: list[Mapping[str, str]] | None = None) -> Iterator[str]:
     class Requests(BaseHTTPRequestHandler):
-        def _say(self, spoken: Spoken) -> None:
+        def _reply(self, reply: Reply) -> None:
             if seen is not None:
                 seen.append({"method": self.command, "target": self.path, **dict(self.headers.items())})
-            self.send_response(spoken[0])
-            for name, value in (*spoken[1], ("Content-Length", "0")):
+            self.send_response(reply[0])
+            for name, value in (*reply[1], ("Content-Length", "0")):
                 self.send_header(name, value)
             self.end_headers()
 
         def do_OPTIONS(self) -> None:
-            self._say(preflight)
+            self._reply(preflight)
 
         def do_GET(self) -> None:
-            self._say(answer)
+            self._reply(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Requests) as running, served(running):
         yield f"http://127.0.0.1:{running.server_address[1]}/me?appId=acme"
@@ -112,9 +112,7 @@ def test_diagnose_url_custom_header_is_preflighted_and_sent() -> None:
         ((204, good()), (401, good(WWW_Authenticate="Bearer")), ["challenge_not_exposed"], "WWW-Authenticate"),
     ],
 )
-def test_diagnose_url_cors_mistake_is_reported(
-    preflight: Spoken, answer: Spoken, mistakes: list[str], says: str
-) -> None:
+def test_diagnose_url_cors_mistake_is_reported(preflight: Reply, answer: Reply, mistakes: list[str], says: str) -> None:
     with server(preflight, answer) as url:
         diagnosis = diagnose_url(url, ORIGIN)
     assert not diagnosis.passed
@@ -128,19 +126,19 @@ def test_diagnose_url_cors_mistake_is_reported(
 def gated(
     *, cors: bool, wrap: Callable[[Any], Any] = lambda application: application, **settings: Any
 ) -> Iterator[str]:
-    """A gate of Wicket's in front of an application, under a real server."""
+    """Run an application with the middleware on a real server."""
 
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     def application(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
         return [b""]
 
     with Gate([acme(app_locations=[Query("appId")])]) as gate:
-        door = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
-        with make_server("127.0.0.1", 0, door, handler_class=Quiet) as running, served(running):
+        application_with_gate = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
+        with make_server("127.0.0.1", 0, application_with_gate, handler_class=Quiet) as running, served(running):
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
 
 
@@ -149,7 +147,7 @@ def test_diagnose_url_wicket_cors_reports_only_blocked_origin() -> None:
         assert diagnose_url(url, ORIGIN).findings == ()
         blocked = diagnose_url(url, "https://evil.example")
     assert blocked.findings[0].code == "preflight_behind_gate"
-    assert "does not admit this origin" in blocked.findings[0].detail
+    assert "does not allow this origin" in blocked.findings[0].detail
 
 
 def test_diagnose_url_gate_without_cors_is_reported() -> None:
@@ -163,14 +161,14 @@ def test_diagnose_url_gate_without_cors_is_reported() -> None:
 
 
 def test_diagnose_url_preflight_header_stripped_preflight_behind_gate() -> None:
-    def behind(door: Any) -> Any:
-        def asked(environ: dict[str, Any], start_response: Any) -> Any:
-            environ.pop("HTTP_ACCESS_CONTROL_REQUEST_METHOD", None)  # as a proxy that strips it: no preflight any more
-            return door(environ, start_response)
+    def strip_header(wrapped: Any) -> Any:
+        def stripped(environ: dict[str, Any], start_response: Any) -> Any:
+            environ.pop("HTTP_ACCESS_CONTROL_REQUEST_METHOD", None)  # like a proxy that removes the header
+            return wrapped(environ, start_response)
 
-        return asked
+        return stripped
 
-    with gated(cors=True, wrap=behind) as url:
+    with gated(cors=True, wrap=strip_header) as url:
         mistakes = [each.code for each in diagnose_url(url, ORIGIN).findings]
     assert mistakes[0] == "preflight_behind_gate"
 
@@ -180,7 +178,7 @@ def test_diagnose_url_unreachable_host_is_reported() -> None:
         pass
     diagnosis = diagnose_url(url, ORIGIN, timeout=5)
     assert [(each.code, each.found) for each in diagnosis.findings] == [
-        ("unreachable", "no answer (ConnectionRefusedError)")
+        ("unreachable", "no response (ConnectionRefusedError)")
     ]
     assert not diagnosis.passed
     long = diagnose_url(f"http://{'a' * 70}.example/", ORIGIN, timeout=5)
@@ -190,7 +188,7 @@ def test_diagnose_url_unreachable_host_is_reported() -> None:
 def test_diagnose_url_certificate_is_verified_against_ssl_context(wicket_issuer: LocalIssuer) -> None:
     url = wicket_issuer.jwks_url.replace("localhost", "127.0.0.1")
     distrusted = diagnose_url(url, ORIGIN)
-    assert distrusted.findings[0].found == "no answer (SSLCertVerificationError)"
+    assert distrusted.findings[0].found == "no response (SSLCertVerificationError)"
     trusting = ssl.create_default_context(cadata=wicket_issuer.authority_pem.decode())
     trusted = diagnose_url(url, ORIGIN, ssl_context=trusting)
     assert [each.code for each in trusted.findings][-1] == "opaque_refusal"

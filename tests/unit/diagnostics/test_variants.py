@@ -1,4 +1,4 @@
-"""The keys that integrators make of a secret: each once, never the right one, and never of what cannot be read."""
+"""The keys that integrators make from a secret by mistake. Each is unique and differs from the correct key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_secret_variants_are_unique_and_differ_from_secret(secret: Secret) -> No
     assert len(set(values)) == len(values)
     assert secret.keys[0].material not in values
     assert b"" not in values
-    assert {each.mistake for each in secret_variants(secret)} == {"secret_encoding", "secret_not_stripped"}
+    assert {each.code for each in secret_variants(secret)} == {"secret_encoding", "secret_not_stripped"}
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
@@ -46,4 +46,4 @@ def test_secret_variants_of_bytes_include_text_encodings() -> None:
     held = {each.value: each.found for each in secret_variants(Secret(raw))}
     assert held[raw.hex().encode()] == "text"
     assert held[base64.b64encode(raw)] == "text"
-    assert held[base64.b64encode(raw).rstrip(b"=") + b"\n"] == "the secret with a line break behind it"
+    assert held[base64.b64encode(raw).rstrip(b"=") + b"\n"] == "the secret with a line break after it"

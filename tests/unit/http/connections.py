@@ -1,4 +1,4 @@
-"""What the tests of lasting connections share: a clock and a server's side turned by hand, and who is connected."""
+"""Test doubles for long-lived connections: a clock, a server, and a verified decision."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from tests.support.unit import NOW, acme, asks, claims, gate_of, token
 from wicket import Decision, Gate, Rules
-from wicket.http.long_lived import Message
+from wicket.http.asgi_types import Message
 
 
-class Hand:
-    """A clock turned by hand; `broken` makes it fail once."""
+class FaultyClock:
+    """A clock that a test sets; `broken` makes it raise once."""
 
     def __init__(self) -> None:
         self.now: float = NOW
@@ -27,14 +27,14 @@ class Hand:
         return self.now
 
 
-class Line:
+class FakeServer:
     """The server's side of one connection."""
 
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.sent: list[Message] = []
         self.last = asyncio.Event()
-        self.stuck = False
+        self.blocked = False
 
     async def receive(self) -> Message:
         return await self.incoming.get()
@@ -43,20 +43,20 @@ class Line:
         self.sent.append(message)
         if message["type"].endswith((".close", ".body")):
             self.last.set()
-        if self.stuck:
+        if self.blocked:
             await asyncio.Event().wait()
 
-    async def closing(self) -> Message:
+    async def close_message(self) -> Message:
         async with asyncio.timeout(10):
             await self.last.wait()
         return self.sent[-1]
 
 
-class Stuck:
-    """A server's `send` that keeps messages back while its client does not read, as flow control does."""
+class BlockedSend:
+    """A server's `send` that blocks until the client reads, as flow control does."""
 
     def __init__(self) -> None:
-        self.taken: list[Message] = []
+        self.delivered: list[Message] = []
         self.interrupted = 0
         self.swallows = 0
         self.fails = False
@@ -74,10 +74,10 @@ class Stuck:
                     raise RuntimeError("cut short") from None
                 if self.interrupted > self.swallows:
                     raise
-        self.taken.append(message)
+        self.delivered.append(message)
 
-    def drained(self) -> None:
-        """The client reads."""
+    def unblock(self) -> None:
+        """Let the client read."""
         self.writable.set_result(None)
 
 
@@ -85,7 +85,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(work(), 20))
 
 
-def gate_at(clock: Hand) -> Gate:
+def gate_at(clock: FaultyClock) -> Gate:
     return gate_of(acme(rules=Rules(leeway=0)), clock=clock)
 
 

@@ -1,4 +1,4 @@
-"""What a browser is told: whom an answer is readable for, and what a preflight admits."""
+"""CORS headers of responses, and responses to preflights."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from wicket.http.cors import CORSHeaders, cors_headers, preflight_response, requ
 EVIL = "https://evil.example"
 
 
-def told(of: App, origin: str | None, *, token: str | None = None, **settings: Any) -> dict[str, str]:
+def headers_for(config: App, origin: str | None, *, token: str | None = None, **settings: Any) -> dict[str, str]:
     headers = [] if origin is None else [("Origin", origin)]
     request = asks(token, headers=headers, **settings)
-    return said(cors_headers(request, gate_of(of).decide(request)))
+    return as_dict(cors_headers(request, gate_of(config).decide(request)))
 
 
-def said(additions: CORSHeaders) -> dict[str, str]:
-    assert additions.wire == tuple((name.lower().encode(), value.encode()) for name, value in additions.text)
-    return {name.lower(): value for name, value in additions.text}
+def as_dict(cors: CORSHeaders) -> dict[str, str]:
+    assert cors.asgi_headers == tuple((name.lower().encode(), value.encode()) for name, value in cors.wsgi_headers)
+    return {name.lower(): value for name, value in cors.wsgi_headers}
 
 
-def missing_from(headers: list[tuple[str, str]], additions: CORSHeaders) -> tuple[tuple[str, str], ...]:
-    """What an answer with these headers gets besides; the same for ASGI, which spells names in lower case."""
-    wire = [(name.lower().encode(), value.encode()) for name, value in headers]
-    text = tuple((name.lower(), value) for name, value in additions.apply_wsgi(headers)[len(headers) :])
-    assert text == tuple((name.decode(), value.decode()) for name, value in additions.apply_asgi(wire)[len(wire) :])
-    return text
+def missing_from(headers: list[tuple[str, str]], cors: CORSHeaders) -> tuple[tuple[str, str], ...]:
+    """Return the headers that are added to a response; ASGI gets the same ones with lower-case names."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+    added = tuple((name.lower(), value) for name, value in cors.apply_wsgi(headers)[len(headers) :])
+    assert added == tuple((name.decode(), value.decode()) for name, value in cors.apply_asgi(raw)[len(raw) :])
+    return added
 
 
 @pytest.mark.parametrize("name", ["", "\u00e9", "x"])
 def test_cors_headers_odd_response_header_name_kept(name: str) -> None:
     request = asks(headers=[("Origin", ORIGIN)])
-    additions = cors_headers(request, gate_of(acme()).decide(request))
-    assert additions.apply_wsgi([(name, "v")])[0] == (name, "v")
-    assert additions.apply_asgi([(name.encode(), b"v")])[0] == (name.encode(), b"v")
+    cors = cors_headers(request, gate_of(acme()).decide(request))
+    assert cors.apply_wsgi([(name, "v")])[0] == (name, "v")
+    assert cors.apply_asgi([(name.encode(), b"v")])[0] == (name.encode(), b"v")
 
 
-def stranger(origin: str) -> CORSHeaders:
-    """What an answer to a request of no known app carries."""
-    request = asks(app="nobody", headers=[("Origin", origin)])
+def unknown_app_headers(origin: str) -> CORSHeaders:
+    """Return the CORS headers for a request of an unknown app."""
+    request = asks(app="unknown", headers=[("Origin", origin)])
     return cors_headers(request, gate_of(acme()).decide(request))
 
 
 def test_cors_headers_allowed_origin_echoed() -> None:
     for origin, app in ((ORIGIN, acme()), (EVIL, acme(origins=["*"])), ("null", acme(origins=[]))):
-        assert told(app, origin) == {
+        assert headers_for(app, origin) == {
             "access-control-allow-origin": origin,
             "vary": "Origin",
             "access-control-expose-headers": "WWW-Authenticate, Retry-After",
@@ -56,67 +56,67 @@ def test_cors_headers_allowed_origin_echoed() -> None:
 
 
 def test_cors_headers_no_origin_vary_only() -> None:
-    assert told(acme(), None) == {"vary": "Origin"}
+    assert headers_for(acme(), None) == {"vary": "Origin"}
 
 
 def test_cors_headers_disallowed_origin_vary_only() -> None:
-    assert told(acme(), EVIL) == {"vary": "Origin"}
-    assert told(acme(mode=Mode.LOG_ONLY), ORIGIN)["access-control-allow-origin"] == ORIGIN
+    assert headers_for(acme(), EVIL) == {"vary": "Origin"}
+    assert headers_for(acme(mode=Mode.LOG_ONLY), ORIGIN)["access-control-allow-origin"] == ORIGIN
 
 
 def test_cors_headers_unknown_app_origin_echoed() -> None:
-    assert told(acme(), EVIL, app="nobody")["access-control-allow-origin"] == EVIL
-    assert said(stranger(EVIL))["access-control-allow-origin"] == EVIL
+    assert headers_for(acme(), EVIL, app="unknown")["access-control-allow-origin"] == EVIL
+    assert as_dict(unknown_app_headers(EVIL))["access-control-allow-origin"] == EVIL
 
 
 @pytest.mark.parametrize("origin", ["", "https://a.example,", "https://a.example\r\nX: y", "ä", "a b", "x" * 513])
 def test_cors_headers_invalid_origin_vary_only(origin: str) -> None:
-    assert told(acme(origins=["*"]), origin) == {"vary": "Origin"}
+    assert headers_for(acme(origins=["*"]), origin) == {"vary": "Origin"}
 
 
 def test_cors_headers_two_origins_vary_only() -> None:
     request = asks(headers=[("Origin", ORIGIN), ("Origin", EVIL)])
     decision = gate_of(acme()).decide(request)
     assert decision.refusal is not None
-    assert said(cors_headers(request, decision)) == {"vary": "Origin"}
+    assert as_dict(cors_headers(request, decision)) == {"vary": "Origin"}
 
 
 def test_cors_headers_cookie_and_allowed_origin_allow_credentials() -> None:
     with_cookie = acme(token_locations=[Cookie("session")])
-    assert told(with_cookie, ORIGIN)["access-control-allow-credentials"] == "true"
-    assert "access-control-allow-credentials" not in told(acme(), ORIGIN)
+    assert headers_for(with_cookie, ORIGIN)["access-control-allow-credentials"] == "true"
+    assert "access-control-allow-credentials" not in headers_for(acme(), ORIGIN)
     for mode in (acme(token_locations=[Cookie("session")], mode=Mode.LOG_ONLY), with_cookie):
-        assert "access-control-allow-credentials" not in told(mode, EVIL)
+        assert "access-control-allow-credentials" not in headers_for(mode, EVIL)
 
 
-ADDITIONS = (
+CORS_PAIRS = (
     ("access-control-allow-origin", EVIL),
     ("vary", "Origin"),
     ("access-control-expose-headers", "WWW-Authenticate, Retry-After"),
 )
 
 
-def additions() -> CORSHeaders:
-    return stranger(EVIL)
+def cors() -> CORSHeaders:
+    return unknown_app_headers(EVIL)
 
 
 def test_cors_headers_existing_response_headers_kept() -> None:
-    given = additions()
-    assert missing_from([], given) == ADDITIONS
-    assert missing_from([("Access-Control-Allow-Origin", "https://own.example")], given) == ()
+    headers = cors()
+    assert missing_from([], headers) == CORS_PAIRS
+    assert missing_from([("Access-Control-Allow-Origin", "https://own.example")], headers) == ()
     for vary in ("Origin", "accept, ORIGIN", "*"):
-        assert missing_from([("Vary", vary)], given) == (ADDITIONS[0], ADDITIONS[2])
-    assert missing_from([("Vary", "Accept-Encoding")], given) == ADDITIONS
-    assert missing_from([("X-Own", "Origin")], given) == ADDITIONS
+        assert missing_from([("Vary", vary)], headers) == (CORS_PAIRS[0], CORS_PAIRS[2])
+    assert missing_from([("Vary", "Accept-Encoding")], headers) == CORS_PAIRS
+    assert missing_from([("X-Own", "Origin")], headers) == CORS_PAIRS
 
 
 def test_cors_headers_application_cors_without_allow_origin_not_added() -> None:
-    """CORS middlewares put Allow-Credentials on every answer and withhold Allow-Origin from a page they do not admit.
+    """CORS middleware sends Allow-Credentials on every response, and no Allow-Origin to a page that is not allowed.
 
-    With an Allow-Origin of ours beside it that page could read what the user's cookies open.
+    If the gate added Allow-Origin, that page could read responses to requests with the user's cookies.
     """
-    own = [("access-control-allow-credentials", "true"), ("access-control-expose-headers", "X-Own")]
-    assert "access-control-allow-origin" not in dict(missing_from(own, additions()))
+    app_headers = [("access-control-allow-credentials", "true"), ("access-control-expose-headers", "X-Own")]
+    assert "access-control-allow-origin" not in dict(missing_from(app_headers, cors()))
 
 
 def test_request_header_names_app_and_token_headers_listed() -> None:
@@ -127,10 +127,10 @@ def test_request_header_names_app_and_token_headers_listed() -> None:
 def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[Decision, dict[str, str]]:
     request = Request("OPTIONS", query=query, headers=[("Origin", EVIL), *headers])
     decision = gate.check_origin(request)
-    answer = preflight_response(request, decision, request_header_names(gate))
-    assert (answer.status, answer.body) == (204, b"")
-    assert len({name for name, _ in answer.headers}) == len(answer.headers)
-    return decision, dict(answer.headers)
+    response = preflight_response(request, decision, request_header_names(gate))
+    assert (response.status, response.body) == (204, b"")
+    assert len({name for name, _ in response.headers}) == len(response.headers)
+    return decision, dict(response.headers)
 
 
 def by_query(**settings: Any) -> Gate:
@@ -153,8 +153,8 @@ def test_cors_preflight_unknown_app_allows_origin_without_credentials() -> None:
 
 
 def test_cors_preflight_requested_method_and_valid_headers_allowed() -> None:
-    asked = ("Access-Control-Request-Headers", "X-Custom, authorization ,b@d,, X-\u00e4")
-    _, headers = preflight(by_query(), ("Access-Control-Request-Method", "PURGE"), asked, query="app=other")
+    requested = ("Access-Control-Request-Headers", "X-Custom, authorization ,b@d,, X-\u00e4")
+    _, headers = preflight(by_query(), ("Access-Control-Request-Method", "PURGE"), requested, query="app=other")
     assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE, PURGE"
     assert headers["access-control-allow-headers"] == "authorization, content-type, x-custom"
     _, headers = preflight(by_query(), ("Access-Control-Request-Method", "P\r\nX: y"))
@@ -168,4 +168,4 @@ def test_cors_preflight_many_request_headers_allowed_list_bounded() -> None:
 
 
 def test_cors_headers_malformed_token_origin_echoed() -> None:
-    assert told(acme(), ORIGIN, token=f"{segment({})}.{segment({})}.x")["access-control-allow-origin"] == ORIGIN
+    assert headers_for(acme(), ORIGIN, token=f"{segment({})}.{segment({})}.x")["access-control-allow-origin"] == ORIGIN

@@ -1,4 +1,4 @@
-"""Which paths stand behind the gate, and that a path of two meanings always does."""
+"""Path rules: which paths are gated. A path with several readings is always gated."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_paths_exempt_root_wildcard_all_open() -> None:
 )
 @pytest.mark.parametrize("kind", ["exempt", "optional"])
 def test_paths_exempt_or_optional_ambiguous_path_gated(kind: str, path: str) -> None:
-    given: Any = {kind: ["/docs/*"]}
-    assert Paths(**given).access(path) is GATED
+    rules: Any = {kind: ["/docs/*"]}
+    assert Paths(**rules).access(path) is GATED
 
 
 @pytest.mark.parametrize("path", ["//other", "/other/../v1", "/other\\v1", "/%76%31/users"])
@@ -107,8 +107,8 @@ def test_paths_exempt_dots_in_name_open() -> None:
 @pytest.mark.parametrize("name", ["only", "exempt", "optional"])
 @pytest.mark.parametrize("pattern", ["docs", "", "*", "/docs*", "/*/docs", "/docs/*/a", "/docs/**", 5, None, "^/docs"])
 def test_paths_pattern_invalid_format_config_error(name: str, pattern: Any) -> None:
-    given: Any = {name: ["/ok", pattern]}
-    assert problems_of(lambda: Paths(**given)) == {
+    rules: Any = {name: ["/ok", pattern]}
+    assert problems_of(lambda: Paths(**rules)) == {
         f"{name}[1]": "must be a path that starts with /, exact or ending in /*"
     }
 
@@ -116,20 +116,21 @@ def test_paths_pattern_invalid_format_config_error(name: str, pattern: Any) -> N
 @pytest.mark.parametrize("pattern", ["//docs", "/docs/../a", "/./docs", "/a\\b", "/%61", "/a;b"])
 def test_paths_pattern_ambiguous_config_error(pattern: str) -> None:
     assert problems_of(lambda: Paths(exempt=[pattern])) == {
-        "exempt[0]": "must mean only itself: no empty or dot segments, no encoded or control characters"
+        "exempt[0]": "must have at most 2,048 characters, no empty or dot segments, and no backslash, semicolon, "
+        "percent sign or control character"
     }
 
 
 @pytest.mark.parametrize("name", ["only", "exempt", "optional"])
-@pytest.mark.parametrize("given", ["/docs", b"/docs"])
-def test_paths_setting_single_string_config_error(name: str, given: Any) -> None:
-    settings: Any = {name: given}
+@pytest.mark.parametrize("value", ["/docs", b"/docs"])
+def test_paths_setting_single_string_config_error(name: str, value: Any) -> None:
+    settings: Any = {name: value}
     assert problems_of(lambda: Paths(**settings)) == {name: "must be a list of paths, not one string"}
 
 
-@pytest.mark.parametrize("given", [None, 5])
-def test_paths_setting_non_list_config_error(given: Any) -> None:
-    assert set(problems_of(lambda: Paths(only=given))) == {"only"}
+@pytest.mark.parametrize("value", [None, 5])
+def test_paths_setting_non_list_config_error(value: Any) -> None:
+    assert set(problems_of(lambda: Paths(only=value))) == {"only"}
 
 
 def test_paths_several_invalid_patterns_all_reported() -> None:

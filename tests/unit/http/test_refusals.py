@@ -1,4 +1,4 @@
-"""The answer to a refused request: status, headers and body, and nothing that breaks out of them."""
+"""Responses to refused requests: status, headers and body, and quoting of their values."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def gate() -> Gate:
     return gate_of(acme())
 
 
-def headers(answer: Response) -> dict[str, str]:
-    held = dict(answer.headers)
-    assert len(held) == len(answer.headers)
-    return held
+def headers(response: Response) -> dict[str, str]:
+    by_name = dict(response.headers)
+    assert len(by_name) == len(response.headers)
+    return by_name
 
 
-def body(answer: Response) -> dict[str, Any]:
-    held: dict[str, Any] = json.loads(answer.body)
-    return held
+def body(response: Response) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(response.body)
+    return decoded
 
 
 def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials_sent: bool = True) -> Response:
@@ -46,10 +46,10 @@ def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials
 
 
 def test_response_for_bad_signature_problem_json_and_challenge(gate: Gate) -> None:
-    answer = response_for(gate, gate.decide(asks(token(key=OTHER_KEY))))
+    response = response_for(gate, gate.decide(asks(token(key=OTHER_KEY))))
     detail = "The token's signature does not verify with this app's keys."
-    assert answer.status == 401
-    assert body(answer) == {
+    assert response.status == 401
+    assert body(response) == {
         "type": "about:blank",
         "title": "Unauthorized",
         "status": 401,
@@ -57,9 +57,9 @@ def test_response_for_bad_signature_problem_json_and_challenge(gate: Gate) -> No
         "error": "invalid_token",
         "reason": "bad_signature",
     }
-    assert headers(answer) == {
+    assert headers(response) == {
         "content-type": "application/problem+json",
-        "content-length": str(len(answer.body)),
+        "content-length": str(len(response.body)),
         "cache-control": "no-store",
         "www-authenticate": f'Bearer realm="wicket", error="invalid_token", error_description="{detail}"',
     }
@@ -67,10 +67,10 @@ def test_response_for_bad_signature_problem_json_and_challenge(gate: Gate) -> No
 
 @pytest.mark.parametrize("code", CODES)
 def test_refusal_response_every_code_status_title_and_no_store(gate: Gate, code: Code) -> None:
-    answer = refused(gate, Refusal(code, "expired" if code == "invalid_token" else None, "Because."))
-    assert (answer.status, body(answer)["status"]) == (STATUS[code], STATUS[code])
-    assert body(answer)["title"]
-    assert headers(answer)["cache-control"] == "no-store"
+    response = refused(gate, Refusal(code, "expired" if code == "invalid_token" else None, "Because."))
+    assert (response.status, body(response)["status"]) == (STATUS[code], STATUS[code])
+    assert body(response)["title"]
+    assert headers(response)["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_a4_challenge_config_or_unknown_app_code_realm_only(gate: Gate, code: Co
 
 
 def test_a4_refusal_response_key_set_never_usable_503_without_challenge(gate: Gate) -> None:
-    answer = refused(gate, Refusal("config_invalid", retry_after=5))
-    assert (answer.status, body(answer)["status"], headers(answer)["retry-after"]) == (503, 503, "5")
-    assert "www-authenticate" not in headers(answer)
+    response = refused(gate, Refusal("config_invalid", retry_after=5))
+    assert (response.status, body(response)["status"], headers(response)["retry-after"]) == (503, 503, "5")
+    assert "www-authenticate" not in headers(response)
 
 
 @pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])
 def test_challenge_no_credentials_sent_realm_only(gate: Gate, code: Code) -> None:
-    answer = refused(gate, Refusal(code, None, "Because."), credentials_sent=False)
-    assert headers(answer)["www-authenticate"] == 'Bearer realm="wicket"'
+    response = refused(gate, Refusal(code, None, "Because."), credentials_sent=False)
+    assert headers(response)["www-authenticate"] == 'Bearer realm="wicket"'
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_challenge_special_characters_stay_within_quotes(text: str) -> None:
 
 def test_error_docs_configured_type_is_docs_url_and_code() -> None:
     gate = gate_of(acme(), error_docs="https://docs.example/errors/")
-    answer = refused(gate, Refusal("missing_token"))
-    assert body(answer)["type"] == "https://docs.example/errors/missing_token"
+    response = refused(gate, Refusal("missing_token"))
+    assert body(response)["type"] == "https://docs.example/errors/missing_token"
 
 
 def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
@@ -136,34 +136,34 @@ def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
 
 
 def test_format_error_custom_status_and_body_with_standard_headers(gate: Gate) -> None:
-    answer = refused(gate, Refusal("missing_token"), acme(format_error=vendors))
-    assert (answer.status, body(answer)) == (418, {"ä": "missing_token"})
-    assert headers(answer)["content-type"] == "application/json"
-    assert headers(answer)["content-length"] == str(len(answer.body))
-    assert "www-authenticate" in headers(answer)
+    response = refused(gate, Refusal("missing_token"), acme(format_error=vendors))
+    assert (response.status, body(response)) == (418, {"ä": "missing_token"})
+    assert headers(response)["content-type"] == "application/json"
+    assert headers(response)["content-length"] == str(len(response.body))
+    assert "www-authenticate" in headers(response)
     assert "retry-after" in headers(
         refused(gate, Refusal("keys_unavailable", retry_after=1), acme(format_error=vendors))
     )
 
 
 def test_response_for_decision_without_refusal_internal_error(gate: Gate) -> None:
-    answer = response_for(gate, Decision(False, Identity(None), None, True, None))
-    assert (answer.status, body(answer)["error"]) == (503, "internal_error")
-    assert headers(answer)["retry-after"] == "1"
+    response = response_for(gate, Decision(False, Identity(None), None, True, None))
+    assert (response.status, body(response)["error"]) == (503, "internal_error")
+    assert headers(response)["retry-after"] == "1"
 
 
 def test_response_for_exception_insufficient_scope_uses_format_error() -> None:
     gate = gate_of(acme(format_error=vendors))
     decision = gate.decide(asks(token()))
-    answer = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
-    assert (answer.status, body(answer)) == (418, {"ä": "insufficient_scope"})
-    assert 'error="insufficient_scope"' in headers(answer)["www-authenticate"]
+    response = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
+    assert (response.status, body(response)) == (418, {"ä": "insufficient_scope"})
+    assert 'error="insufficient_scope"' in headers(response)["www-authenticate"]
 
 
 def test_response_for_bad_token_contains_no_token(gate: Gate) -> None:
     text = token(key=OTHER_KEY)
-    answer = response_for(gate, gate.decide(asks(text)))
-    assert text not in answer.body.decode() + repr(answer.headers)
+    response = response_for(gate, gate.decide(asks(text)))
+    assert text not in response.body.decode() + repr(response.headers)
 
 
 def raises(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
@@ -182,10 +182,10 @@ def no_pair(refusal: Refusal) -> Any:
 def test_format_error_raises_or_invalid_result_problem_json(
     errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = refused(gate, Refusal("missing_token"), acme(format_error=errors))
-    assert (answer.status, body(answer)["error"]) == (401, "missing_token")
-    assert headers(answer)["content-type"] == "application/problem+json"
-    assert "the errors of the app acme failed" in caplog.records[0].getMessage()
+    response = refused(gate, Refusal("missing_token"), acme(format_error=errors))
+    assert (response.status, body(response)["error"]) == (401, "missing_token")
+    assert headers(response)["content-type"] == "application/problem+json"
+    assert "format_error of app acme failed" in caplog.records[0].getMessage()
 
 
 @pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (429, "Too Many Requests"), (599, "Refused")])
@@ -198,10 +198,10 @@ def test_format_error_non_error_status_problem_json(status: Any, gate: Gate, cap
     def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
         return status, {}
 
-    answer = refused(gate, Refusal("missing_token"), acme(format_error=lax))
-    assert (answer.status, body(answer)["error"]) == (401, "missing_token")
-    assert headers(answer)["content-type"] == "application/problem+json"
-    assert "the errors of the app acme failed" in caplog.records[0].getMessage()
+    response = refused(gate, Refusal("missing_token"), acme(format_error=lax))
+    assert (response.status, body(response)["error"]) == (401, "missing_token")
+    assert headers(response)["content-type"] == "application/problem+json"
+    assert "format_error of app acme failed" in caplog.records[0].getMessage()
 
 
 def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
@@ -224,7 +224,7 @@ def test_format_error_fails_asgi_and_wsgi_same_problem_json(errors: Any) -> None
     assert over_asgi.json()["error"] == "missing_token"
 
 
-@pytest.mark.parametrize("door", [wicket.asgi.WicketMiddleware, wicket.wsgi.WicketMiddleware])
-@pytest.mark.parametrize("given", [None, "wicket", Gate])
-def test_middleware_missing_or_invalid_gate_config_error(door: Any, given: Any) -> None:
-    assert problems_of(lambda: door(lambda *args: None, gate=given)) == {"gate": "must be a Gate"}
+@pytest.mark.parametrize("middleware", [wicket.asgi.WicketMiddleware, wicket.wsgi.WicketMiddleware])
+@pytest.mark.parametrize("gate", [None, "wicket", Gate])
+def test_middleware_missing_or_invalid_gate_config_error(middleware: Any, gate: Any) -> None:
+    assert problems_of(lambda: middleware(lambda *args: None, gate=gate)) == {"gate": "must be a Gate"}

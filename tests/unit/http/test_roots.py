@@ -1,4 +1,4 @@
-"""Which roots an application says that it sets itself, and which of its mounts have no boundary."""
+"""The roots that an application sets itself, and its mounts without a segment boundary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wicket.http.roots import litestar_route, loose_mounts, own_root, own_roots
 
 
 class Wrapped:
-    """A middleware, whose application is in `app`."""
+    """A middleware with its application in `app`."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -29,7 +29,7 @@ SINK: Any = SimpleNamespace(_sinks=[(re.compile("/b"), None)])
 
 
 class Hostile:
-    """An object that raises for whatever is looked up."""
+    """An object that raises for every attribute."""
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(name)
@@ -65,22 +65,22 @@ def test_own_root_mount_without_path_root_returned() -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "application", "inner"])
-def test_a_root_is_found_by_every_name_of_a_wrapped_application(name: str) -> None:
+def test_own_root_every_wrapper_attribute_root_returned(name: str) -> None:
     assert own_root(SimpleNamespace(**{name: SimpleNamespace(root_path="/api")})) == "/api"
 
 
-def test_every_root_is_found_once() -> None:
+def test_own_roots_repeated_root_returned_once() -> None:
     inner = SimpleNamespace(root_path="/b", app=SimpleNamespace(root_path="/a"))
     assert own_roots(SimpleNamespace(root_path="/a", app=inner)) == ("/a", "/b")
 
 
-@pytest.mark.parametrize(("point", "found"), [("", ("/api",)), ("/", ("/api",)), ("/sub", ())])
-def test_a_root_is_found_in_hypercorns_mount_without_a_path(point: str, found: tuple[str, ...]) -> None:
-    assert own_roots(DispatcherMiddleware({point: apps.fastapi((), lambda *_: None, root_path="/api")})) == found
+@pytest.mark.parametrize(("point", "expected"), [("", ("/api",)), ("/", ("/api",)), ("/sub", ())])
+def test_own_roots_hypercorn_mount_without_path_root_returned(point: str, expected: tuple[str, ...]) -> None:
+    assert own_roots(DispatcherMiddleware({point: apps.fastapi((), lambda *_: None, root_path="/api")})) == expected
 
 
 @pytest.mark.parametrize(
-    ("application", "found"),
+    ("application", "expected"),
     [
         (SimpleNamespace(mounts={"/a": None, "/b/": None, "": None, 7: None}), ("/a",)),
         (Wrapped(DispatcherMiddleware({"/a": Quart(__name__)})), ("/a",)),
@@ -94,12 +94,12 @@ def test_a_root_is_found_in_hypercorns_mount_without_a_path(point: str, found: t
         (Wrapped(Hostile()), ()),
     ],
 )
-def test_a_mount_without_a_boundary_is_told(application: Any, found: tuple[str, ...]) -> None:
-    assert loose_mounts(application) == found
+def test_loose_mounts_mount_without_boundary_returned(application: Any, expected: tuple[str, ...]) -> None:
+    assert loose_mounts(application) == expected
 
 
 @pytest.mark.parametrize("application", [None, len, Wrapped([].append), Wrapped(Hostile())])
-def test_most_applications_lead_to_no_route_of_litestar(application: Any) -> None:
+def test_litestar_route_other_application_none(application: Any) -> None:
     assert litestar_route(application) is None
 
 
@@ -114,18 +114,18 @@ def test_own_root_cyclic_chain_none() -> None:
     assert loose_mounts(ring) == ()
 
 
-def test_parts_without_an_end_are_looked_through_to_a_depth() -> None:
+def test_loose_mounts_endless_mounts_depth_bounded() -> None:
     ring = SimpleNamespace(mounts={})
     ring.mounts["/a"] = ring
     assert loose_mounts(ring) == ("/a", "/a/a", "/a/a/a", "/a/a/a/a", "/a/a/a/a/a")
 
 
 @pytest.mark.parametrize(
-    ("kind", "forced", "found"), [("asgi", "/x", "/x"), ("asgi", None, None), ("wsgi", "/x", None)]
+    ("kind", "forced", "expected"), [("asgi", "/x", "/x"), ("asgi", None, None), ("wsgi", "/x", None)]
 )
 def test_own_root_django_force_script_name_returned_only_under_asgi(
-    kind: str, forced: str | None, found: str | None
+    kind: str, forced: str | None, expected: str | None
 ) -> None:
     with django_app.handler(django_app.urls_of((), lambda *_: None), kind, forced) as handler:
-        assert own_root(Wrapped(handler)) == found
-        assert own_root(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == found
+        assert own_root(Wrapped(handler)) == expected
+        assert own_root(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == expected

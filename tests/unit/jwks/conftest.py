@@ -1,4 +1,4 @@
-"""A local issuer for each module of fetches, with nothing left over from one test to the next."""
+"""A local issuer per test module. Its state is reset between tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the fetches share: servers on loopback that misbehave, and a short way to a failure."""
+"""Helpers for the tests of fetches: misbehaving servers on loopback, and functions that return the failure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ URL = check_url("https://id.example.com/keys")
 Fault = Callable[[Exchange], None]
 
 MARGIN = 10.0
-"""How long after its deadline a fetch may end on a machine that is busy, in seconds: what has no deadline goes on."""
+"""The tolerance for a deadline on a busy machine, in seconds. A fetch without a deadline would take longer."""
 
 
 def failure_of(call: Callable[[], object]) -> FetchFailed:
-    """How `call` failed."""
+    """The failure that `call` raises."""
     try:
         result = call()
     except FetchFailed as failure:
@@ -35,7 +35,7 @@ def failure_of(call: Callable[[], object]) -> FetchFailed:
 
 
 def fetcher_of(issuer: LocalIssuer, **settings: Any) -> GuardedFetcher:
-    """A fetcher that may reach this issuer, by any name."""
+    """A fetcher that may connect to this issuer by any name."""
     assert issuer.network.ssl_context is not None
     return GuardedFetcher(
         **{
@@ -53,7 +53,7 @@ def url_of(issuer: LocalIssuer, target: str = "/.well-known/jwks.json", host: st
 
 
 def fetch(issuer: LocalIssuer, fault: Fault | None = None, **settings: Any) -> Fetched:
-    """One fetch from the issuer, with this fault in it."""
+    """One fetch from the issuer, whose response has this fault."""
     issuer.fault = fault
     return fetcher_of(issuer, **settings)(url_of(issuer))
 
@@ -64,13 +64,13 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
 
 
 def loopback(port: int, *addresses: str) -> Network:
-    """A network in which every name leads to loopback."""
+    """A network in which every name resolves to loopback."""
     return Network(["127.0.0.0/8"], [port], resolver=lambda *_: addresses or [LOOPBACK])
 
 
 @contextmanager
 def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
-    """What is done here takes no longer than that, by the clock on the wall."""
+    """Assert that the body of the context takes less than `seconds` of real time."""
     begun = time.monotonic()
     yield
     took = time.monotonic() - begun
@@ -79,7 +79,7 @@ def within(seconds: float, *, least: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A server on loopback, without TLS, that does with each connection what `serve` does; its port."""
+    """Run a server on loopback, without TLS, that calls `serve` for each connection. Yields its port."""
     with socket.create_server((LOOPBACK, 0)) as listening:
 
         def run() -> None:
@@ -103,7 +103,7 @@ def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 class Documents:
-    """A fetcher that answers from a table of what it has for each URL, or from one list, in order."""
+    """A fetcher that returns a result by URL, or the next result of a list."""
 
     def __init__(self, *answers: Any, by_url: dict[str, Any] | None = None) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""From an issuer to the URL of its key set: only the issuer's own word counts, and only for itself."""
+"""Discovery: the metadata must be the issuer's own, and for the issuer itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guarded fetch against real HTTPS servers on loopback: what it asks and brings back, and whom it trusts."""
+"""The guarded fetcher with real HTTPS servers on loopback: its request, its result, and the certificates it trusts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from wicket.jwks.http_fetcher import GuardedFetcher
 from wicket.keys.urls import KeySetUrl
 from wicket.testing.issuer import Exchange, LocalIssuer
 
-# --- a good answer
+# --- successful responses
 
 
 def test_fetch_success_returns_document_and_cache_headers(issuer: LocalIssuer) -> None:
@@ -79,7 +79,7 @@ def test_fetch_request_target_sent_unchanged_with_query(issuer: LocalIssuer) -> 
 def test_fetch_host_header_includes_port_unless_443(
     issuer: LocalIssuer, port: int, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The socket is led to the issuer, since nobody may listen on 443 in a test; its certificate is not looked at."""
+    """The socket is redirected to the issuer, because a test cannot listen on 443. Its certificate is not verified."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -150,18 +150,18 @@ def test_fetch_repeated_cache_control_first_max_age_used(issuer: LocalIssuer, li
 
 
 def test_fetch_each_call_opens_new_connection(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    dialled: list[Any] = []
+    addresses: list[Any] = []
     connect = socket.create_connection
 
     def note(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
-        dialled.append(address)
+        addresses.append(address)
         return connect(address, *rest, **more)
 
     monkeypatch.setattr(socket, "create_connection", note)
     fetcher = fetcher_of(issuer)
     for _ in range(3):
         fetcher(url_of(issuer))
-    assert dialled == [(LOOPBACK, issuer.port)] * 3
+    assert addresses == [(LOOPBACK, issuer.port)] * 3
 
 
 def test_fetch_concurrent_threads_share_fetcher(issuer: LocalIssuer) -> None:
@@ -211,22 +211,22 @@ def test_fetch_dns_rebinding_connects_to_checked_address_only(
     answers = iter([[LOOPBACK], ["10.0.0.1"], ["10.0.0.1"]])
     network = Network(["127.0.0.0/8"], [issuer.port], resolver=lambda *_: next(answers))
     fetcher = fetcher_of(issuer, network=network)
-    dialled: list[str] = []
+    addresses: list[str] = []
     connect = socket.create_connection
 
     def note(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
-        dialled.append(address[0])
+        addresses.append(address[0])
         return connect(address, *rest, **more)
 
     monkeypatch.setattr(socket, "create_connection", note)
     monkeypatch.setattr(socket, "getaddrinfo", _only_numbers(socket.getaddrinfo))
     assert fetcher(url_of(issuer)).address == LOOPBACK
     assert failure_of(lambda: fetcher(url_of(issuer))).kind == "forbidden_address"
-    assert dialled == [LOOPBACK]
+    assert addresses == [LOOPBACK]
 
 
 def _only_numbers(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """`getaddrinfo` that refuses to look up a name: below the guard there are only addresses."""
+    """`getaddrinfo` that rejects names: below the SSRF check there are only addresses."""
 
     def numbers(host: str, *rest: Any, **more: Any) -> Any:
         assert host == LOOPBACK
@@ -284,7 +284,7 @@ def test_fetch_proxy_environment_ignored(issuer: LocalIssuer, name: str, monkeyp
 
 
 def test_fetch_ssl_context_raises_connection_failure(issuer: LocalIssuer) -> None:
-    """A library that patches `ssl` after the context was made leaves one that raises what it likes."""
+    """A library that patches `ssl` after the context was created can make it raise any exception."""
 
     class Broken(ssl.SSLContext):
         def wrap_socket(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Answers that are whole and yet bring no key set: encoded, no JSON, redirects, errors, and documents without keys."""
+"""Complete responses without a key set: encoded, no JSON, redirects, errors, and documents without keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wicket.keys.urls import check_url
 from wicket.runtime.base64url import encode
 from wicket.testing.issuer import LocalIssuer
 
-# --- servers that send the wrong thing
+# --- servers that send another document
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "identity, gzip", "x", ""])
@@ -128,7 +128,7 @@ def test_retry_after_malformed_date_never_raises() -> None:
                     assert seconds is None or 0 <= seconds <= 300, text
 
 
-# --- through the loader, as the cache has it
+# --- through the loader
 
 
 def registry_loader(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[KeySetLoader, KeySetRef]:
@@ -183,7 +183,7 @@ def test_key_set_loader_invalid_document_permanent_failure(issuer: LocalIssuer, 
 
 
 def test_key_set_loader_null_document_on_reload_not_a_key_set(issuer: LocalIssuer) -> None:
-    """Or an endpoint that is broken would have its old keys renewed for ever."""
+    """Otherwise a broken endpoint would renew its old keys for ever."""
     reports: list[LoadReport] = []
     load, ref = registry_loader(issuer, reports)
     held = load(ref, None).value

@@ -1,4 +1,4 @@
-"""Servers that are slow, send without end or break off: each fetch ends in time, with one word for it."""
+"""Servers that are slow, send without end or disconnect: each fetch ends in time, with one kind of failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.jwks.support import (
 from wicket.keys.urls import KeySetUrl
 from wicket.testing.issuer import Exchange, LocalIssuer
 
-# --- servers that are slow, or silent
+# --- slow or silent servers
 
 
 def test_fetch_silent_tls_handshake_times_out(issuer: LocalIssuer) -> None:
@@ -57,7 +57,7 @@ def silence(issuer: LocalIssuer) -> Fault:
 
 
 def dripping(issuer: LocalIssuer, start: bytes, drop: bytes, pause: float = 0.02) -> Fault:
-    """Drips until the client is gone, which shows as an error."""
+    """Send single bytes until the client disconnects, which raises an error."""
 
     def drip(exchange: Exchange) -> None:
         exchange.raw(start)
@@ -96,10 +96,10 @@ def test_fetch_slow_response_ends_by_fetch_timeout(issuer: LocalIssuer, what: st
 def test_fetch_slow_response_backlog_times_out_early(
     issuer: LocalIssuer, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that sends a byte now and then must not hold a thread that others wait for."""
+    """A server that sends single bytes must not occupy a thread that other fetches wait for."""
     monkeypatch.setattr("wicket.jwks.network_backend._YIELD_AFTER", 0.2)
     with within(0.3 + MARGIN, least=0.15):
-        failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), crowded=lambda: True))
+        failure = failure_of(lambda: fetch(issuer, SLOW[what](issuer), has_backlog=lambda: True))
     assert failure.kind == "timeout"
 
 
@@ -112,11 +112,11 @@ def test_fetch_slow_response_without_backlog_completes(issuer: LocalIssuer, monk
 
     asked: list[bool] = []
 
-    def crowded() -> bool:
+    def has_backlog() -> bool:
         asked.append(False)
         return False
 
-    assert fetch(issuer, late, crowded=crowded).document == {}
+    assert fetch(issuer, late, has_backlog=has_backlog).document == {}
     assert asked
 
 
@@ -194,7 +194,7 @@ def test_fetch_body_of_max_bytes_accepted_one_more_too_large(issuer: LocalIssuer
     assert failure_of(lambda: fetch(issuer, sized(256 * 1024 + 1))).kind == "too_large"
 
 
-# --- servers that break off, or speak something else
+# --- servers that disconnect, or use another protocol
 
 BROKEN = {
     "it closes without an answer": b"",

@@ -1,4 +1,4 @@
-"""One load of a key set: what is believed, for how long, and what is told of it."""
+"""One load of a key set: the accepted documents, their lifetimes, and the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def metadata(url: str = URL) -> dict[str, Any]:
 
 
 class Bench:
-    """A loader whose fetcher answers in order, on a clock that the test turns by hand."""
+    """A loader with prepared results and a fake clock."""
 
     def __init__(self, *answers: Any) -> None:
         self.clock = Clock()
@@ -51,13 +51,13 @@ class Bench:
     def then(
         self, answer: Any, held: FetchedKeySet | None, ref: KeySetRef = REF, after: float = 100
     ) -> Loaded[FetchedKeySet]:
-        """What the load brings, some seconds later, for a source that answers so."""
+        """Load the set some seconds later, with these results."""
         self.clock.now += after
         self.fetch.answers.append(answer)
         return self.load(ref, held)
 
     @property
-    def told(self) -> LoadReport:
+    def last_report(self) -> LoadReport:
         return self.reports[-1]
 
 
@@ -68,7 +68,7 @@ def test_key_set_loader_first_load_returns_keys_and_reports() -> None:
     assert loaded.lifetime == 900
     assert held.keys.kids == {"a", "b"}
     assert (held.url, held.etag, held.modified, held.address) == (check_url(URL), '"1"', "then", PUBLIC)
-    assert (held.at, held.discovered_at, held.empty_seen) == (1000, 1000, False)
+    assert (held.at, held.discovered_at, held.empty_since) == (1000, 1000, None)
     assert bench.fetch.asked == [(URL, None, None)]
     assert bench.reports == [LoadReport("acme", SHOWN, "loaded", 0.0, added=("a", "b"))]
 
@@ -81,7 +81,7 @@ def test_key_set_loader_report_contains_load_duration() -> None:
         return fetched(key_set("a"))
 
     held = replace(bench.load, fetch=fetch)(REF, None).value
-    assert bench.told.seconds == 1.5
+    assert bench.last_report.seconds == 1.5
     assert held.at == 1001.5
 
 
@@ -100,7 +100,7 @@ def test_key_set_loader_not_modified_keeps_keys_renews_lifetime() -> None:
     assert loaded.lifetime == 60
     assert loaded.value == held._replace(at=1100, discovered_at=1100, began=1100, began_at=loaded.value.began_at)
     assert loaded.value.keys is held.keys
-    assert bench.told == LoadReport("acme", SHOWN, "not_modified", 0.0)
+    assert bench.last_report == LoadReport("acme", SHOWN, "not_modified", 0.0)
 
 
 def test_key_set_loader_changed_document_replaces_whole_set() -> None:
@@ -109,14 +109,14 @@ def test_key_set_loader_changed_document_replaces_whole_set() -> None:
     loaded = bench.then(fetched(key_set("b", "c", "d")), held)
     assert loaded.value.keys.kids == {"b", "c", "d"}
     assert loaded.value.etag is None
-    assert (bench.told.added, bench.told.removed) == (("c", "d"), ("a",))
+    assert (bench.last_report.added, bench.last_report.removed) == (("c", "d"), ("a",))
 
 
 def test_key_set_loader_not_modified_on_first_load_status_failure() -> None:
     bench = Bench(fetched(None))
     failure = failure_of(lambda: bench.load(REF, None))
     assert (failure.kind, failure.permanent) == ("status", False)
-    assert bench.told.outcome == "status"
+    assert bench.last_report.outcome == "status"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_key_set_loader_more_than_max_keys_too_large() -> None:
 def test_key_set_loader_unusable_member_skipped_and_reported() -> None:
     bench = Bench(fetched({"keys": [{"kty": "oct", "k": "AAAA"}, jwk(rsa_key(), kid="a"), 5]}))
     assert bench.load(REF, None).value.keys.kids == {"a"}
-    assert bench.told.skipped == (
+    assert bench.last_report.skipped == (
         "keys[0]: a secret (kty oct) is never taken from a key set",
         "keys[2]: a key must be a JSON object",
     )
@@ -163,14 +163,14 @@ def test_key_set_loader_fetch_failure_reported_and_reraised() -> None:
     bench = Bench()
     failure = FetchFailed("timeout", retry_after=5.0)
     assert failure_of(lambda: bench.then(failure, None)) is failure
-    assert bench.told == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
+    assert bench.last_report == LoadReport("acme", SHOWN, "timeout", 0.0, stale_age=None)
 
 
 def test_key_set_loader_failure_report_contains_stale_age() -> None:
     bench = Bench(fetched(key_set("a")))
     held = bench.load(REF, None).value
     failure_of(lambda: bench.then(FetchFailed("connection"), held, after=400))
-    assert (bench.told.outcome, bench.told.stale_age) == ("connection", 400)
+    assert (bench.last_report.outcome, bench.last_report.stale_age) == ("connection", 400)
 
 
 # --- an empty set
@@ -187,8 +187,8 @@ def test_key_set_loader_empty_reload_keeps_keys_retries_after_30_s() -> None:
     loaded = bench.then(fetched({"keys": []}, etag='"2"', max_age=3600), held)
     assert loaded.lifetime == 30
     assert loaded.value.keys.kids == {"a"}
-    assert bench.told.outcome == "empty"
-    assert bench.told.removed == ()
+    assert bench.last_report.outcome == "empty"
+    assert bench.last_report.removed == ()
 
     bench.then(fetched({"keys": []}), loaded.value, after=30)
     assert bench.fetch.asked[-1] == (URL, None, None), "the whole set is asked for"
@@ -200,15 +200,15 @@ def test_key_set_loader_empty_twice_removes_keys() -> None:
     loaded = bench.then(fetched({"keys": []}, max_age=120), first, after=30)
     assert loaded.value.keys.keys == ()
     assert loaded.lifetime == 120
-    assert (bench.told.outcome, bench.told.removed) == ("loaded", ("a",))
+    assert (bench.last_report.outcome, bench.last_report.removed) == ("loaded", ("a",))
     again = bench.then(fetched({"keys": []}), loaded.value)
     assert again.value.keys.keys == ()
-    assert bench.told.outcome == "loaded"
+    assert bench.last_report.outcome == "loaded"
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 20.0])
 def test_key_set_loader_second_empty_before_30_s_keeps_keys(after: float) -> None:
-    """A kid that somebody invented causes a fetch at once: it must not empty the set before its half minute."""
+    """An invented kid causes a fetch at once. It must not empty the set before the grace period of 30 s."""
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     loaded = bench.then(fetched({"keys": []}), first, after=after)
@@ -219,7 +219,7 @@ def test_key_set_loader_empty_then_restored_resets_empty_state() -> None:
     bench = Bench(fetched(key_set("a")))
     first = bench.then(fetched({"keys": []}), bench.load(REF, None).value).value
     back = bench.then(fetched(key_set("a")), first, after=30).value
-    assert not back.empty_seen
+    assert back.empty_since is None
     assert bench.then(fetched({"keys": []}), back).value.keys.kids == {"a"}
 
 
@@ -232,7 +232,7 @@ def test_key_set_loader_issuer_source_discovers_url_first() -> None:
     assert bench.fetch.asked == [(OPENID, None, None), (URL, None, None)]
     assert (held.url, held.discovered_at) == (check_url(URL), 1000)
     assert [key.issuer for key in held.keys.keys] == [ISSUER]
-    assert bench.told.url == SHOWN
+    assert bench.last_report.url == SHOWN
 
 
 def test_key_set_loader_discovered_url_rediscovered_after_one_hour() -> None:
@@ -255,7 +255,11 @@ def test_key_set_loader_moved_set_fetched_without_validators() -> None:
     newer = bench.then(fetched(key_set("b")), held, DISCOVERED, after=3600).value
     assert bench.fetch.asked[-1] == ("https://keys.example.com/", None, None)
     assert newer.url.host == "keys.example.com"
-    assert (bench.told.url, bench.told.added, bench.told.removed) == ("https://keys.example.com/", ("b",), ("a",))
+    assert (bench.last_report.url, bench.last_report.added, bench.last_report.removed) == (
+        "https://keys.example.com/",
+        ("b",),
+        ("a",),
+    )
 
 
 @pytest.mark.parametrize("answer", [FetchFailed("not_found"), FetchFailed("timeout"), fetched({"no": "keys"})])
@@ -270,7 +274,7 @@ def test_key_set_loader_discovered_url_failure_triggers_rediscovery(answer: Any)
         ("https://keys.example.com/", None, None),
     ]
     assert (newer.value.url.host, newer.value.discovered_at, newer.lifetime) == ("keys.example.com", 1100, 900)
-    assert (bench.told.url, bench.told.outcome) == ("https://keys.example.com/", "loaded")
+    assert (bench.last_report.url, bench.last_report.outcome) == ("https://keys.example.com/", "loaded")
 
 
 @pytest.mark.parametrize("answer", [metadata(), FetchFailed("connection")])
@@ -279,7 +283,7 @@ def test_key_set_loader_rediscovery_without_new_url_first_failure(answer: Any) -
     held = bench.load(DISCOVERED, None).value
     bench.fetch.answers.append(FetchFailed("status"))
     failure = failure_of(lambda: bench.then(answer, held, DISCOVERED))
-    assert (failure.kind, bench.told.url) == ("status", SHOWN)
+    assert (failure.kind, bench.last_report.url) == ("status", SHOWN)
     assert bench.fetch.asked[2:] == [(URL, None, None), (OPENID, None, None)]
 
 
@@ -306,13 +310,13 @@ def test_key_set_loader_moved_set_not_modified_status_failure() -> None:
 def test_key_set_loader_discovery_failure_reports_issuer_or_last_url() -> None:
     bench = Bench()
     assert failure_of(lambda: bench.then(FetchFailed("timeout"), None, DISCOVERED)).kind == "timeout"
-    assert bench.told.url == ISSUER
+    assert bench.last_report.url == ISSUER
 
     bench.fetch.answers.append(metadata())
     held = bench.then(fetched(key_set("a")), None, DISCOVERED).value
     failed = bench.then
     assert failure_of(lambda: failed({"issuer": "https://evil.example"}, held, DISCOVERED, 3600)).kind == "wrong_issuer"
-    assert (bench.told.url, bench.told.stale_age) == (SHOWN, 3600)
+    assert (bench.last_report.url, bench.last_report.stale_age) == (SHOWN, 3600)
 
 
 def test_key_set_loader_reports_exclude_url_query() -> None:

@@ -1,4 +1,4 @@
-"""The network below a fetch: only admitted addresses are dialled, and every operation ends by one deadline."""
+"""The network backend: it connects only to allowed addresses, and has one deadline for all operations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER = "1.1.1.1"
 
 
 class Stream(httpcore.NetworkStream):
-    """A stream that notes what it is asked; each read gives the next of `reads`, or raises it."""
+    """A stream that records its calls. Each read returns the next item of `reads`, or raises it."""
 
     def __init__(self, address: str = "") -> None:
         self.address = address
@@ -50,7 +50,7 @@ class Stream(httpcore.NetworkStream):
 
 
 class Dialler:
-    """Stands in for the sockets: which addresses were dialled, and which of them do not answer."""
+    """A test double for the sockets: it records the addresses, and some of them do not answer."""
 
     def __init__(self) -> None:
         self.connected_address: list[tuple[Any, ...]] = []
@@ -73,7 +73,7 @@ class Dialler:
 
 
 class Now:
-    """The clock of every fetch here. It stands still unless a test moves it."""
+    """The clock of every fetch. It advances only if a test changes it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -237,26 +237,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_stream_read_after_yield_interval_backlog_times_out(dialler: Dialler) -> None:
-    crowded = False
-    stream = backend_of(PUBLIC, crowded=lambda: crowded).connect_tcp("id.example.com", 443)
+    backlog = False
+    stream = backend_of(PUBLIC, has_backlog=lambda: backlog).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x", httpcore.ReadTimeout(), b"never"]
     assert stream.read(1) == b"x"
-    crowded = True
+    backlog = True
     with pytest.raises(httpcore.ReadTimeout):
         stream.read(1)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_stream_read_dripping_bytes_backlog_times_out(dialler: Dialler) -> None:
-    """A byte for each slice must not buy a thread that others wait for."""
-    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    """Single bytes must not keep a thread occupied that other fetches wait for."""
+    stream = backend_of(PUBLIC, has_backlog=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [*[b"x"] * 100, b""]
     with pytest.raises(httpcore.ReadTimeout):
         read_all(stream)
 
 
 def test_stream_read_before_yield_interval_backlog_continues(dialler: Dialler) -> None:
-    stream = backend_of(PUBLIC, crowded=lambda: True).connect_tcp("id.example.com", 443)
+    stream = backend_of(PUBLIC, has_backlog=lambda: True).connect_tcp("id.example.com", 443)
     dialler.streams[0].reads = [httpcore.ReadTimeout(), b"x"]
     assert stream.read(1) == b"x"
 

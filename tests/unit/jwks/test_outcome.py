@@ -1,4 +1,4 @@
-"""How a fetch may end: each failure is one word, and says whether trying again can help."""
+"""The failures of a fetch: each has one kind, which determines whether a retry can help."""
 
 from __future__ import annotations
 

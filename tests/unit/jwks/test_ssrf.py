@@ -1,4 +1,4 @@
-"""Which addresses may be dialled: no name and no notation leads to where a tenant has no business."""
+"""SSRF protection: no name and no notation leads to an address that is not public."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_network_allowed_networks_invalid_config_error(allow: Any, path: str) ->
 
 @pytest.mark.parametrize("block", [10, True, b"\x0a\0\0\0", ("10.0.0.0", 8)])
 def test_network_allowed_networks_entry_not_str_config_error(block: Any) -> None:
-    """A number would be taken for an address that nobody meant."""
+    """`ipaddress` would interpret a number as an address."""
     assert problems_of(lambda: Network([block])).keys() == {"network.allowed_networks[0]"}
 
 
@@ -213,7 +213,7 @@ def test_network_ssl_context_kept() -> None:
 
 
 def test_network_ssl_context_or_resolver_wrong_type_config_error() -> None:
-    settings: Any = {"ssl_context": 5, "resolve": 5}
+    settings: Any = {"ssl_context": 5, "resolver": 5}
     with pytest.raises(ConfigError) as raised:
         Network(**settings)
     assert {problem.path for problem in raised.value.problems} == {"network.ssl_context", "network.resolver"}

@@ -1,4 +1,4 @@
-"""Which key serves which algorithm, and that the right signature and no other verifies."""
+"""The algorithms of each key, and that only the right signature verifies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MESSAGE = b"eyJhbGciOiJFUzI1NiJ9.e30"
 
 
 def key_for(algorithm: str) -> tuple[Key, Any]:
-    """The key to verify with, and the one to sign with."""
+    """The key that verifies, and the one that signs."""
     if algorithm in HASH_BYTES:
         value = bytes(range(HASH_BYTES[algorithm]))
         return hmac_key(None, (algorithm,), value), value
@@ -96,7 +96,7 @@ def test_public_key_no_allowed_algorithm_unusable() -> None:
 
 
 def test_compatible_algorithms_other_curve_unusable() -> None:
-    with pytest.raises(UnusableKeyError, match="the curve is none of"):
+    with pytest.raises(UnusableKeyError, match="its curve is not P-256"):
         compatible_algorithms(ec.generate_private_key(ec.SECP224R1()).public_key())
 
 
@@ -106,7 +106,7 @@ def test_public_key_rsa_1024_bits_unusable() -> None:
 
 
 def modulus_of(bits: int) -> int:
-    """An odd number of so many bits that has no small factor."""
+    """An odd number of this many bits without a small factor."""
     return next(number for number in itertools.count((1 << (bits - 1)) + 1, 2) if math.gcd(number, SMALL) == 1)
 
 

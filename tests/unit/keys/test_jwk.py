@@ -1,4 +1,4 @@
-"""A JWK is taken in whole or not at all, and what it says of itself binds."""
+"""A JWK is imported as a whole or not at all, and its own members restrict it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from wicket.keys.jwk import import_jwk
 from wicket.runtime.base64url import encode
 
 KINDS = ["RS256", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed448"]
-LENGTH = "its coordinates are not as long as its curve has them"
-NUMBERS = "its numbers are no valid public key"
+LENGTH = "its coordinates do not have the length that its curve requires"
+NUMBERS = "its numbers are not a valid public key"
 
 
 def number(value: int, size: int) -> str:
@@ -75,11 +75,11 @@ def test_import_jwk_eddsa_and_ed25519_alg_compatible(bound: str, allowed: list[s
         ({"oth": []}, "this is a private key"),
         ({"use": "enc"}, "its use is not sig"),
         ({"use": None}, "its use is not sig"),
-        ({"key_ops": ["encrypt"]}, "its key_ops do not have verify"),
-        ({"key_ops": []}, "its key_ops do not have verify"),
-        ({"key_ops": "verify"}, "its key_ops do not have verify"),
+        ({"key_ops": ["encrypt"]}, "its key_ops do not contain verify"),
+        ({"key_ops": []}, "its key_ops do not contain verify"),
+        ({"key_ops": "verify"}, "its key_ops do not contain verify"),
         ({"key_ops": ["verify", None]}, "its key_ops are not all strings"),
-        ({"use": "sig", "key_ops": ["verify", "encrypt"]}, "its use is sig, and its key_ops have encryption"),
+        ({"use": "sig", "key_ops": ["verify", "encrypt"]}, "its use is sig, and its key_ops include encryption"),
         ({"kid": "k" * 257}, "its kid is not a string of at most 256 characters"),
         ({"kid": None}, "its kid is not a string of at most 256 characters"),
         ({"kid": 5}, "its kid is not a string of at most 256 characters"),

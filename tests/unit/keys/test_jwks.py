@@ -1,4 +1,4 @@
-"""`Jwks` as a credential: which sources it takes, and what it says of itself."""
+"""`Jwks` as a credential: its sources, and its repr."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_jwks_url_or_issuer_not_https_config_error(url: Any) -> None:
 
 @pytest.mark.parametrize("issuer", ["", 5, b"https://id.example.com", ["https://id.example.com"]])
 def test_jwks_issuer_empty_or_not_str_config_error(issuer: Any) -> None:
-    assert problems_of(lambda: Jwks(URL, issuer=issuer)) == {"issuer": "must be a text that is not empty"}
+    assert problems_of(lambda: Jwks(URL, issuer=issuer)) == {"issuer": "must be a non-empty string"}
 
 
 @pytest.mark.parametrize("issuer", ["https://id.example.com/?tenant=1", "https://id.example.com/a?", "https://a.b#c"])
 def test_jwks_discover_issuer_with_query_or_fragment_config_error(issuer: str) -> None:
-    """OpenID Connect Discovery section 4, RFC 8414 section 2: the well-known path could not be put behind it."""
+    """OpenID Connect Discovery section 4, RFC 8414 section 2: the well-known path could not be appended."""
     assert problems_of(lambda: Jwks.discover(issuer)).keys() == {"issuer"}
 
 

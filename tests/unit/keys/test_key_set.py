@@ -1,4 +1,4 @@
-"""A key set is one immutable value: what serves, what was skipped and why, and where it came from."""
+"""A key set is an immutable value: the usable keys, the skipped ones with the reasons, and the source."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BROKEN: list[tuple[object, str]] = [
     ({"kty": "RSA", "alg": ["RS256"]}, "its alg is not a string"),
     ({"kty": "RSA", "kid": 5}, "its kid is not a string of at most 256 characters"),
     ({"kty": "RSA", "use": "enc"}, "its use is not sig"),
-    ({"kty": "RSA", "key_ops": ["encrypt"]}, "its key_ops do not have verify"),
+    ({"kty": "RSA", "key_ops": ["encrypt"]}, "its key_ops do not contain verify"),
     ({"kty": "RSA", "n": "AQAB"}, "its member e is not a string"),
 ]
 
@@ -186,7 +186,7 @@ def test_key_set_select_without_kid_requires_single_candidate(
 
 def test_fetched_key_set_immutable() -> None:
     held = FetchedKeySet(read_key_set([], SOURCE), URL, None, None, 1.0, 1.0)
-    assert (held.address, held.empty_seen) == (None, False)
+    assert (held.address, held.empty_since) == (None, None)
     with pytest.raises(AttributeError):
         held.etag = "other"  # type: ignore[misc]
     with pytest.raises(AttributeError):

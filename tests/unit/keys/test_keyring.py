@@ -1,4 +1,4 @@
-"""Which keys are tried for a token, by algorithm and kid."""
+"""The selection of keys by algorithm and kid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anybody can invent a kid: how often that may cause a fetch, on a clock that the test turns by hand."""
+"""The token bucket of unknown kids, with a fake clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bench:
         )
 
     def flood(self, source: KeySetRef = MINE, count: int = 100) -> int:
-        """How many of so many new kids may be fetched for."""
+        """The number of fetches that this many new kids may cause."""
         return sum(self.kids.try_acquire(source, f"kid-{self.clock.now}-{index}", 1) for index in range(count))
 
 
@@ -108,7 +108,7 @@ def test_kid_limiter_remembered_kid_allowed_for_other_source() -> None:
 
 
 def test_kid_limiter_long_kids_bounded_memory() -> None:
-    """All who join one slow load have their kid remembered, and a token has room for one of 12,000 characters."""
+    """Every request that joins a slow load adds its kid, and a kid can have 12,000 characters."""
     bench = Bench()
     tracemalloc.start()
     try:
@@ -157,3 +157,13 @@ def test_kid_limiter_concurrent_threads_share_burst() -> None:
     for thread in threads:
         thread.join(5)
     assert (len(allowed), sum(allowed)) == (400, 2)
+
+
+def test_kid_limiter_refund_permits_one_more_fetch_up_to_burst() -> None:
+    bench = Bench()
+    bench.flood()
+    bench.kids.refund(MINE)
+    assert bench.flood() == 1
+    for _ in range(5):
+        bench.kids.refund(MINE)
+    assert bench.flood() == 2

@@ -1,4 +1,4 @@
-"""Public keys and key sets, and what holds of every credential: what is taken, and what is a configuration error."""
+"""Public keys, key sets, and the rules of all credentials: the accepted values, and the configuration errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_credential_algorithms_not_list_of_names_config_error(algorithms: Any) -
 
 @pytest.mark.parametrize("id", ["", "a" * 257, 5, b"k"])
 def test_credential_kid_invalid_config_error(id: Any) -> None:
-    wrong = {"id": "must be a string of 1 to 256 characters"}
+    wrong = {"kid": "must be a string of 1 to 256 characters"}
     assert problems_of(lambda: Secret(KEY, kid=id)) == wrong
     assert problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"], kid=id)) == wrong
     assert Secret(KEY, kid="a" * 256).kid == "a" * 256
@@ -57,7 +57,9 @@ def test_public_key_from_pem_pkcs1_accepted() -> None:
 
 
 def test_public_key_repr_shows_kid_and_algorithms_only() -> None:
-    assert repr(PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"])) == "PublicKey(id=None, algorithms=('RS256',))"
+    assert (
+        repr(PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"])) == "PublicKey(kid=None, algorithms=('RS256',))"
+    )
 
 
 def private_pem(format: PrivateFormat) -> bytes:
@@ -73,11 +75,11 @@ def private_pem(format: PrivateFormat) -> bytes:
         (lambda: "", "is not a public key in PEM"),
         (lambda: "\ud800", "is not a public key in PEM"),
         (lambda: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "is not a public key in PEM"),
-        (lambda: pem(x25519.X25519PrivateKey.generate()), "is not a key that verifies signatures of a JWT"),
-        (lambda: pem(dsa.generate_private_key(1024)), "is not a key that verifies signatures of a JWT"),
+        (lambda: pem(x25519.X25519PrivateKey.generate()), "is not a key that can verify the signature of a JWT"),
+        (lambda: pem(dsa.generate_private_key(1024)), "is not a key that can verify the signature of a JWT"),
         (
             lambda: pem(ec.generate_private_key(ec.SECP224R1())),
-            "the curve is none of P-256, P-384, P-521 and secp256k1",
+            "its curve is not P-256, P-384, P-521 or secp256k1",
         ),
         (lambda: pem(rsa.generate_private_key(65537, 1024)), "an RSA key must have 2048 to 8192 bits"),
         (lambda: pem(private_key("ES256")), "the key cannot serve RS256; it can serve ES256"),
@@ -139,7 +141,7 @@ def test_public_key_from_jwk_algorithms_inferred_from_key(
 @pytest.mark.parametrize("members", [{}, {"alg": None}])
 def test_public_key_from_jwk_rsa_without_algorithms_config_error(members: dict[str, Any]) -> None:
     found = problems_of(lambda: PublicKey.from_jwk(jwk(rsa_key(), **members)))
-    assert found == {"algorithms": "must be given, since the key itself names none"}
+    assert found == {"algorithms": "must be given, because the key has no alg"}
 
 
 @pytest.mark.parametrize(

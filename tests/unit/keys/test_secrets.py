@@ -1,4 +1,4 @@
-"""Secrets: how they are spelled, how long they are, what is a configuration error, and that none tells its key."""
+"""Secrets: their encodings and lengths, the configuration errors, and that no error or repr contains the key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_secret_algorithms_default_hs256_or_as_given() -> None:
 
 
 def test_secret_repr_excludes_key() -> None:
-    assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(id='k1', algorithms=('HS256',))"
+    assert repr(Secret.from_text(TEXT, kid="k1")) == "Secret(kid='k1', algorithms=('HS256',))"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_secret_allow_short_short_secret_accepted_with_warning(caplog: pytest.Lo
     with caplog.at_level(logging.WARNING, "wicket"):
         assert Secret(b"short", allow_short=True).keys[0].material == b"short"
     assert [record.getMessage() for record in caplog.records] == [
-        "a secret of 5 bytes is in use where 32 are the least (allow_short)"
+        "a secret of 5 bytes is in use, although at least 32 bytes are required (allow_short)"
     ]
 
 
@@ -115,7 +115,7 @@ def test_secret_empty_config_error(build: Callable[[], Secret]) -> None:
 
 @pytest.mark.parametrize("text", [f"{TEXT}\n", f" {TEXT}", f'"{TEXT}"', f"'{TEXT}'", f"\t{TEXT}\r\n"])
 def test_secret_from_text_surrounding_blanks_or_quotes_config_error(text: str) -> None:
-    assert problems_of(lambda: Secret.from_text(text)) == {"value": "has blanks, a line break or quotes around it"}
+    assert problems_of(lambda: Secret.from_text(text)) == {"value": "has spaces, a line break or quotes around it"}
 
 
 @pytest.mark.parametrize("text", [f'"{TEXT}', f"{TEXT}'", f"{TEXT[:5]} {TEXT[5:]}"])
@@ -130,7 +130,7 @@ def test_secret_from_text_lone_quote_config_error() -> None:
 
 def test_secret_from_text_lone_surrogate_config_error() -> None:
     assert problems_of(lambda: Secret.from_text("\ud800" * 32)) == {
-        "value": "has a byte order mark or half a character in it"
+        "value": "contains a byte order mark or a lone surrogate"
     }
 
 
@@ -159,7 +159,7 @@ def test_secret_algorithms_not_hmac_config_error(algorithms: list[str]) -> None:
     assert problems_of(lambda: Secret(KEY, algorithms=algorithms)) == {"algorithms": f"{wrong!r} cannot serve a secret"}
 
 
-# --- what an attacker tried
+# --- attacks
 
 
 @pytest.mark.parametrize("allow_short", ["no", 1, None])
@@ -177,11 +177,11 @@ def test_credential_algorithms_secret_text_not_quoted_in_error() -> None:
     assert problems_of(lambda: Secret(KEY, algorithms=["0123456789"]))["algorithms"].startswith("'0123456789' ")
 
 
-def told(error: BaseException | None) -> str:
-    """All that an exception and those behind it tell."""
+def messages_of(error: BaseException | None) -> str:
+    """The messages of an exception and of its causes."""
     if error is None:
         return ""
-    return f"{error!s} {error.args!r} {vars(error)!r} {told(error.__context__)} {told(error.__cause__)}"
+    return f"{error!s} {error.args!r} {vars(error)!r} {messages_of(error.__context__)} {messages_of(error.__cause__)}"
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", chr(0xD800), chr(0xDFFF)])
@@ -191,4 +191,4 @@ def test_secret_from_text_bom_or_surrogate_error_excludes_secret(form: str, mark
         Secret.from_text(form.format(mark=mark, text=TEXT))
     assert [problem.path for problem in caught.value.problems] == ["value"]
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
-    assert TEXT[:8] not in told(caught.value)
+    assert TEXT[:8] not in messages_of(caught.value)

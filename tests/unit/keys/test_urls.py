@@ -1,4 +1,4 @@
-"""A URL for a key set has one plain shape; everything that two readers could take for two things is refused."""
+"""The URL of a key set has one plain syntax. A URL that two parsers could read differently is rejected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wicket import ConfigError
 from wicket.keys.urls import DEFAULT_PORTS, KeySetUrl, check_url, is_url
 
 SHAPE = "is not an https URL of a host and a path"
-HOST = "has a host that is no DNS name"
-NUMBER = "has a number for a host that is no plain IPv4 address"
+HOST = "has a host that is not a DNS name"
+NUMBER = "has a numeric host that is not a plain IPv4 address"
 DOTS = "has dot segments"
 SCHEME = "must start with https://"
 

@@ -1,4 +1,4 @@
-"""How many requests may wait for a permitted fetch."""
+"""The limits of requests that wait for an allowed fetch."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import contextlib
 
 from tests.support.clients import finished
 from tests.support.unit import Clock
-from wicket.decision.io import Pause
-from wicket.drivers import arun, run
+from wicket.decision.io import Pause, arun, run
 from wicket.keys.waiters import Waiters
 
 
 def places(waiters: Waiters, key: str, count: int, seconds: float = 0.0, *, on_thread: bool) -> int:
-    """How many of so many requests may wait at the same time."""
+    """The number of these requests that may wait at the same time."""
     with contextlib.ExitStack() as stack:
         return sum(stack.enter_context(waiters.place(key, seconds, on_thread=on_thread)) for _ in range(count))
 

@@ -1,4 +1,4 @@
-"""Public keys with which anybody can sign are refused, in every form in which a key is given."""
+"""Weak public keys, for which any attacker can sign, are rejected in every form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MERSENNE = 2**2203 - 1
 
 
 def torsion(prime: int, d: int, a: int, cofactor: int) -> set[int]:
-    """The y coordinates of all points of small order on `a*x*x + y*y = 1 + d*x*x*y*y`, found by doubling up from 1."""
+    """The y coordinates of all points of small order on `a*x*x + y*y = 1 + d*x*x*y*y`, computed by doubling from 1."""
 
     def add(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:
         (x, y), (u, v) = one, two
@@ -106,7 +106,7 @@ def material_of(curve: str, encoded: bytes) -> Any:
 
 
 def every_form(material: Any, jwk: dict[str, Any], algorithm: str, reason: str) -> None:
-    """The key is refused as PEM, as a JWK, in a static and in a fetched set, and the reason is told."""
+    """The reasons for which a key is rejected as PEM, as a JWK, in a static and in a fetched set."""
     pem = material.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert reason in problems_of(lambda: PublicKey.from_pem(pem, algorithms=[algorithm]))["pem"]
     assert reason in problems_of(lambda: PublicKey.from_jwk(jwk, algorithms=[algorithm]))["jwk"]

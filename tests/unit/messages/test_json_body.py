@@ -1,4 +1,4 @@
-"""A JSON body that is only looked into: what it holds, what it does not, and names that stand in it twice."""
+"""Reading members of a JSON body: present and absent members, and duplicate names."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def test_get_path_returns_value_at_nested_path() -> None:
 def test_get_path_duplicate_key_on_path_invalid_request(text: str) -> None:
     document = parse_body(text.encode())
     refusal = refusal_of(lambda: get_path(document, ["auth", "token"]))
-    assert (refusal.code, refusal.detail) == ("invalid_request", "The body's member auth.token may be given once.")
+    assert (refusal.code, refusal.detail) == (
+        "invalid_request",
+        "The body may contain the member auth.token only once.",
+    )
 
 
 def test_get_path_duplicate_key_elsewhere_is_ignored() -> None:
@@ -93,7 +96,7 @@ def test_parse_body_result_equals_json_loads() -> None:
 def test_get_path_many_objects_builds_only_those_on_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """S9: an object costs nothing beyond the parser, unless a value is looked for in it."""
+    """S9: an object that is not on the path costs nothing beyond the parser."""
     made: list[int] = []
     opened = JSONObject.__init__
 
@@ -112,7 +115,7 @@ def test_get_path_many_objects_builds_only_those_on_path(
 
 @pytest.mark.parametrize(("repeated", "refused"), [(64, False), (65, True)])
 def test_get_path_object_with_over_64_duplicates_invalid_request(repeated: int, refused: bool) -> None:
-    """S9: to tell one repeated name from another costs as much as to parse them, so there is a bound to it."""
+    """S9: determining the duplicate names costs as much as parsing, so their number is limited."""
     document = parse_body(b'{"token":"t",' + b",".join([b'"a":0'] * (repeated + 1)) + b"}")
     assert get_path(document, ["absent"]) is None
     if refused:
@@ -131,7 +134,7 @@ def test_get_path_many_lookups_count_keys_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(wicket.messages.json_body, "Counter", count)
     members = ", ".join(f'"m{index}": {index}' for index in range(1000))
     assert get_path(parse_body(f"{{{members}}}".encode()), ["m1"]) == 1
-    assert counted == [], "no name stands twice"
+    assert counted == [], "no name is repeated"
     document = parse_body(f'{{{members}, "m0": 0}}'.encode())
     for index in range(1, 1000):
         assert get_path(document, [f"m{index}"]) == index

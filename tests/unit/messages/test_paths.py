@@ -1,4 +1,4 @@
-"""Which paths a router may take a request for."""
+"""The paths that a router may derive from a request."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_request_single_header_value_is_stripped() -> None:
 def test_request_single_header_repeated_invalid_request(headers: list[tuple[str, str]]) -> None:
     refusal = refusal_of(lambda: Request(headers=headers).single_header("a"))
     assert refusal.code == "invalid_request"
-    assert refusal.detail == "The header a may be sent once, with one value."
+    assert refusal.detail == "The header a must be sent only once, with a single value."
 
 
 @pytest.mark.parametrize(

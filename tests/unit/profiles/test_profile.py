@@ -1,4 +1,4 @@
-"""A profile builds apps of its vendor and siblings of itself, and loses no rule silently."""
+"""A profile builds apps and derived profiles, and keeps every rule that is not explicitly changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from wicket import Bearer, ConfigError, Header, Mode, Profile, Query, Refusal, R
 from wicket.keys import Credential
 
 
-def in_words(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
+def format_error(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
     return 418, {"code": refusal.code}
 
 
-def only_named(credential: Credential) -> str | None:
-    return None if getattr(credential, "id", None) else "must have an id"
+def check_kid(credential: Credential) -> str | None:
+    return None if getattr(credential, "kid", None) else "must have a kid"
 
 
 STRICT = Profile(
@@ -34,8 +34,8 @@ STRICT = Profile(
     audience="api",
     allow_anonymous=True,
     required_settings=("issuer",),
-    check_credential=only_named,
-    format_error=in_words,
+    check_credential=check_kid,
+    format_error=format_error,
 )
 NEEDED: dict[str, Any] = {"issuer": "https://id", "credentials": [secret(kid="k1")]}
 
@@ -46,7 +46,7 @@ def test_profile_app_has_all_profile_settings() -> None:
     assert (app.token_locations, app.app_locations) == ((Header("X-Token"),), (Query("app"),))
     assert app.allow_anonymous
     assert app.rules == STRICT.rules
-    assert app.format_error is in_words
+    assert app.format_error is format_error
 
 
 def test_profile_without_settings_builds_default_app() -> None:
@@ -98,8 +98,8 @@ def test_profile_app_rules_add_to_profile_rules() -> None:
 
 def test_profile_drop_required_claims_unknown_claim_is_a_problem() -> None:
     assert STRICT("acme", **NEEDED, drop_required_claims=["sub"]).rules.required_claims == {"exp"}
-    found = problems_of(lambda: STRICT("acme", **NEEDED, drop_required_claims=["sub", "nbf", "email"]))
-    assert found == {"optional": "email, nbf is not required by strict"}
+    problems = problems_of(lambda: STRICT("acme", **NEEDED, drop_required_claims=["sub", "nbf", "email"]))
+    assert problems == {"drop_required_claims": "email, nbf is not required by strict"}
 
 
 def test_profile_drop_and_add_required_claims_both_apply() -> None:
@@ -110,13 +110,13 @@ def test_profile_drop_and_add_required_claims_both_apply() -> None:
 
 
 def test_profile_missing_required_setting_is_a_problem() -> None:
-    found = problems_of(lambda: STRICT("acme", credentials=[secret(kid="k1")]))
-    assert found == {"issuer": "must be given for an app of strict"}
+    problems = problems_of(lambda: STRICT("acme", credentials=[secret(kid="k1")]))
+    assert problems == {"issuer": "must be set for an app of strict"}
 
 
 def test_profile_rejected_credential_is_a_problem() -> None:
-    found = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(kid="k1"), secret()]))
-    assert found == {"credentials[1]": "must have an id"}
+    problems = problems_of(lambda: STRICT("acme", issuer="i", credentials=[secret(kid="k1"), secret()]))
+    assert problems == {"credentials[1]": "must have a kid"}
 
 
 def test_profile_credentials_iterator_is_kept_complete() -> None:
@@ -125,44 +125,44 @@ def test_profile_credentials_iterator_is_kept_complete() -> None:
 
 
 def test_profile_credentials_not_a_list_is_a_problem() -> None:
-    given: Any = secret(kid="k1")
-    assert problems_of(lambda: STRICT("acme", issuer="i", credentials=given)) == {
+    value: Any = secret(kid="k1")
+    assert problems_of(lambda: STRICT("acme", issuer="i", credentials=value)) == {
         "credentials": "must be a list of credentials"
     }
 
 
 def test_profile_rules_setting_is_a_problem() -> None:
-    given: Any = {"rules": Rules()}
-    wrong = {"rules": "would replace the vendor's rules as a whole"}
-    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == wrong
-    assert problems_of(lambda: STRICT.extend(**given)) == wrong
+    value: Any = {"rules": Rules()}
+    expected = {"rules": "would replace all of the vendor's rules"}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **value)) == expected
+    assert problems_of(lambda: STRICT.extend(**value)) == expected
 
 
 def test_profile_unknown_setting_is_a_problem() -> None:
-    given: Any = {"skev": 10}
-    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {"skev": "is not a setting"}
-    assert problems_of(lambda: STRICT.extend(**given)) == {"skev": "is not a setting"}
+    value: Any = {"skev": 10}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **value)) == {"skev": "is not a setting"}
+    assert problems_of(lambda: STRICT.extend(**value)) == {"skev": "is not a setting"}
 
 
 def test_profile_several_invalid_settings_all_reported() -> None:
-    given: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required_claims": "sub"}
-    found = problems_of(lambda: STRICT("", credentials=[secret()], **given))
-    assert set(found) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required"}
+    value: Any = {"leeway": -1, "origins": ["null"], "typo": 1, "required_claims": "sub"}
+    problems = problems_of(lambda: STRICT("", credentials=[secret()], **value))
+    assert set(problems) == {"id", "issuer", "credentials[0]", "rules.leeway", "origins[0]", "typo", "required_claims"}
 
 
-@pytest.mark.parametrize("name", ["required", "optional", "types"])
-@pytest.mark.parametrize("given", ["sub", 5, None])
-def test_profile_claim_names_not_a_list_is_a_problem(name: str, given: Any) -> None:
-    settings: Any = {name: given}
-    found = problems_of(lambda: STRICT("acme", **NEEDED, **settings))
-    assert found.keys() == {name}
-    assert found[name].startswith("must be a list of names")
+@pytest.mark.parametrize("name", ["required_claims", "drop_required_claims", "allowed_typ"])
+@pytest.mark.parametrize("value", ["sub", 5, None])
+def test_profile_claim_names_not_a_list_is_a_problem(name: str, value: Any) -> None:
+    settings: Any = {name: value}
+    problems = problems_of(lambda: STRICT("acme", **NEEDED, **settings))
+    assert problems.keys() == {name}
+    assert problems[name].startswith("must be a list of names")
 
 
 def test_profile_required_values_not_a_mapping_is_a_problem() -> None:
-    given: Any = {"required_values": [("a", "b")]}
-    assert problems_of(lambda: STRICT("acme", **NEEDED, **given)) == {
-        "rules.required_values": "must map names of claims to values"
+    value: Any = {"required_values": [("a", "b")]}
+    assert problems_of(lambda: STRICT("acme", **NEEDED, **value)) == {
+        "rules.required_values": "must map claim names to values"
     }
 
 
@@ -180,8 +180,8 @@ def test_profile_extend_keeps_other_settings() -> None:
     assert (sibling.token_locations, sibling.app_locations) == ((Bearer(),), STRICT.app_locations)
     assert (sibling.required_settings, sibling.check_credential, sibling.format_error) == (
         STRICT.required_settings,
-        only_named,
-        in_words,
+        check_kid,
+        format_error,
     )
     assert sibling.rules.leeway == 60
     assert sibling.rules.required_claims == {"exp", "email"}
@@ -207,8 +207,8 @@ def test_profile_by_name_matches_module_attribute(name: str) -> None:
     assert getattr(profiles, name) is profile
 
 
-@pytest.mark.parametrize("name", ["required", "types", "optional"])
-def test_profile_claim_names_with_non_text_is_a_problem(name: str) -> None:
+@pytest.mark.parametrize("name", ["required_claims", "drop_required_claims", "allowed_typ"])
+def test_profile_claim_names_with_non_string_is_a_problem(name: str) -> None:
     changes: Any = {name: ["jti", 5]}
     assert problems_of(lambda: Profile("bare").extend(**changes)) == {name: "must be a list of names"}
     assert problems_of(lambda: Profile("bare")("acme", **changes)) == {name: "must be a list of names"}

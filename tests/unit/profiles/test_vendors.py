@@ -1,4 +1,4 @@
-"""Each vendor's rules, one by one: where its tokens ride, what they say, and how its refusals look."""
+"""The profile of each vendor: token and app locations, rules, and the format of refusals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wicket.keys import Credential
 
 
 def decide(app: App, headers: dict[str, str] | None = None, query: str = "") -> Decision:
-    """The decision about a request, by a gate that has another app of the same vendor beside."""
+    """Decide a request with a gate that also has another app of the same vendor."""
     others = {"credentials": [secret(bytes(range(5, 37)))], "issuer": "https://other", "publishable_key": "pub_other"}
     other = profiles.BY_NAME[app.profile or ""].extend(name="other")
     settings: dict[str, Any] = dict(others)
@@ -103,9 +103,9 @@ def test_userz_text_secret_is_a_problem() -> None:
     for good in (Secret.from_hex(KEY.hex()), Secret.from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")):
         assert at_userz(credentials=[good]).allowed
     text = Secret.from_text("x1-a-secret-of-thirty-two-bytes!")
-    found = problems_of(lambda: userz(credentials=[text]))
-    assert found == {
-        "credentials[0]": "is a text, and the vendor's secrets are binary: use Secret.from_hex or Secret.from_base64"
+    problems = problems_of(lambda: userz(credentials=[text]))
+    assert problems == {
+        "credentials[0]": "must be binary like the vendor's secrets: use Secret.from_hex or Secret.from_base64"
     }
 
 
@@ -113,13 +113,13 @@ def test_userz_text_secret_is_a_problem() -> None:
 def test_vendor_credential_not_hs256_secret_is_a_problem(vendor: str) -> None:
     profile = profiles.BY_NAME[vendor]
     public = PublicKey.from_pem(pem(private_key("RS256")), algorithms=["RS256"])
-    for wrong in (
+    for credential in (
         public,
         secret(bytes(range(64)), algorithms=["HS512"]),
         secret(bytes(range(64)), algorithms=["HS256", "HS512"]),
     ):
-        found = problems_of(lambda wrong=wrong: profile("acme", credentials=[wrong]))  # type: ignore[misc]
-        assert found == {"credentials[0]": "must be a Secret for HS256, which is the vendor's only algorithm"}
+        problems = problems_of(lambda credential=credential: profile("acme", credentials=[credential]))  # type: ignore[misc]
+        assert problems == {"credentials[0]": "must be a Secret for HS256, the vendor's only algorithm"}
 
 
 def test_userz_expired_token_response_has_code_and_message() -> None:
@@ -182,7 +182,7 @@ def test_hissuno_leeway_is_one_minute(late: int, allowed: bool) -> None:
     assert at_hissuno(hissuno_claims(exp=NOW - late)).allowed is allowed
 
 
-def test_hissuno_metadata_with_non_text_value_bad_claim() -> None:
+def test_hissuno_metadata_with_non_string_value_bad_claim() -> None:
     assert at_hissuno(hissuno_claims(userMetadata={"plan": "pro"})).require().attributes == {"plan": "pro"}
     assert reason(at_hissuno(hissuno_claims(userMetadata={"seats": 5}))) == "bad_claim"
 
@@ -330,9 +330,9 @@ def test_getuserfeedback_other_audience_wrong_audience(aud: object) -> None:
 
 
 def test_getuserfeedback_missing_issuer_and_shared_secret_are_problems() -> None:
-    found = problems_of(lambda: profiles.getuserfeedback("acme", credentials=[secret()]))
-    assert found == {
-        "issuer": "must be given for an app of getuserfeedback",
+    problems = problems_of(lambda: profiles.getuserfeedback("acme", credentials=[secret()]))
+    assert problems == {
+        "issuer": "must be set for an app of getuserfeedback",
         "credentials[0]": "must be a PublicKey or a Jwks, not a shared secret",
     }
 

@@ -1,4 +1,4 @@
-"""Gates from a TOML file: what is read, what is said about what is wrong, and who is affected by it."""
+"""Gates from a TOML file: the settings, the problems of invalid files, and the apps that a problem affects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support.toml_files import problems_of, write
 from wicket import (
     ConfigError,
     Gate,
@@ -61,18 +62,6 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", SECRET)
 
 
-def write(folder: Path, text: str) -> Path:
-    path = folder / "wicket.toml"
-    path.write_text(text, "utf-8")
-    return path
-
-
-def problems_of(folder: Path, text: str, *, strict: bool = False) -> dict[str, str]:
-    with pytest.raises(ConfigError) as raised:
-        Gate.from_file(write(folder, text), strict=strict)
-    return {problem.path: str(problem) for problem in raised.value.problems}
-
-
 def test_toml_app_token_is_verified(tmp_path: Path) -> None:
     gate = Gate.from_file(write(tmp_path, GOOD))
     (app,) = gate.apps
@@ -83,12 +72,12 @@ def test_toml_app_token_is_verified(tmp_path: Path) -> None:
 def test_toml_every_setting_is_read(tmp_path: Path) -> None:
     text = """
 [gate]
-name = "door"
+name = "front"
 mode = "enforce"
-realm = "the door"
+realm = "front area"
 error_docs = "https://docs.example/errors#"
-app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1", "host",
-          "host:*.widgets.example", "token_issuer"]
+app_locations = ["header:X-App-Id", "query:app", "publishable_key_bearer:pk_", "publishable_key_bearer", "path:1",
+          "host", "host:*.widgets.example", "token_issuer"]
 token_locations = ["bearer", "header:X-Token", "query:jwt", "cookie:session"]
 limits = { load_timeout = 2.5 }
 
@@ -109,9 +98,9 @@ rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope" }
 revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
 """
     gate = Gate.from_file(write(tmp_path, text))
-    assert (gate.name, gate.realm, gate.error_docs) == ("door", "the door", "https://docs.example/errors#")
+    assert (gate.name, gate.realm, gate.error_docs) == ("front", "front area", "https://docs.example/errors#")
     assert gate.limits.load_timeout == 2.5
-    kinds = [type(place) for place in gate.app_locations]
+    kinds = [type(location) for location in gate.app_locations]
     assert kinds == [Header, Query, PublishableKeyBearer, PublishableKeyBearer, PathSegment, Host, Host, TokenIssuer]
     (app,) = gate.apps
     assert (app.mode, app.origin_mode, app.allow_anonymous, app.require_origin) == (
@@ -161,7 +150,7 @@ file = "keys.json"
         )
     )
     (app,) = gate.apps
-    assert [type(each).__name__ for each in app.credentials] == ["Secret", "PublicKey", "Jwks"]
+    assert [type(item).__name__ for item in app.credentials] == ["Secret", "PublicKey", "Jwks"]
     assert app.token_locations == (Bearer(),)
     assert gate.decide(Request(headers=[("Authorization", f"Bearer {mint(app, 'user-1')}")])).identity.kid == "2026"
 
@@ -202,14 +191,16 @@ def test_toml_without_usable_app_reports_every_problem(tmp_path: Path) -> None:
 
 
 def test_toml_broken_app_keeps_readable_names(tmp_path: Path) -> None:
-    text = GOOD + '[[apps]]\nid = "odd"\npublic_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
+    text = (
+        GOOD + '[[apps]]\nid = "odd"\npublishable_key = 7\nhosts = "no list"\nmode = "sometimes"\naliases = "no list"\n'
+    )
     (broken,) = Gate.from_file(write(tmp_path, text)).broken_apps
     assert (broken.id, broken.publishable_key, broken.hosts, broken.mode) == ("odd", None, (), Mode.ENFORCE)
     assert broken.aliases == ()
 
 
 def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
-    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\nnaming = [{ header = "X-App-Id" }]\naliases = ["odd-inc", 7]\n'
+    text = '\n[[apps]]\nid = "odd"\nmode = "log_only"\napp_locations = [{ header = "X" }]\naliases = ["odd-inc", 7]\n'
     gate = Gate.from_file(write(tmp_path, GOOD + text), app_locations=[Header("X-App-Id")])
     decision = gate.decide(Request(headers=[("X-App-Id", "odd-inc")]))
     assert decision.refusal is not None
@@ -225,12 +216,12 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
         ("[gate]\ncolour = 1", "gate.colour"),
         ("[gate]\nname = 1", "gate.name"),
         ("[gate]\nmode = 'maybe'", "gate.mode"),
-        ("[gate]\nnaming = 'header:X'", "gate.app_locations"),
-        ("[gate]\nnaming = ['header:']", "gate.app_locations[0]"),
-        ("[gate]\nnaming = ['carrier pigeon', 7]", "gate.app_locations[1]"),
-        ("[gate]\nnaming = ['path:first']", "gate.app_locations[0]"),
-        ("[gate]\nnaming = ['header:Authorization']", "gate.naming[0].name"),
-        ("[gate]\ntokens = ['host']", "gate.token_locations[0]"),
+        ("[gate]\napp_locations = 'header:X'", "gate.app_locations"),
+        ("[gate]\napp_locations = ['header:']", "gate.app_locations[0]"),
+        ("[gate]\napp_locations = ['carrier pigeon', 7]", "gate.app_locations[1]"),
+        ("[gate]\napp_locations = ['path:first']", "gate.app_locations[0]"),
+        ("[gate]\napp_locations = ['header:Authorization']", "gate.app_locations[0].name"),
+        ("[gate]\ntoken_locations = ['host']", "gate.token_locations[0]"),
         ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
         ("[gate]\nnetwork = { allowed_networks = ['everywhere'] }", "gate.network.allowed_networks[0]"),
         ("[gate]\nnetwork = { extra_ports = [0] }", "gate.network.extra_ports[0]"),
@@ -250,12 +241,12 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
             "apps[0].credentials[0]",
         ),
         ("[gate]\nlimits = { patience = 1 }", "gate.limits"),
-        ("[house]\nx = 1", "house"),
+        ("[server]\nx = 1", "server"),
         ("[[apps]]\nprofile = 'userz'", "apps[0].id"),
         ("[[apps]]\nid = 'a b'", "apps[0].id"),
         ("[[apps]]\nid = 'a'\nprofile = 'vendor'", "apps[0].profile"),
         ("[[apps]]\nid = 'a'\nmode = 1", "apps[0].mode"),
-        ("[[apps]]\nid = 'a'\ntokens = ['bearer:', 'pigeon']", "apps[0].token_locations[1]"),
+        ("[[apps]]\nid = 'a'\ntoken_locations = ['bearer:', 'pigeon']", "apps[0].token_locations[1]"),
         ("[[apps]]\nid = 'a'\nrules = 1", "apps[0].rules"),
         ("[[apps]]\nid = 'a'\nrules = { mode = 'enforce' }", "apps[0].rules.mode"),
         ("[[apps]]\nid = 'a'\nrules = { leeway = -1 }", "apps[0].rules.leeway"),
@@ -319,22 +310,22 @@ def test_toml_problem_contains_no_secret(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_toml_keyword_settings_override_file(tmp_path: Path) -> None:
-    gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'door'\n" + GOOD), name="window")
-    assert gate.name == "window"
+    gate = Gate.from_file(write(tmp_path, "[gate]\nname = 'front'\n" + GOOD), name="back")
+    assert gate.name == "back"
 
 
 CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
 
 
 @pytest.mark.parametrize(
-    ("wild", "path"),
+    ("malformed", "path"),
     [
-        ('scopes = [["x"]]', "apps[1].allowed_scopes[0]"),
+        ('allowed_scopes = [["x"]]', "apps[1].allowed_scopes[0]"),
         ('origins = [["x"]]', "apps[1].origins[0]"),
         ("rules = { self = 1 }", "apps[1]"),
         ("rules = { credentials = 1 }", "apps[1].rules.credentials"),
-        (f"naming = ['path:{'9' * 5000}']", "apps[1].app_locations[0]"),
-        ("naming = ['path:²']", "apps[1].app_locations[0]"),
+        (f"app_locations = ['path:{'9' * 5000}']", "apps[1].app_locations[0]"),
+        ("app_locations = ['path:²']", "apps[1].app_locations[0]"),
         (f"{CREDENTIAL}encoding = ['hex']\nenv = 'ACME_SECRET'", "apps[1].credentials[0].encoding"),
         (f"{CREDENTIAL}encoding = 'hex'\nfile = \"a\\u0000b\"", "apps[1]"),
         (f"{CREDENTIAL}encoding = 'hex'\nenv = \"a\\u0000b\"", "apps[1].credentials[0].env"),
@@ -345,9 +336,9 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
     ],
 )
 def test_toml_app_with_malformed_value_keeps_other_apps(
-    tmp_path: Path, wild: str, path: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, malformed: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    text = f"{GOOD}[[apps]]\nid = 'wild'\npublic_key = 'pub_wild'\n{wild}\n"
+    text = f"{GOOD}[[apps]]\nid = 'wild'\npublishable_key = 'pub_wild'\n{malformed}\n"
     gate = Gate.from_file(write(tmp_path, text))
     (app,) = gate.apps
     assert [broken.id for broken in gate.broken_apps] == ["wild"]
@@ -357,7 +348,7 @@ def test_toml_app_with_malformed_value_keeps_other_apps(
     assert refusal is not None
     assert refusal.code == "config_invalid"
     assert f"{path}: " in caplog.text
-    assert any(each.startswith(path) for each in problems_of(tmp_path, text, strict=True))
+    assert any(item.startswith(path) for item in problems_of(tmp_path, text, strict=True))
 
 
 def test_toml_number_too_long_is_a_problem_of_the_file(tmp_path: Path) -> None:

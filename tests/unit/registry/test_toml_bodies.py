@@ -1,4 +1,4 @@
-"""What a file says of identity hashes and of places in the body."""
+"""Identity hashes and body locations in a TOML file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.registry.test_toml import problems_of, write
+from tests.support.toml_files import problems_of, write
 from wicket import Gate, Header, Query
 from wicket.config.locations import Bearer, BodyField, JsonBody, Subprotocol
 
@@ -75,7 +75,7 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
         ('"header:X-Email"', '"X-Email"', "identity_hash.identifier_location[0]"),
         ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.hash_location[0]"),
         ('encoding = "base64"', 'encoding = "base32"', "identity_hash.encoding"),
-        ("until = 1900000000", 'until = "2030-01-01"', "identity_hash.accept_until"),
+        ("accept_until = 1900000000", 'accept_until = "2030-01-01"', "identity_hash.accept_until"),
         ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
@@ -91,9 +91,9 @@ def test_toml_invalid_identity_hash_problem_has_its_path(tmp_path: Path, old: st
 
 @pytest.mark.parametrize("table", ['identity_hash = "x"', "identity_hash = { secret = 1, companies = 2 }"])
 def test_toml_identity_hash_not_a_table_is_a_problem(tmp_path: Path, table: str) -> None:
-    found = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
-    assert list(found) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
-    assert "must be a table" in next(iter(found.values()))
+    problems = problems_of(tmp_path, f'[[apps]]\nid = "acme"\n{table}\n', strict=True)
+    assert list(problems) == ["apps[0].identity_hash" + (".companies" if "companies" in table else "")]
+    assert "must be a table" in next(iter(problems.values()))
 
 
 def test_toml_identity_hash_without_companies_is_read(tmp_path: Path) -> None:

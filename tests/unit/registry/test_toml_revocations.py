@@ -1,4 +1,4 @@
-"""Revocations in a file: of a user by any claim, or by one."""
+"""Revocations in a TOML file: of a user by every user-id claim, or by one."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def test_s15_toml_revocation_by_user_id_claim_is_read(tmp_path: Path, monkeypatc
     assert app.revocations.users == {"x": 1761000000}
     assert app.revocations.users_by_claim == {"email": {"ada@example.com": 1761000000}}
     path.write_text(FILE.replace("CLAIM", "mail"), "utf-8")
-    with pytest.raises(ConfigError, match="'mail' gives no user id of this app"):
+    with pytest.raises(ConfigError, match="'mail' is not a user-id claim of this app"):
         Gate.from_file(path, strict=True)

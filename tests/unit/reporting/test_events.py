@@ -1,99 +1,30 @@
-"""What a gate tells: one event, one log record within limits, and counts; never a token and never a name."""
+"""The events of a gate. None contains a token or the name of an unknown app."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.unit import acme
+from tests.unit.reporting.support import (
+    EXPIRED,
+    FOREIGN_ORIGIN,
+    MISSING,
+    anonymous,
+    context_of,
+    passed,
+    refused,
+    reporter,
+)
 from wicket import (
-    App,
     AppRef,
-    ConfigError,
     Decision,
     DecisionEvent,
-    Gate,
-    Header,
     Identity,
-    Mode,
-    OutcomeCount,
     Refusal,
-    Request,
-    VerifiedIdentity,
 )
-from wicket.decision.context import OutcomeKey, RequestContext
-from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import JOSEHeader
-from wicket.reporting import reporter as module
 from wicket.reporting.redaction import short_hash, shown
-from wicket.reporting.reporter import Reporter
-
-ALLOWED_BY = acme()
-
-
-def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
-    identity = VerifiedIdentity(
-        ALLOWED_BY, "user-1", "sub", VerifiedPayload(JOSEHeader("HS256", "k1", None), b"key", b"{}", {}), "k1"
-    )
-    return Decision(True, identity, refusal, enforced, app_id, None, way_of(AppRef("id", app_id)))
-
-
-def way_of(ref: AppRef) -> RequestContext:
-    way = RequestContext(Gate([ALLOWED_BY])._context, 0.0)
-    way.refs = (ref,)
-    return way
-
-
-def anonymous(
-    refusal: Refusal | None = None, *, allowed: bool = True, enforced: bool = True, app_id: str | None = "acme"
-) -> Decision:
-    app_ref = AppRef("id", "the-name-they-sent")
-    return Decision(allowed, Identity(app_id), refusal, enforced, app_id, None, way_of(app_ref))
-
-
-def turned_away(refusal: Refusal, app_id: str | None = "acme") -> Decision:
-    return anonymous(refusal, allowed=False, app_id=app_id)
-
-
-EXPIRED = Refusal("invalid_token", "expired")
-MISSING = Refusal("missing_token")
-FOREIGN_ORIGIN = Refusal("origin_not_allowed")
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    clock = Time()
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
-    return clock
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.DEBUG, "wicket"):
-        yield caplog
-
-
-def reporter(on_event: Any = None, max_outcomes: int = 100) -> Reporter:
-    return Reporter("wicket", on_event, max_outcomes)
-
-
-def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
-    return [(record.levelno, record.getMessage()) for record in log.records]
-
-
-# --- events
 
 
 @pytest.mark.parametrize(
@@ -102,7 +33,7 @@ def lines(log: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
         (passed(), DecisionEvent("wicket", "acme", True, True, True, kid="k1")),
         (anonymous(), DecisionEvent("wicket", "acme", True, False, True)),
         (
-            turned_away(EXPIRED),
+            refused(EXPIRED),
             DecisionEvent("wicket", "acme", False, False, True, "invalid_token", "expired", detail=EXPIRED.detail),
         ),
         (
@@ -126,7 +57,7 @@ def test_reporter_decision_emits_one_event(decision: Decision, event: DecisionEv
 def test_decision_event_unknown_app_contains_only_a_hash() -> None:
     events: list[DecisionEvent] = []
     report = reporter(events.append)
-    report.decided(turned_away(Refusal("unknown_app"), None))
+    report.decided(refused(Refusal("unknown_app"), None))
     assert events[0].unknown_app_hash == short_hash("the-name-they-sent")
     assert "the-name-they-sent" not in repr(events)
     report.decided(Decision(False, Identity(None), Refusal("unknown_app"), True, None))
@@ -149,323 +80,15 @@ def test_on_event_exception_is_logged_and_not_raised(log: pytest.LogCaptureFixtu
     assert "secret" not in log.records[0].getMessage().split("\n")[0]
 
 
-def test_reporter_non_text_app_name_raises_nothing() -> None:
+def test_reporter_app_name_that_is_no_string_raises_nothing() -> None:
     name: Any = 5
     reporter().decided(
-        Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, way_of(AppRef("id", name)))
+        Decision(False, Identity(None), Refusal("unknown_app"), True, None, None, context_of(AppRef("id", name)))
     )
-
-
-# --- the log
-
-
-@pytest.mark.parametrize(
-    ("decision", "line"),
-    [
-        (passed(), (logging.DEBUG, "allowed app=acme allowed")),
-        (anonymous(), (logging.DEBUG, "allowed app=acme anonymous")),
-        (turned_away(EXPIRED), (logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")),
-        (
-            turned_away(MISSING),
-            (logging.INFO, "refused app=acme missing_token: This request needs a token, and none was sent."),
-        ),
-        (
-            anonymous(EXPIRED, enforced=False),
-            (logging.WARNING, "would refuse app=acme invalid_token (expired): The token has expired."),
-        ),
-        (
-            anonymous(MISSING, enforced=False),
-            (logging.INFO, "would refuse app=acme missing_token: This request needs a token, and none was sent."),
-        ),
-    ],
-)
-def test_log_record_level_depends_on_decision(
-    decision: Decision, line: tuple[int, str], log: pytest.LogCaptureFixture
-) -> None:
-    reporter().decided(decision)
-    assert lines(log) == [line]
-
-
-def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixture) -> None:
-    reporter().decided(turned_away(Refusal("unknown_app"), None))
-    (record,) = log.records
-    fields = (
-        *("gate", "app_id", "code", "reason", "enforced", "stage", "key_id", "claimed", "suppressed"),
-        *("detail", "claim", "origin", "method", "path"),
-    )
-    assert {name: getattr(record, name) for name in fields} == {
-        "gate": "wicket",
-        "app_id": None,
-        "code": "unknown_app",
-        "reason": None,
-        "enforced": True,
-        "stage": "gate",
-        "key_id": None,
-        "unknown_app_hash": short_hash("the-name-they-sent"),
-        "suppressed": 0,
-        "detail": "This request names no app that is known here.",
-        "claim": None,
-        "origin": None,
-        "method": None,
-        "path": None,
-    }
-    assert record.name == "wicket"
-    assert f"name#{short_hash('the-name-they-sent')}" in record.getMessage()
-    assert "the-name-they-sent" not in record.getMessage()
-
-
-def test_log_record_repeated_refusal_once_per_minute_with_count(log: pytest.LogCaptureFixture, clock: Time) -> None:
-    report = reporter()
-    for _ in range(3):
-        report.decided(turned_away(EXPIRED))
-    clock.now += 59.9
-    report.decided(turned_away(EXPIRED))
-    assert lines(log) == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
-    clock.now += 0.1
-    report.decided(turned_away(EXPIRED))
-    assert lines(log)[1:] == [
-        (logging.INFO, "refused app=acme invalid_token (expired): The token has expired. [3 more like it since]")
-    ]
-    assert [getattr(record, "suppressed") for record in log.records] == [0, 3]  # noqa: B009
-    clock.now += 60
-    report.decided(turned_away(EXPIRED))
-    assert lines(log)[2:] == [(logging.INFO, "refused app=acme invalid_token (expired): The token has expired.")]
-
-
-def test_log_record_limit_applies_per_app_and_reason(log: pytest.LogCaptureFixture, clock: Time) -> None:
-    report = reporter()
-    for decision in (turned_away(EXPIRED), turned_away(MISSING), turned_away(EXPIRED, "other"), turned_away(EXPIRED)):
-        report.decided(decision)
-    assert len(log.records) == 3
-
-
-def test_log_record_allowed_requests_are_not_limited(log: pytest.LogCaptureFixture, clock: Time) -> None:
-    report = reporter()
-    for _ in range(3):
-        report.decided(passed())
-    assert len(log.records) == 3
-
-
-def test_log_record_limit_entries_are_bounded(log: pytest.LogCaptureFixture, clock: Time) -> None:
-    report = reporter(max_outcomes=2)
-    for app in ("a", "b", "c", "a", "c"):
-        report.decided(turned_away(EXPIRED, app))
-    assert [getattr(record, "app_id") for record in log.records] == ["a", "b", "c", "a"]  # noqa: B009
-
-
-def test_log_record_below_level_does_not_use_the_limit(caplog: pytest.LogCaptureFixture, clock: Time) -> None:
-    report = reporter()
-    with caplog.at_level(logging.WARNING, "wicket"):
-        report.decided(turned_away(EXPIRED))
-        report.decided(passed())
-    assert caplog.records == []
-    with caplog.at_level(logging.INFO, "wicket"):
-        report.decided(turned_away(EXPIRED))
-    assert len(caplog.records) == 1
-
-
-def test_on_event_below_log_level_is_called(caplog: pytest.LogCaptureFixture) -> None:
-    events: list[DecisionEvent] = []
-    with caplog.at_level(logging.ERROR, "wicket"):
-        reporter(events.append).decided(passed())
-    assert (len(events), caplog.records) == (1, [])
-
-
-def ask(gate: Gate, origin: str | None = None, path: str = "/widget/boot", query: str = "") -> None:
-    headers = [("X-App-Id", "acme"), *([("Origin", origin)] if origin is not None else [])]
-    gate.decide(Request("POST", path, query, headers))
-
-
-@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
-def test_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode, log: pytest.LogCaptureFixture) -> None:
-    events: list[DecisionEvent] = []
-    gate = Gate([acme(origins=["https://acme.com"], mode=mode)], on_event=events.append)  # type: ignore[arg-type]
-    for origin in ("https://staging.acme.com", "http://localhost:3000", "https://staging.acme.com"):
-        ask(gate, origin, query="token=secret")
-    records = [record for record in log.records if getattr(record, "code", None) == "origin_not_allowed"]
-    assert [(getattr(each, "origin"), getattr(each, "method"), getattr(each, "path")) for each in records] == [  # noqa: B009
-        ("https://staging.acme.com", "POST", "/widget/boot"),
-        ("http://localhost:3000", "POST", "/widget/boot"),
-    ]
-    assert [event.origin for event in events] == [
-        "https://staging.acme.com",
-        "http://localhost:3000",
-        "https://staging.acme.com",
-    ]
-    assert "POST /widget/boot origin=http://localhost:3000" in records[1].getMessage()
-    assert "token=" not in log.text
-
-
-def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
-    log: pytest.LogCaptureFixture, clock: Time
-) -> None:
-    gate = Gate([acme(origins=["https://acme.com"])])
-    for number in range(40):
-        ask(gate, f"https://page-{number}.example")
-    origins = [getattr(record, "origin") for record in log.records if hasattr(record, "origin")]  # noqa: B009
-    assert origins == [f"https://page-{number}.example" for number in range(17)]
-
-
-@pytest.mark.parametrize("limited", [False, True])
-def test_log_record_trouble_of_ours_from_many_origins_is_one_record(
-    limited: bool, log: pytest.LogCaptureFixture, clock: Time
-) -> None:
-    report = reporter()
-    for number in range(40):
-        decision = turned_away(Refusal("keys_unavailable", limited=limited))
-        assert decision._context is not None
-        decision._context.request = Request(headers=[("Origin", f"https://page-{number}.example")])
-        report.decided(decision)
-    (record,) = [record for record in log.records if hasattr(record, "origin")]
-    assert (record.levelname, getattr(record, "origin")) == ("WARNING", "https://page-0.example")  # noqa: B009
-
-
-def test_log_record_names_that_a_registry_calls_broken_are_one_kind_after_the_first_sixteen(
-    log: pytest.LogCaptureFixture, clock: Time
-) -> None:
-    def registry(ref: AppRef) -> App | None:
-        raise ConfigError([])
-
-    with Gate(registry=registry, app_locations=[Header("X-App-Id")]) as gate:
-        for number in range(40):
-            gate.decide(Request(headers=[("X-App-Id", f"invented-{number}")]))
-        named = [getattr(record, "app_id") for record in log.records if hasattr(record, "code")]  # noqa: B009
-        assert named == [f"invented-{number}" for number in range(17)]
-        counted = {each.app_id: each.count for each in gate.outcomes()}
-    assert counted == {f"invented-{number}": 1 for number in range(16)} | {"…": 24}
-
-
-def test_log_record_distinct_origins_bounded_by_max_outcomes() -> None:
-    report = reporter(max_outcomes=2)
-    keys: list[OutcomeKey] = [
-        (f"app-{number}", "origin_not_allowed", None, True, "gate", False, False) for number in range(5)
-    ]
-    assert [report._told_apart(key, "https://a.example") for key in keys] == ["https://a.example"] * 5
-    assert len(report._origins) == 2
-
-
-def test_log_record_client_values_are_escaped_and_truncated(log: pytest.LogCaptureFixture) -> None:
-    gate = Gate([acme(origins=["https://acme.com"])])
-    ask(gate, "https://é\n" + "x" * 300, path="/a\r\nb")
-    (record,) = [record for record in log.records if hasattr(record, "origin")]
-    assert getattr(record, "path") == "/a\\r\\nb"  # noqa: B009
-    origin: str = getattr(record, "origin")  # noqa: B009
-    assert origin.startswith("https://\\xe9\\nxxx")
-    assert len(origin) == 256
-    assert "\n" not in record.getMessage()
-
-
-@pytest.mark.parametrize("enforced", [True, False])
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        Refusal("config_missing"),
-        Refusal("config_invalid"),
-        Refusal("keys_unavailable", retry_after=1),
-        Refusal("apps_unavailable", retry_after=1),
-        Refusal("internal_error", retry_after=1),
-    ],
-)
-def test_log_record_config_or_outage_refusal_is_warning_with_remedy(
-    refusal: Refusal, enforced: bool, log: pytest.LogCaptureFixture, clock: Time
-) -> None:
-    report = reporter()
-    for _ in range(5):
-        report.decided(anonymous(refusal, allowed=not enforced, enforced=enforced))
-    (record,) = log.records
-    assert record.levelno == logging.WARNING
-    assert f"app=acme {refusal.code}: {refusal.detail} {module._REMEDY[refusal.code]}" in record.getMessage()
-
-
-def test_log_record_limited_refusal_mentions_limits(log: pytest.LogCaptureFixture) -> None:
-    events: list[DecisionEvent] = []
-    report = reporter(events.append)
-    report.decided(turned_away(Refusal("keys_unavailable", retry_after=1, limited=True)))
-    assert log.records[0].getMessage().endswith("raise it in Limits.")
-    assert events[0].limited is True
-
-
-# --- counts
-
-
-def test_outcomes_are_counted_most_frequent_first() -> None:
-    report = reporter()
-    assert report.outcomes() == ()
-    for decision in (passed(), turned_away(EXPIRED), passed(), anonymous(), passed(), turned_away(EXPIRED)):
-        report.decided(decision)
-    assert report.outcomes() == (
-        OutcomeCount("acme", "allowed", None, True, 3),
-        OutcomeCount("acme", "invalid_token", "expired", True, 2),
-        OutcomeCount("acme", "anonymous", None, True, 1),
-    )
-
-
-def test_outcomes_log_only_refusals_are_counted_separately() -> None:
-    report = reporter()
-    report.decided(turned_away(EXPIRED))
-    report.decided(anonymous(EXPIRED, enforced=False))
-    assert {outcome.enforced for outcome in report.outcomes()} == {True, False}
-
-
-def test_outcomes_handler_refusals_are_counted_separately() -> None:
-    report = reporter()
-    for _ in range(2_500):
-        report.handler_refused(None, Refusal("rate_limited"))
-    report.handler_refused(passed(), EXPIRED)
-    assert len(report._pending) < 2_500
-    assert report.outcomes() == (
-        OutcomeCount(None, "rate_limited", None, True, 2_500, "handler"),
-        OutcomeCount("acme", "invalid_token", "expired", True, 1, "handler"),
-    )
-
-
-def test_outcomes_above_max_are_counted_together() -> None:
-    report = reporter(max_outcomes=2)
-    for app in ("a", "b", "c", "d", "a"):
-        report.decided(turned_away(EXPIRED, app))
-    counts = {outcome.app_id: outcome.count for outcome in report.outcomes()}
-    assert counts == {"a": 2, "b": 1, "…": 2}
-
-
-def test_outcomes_many_decisions_are_all_counted() -> None:
-    report = reporter()
-    for _ in range(3000):
-        report.decided(passed())
-    assert len(report._pending) < 1024
-    assert report.outcomes()[0].count == 3000
-
-
-def test_outcomes_after_fork_continue_counting() -> None:
-    report = reporter()
-    report.decided(passed())
-    report.after_fork()
-    report.decided(passed())
-    assert report.outcomes() == (OutcomeCount("acme", "allowed", None, True, 2),)
 
 
 def test_decision_event_equal_fields_compare_equal() -> None:
     assert DecisionEvent("g", "a", True, True, True) == DecisionEvent("g", "a", True, True, True)
-
-
-def test_log_record_repeated_internal_error_once_per_minute_per_kind(
-    log: pytest.LogCaptureFixture, clock: Time
-) -> None:
-    reporter = Reporter("wicket", None, 10)
-    for error in (OSError("hunter2"), OSError(), KeyError("hunter2")):
-        reporter.fault("it failed", error)
-    clock.now += 60
-    reporter.fault("it failed", OSError())
-    assert [record.getMessage().splitlines()[0] for record in log.records] == [
-        f"it failed: {kind}" for kind in ("OSError", "KeyError", "OSError")
-    ]
-
-
-def test_outcomes_many_allowed_at_info_level_are_all_counted(log: pytest.LogCaptureFixture) -> None:
-    report = reporter()
-    with log.at_level(logging.INFO, "wicket"):
-        for _ in range(2_500):
-            report.decided(passed())
-    assert report.outcomes() == (OutcomeCount("acme", "allowed", None, True, 2_500),)
 
 
 @pytest.mark.parametrize(
@@ -484,3 +107,10 @@ def test_outcomes_many_allowed_at_info_level_are_all_counted(log: pytest.LogCapt
 )
 def test_shown_part_that_looks_like_a_token_is_withheld(text: str, expected: str) -> None:
     assert shown(text) == expected
+
+
+def test_on_event_below_log_level_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[DecisionEvent] = []
+    with caplog.at_level(logging.ERROR, "wicket"):
+        reporter(events.append).decided(passed())
+    assert (len(events), caplog.records) == (1, [])

@@ -1,4 +1,4 @@
-"""Base64url has one spelling for each value, and no other is read."""
+"""Base64url has one canonical encoding for each value, and no other is decoded."""
 
 from __future__ import annotations
 

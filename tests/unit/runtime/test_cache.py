@@ -1,4 +1,4 @@
-"""What the refreshing cache holds, by a clock turned by hand: what is fresh, stale, absent or failing, and how much."""
+"""The entries of the cache with a fake clock: fresh, stale, absent and failing ones, and eviction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from wicket.runtime.cache import Entry
 
 
 def test_cache_empty_key_is_unknown_without_load(bench: Bench) -> None:
-    slot = bench.cache.read("a")
-    assert slot is None
-    assert bench.cache.usable(slot) is None
-    assert not bench.cache.is_absent(slot)
-    assert bench.cache.retry_after(slot) == 1
+    entry = bench.cache.read("a")
+    assert entry is None
+    assert bench.cache.usable(entry) is None
+    assert not bench.cache.is_absent(entry)
+    assert bench.cache.retry_after(entry) == 1
     assert bench.patience() == 5.0
     assert bench.source.asked == []
 
@@ -39,11 +39,11 @@ def test_cache_value_due_for_refresh_is_served_without_wait(bench: Bench) -> Non
 def test_cache_refresh_at_is_70_to_80_percent_of_lifetime(
     jitter: float, ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wicket.runtime.cache.random.random", lambda: jitter)
+    monkeypatch.setattr("wicket.runtime.entries.random.random", lambda: jitter)
     bench = Bench()
-    slot = bench.load()
-    assert slot is not None
-    assert slot.refresh_at == pytest.approx(1000 + ahead)
+    entry = bench.load()
+    assert entry is not None
+    assert entry.refresh_at == pytest.approx(1000 + ahead)
 
 
 def test_cache_stale_value_is_served_after_short_wait(bench: Bench) -> None:
@@ -75,12 +75,12 @@ def test_cache_newer_value_replaces_older(bench: Bench) -> None:
 
 
 def test_negative_cache_entry_ends_after_its_lifetime(bench: Bench) -> None:
-    slot = bench.load(value=None)
-    assert bench.cache.is_absent(slot)
+    entry = bench.load(value=None)
+    assert bench.cache.is_absent(entry)
     assert bench.value() is None
     assert bench.patience() is None
     bench.clock.now += 10
-    assert not bench.cache.is_absent(slot)
+    assert not bench.cache.is_absent(entry)
     assert bench.patience() == 5.0
 
 
@@ -100,9 +100,9 @@ def test_negative_cache_expired_entry_is_replaced_by_value(bench: Bench) -> None
 
 def test_cache_load_failure_is_reported_and_not_raised(bench: Bench) -> None:
     error = KeyError("no")
-    slot = bench.load(value=error)
+    entry = bench.load(value=error)
     assert bench.failures == [("a", error)]
-    assert not bench.cache.is_absent(slot)
+    assert not bench.cache.is_absent(entry)
     assert bench.value() is None
 
 
@@ -114,18 +114,18 @@ def test_cache_load_raising_system_exit_is_a_failure(bench: Bench) -> None:
 def test_cache_repeated_failures_back_off_from_1_to_60_seconds(bench: Bench) -> None:
     pauses = []
     for _ in range(9):
-        slot = bench.load(value=OSError())
-        assert slot is not None
-        pauses.append(slot.retry_at - bench.clock.now)
-        bench.clock.now = slot.retry_at
+        entry = bench.load(value=OSError())
+        assert entry is not None
+        pauses.append(entry.retry_at - bench.clock.now)
+        bench.clock.now = entry.retry_at
     assert pauses == pytest.approx([0.95 * pause for pause in (1, 2, 4, 8, 16, 32, 60, 60, 60)])
 
 
 def test_cache_load_during_backoff_is_neither_started_nor_awaited(bench: Bench) -> None:
     bench.load(value=OSError())
-    slot = bench.load(value=OSError())
-    assert slot is not None
-    assert slot.failures == 1
+    entry = bench.load(value=OSError())
+    assert entry is not None
+    assert entry.failures == 1
     assert bench.source.asked == ["a"]
     assert bench.patience() is None
     bench.clock.now += 1
@@ -135,11 +135,11 @@ def test_cache_load_during_backoff_is_neither_started_nor_awaited(bench: Bench) 
 def test_cache_failing_loads_serve_stale_value_until_expiry(bench: Bench) -> None:
     bench.load()
     bench.clock.now += 150
-    slot = bench.load(value=OSError())
+    entry = bench.load(value=OSError())
     assert bench.value() == "value"
     assert bench.patience() is None
-    assert slot is not None
-    assert slot.failures == 1
+    assert entry is not None
+    assert entry.failures == 1
     bench.clock.now += 950
     assert bench.value() is None
 
@@ -147,9 +147,9 @@ def test_cache_failing_loads_serve_stale_value_until_expiry(bench: Bench) -> Non
 def test_cache_successful_load_resets_backoff(bench: Bench) -> None:
     bench.load(value=OSError())
     bench.clock.now += 1
-    slot = bench.load()
-    assert slot is not None
-    assert (slot.failures, slot.retry_at) == (0, 0.0)
+    entry = bench.load()
+    assert entry is not None
+    assert (entry.failures, entry.retry_at) == (0, 0.0)
     assert bench.value() == "value"
 
 

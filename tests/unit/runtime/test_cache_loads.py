@@ -1,4 +1,4 @@
-"""The loads of the refreshing cache: one at a time, on any pool, and begun anew where a demand overtakes them."""
+"""The loads of the cache: one at a time, on any pool, and repeated after an invalidation."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def test_cache_start_with_full_pool_is_limited(bench: Bench) -> None:
 
 
 def test_cache_start_during_load_prioritizes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    urged: list[Future[None]] = []
-    monkeypatch.setattr(bench.pool, "urge", urged.append)
+    prioritized: list[Future[None]] = []
+    monkeypatch.setattr(bench.pool, "prioritize", prioritized.append)
     first = bench.cache.start("a", 0)
     assert first is not None
-    assert urged == []
+    assert prioritized == []
     assert bench.cache.start("a", 0) == first
-    assert urged == [first[0]]
+    assert prioritized == [first[0]]
 
 
-# --- on whatever pool
+# --- different pools
 
 
 def test_cache_after_fork_drops_loads_and_keeps_values(bench: Bench) -> None:
@@ -80,10 +80,10 @@ LONG = 10.0
 
 
 class EagerPool(Pool):
-    """A pool whose thread is done before `submit` returns, as a real one may be."""
+    """A pool that completes the job before `submit` returns, as a real one may."""
 
     def submit(
-        self, job: Callable[[], None], done: Future[None], lane: Hashable = None, owner: Hashable = None
+        self, job: Callable[[], None], done: Future[None], group: Hashable = None, owner: Hashable = None
     ) -> bool:
         job()
         done.set_result(None)
@@ -120,7 +120,7 @@ def test_cache_load_on_real_pool_is_accepted() -> None:
 def test_cache_pool_submit_error_leaves_no_load(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Future[None]] = []
 
-    def no_memory(job: Callable[[], None], done: Future[None], lane: Hashable, owner: Hashable) -> bool:
+    def no_memory(job: Callable[[], None], done: Future[None], group: Hashable, owner: Hashable) -> bool:
         given.append(done)
         raise MemoryError
 
@@ -133,7 +133,7 @@ def test_cache_pool_submit_error_leaves_no_load(bench: Bench, monkeypatch: pytes
     assert bench.value() == "value"
 
 
-# --- demands to forget
+# --- invalidation
 
 
 def test_cache_invalidated_value_is_served_until_reloaded(bench: Bench) -> None:
@@ -160,10 +160,10 @@ def test_cache_invalidated_twice_still_starts_a_load(bench: Bench) -> None:
 
 
 class _Published(dict[str, Any]):
-    """Slots that let a reader look in between, while a load replaces an entry."""
+    """Entries that call a reader while a load replaces an entry."""
 
-    def __init__(self, slots: dict[str, Any]) -> None:
-        super().__init__(slots)
+    def __init__(self, entries: dict[str, Any]) -> None:
+        super().__init__(entries)
         self.taken_out, self.looked = threading.Event(), threading.Event()
 
     def pop(self, key: str, *default: Any) -> Any:
@@ -182,12 +182,12 @@ class _Published(dict[str, Any]):
 def test_cache_value_during_reload_is_never_missing(bench: Bench) -> None:
     bench.load("a", "old")
     bench.clock.now += 70
-    slots = bench.cache._entries = _Published(bench.cache._entries)
+    entries = bench.cache._entries = _Published(bench.cache._entries)
     seen: list[Entry[Any] | None] = []
     reader = threading.Thread(target=lambda: seen.append(bench.cache.read("a")), name="reader")
 
     def read_in_between() -> None:
-        assert slots.taken_out.wait(10)
+        assert entries.taken_out.wait(10)
         reader.start()
 
     helper = threading.Thread(target=read_in_between)
@@ -237,11 +237,11 @@ def test_cache_load_invalidated_in_flight_is_repeated(bench: Bench, first: objec
 
 
 def loading_under(bench: Bench, tag: str, times: int) -> None:
-    """Let a demand to forget come during each of the next loads."""
-    demands = iter(range(times))
+    """Invalidate during each of the next loads."""
+    invalidations = iter(range(times))
 
     def overtaken(key: str) -> Any:
-        if next(demands, None) is not None:
+        if next(invalidations, None) is not None:
             bench.cache.invalidate([tag])
         return bench.source(key)
 
@@ -298,10 +298,10 @@ def test_cache_absent_result_invalidated_repeatedly_is_dropped(bench: Bench, hel
 
 def test_cache_failed_load_during_invalidation_is_not_repeated(bench: Bench) -> None:
     loading_under(bench, "a", times=20)
-    slot = bench.load("a", OSError())
+    entry = bench.load("a", OSError())
     assert bench.source.asked == ["a"]
-    assert slot is not None
-    assert (slot.failures, len(bench.failures)) == (1, 1)
+    assert entry is not None
+    assert (entry.failures, len(bench.failures)) == (1, 1)
     assert bench.cache._flights == {}
 
 

@@ -1,72 +1,13 @@
-"""A value with several names is held once: what points to it, what invalidates it, and which of two loads counts."""
+"""A value with several names is stored once: its pointers, and the newer of two loads."""
 
 from __future__ import annotations
 
-import itertools
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from tests.support.cache_harness import TIMES
-from tests.support.unit import Clock, HandPool
-from wicket.runtime.cache import Cache, Entry, Loaded, LoadFailed
-
-
-class Named:
-    """A cache of values that state their key and their names; `owned` keys have an owner, the others have none."""
-
-    def __init__(self, size: int = 3, absent_size: int = 50, per_owner: int | None = None) -> None:
-        self.clock, self.pool = Clock(), HandPool()
-        self.source: dict[str, Any] = {}
-        self.cache: Cache[str, Any] = Cache(
-            self._load,
-            pool=self.pool,
-            times=TIMES,
-            size=size,
-            absent_size=absent_size,
-            on_failure=lambda key, error: None,
-            clock=self.clock,
-            owner=lambda key: key if key.startswith("id") else None,
-            per_owner=per_owner,
-        )
-
-    def _load(self, key: str, _: Any) -> Loaded[Any] | None:
-        found = self.source[key]
-        if isinstance(found, BaseException):
-            raise found
-        return found  # type: ignore[no-any-return]
-
-    def start(self, key: str) -> None:
-        slot = self.cache.read(key)
-        assert self.cache.start(key, slot.version if slot else 0) is not None
-
-    def load(self, key: str, found: Any) -> Entry[Any] | None:
-        """Have `key` loaded with this outcome, and what is known of it then."""
-        self.source[key] = found
-        self.start(key)
-        self.pool.run()
-        return self.cache.read(key)
-
-    def run(self, *order: int) -> None:
-        """Run the loads that wait, in this order."""
-        jobs, self.pool.jobs = self.pool.jobs, []
-        for number in order:
-            job, done = jobs[number]
-            job()
-            done.set_result(None)
-
-    def value(self, key: str) -> Any:
-        return self.cache.usable(self.cache.read(key))
-
-
-def app(id: str, *names: str, value: Any = None) -> Loaded[Any]:
-    return Loaded(value or f"{id} with {names}", key=id, names=frozenset(names), tags=(id, *names))
-
-
-@pytest.fixture
-def named() -> Named:
-    return Named()
+from tests.unit.runtime.support import Named, app
+from wicket.runtime.cache import Loaded
 
 
 def test_cache_names_of_one_value_share_one_entry(named: Named) -> None:
@@ -104,7 +45,7 @@ def test_cache_key_of_named_value_is_unknown_until_loaded(named: Named) -> None:
     named.load("name", app("id", "name", value="one"))
     assert named.cache.read("id") is None
     assert named.cache.is_absent(named.load("id", None))
-    assert named.value("name") == "one", "a stranger who asks by a key that the source lacks takes nothing away"
+    assert named.value("name") == "one", "a request for a key that the source lacks evicts nothing"
 
 
 def test_cache_key_loaded_after_name_shares_the_entry(named: Named) -> None:
@@ -167,7 +108,7 @@ def test_cache_concurrent_loads_of_two_names_share_one_entry(named: Named, order
 
 
 class Overtaking(Named):
-    """A cache in which, while `a` is being loaded, other keys are loaded from the beginning to the end."""
+    """A cache in which other keys are loaded completely while `a` is being loaded."""
 
     def __init__(self, *meanwhile: tuple[str, Any], times: int = 1) -> None:
         super().__init__()
@@ -226,9 +167,9 @@ def test_cache_failure_older_than_value_is_ignored() -> None:
     named.load("a", app("id", "a", "b"))
     named.left = 1
     named.clock.now += 90
-    slot = named.load("a", OSError())
-    assert slot is not None
-    assert (slot.failures, slot.retry_at) == (0, 0.0)
+    entry = named.load("a", OSError())
+    assert entry is not None
+    assert (entry.failures, entry.retry_at) == (0, 0.0)
 
 
 def test_cache_failure_by_name_counts_for_the_entry(named: Named) -> None:
@@ -236,175 +177,10 @@ def test_cache_failure_by_name_counts_for_the_entry(named: Named) -> None:
     named.load("id", app("id", "name"))
     named.clock.now += 90
     named.load("name", OSError())
-    slot = named.cache.read("id")
-    assert slot is not None
-    assert slot.failures == 1
-    assert named.cache.read("name") == slot
-
-
-# --- invalidation
-
-
-def test_cache_invalidate_by_any_tag_removes_entry(named: Named) -> None:
-    for tag in ("id", "alias"):
-        named.load("id", app("id", "alias", value="one"))
-        assert named.cache.tagged(tag) == ["one"]
-        named.cache.invalidate([tag], purge=True)
-        assert named.cache.read("id") is None
-    assert named.cache._tagged == {}
-
-
-def test_cache_tags_after_reload_are_those_of_new_value(named: Named) -> None:
-    named.load("id", app("id", "alias"))
-    named.clock.now += 90
-    named.load("id", app("id"))
-    assert set(named.cache._tagged) == {"id"}
-    named.cache.invalidate(["alias"], purge=True)
-    assert named.value("id") is not None
-
-
-def test_cache_evicted_entry_has_no_tags(named: Named) -> None:
-    for number in range(5):
-        named.load(f"id-{number}", app(f"id-{number}"))
-    assert set(named.cache._tagged) == {"id-2", "id-3", "id-4"}
-
-
-def test_cache_invalidate_shared_tag_affects_both_entries(named: Named) -> None:
-    for id in ("id-1", "id-2"):
-        named.load(id, Loaded(id, tags=("both",)))
-    named.cache.invalidate(["both"])
-    assert [named.cache.wait_time(named.cache.read(id), 5.0, 1.0) for id in ("id-1", "id-2")] == [1.0, 1.0]
-    named.cache.invalidate(["both"], purge=True)
-    assert named.cache._entries == {}
-
-
-def test_cache_invalidate_after_fork_removes_entry(named: Named) -> None:
-    named.load("id", app("id", "alias"))
-    named.cache.after_fork()
-    named.cache.invalidate(["alias"], purge=True)
-    assert named.cache.read("id") is None
-
-
-class _Counting(dict[Any, Any]):
-    """A dictionary that counts what is looked at."""
-
-    looked = 0
-
-    def get(self, *key: Any) -> Any:
-        self.looked += 1
-        return super().get(*key)
-
-    def __getitem__(self, key: Any) -> Any:
-        self.looked += 1
-        return super().__getitem__(key)
-
-    def pop(self, *key: Any) -> Any:
-        self.looked += 1
-        return super().pop(*key)
-
-    def __iter__(self) -> Any:
-        for each in super().__iter__():
-            self.looked += 1
-            yield each
-
-    def items(self) -> Any:
-        self.looked += len(self)
-        return super().items()
-
-    values = keys = items
-
-
-@pytest.mark.parametrize("purge", [False, True])
-def test_cache_invalidate_cost_is_independent_of_size(purge: bool) -> None:
-    looked = []
-    for held in (10, 20_000):
-        named = Named(size=30_000, absent_size=30_000)
-        for number in range(held):
-            key = f"id-{number}"
-            named.cache._publish(key, app(key, f"alias-{number}"), None, number)
-        stores = [_Counting(named.cache._entries), _Counting(named.cache._tagged), _Counting(named.cache._names)]
-        named.cache._entries, named.cache._tagged, named.cache._names = stores
-        named.cache.invalidate(["id-7"], purge=purge)
-        looked.append([store.looked for store in stores])
-        assert (named.cache.read("id-7") is None) is purge
-    assert looked[0] == looked[1]
-
-
-# --- negative entries
-
-
-@pytest.mark.parametrize(
-    ("key", "found", "tags", "permanent", "dropped"),
-    [
-        ("id-1", None, ["other"], False, True),
-        ("name", None, ["other"], False, True),
-        ("id-1", OSError(), ["other"], True, False),
-        ("id-1", OSError(), ["id-1"], False, True),
-        ("name", OSError(), ["other"], False, True),
-        ("id-1", "permanent", ["other"], False, False),
-        ("id-1", "permanent", ["other"], True, True),
-    ],
-)
-def test_negative_cache_invalidate_drops_by_tag_and_permanence(
-    named: Named, key: str, found: Any, tags: list[str], permanent: bool, dropped: bool
-) -> None:
-    if found == "permanent":
-        found = LoadFailed()
-        found.permanent = True
-    named.load(key, found)
-    named.cache.invalidate(tags, permanent=permanent)
-    assert (named.cache.read(key) is None) is dropped
-    assert named.cache.read(key) is named.cache.read(key)
-
-
-# --- loads of one owner
-
-
-def test_cache_loads_above_owner_limit_are_limited() -> None:
-    named = Named(per_owner=2)
-    named.cache._key_for_issuer = lambda key: key[0]
-    named.source.update({f"{owner}{number}": None for owner, number in itertools.product("ab", range(9))})
-    first = [named.cache.start(key, 0) for key in ("a0", "a1", "a2", "a1", "b0")]
-    assert [started is not None and started.limited for started in first] == [False, False, True, False, False]
-    refused = first[2]
-    assert refused is not None
-    assert (refused.done.done(), refused.seconds) == (False, 0.0)
-    named.pool.run()
-    assert named.cache._loads == {}
-    again = named.cache.start("a2", 0)
-    assert again is not None
-    assert not again.limited
-
-
-def test_cache_load_not_taken_by_full_pool_is_not_counted() -> None:
-    named = Named(per_owner=1)
-    named.pool.full = True
-    for _ in range(3):
-        started = named.cache.start("id", 0)
-        assert started is not None
-        assert started.limited
-    assert named.cache._loads == {}
-
-
-def test_cache_start_with_closed_pool_is_not_limited(named: Named) -> None:
-    named.pool.close()
-    named.pool.full = True
-    started = named.cache.start("id", 0)
-    assert started is not None
-    assert isinstance(started.done, Future)
-    assert not started.limited
-
-
-def test_cache_load_run_by_refusing_pool_leaves_no_state(named: Named, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_and_refuse(job: Any, *_: Any) -> bool:
-        job()
-        return False
-
-    named.source["id"] = app("id")
-    monkeypatch.setattr(named.pool, "submit", run_and_refuse)
-    named.cache.start("id", 0)
-    assert named.value("id") is not None
-    assert (named.cache._loads, named.cache._flights) == ({}, {})
+    entry = named.cache.read("id")
+    assert entry is not None
+    assert entry.failures == 1
+    assert named.cache.read("name") == entry
 
 
 def test_cache_dangling_name_is_unknown(named: Named) -> None:

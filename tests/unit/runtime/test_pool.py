@@ -1,4 +1,4 @@
-"""The pool runs jobs on few threads, refuses what it cannot take, and never blocks whoever submits."""
+"""The pool runs jobs on few threads, rejects jobs when it is full, and never blocks the caller of `submit`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG = 10.0
 
 
 class Gated:
-    """A job that says when it runs, and runs until it is let go."""
+    """A job that signals its start, and runs until it is released."""
 
     def __init__(self) -> None:
         self.running = threading.Event()
@@ -39,7 +39,7 @@ def job() -> Iterator[Gated]:
 
 
 def submit(pool: Pool, job: Callable[[], None]) -> Future[None] | None:
-    """What to wait for; None where the job was refused."""
+    """The future of the job. None if it was rejected."""
     done: Future[None] = Future()
     return done if pool.submit(job, done) else None
 
@@ -88,7 +88,7 @@ def test_pool_job_exception_is_set_on_future_and_thread_continues() -> None:
 
     with pytest.raises(SystemExit, match="no"):
         taken(submit(pool, fails)).result(LONG)
-    taken(submit(pool, lambda: None)).result(LONG)  # the thread lives on
+    taken(submit(pool, lambda: None)).result(LONG)  # the thread stays alive
     pool.close()
 
 
@@ -250,12 +250,12 @@ def test_pool_prioritized_job_runs_before_newer_ones(job: Gated) -> None:
 
 
 def test_pool_has_backlog_only_with_runnable_jobs(job: Gated) -> None:
-    pool = Pool("crowded", threads=1, queue=5, per_group=1)
+    pool = Pool("backlog", threads=1, queue=5, per_group=1)
     submit(pool, job)
     assert job.running.wait(LONG)
     assert not pool.has_backlog
     pool.submit(lambda: None, Future(), group=None)
-    assert not pool.has_backlog, "its lane is full"
+    assert not pool.has_backlog, "its group is full"
     last: Future[None] = Future()
     pool.submit(lambda: None, last, group="another")
     assert pool.has_backlog
@@ -265,7 +265,7 @@ def test_pool_has_backlog_only_with_runnable_jobs(job: Gated) -> None:
 
 
 def in_order(pool: Pool, job: Gated, jobs: list[tuple[str, str | None]]) -> list[str]:
-    """In which order jobs of these names and owners are run, that are taken while the only thread is busy."""
+    """The order in which jobs with these names and owners run, if they are queued while the only thread is busy."""
     order: list[str] = []
     submit(pool, job)
     assert job.running.wait(LONG)

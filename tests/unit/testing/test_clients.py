@@ -1,4 +1,4 @@
-"""`wicket.testing`: users of the library test their handlers with the gate on."""
+"""`wicket.testing.as_user`, and the fixtures of the pytest plugin."""
 
 from __future__ import annotations
 
@@ -142,10 +142,10 @@ def test_as_user_app_without_secret_requires_token() -> None:
 
 
 def test_as_user_unknown_gate_or_app_raises_config_error() -> None:
-    with pytest.raises(ConfigError, match="give it"):
+    with pytest.raises(ConfigError, match="gate=gate"):
         as_user(TestClient(Starlette()), "user-1", app="acme")
-    with pytest.raises(ConfigError, match="'nobody'"):
-        as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="nobody")
+    with pytest.raises(ConfigError, match="'unknown'"):
+        as_user(starlette_client(Gate(apps()[3:4])), "user-1", app="unknown")
 
 
 def test_pytest_fixtures_are_provided_by_the_package(
@@ -164,7 +164,7 @@ def test_fake_clock_changes_only_by_advance() -> None:
 
 
 class Elsewhere:
-    """A place of a user's own, which no client can be told to fill."""
+    """A custom token location, which `as_user` does not support."""
 
     def read(self, request: Any) -> str | None:
         return None

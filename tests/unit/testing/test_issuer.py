@@ -1,4 +1,4 @@
-"""The local issuer: what users test their remote key sets with is a real one, on loopback."""
+"""The local HTTPS issuer: its key set, tokens, faults and certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request targets that a router may take for a known path, and what servers make of a target."""
+"""Request targets that a router may route like a known path, and the scopes that servers make of a target."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ OPEN: Final = ("/public/hello", "/public/deep/er", "/health")
 EXEMPT: Final[dict[str, Any]] = {"exempt": ["/public/*", "/health"]}
 ONLY: Final[dict[str, Any]] = {"only": ["/admin/*", "/secret"]}
 ROOTS: Final = ("", "/app", "/a/b", "/p")
-"""`/p` is also how `/public` begins."""
+"""`/public` also begins with `/p`."""
 
 
 def plain(path: str, root: str) -> Iterator[str]:
-    """The honest targets for `path`: with the root as a client sends it, and without it as a front server may."""
+    """Return the plain targets for `path`: with the root, and without it as a front server may send it."""
     yield f"{root}{path}"
     if root:
         yield path
 
 
 def _with_roots(path: str, root: str) -> Iterator[str]:
-    """`path` with the root before, within and after it, with a segment boundary and without one."""
+    """Return `path` with the root at its start, in it and at its end, with a segment boundary and without one."""
     yield path
     if not root:
         yield from (f"/public{path}", f"{path}/public/hello")
@@ -36,7 +36,7 @@ def _with_roots(path: str, root: str) -> Iterator[str]:
 
 
 def _folded(target: str) -> Iterator[str]:
-    """Spellings that one router or another takes for `target`."""
+    """Return variants that some router treats like `target`."""
     yield target
     head, _, tail = target[1:].partition("/")
     second = target.find("/", 1)
@@ -62,21 +62,21 @@ def _folded(target: str) -> Iterator[str]:
         yield from (f"{target[:second]}/.{target[second:]}", f"{target[:second]}/y/..{target[second:]}")
 
 
-def spellings(paths: Iterable[str], root: str, *, every: bool = False) -> list[str]:
-    """Spellings for every path, each once: all places of the root, and all foldings of the honest spellings.
+def path_variants(paths: Iterable[str], root: str, *, every: bool = False) -> list[str]:
+    """Return the variants of all paths without duplicates: the root at every position, and the plain targets folded.
 
-    With `every`, all foldings at all places of the root, ten times as many.
+    With `every`, the targets with the root at every position are folded too. There are ten times as many.
     """
-    found: dict[str, None] = {}
+    variants: dict[str, None] = {}
     for path in paths:
-        honest = {path, f"{root}{path}", f"/public{root}{path}"}
-        for rooted in (*_with_roots(path, root), *sorted(honest)):
-            found.update(dict.fromkeys(_folded(rooted) if every or rooted in honest else (rooted,)))
-    return [each for each in found if each]
+        plain_targets = {path, f"{root}{path}", f"/public{root}{path}"}
+        for rooted in (*_with_roots(path, root), *sorted(plain_targets)):
+            variants.update(dict.fromkeys(_folded(rooted) if every or rooted in plain_targets else (rooted,)))
+    return [variant for variant in variants if variant]
 
 
 def scopes(target: str, root: str) -> Iterator[dict[str, Any]]:
-    """What uvicorn (with h11) and hypercorn make of a target when they serve under `root`."""
+    """Return the scopes that uvicorn (with h11) and hypercorn make of a target if they serve under `root`."""
     decoded = unquote(target)
     yield _scope(f"{root}{decoded}", f"{root}{target}", root)
     if root:
@@ -102,7 +102,7 @@ def _scope(path: str, raw: str, root: str) -> dict[str, Any]:
 
 
 def environs(target: str, root: str) -> Iterator[dict[str, Any]]:
-    """What gunicorn and mod_wsgi make of a target: with the root removed at a boundary, and without one."""
+    """Return the environs that gunicorn and mod_wsgi make: the root removed at a boundary, and without one."""
     decoded = unquote(target).encode().decode("latin-1")
     paths = {decoded}
     if root and decoded.startswith(root):

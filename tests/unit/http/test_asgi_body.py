@@ -1,9 +1,8 @@
-"""Bodies read ahead of the application, and how they reach it whole."""
+"""ASGI request bodies that the gate reads, and their replay to the application."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -11,10 +10,11 @@ import pytest
 
 from tests.support.clients import finished
 from wicket import WicketError
-from wicket.http.bodies import ASGIBody, Message, WSGIBody, declared_length
+from wicket.http.asgi_types import Message
+from wicket.http.bodies import ASGIBody, declared_length
 
 LONG = 60.0
-"""More seconds than any test takes."""
+"""A timeout in seconds that no test reaches."""
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,12 @@ def test_declared_length_other_number_format_none(text: str) -> None:
     assert declared_length(text) is None
 
 
-# --- ASGI
-
-
 def part(body: bytes, more: bool = False) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
 class Client:
-    """The server's side of `receive`: what was put in comes out, and nothing until then."""
+    """The server's `receive`: it returns the queued messages, and waits if there are none."""
 
     def __init__(self, *messages: Message) -> None:
         self.queue: asyncio.Queue[Message] = asyncio.Queue()
@@ -118,7 +115,7 @@ def test_asgi_body_too_large_while_reading_replay_complete() -> None:
         client = Client(part(b"ab", True), part(b"cd", True), part(b"ef"))
         body = ASGIBody(client.receive, None)
         assert await body.aread(3, LONG) is None
-        assert client.queue.qsize() == 1, "what follows is not buffered"
+        assert client.queue.qsize() == 1, "the rest is not buffered"
         assert await all_of(body.receive) == b"abcdef"
 
     run(main)
@@ -142,13 +139,13 @@ def test_asgi_body_timeout_replay_complete() -> None:
 
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_asgi_body_available_messages_after_timeout_read(pieces: int) -> None:
-    """A6: the time is over before the loop can take what has arrived."""
+    """A6: the deadline passes before the event loop can deliver messages that have arrived."""
 
     async def main() -> None:
         client = Client()
         body = ASGIBody(client.receive, None)
         reading = asyncio.ensure_future(body.aread(10, 0))
-        await asyncio.sleep(0)  # the reader waits, and the time is over
+        await asyncio.sleep(0)  # the reader waits, and the deadline has passed
         for index in range(pieces):
             client.queue.put_nowait(part(b"x", index + 1 < pieces))
         assert await reading == b"x" * pieces
@@ -158,21 +155,21 @@ def test_asgi_body_available_messages_after_timeout_read(pieces: int) -> None:
 
 
 def test_asgi_body_many_available_messages_single_task() -> None:
-    """S9: a client that cuts its body into very many pieces causes no task for each."""
+    """S9: a body in very many pieces does not create one task per piece."""
 
     async def main() -> None:
         client = Client(*[part(b"x", True)] * 4000, part(b"y"))
-        made: list[object] = []
+        created: list[object] = []
         loop = asyncio.get_running_loop()
 
         def task(loop: asyncio.AbstractEventLoop, work: Any, **settings: Any) -> Any:
-            made.append(work)
+            created.append(work)
             return asyncio.Task(work, loop=loop)
 
         loop.set_task_factory(task)
         body = ASGIBody(client.receive, None)
         assert await body.aread(10_000, LONG) == b"x" * 4000 + b"y"
-        assert len(made) == 1
+        assert len(created) == 1
 
     run(main)
 
@@ -197,12 +194,12 @@ def test_asgi_body_receive_error_after_timeout_raised_only_on_receive() -> None:
             await fails.wait()
             raise OSError("the client is gone")
 
-        for heard in (True, False):
+        for received in (True, False):
             fails.clear()
             body = ASGIBody(broken, None)
             assert await body.aread(10, 0) is None
             fails.set()
-            if heard:
+            if received:
                 with pytest.raises(OSError, match="the client is gone"):
                     await body.receive()
             for _ in range(3):
@@ -250,7 +247,7 @@ def test_asgi_body_cancelled_read_cancels_pending_receive() -> None:
 
 
 def test_asgi_body_receive_error_raised_only_to_application() -> None:
-    """What cannot be read carries no token; whether that is an error is for whoever wants the body."""
+    """A body that cannot be read carries no token. The application decides whether that is an error."""
 
     async def main() -> None:
         async def broken() -> Message:
@@ -270,157 +267,3 @@ def test_asgi_body_outside_asyncio_wicket_error() -> None:
         finished(body.aread(10, 1))
     with pytest.raises(WicketError, match="adecide"):
         body.read(10, 1)
-
-
-# --- WSGI
-
-
-class Wire(io.RawIOBase):
-    """A socket with so many bytes: to read beyond them would wait for ever, which no test shall."""
-
-    def __init__(self, data: bytes, *, most: int = 1 << 20, ends: bool = False) -> None:
-        self.data = data
-        self.most = most
-        self.ends = ends
-
-    def read(self, size: int | None = -1) -> bytes:
-        assert size is not None
-        if not self.ends and (size < 0 or size > len(self.data)):
-            raise AssertionError(f"waits for {size} bytes, and {len(self.data)} are to come")
-        size = min(size, self.most)
-        piece, self.data = self.data[:size], self.data[size:]
-        return piece
-
-
-@pytest.mark.parametrize("most", [1, 7, 8192, 1 << 20])
-@pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 65_536])
-def test_wsgi_body_declared_length_read_exactly_and_replayed(size: int, most: int) -> None:
-    data = bytes(index % 251 for index in range(size))
-    body = WSGIBody(Wire(data, most=most), size, terminated=False)
-    assert not body.started
-    assert body.read(65_536, LONG) == data
-    assert body.started
-    assert body.replay().read() == data
-
-
-def test_wsgi_body_declared_too_large_not_read() -> None:
-    body = WSGIBody(Wire(b""), 11, terminated=True)
-    assert body.read(10, LONG) is None
-    assert not body.started
-
-
-@pytest.mark.parametrize("size", [0, 9, 10])
-def test_wsgi_body_no_length_terminated_read_to_end(size: int) -> None:
-    body = WSGIBody(Wire(b"x" * size, ends=True), None, terminated=True)
-    assert body.read(10, LONG) == b"x" * size
-    assert body.replay().read() == b"x" * size
-
-
-@pytest.mark.parametrize("size", [11, 12, 50_000])
-def test_wsgi_body_no_length_too_large_replay_complete(size: int) -> None:
-    data = bytes(index % 251 for index in range(size))
-    wire = Wire(data, ends=True)
-    body = WSGIBody(wire, None, terminated=True)
-    assert body.read(10, LONG) is None
-    assert len(wire.data) == size - 11, "what follows is not buffered"
-    assert body.replay().read() == data
-
-
-def test_wsgi_body_replay_readable_as_file() -> None:
-    body = WSGIBody(Wire(b"one\ntwo\nthree", ends=True), None, terminated=True)
-    assert body.read(5, LONG) is None
-    stream = body.replay()
-    assert stream.readable()
-    assert stream.readline() == b"one\n"
-    assert list(stream) == [b"two\n", b"three"]
-    assert stream.read() == b""
-
-
-class Slow(Wire):
-    """A socket on which each read waits for one second of a clock of its own, or as long as is said for one of them."""
-
-    def __init__(self, data: bytes, *, waits: dict[int, float] | None = None, **settings: Any) -> None:
-        super().__init__(data, **settings)
-        self.waits = waits
-        self.time = 0.0
-        self.reads = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.time += 1.0 if self.waits is None else self.waits.get(self.reads, 0.0)
-        self.reads += 1
-        return super().read(size)
-
-
-@pytest.fixture
-def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Slow], None]:
-    def use(wire: Slow) -> None:
-        monkeypatch.setattr("wicket.http.bodies.time.monotonic", lambda: wire.time)
-
-    return use
-
-
-@pytest.mark.parametrize("size", [40_000, 32_768, 24_577])
-def test_wsgi_body_slow_client_timeout_replay_complete(size: int, on_its_clock: Callable[[Slow], None]) -> None:
-    """Where the server does not end the stream at the length, one byte too many waits until the client hangs up."""
-    data = bytes(index % 251 for index in range(size))
-    wire = Slow(data)
-    on_its_clock(wire)
-    body = WSGIBody(wire, size, terminated=False)
-    assert body.read(65_536, 1.5) is None
-    assert wire.reads == 3, "the first read that begins after the end and has to wait is the last"
-    assert body.unread == "it did not arrive within 1.5 seconds (limits.body_timeout)"
-    stream = body.replay()
-    assert stream.read(100) + stream.read(size - 100) == data
-
-
-@pytest.mark.parametrize("stalled", [0, 1, 2, 3])
-def test_wsgi_body_one_slow_read_available_body_read(stalled: int, on_its_clock: Callable[[Slow], None]) -> None:
-    """A6: one read takes long since another thread of ours held the interpreter; all the rest is there."""
-    data = bytes(index % 251 for index in range(30_000))
-    wire = Slow(data, waits={stalled: 100.0})
-    on_its_clock(wire)
-    body = WSGIBody(wire, len(data), terminated=False)
-    assert body.read(65_536, 5) == data
-    assert body.replay().read() == data
-
-
-def test_wsgi_body_complete_after_timeout_read() -> None:
-    """A6: what is complete is not late, whatever the clock says."""
-    body = WSGIBody(Wire(b"abc"), 3, terminated=False)
-    assert body.read(10, -1) == b"abc"
-    assert body.replay().read() == b"abc"
-    endless = WSGIBody(Wire(b"abc", ends=True), None, terminated=True)
-    assert endless.read(10, -1) == b"abc"
-    assert endless.replay().read() == b"abc"
-
-
-def test_wsgi_body_client_disconnect_unread_and_partial_replay() -> None:
-    body = WSGIBody(Wire(b"ab", ends=True), 4, terminated=False)
-    assert body.read(10, LONG) is None, "as under ASGI: a part of a body is no body"
-    assert body.unread == "the client disconnected before it was complete"
-    assert body.replay().read() == b"ab"
-
-
-def test_wsgi_body_no_length_not_terminated_not_read() -> None:
-    """Without a length, and where the server does not end the stream, only the application may know how to read it."""
-    wire = Wire(b"chunks that only the application can read")
-    body = WSGIBody(wire, None, terminated=False)
-    assert not body.read(100, LONG)
-    assert not body.started
-    assert len(wire.data) == 41
-
-
-def test_wsgi_body_stream_error_raised_on_replay() -> None:
-    class Broken:
-        def read(self, size: int) -> bytes:
-            raise OSError("the client is gone")
-
-    body = WSGIBody(Broken(), 10, terminated=False)
-    assert body.read(100, LONG) is None
-    with pytest.raises(OSError, match="the client is gone"):
-        body.replay().read()
-
-
-def test_wsgi_body_async_read_wicket_error() -> None:
-    with pytest.raises(WicketError, match="use decide"):
-        finished(WSGIBody(Wire(b""), 0, terminated=False).aread(10, 1))

@@ -1,4 +1,4 @@
-"""No spelling of a path reaches a gated handler undecided, and a plain spelling of an exempt path needs no token."""
+"""No variant of a path reaches a gated handler undecided, and a plain exempt path needs no token."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.integration.routers.deployments import ALL, Deployment, ask
-from tests.integration.routers.spellings import EXEMPT, GATED, ONLY, OPEN, plain, spellings
+from tests.integration.routers.path_variants import EXEMPT, GATED, ONLY, OPEN, path_variants, plain
 from wicket import Gate
 
-every_deployment = pytest.mark.parametrize("deployment", ALL, ids=lambda each: each.name)
+every_deployment = pytest.mark.parametrize("deployment", ALL, ids=lambda deployment: deployment.name)
 both_rules = pytest.mark.parametrize("rules", [EXEMPT, ONLY], ids=["exempt", "only"])
 
 
@@ -20,15 +20,19 @@ both_rules = pytest.mark.parametrize("rules", [EXEMPT, ONLY], ids=["exempt", "on
 def test_s1_router_gated_path_variant_never_reaches_handler(gate: Gate, deployment: Deployment, rules: Any) -> None:
     reached: list[tuple[str, Any]] = []
     with deployment.application(lambda route, scope: reached.append((route, scope.get("path", scope)))) as application:
-        ask(deployment, deployment.gated(application, gate, rules), spellings((*GATED, OPEN[0]), deployment.spelled))
-    assert [each for each in reached if each[0] in GATED] == []
+        ask(
+            deployment,
+            deployment.gated(application, gate, rules),
+            path_variants((*GATED, OPEN[0]), deployment.target_root),
+        )
+    assert [entry for entry in reached if entry[0] in GATED] == []
     assert {route for route, _ in reached} <= set(OPEN)
 
 
 @both_rules
 @every_deployment
 def test_s1_router_plain_exempt_path_served_without_token(gate: Gate, deployment: Deployment, rules: Any) -> None:
-    root = deployment.spelled
+    root = deployment.target_root
     # A path in which the root occurs again is not plain: `/p/public` under `/p`.
     paths = [path for path in OPEN if not root or deployment.settings.get("root_path") == "keep" or root not in path]
     targets = [target for path in paths for target in plain(path, root)]
@@ -37,13 +41,13 @@ def test_s1_router_plain_exempt_path_served_without_token(gate: Gate, deployment
     with deployment.application(lambda route, _: bare.update([route])) as application:
         ask(deployment, application, targets)
     with deployment.application(lambda route, _: served.update([route])) as application:
-        found = ask(deployment, deployment.gated(application, gate, rules), targets)
-    assert served == bare, found
+        statuses = ask(deployment, deployment.gated(application, gate, rules), targets)
+    assert served == bare, statuses
     assert set(served) == set(paths)
 
 
 @pytest.mark.parametrize(
-    ("name", "least"),
+    ("name", "minimum"),
     [
         ("starlette at /app", 3),
         ("quart at /app", 10),
@@ -57,9 +61,9 @@ def test_s1_router_plain_exempt_path_served_without_token(gate: Gate, deployment
         ("django wsgi at /app", 3),
     ],
 )
-def test_router_without_gate_path_variants_reach_gated_handler(name: str, least: int) -> None:
-    (deployment,) = (each for each in ALL if each.name == name)
+def test_router_without_gate_path_variants_reach_gated_handler(name: str, minimum: int) -> None:
+    (deployment,) = (candidate for candidate in ALL if candidate.name == name)
     reached: list[str] = []
     with deployment.application(lambda route, _: reached.append(route)) as application:
-        ask(deployment, application, spellings(GATED, deployment.spelled))
-    assert len([route for route in reached if route in GATED]) >= least
+        ask(deployment, application, path_variants(GATED, deployment.target_root))
+    assert len([route for route in reached if route in GATED]) >= minimum

@@ -1,0 +1,111 @@
+"""Locations in a JSON body: `JsonBody` for a token or another value, `BodyField` for an app name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wicket.config.location_types import NameKind, check_kind
+from wicket.errors import Problems, config_error, invalid_request, invalid_token
+from wicket.messages.json_body import get_path, plain
+from wicket.messages.request import Request
+
+_MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _BodyLocation:
+    """A field of a JSON body. The flow reads the body only if it needs a location in it."""
+
+    path: str
+    types: tuple[str, ...] = ("application/json",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not all(self.path.split(".")):
+            raise config_error("path", "must be a field name, or several field names joined by dots", "auth.token")
+        types: tuple[Any, ...] = Problems().as_tuple("types", self.types, "media types")
+        if not types or not all(isinstance(item, str) and _MEDIA_TYPE.fullmatch(item) for item in types):
+            raise config_error("types", "must be media types without parameters", "application/json, text/plain")
+        object.__setattr__(self, "types", tuple(item.lower() for item in types))
+
+    def parsed(self, request: Request) -> Any:
+        """Return the field's value as the body parser represents it (see `wicket.messages.json_body`).
+
+        Returns:
+            The value. None if the body is unread, has another media type or has no such field.
+        """
+        if request.document is None or request.media_type not in self.types:
+            return None
+        return get_path(request.document, self.path.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBody(_BodyLocation):
+    """A field of a JSON body that holds the token or another string.
+
+    Args:
+        path: The field name. Dots separate the names of nested fields: `auth.token`.
+        types: The media types of the bodies that are parsed. Add `text/plain` for `navigator.sendBeacon`.
+
+    Raises:
+        ConfigError: `path` or `types` is invalid.
+    """
+
+    def read(self, request: Request) -> str | None:
+        """Read the string.
+
+        Returns:
+            The string. None if the field is missing, null or empty.
+
+        Raises:
+            Refused: The field holds another type (`invalid_token`, `malformed`).
+        """
+        value = self.parsed(request)
+        if value is not None and not isinstance(value, str):
+            raise invalid_token("malformed", f"The body field {self.path} is not a string.")
+        return value or None
+
+    def value(self, request: Request) -> Any:
+        """Return the field's value of any type, as `json.loads` represents it. None if the field is missing."""
+        return plain(self.parsed(request))
+
+
+@dataclass(frozen=True, slots=True)
+class BodyField(_BodyLocation):
+    """A field of a JSON body that names the app.
+
+    Args:
+        path: The field name. Dots separate the names of nested fields: `project.id`.
+        types: The media types of the bodies that are parsed. Add `text/plain` for `navigator.sendBeacon`.
+        kind: The kind of name that the field holds.
+
+    Raises:
+        ConfigError: `path`, `types` or `kind` is invalid.
+    """
+
+    kind: NameKind = "id"
+
+    def __post_init__(self) -> None:
+        super(BodyField, self).__post_init__()
+        check_kind(self.kind)
+
+    def read(self, request: Request) -> str | None:
+        """Read the app name.
+
+        Returns:
+            The name. None if the field is missing, null or empty.
+
+        Raises:
+            Refused: The field holds another type (`invalid_request`).
+        """
+        value = self.parsed(request)
+        if value is not None and not isinstance(value, str):
+            raise invalid_request(f"The body field {self.path} is not a string.")
+        return value or None
+
+
+def body_types(locations: Iterable[object]) -> frozenset[str]:
+    """Return the media types of all body locations among `locations`."""
+    return frozenset(item for location in locations if isinstance(location, _BodyLocation) for item in location.types)

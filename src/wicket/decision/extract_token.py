@@ -1,0 +1,107 @@
+"""Extract the token of a request, and the user ID that an anonymous request claims. Both are unverified.
+
+All configured locations are read. Two different tokens are refused. The body is read last, and only if no other
+location has a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+
+from wicket.config.app import App, BrokenApp
+from wicket.config.locations import TokenLocation, TokenLocations
+from wicket.decision.body import read_body
+from wicket.decision.claims import bad_user_id
+from wicket.decision.context import GateContext
+from wicket.decision.io import Effect
+from wicket.errors import Refusal, Refused, invalid_request
+from wicket.messages.request import Request
+
+
+def extract_token(
+    gate: GateContext, locations: TokenLocations, request: Request
+) -> Generator[Effect, None, tuple[str | None, TokenLocation | None]]:
+    """Extract the token from headers and the query, then from cookies, then from the body.
+
+    Args:
+        gate: The gate, for the limits of the body.
+        locations: The token locations of the app or of the gate.
+        request: The request.
+
+    Returns:
+        The token and its location; two None if the request has no token.
+
+    Raises:
+        Refused: `invalid_request` if two locations have different tokens.
+    """
+    result = token_from(locations.headers_and_query, request)
+    if result[0] is None and locations.cookies:
+        result = token_from(locations.cookies, request)
+    if result[0] is None and locations.body_types:
+        yield from read_body(gate, request, locations.body_types)
+        result = token_from(locations.body, request)
+    return result
+
+
+def token_from(locations: Iterable[TokenLocation], request: Request) -> tuple[str | None, TokenLocation | None]:
+    """Read the token from `locations`.
+
+    Returns:
+        The token and its first location; two None if there is no token.
+
+    Raises:
+        Refused: `invalid_request` if two locations have different tokens.
+    """
+    first: str | None = None
+    first_location: TokenLocation | None = None
+    for location in locations:
+        value = location.read(request)
+        if value is not None:
+            if first is not None and value != first:
+                raise invalid_request("The request carries two different tokens.")
+            first, first_location = value, location
+    return first, first_location
+
+
+def credentials_sent(locations: TokenLocations, request: Request, refusal: Refusal) -> bool:
+    """Return whether a refused request carried credentials.
+
+    Args:
+        locations: The token locations of the app or of the gate.
+        request: The refused request.
+        refusal: The refusal.
+
+    Returns:
+        True if the response may name the error (RFC 6750 section 3.1); False if the request carried no credentials.
+    """
+    if refusal.reason is not None:
+        return True
+    if refusal.code == "missing_token":
+        return False  # all locations were read, and none has a token
+    if refusal.code == "invalid_request" and request.header("authorization") is not None:
+        return True
+    try:
+        return any(
+            token_from(group, request)[0] is not None
+            for group in (locations.headers_and_query, locations.cookies, locations.body)
+        )
+    except Refused:
+        return True
+    except Exception:  # noqa: BLE001 - the flow reports a custom location that raises when it extracts the token
+        return False
+
+
+def claimed_user_id(app: App | BrokenApp | None, request: Request) -> str | None:
+    """Return the user ID that an anonymous request claims without proof. Never raises.
+
+    Returns:
+        The user ID; None if the request claims none, or if the claimed ID is not a valid user ID.
+    """
+    for location in app.claimed_user_locations if isinstance(app, App) else ():
+        try:
+            user_id = location.read(request)
+        except Exception:  # noqa: BLE001 - an unverified value must not decide about a request
+            return None
+        if user_id is not None:
+            return user_id if bad_user_id(user_id) is None else None
+    return None

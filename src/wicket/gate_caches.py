@@ -1,0 +1,134 @@
+"""Builds the pools and caches of a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from wicket.config.app import App, BrokenApp
+from wicket.config.locations import AppRef
+from wicket.decision.key_selection import KeySets
+from wicket.decision.signature_cache import SignatureCache
+from wicket.jwks.fetcher import Fetcher
+from wicket.jwks.loader import KeySetLoader
+from wicket.keys.key_set import FetchedKeySet, KeySetRef
+from wicket.keys.kid_limiter import UnknownKidLimiter
+from wicket.keys.waiters import Waiters
+from wicket.keys.weak_keys import RSABounds
+from wicket.limits import Limits
+from wicket.registry.loader import Registry, registry_loader
+from wicket.reporting.events import KeySetFetched
+from wicket.reporting.reporter import Reporter
+from wicket.runtime.cache import Cache, Lifetimes, LoadFailed
+from wicket.runtime.pool import Pool
+
+
+def build_registry_pool(name: str, limits: Limits) -> Pool:
+    """Return the pool that calls the registry, which the operator controls."""
+    return Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
+
+
+def build_fetch_pool(name: str, limits: Limits) -> Pool:
+    """Return the pool that fetches key sets.
+
+    It is separate from the registry's pool because tenants control the endpoints: a slow endpoint must not delay a
+    registry look-up.
+    """
+    return Pool(
+        f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_group=limits.fetch_per_host
+    )
+
+
+def build_signature_cache(limits: Limits) -> SignatureCache:
+    """Return the cache of verified signatures."""
+    return SignatureCache(
+        total=limits.signature_cache_size,
+        per_app=limits.signature_cache_per_app,
+        max_bytes=limits.signature_cache_max_token_bytes,
+    )
+
+
+def build_registry_cache(
+    registry: Registry,
+    configured_apps: Mapping[AppRef, App | BrokenApp],
+    pool: Pool,
+    limits: Limits,
+    reporter: Reporter,
+    monotonic: Callable[[], float],
+) -> Cache[AppRef, App | BrokenApp]:
+    """Return the cache of the apps that the registry loads."""
+    return Cache(
+        registry_loader(registry, configured_apps, reporter),
+        pool=pool,
+        times=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
+        size=limits.max_apps,
+        absent_size=limits.negative_cache_size,
+        on_failure=lambda _, error: _report_load_error(reporter, "the registry raised an exception", error),
+        clock=monotonic,
+        owner=lambda ref: ref.value if ref.kind == "id" else None,
+    )
+
+
+def build_key_set_loader(
+    name: str,
+    fetcher: Fetcher,
+    limits: Limits,
+    reporter: Reporter,
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+) -> KeySetLoader:
+    """Return the loader that fetches one key set and reports the result as an event of the gate `name`."""
+    return KeySetLoader(
+        fetcher,
+        shortest=limits.key_set_min_lifetime,
+        longest=limits.key_set_max_lifetime,
+        default=limits.key_set_lifetime,
+        max_keys=limits.max_key_set_keys,
+        report=lambda report: reporter.fetched(KeySetFetched(**asdict(report), gate=name)),
+        clock=monotonic,
+        bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
+        wall_clock=clock,
+    )
+
+
+def build_key_sets(
+    loader: KeySetLoader, pool: Pool, limits: Limits, reporter: Reporter, monotonic: Callable[[], float]
+) -> KeySets:
+    """Return the cache of the key sets, with the limiter of the fetches for unknown kids."""
+    cache: Cache[KeySetRef, FetchedKeySet] = Cache(
+        loader,
+        pool=pool,
+        times=_lifetimes(limits, limits.key_set_lifetime, limits.key_set_stale_if_error, limits.fetch_timeout),
+        size=limits.max_key_sets,
+        absent_size=limits.max_key_sets,
+        on_failure=lambda _, error: _report_load_error(reporter, "a key set could not be loaded", error),
+        clock=monotonic,
+        lane=lambda ref: ref.source.host,
+        owner=lambda ref: ref.app_id,
+        per_owner=limits.max_loads_per_app,
+    )
+    limiter = UnknownKidLimiter(
+        first=limits.unknown_kid_burst,
+        every=limits.unknown_kid_interval,
+        remembered=limits.unknown_kid_negative_lifetime,
+        on_limited=reporter.unknown_kid_limited,
+        clock=monotonic,
+    )
+    return KeySets(cache, limiter, Waiters(monotonic))
+
+
+def _lifetimes(limits: Limits, lifetime: float, stale: float, timeout: float) -> Lifetimes:
+    return Lifetimes(
+        lifetime=lifetime,
+        stale=stale,
+        absent=limits.negative_cache_lifetime,
+        backoff_initial=limits.backoff_initial,
+        backoff_max=limits.backoff_max,
+        timeout=timeout,
+    )
+
+
+def _report_load_error(reporter: Reporter, message: str, error: BaseException) -> None:
+    """Log an unexpected exception of a load. A `LoadFailed` has been reported where it was raised."""
+    if not isinstance(error, LoadFailed):
+        reporter.internal_error(message, error)

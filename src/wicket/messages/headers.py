@@ -1,0 +1,93 @@
+"""The headers of a request: how they are collected, and how a server encodes their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, AnyStr, Final
+
+from wicket.errors import invalid_request
+
+MAX_HEADERS: Final = 256
+"""The maximum number of headers of a request. Servers with a limit allow about 100, and browsers send 20."""
+_MAX_PADDING: Final = 256
+
+
+class HeaderNames(dict[str, Any]):
+    """A mapping from a lower-case header name to the key under which a kind of server stores it.
+
+    Args:
+        encode: returns the key of a name. It is called once per name. Only names of the configuration are looked up, so
+            the mapping stays small.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity: the content grows
+
+    def __init__(self, encode: Callable[[str], Any]) -> None:
+        self._encode = encode
+
+    def __missing__(self, name: str) -> Any:
+        key = self[name] = self._encode(name)
+        return key
+
+
+def _environ_name(name: str) -> str:
+    variable = name.upper().replace("-", "_")
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
+
+
+STRING_NAMES: Final = HeaderNames(str)
+"""The names of a `Request` that was built from pairs of strings."""
+ASGI_NAMES: Final = HeaderNames(lambda name: name.encode("latin-1"))
+"""The names of an ASGI scope: bytes."""
+WSGI_NAMES: Final = HeaderNames(_environ_name)
+"""The names of a WSGI environ (PEP 3333)."""
+
+
+def collect_headers(
+    pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, separator: Any
+) -> dict[AnyStr, AnyStr]:
+    """Collect headers by lower-case name.
+
+    Of a repeated header, only the first value is kept, with a comma at its end that marks the repetition. Cookies are
+    joined instead, because HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
+
+    Args:
+        pairs: names and values, strings or bytes.
+        cookie: `"cookie"` as the same type.
+        comma: `","` as the same type.
+        separator: `"; "` as the same type.
+
+    Returns:
+        The values by name.
+    """
+    headers: dict[AnyStr, AnyStr] = {}
+    cookies: list[AnyStr] = []
+    for raw_name, value in pairs:
+        name = raw_name.lower()
+        if name == cookie:
+            cookies.append(value)
+        elif name not in headers:
+            headers[name] = value
+        elif not headers[name].endswith(comma):
+            headers[name] += comma
+    if cookies:
+        headers[cookie] = separator.join(cookies)
+    return headers
+
+
+def strip_padding(name: str, value: str) -> str:
+    """Remove spaces and tabs around a header value.
+
+    Args:
+        name: the name of the header, for the message.
+        value: its value.
+
+    Returns:
+        The value without spaces and tabs around it.
+
+    Raises:
+        Refused: `invalid_request`, if the first or the last 256 characters of a longer value are spaces and tabs.
+    """
+    if len(value) > _MAX_PADDING and not (value[:_MAX_PADDING].strip(" \t") and value[-_MAX_PADDING:].strip(" \t")):
+        raise invalid_request(f"The header {name} has too many spaces around its value.")
+    return value.strip(" \t")

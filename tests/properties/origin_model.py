@@ -1,0 +1,65 @@
+"""A slow model of the origin policy, written label by label and character by character."""
+
+from __future__ import annotations
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+DIGITS = "0123456789"
+
+DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+
+def small(text: str) -> str:
+    """In small letters, ASCII only: the Kelvin sign is no k."""
+    return "".join(chr(ord(char) + 32) if "A" <= char <= "Z" else char for char in text)
+
+
+def is_label(label: str) -> bool:
+    """Letters, digits, inner hyphens and inner underscores."""
+    if not label or label[0] in "-_" or label[-1] in "-_":
+        return False
+    return all(char in LETTERS + DIGITS + "-_" for char in label)
+
+
+def parts_of(text: str) -> tuple[str, list[str], str] | None:
+    """Scheme, labels of the host and port, in small letters, without the scheme's own port; None where it is none."""
+    scheme, separator, rest = text.partition("://")
+    scheme, rest = small(scheme), small(rest)
+    if not separator or not scheme or scheme[0] not in LETTERS:
+        return None
+    if any(char not in LETTERS + DIGITS + "+.-" for char in scheme):
+        return None
+    host, colon, port = rest.partition(":")
+    if colon and (not port or any(char not in DIGITS for char in port) or port[0] == "0" or int(port) > 65535):
+        return None
+    labels = host.split(".")
+    return scheme, labels, "" if port == DEFAULT_PORTS.get(scheme) else port
+
+
+def model(patterns: list[str], origin: str | None) -> bool:
+    """Whether a request with this origin may come in, by the rules of the README."""
+    if not patterns or "*" in patterns or origin is None:
+        return True
+    asking = parts_of(origin)
+    if asking is not None and (len(".".join(asking[1])) > 253 or len(asking[1]) > 127):
+        return False  # no host of DNS
+    return asking is not None and any(admits(pattern, asking) for pattern in patterns)
+
+
+def admits(pattern: str, asking: tuple[str, list[str], str]) -> bool:
+    scheme, labels, port = asking
+    pattern = f"https://{pattern}" if pattern.startswith("*.") else pattern
+    any_port = pattern.endswith(":*")
+    wanted = parts_of(pattern.removesuffix(":*"))
+    assert wanted is not None
+    wanted_scheme, wanted_labels, wanted_port = wanted
+    if scheme != wanted_scheme or not (any_port or port == wanted_port):
+        return False
+    if wanted_labels[0] != "*":
+        return labels == wanted_labels
+    suffix = wanted_labels[1:]
+    return (
+        len(labels) > len(suffix)
+        and labels[len(labels) - len(suffix) :] == suffix
+        and all(is_label(label) for label in labels[: len(labels) - len(suffix)])
+    )
