@@ -1,1 +1,1 @@
-"""Measurements, as ratios within one run: machines differ, and so does one machine from minute to minute."""
+"""Benchmarks. Figures are ratios within one run, because the speed of a machine changes from minute to minute."""

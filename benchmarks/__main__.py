@@ -1,13 +1,13 @@
-"""What Wicket costs, against what users would pick instead: one table of ratios, each with its bound.
+"""Measures the cost of Wicket and of its alternatives, and prints one table of ratios with their bounds.
 
-    python -m benchmarks                       all parts, in two minutes or three
+    python -m benchmarks                       all parts, in two to three minutes
     python -m benchmarks --only requests,modes
-    python -m benchmarks --json                for machines
-    python -m benchmarks --plot requests.svg   the comparison of requests as a picture, too
+    python -m benchmarks --json                print JSON
+    python -m benchmarks --plot requests.svg   also draw the part requests
 
-Everything is measured in one run, in turn and in many short rounds; figures are medians over the rounds (see
-`measure.py`). What each peer is made to check stands in `peers.py`. The cost of key sets has a run of its own:
-`python -m benchmarks.key_sets`. The command ends with 1 where a bound is not kept.
+All calls are measured in one run, in turn, in many short rounds. Figures are medians over the rounds (see
+`measure.py`). `peers.py` lists the checks of each peer. `python -m benchmarks.key_sets` measures key sets. The exit
+status is 1 if a figure exceeds its bound.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ _PACKAGES: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and tell whether every bound is kept."""
+    """Measure and print. Returns 1 if a figure exceeds its bound, and 0 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", metavar="PARTS", help=f"some of: {', '.join(PARTS)}", type=_parts)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="write the comparison of requests as an SVG")
     options = parser.parse_args(arguments)
-    logging.disable(logging.CRITICAL)  # peers tell of each refused token
+    logging.disable(logging.CRITICAL)  # peers log each refused token
     chosen: list[str] = options.only or list(PARTS)
     if options.plot is not None and "requests" not in chosen:
         parser.error("--plot needs the part requests")
     rows: list[Row] = []
     if not options.json:
-        print(f"{'':94}{'figure':>8}  {'bound':>6}  {'':8} {'spread':13} behind it")
+        print(f"{'':94}{'figure':>8}  {'bound':>6}  {'':8} {'spread':13} absolute")
     for name in chosen:
         for row in PARTS[name]():
             rows.append(row)

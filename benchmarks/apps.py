@@ -1,7 +1,7 @@
-"""The same empty handler in Starlette and in Flask, bare, behind each peer, and behind Wicket; called without a server.
+"""An empty handler in Starlette and in Flask, alone, with each peer's middleware, and with Wicket's; without a server.
 
-Every door is tried before it is measured: a good token passes, a forged one does not, and where the door knows
-origins, a strange one does not.
+Every client is checked before it is measured: a valid token is allowed, and a forged one is refused. If the middleware
+checks origins, a foreign origin is refused, too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from benchmarks import fixtures as scene
-from benchmarks import peers
+from benchmarks import fixtures, peers
 from benchmarks.fixtures import Algorithm
 from benchmarks.measure import Batch
 from wicket import Gate
@@ -28,19 +27,21 @@ from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 BARE: Final = "bare"
 WICKET: Final = "Wicket"
-KNOW_ORIGINS: Final = frozenset({WICKET, *peers.BY_HAND})
+KNOW_ORIGINS: Final = frozenset({WICKET, *peers.PLAIN})
 
-Door = Callable[[Mapping[str, str], int], set[int]]
-"""Makes so many requests with these headers, and gives the statuses of their answers."""
+Client = Callable[[Mapping[str, str], int], set[int]]
+"""A function of the headers and a count: it sends that many requests and returns the set of response statuses."""
 
 
-def starlettes(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
-    """The doors of Starlette by name, and the packages that are missing."""
+def starlettes(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
+    """Returns the clients of the Starlette applications by name, and the packages that are missing."""
     gate = _gate(algorithm)
     wanted: dict[str, Callable[[], list[Any]]] = {BARE: list}
-    cors = Middleware(CORSMiddleware, allow_origins=scene.ORIGINS, expose_headers=["WWW-Authenticate", "Retry-After"])
-    for name, peer in peers.BY_HAND.items():
-        wanted[name] = lambda peer=peer: [cors, Middleware(peers.ByHandASGI, check=peer(algorithm))]  # type: ignore[misc]
+    cors = Middleware(
+        CORSMiddleware, allow_origins=fixtures.ORIGINS, expose_headers=["WWW-Authenticate", "Retry-After"]
+    )
+    for name, peer in peers.PLAIN.items():
+        wanted[name] = lambda peer=peer: [cors, Middleware(peers.PlainASGIMiddleware, check=peer(algorithm))]  # type: ignore[misc]
     wanted["fastmcp"] = lambda: [cors, *peers.fastmcp_middleware(algorithm)]
     wanted[WICKET] = lambda: [Middleware(ASGIMiddleware, gate=gate)]
     loop = asyncio.new_event_loop()
@@ -50,7 +51,7 @@ def starlettes(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
 
     return _built(
         {
-            name: lambda middleware=middleware: _asgi_door(  # type: ignore[misc]  # mypy does not infer such lambdas
+            name: lambda middleware=middleware: _asgi_client(  # type: ignore[misc]  # mypy does not infer such lambdas
                 Starlette(routes=[Route("/", home)], middleware=middleware()), loop
             )
             for name, middleware in wanted.items()
@@ -58,8 +59,8 @@ def starlettes(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
     )
 
 
-def flasks(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
-    """The doors of Flask by name, and the packages that are missing."""
+def flasks(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
+    """Returns the clients of the Flask applications by name, and the packages that are missing."""
     gate = _gate(algorithm)
 
     def plain(app: Any, view: Any, algorithm: Algorithm) -> Any:
@@ -68,65 +69,67 @@ def flasks(algorithm: Algorithm) -> tuple[dict[str, Door], list[str]]:
     def untouched(inner: Any) -> Any:
         return inner
 
-    def door(guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True) -> Door:
+    def client(
+        guard: Callable[..., Any] = plain, wrap: Callable[[Any], Any] = untouched, *, cors: bool = True
+    ) -> Client:
         app = flask.Flask("benchmark")
         app.add_url_rule("/", "home", guard(app, lambda: "ok", algorithm))
         if cors:
             peers.flask_cors(app)
-        return _wsgi_door(wrap(app.wsgi_app))
+        return _wsgi_client(wrap(app.wsgi_app))
 
-    wanted: dict[str, Callable[[], Door]] = {BARE: lambda: door(cors=False)}
-    for name, peer in peers.BY_HAND.items():
-        wanted[name] = lambda peer=peer: door(wrap=_by_hand(peer(algorithm)))  # type: ignore[misc]  # as above
-    wanted["Authlib protector"] = lambda: door(guard=peers.authlib_protector)
-    wanted["Flask-JWT-Extended"] = lambda: door(guard=peers.flask_jwt_extended)
-    wanted[WICKET] = lambda: door(wrap=lambda inner: WSGIMiddleware(inner, gate), cors=False)
+    wanted: dict[str, Callable[[], Client]] = {BARE: lambda: client(cors=False)}
+    for name, peer in peers.PLAIN.items():
+        wanted[name] = lambda peer=peer: client(wrap=_plain(peer(algorithm)))  # type: ignore[misc]  # as above
+    wanted["Authlib protector"] = lambda: client(guard=peers.authlib_protector)
+    wanted["Flask-JWT-Extended"] = lambda: client(guard=peers.flask_jwt_extended)
+    wanted[WICKET] = lambda: client(wrap=lambda inner: WSGIMiddleware(inner, gate), cors=False)
     return _built(wanted)
 
 
-def check(name: str, door: Door, algorithm: Algorithm) -> None:
-    """Try a door. Raises `RuntimeError` where it opens or stays shut against the rules."""
-    good = scene.token_for("user-1", algorithm)
-    if door(scene.headers_of(good), 1) != {200}:
+def check(name: str, client: Client, algorithm: Algorithm) -> None:
+    """Check a client. Raises `RuntimeError` if a response differs from the expected one."""
+    good = fixtures.token_for("user-1", algorithm)
+    if client(fixtures.headers_of(good), 1) != {200}:
         raise RuntimeError(f"{name} refuses a good token")
     if name == BARE:
         return
-    if door(scene.headers_of(scene.forged(algorithm)), 1) & {200, 500}:
+    if client(fixtures.headers_of(fixtures.forged(algorithm)), 1) & {200, 500}:
         raise RuntimeError(f"{name} admits a forged token")
-    if name in KNOW_ORIGINS and door(scene.headers_of(good, origin=scene.STRANGE_ORIGIN), 1) & {200, 500}:
+    if name in KNOW_ORIGINS and client(fixtures.headers_of(good, origin=fixtures.FOREIGN_ORIGIN), 1) & {200, 500}:
         raise RuntimeError(f"{name} admits a strange origin")
 
 
-def batch_of(door: Door, headers: Mapping[str, str], calls: int) -> Batch:
-    """A batch of admitted requests."""
+def batch_of(client: Client, headers: Mapping[str, str], calls: int) -> Batch:
+    """Returns a batch of allowed requests."""
 
     def batch() -> None:
-        if door(headers, calls) != {200}:
+        if client(headers, calls) != {200}:
             raise RuntimeError("a request was not answered with 200")
 
     return batch
 
 
 def _gate(algorithm: Algorithm) -> Gate:
-    return scene.gate_with(scene.app_with(algorithm))
+    return fixtures.gate_with(fixtures.app_with(algorithm))
 
 
-def _built(wanted: Mapping[str, Callable[[], Door]]) -> tuple[dict[str, Door], list[str]]:
-    doors: dict[str, Door] = {}
+def _built(wanted: Mapping[str, Callable[[], Client]]) -> tuple[dict[str, Client], list[str]]:
+    clients: dict[str, Client] = {}
     missing: list[str] = []
     for name, build in wanted.items():
         try:
-            doors[name] = build()
+            clients[name] = build()
         except peers.NotInstalled as package:
             missing.append(f"{name}: the package {package} is not installed")
-    return doors, missing
+    return clients, missing
 
 
-def _by_hand(check: peers.Check) -> Callable[[Any], Any]:
-    return lambda inner: peers.ByHandWSGI(inner, check)
+def _plain(check: peers.Check) -> Callable[[Any], Any]:
+    return lambda inner: peers.PlainWSGIMiddleware(inner, check)
 
 
-def _asgi_door(app: Any, loop: asyncio.AbstractEventLoop) -> Door:
+def _asgi_client(app: Any, loop: asyncio.AbstractEventLoop) -> Client:
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -151,17 +154,17 @@ def _asgi_door(app: Any, loop: asyncio.AbstractEventLoop) -> Door:
             }
             await app(scope, receive, send)
 
-    def door(headers: Mapping[str, str], calls: int) -> set[int]:
+    def client(headers: Mapping[str, str], calls: int) -> set[int]:
         statuses: set[int] = set()
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         loop.run_until_complete(requests(pairs, calls, statuses))
         return statuses
 
-    return door
+    return client
 
 
-def _wsgi_door(app: Any) -> Door:
-    def door(headers: Mapping[str, str], calls: int) -> set[int]:
+def _wsgi_client(app: Any) -> Client:
+    def client(headers: Mapping[str, str], calls: int) -> set[int]:
         statuses: set[int] = set()
         environ: dict[str, Any] = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "SCRIPT_NAME": ""})
@@ -176,4 +179,4 @@ def _wsgi_door(app: Any) -> Door:
                 pass
         return statuses
 
-    return door
+    return client

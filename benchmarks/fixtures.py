@@ -1,4 +1,4 @@
-"""What all measurements share: one app, its keys, its tokens, and one request of a page of its customer's."""
+"""Fixtures of the benchmarks: one app, its keys, its tokens, and the headers of one request."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SKEW: Final = 30
 
 ORIGIN: Final = "https://acme.example"
 ORIGINS: Final = (*(f"https://site-{number}.example" for number in range(19)), ORIGIN)
-STRANGE_ORIGIN: Final = "https://evil.example"
+FOREIGN_ORIGIN: Final = "https://evil.example"
 
 
 def signing_key(algorithm: Algorithm) -> Any:
-    """The key that signs."""
+    """Returns the signing key."""
     return {"HS256": SECRET, "RS256": RSA, "ES256": EC}[algorithm]
 
 
 def public_pem(algorithm: Algorithm) -> str:
-    """The public key as text."""
+    """Returns the public key in PEM."""
     public = signing_key(algorithm).public_key()
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     text: bytes = public.public_bytes(serialization.Encoding.PEM, form)
@@ -39,7 +39,7 @@ def public_pem(algorithm: Algorithm) -> str:
 
 
 def token_for(subject: str, algorithm: Algorithm = "HS256", *, key: Any = None, padding: int = 0) -> str:
-    """A token of a usual size for the user `subject`, good for two hours."""
+    """Returns a token for the user `subject` that is valid for two hours; `padding` adds that many bytes."""
     now = int(time.time())
     claims: dict[str, Any] = {
         "sub": subject,
@@ -55,12 +55,12 @@ def token_for(subject: str, algorithm: Algorithm = "HS256", *, key: Any = None, 
 
 
 def tokens_for(count: int, algorithm: Algorithm = "HS256") -> list[str]:
-    """As many tokens, all different."""
+    """Returns `count` tokens, all different."""
     return [token_for(f"user-{number}", algorithm) for number in range(count)]
 
 
 def forged(algorithm: Algorithm) -> str:
-    """A token that somebody else signed."""
+    """Returns a token that is signed with another key."""
     others: Mapping[Algorithm, Any] = {
         "HS256": SECRET[::-1],
         "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
@@ -77,7 +77,7 @@ def app_with(
     mode: Mode = Mode.ENFORCE,
     secret: bytes = SECRET,
 ) -> App:
-    """The app: one credential, `sub` and `exp` required, 30 s of skew as by default, named by `X-App-Id`."""
+    """Returns the app: one credential, `sub` and `exp` required, 30 s of skew (the default), named by `X-App-Id`."""
     credential: Secret | PublicKey = (
         Secret(secret) if algorithm == "HS256" else PublicKey.from_pem(public_pem(algorithm), algorithms=[algorithm])
     )
@@ -88,12 +88,12 @@ def app_with(
 
 
 def gate_with(*apps: App) -> Gate:
-    """A gate that always asks for the app's name."""
+    """Returns a gate that requires an app reference in every request."""
     return Gate(apps, app_locations=profiles.generic.app_locations)
 
 
 def headers_of(token: str, *, origin: str = ORIGIN, app: str = APP_ID) -> dict[str, str]:
-    """The headers of a request that a browser sends from a customer's page."""
+    """Returns the headers of a request from a browser."""
     return {
         "host": "api.example",
         "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0",
@@ -108,14 +108,14 @@ def headers_of(token: str, *, origin: str = ORIGIN, app: str = APP_ID) -> dict[s
 
 
 def admitted(decision: Decision) -> Decision:
-    """The decision, which must have verified a user."""
+    """Returns the decision. Raises `RuntimeError` if it has no verified identity."""
     if not decision.identity.verified:
         raise RuntimeError(f"refused: {decision.refusal}")
     return decision
 
 
 def refused(decision: Decision) -> Decision:
-    """The decision, which must be a refusal."""
+    """Returns the decision. Raises `RuntimeError` if it is no refusal."""
     if decision.allowed:
         raise RuntimeError("what should be refused was admitted")
     return decision

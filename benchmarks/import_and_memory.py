@@ -1,4 +1,4 @@
-"""What Wicket takes before any request comes: the time of its import, and memory."""
+"""Measures the time of `import wicket`, and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import tracemalloc
 from typing import Final
 
-from benchmarks import fixtures as scene
+from benchmarks import fixtures
 from benchmarks.fixtures import APP_ID, admitted
 from benchmarks.measure import Row
 
@@ -38,9 +38,9 @@ def imports() -> list[Row]:
         for number in range(_ROUNDS + 1):
             for name, statement in _IMPORTS.items():
                 command = [sys.executable, "-c", _TIMED.format(statement)]
-                told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-                if number:  # the first one compiles
-                    seconds[name].append(float(told.stdout))
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                if number:  # the first import compiles bytecode
+                    seconds[name].append(float(done.stdout))
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     parts = [
         statistics.median(seconds["wicket"][start : start + _PART])
@@ -67,11 +67,11 @@ def memory() -> list[Row]:
 
 def _per_token() -> Row:
     padding = _TOKEN_BYTES * 3 // 4
-    while len(scene.token_for("user-0000", padding=padding)) > _TOKEN_BYTES:
+    while len(fixtures.token_for("user-0000", padding=padding)) > _TOKEN_BYTES:
         padding -= 1
-    tokens = [scene.token_for(f"user-{number:04}", padding=padding) for number in range(_TOKENS)]
-    gate = scene.gate_with(scene.app_with())
-    admitted(gate.verify(scene.token_for("user-1"), app=APP_ID))
+    tokens = [fixtures.token_for(f"user-{number:04}", padding=padding) for number in range(_TOKENS)]
+    gate = fixtures.gate_with(fixtures.app_with())
+    admitted(gate.verify(fixtures.token_for("user-1"), app=APP_ID))
     tracemalloc.start()
     for token in tokens:
         admitted(gate.verify(token, app=APP_ID))
@@ -92,9 +92,9 @@ def _per_token() -> Row:
 def _per_app() -> Row:
     secrets = [number.to_bytes(4, "big") * 8 for number in range(1, _APPS + 1)]
     tracemalloc.start()
-    gate = scene.gate_with(
+    gate = fixtures.gate_with(
         *(
-            scene.app_with(
+            fixtures.app_with(
                 id=f"app-{number}",
                 secret=secret,
                 origins=(f"https://site-{number}.example", f"*.site-{number}.example"),

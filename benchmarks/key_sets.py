@@ -1,9 +1,8 @@
-"""What remote key sets cost: fetches, time that others lose, and memory, at a local HTTPS issuer.
+"""Measures the cost of remote key sets with a local HTTPS issuer: fetches, delays of other apps, and memory.
 
     python -m benchmarks.key_sets
 
-Every line has the bound that it is held to. The memory of 10,000 apps is measured with a function in the network's
-place.
+Every line shows its bound. The memory of 10,000 apps is measured with a function instead of the network.
 """
 
 from __future__ import annotations
@@ -38,25 +37,25 @@ Row = tuple[str, str, str]
 
 
 def app_at(url: str, issuer: str, id: str = "acme") -> App:
-    """An app with one remote key set."""
+    """Returns an app with one remote key set."""
     return profiles.generic(id, issuer=issuer, credentials=[Jwks(url)])
 
 
 def with_random_kid(token: str) -> str:
-    """The token, naming a key that nobody has."""
+    """Returns the token with a random kid, which no key has."""
     header = json.dumps({"alg": "ES256", "typ": "JWT", "kid": secrets.token_hex(8)}).encode()
     return ".".join([base64.urlsafe_b64encode(header).rstrip(b"=").decode(), *token.split(".")[1:]])
 
 
 def check(decision: Decision) -> Decision:
-    """The decision, which must admit."""
+    """Returns the decision. Raises `RuntimeError` if it is a refusal."""
     if not decision.allowed:
         raise RuntimeError(f"refused: {decision.refusal}")
     return decision
 
 
 def cold_requests() -> list[Row]:
-    """How many fetches many first requests cause."""
+    """Counts the fetches of many concurrent first requests."""
 
     async def tasks(gate: Gate, token: str) -> None:
         for decision in await asyncio.gather(*(gate.averify(token, app="acme") for _ in range(1000))):
@@ -84,7 +83,7 @@ def cold_requests() -> list[Row]:
 
 
 def flood() -> list[Row]:
-    """What random kids cost: fetches, and the CPU time of the valid requests between them."""
+    """Measures a flood of random kids: fetches, and the CPU time of the valid requests among them."""
     clock = FakeClock(1000.0)
     with LocalIssuer() as issuer:
         app = app_at(issuer.jwks_url, issuer.issuer)
@@ -99,7 +98,7 @@ def flood() -> list[Row]:
                 flooded.append(
                     _cpu_of_valid(gate, token, [with_random_kid(token) for _ in range(per_round)], per_round)
                 )
-                clock.advance(0.3)  # 30 seconds in all
+                clock.advance(0.3)  # 30 seconds in total
             fetches = len(issuer.requests) - 1
     quiet, busy = statistics.median(alone), statistics.median(flooded)
     return [
@@ -111,7 +110,7 @@ def flood() -> list[Row]:
 
 
 def _cpu_of_valid(gate: Gate, token: str, strangers: list[str], count: int) -> float:
-    """Microseconds of CPU for one valid decision, on this thread, with one stranger before each if there are any."""
+    """Returns the CPU time in microseconds of one valid decision on this thread; a foreign token precedes each."""
     spent = 0
     for index in range(count):
         if strangers:
@@ -124,7 +123,7 @@ def _cpu_of_valid(gate: Gate, token: str, strangers: list[str], count: int) -> f
 
 
 def slow_tenants() -> list[Row]:
-    """What sixty tenants whose endpoints take five seconds cost another, and a look-up in the registry."""
+    """Measures the delay that 60 apps with slow endpoints (five seconds) cause for another app and for a registry."""
     with LocalIssuer(host="*.tenants.test") as issuer:
 
         def fault(exchange: Exchange) -> None:
@@ -173,7 +172,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def memory() -> list[Row]:
-    """What an app with a key set of its own takes, idle and active, and whether the number of sets is bounded."""
+    """Measures the memory of an app with its own key set, idle and active, and the bound of the number of sets."""
     with LocalIssuer() as issuer:
         document = json.dumps(issuer.document())
         tokens = [issuer.token("ada", iss=f"https://id-{number}.example") for number in range(ACTIVE)]
@@ -190,7 +189,7 @@ def memory() -> list[Row]:
         ]
 
     def measured(used: Callable[[], float]) -> tuple[float, float, int]:
-        """KiB for an app, KiB more for one that is active, and how many sets are held."""
+        """Returns KiB per app, KiB per active app in addition, and the number of cached sets."""
         before = used()
         with Gate(apps(), fetcher=fetch) as gate:
             idle = used()
@@ -226,7 +225,7 @@ def _traced() -> float:
 
 
 def _resident() -> float:
-    """The process's resident memory in KiB; 0 where the system does not say."""
+    """Returns the resident memory of the process in KiB, or 0 if the system does not report it."""
     gc.collect()
     status = Path("/proc/self/status")
     return float(status.read_text().partition("VmRSS:")[2].split()[0]) if status.exists() else 0.0

@@ -1,8 +1,8 @@
-"""Long-lived connections: what watching 10,000 sockets costs, and how they are closed when they expire together.
+"""Measures long-lived connections: the cost of 10,000 WebSockets, and how they close when they expire together.
 
-The server runs in this process, under uvicorn with wsproto; the client is a process of its own. Where the system allows
-fewer open files, there are fewer sockets, and the rows say so. The stall is the longest time between two turns of the
-server's event loop. It includes what the server itself does to close a socket.
+The server is uvicorn with wsproto, in this process; the client is another process. If the system allows fewer open
+files, there are fewer sockets, and the rows state their number. The stall is the longest time between two turns of the
+server's event loop. It includes the time that the server needs to close a socket.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import fixtures as scene
+from benchmarks import fixtures
 from benchmarks.measure import Row
 from wicket import Gate, profiles
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware
@@ -34,7 +34,7 @@ _DEADLINE: Final = 120.0
 
 
 class _Site:
-    """Accepts each socket and waits for its end; `clock` is the gate's."""
+    """An application that accepts each WebSocket and waits until it closes; `clock` is the clock of the gate."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -53,7 +53,7 @@ class _Site:
 
 
 def rows() -> list[Row]:
-    """The stall, the time until the last one is closed, and the idle cost, of as many sockets as the system allows."""
+    """Measures the stall, the time until the last socket closes, and the idle cost, in as many as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < SOCKETS + _SPARE:
         wanted = SOCKETS + _SPARE if hard == resource.RLIM_INFINITY else min(hard, SOCKETS + _SPARE)
@@ -65,9 +65,9 @@ def rows() -> list[Row]:
 
 async def _measured(count: int) -> list[Row]:
     site = _Site()
-    gate = Gate([scene.app_with()], app_locations=profiles.generic.app_locations, clock=site.clock)
-    door = WicketMiddleware(site, gate, close_on_expiry=True)
-    async with _served(door) as port:
+    gate = Gate([fixtures.app_with()], app_locations=profiles.generic.app_locations, clock=site.clock)
+    middleware = WicketMiddleware(site, gate, close_on_expiry=True)
+    async with _served(middleware) as port:
         client = await _client(port, count)
         try:
             async with asyncio.timeout(_DEADLINE):
@@ -76,7 +76,7 @@ async def _measured(count: int) -> list[Row]:
             gc.collect()
             idle = await _idle()
             begun, spent = time.perf_counter(), time.process_time()
-            site.ahead = 7200.0 + scene.SKEW  # every token was made for two hours
+            site.ahead = 7200.0 + fixtures.SKEW  # every token is valid for two hours
             stall, busy, turns = await _turning(site, count)
             last, spent = max(site.closed_at) - begun, time.process_time() - spent
         finally:
@@ -106,14 +106,14 @@ async def _measured(count: int) -> list[Row]:
 
 
 async def _idle() -> float:
-    """The share of a core that this process takes while nothing happens."""
+    """Returns the share of a core that this process uses while it is idle."""
     spent, begun = time.process_time(), time.perf_counter()
     await asyncio.sleep(IDLE)
     return (time.process_time() - spent) / (time.perf_counter() - begun)
 
 
 async def _turning(site: _Site, count: int) -> tuple[float, float, int]:
-    """Turn the loop until all are closed: the longest time of a turn, the most CPU of one, and how many there were."""
+    """Run the loop until all are closed. Returns the longest turn, the most CPU time of one, and their number."""
     longest, most, turns = 0.0, 0.0, 0
     before, spent = time.perf_counter(), time.thread_time()
     async with asyncio.timeout(_DEADLINE):
@@ -143,9 +143,9 @@ async def _served(app: Any) -> AsyncIterator[int]:
 
 
 async def _client(port: int, count: int) -> asyncio.subprocess.Process:
-    """Another process that opens so many sockets and reads from all of them."""
+    """Starts a process that opens `count` sockets and reads from all of them."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.live", str(port), str(count), scene.token_for("user-1")),
+        *(sys.executable, "-m", "benchmarks.live", str(port), str(count), fixtures.token_for("user-1")),
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
     )
@@ -154,13 +154,13 @@ async def _client(port: int, count: int) -> asyncio.subprocess.Process:
 async def _connect(port: int, proof: str, slots: asyncio.Semaphore) -> None:
     async with slots:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = "".join(f"{name}: {value}\r\n" for name, value in scene.headers_of(proof).items())
+        head = "".join(f"{name}: {value}\r\n" for name, value in fixtures.headers_of(proof).items())
         upgrade = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
         upgrade += f"sec-websocket-key: {'A' * 22}=="
         writer.write(f"GET / HTTP/1.1\r\n{head}{upgrade}\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
     if await reader.read(4):
-        writer.write(b"\x88\x82\0\0\0\0\x11\x31")  # the answer to a close, with its code
+        writer.write(b"\x88\x82\0\0\0\0\x11\x31")  # a close frame, with its code
     await reader.read()
     writer.close()
 

@@ -1,7 +1,6 @@
-"""How a figure is taken: in turn, in many short rounds, on the CPU time of one thread; and what a figure is.
+"""Measures calls in turn, in many short rounds, by the CPU time of one thread.
 
-Nothing here knows what is measured. Machines differ, and so does one machine from minute to minute, so only figures of
-the same rounds are compared with each other.
+The speed of a machine changes from minute to minute, so only figures of the same rounds are compared.
 """
 
 from __future__ import annotations
@@ -27,9 +26,8 @@ _COLLECT_EVERY: Final = 10
 class Row:
     """One line of the table.
 
-    `value` is a ratio unless `unit` says otherwise. `spread` is the least and the most of it in five parts of the
-    rounds. `bound` is what it must not exceed, None where it is only reported. `micros` are the microseconds behind
-    it, by name.
+    `value` is a ratio unless `unit` is set. `spread` is its minimum and maximum in five parts of the rounds. `bound`
+    is its upper limit, or None if the value is only reported. `micros` holds the absolute times in microseconds.
     """
 
     part: str
@@ -43,7 +41,7 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the bound is kept; None without one."""
+        """Whether the value is within its bound; None without a bound."""
         return None if self.bound is None else self.value <= self.bound
 
 
@@ -54,11 +52,11 @@ class Samples:
     of: Mapping[str, list[float]]
 
     def median(self, name: str, *, less: str | None = None) -> float:
-        """The median time of one call; with `less`, of what it took more than that one in the same round."""
+        """Returns the median time of a call; with `less`, of its difference to that call in the same round."""
         return _median(self._values(name, less))
 
     def ratio(self, name: str, to: str, *, less: str | None = None) -> tuple[float, tuple[float, float]]:
-        """How the medians of two compare, and the least and the most of that in five parts of the rounds."""
+        """Returns the ratio of two medians, and its minimum and maximum in five parts of the rounds."""
         above, below = self._values(name, less), self._values(to, less)
         size = max(1, len(above) // _BLOCKS)
         parts = [
@@ -76,7 +74,7 @@ class Samples:
 def interleaved(
     batches: Mapping[str, Batch], *, calls: int, rounds: int, clock: Callable[[], int] = time.thread_time_ns
 ) -> Samples:
-    """Run each batch once a round, in an order that turns round by round; each makes `calls` calls.
+    """Run each batch once a round, in an order that rotates with each round; each makes `calls` calls.
 
     `clock` counts nanoseconds: by default those that this thread spent on a CPU, so that what other processes take
     away does not count. Garbage is collected between the rounds and not within them.
@@ -105,12 +103,12 @@ def interleaved(
 
 
 def warm_rounds(rounds: int) -> int:
-    """How often a batch runs in all when it is measured for `rounds`."""
+    """Returns how often a batch runs in total if it is measured for `rounds`."""
     return rounds + _WARM
 
 
 def repeated(call: Callable[[], object], calls: int) -> Batch:
-    """A batch that makes the same call again and again."""
+    """Returns a batch that repeats one call."""
 
     def batch() -> None:
         for _ in range(calls):
@@ -120,7 +118,7 @@ def repeated(call: Callable[[], object], calls: int) -> Batch:
 
 
 def fresh(call: Callable[[T], object], arguments: Iterable[T], calls: int) -> Batch:
-    """A batch that makes each call with the next of the arguments; it raises where they run out."""
+    """Returns a batch that makes each call with the next argument. It raises when no argument is left."""
     left: Iterator[T] = iter(arguments)
 
     def batch() -> None:

@@ -1,19 +1,19 @@
-"""What users would pick instead of Wicket, each set up as its documentation recommends and for the same checks.
+"""Alternatives to Wicket, each configured as its documentation recommends, with the same checks.
 
-All pin one algorithm, demand `exp` and `sub`, allow 30 s of skew and get their key prepared once where they can hold
-a prepared one. Nobody's claims are read by the handler. In detail:
+All pin one algorithm, require `exp` and `sub`, allow 30 s of skew, and prepare their key once if they can. The handler
+does not read the claims. In detail:
 
-    PyJWT, joserfc,      one small middleware around `decode`, as a careful engineer writes it: the app's key out of a
-    Authlib (by hand)    dictionary by `X-App-Id`, the Origin against the same 20 origins, the scheme of the bearer, 401
+    PyJWT, joserfc,      a small middleware that calls `decode`: the key of the app from a dictionary by `X-App-Id`, the
+    Authlib              Origin against the same 20 origins, the scheme of the bearer, 401
     Authlib (protector)  Flask only: its ResourceProtector with a validator that decodes as above. One app, no origins
-    fastmcp              Starlette only: JWTVerifier, its own middleware, and the one that demands a user. One app, no
-                         origins, no skew; it does not demand `exp` and `sub`; it imports the key for each request
+    fastmcp              Starlette only: JWTVerifier, its own middleware, and the one that requires a user. One app, no
+                         origins, no skew; it does not require `exp` and `sub`; it imports the key for each request
     Flask-JWT-Extended   Flask only: @jwt_required() on the handler. One app, no origins; it gets the key as text, and
-                         does not demand `exp`
+                         does not require `exp`
     Wicket               the app by `X-App-Id`, the Origin against the 20 origins, every rule of the profile `generic`
 
-None of the peers answers CORS by itself. Each has beside it what its users put there for the same 20 origins:
-Starlette's CORSMiddleware, and flask-cors. Wicket's own CORS headers count in its figure.
+No peer answers CORS requests. Each is combined with Starlette's CORSMiddleware or with flask-cors, for the same 20
+origins. The CORS headers of Wicket are part of its figure.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ORIGIN_SET: Final = frozenset(ORIGINS)
 
 
 class NotInstalled(Exception):
-    """A peer's package is missing. Its argument is the package's name."""
+    """The package of a peer is missing. The argument is its name."""
 
 
 def module(name: str, package: str) -> Any:
-    """A module of a peer, which may be missing, and of whose types nothing is known here."""
+    """Returns a module of a peer, untyped. Raises `Missing` if it is not installed."""
     try:
-        with warnings.catch_warnings(record=True):  # peers deprecate modules of their own
+        with warnings.catch_warnings(record=True):  # some peers import their own deprecated modules
             return importlib.import_module(name)
     except ImportError:
         raise NotInstalled(package) from None
@@ -90,21 +90,21 @@ def authlib(algorithm: Algorithm) -> Check:
     return check
 
 
-BY_HAND: Final[Mapping[str, Callable[[Algorithm], Check]]] = {
-    "PyJWT by hand": pyjwt,
-    "joserfc by hand": joserfc,
-    "Authlib by hand": authlib,
+PLAIN: Final[Mapping[str, Callable[[Algorithm], Check]]] = {
+    "PyJWT middleware": pyjwt,
+    "joserfc middleware": joserfc,
+    "Authlib middleware": authlib,
 }
 
 
 class Guard:
-    """What is alike in the middlewares that are written by hand: the app's key, the origin, the bearer, the claims."""
+    """The steps that both plain middlewares share: the key of the app, the origin, the bearer, the claims."""
 
     def __init__(self, check: Check) -> None:
         self._checks = {APP_ID: check}
 
     def __call__(self, app: str | None, origin: str | None, authorization: str | None) -> Any:
-        """The claims, or None."""
+        """Returns the claims, or None if the token is invalid."""
         check = self._checks.get(app or "")
         if check is None or authorization is None or (origin is not None and origin not in ORIGIN_SET):
             return None
@@ -113,12 +113,12 @@ class Guard:
             return None
         try:
             return check(token)
-        except Exception:  # noqa: BLE001 - each peer has a tree of its own
+        except Exception:  # noqa: BLE001 - each peer has its own exceptions
             return None
 
 
-class ByHandASGI:
-    """The smallest ASGI middleware around a check."""
+class PlainASGIMiddleware:
+    """A minimal ASGI middleware that makes a check."""
 
     def __init__(self, app: Any, check: Check) -> None:
         self.app = app
@@ -139,8 +139,8 @@ class ByHandASGI:
         await self.app(scope, receive, send)
 
 
-class ByHandWSGI:
-    """Its twin for WSGI."""
+class PlainWSGIMiddleware:
+    """A minimal WSGI middleware that makes a check."""
 
     def __init__(self, app: Any, check: Check) -> None:
         self.app = app
@@ -167,7 +167,7 @@ def fastmcp_middleware(algorithm: Algorithm) -> list[Any]:
 
 
 def flask_cors(app: Any) -> None:
-    """Let flask-cors set the headers of every answer."""
+    """Set the CORS headers of every response with flask-cors."""
     module("flask_cors", "flask-cors").CORS(
         app, origins=list(ORIGINS), expose_headers=["WWW-Authenticate", "Retry-After"]
     )
@@ -194,7 +194,7 @@ def authlib_protector(app: Any, view: Any, algorithm: Algorithm) -> Any:
     def authenticate_token(self: Any, token_string: str) -> Any:
         try:
             return check(token_string)
-        except Exception:  # noqa: BLE001 - it has a tree of its own
+        except Exception:  # noqa: BLE001 - Authlib has its own exceptions
             return None
 
     def validate_token(self: Any, token: Any, scopes: Any, request: Any) -> None:

@@ -1,4 +1,4 @@
-"""The comparison as a picture: an SVG of bars, readable on light and on dark ground, made without a library."""
+"""Draws the part `requests` as an SVG of bars, for light and dark backgrounds, without a library."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _STYLE: Final = f"""
 
 
 def svg(rows: Sequence[Row]) -> str:
-    """The picture of the rows of the part `requests`: a panel for each, a bar for each peer, on one scale."""
+    """Returns the SVG of the rows of the part `requests`: a panel per row, a bar per peer, on one scale."""
     panels = [row for row in rows if row.part == "requests"]
     most = max(value for row in panels for value in row.micros.values())
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What must cost nothing: log-only, many apps, many origins, many threads."""
+"""Measures what must add no cost: log-only mode, many apps, many origins, many threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 from unittest import mock
 
-from benchmarks import fixtures as scene
+from benchmarks import fixtures
 from benchmarks.fixtures import APP_ID, admitted
 from benchmarks.measure import Batch, Row, interleaved
 from wicket import Gate, Mode, Request
@@ -23,10 +23,10 @@ SPREAD: Final = 200
 
 
 def modes() -> list[Row]:
-    """Log-only against enforce, on accepted tokens."""
-    token = scene.token_for("user-1")
-    enforcing = scene.gate_with(scene.app_with())
-    reporting = scene.gate_with(scene.app_with(mode=Mode.LOG_ONLY))
+    """Measures log-only mode against enforce mode, with valid tokens."""
+    token = fixtures.token_for("user-1")
+    enforcing = fixtures.gate_with(fixtures.app_with())
+    reporting = fixtures.gate_with(fixtures.app_with(mode=Mode.LOG_ONLY))
     requests = [_request(token)]
     return [
         _compared(
@@ -42,18 +42,20 @@ def modes() -> list[Row]:
 
 
 def sizes() -> list[Row]:
-    """100,000 apps in code against one, and 1,000 exact origins against one."""
+    """Measures 100,000 apps in code against one, and 1,000 exact origins against one."""
     return [_many_apps(), *_many_origins()]
 
 
 def _many_apps() -> Row:
-    """As many different users ask on both sides; on the one each of them in an app of its own."""
+    """Measures the same number of users, each in a separate app, and all in one app."""
     secrets = {f"app-{number}": number.to_bytes(4, "big") * 8 for number in range(1, APPS)}
-    many = scene.gate_with(*(scene.app_with(id=id, secret=secret) for id, secret in secrets.items()), scene.app_with())
-    one = scene.gate_with(scene.app_with())
+    many = fixtures.gate_with(
+        *(fixtures.app_with(id=id, secret=secret) for id, secret in secrets.items()), fixtures.app_with()
+    )
+    one = fixtures.gate_with(fixtures.app_with())
     asked = list(secrets)[:: APPS // SPREAD][:SPREAD]
-    in_many = [_request(scene.token_for(f"user-of-{id}", key=secrets[id]), app=id) for id in asked]
-    in_one = [_request(scene.token_for(f"user-of-{id}")) for id in asked]
+    in_many = [_request(fixtures.token_for(f"user-of-{id}", key=secrets[id]), app=id) for id in asked]
+    in_one = [_request(fixtures.token_for(f"user-of-{id}")) for id in asked]
     return _compared(
         "sizes",
         f"{APPS:,} apps in code against 1: gate.decide, {SPREAD} users on each side",
@@ -67,14 +69,14 @@ def _many_apps() -> Row:
 
 
 def _many_origins() -> list[Row]:
-    token = scene.token_for("user-1")
+    token = fixtures.token_for("user-1")
     some = tuple(f"https://site-{number}.example" for number in range(ORIGINS - 1))
-    many = scene.gate_with(scene.app_with(origins=(*some, scene.ORIGIN)))
-    one = scene.gate_with(scene.app_with(origins=(scene.ORIGIN,)))
+    many = fixtures.gate_with(fixtures.app_with(origins=(*some, fixtures.ORIGIN)))
+    one = fixtures.gate_with(fixtures.app_with(origins=(fixtures.ORIGIN,)))
     cases = {
-        "the origin as it is listed": (scene.ORIGIN, True),
-        "the origin in another spelling": (f"{scene.ORIGIN.upper()}:443", True),
-        "a strange origin": (scene.STRANGE_ORIGIN, False),
+        "the origin as it is listed": (fixtures.ORIGIN, True),
+        "the origin in another spelling": (f"{fixtures.ORIGIN.upper()}:443", True),
+        "a strange origin": (fixtures.FOREIGN_ORIGIN, False),
     }
     return [
         _compared(
@@ -94,9 +96,9 @@ def _many_origins() -> list[Row]:
 
 
 def threads() -> list[Row]:
-    """64 threads on one gate: their throughput against that of one, and the locks that a known token takes."""
-    gate = scene.gate_with(scene.app_with())
-    requests = [_request(scene.token_for(f"user-{number}")) for number in range(THREADS)]
+    """Measures the throughput of 64 threads against one thread, and the locks that a known token acquires."""
+    gate = fixtures.gate_with(fixtures.app_with())
+    requests = [_request(fixtures.token_for(f"user-{number}")) for number in range(THREADS)]
     run = _decisions(gate, requests, THREADS)
     run()
     each, rounds = 20, 7
@@ -126,7 +128,7 @@ def threads() -> list[Row]:
 
 
 def _throughput(pool: ThreadPoolExecutor, run: Batch, workers: int, batches: int) -> float:
-    """Batches a second, all threads together, from the first one's beginning to the last one's end."""
+    """Returns batches per second of all threads, from the start of the first to the end of the last."""
     start = threading.Barrier(workers)
 
     def work() -> tuple[float, float]:
@@ -141,7 +143,7 @@ def _throughput(pool: ThreadPoolExecutor, run: Batch, workers: int, batches: int
 
 
 class _CountedLock:
-    """A lock that counts how often any of its kind is taken."""
+    """A lock that counts the acquisitions of all its instances."""
 
     taken = 0
 
@@ -165,14 +167,14 @@ class _CountedLock:
 
 
 def _locks_taken() -> tuple[int, int]:
-    """How many locks a gate takes for so many decisions about a known token: every lock that it made is counted."""
+    """Counts the lock acquisitions of a gate in that many decisions about a known token."""
     make, make_reentrant = threading.Lock, threading.RLock
     with (
         mock.patch.object(threading, "Lock", partial(_CountedLock, make)),
         mock.patch.object(threading, "RLock", partial(_CountedLock, make_reentrant)),
     ):
-        gate = scene.gate_with(scene.app_with())
-    request = _request(scene.token_for("user-1"))()
+        gate = fixtures.gate_with(fixtures.app_with())
+    request = _request(fixtures.token_for("user-1"))()
     before = _CountedLock.taken
     admitted(gate.decide(request))
     if _CountedLock.taken == before:
@@ -183,15 +185,15 @@ def _locks_taken() -> tuple[int, int]:
     return _CountedLock.taken - before, asked
 
 
-def _request(token: str, *, app: str = APP_ID, origin: str = scene.ORIGIN) -> Callable[[], Request]:
-    """Makes the view of a request anew, as each server does."""
-    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in scene.headers_of(token).items()}
+def _request(token: str, *, app: str = APP_ID, origin: str = fixtures.ORIGIN) -> Callable[[], Request]:
+    """Makes a new `Request`, as each server does."""
+    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in fixtures.headers_of(token).items()}
     environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_APP_ID": app, "HTTP_ORIGIN": origin})
     return lambda: Request.from_wsgi(environ)
 
 
 def _decisions(gate: Gate, requests: list[Callable[[], Request]], calls: int, *, allowed: bool = True) -> Batch:
-    """A batch of decisions about these requests in turn."""
+    """Returns a batch of decisions about these requests in turn."""
     for request in requests:
         if gate.decide(request()).identity.verified is not allowed:
             raise RuntimeError("a decision is not as it should be")

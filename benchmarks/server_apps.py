@@ -1,12 +1,11 @@
-"""What the servers serve: an empty handler, bare, behind PyJWT by hand, and behind Wicket, each under its own path.
+"""The applications of the servers: an empty handler alone, with PyJWT, and with Wicket, each at its own path.
 
-All three live in one process, so that nothing but they themselves differs between them: neither where their memory
-lies, nor which CPU they were put on, nor how the server's threads came to run.
+All three run in one process, so that memory layout, CPU and thread scheduling are the same for each.
 
-Wicket stands here without CORS, since PyJWT by hand has none: what a server makes of three headers more is not the
-gate's doing. (In the figures of Starlette and Flask all have it.)
+CORS is off, because the PyJWT middleware has none: the time that a server needs for three more headers is no cost of
+the gate. (In the figures of Starlette and Flask all have CORS.)
 
-The path `/cpu` answers with the seconds of CPU that the process has spent so far, all its threads together.
+The path `/cpu` returns the CPU time of the process in seconds, of all threads.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from benchmarks import fixtures as scene
-from benchmarks import peers
+from benchmarks import fixtures, peers
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
-PATHS = {"bare": "/bare", "PyJWT by hand": "/by-hand", "Wicket": "/wicket"}
-_BARE, _BY_HAND, _WICKET = PATHS.values()
+PATHS = {"bare": "/bare", "PyJWT middleware": "/pyjwt", "Wicket": "/wicket"}
+_BARE, _PLAIN, _WICKET = PATHS.values()
 
 
 async def _asgi_empty(scope: Any, receive: Any, send: Any) -> None:
@@ -51,28 +49,28 @@ def _cpu() -> bytes:
 
 
 def _gate() -> Any:
-    return scene.gate_with(scene.app_with())
+    return fixtures.gate_with(fixtures.app_with())
 
 
 _ASGI_APPS: dict[str, Any] = {
     "/cpu": _asgi_cpu,
     _BARE: _asgi_empty,
-    _BY_HAND: peers.ByHandASGI(_asgi_empty, peers.pyjwt("HS256")),
+    _PLAIN: peers.PlainASGIMiddleware(_asgi_empty, peers.pyjwt("HS256")),
     _WICKET: ASGIMiddleware(_asgi_empty, _gate(), cors=False),
 }
 _WSGI_APPS: dict[str, Any] = {
     "/cpu": _wsgi_cpu,
     _BARE: _wsgi_empty,
-    _BY_HAND: peers.ByHandWSGI(_wsgi_empty, peers.pyjwt("HS256")),
+    _PLAIN: peers.PlainWSGIMiddleware(_wsgi_empty, peers.pyjwt("HS256")),
     _WICKET: WSGIMiddleware(_wsgi_empty, _gate(), cors=False),
 }
 
 
 async def asgi(scope: Any, receive: Any, send: Any) -> None:
-    """The application that `scope`'s path names."""
+    """Calls the application at the path of `scope`."""
     await _ASGI_APPS[scope["path"]](scope, receive, send)
 
 
 def wsgi(environ: Any, start_response: Any) -> Any:
-    """The application that the path names."""
+    """Calls the application at the path."""
     return _WSGI_APPS[environ["PATH_INFO"]](environ, start_response)

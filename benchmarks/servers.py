@@ -1,4 +1,4 @@
-"""What a request costs more in a real server: its CPU time, with an empty handler, over kept-alive connections.
+"""Measures the CPU time that Wicket adds to a request in a real server, over persistent connections.
 
 A server is one process with one worker that serves all variants, each under its own path; they are asked in turn, in
 many short rounds. Several requests are always under way, as in a server whose CPU counts: one that has nothing to do
@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from benchmarks import fixtures as scene
+from benchmarks import fixtures
 from benchmarks.measure import Row, Samples
 from benchmarks.server_apps import PATHS
 
@@ -43,7 +43,7 @@ _COMMANDS: Final[dict[str, Callable[[int], list[str]]]] = {
 
 
 def rows() -> list[Row]:
-    """One line for each server that is installed."""
+    """Returns one row per installed server."""
     lines: list[Row] = []
     for server, command in _COMMANDS.items():
         package = server.partition(" ")[0]
@@ -62,7 +62,7 @@ def _row(server: str, command: Callable[[int], list[str]]) -> Row:
     micros = {name: samples.median(name, less=bare) for name in (by_hand, wicket)}
     return Row(
         "servers",
-        f"CPU added to a request of {server}, empty handler, HS256: Wicket against PyJWT by hand",
+        f"CPU added to a request of {server}, empty handler, HS256: Wicket against PyJWT middleware",
         ratio,
         BOUND,
         spread=spread,
@@ -73,8 +73,8 @@ def _row(server: str, command: Callable[[int], list[str]]) -> Row:
 
 def _measured(clients: list[_Client]) -> Samples:
     client = clients[0]
-    headers = scene.headers_of(scene.token_for("user-1"))
-    wrong = scene.headers_of(scene.forged("HS256"))
+    headers = fixtures.headers_of(fixtures.token_for("user-1"))
+    wrong = fixtures.headers_of(fixtures.forged("HS256"))
     for variant, path in PATHS.items():
         if (client.ask(path, wrong)[0] == 200) is not (variant == "bare"):
             raise RuntimeError(f"{variant} does not judge a forged token as it should")
@@ -98,14 +98,14 @@ def _measured(clients: list[_Client]) -> Samples:
 
 
 class _Client:
-    """One kept-alive connection, without a library that would take more than the server."""
+    """One persistent connection, without a library, which would use more CPU time than the server."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._answers = connection.makefile("rb")
 
     def ask(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        """The status and the body."""
+        """Returns the status and the body of the response."""
         self.send(path, headers)
         return self.receive()
 
@@ -115,7 +115,7 @@ class _Client:
         self._connection.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
 
     def receive(self) -> tuple[int, bytes]:
-        """The status and the body of the answer to a request that was sent."""
+        """Returns the status and the body of the response to a sent request."""
         status = int(self._answers.readline().split()[1])
         length = 0
         while (line := self._answers.readline()) != b"\r\n":
@@ -125,7 +125,7 @@ class _Client:
         return status, self._answers.read(length)
 
     def cpu(self) -> float:
-        """The seconds of CPU that the server's process has spent."""
+        """Returns the CPU time of the server process in seconds."""
         return float(self.ask("/cpu", {"host": "api.example"})[1])
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class _Client:
 
 @contextmanager
 def _apart() -> Iterator[int | None]:
-    """A CPU that this process leaves to the server; None where the system has but one, or does not let choose."""
+    """Returns a CPU that only the server uses, or None if there is one CPU, or if affinity cannot be set."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if len(usable) < 2:
         yield None
@@ -150,7 +150,7 @@ def _apart() -> Iterator[int | None]:
 
 @contextmanager
 def _serving(command: Callable[[int], list[str]], cpu: int | None) -> Iterator[list[_Client]]:
-    """A server in a process of its own, on that CPU, and connections to it."""
+    """Starts a server in another process on that CPU, and connects to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,8 +1,8 @@
-"""What a token costs that was never seen before, and what a bad one costs.
+"""Measures the cost of a first-seen token, and of an invalid one.
 
-Each first-seen token is used once: as many are minted as the rounds use up, fewer than the gate remembers for one app
-(5,000), so that no signature is ever found in the memory and none has to make room. What remembering it costs is part
-of the figure. Tokens of one issuer have one header, which Wicket remembers.
+Each first-seen token is used once. The rounds need fewer tokens than the signature cache holds for one app (5,000), so
+there is no hit and no eviction. The time to write the cache entry is part of the figure. Tokens of one issuer have one
+header, which Wicket caches.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from benchmarks import apps as doors
-from benchmarks import fixtures as scene
-from benchmarks import peers
+from benchmarks import apps, fixtures, peers
 from benchmarks.fixtures import APP_ID, Algorithm, admitted, refused
 from benchmarks.measure import Row, fresh, interleaved, repeated, warm_rounds
 from wicket.runtime import base64url
@@ -28,14 +26,14 @@ _ROUNDS: Final = 100
 
 
 def first_seen() -> list[Row]:
-    """First-seen tokens: HS256 against `jwt.decode`, the others against OpenSSL with a prepared key."""
+    """Measures first-seen tokens: HS256 against `jwt.decode`, the others against OpenSSL with a prepared key."""
     return [_against_pyjwt(), _against_openssl("RS256", 2.0), _against_openssl("ES256", 1.25)]
 
 
 def _against_pyjwt() -> Row:
     calls, rounds = 20, 150
-    tokens = scene.tokens_for(warm_rounds(rounds) * calls)
-    gate, decode = scene.gate_with(scene.app_with()), peers.pyjwt("HS256")
+    tokens = fixtures.tokens_for(warm_rounds(rounds) * calls)
+    gate, decode = fixtures.gate_with(fixtures.app_with()), peers.pyjwt("HS256")
     samples = interleaved(
         {
             _GATE: fresh(lambda token: admitted(gate.verify(token, app=APP_ID)), tokens, calls),
@@ -59,8 +57,8 @@ def _against_pyjwt() -> Row:
 
 def _against_openssl(algorithm: Algorithm, bound: float) -> Row:
     calls, rounds = 8, 120
-    tokens = scene.tokens_for(warm_rounds(rounds) * calls, algorithm)
-    gate, decode, bare = scene.gate_with(scene.app_with(algorithm)), peers.pyjwt(algorithm), _openssl(algorithm)
+    tokens = fixtures.tokens_for(warm_rounds(rounds) * calls, algorithm)
+    gate, decode, bare = fixtures.gate_with(fixtures.app_with(algorithm)), peers.pyjwt(algorithm), _openssl(algorithm)
     samples = interleaved(
         {
             _GATE: fresh(lambda token: admitted(gate.verify(token, app=APP_ID)), tokens, calls),
@@ -84,8 +82,8 @@ def _against_openssl(algorithm: Algorithm, bound: float) -> Row:
 
 
 def _openssl(algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
-    """OpenSSL's verification of a signature over a message, with all prepared that can be."""
-    public = scene.signing_key(algorithm).public_key()
+    """Returns a verification with OpenSSL, with every object prepared that can be."""
+    public = fixtures.signing_key(algorithm).public_key()
     digest = hashes.SHA256()
     scheme: tuple[Any, ...] = (padding.PKCS1v15(), digest) if algorithm == "RS256" else (ec.ECDSA(digest),)
     verify = public.verify
@@ -97,7 +95,7 @@ def _openssl(algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
 
 
 def _parts(token: str, algorithm: Algorithm) -> tuple[bytes, bytes]:
-    """The signature as OpenSSL wants it, and the message."""
+    """Returns the signature in the format of OpenSSL, and the message."""
     message, _, last = token.rpartition(".")
     signature = base64url.decode(last)
     if algorithm == "ES256":
@@ -107,12 +105,12 @@ def _parts(token: str, algorithm: Algorithm) -> tuple[bytes, bytes]:
 
 
 def refusals() -> list[Row]:
-    """Refusals of malformed tokens against `jwt.decode` of a good one, and of a huge header."""
+    """Measures refusals of malformed tokens against `jwt.decode` of a valid one, and of a large header."""
     return [*_malformed(), *_huge()]
 
 
 def _malformed() -> list[Row]:
-    good = scene.token_for("user-1")
+    good = fixtures.token_for("user-1")
     head, payload, signature = good.split(".")
     bad = {
         "two parts": f"{head}.{payload}",
@@ -147,7 +145,7 @@ def _malformed() -> list[Row]:
 
 
 def _refusal(what: str, sent: Mapping[str, Iterable[str]], bound: float | None) -> Row:
-    good, gate, decode = scene.token_for("user-1"), scene.gate_with(scene.app_with()), peers.pyjwt("HS256")
+    good, gate, decode = fixtures.token_for("user-1"), fixtures.gate_with(fixtures.app_with()), peers.pyjwt("HS256")
     batches = {"jwt.decode": repeated(lambda: decode(good), _CALLS)}
     for name, tokens in sent.items():
         batches[name] = fresh(lambda each: refused(gate.verify(each, app=APP_ID)), tokens, _CALLS)
@@ -167,7 +165,7 @@ def _refusal(what: str, sent: Mapping[str, Iterable[str]], bound: float | None) 
 
 
 def _endless(token: str) -> Iterator[str]:
-    """The same token, each time a new text, as a server has it."""
+    """Returns copies of the token, each a new `str`, as a server makes them."""
     half = len(token) // 2
     while True:
         yield token[:half] + token[half:]
@@ -178,8 +176,8 @@ def _headed(header: bytes, rest: str) -> str:
 
 
 def _huge() -> list[Row]:
-    """Headers of up to 1 MB through the whole door of Starlette and of Flask."""
-    token = scene.token_for("user-1")
+    """Measures headers of up to 1 MB through the whole middleware of Starlette and of Flask."""
+    token = fixtures.token_for("user-1")
     million = 1_000_000
     kinds: dict[str, Callable[[int], dict[str, str]]] = {
         "a token of letters": lambda size: {"authorization": "Bearer " + "a" * size},
@@ -190,18 +188,18 @@ def _huge() -> list[Row]:
         "the Origin": lambda size: {"origin": "https://" + "a." * (size // 2)},
         "the app's name": lambda size: {"x-app-id": "a" * size},
     }
-    # How the cost grows is told by sizes that no cache of a CPU holds: below them each step has a price of its own.
+    # Growth is measured with sizes above the caches of a CPU, because smaller sizes depend on the cache level.
     sizes = {"1 MB": million, "4 MB": 4 * million, "8 MB": 8 * million}
     worst: tuple[float, str, dict[str, float]] = (0.0, "", {})
-    for framework, build in (("Starlette", doors.starlettes), ("Flask", doors.flasks)):
-        door = build("HS256")[0][doors.WICKET]
+    for framework, build in (("Starlette", apps.starlettes), ("Flask", apps.flasks)):
+        client = build("HS256")[0][apps.WICKET]
         for kind, change in kinds.items():
             batches = {}
             for size, count in sizes.items():
-                headers = {**scene.headers_of(token), **change(count)}
-                if door(headers, 1) & {200, 500, 503}:
+                headers = {**fixtures.headers_of(token), **change(count)}
+                if client(headers, 1) & {200, 500, 503}:
                     raise RuntimeError(f"a huge header was not refused: {kind}")
-                batches[size] = _one(door, headers)
+                batches[size] = _one(client, headers)
             samples = interleaved(batches, calls=1, rounds=9)
             micros = {size: samples.median(size) for size in sizes}
             worst = max(worst, (micros["1 MB"], f"{framework}, {kind}", micros), key=lambda each: each[0])
@@ -227,8 +225,8 @@ def _huge() -> list[Row]:
     ]
 
 
-def _one(door: doors.Door, headers: dict[str, str]) -> Callable[[], object]:
-    return lambda: door(headers, 1)
+def _one(client: apps.Client, headers: dict[str, str]) -> Callable[[], object]:
+    return lambda: client(headers, 1)
 
 
 def _note(micros: dict[str, float]) -> str:

@@ -1,1 +1,1 @@
-"""Two servers under mixed load for as long as one likes: right answers, and nothing that grows. See `__main__.py`."""
+"""Two servers under mixed load: checks every response, and that no resource grows. See `__main__.py`."""

@@ -1,11 +1,12 @@
-"""Two servers under mixed load: no wrong answer, and nothing that grows.
+"""Two servers under mixed load: checks every response, and that no resource grows.
 
     python -m benchmarks.soak [--seconds 60]
 
-uvicorn and gunicorn (gthread) serve the same apps, in processes of their own, while an issuer changes its keys every
-five seconds. Clients send good tokens, bad ones of every kind, bodies, sockets and streams that outlive their token,
-and hang up. Prints how everything ended, and what each server took; ends with 1 where an answer was wrong, or where
-memory, file descriptors or threads grow beyond the bounds below. Needs Linux and the extra `test`.
+uvicorn and gunicorn (gthread) serve the same apps in separate processes, while an issuer rotates its keys every five
+seconds. Clients send valid tokens, invalid tokens of every kind, and bodies, open WebSockets and streams that outlive
+their token, and disconnect early. Prints the outcomes, and the resources of each server. The exit status is 1 if a
+response is wrong, or if memory, file descriptors or threads exceed the bounds below. Needs Linux and the extra
+`test`.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ from wicket.testing.issuer import LocalIssuer
 CLIENTS: Final = 3
 SLOPE: Final = 1024.0
 SLOPE_AT_FIRST: Final = 16_384.0
-"""How fast resident memory may grow in the second half of the run, in KiB a minute, and in runs below five minutes: in
-its first minute gunicorn grows by 6,000 to 8,500 under this load with no gate at all."""
+"""The growth of resident memory that is allowed in the second half of the run, in KiB per minute; the second value is
+for runs below five minutes, because gunicorn without a gate grows by 6,000 to 8,500 in its first minute."""
 OBJECTS: Final = 6000.0
-"""How fast the memory of Python's objects may grow in the second half, in blocks a minute: each kind of request comes
-some 2,500 times, so one that leaves a small object with its members behind every time is seen."""
+"""The growth of allocated Python blocks that is allowed in the second half, in blocks per minute. Each kind of request
+occurs about 2,500 times, so a kind that leaks one small object with its members exceeds it."""
 LONG: Final = 300.0
 SHORTEST: Final = 20.0
 FILES: Final = 4
-"""How many more file descriptors a server may hold at rest than it did at rest before the load."""
+"""The number of file descriptors that an idle server may have more after the load than before it."""
 THREADS: Final = 4
-"""How many more threads it may have in the second half than in the first, in which its pools begin theirs."""
+"""The number of threads that it may have more in the second half than in the first, in which its pools start."""
 _STARTS: Final = 20.0
 
 _COMMANDS: Final[dict[str, Callable[[int], list[str]]]] = {
@@ -61,7 +62,7 @@ _COMMANDS: Final[dict[str, Callable[[int], list[str]]]] = {
 
 
 def main() -> int:
-    """Run it and print what was found."""
+    """Run the soak and print the result. Returns 1 if there is a problem, and 0 otherwise."""
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.soak")
     arguments.add_argument("--seconds", type=float, default=60)
     seconds = arguments.parse_args().seconds
@@ -85,7 +86,7 @@ def main() -> int:
 def _soak(
     servers: dict[str, tuple[int, int]], seed: str, rotating: Rotating, book: Book, seconds: float
 ) -> tuple[list[Watched], list[str]]:
-    """Let the clients loose, and watch. What each process took, and what ended a client."""
+    """Run the clients and watch the servers. Returns the samples of each process, and the faults of clients."""
     clients = [
         Client(name, port, seed, rotating, book, number)
         for name, (port, _) in servers.items()
@@ -99,8 +100,10 @@ def _soak(
     jobs: list[Callable[[threading.Event], None]] = [rotating.run, lambda ended: watch(processes, ended)]
     for place, client in enumerate(clients):
         number = place % (CLIENTS + 2)
-        lasting = client.sockets if place < CLIENTS + 2 else client.streams  # only the first server has sockets
-        jobs.append(client.streams if number == CLIENTS else lasting if number > CLIENTS else client.run)
+        client_method = (
+            client.sockets if place < CLIENTS + 2 else client.streams
+        )  # only the first server has WebSockets
+        jobs.append(client.streams if number == CLIENTS else client_method if number > CLIENTS else client.run)
 
     def guarded(job: Callable[[threading.Event], None], stopped: threading.Event) -> None:
         try:
@@ -174,7 +177,7 @@ def _quarters(values: list[int]) -> str:
 
 @contextlib.contextmanager
 def _serving(command: Callable[[int], list[str]], issuer: LocalIssuer, seed: str) -> Iterator[tuple[int, int]]:
-    """A server in a process of its own: its port, and the process that answers."""
+    """Starts a server in another process. Yields its port, and the id of the process that serves."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

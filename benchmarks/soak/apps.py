@@ -1,4 +1,4 @@
-"""The apps of the soak, as the servers and their clients build them alike, and the gate before them."""
+"""The apps of the soak, which the servers and their clients build alike, and the gate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ISSUER: Final = "WICKET_SOAK_ISSUER"
 SEED: Final = "WICKET_SOAK_SEED"
 ORIGIN: Final = "https://gamma.example"
 SET_LIFETIME: Final = 2
-"""For how many seconds a key set is fresh: withdrawn keys may serve that much longer, new ones come that much later."""
+"""The lifetime of a key set in seconds: removed keys stay valid, and new keys stay unknown, for that long."""
 STORED: Final = 50
-"""How many apps the registry knows; more than the gate keeps, so that they come and go."""
+"""The number of apps in the registry; the gate caches fewer, so that cached apps are replaced."""
 
 LIMITS: Final = Limits(
     app_lifetime=2,
@@ -27,16 +27,16 @@ LIMITS: Final = Limits(
     signature_cache_size=500,
     signature_cache_per_app=100,
 )
-"""All that is remembered is full within seconds, so that what grows after that grows without end."""
+"""All caches are full within seconds, so a resource that grows after that is a leak."""
 
 
 def secret_of(seed: str, id: str) -> Secret:
-    """The secret of an app, the same in every process of one run."""
+    """Returns the secret of an app, which is the same in every process of one run."""
     return Secret(hashlib.sha256(f"{seed} {id}".encode()).digest())
 
 
 def app_of(seed: str, id: str) -> App:
-    """An app with a secret: `brief` without skew, `gamma` with origins, `body` with its token in the body."""
+    """Returns an app with a secret: `brief` without skew, `gamma` with origins, `body` with its token in the body."""
     credentials = [secret_of(seed, id)]
     if id == "body":
         return profiles.hissuno(id, credentials=credentials)
@@ -46,7 +46,7 @@ def app_of(seed: str, id: str) -> App:
 
 
 def gate_of(issuer: str, seed: str) -> Gate:
-    """The gate of a server, with the local issuer's app among those in code."""
+    """Returns the gate of a server; the app of the local issuer is defined in code."""
 
     def stored(ref: AppRef) -> App | None:
         name, _, number = ref.value.partition("-")
@@ -64,5 +64,5 @@ def gate_of(issuer: str, seed: str) -> Gate:
 
 
 def gate_from_environment() -> Gate:
-    """The gate as the soak tells a server by its environment."""
+    """Returns the gate that the environment of a server configures."""
     return gate_of(os.environ[ISSUER], os.environ[SEED])

@@ -1,4 +1,4 @@
-"""The issuer whose keys change all the time, and what may be said of a token by when its key came and went."""
+"""An issuer that rotates its keys, and the outcomes that are possible for a token by the times of its key."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from wicket.testing.issuer import Exchange, LocalIssuer
 ROTATED: Final = 5.0
 KEPT: Final = 2
 SLACK: Final = 3.0
-"""How many seconds a fetch and a busy machine may add to what the set's lifetime allows."""
+"""The seconds that a fetch and a busy machine may add to the lifetime of the set."""
 
 
 @dataclass(slots=True)
 class IssuedKey:
-    """A key, when it was published, and when it was withdrawn, if it was: seconds of the monotonic clock."""
+    """A key, the time of its publication, and the time of its removal or None, in seconds of the monotonic clock."""
 
     kid: str
     published: float
     withdrawn: float | None = None
 
     def verdict(self, begun: float) -> bool | None:
-        """What a request that began then must get: admitted, refused, or (None) either, as sets may be that old."""
+        """Returns whether a request that began then must be allowed, or None if the age of the set decides."""
         if self.withdrawn is not None and begun >= self.withdrawn:
             return False if begun > self.withdrawn + SET_LIFETIME + SLACK else None
         return True if begun > self.published + SET_LIFETIME + SLACK else None
@@ -42,13 +42,13 @@ class Rotating:
         self._tokens: dict[str, list[str]] = {}
         self._made = 0
         self.rotations = 0
-        self.latest = 0.0  # the longest time after which a new key was refused, and a withdrawn one admitted
+        self.latest = 0.0  # the longest time after which a new key was refused, or a removed one was allowed
         self.longest = 0.0
         issuer.fault = self._serve
         self._sign(self._keys[0])
 
     def run(self, stopped: threading.Event) -> None:
-        """Rotate until stopped."""
+        """Rotate keys until the event is set."""
         while not stopped.wait(ROTATED):
             with self._lock:
                 key = IssuedKey(self._issuer.rotate(), time.monotonic())
@@ -64,14 +64,14 @@ class Rotating:
                 self.rotations += 1
 
     def token(self, choice: random.Random) -> tuple[IssuedKey, str, str]:
-        """A token of any key, of the last few that were withdrawn too; its key, and its user."""
+        """Returns a key, a token that it signed, and its user; the key may be one of the last that were removed."""
         with self._lock:
             key = choice.choice(self._keys)
             number = choice.randrange(len(self._tokens[key.kid]))
             return key, self._tokens[key.kid][number], f"user-{number}"
 
     def saw(self, key: IssuedKey, begun: float, *, admitted: bool) -> None:
-        """Keep how old the sets were by which requests were judged."""
+        """Record the age of the set that decided a request."""
         if admitted and key.withdrawn is not None:
             self.longest = max(self.longest, begun - key.withdrawn)
         elif not admitted and key.withdrawn is None:
@@ -81,5 +81,5 @@ class Rotating:
         self._tokens[key.kid] = [self._issuer.token(f"user-{number}", kid=key.kid) for number in range(20)]
 
     def _serve(self, exchange: Exchange) -> None:
-        with self._lock:  # no set that is half changed
+        with self._lock:  # a set changes atomically
             self._issuer._serve(exchange)

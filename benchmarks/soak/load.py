@@ -1,4 +1,4 @@
-"""The clients of the soak: what they ask, and what they must get. Every answer that is wrong is kept."""
+"""The clients of the soak: their requests, and the expected responses. Every wrong response is recorded."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _PAUSE: Final = 0.002
 _BRIEF: Final = 2
 
 
-class Told(NamedTuple):
-    """An answer: the status, and what the body says."""
+class Response(NamedTuple):
+    """A response: the status, and the content of the body."""
 
     status: int
     user: str | None
@@ -37,7 +37,7 @@ class Told(NamedTuple):
 
 
 class Book:
-    """How often each kind of request ended how, and what was wrong."""
+    """The outcomes of each kind of request with their counts, and the wrong responses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Book:
         self.wrong: list[str] = []
 
     def write(self, kind: str, outcome: str, *, right: bool) -> None:
-        """Note one answer."""
+        """Record one response."""
         with self._lock:
             self.counts[kind, outcome] += 1
             if not right:
@@ -53,7 +53,7 @@ class Book:
 
 
 class Client:
-    """One thread's worth of requests to one server, chosen at random but the same in each run."""
+    """The requests of one thread to one server, chosen at random with a fixed seed."""
 
     def __init__(self, server: str, port: int, seed: str, rotating: Rotating, book: Book, number: int) -> None:
         self._server = server
@@ -75,7 +75,7 @@ class Client:
         ]
 
     def run(self, stopped: threading.Event) -> None:
-        """Ask until stopped."""
+        """Send requests until the event is set."""
         try:
             while not stopped.wait(_PAUSE):
                 self._choice.choice(self._acts)()
@@ -83,12 +83,12 @@ class Client:
             self._leave()
 
     def once(self) -> None:
-        """Ask everything once."""
+        """Send each kind of request once."""
         for act in self._acts:
             act()
         self._leave()
 
-    # --- what is asked
+    # --- requests
 
     def _known(self) -> None:
         id = self._choice.choice(tuple(self._usual))
@@ -108,15 +108,17 @@ class Client:
     def _issued(self) -> None:
         key, token, user = self._rotating.token(self._choice)
         begun = time.monotonic()
-        told = self._ask("keyed", token)
+        response = self._ask("keyed", token)
         verdict = key.verdict(begun)
-        admitted = told.status == 200
+        admitted = response.status == 200
         self._rotating.saw(key, begun, admitted=admitted)
         right = (
-            told.user == f"keyed:{user}" if admitted else (told.status, told.reason) == (401, "key_not_found")
+            response.user == f"keyed:{user}"
+            if admitted
+            else (response.status, response.reason) == (401, "key_not_found")
         ) and verdict in (None, admitted)
         age = {True: "of a key in use", False: "of a withdrawn key", None: "of a key that comes or goes"}[verdict]
-        self._note(f"an issuer's token, {age}", told, right=right)
+        self._note(f"an issuer's token, {age}", response, right=right)
 
     def _forged(self) -> None:
         other = profiles.generic("beta", credentials=[secret_of(f"not {self._seed}", "beta")])
@@ -143,14 +145,14 @@ class Client:
         self._refused("an unknown kid", "keyed", ".".join([header, *token.split(".")[1:]]), "key_not_found")
 
     def _unknown_app(self) -> None:
-        told = self._ask(f"nobody-{secrets.token_hex(6)}", self._usual["alpha"][0])
-        self._note("an unknown app", told, right=told.status == 401 and told.user is None)
+        response = self._ask(f"nobody-{secrets.token_hex(6)}", self._usual["alpha"][0])
+        self._note("an unknown app", response, right=response.status == 401 and response.user is None)
 
     def _cross_origin(self) -> None:
         origin = self._choice.choice((ORIGIN, "https://evil.example"))
-        told = self._ask("gamma", self._usual["gamma"][0], {"Origin": origin})
-        right = (told.status, told.user) == ((200, "gamma:user-0") if origin == ORIGIN else (403, None))
-        self._note(f"from {origin}", told, right=right)
+        response = self._ask("gamma", self._usual["gamma"][0], {"Origin": origin})
+        right = (response.status, response.user) == ((200, "gamma:user-0") if origin == ORIGIN else (403, None))
+        self._note(f"from {origin}", response, right=right)
 
     def _body(self) -> None:
         good = self._choice.random() < 0.7
@@ -158,17 +160,17 @@ class Client:
         token = mint(app, "ada", ttl=600) if good else mint(app, "ada", ttl=60, now=time.time() - 1000)
         document = {"projectId": "body", "widgetToken": token, "text": "x" * self._choice.randrange(30_000)}
         body = json.dumps(document).encode()
-        told = self._ask(None, None, {"Content-Type": "application/json"}, body)
+        response = self._ask(None, None, {"Content-Type": "application/json"}, body)
         expected = (200, "body:ada", len(body)) if good else (401, None, None)
-        self._note(f"a {'good' if good else 'bad'} token in a body", told, right=told[:3] == expected)
+        self._note(f"a {'good' if good else 'bad'} token in a body", response, right=response[:3] == expected)
 
     def _large_body(self) -> None:
         body = b"x" * self._choice.randrange(70_000, 200_000)
-        told = self._ask("beta", self._usual["beta"][1], {"Content-Type": "application/json"}, body)
-        self._note("a large body", told, right=told[:3] == (200, "beta:user-1", len(body)))
+        response = self._ask("beta", self._usual["beta"][1], {"Content-Type": "application/json"}, body)
+        self._note("a large body", response, right=response[:3] == (200, "beta:user-1", len(body)))
 
     def _hang_up(self) -> None:
-        """Leave at some point: within the head, within the body, or before the answer."""
+        """Disconnect within the headers, within the body, or before the response."""
         document = json.dumps({"projectId": "body", "widgetToken": "x.y.z", "text": "x" * 20_000})
         head = f"POST /me HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {len(document)}"
         data = f"{head}\r\n\r\n{document}".encode()
@@ -176,10 +178,10 @@ class Client:
             leaving.sendall(data[: self._choice.choice((50, len(head) + 1000, len(data)))])
         self._book.write("a client that hangs up", "gone", right=True)
 
-    # --- what lasts
+    # --- long-lived connections
 
     def sockets(self, stopped: threading.Event) -> None:
-        """Open sockets until stopped; each must be closed when its token expires, and not before."""
+        """Open WebSockets until the event is set; the server must close each when its token expires, not earlier."""
         while not stopped.wait(_PAUSE):
             self._one_socket(hang_up=self._choice.random() < 0.3)
 
@@ -209,7 +211,7 @@ class Client:
                 self._book.write("a socket", f"closed with {code}", right=code == 4401 and 0 <= late < 1 + SLACK)
 
     def streams(self, stopped: threading.Event) -> None:
-        """Listen to event streams until stopped; each must end when its token expires, and not before."""
+        """Read event streams until the event is set; each must end when its token expires, not earlier."""
         while not stopped.wait(_PAUSE):
             token, expires = self._brief()
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
@@ -225,7 +227,7 @@ class Client:
                 outcome = f"{answer.status}, then its end"
                 self._book.write("a stream", outcome, right=answer.status == 200 and 0 <= late < 1 + SLACK)
 
-    # --- how it is asked
+    # --- HTTP
 
     def _app(self, id: str) -> App:
         if id not in self._apps:
@@ -237,20 +239,20 @@ class Client:
         return mint(self._app("brief"), "ada", ttl=_BRIEF, now=now), int(now) + _BRIEF
 
     def _admitted(self, kind: str, id: str, user: str, token: str) -> None:
-        told = self._ask(id, token)
-        self._note(kind, told, right=told[:3] == (200, f"{id}:{user}", 0))
+        response = self._ask(id, token)
+        self._note(kind, response, right=response[:3] == (200, f"{id}:{user}", 0))
 
     def _refused(self, kind: str, id: str, token: str, *reasons: str) -> None:
-        told = self._ask(id, token)
-        self._note(kind, told, right=told.status == 401 and told.reason in reasons)
+        response = self._ask(id, token)
+        self._note(kind, response, right=response.status == 401 and response.reason in reasons)
 
-    def _note(self, kind: str, told: Told, *, right: bool) -> None:
-        outcome = "200" if told.status == 200 else f"{told.status} {told.reason or ''}".strip()
+    def _note(self, kind: str, response: Response, *, right: bool) -> None:
+        outcome = "200" if response.status == 200 else f"{response.status} {response.reason or ''}".strip()
         self._book.write(kind, f"{outcome}, {self._server}" if not right else outcome, right=right)
 
     def _ask(
         self, id: str | None, token: str | None, headers: dict[str, str] | None = None, body: bytes | None = None
-    ) -> Told:
+    ) -> Response:
         sent = {**_headers(id, token), **(headers or {})}
         for attempt in (1, 2):
             if self._connection is None:
@@ -258,13 +260,13 @@ class Client:
             try:
                 self._connection.request("POST" if body is not None else "GET", "/me", body, sent)
                 answer = self._connection.getresponse()
-                told = json.loads(answer.read())
+                response = json.loads(answer.read())
             except (http.client.HTTPException, ConnectionError):
-                self._leave()  # a server may end a connection that was kept
+                self._leave()  # a server may close a persistent connection
                 if attempt == 2:
                     raise
             else:
-                return Told(answer.status, told.get("user"), told.get("length"), told.get("reason"))
+                return Response(answer.status, response.get("user"), response.get("length"), response.get("reason"))
         raise AssertionError("unreachable")
 
     def _leave(self) -> None:

@@ -1,4 +1,4 @@
-"""What the two servers of the soak serve: who asks and how much they sent; event streams; and a socket that echoes.
+"""The applications of the soak: the identity and the size of the body; event streams; and a WebSocket that echoes.
 
 `/objects`, an exempt path, tells how many blocks of memory Python's objects take. Resident memory is what counts in
 the end, but in its first minutes it says more of the C library's allocator than of a leak.
@@ -35,7 +35,7 @@ _gate: Final = gate_from_environment()
 
 
 def _objects() -> int:
-    tokens._HEADER_CACHE.clear()  # they are bounded, and would be counted as many as they happen to be
+    tokens._HEADER_CACHE.clear()  # the cache is bounded, but its size would change the count
     gc.collect()
     return sys.getallocatedblocks()
 

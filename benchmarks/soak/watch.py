@@ -1,4 +1,4 @@
-"""What a process takes, second by second: resident memory, file descriptors, threads. By /proc, so on Linux."""
+"""Samples a process every second: resident memory, file descriptors, threads. Reads /proc, so it needs Linux."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """What a process took at one moment: seconds, KiB, counts."""
+    """The resources of a process at one time: seconds, KiB, counts."""
 
     at: float
     resident: int
@@ -23,7 +23,7 @@ class Sample(NamedTuple):
 
 
 def sample(pid: int) -> Sample:
-    """What the process takes now."""
+    """Returns a sample of the process."""
     process = Path(f"/proc/{pid}")
     status = dict(line.partition(":")[::2] for line in (process / "status").read_text().splitlines())
     return Sample(
@@ -35,7 +35,7 @@ def sample(pid: int) -> Sample:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that it started."""
+    """Returns the child processes."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -56,26 +56,26 @@ class Watched:
     objects: list[tuple[float, int]] = field(default_factory=list)
 
     def halves(self) -> tuple[list[Sample], list[Sample]]:
-        """The samples of the first half of the load, and of the second."""
+        """Returns the samples of the first half of the load, and of the second half."""
         middle = len(self.samples) // 2
         return self.samples[:middle], self.samples[middle:]
 
     def growth(self) -> float:
-        """How fast its resident memory grows in the second half, in KiB a minute."""
+        """Returns the growth of resident memory in the second half, in KiB per minute."""
         return _slope([(each.at, each.resident) for each in self.halves()[1]])
 
     def growth_of_objects(self) -> float:
-        """How fast the memory of Python's objects grows in the second half, in blocks a minute."""
+        """Returns the growth of allocated Python blocks in the second half, in blocks per minute."""
         (begun, held), (ended, more) = self.objects
         return (more - held) / (ended - begun) * 60
 
     def count_objects(self) -> None:
-        """Ask it how many there are."""
+        """Request the number of allocated blocks from the server."""
         self.objects.append((time.monotonic(), _objects(self.port)))
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:
-    """How much it grows a minute, by least squares."""
+    """Returns the growth per minute, by least squares."""
     minutes, values = [at / 60 for at, _ in points], [value for _, value in points]
     middle, mean = sum(minutes) / len(minutes), sum(values) / len(values)
     above = sum((at - middle) * (value - mean) for at, value in zip(minutes, values, strict=True))
@@ -83,7 +83,7 @@ def _slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def watch(processes: list[Watched], stopped: threading.Event) -> None:
-    """Sample all of them every second until stopped."""
+    """Sample all processes every second until the event is set."""
     while not stopped.wait(1):
         for process in processes:
             process.samples.append(sample(process.pid))
@@ -92,12 +92,12 @@ def watch(processes: list[Watched], stopped: threading.Event) -> None:
 def _objects(port: int) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.request("GET", "/objects")
-        told: int = json.loads(connection.getresponse().read())
-        return told
+        body: int = json.loads(connection.getresponse().read())
+        return body
 
 
 def at_rest(pid: int, most: Sample | None = None, seconds: float = 10) -> Sample:
-    """A sample once its file descriptors no longer change (or are no more than in `most`), at the latest in time."""
+    """Returns a sample when the number of file descriptors is stable or at most `most`, or after the time limit."""
     until = time.monotonic() + seconds
     last, same = sample(pid), 0
     while time.monotonic() < until:

@@ -204,7 +204,7 @@ class WicketMiddleware:
 
 def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
     """Report the status with which the application answers. A close before the accept of a WebSocket counts as 403."""
-    gate.report_answer(decision, message.get("status", 403 if message["type"] == "websocket.close" else 101))
+    gate.report_response(decision, message.get("status", 403 if message["type"] == "websocket.close" else 101))
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

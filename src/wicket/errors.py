@@ -226,7 +226,7 @@ class Problems:
         """Add one problem of the field at `path`."""
         self.found.append(Problem(path, message, hint))
 
-    def merge_problems(self, path: str, error: ConfigError) -> None:
+    def merge(self, path: str, error: ConfigError) -> None:
         """Add the problems of a part of the configuration. `path` becomes the prefix of their paths."""
         for problem in error.problems:
             suffix = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from wicket.config.app import App, BrokenApp, Mode
-from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, _fast_app_ref
+from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, fast_app_ref
 from wicket.config.network import Network
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
@@ -187,7 +187,7 @@ class Gate:
             app: The app's id or alias, or an `AppRef` with another name of the app.
             origin: An origin to check. It is checked even if the app does not require one.
         """
-        ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
+        ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
         decision = verify_configured(self._context, token, ref, origin)
         if decision is None:
             decision = run(verify(self._context, token, ref, origin))
@@ -196,7 +196,7 @@ class Gate:
 
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """Verify a token like `verify`, without blocking the event loop."""
-        ref = app if isinstance(app, AppRef) else _fast_app_ref(AppRef, ("id", app))
+        ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
         decision = verify_configured(self._context, token, ref, origin)
         if decision is None:
             decision = await arun(verify(self._context, token, ref, origin))
@@ -244,7 +244,7 @@ class Gate:
         if decision is not None:
             decision.handler_refusal = refusal
 
-    def report_answer(self, decision: Decision, status: int) -> None:
+    def report_response(self, decision: Decision, status: int) -> None:
         """Report the refusal that `Decision.require` raised if the application responded to it itself.
 
         A middleware calls this when a response starts. If `status` is not that of a refusal, the application handled
@@ -307,7 +307,7 @@ class Gate:
                 `config_invalid` if it fails. Without `purge`, the loaded app is used until the registry has returned
                 it again, also if the registry fails or reports that the app's configuration is not valid.
         """
-        configured = self._context.apps.get(_fast_app_ref(AppRef, ("id", app)))
+        configured = self._context.apps.get(fast_app_ref(AppRef, ("id", app)))
         loaded = [] if self._registry is None else self._registry.tagged(app)
         ids = {app, *(entry.id for entry in (configured, *loaded) if entry is not None and entry.id is not None)}
         self._key_sets.cache.invalidate(ids, purge=purge)

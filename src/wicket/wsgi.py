@@ -134,7 +134,7 @@ class WicketMiddleware:
             nonlocal is_stream, started
             started = True
             if decision.demand is not None:
-                gate.report_answer(decision, int(status[:3]))
+                gate.report_response(decision, int(status[:3]))
             is_stream = monitored and is_event_stream(headers)
             write = start_response(status, headers if cors is NO_HEADERS else cors.apply_wsgi(headers), *exc_info)
 

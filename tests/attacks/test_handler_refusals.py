@@ -138,9 +138,7 @@ def test_a11_flask_view_raised_refusal_counted(reporting_gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("kind", ["refused", "base"])
-def test_a11_a_refusal_that_an_asgi_application_answers_in_its_own_form_is_counted_once(
-    reporting_gate: Gate, kind: str
-) -> None:
+def test_a11_asgi_application_formats_refusal_counted_once(reporting_gate: Gate, kind: str) -> None:
     async def read(request: Request) -> PlainTextResponse:
         return PlainTextResponse(in_starlette.identity_of(request, scopes=("read",)).user_id)
 
@@ -164,7 +162,7 @@ def test_a11_a_refusal_that_an_asgi_application_answers_in_its_own_form_is_count
 
 
 @pytest.mark.parametrize(("closing", "stages"), [(True, HANDLER), (False, {("gate", "allowed"): 1})])
-def test_a11_a_socket_that_the_application_refuses_itself_is_counted(
+def test_a11_asgi_application_closes_websocket_refusal_counted(
     reporting_gate: Gate, closing: bool, stages: dict[tuple[str, str], int]
 ) -> None:
     async def site(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,9 +180,7 @@ def test_a11_a_socket_that_the_application_refuses_itself_is_counted(
 
 
 @pytest.mark.parametrize("kind", ["application", "blueprint", "plain", "without cors"])
-def test_a11_a_refusal_that_a_wsgi_application_answers_in_its_own_form_is_counted_once(
-    reporting_gate: Gate, kind: str
-) -> None:
+def test_a11_wsgi_application_formats_refusal_counted_once(reporting_gate: Gate, kind: str) -> None:
     site: Any = flask.Flask("site")
     views = flask.Blueprint("views", "views")
 
@@ -225,7 +221,7 @@ def test_a11_a_refusal_that_a_wsgi_application_answers_in_its_own_form_is_counte
     assert outcomes(reporting_gate) == {**HANDLER, ("gate", "allowed"): 2}, "the view continued without the identity"
 
 
-def test_a11_of_two_gates_the_one_whose_identity_was_demanded_counts_the_refusal() -> None:
+def test_a11_two_gates_required_gate_counts_refusal() -> None:
     async def on_asgi(scope: Scope, receive: Receive, send: Send) -> None:
         in_starlette.identity_of(HTTPConnection(scope), "outer", scopes=("read",))
 

@@ -169,7 +169,7 @@ def test_s3_decision_of_unchanged_scope_copy_decision_kept(gate: Gate) -> None:
     assert seen_in(scope) == ["alice"] * 3
 
 
-def test_s3_the_decided_scope_keeps_its_decision_with_another_header_list(gate: Gate) -> None:
+def test_s3_decision_of_decided_scope_new_header_list_decision_kept(gate: Gate) -> None:
     """Middleware that adds a request id uses `MutableHeaders`, which makes a new list."""
     scope = decided(gate)
     MutableHeaders(scope=scope)["x-request-id"] = "1"

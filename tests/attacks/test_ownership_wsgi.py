@@ -120,7 +120,7 @@ def test_s3_decision_of_unchanged_environ_copy_decision_kept(gate: Gate) -> None
 
 
 @pytest.mark.parametrize("path", ["/open", "/me"])
-def test_s3_a_copied_environ_shows_no_user_of_another_gate_that_decided_about_another_request(path: str) -> None:
+def test_s3_wsgi_copied_environ_other_gate_user_removed(path: str) -> None:
     seen: list[dict[str, Any]] = []
 
     def note(environ: dict[str, Any], start: Any) -> list[bytes]:

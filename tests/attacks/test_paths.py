@@ -105,7 +105,7 @@ def test_s1_log_only_ambiguous_path_handler_gets_decision() -> None:
     assert [user.is_authenticated for user in seen] == [False]
 
 
-def test_s1_a_root_of_an_inner_application_opens_nothing_beside_that_of_the_outer_one() -> None:
+def test_s1_root_path_of_inner_and_outer_app_gated() -> None:
     inner = apps.fastapi(ROUTES, ignore, root_path="/inner")
     outer = apps.fastapi((), ignore, root_path="/outer")
     outer.mount("/", inner)
@@ -118,7 +118,7 @@ def test_s1_a_root_of_an_inner_application_opens_nothing_beside_that_of_the_oute
 
 
 @pytest.mark.parametrize("root_path", ["/inner", "keep"])
-def test_s1_the_root_around_the_middleware_and_that_within_it_both_count(root_path: str) -> None:
+def test_s1_root_path_around_and_inside_middleware_gated(root_path: str) -> None:
     def outer(**settings: Any) -> Any:
         app = apps.fastapi(ROUTES, ignore, root_path="/outer")
         app.mount("/", apps.fastapi(("/admin/other",), ignore, root_path="/inner"))
@@ -133,7 +133,7 @@ def test_s1_the_root_around_the_middleware_and_that_within_it_both_count(root_pa
     assert ask(app, "/public/hello") == (200, b"/public/hello")
 
 
-def test_s1_a_root_that_is_said_to_be_kept_though_the_application_removes_it_opens_nothing() -> None:
+def test_s1_root_path_keep_but_removed_by_app_gated() -> None:
     router = apps.fastapi(ROUTES, ignore, root_path="/api")
     app = WicketMiddleware(router, gate_of(), root_path="keep", **ONLY)
     assert ask(router, "/api/admin/secret") == (200, b"/admin/secret"), "the router serves it"
@@ -145,14 +145,14 @@ def test_s1_a_root_that_is_said_to_be_kept_though_the_application_removes_it_ope
     assert ask(router, "/public/hello") == (200, b"/public/hello")
 
 
-def test_s1_a_root_below_that_of_the_wrapped_application_is_refused() -> None:
+def test_s1_root_path_below_root_of_app_config_error() -> None:
     router = apps.fastapi(ROUTES, ignore, root_path="/api")
     with pytest.raises(ConfigError, match=r"the application sets the root '/api' itself.*\(root_path='/api'\)"):
         WicketMiddleware(router, gate_of(), root_path="/api/v2", **ONLY)
 
 
 @pytest.mark.parametrize("mount", [mounted_in_litestar, mounted_in_hypercorn, sunk_in_falcon])
-def test_s1_a_mount_without_a_segment_boundary_opens_nothing(mount: Any) -> None:
+def test_s1_mount_without_boundary_gated(mount: Any) -> None:
     router = mount(apps.quart(("/secret", "/secret/"), ignore))
     app = WicketMiddleware(router, gate_of(), **ONLY)
     assert ask(router, "/adminsecret")[0] == 200, "the router serves it"
@@ -162,7 +162,7 @@ def test_s1_a_mount_without_a_segment_boundary_opens_nothing(mount: Any) -> None
         assert ask(app, "/public/hello")[0] == 200
 
 
-def test_s1_a_mount_without_a_segment_boundary_within_a_mount_opens_nothing() -> None:
+def test_s1_mount_without_boundary_in_mount_gated() -> None:
     async def handler(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
@@ -174,7 +174,7 @@ def test_s1_a_mount_without_a_segment_boundary_within_a_mount_opens_nothing() ->
     assert ask(app, "/part/public/hello")[0] == 200
 
 
-def test_s1_a_wsgi_sink_without_a_segment_boundary_opens_nothing() -> None:
+def test_s1_wsgi_sink_without_boundary_gated() -> None:
     import falcon
 
     def sink(request: Any, response: Any) -> None:
@@ -196,14 +196,14 @@ def registered_in_litestar(**settings: Any) -> Any:
     return DefineMiddleware(middleware, gate=gate_of(), **settings)
 
 
-def test_s1_paths_do_not_count_before_a_mount_within_litestar() -> None:
+def test_s1_litestar_middleware_of_mount_with_path_rules_config_error() -> None:
     with pytest.raises(ConfigError, match="app: middleware registered in Litestar does not get the whole path"):
         mounted_in_litestar(apps.quart((), ignore), middleware=[registered_in_litestar(**ONLY)])
     whole = mounted_in_litestar(apps.quart((), ignore), middleware=[registered_in_litestar()])
     assert ask(whole, "/admin/secret")[0] == 401
 
 
-def test_s1_within_litestar_the_root_is_removed_once() -> None:
+def test_s1_litestar_middleware_repeated_root_gated() -> None:
     def served(**settings: Any) -> Any:
         return apps.litestar(("/app/secret", "/secret"), ignore, **settings)
 
@@ -214,7 +214,7 @@ def test_s1_within_litestar_the_root_is_removed_once() -> None:
 
 
 @pytest.mark.parametrize("rules", [EXEMPT, ONLY])
-def test_s9_a_path_of_more_than_2048_characters_is_gated(rules: Any) -> None:
+def test_s9_path_longer_than_2048_characters_gated(rules: Any) -> None:
     app = WicketMiddleware(apps.starlette(("/public/{rest:path}",), ignore), gate_of(), **rules)
     longest = "/public/" + "a" * 2040
     assert ask(app, longest)[0] == 200
@@ -256,7 +256,7 @@ def test_s2_path_segment_undeclared_root_path_config_error() -> None:
     assert ask(app, "/api/acme/data", credentials) == ask(app, "/acme/data", credentials) == (200, b"/acme/data")
 
 
-def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router_serves() -> None:
+def test_s2_path_segment_root_path_keep_invalid_request() -> None:
     gate = gate_of(app_locations=[PathSegment(0), Header("X-App-Id")])
     app = WicketMiddleware(apps.fastapi(("/acme/data",), ignore, root_path="/acme"), gate, root_path="keep")
     credentials = (("authorization", f"Bearer {token()}"), ("x-app-id", "acme"))
@@ -264,7 +264,7 @@ def test_s2_a_root_that_is_said_to_be_kept_does_not_hide_the_app_that_the_router
     assert ask(app, "/acme/acme/data", *credentials)[0] == 400
 
 
-def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_serves() -> None:
+def test_s2_path_segment_mount_without_boundary_invalid_request() -> None:
     gate = gate_of(app_locations=[PathSegment(1), Header("X-App-Id")])
     router = mounted_in_hypercorn(apps.quart(("/globex/acme",), ignore))
     app = WicketMiddleware(router, gate)
@@ -276,7 +276,7 @@ def test_s2_a_mount_without_a_segment_boundary_does_not_hide_the_app_that_it_ser
     assert ask(app, "/admin/globex/acme", *credentials)[0] == 400
 
 
-def test_s2_a_path_of_more_than_2048_characters_names_no_app() -> None:
+def test_s2_path_segment_path_longer_than_2048_characters_invalid_request() -> None:
     gate = gate_of(app_locations=[PathSegment(0)])
     app = WicketMiddleware(apps.starlette(("/acme/{rest:path}",), ignore), gate)
     credentials = ("authorization", f"Bearer {token()}")

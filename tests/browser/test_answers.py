@@ -12,6 +12,8 @@ from tests.browser.apps import ACME, INITECH, PORTAL
 from tests.browser.pages import Api, Opened, Tab, hissuno_body, userz_headers
 from wicket import mint
 
+pytestmark = pytest.mark.long
+
 JSON: Final = {"Content-Type": "application/json"}
 Ports = tuple[int, int]
 

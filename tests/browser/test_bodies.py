@@ -13,6 +13,8 @@ from tests.browser.pages import Api, Tab, hissuno_body
 from tests.integration.servers import eventually
 from wicket import mint
 
+pytestmark = pytest.mark.long
+
 JSON: Final = {"Content-Type": "application/json"}
 LIMIT: Final = 65_536
 

@@ -12,6 +12,8 @@ from tests.browser.pages import Api, Opened, Tab, userz_headers
 from tests.integration.servers import DEADLINE
 from wicket import App, mint
 
+pytestmark = pytest.mark.long
+
 Ports = tuple[int, int]
 
 _SOCKET: Final = """

@@ -16,6 +16,8 @@ from tests.browser.apps import ACME, INITECH
 from tests.browser.pages import Api, Backend, Opened, Tab
 from tests.integration.servers import ROOT, eventually
 
+pytestmark = pytest.mark.long
+
 Ports = tuple[int, int]
 
 _OLD: Final = 3600.0

@@ -46,12 +46,14 @@ def test_fuzz_target_mutated_seeds_pass(target: str) -> None:
         check(mutated(chance.choice(held), held, words, chance))
 
 
+@pytest.mark.long
 def test_fuzz_engine_without_coverage_runs_unguided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unguided("origins", 1, tmp_path)
 
     assert "unguided: " in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_fuzz_runner_counts_executions_and_logs_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = run("origins", 1, tmp_path / "good")
     assert (good.failed, good.executions > 0) == (False, True), good.log

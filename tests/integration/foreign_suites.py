@@ -5,7 +5,7 @@
 The source archives of the installed versions (or of the newest) come from the package index that pip is set up with.
 Each suite gets an environment of its own, with the versions that the archive's lock names for what the suite needs.
 Whatever ends otherwise behind the gate must be named in `DIFFERENCES` with its reason, and what is named there must
-differ. Needs no package but pip; the stands are those of `behind_gate.py`.
+differ. Needs no package but pip; the stands are those of `gate_plugin.py`.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _run(python: str, source: Path, folder: Path, stand: str | None) -> tuple[Re
     """How each test ended, and how often the gate decided what."""
     place = folder / (stand or "bare")
     place.mkdir()
-    report, counts, plugin = place / "report.xml", place / "counts.json", "behind_gate"
+    report, counts, plugin = place / "report.xml", place / "counts.json", "gate_plugin"
     command = [python, "-m", "pytest", "-q", "-p", "no:wicket", "-p", "no:cacheprovider", f"--junitxml={report}"]
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
     environment |= {"TMPDIR": str(place), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,6 +1,6 @@
 """A pytest plugin that wraps every application of a third-party suite in a gate.
 
-    WICKET_STAND=headers WICKET_COUNTS=counts.json python -m pytest -p behind_gate
+    WICKET_STAND=headers WICKET_COUNTS=counts.json python -m pytest -p gate_plugin
 
 `WICKET_STAND` is one of `STANDS`; `WICKET_COUNTS` is a file that gets what the gate decided, since a suite that is not
 behind the gate would pass just as well. It imports of Starlette and Flask whatever is installed.

@@ -19,6 +19,8 @@ from tests.integration.key_set_apps import Held, authorities, headers_of, with_k
 from tests.integration.servers import Server, eventually
 from wicket.testing.issuer import LocalIssuer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def issuer(issuer: LocalIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalIssuer:

@@ -164,6 +164,7 @@ def test_key_set_closed_event_loop_fetch_serves_others(issuer: LocalIssuer) -> N
 # --- floods
 
 
+@pytest.mark.long
 def test_unknown_kid_flood_two_fetches_then_one_per_30_seconds(issuer: LocalIssuer, other: LocalIssuer) -> None:
     clock, told = ticking(), Told()
     apps = [app_of(issuer), app_of(other, "calm")]

@@ -133,6 +133,7 @@ def bound(world: World, change: tuple[str, str, set[int]]) -> Callable[[], None]
     return lambda: make(world, *change)
 
 
+@pytest.mark.long
 def test_gate_any_concurrent_changes_only_possible_answers() -> None:
     quick = settings(
         max_examples=example_count(100),
@@ -143,6 +144,7 @@ def test_gate_any_concurrent_changes_only_possible_answers() -> None:
     run_state_machine_as_test(Machine, settings=quick)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tight", [False, True], ids=["roomy", "tight"])
 def test_gate_threads_during_changes_only_possible_answers(tight: bool) -> None:
     chance = random.Random(7)

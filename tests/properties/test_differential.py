@@ -91,6 +91,7 @@ def judged(pair: Pair, token: str, which: int) -> str:
     return "stricter"
 
 
+@pytest.mark.long
 @quick
 @given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, which=st.integers(0, len(APPS) - 1))
 def test_verify_any_claims_and_header_peers_agree(claims: dict[str, Any], header: Any, which: int) -> None:
@@ -100,6 +101,7 @@ def test_verify_any_claims_and_header_peers_agree(claims: dict[str, Any], header
     judged(pair, pair.sign(claims, {**given, "alg": "HS256"}), which)
 
 
+@pytest.mark.long
 @quick
 @given(changes=CLAIMS, which=st.integers(0, len(APPS) - 1))
 def test_verify_almost_valid_claims_peers_agree(changes: dict[str, Any], which: int) -> None:
@@ -158,6 +160,7 @@ def mutants(pair: Pair, chance: random.Random) -> Iterator[tuple[str, int]]:
             yield (text[:at] + put + text[at + length :] if kind == 3 else text + put), which
 
 
+@pytest.mark.long
 @pytest.mark.says_parts("a mutant's claims hold pieces of headers, and another's user is such a piece")
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
 def test_verify_mutated_token_peers_agree(algorithm: str) -> None:

@@ -87,6 +87,7 @@ def check_after_bursts(machine: FastPathMachine) -> None:
         assert rule in LOADED or machine.gate.taken[-1] == (rule.id, "asgi")
 
 
+@pytest.mark.long
 def test_fast_path_concurrent_requests_only_possible_answers() -> None:
     machine = FastPathMachine(tiny=False)
     outcomes = run_bursts(machine)
@@ -105,6 +106,7 @@ def test_fast_path_concurrent_requests_only_possible_answers() -> None:
     }
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_small_caches")
 def test_fast_path_tiny_caches_only_possible_answers() -> None:
     machine = FastPathMachine(tiny=True)

@@ -145,6 +145,7 @@ def told(answered: Answered) -> tuple[Any, ...]:
     return answered.status, answered.headers, answered.body, seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", [4096, 2])
 @settings(max_examples=example_count(100), deadline=None)
 @given(app_locations=st.sampled_from(NAMINGS), requests=st.lists(REQUESTS, min_size=4, max_size=12))

@@ -72,6 +72,7 @@ def some(values: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrat
     )
 
 
+@pytest.mark.long
 @settings(max_examples=example_count(500), deadline=None)
 @given(
     base=st.sampled_from(BASES),
@@ -93,6 +94,7 @@ BESIDE: Final[dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
+@pytest.mark.long
 @settings(max_examples=example_count(500), deadline=None)
 @given(base=st.sampled_from(BASES), beside=some(BESIDE, 2))
 def test_import_jwk_extra_members_peers_agree(base: str, beside: dict[str, Any]) -> None:
@@ -121,6 +123,7 @@ def mutants(chance: random.Random) -> Iterator[dict[str, Any]]:
         yield jwk
 
 
+@pytest.mark.long
 def test_import_jwk_mutated_key_peers_agree() -> None:
     seen = Counter(judged(jwk) for jwk in mutants(random.Random(1)))
 

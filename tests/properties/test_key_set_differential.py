@@ -120,6 +120,7 @@ def reasons(peer: str, question: Asked) -> list[str]:
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=example_count(200), deadline=None)
 @given(
     recipes=st.lists(RECIPES, min_size=1, max_size=6),
@@ -134,6 +135,7 @@ def test_key_set_any_members_peers_agree(
     judged(asked(recipes, recipes[at] if at < len(recipes) else other, kid, turn))
 
 
+@pytest.mark.long
 def test_key_set_few_key_kinds_peers_agree() -> None:
     """Few kinds and ids, so that keys meet that one could be taken for the other."""
     chance, seen = random.Random(2), Counter[str]()

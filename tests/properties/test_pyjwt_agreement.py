@@ -57,6 +57,7 @@ APPS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @quick
 @given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, settings=st.sampled_from(APPS))
 def test_verify_any_allowed_token_pyjwt_agrees(claims: dict[str, Any], header: Any, settings: dict[str, Any]) -> None:
@@ -66,6 +67,7 @@ def test_verify_any_allowed_token_pyjwt_agrees(claims: dict[str, Any], header: A
     agree(pair, pair.sign(claims, {**header, "alg": "HS256"}), app(**settings))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("settings_", range(len(APPS)))
 @quick
 @given(changes=CLAIMS)
@@ -93,6 +95,7 @@ def test_verify_every_algorithm_pyjwt_agrees(algorithm: str, claims: dict[str, A
     agree(pair, pair.sign(claims), held)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "PS256", "ES256", "EdDSA"])
 @settings(max_examples=example_count(25), deadline=None)
 @given(mutation=st.binary(min_size=1, max_size=4), at=st.integers(0, 511))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -155,5 +156,5 @@ def _nowhere(key: Any, seconds: float, *, on_thread: bool) -> Any:
     return contextlib.nullcontext(False)
 
 
-TestRemoteKeys = RemoteKeys.TestCase
+TestRemoteKeys = pytest.mark.long(RemoteKeys.TestCase)
 TestRemoteKeys.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -133,7 +133,7 @@ def test_problems_raise_if_any_raises_all_together() -> None:
 )
 def test_problems_merge_prefixes_paths(prefix: str, suffix: str, path: str) -> None:
     problems = Problems()
-    problems.merge_problems(prefix, config_error(suffix, "is wrong", "hint"))
+    problems.merge(prefix, config_error(suffix, "is wrong", "hint"))
     assert problems.found == [Problem(path, "is wrong", "hint")]
 
 

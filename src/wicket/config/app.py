@@ -35,7 +35,7 @@ from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import ConfigError, Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
-from wicket.keys.keyring import warn_of_untried
+from wicket.keys.keyring import log_untried_keys
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -220,7 +220,7 @@ class App:
             values["origin_policy"] = OriginPolicy(origins)
             values["origins"] = values["origin_policy"].patterns
         except ConfigError as error:
-            problems.merge_problems("origins", error)
+            problems.merge("origins", error)
         if any(isinstance(location, Cookie) for location in values["token_locations"]) and not (
             "origin_policy" in values and values["origin_policy"].explicit
         ):
@@ -242,7 +242,7 @@ class App:
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        warn_of_untried(f"app {id}", self.keyring.never_tried())
+        log_untried_keys(f"app {id}", self.keyring.never_tried())
 
     def refs(self) -> tuple[AppRef, ...]:
         """Return every name by which a request can refer to this app, the id first."""

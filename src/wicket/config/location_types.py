@@ -29,7 +29,7 @@ class AppRef(NamedTuple):
     value: str
 
 
-_fast_app_ref: Final = tuple.__new__
+fast_app_ref: Final = tuple.__new__
 """Creates an `AppRef` from a pair. Every request creates one, and the named tuple's constructor takes twice as long."""
 
 

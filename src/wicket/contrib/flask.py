@@ -180,7 +180,7 @@ class Wicket:
         """Report the status of the view's response, add CORS headers, and end an event stream on expiry."""
         decision = request.environ.get(self.gate.environ_names[0])
         if isinstance(decision, Decision) and self.gate._owns(decision):
-            self.gate.report_answer(decision, response.status_code)
+            self.gate.report_response(decision, response.status_code)
         headers = request.environ.get(_CORS_HEADERS_KEY, NO_HEADERS).apply_wsgi(list(response.headers))
         response.headers = Headers(headers)
         monitored = request.environ.get(_MONITORED_KEY)

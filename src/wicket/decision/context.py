@@ -112,7 +112,7 @@ class GateContext:
         context = self.standalone_contexts[ref] = StandaloneContext(self, app, ref)
         return context
 
-    def patience_for_keys(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
+    def key_load_timeouts(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
         """Return how long a request waits for a key set.
 
         Args:

@@ -252,7 +252,7 @@ def _verify_token(
         signed, key = verify_signature(app, token, select_local_keys(app, token.header), gate.signature_cache)
     else:
         verification = Verification(app, token, gate.signature_cache, gate.clock())
-        timeouts = gate.patience_for_keys(ctx.load_timeout, enforced=enforced)
+        timeouts = gate.key_load_timeouts(ctx.load_timeout, enforced=enforced)
         selection = yield from select_keys(gate.key_sets, app, token.header, timeouts, verification)
         signed, key = verification.result(selection.unavailable)
     return build_identity(app, signed, key, gate.clock())

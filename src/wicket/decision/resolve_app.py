@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 
 from wicket.config.app import App, BrokenApp
-from wicket.config.locations import AppLocation, AppRef, _fast_app_ref, is_valid_name
+from wicket.config.locations import AppLocation, AppRef, fast_app_ref, is_valid_name
 from wicket.config.rules import MAX_TOKEN_BYTES
 from wicket.decision.body import read_body
 from wicket.decision.context import GateContext, RequestContext
@@ -79,7 +79,7 @@ def _read_app_refs(locations: Iterable[AppLocation], request: Request) -> list[A
     for location in locations:
         value = location.read(request)
         if value is not None:
-            ref = _fast_app_ref(AppRef, (location.kind, value))
+            ref = fast_app_ref(AppRef, (location.kind, value))
             if not refs or ref not in refs:
                 refs.append(ref)
     return refs

@@ -183,7 +183,7 @@ def build_case(gate: Gate, app: App, raw_token: str | None, body: Mapping[str, A
 
 def _select_keys(context: GateContext, app: App, token: UnverifiedToken) -> KeySelection:
     """Return the keys that the gate tries for a token. Block while key sets are loaded."""
-    timeouts = context.patience_for_keys(context.limits.load_timeout, enforced=True)
+    timeouts = context.key_load_timeouts(context.limits.load_timeout, enforced=True)
     verification = Verification(app, token, context.signature_cache, context.clock())
     return run(select_keys(context.key_sets, app, token.header, timeouts, verification))
 

@@ -22,7 +22,7 @@ def _interned(names: frozenset[str]) -> frozenset[str]:
     return names
 
 
-def warn_of_untried(where: str, names: Sequence[str]) -> None:
+def log_untried_keys(where: str, names: Sequence[str]) -> None:
     """Log a warning about keys that no token can select, if there are any.
 
     Args:

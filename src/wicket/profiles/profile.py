@@ -158,7 +158,7 @@ class Profile:
         try:
             app = App(id, credentials=credentials, rules=rules, profile=self.name, **{**defaults, **known})
         except ConfigError as error:
-            problems.merge_problems("", error)
+            problems.merge("", error)
             raise ConfigError(problems.found) from None
         problems.raise_if_any()
         return app
@@ -210,7 +210,7 @@ class Profile:
                 **values,
             )
         except ConfigError as error:
-            problems.merge_problems("", error)
+            problems.merge("", error)
             return self.rules
 
 

@@ -50,7 +50,7 @@ def read_credentials(problems: Problems, tables: Any, reader: SecretReader) -> l
         try:
             credentials.append(read_credential(table, reader))
         except ConfigError as error:
-            problems.merge_problems(f"credentials[{index}]", error)
+            problems.merge(f"credentials[{index}]", error)
     return credentials
 
 

@@ -81,12 +81,12 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         try:
             settings["identity_hash"] = _read_identity_hash(table["identity_hash"], reader)
         except ConfigError as error:
-            problems.merge_problems("", error)
+            problems.merge("", error)
     if "revocations" in table:
         try:
             settings["revocations"] = Revocations(**table["revocations"])
         except ConfigError as error:
-            problems.merge_problems("", error)
+            problems.merge("", error)
         except TypeError:
             hint = "issued_before, users, users_by_claim, token_ids"
             problems.add("revocations", "contains an unknown name", hint)
@@ -95,7 +95,7 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
     try:
         app = _profile_of(table)(table["id"], credentials=credentials, **settings)
     except ConfigError as error:
-        problems.merge_problems("", error)
+        problems.merge("", error)
         raise ConfigError(problems.found) from None
     problems.raise_if_any()
     return app
@@ -157,7 +157,7 @@ def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
             options["companies"] = CompanyHash(**company_options)
         except ConfigError as error:
             problems = Problems()
-            problems.merge_problems(path, error)
+            problems.merge(path, error)
             raise ConfigError(problems.found) from None
         except TypeError:
             raise config_error(path, _UNKNOWN_OR_NO_SECRET, _field_names(CompanyHash)) from None
@@ -188,7 +188,7 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
         try:
             options["secret"] = read_credential({**secret, "kind": "secret"}, reader)
         except ConfigError as error:
-            problems.merge_problems(f"{path}.secret", error)
+            problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
             decoded = read_locations(problems, f"{path}.{name}", [options[name]], TOKEN_LOCATIONS)

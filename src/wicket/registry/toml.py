@@ -64,7 +64,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
         try:
             apps.append(read_app(table, reader))
         except ConfigError as error:
-            app_problems.merge_problems(app_path, error)
+            app_problems.merge(app_path, error)
             apps.append(read_broken_app(table))
         except (TypeError, ValueError, OverflowError):  # an unexpected value must not affect the other apps
             app_problems.add(app_path, "has a value of the wrong type or form")
@@ -113,7 +113,7 @@ def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
         try:
             settings["limits"] = Limits(**table["limits"])
         except ConfigError as error:
-            problems.merge_problems("gate", error)
+            problems.merge("gate", error)
         except TypeError:
             problems.add("gate.limits", "contains an unknown limit", f"one of {', '.join(Limits.__slots__)}")
     return settings
@@ -129,7 +129,7 @@ def _read_network(problems: Problems, table: Any) -> Network | None:
         context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
         return Network(**options, ssl_context=context)
     except ConfigError as error:
-        problems.merge_problems("gate", error)
+        problems.merge("gate", error)
     except (OSError, TypeError, ValueError):
         problems.add("gate.network.ca_file", "cannot be read as certificate authorities in PEM")
     return None

@@ -77,5 +77,5 @@ def read_locations(problems: Problems, path: str, value: object, factories: Mapp
         try:
             locations.append(factories[name](argument))
         except ConfigError as error:
-            problems.merge_problems(f"{path}[{index}]", error)
+            problems.merge(f"{path}[{index}]", error)
     return locations

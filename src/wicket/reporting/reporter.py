@@ -15,7 +15,7 @@ from wicket.decision.identity import Identity
 from wicket.errors import Code, Refusal
 from wicket.jwks.fetcher import MEANING
 from wicket.keys.key_set import KeySetRef
-from wicket.keys.keyring import warn_of_untried
+from wicket.keys.keyring import log_untried_keys
 from wicket.reporting.events import DecisionEvent, Event, KeySetFetched, OnEvent, OutcomeCount, UnknownKidLimited
 from wicket.reporting.redaction import short_hash, shown
 from wicket.runtime.logs import log_internal_error
@@ -154,7 +154,7 @@ class Reporter:
         """
         self.emit(event)
         good = event.outcome in _GOOD
-        warn_of_untried(f"key set of app={event.app_id} at {event.url}", event.never_tried)
+        log_untried_keys(f"key set of app={event.app_id} at {event.url}", event.never_tried)
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._rate_limited((event.app_id, event.outcome, event.url, False)) is None:
             return

@@ -10,6 +10,8 @@ from tests.integration import servers
 from tests.integration.routers.path_variants import GATED, OPEN, path_variants
 from tests.integration.servers import Server
 
+pytestmark = pytest.mark.long
+
 SITES = "tests.integration.routers.sites"
 SERVED = {
     "uvicorn h11 quart": (servers.uvicorn, "quart", ("--http", "h11", "--root-path", "/app")),

@@ -80,7 +80,7 @@ SLOW: dict[str, Callable[[LocalIssuer], Fault]] = {
     "chunks": lambda issuer: dripping(issuer, OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
     "size of a chunk": lambda issuer: dripping(issuer, OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
     "trailers": lambda issuer: dripping(issuer, OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
-    "half an answer": lambda issuer: dripping(issuer, OK + b"Content-Length: 9\r\n\r\n{}", b"", pause=30),
+    "half an answer": lambda issuer: dripping(issuer, OK + b"Content-Length: 9\r\n\r\n{}", b" ", pause=30),
 }
 
 
