@@ -94,7 +94,7 @@ class WicketMiddleware:
         self._core.check_root(app)
         self.app = app
         self.gate = gate
-        self._watch = ConnectionMonitor(gate)
+        self._monitor = ConnectionMonitor(gate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide one scope, and pass it to the application or answer it.
@@ -146,7 +146,7 @@ class WicketMiddleware:
             if body is not None and body.started:
                 receive = body.receive
             if core.close_on_expiry and identity.verified:
-                connection = self._watch.track(decision, receive, send, websocket=request.websocket)
+                connection = self._monitor.track(decision, receive, send, websocket=request.websocket)
                 receive, send = connection.receive, connection.send
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
@@ -158,7 +158,7 @@ class WicketMiddleware:
                 if not started:  # early hints may precede the response
                     kind = message["type"]
                     started = kind in _START_TYPES
-                    if decision.demand is not None and started:
+                    if decision.required_refusal is not None and started:
                         _report_answer(gate, decision, message)
                     if kind == "http.response.start" and headers is not NO_HEADERS:
                         message = {**message, "headers": headers.apply_asgi(message.get("headers", ()))}
@@ -172,7 +172,7 @@ class WicketMiddleware:
                 if started:
                     raise
                 refusal = refused.refusal
-                if decision.demand is refusal or not is_raised_by_any(scope["state"].values(), refusal):
+                if decision.required_refusal is refusal or not is_raised_by_any(scope["state"].values(), refusal):
                     gate.report_handler_refusal(decision, refusal)
                 await _send_response(core.exception_response(request, decision, refused), scope, send)
             except ConnectionEnded:
@@ -185,7 +185,7 @@ class WicketMiddleware:
             if body is not None:
                 body.close()
             if connection is not None:
-                await self._watch.untrack(connection)
+                await self._monitor.untrack(connection)
 
     async def _handle_undecided(
         self, action: Action, request: Request, scope: Scope, receive: Receive, send: Send

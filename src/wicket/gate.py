@@ -254,7 +254,7 @@ class Gate:
             decision: The decision about the request.
             status: The HTTP status of the response.
         """
-        demand = decision.demand
+        demand = decision.required_refusal
         if demand is not None and status in (401, 403, demand.status):
             self.report_handler_refusal(decision, demand)
 

@@ -60,9 +60,9 @@ def build_registry_cache(
     return Cache(
         registry_loader(registry, configured_apps, reporter),
         pool=pool,
-        times=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
+        lifetimes=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
         size=limits.max_apps,
-        absent_size=limits.negative_cache_size,
+        negative_size=limits.negative_cache_size,
         on_failure=lambda _, error: _report_load_error(reporter, "the registry raised an exception", error),
         clock=monotonic,
         owner=lambda ref: ref.value if ref.kind == "id" else None,
@@ -80,9 +80,9 @@ def build_key_set_loader(
     """Return the loader that fetches one key set and reports the result as an event of the gate `name`."""
     return KeySetLoader(
         fetcher,
-        shortest=limits.key_set_min_lifetime,
-        longest=limits.key_set_max_lifetime,
-        default=limits.key_set_lifetime,
+        min_lifetime=limits.key_set_min_lifetime,
+        max_lifetime=limits.key_set_max_lifetime,
+        default_lifetime=limits.key_set_lifetime,
         max_keys=limits.max_key_set_keys,
         report=lambda report: reporter.fetched(KeySetFetched(**asdict(report), gate=name)),
         clock=monotonic,
@@ -98,19 +98,19 @@ def build_key_sets(
     cache: Cache[KeySetRef, FetchedKeySet] = Cache(
         loader,
         pool=pool,
-        times=_lifetimes(limits, limits.key_set_lifetime, limits.key_set_stale_if_error, limits.fetch_timeout),
+        lifetimes=_lifetimes(limits, limits.key_set_lifetime, limits.key_set_stale_if_error, limits.fetch_timeout),
         size=limits.max_key_sets,
-        absent_size=limits.max_key_sets,
+        negative_size=limits.max_key_sets,
         on_failure=lambda _, error: _report_load_error(reporter, "a key set could not be loaded", error),
         clock=monotonic,
-        lane=lambda ref: ref.source.host,
+        group=lambda ref: ref.source.host,
         owner=lambda ref: ref.app_id,
         per_owner=limits.max_loads_per_app,
     )
     limiter = UnknownKidLimiter(
-        first=limits.unknown_kid_burst,
-        every=limits.unknown_kid_interval,
-        remembered=limits.unknown_kid_negative_lifetime,
+        burst=limits.unknown_kid_burst,
+        interval=limits.unknown_kid_interval,
+        negative_lifetime=limits.unknown_kid_negative_lifetime,
         on_limited=reporter.unknown_kid_limited,
         clock=monotonic,
     )

@@ -133,7 +133,7 @@ class WicketMiddleware:
         ) -> Callable[[bytes], object]:
             nonlocal is_stream, started
             started = True
-            if decision.demand is not None:
+            if decision.required_refusal is not None:
                 gate.report_response(decision, int(status[:3]))
             is_stream = monitored and is_event_stream(headers)
             write = start_response(status, headers if cors is NO_HEADERS else cors.apply_wsgi(headers), *exc_info)
@@ -156,7 +156,7 @@ class WicketMiddleware:
             response = core.exception_response(request, decision, refused)
             sent = send_response(response, environ, start_response, *exc_info)
             decisions = (environ.get(names[0]) for names in environ[DECIDED])
-            if decision.demand is refused.refusal or not is_raised_by_any(decisions, refused.refusal):
+            if decision.required_refusal is refused.refusal or not is_raised_by_any(decisions, refused.refusal):
                 gate.report_handler_refusal(decision, refused.refusal)
             return sent
         return ExpiringStream(self.gate, decision, chunks, lambda: is_stream) if monitored else chunks

@@ -128,7 +128,7 @@ class World:
 
     def watched(self) -> int:
         """How many connections the monitor holds, and how many closing messages are still to be sent."""
-        return sum(len(each._held) + len(each._closing) for each in self.door._watch._loops.values())
+        return sum(len(each._connections) + len(each._closing) for each in self.door._monitor._loops.values())
 
 
 @contextlib.asynccontextmanager

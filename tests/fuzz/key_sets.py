@@ -107,7 +107,9 @@ def _fetched(document: Any, keys: list[Key]) -> None:
         return Fetched(document, None, None, None, 0.0, None)
 
     told: list[Any] = []
-    loader = KeySetLoader(fetch, shortest=1, longest=2, default=1, max_keys=MAX_KEYS, report=told.append)
+    loader = KeySetLoader(
+        fetch, min_lifetime=1, max_lifetime=2, default_lifetime=1, max_keys=MAX_KEYS, report=told.append
+    )
     source = KeySource(_URL, "https://id.example", _ALLOWED)
     try:
         loaded = loader(KeySetRef("a", source), None)

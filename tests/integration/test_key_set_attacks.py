@@ -91,7 +91,7 @@ def test_key_set_rotation_during_load_found_by_next_load(issuer: LocalIssuer) ->
         issuer.fault = slow
         stranger = threads.submit(gate.verify, with_kid(good, "invented"), app="acme")
         assert entered.wait(DEADLINE)
-        (flight,) = gate._key_sets.cache._flights.values()
+        (flight,) = gate._key_sets.cache._in_flight.values()
         issuer.rotate()
         joined = threads.submit(gate.verify, issuer.token("ada"), app="acme")
         eventually("both wait for the one load", lambda: len(flight.done._waiters) == 2)

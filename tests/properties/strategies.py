@@ -36,7 +36,7 @@ ALGORITHM_NAMES: Final = st.sampled_from(
     ["HS256", "hs256", "HS384", "none", "None", "", "HS256 ", "RS256", "EdDSA", 1, None, ["HS256"], {"HS256": 1}]
 )
 
-_HEADER_CACHE: Final[st.SearchStrategy[Any]] = (
+HEADERS: Final[st.SearchStrategy[Any]] = (
     st.fixed_dictionaries(
         {"alg": st.just("HS256") | ALGORITHM_NAMES},
         optional={
@@ -87,7 +87,7 @@ TOKENS: Final[st.SearchStrategy[str]] = (
     | st.builds(joined, st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=40))
     | st.builds(signed_bytes, st.binary(max_size=40), st.binary(max_size=40))
     | st.builds(signed_bytes, st.just(b'{"alg":"HS256"}'), st.binary(max_size=60))
-    | st.builds(signed, CLAIMS, _HEADER_CACHE)
+    | st.builds(signed, CLAIMS, HEADERS)
     | st.builds(signed, ALMOST_GOOD)
 )
 """Tokens from pure noise to properly signed ones."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, ANY_TEXT, CLAIMS, JSON, TOKENS
+from tests.properties.strategies import ALMOST_GOOD, ANY_TEXT, CLAIMS, HEADERS, JSON, TOKENS
 from tests.properties.tokens import NOW, SECRET, app, good_claims, signed
 from tests.support.clients import DOORS, Answered, through_asgi, through_wsgi
 from tests.support.thorough import example_count
@@ -100,7 +100,7 @@ def test_verify_any_token_app_and_origin_returns_decision(token: str, name: str,
 
 
 @quick
-@given(header=_HEADER_CACHE, claims=CLAIMS)
+@given(header=HEADERS, claims=CLAIMS)
 def test_verify_any_signed_header_and_claims_returns_decision(header: Any, claims: dict[str, Any]) -> None:
     decision = checked(ALONE.verify(signed(claims, header), app="acme"))
     if decision.allowed:

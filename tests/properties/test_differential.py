@@ -22,7 +22,7 @@ from tests.fuzz.engine import mutated
 from tests.fuzz.tokens import WORDS
 from tests.properties.known_differences import LOOSER, STRICTER, Case, excused, explained
 from tests.properties.reference_libraries import Pair, joserfc_claims, pairs, pyjwt, same_time
-from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
+from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
 from tests.properties.tokens import NOW, app, good_claims
 from tests.support.thorough import example_count
 from wicket import App, Gate, Rules
@@ -93,7 +93,7 @@ def judged(pair: Pair, token: str, which: int) -> str:
 
 @pytest.mark.long
 @quick
-@given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, which=st.integers(0, len(APPS) - 1))
+@given(claims=CLAIMS | ALMOST_GOOD, header=HEADERS, which=st.integers(0, len(APPS) - 1))
 def test_verify_any_claims_and_header_peers_agree(claims: dict[str, Any], header: Any, which: int) -> None:
     pair = pairs()["HS256"]
     given = header if isinstance(header, dict) else {}

@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.reference_libraries import Pair, pairs, pem_of, pyjwt, same_time
-from tests.properties.strategies import _HEADER_CACHE, ALMOST_GOOD, CLAIMS
+from tests.properties.strategies import ALMOST_GOOD, CLAIMS, HEADERS
 from tests.properties.tokens import NOW, app, good_claims
 from tests.support.thorough import example_count
 from wicket import App, Gate, PublicKey, Rules
@@ -59,7 +59,7 @@ APPS: list[dict[str, Any]] = [
 
 @pytest.mark.long
 @quick
-@given(claims=CLAIMS | ALMOST_GOOD, header=_HEADER_CACHE, settings=st.sampled_from(APPS))
+@given(claims=CLAIMS | ALMOST_GOOD, header=HEADERS, settings=st.sampled_from(APPS))
 def test_verify_any_allowed_token_pyjwt_agrees(claims: dict[str, Any], header: Any, settings: dict[str, Any]) -> None:
     pair = pairs()["HS256"]
     header = header if isinstance(header, dict) else {}

@@ -36,9 +36,9 @@ class Bench:
         self.cache: Cache[str, Any] = Cache(
             loads(self.source),
             pool=self.pool,
-            times=TIMES,
+            lifetimes=TIMES,
             size=size,
-            absent_size=absent_size,
+            negative_size=absent_size,
             on_failure=lambda key, error: self.failures.append((key, error)),
             clock=self.clock,
             owner=lambda key: key,

@@ -30,9 +30,9 @@ class FakeRegistry:
         self.cache: Cache[AppRef, App | BrokenApp] = Cache(
             loads(self.load),
             pool=self.pool,
-            times=TIMES,
+            lifetimes=TIMES,
             size=10,
-            absent_size=10,
+            negative_size=10,
             on_failure=lambda key, error: None,
             clock=self.clock,
         )

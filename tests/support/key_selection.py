@@ -20,8 +20,8 @@ def no_key_sets() -> KeySets:
 
     times = Lifetimes(lifetime=1, stale=1, absent=1, backoff_initial=1, backoff_max=1, timeout=1)
     pool = Pool("none", threads=1, queue=1)
-    cache = Cache(load, pool=pool, times=times, size=1, absent_size=1, on_failure=lambda ref, error: None)
-    return KeySets(cache, UnknownKidLimiter(first=1, every=1, remembered=1, on_limited=lambda ref: None))
+    cache = Cache(load, pool=pool, lifetimes=times, size=1, negative_size=1, on_failure=lambda ref, error: None)
+    return KeySets(cache, UnknownKidLimiter(burst=1, interval=1, negative_lifetime=1, on_limited=lambda ref: None))
 
 
 def choice_of(app: App, token: UnverifiedToken) -> KeySelection:

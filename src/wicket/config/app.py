@@ -234,7 +234,7 @@ class App:
             values["issuer"] = values["sources"][0].issuer
         problems.raise_if_any()
         values["hash_cutoffs"] = hash_cutoffs(identity_hash, revocations)
-        hash_locations = identity_hash.places if identity_hash is not None else ()
+        hash_locations = identity_hash.locations if identity_hash is not None else ()
         values["located_tokens"] = intern_token_locations(
             values["token_locations"], (*values["claimed_user_locations"], *hash_locations)
         )

@@ -135,7 +135,7 @@ class IdentityHash:
         return (self.secret,) if self.companies is None else (self.secret, self.companies.secret)
 
     @property
-    def places(self) -> Iterable[object]:
+    def locations(self) -> Iterable[object]:
         """All locations that are read."""
         return (
             (self.identifier_location, self.hash_location)

@@ -204,7 +204,7 @@ class FastPathEntry(RequestContext):
     """
 
     app: App
-    additions: Any = None
+    cors_headers: Any = None
 
     def __init__(
         self, gate: GateContext, app: App, origin: str | None, location: Bearer | Header, header_names: HeaderNames

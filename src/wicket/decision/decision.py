@@ -39,7 +39,7 @@ class Decision:
     _context: RequestContext | None = field(default=None, repr=False, compare=False)
     binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
-    demand: Refusal | None = field(default=None, repr=False, compare=False)
+    required_refusal: Refusal | None = field(default=None, repr=False, compare=False)
 
     @property
     def app(self) -> App | None:
@@ -77,11 +77,11 @@ class Decision:
         """
         identity = self.identity
         if not isinstance(identity, VerifiedIdentity):
-            self.demand = self.refusal or _MISSING_TOKEN
-            raise Refused(self.demand)
+            self.required_refusal = self.refusal or _MISSING_TOKEN
+            raise Refused(self.required_refusal)
         missing = sorted(set(scopes) - identity.scopes)
         if missing:
             detail = f"The token lacks a scope that this request requires: {' '.join(missing)}."
-            self.demand = Refusal("insufficient_scope", detail=detail)
-            raise Refused(self.demand)
+            self.required_refusal = Refusal("insufficient_scope", detail=detail)
+            raise Refused(self.required_refusal)
         return identity

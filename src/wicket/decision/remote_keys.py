@@ -334,9 +334,9 @@ class _KeySetView:
 
     def _remember_absent(self, version: int) -> None:
         """Remember that a fetch for this token found no key, so that the token causes no further fetch."""
-        self._sets.unknown.remember(self._ref, self._verification.token.text, version)
+        self._sets.unknown.add_absent(self._ref, self._verification.token.text, version)
         if self.header.kid is not None and not self._knows_kid():
-            self._sets.unknown.remember(self._ref, self.header.kid, version)
+            self._sets.unknown.add_absent(self._ref, self.header.kid, version)
 
     def _unavailable(self) -> Refusal:
         cache, ref, entry = self._cache, self._ref, self._entry

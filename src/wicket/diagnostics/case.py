@@ -260,7 +260,7 @@ def _build_request(app: App, body: Mapping[str, Any] | None, origin: str | None)
 
 def _headers_and_parameters(app: App) -> Iterator[Header | Query]:
     rule = app.identity_hash
-    locations = dict.fromkeys((*app.token_locations, *(rule.places if rule is not None else ())))
+    locations = dict.fromkeys((*app.token_locations, *(rule.locations if rule is not None else ())))
     return (location for location in locations if isinstance(location, (Header, Query)))
 
 

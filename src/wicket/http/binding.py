@@ -168,7 +168,7 @@ def is_raised_by_any(decisions: Iterable[object], refusal: Refusal) -> bool:
         decisions: The decisions of all gates about the same request, among other values.
         refusal: The refusal of the exception that the application raised.
     """
-    return any(isinstance(decision, Decision) and decision.demand is refusal for decision in decisions)
+    return any(isinstance(decision, Decision) and decision.required_refusal is refusal for decision in decisions)
 
 
 def _stale_names(state: Mapping[str, Any], scope: Mapping[str, Any]) -> list[str]:
@@ -225,7 +225,7 @@ def _deciding_headers(decision: Decision) -> frozenset[str] | None:
         if source is not None:
             locations += [*source.app_locations, *source.located_tokens.headers_and_query]
     if app is not None and app.identity_hash is not None:
-        locations += app.identity_hash.places
+        locations += app.identity_hash.locations
     if any(not type(location).__module__.startswith("wicket.config.") for location in locations):
         return None
     return _ALWAYS_COMPARED.union(location.name for location in locations if isinstance(location, Header))

@@ -104,9 +104,9 @@ def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
     ctx = decision._context
     if not isinstance(ctx, FastPathEntry):
         return _build_headers(request, decision, ctx)
-    if ctx.additions is None:
-        ctx.additions = _build_headers(request, decision, ctx)  # later requests of this entry use the cached headers
-    cached: CORSHeaders = ctx.additions
+    if ctx.cors_headers is None:
+        ctx.cors_headers = _build_headers(request, decision, ctx)  # later requests of this entry use the cached headers
+    cached: CORSHeaders = ctx.cors_headers
     return cached
 
 

@@ -105,7 +105,7 @@ class _LoopMonitor:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._held: dict[LiveConnection, AppRef | None] = {}
+        self._connections: dict[LiveConnection, AppRef | None] = {}
         self._groups: dict[AppRef, _Group] = {}
         self._expiries: list[tuple[float, int, LiveConnection]] = []
         self._count = itertools.count()
@@ -118,7 +118,7 @@ class _LoopMonitor:
         gate = self._gate._context
         if not can_end(gate, connection.decision):
             return
-        ref = self._held[connection] = name_in_registry(gate, connection.decision)
+        ref = self._connections[connection] = name_in_registry(gate, connection.decision)
         if ref is not None:
             self._groups.setdefault(ref, _Group()).connections.add(connection)
         self._unjudged.add(connection)
@@ -128,9 +128,9 @@ class _LoopMonitor:
 
     def remove(self, connection: LiveConnection) -> None:
         """Stop checking `connection`."""
-        if connection not in self._held:
+        if connection not in self._connections:
             return
-        ref = self._held.pop(connection)
+        ref = self._connections.pop(connection)
         self._unjudged.discard(connection)
         if ref is not None:
             group = self._groups[ref]
@@ -138,7 +138,7 @@ class _LoopMonitor:
             if not group.connections:
                 del self._groups[ref]
         self._compact()
-        if not self._held and self._task is not None:
+        if not self._connections and self._task is not None:
             self._task.cancel()
             self._task = None
 
@@ -205,7 +205,7 @@ class _LoopMonitor:
                 yield connection
         while self._expiries and self._expiries[0][0] <= self._now():
             check_at, _, connection = heapq.heappop(self._expiries)
-            if connection in self._held and connection.check_at == check_at:
+            if connection in self._connections and connection.check_at == check_at:
                 connection.check_at = None
                 yield connection
 
@@ -219,15 +219,15 @@ class _LoopMonitor:
 
     def _compact(self) -> None:
         """Remove outdated heap entries if they are the majority: removed connections and replaced expiries."""
-        if len(self._expiries) > 2 * len(self._held) + _CHECKS_PER_YIELD:
+        if len(self._expiries) > 2 * len(self._connections) + _CHECKS_PER_YIELD:
             self._expiries = [
-                entry for entry in self._expiries if entry[2] in self._held and entry[2].check_at == entry[0]
+                entry for entry in self._expiries if entry[2] in self._connections and entry[2].check_at == entry[0]
             ]
             heapq.heapify(self._expiries)
 
     def _judge(self, connection: LiveConnection) -> Refusal | float | None:
         """Return the refusal that ends `connection`, or the time of its next check, or None if there is none."""
-        ref = self._held[connection]
+        ref = self._connections[connection]
         group = self._groups[ref] if ref is not None else None
         app = group.app if group is not None and group.known else connection.decision.app
         return judge(self._gate._context, connection.decision, app)

@@ -66,9 +66,9 @@ class KeySetLoader:
     """
 
     fetch: Fetcher
-    shortest: float
-    longest: float
-    default: float
+    min_lifetime: float
+    max_lifetime: float
+    default_lifetime: float
     max_keys: int
     report: Callable[[LoadReport], None]
     clock: Callable[[], float] = time.monotonic
@@ -180,8 +180,8 @@ class KeySetLoader:
     def _lifetime(self, fetched: Fetched) -> float:
         """Return the lifetime of a response in seconds."""
         if fetched.max_age is None:
-            return self.default
-        return min(max(fetched.max_age, self.shortest), self.longest)
+            return self.default_lifetime
+        return min(max(fetched.max_age, self.min_lifetime), self.max_lifetime)
 
 
 def _members(document: Any) -> list[Any]:

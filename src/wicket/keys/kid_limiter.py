@@ -37,16 +37,16 @@ class UnknownKidLimiter:
     def __init__(
         self,
         *,
-        first: int,
-        every: float,
-        remembered: float,
+        burst: int,
+        interval: float,
+        negative_lifetime: float,
         on_limited: Callable[[KeySetRef], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_limited = on_limited
-        self._burst = first
-        self._interval = every
-        self._negative_lifetime = remembered
+        self._burst = burst
+        self._interval = interval
+        self._negative_lifetime = negative_lifetime
         self._clock = clock
         self.after_fork()
 
@@ -111,7 +111,7 @@ class UnknownKidLimiter:
         available, since = self._buckets.get(source, (float(self._burst), now))
         return min(float(self._burst), available + (now - since) / self._interval)
 
-    def remember(self, source: KeySetRef, kid: str, version: int) -> None:
+    def add_absent(self, source: KeySetRef, kid: str, version: int) -> None:
         """Record that `kid` is absent from this version of the key set.
 
         Args:

@@ -70,7 +70,7 @@ def registry_loader(
         refs = app.refs()
         if ref not in refs:
             # A case-insensitive or wildcard lookup returns one app for unlimited names, which would fill the cache.
-            reporter.trouble(
+            reporter.log_problem(
                 *(logging.WARNING, app.id, f"unlisted {ref.kind}"),
                 "the registry returned the app %s for the %s %r, which is not one of the app's names. Requests that use"
                 " it are refused as unknown_app. If the name is correct, add it to the app's %s",
@@ -80,7 +80,7 @@ def registry_loader(
         id_ref = refs[0]
         value: App | BrokenApp = app
         if id_ref in configured_apps:
-            reporter.trouble(
+            reporter.log_problem(
                 *(logging.ERROR, app.id, "in code"),
                 "the registry returned the app %s, which is also configured in code. The app from the code is used",
                 app.id,
@@ -99,7 +99,7 @@ def _truncated(ref: AppRef) -> str:
 
 def _report_wrong_type(reporter: Reporter, ref: AppRef, stale: App | BrokenApp | None, type_name: str) -> None:
     app_id = stale.id if stale is not None else None
-    reporter.trouble(
+    reporter.log_problem(
         *(logging.ERROR, app_id, "no app"),
         "the registry returned an object of the type %s for the app %s. It must return an App or None",
         *(type_name, app_id or f"with the {ref.kind} #{short_hash(ref.value)}"),
@@ -109,14 +109,14 @@ def _report_wrong_type(reporter: Reporter, ref: AppRef, stale: App | BrokenApp |
 
 def _report_broken(reporter: Reporter, ref: AppRef, stale: App | BrokenApp | None, error: ConfigError) -> None:
     if stale is not None and stale.id is not None:
-        reporter.trouble(
+        reporter.log_problem(
             *(logging.ERROR, stale.id, "broken"),
             "app %s: its configuration in the registry is not valid. The previous configuration is used until it is"
             " older than Limits.app_stale_if_error: %s",
             *(stale.id, error),
         )
         return
-    reporter.trouble(
+    reporter.log_problem(
         *(logging.ERROR, ref.value if ref.kind == "id" else None, "broken"),
         "the configuration of the registry app with the %s %r is not valid. Its requests are refused as"
         " config_invalid: %s",

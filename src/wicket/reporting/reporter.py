@@ -189,7 +189,7 @@ class Reporter:
         if self._rate_limited((None, message, type(error).__name__, True)) is not None:
             log_internal_error(message, error)
 
-    def trouble(
+    def log_problem(
         self, level: int, app_id: str | None, kind: str, message: str, *args: object, unverified: str | None = None
     ) -> None:
         """Log a problem of one app. Rate-limited for each app and kind.

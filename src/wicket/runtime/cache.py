@@ -65,26 +65,26 @@ class Cache(Generic[K, V]):
         load: Callable[[K, V | None], Loaded[V] | None],
         *,
         pool: Pool,
-        times: Lifetimes,
+        lifetimes: Lifetimes,
         size: int,
-        absent_size: int,
+        negative_size: int,
         on_failure: Callable[[K, BaseException], None],
         clock: Callable[[], float] = time.monotonic,
-        lane: Callable[[K], Hashable] = lambda key: None,
+        group: Callable[[K], Hashable] = lambda key: None,
         owner: Callable[[K], Hashable] = lambda key: None,
         per_owner: int | None = None,
     ) -> None:
         self._load = load
-        self._group_of = lane
+        self._group_of = group
         self._owner_of = owner
         self._per_owner = per_owner
         self._pool = pool
-        self._times = times
+        self._lifetimes = lifetimes
         self._size = size
         self._on_failure = on_failure
         self._clock = clock
         self._versions = itertools.count(1)
-        self._absent_size = absent_size
+        self._negative_size = negative_size
         self._entries: dict[K, Entry[V]] = {}
         self._names: dict[K, K] = {}
         self._loaded: dict[int, None] = {}
@@ -93,12 +93,14 @@ class Cache(Generic[K, V]):
     def after_fork(self) -> None:
         """Keep the values. Reset the lock, which a parent's thread may have held, the loads and the negative cache."""
         self._lock = threading.Lock()
-        self._flights: dict[K, InFlightLoad] = {}
+        self._in_flight: dict[K, InFlightLoad] = {}
         self._loads: Counter[Hashable] = Counter()
         self._tagged: dict[Hashable, dict[K, None]] = {}
         for key, entry in self._entries.items():
             self._tag(key, entry)
-        self._negative: NegativeCache[K] = NegativeCache(self._absent_size, self._times, self._clock, self._owner_of)
+        self._negative: NegativeCache[K] = NegativeCache(
+            self._negative_size, self._lifetimes, self._clock, self._owner_of
+        )
 
     def read(self, key: K) -> Entry[V] | None:
         """Return the entry of `key`, positive or negative, or None. It starts no load."""
@@ -182,7 +184,7 @@ class Cache(Generic[K, V]):
 
     def loading(self, key: K) -> bool:
         """Return whether a load of `key` is in flight."""
-        return key in self._flights
+        return key in self._in_flight
 
     def start(self, key: K, seen: int) -> Started | None:
         """Start a load of `key`, or join the load that is in flight.
@@ -201,18 +203,18 @@ class Cache(Generic[K, V]):
             entry = self._any_entry(key)
             if entry is not None and (entry.version != seen or now < entry.retry_at):
                 return None
-            flight = self._flights.get(key)
+            flight = self._in_flight.get(key)
             joined = flight is not None
             if flight is None:
                 owner = self._owner_of(key)
                 flight = InFlightLoad(now, owner, Future())
                 if self._per_owner is not None and self._loads[owner] >= self._per_owner:
                     return Started(flight.done, 0.0, limited=True)
-                self._flights[key] = flight
+                self._in_flight[key] = flight
                 self._loads[owner] += 1
         if joined:
             self._pool.prioritize(flight.done)
-            return Started(flight.done, max(0.0, flight.started + self._times.timeout - now))
+            return Started(flight.done, max(0.0, flight.started + self._lifetimes.timeout - now))
         # The lock is released first. Starting a thread may switch to it, and under gevent it would then wait for the
         # lock for ever.
         accepted = False
@@ -227,11 +229,11 @@ class Cache(Generic[K, V]):
                 cancel_future(flight.done)
         if not accepted:
             return Started(flight.done, 0.0, limited=not self._pool.closed)
-        return Started(flight.done, self._times.timeout)
+        return Started(flight.done, self._lifetimes.timeout)
 
     def _end_load(self, key: K) -> None:
         """Remove the in-flight load of `key`. The caller holds the lock."""
-        flight = self._flights.pop(key, None)
+        flight = self._in_flight.pop(key, None)
         if flight is not None:
             self._loads[flight.owner] -= 1
             if self._loads[flight.owner] <= 0:
@@ -259,7 +261,7 @@ class Cache(Generic[K, V]):
                         refresh_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False
                     )
             self._negative.drop(next(self._versions), tags, permanent=permanent)
-            for flight in self._flights.values():
+            for flight in self._in_flight.values():
                 flight.invalidations.append(frozenset(tags))
 
     def _run(self, key: K) -> None:
@@ -277,7 +279,7 @@ class Cache(Generic[K, V]):
             else:
                 loaded = loaded and self._with_defaults(key, loaded)
             with self._lock:
-                invalidations, self._flights[key].invalidations = self._flights[key].invalidations, []
+                invalidations, self._in_flight[key].invalidations = self._in_flight[key].invalidations, []
                 # A result may be older than an invalidation that came during the load. Then the load is repeated.
                 outdated = failure is None and self._is_outdated(key, loaded, begun, invalidations)
                 if outdated and not repeated:
@@ -330,7 +332,7 @@ class Cache(Generic[K, V]):
         permanent, requested = False, 0.0
         if isinstance(failure, LoadFailed):
             permanent, requested = failure.permanent, failure.retry_after or 0.0
-        retry_at = self._clock() + self._times.backoff(failures, requested)
+        retry_at = self._clock() + self._lifetimes.backoff(failures, requested)
         if current is not None and current.begun <= begun:
             target = key if self._entries.get(key) is current else self._names[key]
             self._entries[target] = current._replace(
@@ -348,12 +350,12 @@ class Cache(Generic[K, V]):
         if current is not None and current.direct and current.begun <= begun:
             self._drop(key)
         if self._value_entry(key) is None:
-            until = now + self._times.absent
+            until = now + self._lifetimes.absent
             self._negative.put(key, Entry(version, None, until, until, until, absent=True))
 
     def _publish_value(self, key: K, loaded: Loaded[V], begun: int) -> None:
         """Store a loaded value, unless a newer load has stored one."""
-        times, now, version = self._times, self._clock(), next(self._versions)
+        lifetimes, now, version = self._lifetimes, self._clock(), next(self._versions)
         self._negative.pop(key)
         target, direct = loaded.key, key == loaded.key
         self._loaded.pop(hash(target), None)
@@ -370,10 +372,10 @@ class Cache(Generic[K, V]):
         self._drop(target, keep=loaded.names)
         while len(self._entries) >= self._size:
             self._drop(next(iter(self._entries)))
-        lifetime = times.lifetime if loaded.lifetime is None else loaded.lifetime
+        lifetime = lifetimes.lifetime if loaded.lifetime is None else loaded.lifetime
         fresh_until = now + lifetime
         self._entries[target] = entry = Entry(
-            *(version, loaded.value, now + refresh_after(lifetime), fresh_until, fresh_until + times.stale),
+            *(version, loaded.value, now + refresh_after(lifetime), fresh_until, fresh_until + lifetimes.stale),
             begun=begun,
             direct=direct or (previous is not None and previous.direct),
             names=loaded.names,

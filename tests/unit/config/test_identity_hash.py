@@ -22,14 +22,14 @@ def test_identity_hash_locations_default_to_body_fields() -> None:
     other = IdentityHash(
         secret=secret(), identifier="email", identifier_location=Header("X-Email"), hash_location=Header("X-Hash")
     )
-    assert tuple(other.places) == (Header("X-Email"), Header("X-Hash"))
+    assert tuple(other.locations) == (Header("X-Email"), Header("X-Hash"))
 
 
 def test_identity_hash_secrets_and_locations_include_companies() -> None:
     companies = CompanyHash(secret=secret(OTHER_KEY))
     rule = IdentityHash(secret=secret(), companies=companies)
     assert rule.secrets == (rule.secret, companies.secret)
-    assert tuple(rule.places) == (rule.identifier_location, rule.hash_location, JsonBody("companies"))
+    assert tuple(rule.locations) == (rule.identifier_location, rule.hash_location, JsonBody("companies"))
     assert len(IdentityHash(secret=secret()).secrets) == 1
 
 

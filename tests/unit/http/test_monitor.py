@@ -140,7 +140,7 @@ def test_monitor_outside_asyncio_wicket_error() -> None:
 
 def tracked_count(monitor: ConnectionMonitor) -> int:
     """Return the number of tracked connections and pending closing messages."""
-    return sum(len(item._held) + len(item._closing) + len(item._unjudged) for item in monitor._loops.values())
+    return sum(len(item._connections) + len(item._closing) + len(item._unjudged) for item in monitor._loops.values())
 
 
 async def until(check: Callable[[], bool]) -> None:

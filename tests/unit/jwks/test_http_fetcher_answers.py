@@ -133,7 +133,7 @@ def test_retry_after_malformed_date_never_raises() -> None:
 
 def registry_loader(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[KeySetLoader, KeySetRef]:
     loader = KeySetLoader(
-        fetcher_of(issuer), shortest=60, longest=3600, default=300, max_keys=64, report=reports.append
+        fetcher_of(issuer), min_lifetime=60, max_lifetime=3600, default_lifetime=300, max_keys=64, report=reports.append
     )
     return loader, KeySetRef("acme", KeySource(check_url(issuer.jwks_url), None, ("RS256", "ES256")))
 

@@ -40,9 +40,9 @@ class Bench:
         self.reports: list[LoadReport] = []
         self.load = KeySetLoader(
             self.fetch,
-            shortest=60,
-            longest=3600,
-            default=300,
+            min_lifetime=60,
+            max_lifetime=3600,
+            default_lifetime=300,
             max_keys=4,
             report=self.reports.append,
             clock=self.clock,

@@ -19,7 +19,7 @@ class Bench:
         self.clock = Clock()
         self.spent: list[KeySetRef] = []
         self.kids = UnknownKidLimiter(
-            first=first, every=every, remembered=remembered, on_limited=self.spent.append, clock=self.clock
+            burst=first, interval=every, negative_lifetime=remembered, on_limited=self.spent.append, clock=self.clock
         )
 
     def flood(self, source: KeySetRef = MINE, count: int = 100) -> int:
@@ -80,7 +80,7 @@ def test_kid_limiter_sources_limited_independently() -> None:
 
 def test_kid_limiter_remembered_kid_refused_without_using_burst() -> None:
     bench = Bench()
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     assert [bench.kids.try_acquire(MINE, "a", 1) for _ in range(5)] == [False] * 5
     assert bench.spent == []
     assert bench.flood() == 2
@@ -88,7 +88,7 @@ def test_kid_limiter_remembered_kid_refused_without_using_burst() -> None:
 
 def test_kid_limiter_remembered_kid_expires_after_60_s() -> None:
     bench = Bench()
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     bench.clock.now += 59.9
     assert not bench.kids.try_acquire(MINE, "a", 1)
     bench.clock.now += 0.2
@@ -97,13 +97,13 @@ def test_kid_limiter_remembered_kid_expires_after_60_s() -> None:
 
 def test_kid_limiter_new_key_set_version_allows_remembered_kid() -> None:
     bench = Bench()
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     assert bench.kids.try_acquire(MINE, "a", 2)
 
 
 def test_kid_limiter_remembered_kid_allowed_for_other_source() -> None:
     bench = Bench()
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     assert bench.kids.try_acquire(OTHER, "a", 1)
 
 
@@ -113,7 +113,7 @@ def test_kid_limiter_long_kids_bounded_memory() -> None:
     tracemalloc.start()
     try:
         for index in range(1000):
-            bench.kids.remember(MINE, f"{index}".ljust(12_000, "x"), 1)
+            bench.kids.add_absent(MINE, f"{index}".ljust(12_000, "x"), 1)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -126,7 +126,7 @@ def test_kid_limiter_custom_settings_applied() -> None:
     assert bench.flood() == 5
     bench.clock.now += 4
     assert bench.flood() == 2
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     bench.clock.now += 4
     assert bench.kids.try_acquire(MINE, "a", 1)
 
@@ -134,7 +134,7 @@ def test_kid_limiter_custom_settings_applied() -> None:
 def test_kid_limiter_after_fork_resets_despite_locked_lock() -> None:
     bench = Bench()
     bench.flood()
-    bench.kids.remember(MINE, "a", 1)
+    bench.kids.add_absent(MINE, "a", 1)
     bench.kids._lock.acquire()
     bench.kids.after_fork()
     assert bench.flood() == 2

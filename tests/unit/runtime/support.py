@@ -18,9 +18,9 @@ class Named:
         self.cache: Cache[str, Any] = Cache(
             self._load,
             pool=self.pool,
-            times=TIMES,
+            lifetimes=TIMES,
             size=size,
-            absent_size=absent_size,
+            negative_size=absent_size,
             on_failure=lambda key, error: None,
             clock=self.clock,
             owner=lambda key: key if key.startswith("id") else None,

@@ -173,4 +173,4 @@ def test_cache_load_run_by_refusing_pool_leaves_no_state(named: Named, monkeypat
     monkeypatch.setattr(named.pool, "submit", run_and_refuse)
     named.cache.start("id", 0)
     assert named.value("id") is not None
-    assert (named.cache._loads, named.cache._flights) == ({}, {})
+    assert (named.cache._loads, named.cache._in_flight) == ({}, {})

@@ -94,9 +94,9 @@ def test_cache_load_done_before_submit_returns_is_accepted() -> None:
     cache: Cache[str, str] = Cache(
         loads(str.upper),
         pool=EagerPool("eager", threads=1, queue=1),
-        times=TIMES,
+        lifetimes=TIMES,
         size=1,
-        absent_size=1,
+        negative_size=1,
         on_failure=lambda key, error: None,
     )
     started = cache.start("a", 0)
@@ -108,7 +108,7 @@ def test_cache_load_done_before_submit_returns_is_accepted() -> None:
 def test_cache_load_on_real_pool_is_accepted() -> None:
     pool = Pool("real", threads=1, queue=1)
     cache: Cache[str, str] = Cache(
-        loads(str.upper), pool=pool, times=TIMES, size=1, absent_size=1, on_failure=lambda key, error: None
+        loads(str.upper), pool=pool, lifetimes=TIMES, size=1, negative_size=1, on_failure=lambda key, error: None
     )
     started = cache.start("a", 0)
     assert started is not None
@@ -267,7 +267,7 @@ def test_cache_load_invalidated_repeatedly_is_dropped_after_two_runs(bench: Benc
     loading_under(bench, "a", times=20)
     assert bench.load("a", "value") is None
     assert bench.source.asked == ["a"] * 2
-    assert bench.cache._flights == {}
+    assert bench.cache._in_flight == {}
 
 
 def test_cache_invalidation_in_flight_matches_tags_of_new_value(bench: Bench) -> None:
@@ -292,7 +292,7 @@ def test_cache_absent_result_invalidated_repeatedly_is_dropped(bench: Bench, hel
     loading_under(bench, "a", times=20)
     assert bench.load("a", None) is None
     assert bench.source.asked == ["a", "a"]
-    assert bench.cache._flights == {}
+    assert bench.cache._in_flight == {}
     assert bench.failures == []
 
 
@@ -302,7 +302,7 @@ def test_cache_failed_load_during_invalidation_is_not_repeated(bench: Bench) -> 
     assert bench.source.asked == ["a"]
     assert entry is not None
     assert (entry.failures, len(bench.failures)) == (1, 1)
-    assert bench.cache._flights == {}
+    assert bench.cache._in_flight == {}
 
 
 def test_cache_repeated_load_that_fails_is_a_failure(bench: Bench) -> None:
