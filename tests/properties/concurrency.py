@@ -77,8 +77,8 @@ def together(
 
 def landed(*caches: Any) -> None:
     """Wait until no load of these caches is under way."""
-    wait([flight.done for each in caches for flight in list(each._flights.values())], LONG)
-    assert not any(each._flights for each in caches), "a load hangs"
+    wait([flight.done for each in caches for flight in list(each._in_flight.values())], LONG)
+    assert not any(each._in_flight for each in caches), "a load hangs"
 
 
 class Published:

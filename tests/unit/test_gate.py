@@ -233,7 +233,7 @@ def test_gate_load_finished_after_loop_closed_is_used() -> None:
 
     with over(slow, limits=QUICK) as gate:
         assert code(asyncio.run(gate.adecide(asks(token())))) == "apps_unavailable"
-        flight = gate._registry._flights[AppRef("id", "acme")]  # type: ignore[union-attr]
+        flight = gate._registry._in_flight[AppRef("id", "acme")]  # type: ignore[union-attr]
         flight.done.add_done_callback(lambda _: ended.set())
         go.set()
         assert ended.wait(LONG)

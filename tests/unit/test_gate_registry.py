@@ -49,7 +49,7 @@ def test_registry_error_apps_unavailable_and_logged_without_its_text(
     assert decision.refusal is not None
     assert (decision.refusal.status, decision.refusal.retry_after) == (503, 1)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert any("the registry could not be asked for an app: OSError" in message for message in messages)
+    assert any("the registry raised an exception: OSError" in message for message in messages)
     assert not any("db.internal" in message for message in messages)
 
 
@@ -368,7 +368,7 @@ def test_log_record_registry_errors_limited_per_type_without_text(
     registry = Registry(**failing, other=KeyError("password=hunter2"))
 
     def faults() -> list[str]:
-        lines = [text.splitlines()[0] for text in messages(caplog) if "the registry could not" in text]
+        lines = [text.splitlines()[0] for text in messages(caplog) if "the registry raised" in text]
         caplog.clear()
         return lines
 
@@ -376,7 +376,7 @@ def test_log_record_registry_errors_limited_per_type_without_text(
         for name in ("app-0", "app-1", "app-2", "other", "app-3"):
             assert code(gate.decide(asks(token(), app=name))) == "apps_unavailable"
         assert "hunter2" not in caplog.text
-        assert faults() == [f"the registry could not be asked for an app: {kind}" for kind in ("OSError", "KeyError")]
+        assert faults() == [f"the registry raised an exception: {kind}" for kind in ("OSError", "KeyError")]
         now[0] += 60
         gate.decide(asks(token(), app="app-4"))
-        assert faults() == ["the registry could not be asked for an app: OSError"]
+        assert faults() == ["the registry raised an exception: OSError"]

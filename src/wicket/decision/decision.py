@@ -53,11 +53,6 @@ class Decision:
         return self._context.refs[0] if self._context is not None and self._context.refs else None
 
     @property
-    def body_unread(self) -> str | None:
-        """A sentence that says why the body was not read; None if it was read or was not needed."""
-        return self._context.body_unread if self._context is not None else None
-
-    @property
     def credentials_sent(self) -> bool:
         """Whether the request carried a token or an identity hash."""
         return self._context is not None and self._context.credentials_sent
