@@ -184,4 +184,4 @@ def test_interpreter_exit_during_hanging_fetch_not_delayed(ending: str) -> None:
             process.kill()
 
 
-_ADVICE = "app acme: no origins are configured, so every origin is admitted\n"
+_ADVICE = "app acme: it has no origins, so every origin is allowed\n"
