@@ -261,7 +261,12 @@ class _KeySetView:
             if latest is None or self._key_set is None or latest.failures or latest.version == entry.version:
                 self.unavailable = self._unavailable()
                 return
-            if not joined and not self._settled() and not self.decided():  # the first empty set is not accepted yet
+            if not joined and not self._settled() and not self.decided():
+                if self._key_set.empty_since is None:
+                    # A load of another request ended after this request read the entry, so none was started.
+                    self._sets.unknown.refund(self._ref)
+                    continue
+                # The first empty set is not accepted yet.
                 self.unavailable = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._entry))
                 return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.attacks.published import Clocks, Published, is_signed_by, of_set
@@ -31,3 +33,29 @@ def test_find_remote_keys_pool_full_limited_and_fetch_refunded(monkeypatch: pyte
         assert published.fetches == 3, "both fetches were still permitted"
         assert refusal_of(gate, "one more").code == "keys_unavailable"
         assert published.fetches == 3
+
+
+def test_find_remote_keys_load_of_another_request_ended_before_the_start_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
+        assert gate.verify(is_signed_by("first", "1", NOW), app="acme").allowed
+        clocks.advance(10)
+        cache, limiter = gate._key_sets.cache, gate._key_sets.unknown
+        acquire, calls = limiter.try_acquire, 0
+
+        def acquire_after_another_load(*arguments: Any) -> bool:
+            nonlocal calls
+            calls += 1
+            if calls == 1:  # the same set, of a load that began before this request arrived
+                ((ref, entry),) = cache._entries.items()
+                cache._entries[ref] = entry._replace(version=next(cache._versions))
+            return acquire(*arguments)
+
+        monkeypatch.setattr(limiter, "try_acquire", acquire_after_another_load)
+        assert refusal_of(gate, "1").reason == "bad_signature"
+        assert (calls, published.fetches) == (2, 2)
+        monkeypatch.undo()
+        assert refusal_of(gate, "invented").reason == "key_not_found"
+        assert published.fetches == 3, "the fetch that was not started was refunded"
