@@ -293,8 +293,8 @@ class FastPathMachine:
         answers = {expected_answer(rule, request, now) for rule in rules for now in times}
         overlapping = [begun for _, begun, ended in self.refreshes if begun < seen.ended and seen.begun < ended]
         if (request.app == "nobody" or None in rules) and len(overlapping) > 1:
-            # The registry does not know the app. Each refresh drops the negative entries of all apps, and a request loads
-            # an entry at most twice.
+            # The registry does not know the app. Each refresh drops the negative entries of all apps, and a request
+            # loads an entry at most twice.
             answers.add(("apps_unavailable", True, "", None))
         if any(id == request.app and begun < seen.ended and seen.begun < ended for id, begun, ended in self.refreshes):
             if request.app in ("r0", "r1"):

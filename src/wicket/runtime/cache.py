@@ -98,9 +98,7 @@ class Cache(Generic[K, V]):
         self._tagged: dict[Hashable, dict[K, None]] = {}
         for key, entry in self._entries.items():
             self._tag(key, entry)
-        self._negative: NegativeCache[K] = NegativeCache(
-            self._negative_size, self._lifetimes, self._clock, self._owner_of
-        )
+        self._negative = NegativeCache[K](self._negative_size, self._lifetimes, self._clock, self._owner_of)
 
     def read(self, key: K) -> Entry[V] | None:
         """Return the entry of `key`, positive or negative, or None. It starts no load."""
