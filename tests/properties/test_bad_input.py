@@ -393,8 +393,7 @@ def test_gate_growing_input_linear_cost(name: str) -> None:
 
 
 def test_origin_policy_many_exact_origins_constant_cost() -> None:
-    few = app(origins=["https://a0.example"]).origin_policy
-    many = app(origins=[f"https://a{each}.example" for each in range(20_000)]).origin_policy
+    few, many = (app(origins=[f"https://a{n}.example" for n in range(size)]).origin_policy for size in (1, 20_000))
 
     def ask(policy: Any) -> Callable[[], object]:
         return lambda: [policy.allows("https://b.example") for _ in range(200)]

@@ -25,9 +25,10 @@ RETIRED_WORDS = frozenset(_WORDS.split())
 """Words that no identifier contains, alone or as a part: `House`, `leave_house`, `MOST_ROADS`."""
 
 _NAMES = """
-    Alone Asked BudgetSpent Decided Ending Flight Generation HeldBody Holders NamingPlace OwnFetcher Permissions
-    Progress PublicKeyBearer ReceivedBody SignatureMemory Slot SourceRef StreamBody TokenPlace TooMuch Turn Unusable
-    aadmit absent_lifetime also_in_body answer_preflight answer_refusal answer_refused answer_to app_at_hand arevisit
+    Alone Asked BodyField BudgetSpent Decided Ending Flight Generation HeldBody Holders NamingPlace OwnFetcher
+    Permissions Progress PublicKeyBearer ReceivedBody SignatureMemory Slot SourceRef StreamBody TokenPlace TooMuch
+    Turn Unusable aadmit absent_lifetime also_in_body answer_preflight answer_refusal answer_refused answer_to
+    app_at_hand arevisit
     asked_for at_once backoff_first backoff_last check_names_in_body choose_keys crowded decode_proven fetch_connect
     fetch_total hash_member hash_of holders holds_until id_member integer_user_id is_public_text key_id
     key_id_required key_set_longest key_set_shortest log_fault look_at max_absent may_fetch name_app new_ref on_spent

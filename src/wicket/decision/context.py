@@ -1,4 +1,4 @@
-"""Per-gate and per-request state of a decision."""
+"""Gate context and request context: the per-gate and the per-request state of a decision."""
 
 from __future__ import annotations
 

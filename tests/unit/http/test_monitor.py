@@ -380,12 +380,9 @@ def test_monitor_connection_ended_during_round_not_judged(monkeypatch: pytest.Mo
             clock=lambda: NOW,
         ) as gate:
             monitor = ConnectionMonitor(gate)
-            connections = [
-                monitor.track(
-                    gate.decide(asks(token(), app=name)), FakeServer().receive, FakeServer().send, websocket=True
-                )
-                for name in ("a", "b", "c")
-            ]
+            decisions = [gate.decide(asks(token(), app=name)) for name in ("a", "b", "c")]
+            server = FakeServer()
+            connections = [monitor.track(item, server.receive, server.send, websocket=True) for item in decisions]
 
             def judge(*args: Any) -> None:
                 judged.append(args)
