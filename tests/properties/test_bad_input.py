@@ -13,23 +13,10 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.properties.tokens import NOW, SECRET, app, good_claims, joined, signed, signed_bytes
 from tests.support.clients import DOORS, Headers, through_wsgi
-from wicket import (
-    Bearer,
-    ConfigError,
-    Cookie,
-    Gate,
-    Header,
-    Host,
-    PathSegment,
-    PublicKey,
-    Query,
-    Request,
-    Rules,
-    Secret,
-)
+from wicket import Bearer, Cookie, Gate, Header, Host, PathSegment, PublicKey, Query, Request, Rules, Secret
 from wicket.config.app import BrokenApp
 from wicket.decision.token_parser import parse_json_object
-from wicket.errors import Refused
+from wicket.errors import ConfigError, Refused
 from wicket.runtime import base64url
 
 MANY = 10**6
