@@ -64,7 +64,7 @@ def explain(
 ) -> None:
     """Show each step of the check of a TOKEN, with what is expected and what was found, and name the mistake.
 
-    No token is accepted by this, and no key is printed.
+    The command grants no access, and prints no key.
 
     If there is no TOKEN and no --body, or if TOKEN is -, the token is read from standard input. This keeps it out of
     the shell's history. The exit status is 0 if the token or hash would be allowed, 1 if it would be refused, and 2 if
