@@ -64,10 +64,10 @@ def validate_settings(
     problems = Problems()
     configured = validate_apps(problems, apps)
     # The locations of a broken app are included: its requests must reach it to be refused as `config_invalid`.
-    naming: tuple[AppLocation, ...] = validate_locations(
+    all_app_locations: tuple[AppLocation, ...] = validate_locations(
         problems, "app_locations", app_locations, AppLocation, unique(app.app_locations for app in configured)
     )
-    carrying: tuple[TokenLocation, ...] = validate_locations(
+    all_token_locations: tuple[TokenLocation, ...] = validate_locations(
         problems,
         "token_locations",
         token_locations,
@@ -75,14 +75,14 @@ def validate_settings(
         unique(app.token_locations for app in configured) or (Bearer(),),
     )
     check_registry(problems, registry, app_locations)
-    if len(configured) > 1 and not naming:
+    if len(configured) > 1 and not all_app_locations:
         problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
     _check_types(problems, others)
-    by_issuer = any(isinstance(location, TokenIssuer) for location in naming)
+    by_issuer = any(isinstance(location, TokenIssuer) for location in all_app_locations)
     index = index_apps(problems, configured, by_issuer=by_issuer)
     check_shared_secrets(problems, configured)
     problems.raise_if_any()
-    return AppSettings(configured, index, naming, carrying)
+    return AppSettings(configured, index, all_app_locations, all_token_locations)
 
 
 def _check_types(problems: Problems, settings: Mapping[str, Any]) -> None:

@@ -35,8 +35,8 @@ def mint(
         app: The app that the token is for.
         subject: The user id. It becomes the value of the app's first user-id claim.
         ttl: The lifetime in seconds, counted from `now`. Fractions of a second are cut off.
-        attributes: Attributes of the user. They are put into the app's attributes claim, or else beside the other
-            claims, which they do not replace.
+        attributes: Attributes of the user. They are put into the app's attributes claim. If the app has none, they
+            become claims, which replace no other claim.
         claims: Claims that are added last. They replace any other claim.
         now: The time of issue in seconds since 1970. The default is the current time.
 

@@ -231,7 +231,7 @@ def _read_string(location: TokenLocation | None, request: Request) -> str | None
     if isinstance(location, JsonBody):
         value: Any = location.parsed(request)
         if value is not None and type(value) is not int and not isinstance(value, str):
-            raise _bad_hash(f"The body's member {location.path} is not a string.")
+            raise _bad_hash(f"The body field {location.path} is not a string.")
         return None if value is None or value == "" else str(value)
     return location.read(request) if location is not None else None
 

@@ -39,12 +39,12 @@ class LoadEntry:
 
     __slots__ = ("cache", "completed", "entry", "key", "known_version", "limited", "timeout")
 
-    def __init__(self, cache: Cache[Any, Any], key: Any, known_version: Entry[Any] | None, timeout: float) -> None:
+    def __init__(self, cache: Cache[Any, Any], key: Any, known: Entry[Any] | None, timeout: float) -> None:
         self.cache = cache
         self.key = key
-        self.known_version = known_version.version if known_version is not None else 0
+        self.known_version = known.version if known is not None else 0
         self.timeout = timeout
-        self.entry: Entry[Any] | None = known_version
+        self.entry: Entry[Any] | None = known
         self.completed = False
         self.limited = False
 

@@ -65,7 +65,7 @@ from wicket.runtime.cache import Cache, Entry
 
 _RETRY_UNUSABLE: Final = 5
 """`Retry-After` in seconds for a set that was never usable. It is constant, so that it does not reveal the cause."""
-_UNUSABLE: Final = "This app's key set is not usable, and was never usable before. Retry later."
+_UNUSABLE: Final = "This app's key set is not usable, and has never been usable. Retry later."
 _LIMITED: Final = "This app's key set was fetched too often for unknown keys. Retry later."
 _TIMER_ERROR: Final = 0.05
 """How much earlier than the budget's clock a timer may end, in seconds."""
@@ -249,13 +249,14 @@ class _KeySetView:
             if self._sets.unknown.is_absent(self._ref, subject, entry.version):
                 return
             joined = self._cache.loading(self._ref)
-            if not (joined or failing or self._sets.unknown.try_acquire(self._ref, subject, entry.version)):
+            needs_budget = not (joined or failing)
+            if needs_budget and not self._sets.unknown.try_acquire(self._ref, subject, entry.version):
                 if newer or not unknown or not (yield from self._wait_for_budget()):
                     return
                 continue
             latest = yield from self._load(entry, self._remaining())
             self._use(latest)
-            if self._load_limited and not (joined or failing):
+            if needs_budget and self._load_limited:
                 self._sets.unknown.refund(self._ref)
             self._loading_at_arrival = self._loading_at_arrival and joined
             if latest is None or self._key_set is None or latest.failures or latest.version == entry.version:
@@ -264,7 +265,8 @@ class _KeySetView:
             if not joined and not self._settled() and not self.decided():
                 if self._key_set.empty_since is None:
                     # A load of another request ended after this request read the entry, so none was started.
-                    self._sets.unknown.refund(self._ref)
+                    if needs_budget:
+                        self._sets.unknown.refund(self._ref)
                     continue
                 # The first empty set is not accepted yet.
                 self.unavailable = Refusal("keys_unavailable", retry_after=self._cache.retry_after(self._entry))

@@ -37,7 +37,7 @@ def origin_findings(case: Case) -> Iterator[Finding]:
     if origin is None or app.allows_origin(origin):
         return
     if app.origin_policy.allows(origin):
-        detail = f"This app requires an Origin, and {shown(origin)} is none: it must be scheme://host[:port]."
+        detail = f"This app requires an Origin, and {shown(origin)} is not one: it must be scheme://host[:port]."
         yield Finding("origin_malformed", detail, "scheme://host[:port]", shown(origin))
         return
     expected, found = ", ".join(app.origins), shown(origin)

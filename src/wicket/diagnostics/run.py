@@ -34,8 +34,8 @@ def diagnose(
 ) -> Diagnosis:
     """Name the mistake behind a refused token or identity hash, for example on a dashboard for the owner of an app.
 
-    No token is accepted by this, and nothing is reported as an event or counted. The result contains no secret, key,
-    token or hash. A call blocks while the app and its key sets are loaded, at most as long as `Limits` allow. Every
+    The function grants no access, reports no event and counts no outcome. The result contains no secret, key, token or
+    hash. A call blocks while the app and its key sets are loaded, at most as long as `Limits` allow. Every
     call fetches the app's key sets, so limit how often an untrusted person can call it.
 
     Args:

@@ -145,7 +145,7 @@ def _send(
 
 
 def _unreachable(error: str) -> Finding:
-    detail = f"The URL has {error}: check the host, the port, the certificate, and that the server runs."
+    detail = f"The request got {error}: check the host, the port, the certificate, and that the server runs."
     return Finding("unreachable", detail, "a response", error)
 
 

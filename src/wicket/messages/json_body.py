@@ -91,7 +91,7 @@ def get_path(document: JSONObject | None, path: Sequence[str]) -> Any:
         if not isinstance(value, JSONObject):
             return None
         if value.repeats(name):
-            raise invalid_request(f"The body may contain the member {'.'.join(path)} only once.")
+            raise invalid_request(f"The body may contain the field {'.'.join(path)} only once.")
         member: Any = value.get(name)
         if isinstance(member, tuple):
             member = value[name] = JSONObject(member)

@@ -83,7 +83,7 @@ def _single_match(pattern: re.Pattern[str], searched: str, name: str) -> str:
     if first is None:
         return ""
     if next(matches, None) is not None:
-        raise invalid_request(f"{name} may be given once.")
+        raise invalid_request(f"{name} may be given only once.")
     return first[1] or ""
 
 

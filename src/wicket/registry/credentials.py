@@ -83,7 +83,7 @@ def read_credential(table: Mapping[str, Any], reader: SecretReader) -> Credentia
             return PublicKey.from_pem(material, **options)
         return Jwks.static(_parse_key_set(material), **options)
     except TypeError:
-        message = f"does not have the options of the kind {kind}"
+        message = f"contains an unknown option, or lacks a required one, for the kind {kind}"
         raise config_error("", message, f"{_OPTIONS[kind]}, and {' or '.join(reader.fields)}") from None
 
 
@@ -92,8 +92,8 @@ def _remote_key_set(table: Mapping[str, Any], options: dict[str, Any]) -> Creden
     try:
         return Jwks.discover(table["discover"], **options) if "discover" in table else Jwks(**options)
     except TypeError:
-        hint = "url, issuer, algorithms; or discover, algorithms"
-        raise config_error("", "does not have the options of a remote key set", hint) from None
+        message = "contains an unknown option for a remote key set"
+        raise config_error("", message, "url, issuer, algorithms; or discover, algorithms") from None
 
 
 def _parse_key_set(document: str) -> Any:

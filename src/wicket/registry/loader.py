@@ -102,7 +102,7 @@ def _report_wrong_type(reporter: Reporter, ref: AppRef, stale: App | BrokenApp |
     reporter.log_problem(
         *(logging.ERROR, app_id, "no app"),
         "the registry returned an object of the type %s for the app %s. It must return an App or None",
-        *(type_name, app_id or f"with the {ref.kind} #{short_hash(ref.value)}"),
+        *(type_name, app_id or f"with the {ref.kind.replace('_', ' ')} #{short_hash(ref.value)}"),
         unverified=ref.value if app_id is None else None,
     )
 

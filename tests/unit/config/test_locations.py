@@ -121,7 +121,7 @@ def test_query_location_name_with_space_is_read() -> None:
 @pytest.mark.parametrize("query", ["appId=a&appId=b", "appId=a&appId=a", "appId=&appId=a", "appId=a&app%49d=b"])
 def test_query_location_repeated_invalid_request(query: str) -> None:
     refusal = refusal_of(lambda: Query("appId").read(Request(query=query)))
-    assert (refusal.code, refusal.detail) == ("invalid_request", "appId may be given once.")
+    assert (refusal.code, refusal.detail) == ("invalid_request", "appId may be given only once.")
 
 
 @pytest.mark.parametrize(

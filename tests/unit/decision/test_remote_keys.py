@@ -9,6 +9,7 @@ import pytest
 from tests.attacks.published import Clocks, Published, is_signed_by, of_set
 from tests.support.unit import NOW
 from wicket import Gate, Refusal
+from wicket.jwks.fetcher import FetchFailed
 from wicket.runtime.pool import Pool
 
 
@@ -59,3 +60,32 @@ def test_find_remote_keys_load_of_another_request_ended_before_the_start_is_read
         monkeypatch.undo()
         assert refusal_of(gate, "invented").reason == "key_not_found"
         assert published.fetches == 3, "the fetch that was not started was refunded"
+
+
+def test_find_remote_keys_load_after_failure_ended_before_the_start_refunds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
+        assert gate.verify(is_signed_by("first", "1", NOW), app="acme").allowed
+        published.failure = FetchFailed("timeout")
+        clocks.advance(10)
+        assert refusal_of(gate, "invented").code == "keys_unavailable"
+        published.failure = None
+        clocks.advance(10)
+        cache, limiter = gate._key_sets.cache, gate._key_sets.unknown
+        loading, calls = cache.loading, 0
+
+        def loading_after_another_load(ref: Any) -> bool:
+            nonlocal calls
+            calls += 1
+            if calls == 2:  # the first call is that at the arrival of the request
+                entry = cache._entries[ref]
+                cache._entries[ref] = entry._replace(version=next(cache._versions), failures=0)
+            return loading(ref)
+
+        refunds: list[object] = []
+        monkeypatch.setattr(cache, "loading", loading_after_another_load)
+        monkeypatch.setattr(limiter, "refund", refunds.append)
+        assert refusal_of(gate, "later").reason == "key_not_found"
+        assert (refunds, published.fetches) == ([], 3), "a retry after a failure spends no budget"

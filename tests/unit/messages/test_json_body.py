@@ -69,7 +69,7 @@ def test_get_path_duplicate_key_on_path_invalid_request(text: str) -> None:
     refusal = refusal_of(lambda: get_path(document, ["auth", "token"]))
     assert (refusal.code, refusal.detail) == (
         "invalid_request",
-        "The body may contain the member auth.token only once.",
+        "The body may contain the field auth.token only once.",
     )
 
 
