@@ -102,8 +102,8 @@ class AppNameInBody:
 
 
 def as_app_location(location: AppLocation) -> AppLocation:
-    """Return `location` in the role of an app location."""
-    return AppNameInBody(location) if isinstance(location, JsonBody) else location
+    """Return `location` in the role of an app location. A subclass may read the request differently, and is kept."""
+    return AppNameInBody(location) if type(location) is JsonBody else location
 
 
 def body_types(locations: Iterable[object]) -> frozenset[str]:

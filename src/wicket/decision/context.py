@@ -12,6 +12,7 @@ from wicket.config.locations import (
     AppRef,
     Bearer,
     Header,
+    JsonBody,
     TokenIssuer,
     TokenLocations,
     as_app_location,
@@ -84,7 +85,9 @@ class GateContext:
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
         self.by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
-        self.body_app_locations = tuple(item for item in self.app_locations if isinstance(item, AppNameInBody))
+        self.body_app_locations = tuple(
+            item for item in self.app_locations if isinstance(item, (AppNameInBody, JsonBody))
+        )
         self.app_body_types = body_types(app_locations)
         location = app_locations[0] if len(app_locations) == 1 else None
         # A subclass of Header may read the request differently.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, acme, problems_of, refusal_of
-from wicket import Bearer, Cookie, JsonBody, Request, Subprotocol
+from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol
 from wicket.config.locations import TokenLocations, as_app_location
 from wicket.messages.json_body import parse_body
 
@@ -132,3 +132,17 @@ class _WithoutHash:
 def test_token_locations_unhashable_location_is_accepted() -> None:
     app = acme(token_locations=[_WithoutHash()])
     assert [type(location) for location in app.located_tokens.headers_and_query] == [_WithoutHash]
+
+
+class Prefixed(JsonBody):
+    """A user's own reading of a body field."""
+
+    def read(self, request: Request) -> str | None:
+        value = JsonBody.read(self, request)
+        return None if value is None else value.removeprefix("app-")
+
+
+def test_json_body_subclass_app_location_reads_by_its_own_method() -> None:
+    gate = Gate([acme(app_locations=[Prefixed("app")]), App("two", app_locations=[Prefixed("app")])])
+    request = Request("POST", headers=[("Content-Type", "application/json")], body=b'{"app": "app-acme"}')
+    assert gate.decide(request).app_id == "acme"
