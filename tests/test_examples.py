@@ -90,6 +90,7 @@ FRAGMENTS: Final = (
     "diagnose(gate",
     "WicketMiddleware(s",
     "Gate(apps,",
+    "decision = gate.verify(",
 )
 """Marks of the blocks that use names which their page does not define."""
 
