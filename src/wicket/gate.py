@@ -58,8 +58,8 @@ class Gate:
         on_event: Called synchronously with each event. An exception that it raises is logged and ignored.
         clock: Returns the current time in seconds since 1970. The times of tokens are compared with it.
         limits: The numeric limits of the gate.
-        network: The addresses and ports that key-set fetches may use besides public addresses and the ports 443 and
-            8443.
+        network: The addresses and ports that key-set fetches may use, in addition to public addresses and the ports
+            443 and 8443.
         fetcher: Replaces the fetcher of key sets.
         monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
 

@@ -40,7 +40,7 @@ def wicket() -> None:
 
 @wicket.command()
 @click.argument("token", required=False)
-@click.option("--app", "app_id", help="The id of the app that the token is for.")
+@click.option("--app", "app_id", help="The id or alias of the app that the token is for.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), default="wicket.toml", show_default=True)
 @click.option("--origin", help="The Origin of the request.")
 @click.option("--now", type=float, help="The time at which the token is checked, in seconds since 1970.")
@@ -64,7 +64,7 @@ def explain(
 ) -> None:
     """Show each step of the check of a TOKEN, with what is expected and what was found, and name the mistake.
 
-    No token is accepted by this, and no key is printed.
+    The command allows no request, and prints no key.
 
     If there is no TOKEN and no --body, or if TOKEN is -, the token is read from standard input. This keeps it out of
     the shell's history. The exit status is 0 if the token or hash would be allowed, 1 if it would be refused, and 2 if
@@ -113,8 +113,8 @@ def keys() -> None:
 @click.argument("url_or_issuer", required=False, metavar="[URL_OR_ISSUER]")
 @click.option("--app", "app_id", help="Fetch the key sets of this app of the configuration.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The gate's TOML file.")
-@click.option("--allow", multiple=True, metavar="CIDR", help="A network that may be connected to besides public ones.")
-@click.option("--port", "ports", multiple=True, type=int, help="A port that may be connected to besides 443 and 8443.")
+@click.option("--allow", multiple=True, metavar="CIDR", help="A further network that may be connected to.")
+@click.option("--port", "ports", multiple=True, type=int, help="A further port that may be connected to.")
 @click.option(
     "--ca", type=click.Path(exists=True, dir_okay=False), help="A PEM file with the certificate authorities to trust."
 )

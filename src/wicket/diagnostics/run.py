@@ -34,13 +34,13 @@ def diagnose(
 ) -> Diagnosis:
     """Name the mistake behind a refused token or identity hash, for example on a dashboard for the owner of an app.
 
-    No token is accepted by this, and nothing is reported as an event or counted. The result contains no secret, key,
+    The call allows no request, and nothing is reported as an event or counted. The result contains no secret, key,
     token or hash. A call blocks while the app and its key sets are loaded, at most as long as `Limits` allow. Every
     call fetches the app's key sets, so limit how often an untrusted person can call it.
 
     Args:
         gate: The gate.
-        app: The id of the app.
+        app: The id or alias of the app.
         token: The token. Without it, the token in `body` is used, or else the identity hash in `body`.
         body: The JSON object that the client sent.
         origin: The origin of the page that sent the request.
