@@ -90,6 +90,7 @@ FRAGMENTS: Final = (
     "diagnose(gate",
     "WicketMiddleware(s",
     "Gate(apps,",
+    "decision = gate.verify(",
 )
 """Marks of the blocks that use names which their page does not define."""
 
@@ -148,8 +149,21 @@ def test_vendors_page_documents_every_profile() -> None:
     from wicket.profiles import BY_NAME
 
     for page in (README, ROOT / "docs" / "vendors.md"):
-        rows = re.findall(r"^\| `(\w+)` \|", page.read_text("utf-8"), re.MULTILINE)
+        table = page.read_text("utf-8").partition("\n| profile |")[2].partition("\n\n")[0]
+        rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
         assert sorted(rows) == sorted(BY_NAME), page.name
+
+
+def test_vendors_page_documents_every_rule_and_apps_page_every_setting_of_an_app() -> None:
+    from wicket.profiles.profile import AppSettings, RuleChanges
+
+    for name, heading, settings in (
+        ("vendors.md", "rule", RuleChanges.__annotations__.keys()),
+        ("apps.md", "setting of an app", AppSettings.__annotations__.keys() - RuleChanges.__annotations__.keys()),
+    ):
+        table = (ROOT / "docs" / name).read_text("utf-8").partition(f"\n| {heading} |")[2].partition("\n\n")[0]
+        first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[1:])
+        assert settings <= {*re.findall(r"`(\w+)`", first_cells)}, name
 
 
 def test_apps_page_documents_every_toml_location() -> None:

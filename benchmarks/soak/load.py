@@ -112,11 +112,10 @@ class Client:
         verdict = key.verdict(begun)
         admitted = response.status == 200
         self._rotating.saw(key, begun, admitted=admitted)
-        right = (
-            response.user == f"keyed:{user}"
-            if admitted
-            else (response.status, response.reason) == (401, "key_not_found")
-        ) and verdict in (None, admitted)
+        right = (response.user == f"keyed:{user}" if admitted else _key_not_found(response)) and verdict in (
+            None,
+            admitted,
+        )
         age = {True: "of a key in use", False: "of a withdrawn key", None: "of a key that comes or goes"}[verdict]
         self._note(f"an issuer's token, {age}", response, right=right)
 
@@ -142,7 +141,8 @@ class Client:
     def _unknown_kid(self) -> None:
         _, token, _ = self._rotating.token(self._choice)
         header = _segment({"alg": "ES256", "typ": "JWT", "kid": secrets.token_hex(6)})
-        self._refused("an unknown kid", "keyed", ".".join([header, *token.split(".")[1:]]), "key_not_found")
+        response = self._ask("keyed", ".".join([header, *token.split(".")[1:]]))
+        self._note("an unknown kid", response, right=response.user is None and _key_not_found(response))
 
     def _unknown_app(self) -> None:
         response = self._ask(f"nobody-{secrets.token_hex(6)}", self._usual["alpha"][0])
@@ -282,3 +282,8 @@ def _headers(id: str | None, token: str | None) -> dict[str, str]:
 
 def _segment(value: dict[str, object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def _key_not_found(response: Response) -> bool:
+    """Whether the set is known not to have the key, or the budget of fetches for unknown keys is spent."""
+    return (response.status, response.reason) == (401, "key_not_found") or response.status == 503

@@ -40,7 +40,7 @@ def wicket() -> None:
 
 @wicket.command()
 @click.argument("token", required=False)
-@click.option("--app", "app_id", help="The id of the app that the token is for.")
+@click.option("--app", "app_id", help="The id or alias of the app that the token is for.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), default="wicket.toml", show_default=True)
 @click.option("--origin", help="The Origin of the request.")
 @click.option("--now", type=float, help="The time at which the token is checked, in seconds since 1970.")

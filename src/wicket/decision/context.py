@@ -203,7 +203,7 @@ class FastPathEntry(RequestContext):
         prefix_length: The length of `prefix` in characters.
         max_length: The largest length of prefix and token, in characters.
         enforced: Whether the app is enforced.
-        additions: The CORS headers of the response, once the middleware has computed them.
+        cors_headers: The CORS headers of the response, once the middleware has computed them.
     """
 
     app: App

@@ -27,7 +27,7 @@ class Decision:
         claimed_user_id: The user ID that an anonymous client claims without proof. It must not decide anything.
         binding: The request that the decision belongs to. The middleware sets it.
         handler_refusal: The refusal that a handler raised, once it is reported.
-        demand: The last refusal that `require` raised.
+        required_refusal: The last refusal that `require` raised.
     """
 
     allowed: bool

@@ -40,7 +40,7 @@ def diagnose(
 
     Args:
         gate: The gate.
-        app: The id of the app.
+        app: The id or alias of the app.
         token: The token. Without it, the token in `body` is used, or else the identity hash in `body`.
         body: The JSON object that the client sent.
         origin: The origin of the page that sent the request.

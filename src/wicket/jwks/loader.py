@@ -55,9 +55,9 @@ class KeySetLoader:
 
     Attributes:
         fetch: fetches the documents.
-        shortest: the minimum lifetime of a key set in seconds, also if the `max-age` of the response is shorter.
-        longest: the maximum lifetime of a key set in seconds.
-        default: the lifetime of a key set without a `max-age`, in seconds.
+        min_lifetime: the minimum lifetime of a key set in seconds, also if the `max-age` of the response is shorter.
+        max_lifetime: the maximum lifetime of a key set in seconds.
+        default_lifetime: the lifetime of a key set without a `max-age`, in seconds.
         max_keys: the maximum number of members.
         report: called with the result of each load.
         clock: a monotonic clock, in seconds.

@@ -27,9 +27,9 @@ class UnknownKidLimiter:
     """The token buckets and the negative cache of all sources of one gate. It is thread-safe.
 
     Args:
-        first: the burst: the number of fetches that a source allows at once.
-        every: the interval after which one more fetch is allowed, in seconds.
-        remembered: the lifetime of an absent `kid`, in seconds.
+        burst: the number of fetches that a source allows at once.
+        interval: the time after which one more fetch is allowed, in seconds.
+        negative_lifetime: the lifetime of an absent `kid`, in seconds.
         on_limited: called with the source when a fetch is not allowed.
         clock: a monotonic clock, in seconds.
     """

@@ -50,12 +50,12 @@ class Cache(Generic[K, V]):
         load: loads one key, on a thread of the pool, and may block. It receives the key and the current value, or None.
             It returns None if the key does not exist, and raises if it cannot tell.
         pool: the pool on which loads run.
-        times: the lifetimes, in seconds.
+        lifetimes: the lifetimes, in seconds.
         size: the maximum number of values. The oldest is evicted.
-        absent_size: the maximum number of keys in the negative cache.
+        negative_size: the maximum number of keys in the negative cache.
         on_failure: receives the key and the exception of every failed load. The exception is not stored.
         clock: a monotonic clock, in seconds.
-        lane: returns the group of a key. The loads of one group share a part of the pool's threads.
+        group: returns the group of a key. The loads of one group share a part of the pool's threads.
         owner: returns the owner of a key, or None if only a load can determine it.
         per_owner: the maximum number of loads of one owner that are in flight. None: no limit.
     """
