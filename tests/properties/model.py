@@ -329,6 +329,8 @@ class World:
                 answers.add(_judged(config, seen.ask, is_signed_by=config.keys, known=None))
             else:
                 answers |= self._with_key_set(config, seen)
+        if ("unknown_app", True) in answers and self._refreshed_during(seen):  # a refresh of any app drops absences
+            answers.add(("apps_unavailable", True))
         return answers
 
     def _with_key_set(self, config: Config, seen: Seen) -> set[tuple[str, bool]]:
@@ -347,9 +349,7 @@ class World:
         """Whether a request may be told to come again: the source failed, or what was loaded for it was forgotten
         before it was read, by a refresh at that very time or, where the limits are tight, for another that came in.
         """
-        meanwhile = [each for each in self.barriers if each.begun < seen.ended and seen.begun < each.ended]
-        of_any_name = len(meanwhile) > 2 and source is self.registry  # while it is unknown which app has the name
-        if source.failed_near(seen.at) or of_any_name or any(each.app == seen.ask.app for each in meanwhile):
+        if source.failed_near(seen.at) or any(each.app == seen.ask.app for each in self._refreshed_during(seen)):
             return True
         if not self.tight:
             return False
@@ -357,6 +357,10 @@ class World:
         if source is self.registry:
             return apps.another(lambda ref: ref.value == seen.ask.name, seen.begun, seen.ended)
         return key_sets.another(lambda ref: ref.app_id == seen.ask.app, seen.begun, seen.ended)
+
+    def _refreshed_during(self, seen: Seen) -> list[Barrier]:
+        """The refreshes of any app during a request."""
+        return [each for each in self.barriers if each.begun < seen.ended and seen.begun < each.ended]
 
     def _visible(self, source: Source, version: Version, seen: Seen) -> bool:
         """Whether the gate may still go by this version."""

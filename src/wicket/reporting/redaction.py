@@ -16,6 +16,9 @@ _MAX_SEARCHED: Final = 4 * _MAX_SHOWN
 _BASE64URL_RUN: Final = re.compile(r"[A-Za-z0-9_-]{16,}+")
 """Base64url characters in a row, as many as the shortest part of a token that must not be logged."""
 
+_JSON_PART: Final = re.compile(r"e(?:y[A-DI-L]|w[k-r0-3])[A-Za-z0-9_-]{8,}+(?=\.)")
+"""A part of a token that is a JSON object: the base64url of `{` and a quotation mark or white space, before a dot."""
+
 _WITHHELD: Final = "(withheld)"
 
 
@@ -30,7 +33,8 @@ def shown(value: str) -> str:
     The result has at most 256 characters. A part that looks like a token is withheld, because a client may put a token
     into a path or an Origin.
     """
-    value = _BASE64URL_RUN.sub(_redact_run, value[:_MAX_SEARCHED])
+    value = _JSON_PART.sub(_WITHHELD, value[:_MAX_SEARCHED])
+    value = _BASE64URL_RUN.sub(_redact_run, value)
     escaped = ascii(value[:_MAX_SHOWN])[1:-1]
     return escaped if len(value) <= _MAX_SHOWN and len(escaped) <= _MAX_SHOWN else f"{escaped[: _MAX_SHOWN - 1]}…"
 

@@ -96,6 +96,8 @@ def test_decision_event_equal_fields_compare_equal() -> None:
     [
         ("/a/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIiwiZSI6MX0.c2ln/b", "/a/(withheld).(withheld).c2ln/b"),
         ("https://eyJhbGciOiJIUzI1NiJ9.example", "https://(withheld).example"),
+        ("/eyJhbGciOiAiSFMyNTYifQ.eyJleHAiOiAwfQ.c2ln", "/(withheld).(withheld).c2ln"),
+        ("/ewogICJhbGciOiAiSFMyNTYiCn0.eyAiZXhwIjogMCB9.c2ln", "/(withheld).(withheld).c2ln"),
         (f"/{'Ab0_' * 11}", "/(withheld)"),
         ("/static/WidgetBundle.js", "/static/WidgetBundle.js"),
         ("/u/550e8400-e29b-41d4-a716-446655440000", "/u/550e8400-e29b-41d4-a716-446655440000"),
