@@ -251,6 +251,11 @@ class _KeySetView:
             joined = self._cache.loading(self._ref)
             needs_budget = not (joined or failing)
             if needs_budget and not self._sets.unknown.try_acquire(self._ref, subject, entry.version):
+                latest = self._cache.read(self._ref)
+                if latest is not None and latest.version != entry.version:
+                    # A load of another request ended after this request read the entry.
+                    self._use(latest)
+                    continue
                 if newer or not unknown or not (yield from self._wait_for_budget()):
                     return
                 continue

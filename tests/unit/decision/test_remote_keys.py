@@ -89,3 +89,25 @@ def test_find_remote_keys_load_after_failure_ended_before_the_start_refunds_noth
         monkeypatch.setattr(limiter, "refund", refunds.append)
         assert refusal_of(gate, "later").reason == "key_not_found"
         assert (refunds, published.fetches) == ([], 3), "a retry after a failure spends no budget"
+
+
+def test_find_remote_keys_load_of_another_request_ended_before_a_spent_budget_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published, clocks = Published({"1": "first"}), Clocks()
+    with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
+        assert gate.verify(is_signed_by("first", "1", NOW), app="acme").allowed
+        clocks.advance(10)
+        published.keys["2"] = "second"
+        cache, limiter = gate._key_sets.cache, gate._key_sets.unknown
+
+        def refuse_after_another_load(ref: Any, *_: object) -> bool:
+            started = cache.start(ref, cache._entries[ref].version)
+            assert started is not None
+            started.done.result(30)
+            return False
+
+        monkeypatch.setattr(limiter, "try_acquire", refuse_after_another_load)
+        monkeypatch.setattr(limiter, "due_in", lambda ref: 99.0)  # longer than the request may wait
+        assert gate.verify(is_signed_by("second", "2", NOW), app="acme").allowed
+        assert published.fetches == 2
