@@ -16,6 +16,7 @@ from wicket.keys.jwk import import_jwk
 from wicket.keys.jwks import MAX_KEYS
 from wicket.keys.key_set import KeySetRef, KeySource
 from wicket.keys.urls import KeySetUrl
+from wicket.keys.weak_keys import LOCAL
 
 WORDS: Final = (
     *('"keys":[', '"kty":"RSA"', '"kty":"EC"', '"kty":"OKP"', '"kty":"oct"', '"crv":"P-256"', '"crv":"P-384"'),
@@ -108,7 +109,7 @@ def _fetched(document: Any, keys: list[Key]) -> None:
 
     told: list[Any] = []
     loader = KeySetLoader(
-        fetch, min_lifetime=1, max_lifetime=2, default_lifetime=1, max_keys=MAX_KEYS, report=told.append
+        fetch, min_lifetime=1, max_lifetime=2, default_lifetime=1, max_keys=MAX_KEYS, report=told.append, bounds=LOCAL
     )
     source = KeySource(_URL, "https://id.example", _ALLOWED)
     try:
