@@ -8,11 +8,15 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
+from concurrent.futures import Future
 from typing import Any, Final
+
+import pytest
 
 from wicket import App, Decision, Gate, Jwks, Limits, Request, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.config.network import Network, Resolver
+from wicket.decision import io
 from wicket.diagnostics.key_sets import cached_key_sets
 from wicket.reporting.events import Event, KeySetFetched, UnknownKidLimited
 from wicket.testing import FakeClock
@@ -64,6 +68,20 @@ class Held:
         """Let those that are held be served, and the later ones as if nothing had been."""
         self._issuer.fault = None
         self.released.set()
+
+
+def planned_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds for which each request is about to wait for a load, from now on."""
+    waits: list[float] = []
+    start = io._start_load
+
+    def recorded(request: io.LoadEntry) -> tuple[Future[None], float]:
+        done, seconds = start(request)
+        waits.append(seconds)
+        return done, seconds
+
+    monkeypatch.setattr(io, "_start_load", recorded)
+    return waits
 
 
 def serve(issuer: LocalIssuer, exchange: Exchange) -> None:
