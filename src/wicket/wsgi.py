@@ -137,13 +137,15 @@ class WicketMiddleware:
                 gate.report_response(decision, int(status[:3]))
             is_stream = monitored and is_event_stream(headers)
             write = start_response(status, headers if cors is NO_HEADERS else cors.apply_wsgi(headers), *exc_info)
+            if not is_stream:
+                return write
 
             def write_if_valid(chunk: bytes) -> object:
                 if gate.revalidate(decision) is not None:
                     raise ConnectionEnded("the token of this connection is no longer valid")
                 return write(chunk)
 
-            return write_if_valid if is_stream else write
+            return write_if_valid
 
         try:
             chunks = self.app(environ, start_with_headers)
@@ -203,17 +205,16 @@ def attach_to_environ(environ: Environ, gate: Gate, decision: Decision, request:
         request: The request view of `environ`.
     """
     names = gate.environ_names
-    decided = environ.get(DECIDED, ())
+    decided = environ.get(DECIDED)
     if decided:
         clear_environ(environ)
-    if names not in decided:
-        environ[DECIDED] = (*decided, names)
+    if not decided or names not in decided:
+        environ[DECIDED] = (*decided, names) if decided else (names,)
+    if "HTTP_REMOTE_USER" in environ:  # the client's header
+        del environ["HTTP_REMOTE_USER"]
     bind_to_environ(decision, request, environ, names[0])
     identity = decision.identity
-    environ[names[0]] = decision
-    environ[names[1]] = identity
-    environ[names[2]] = gate
-    environ.pop("HTTP_REMOTE_USER", None)  # the client's header
+    environ[names[0]], environ[names[1]], environ[names[2]] = decision, identity, gate
     if identity.verified:
         environ["REMOTE_USER"] = identity.identity
     else:

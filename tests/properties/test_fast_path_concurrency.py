@@ -25,6 +25,7 @@ from wicket.decision import context
 from wicket.decision.context import GateContext
 from wicket.decision.fast_path import _build_entry, decide_fast
 from wicket.decision.flow import verify_configured
+from wicket.decision.identity import build_identity
 
 FEW = 3
 OUTCOMES = {
@@ -131,13 +132,14 @@ def test_fast_path_tiny_caches_only_possible_answers() -> None:
 
 BROKEN: dict[str, tuple[Callable[..., Any], str, str]] = {
     "the claims are not checked": (
-        decide_fast,
-        "check_claims(claims, header.typ, app, gate.clock(), key.issuer, signed.times)",
+        build_identity,
+        "check_claims(claims, signed.header.typ, app, now, key.issuer, times)",
         "pass",
     ),
+    "the times of known claims are not checked": (build_identity, "check_times(times, rules, now)", "pass"),
     "revocations are not checked": (
-        decide_fast,
-        "app.revocations._enabled and is_revoked(claims, user_id, app)",
+        build_identity,
+        "app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app)",
         "False",
     ),
     "any key is accepted": (decide_fast, "key.fingerprint != signed.fingerprint", "False"),

@@ -98,6 +98,7 @@ class App:
         sources: The remote key sets.
         user_id_claims: Every claim that can contain a user id, including the identifier of the identity hash.
         hash_cutoffs: The revocation times (NumericDate) for the identifier of the identity hash, by normalized form.
+        revision: An object that no other App has, except a copy of this one. It identifies the settings in caches.
 
     Raises:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
@@ -131,6 +132,7 @@ class App:
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
     hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
+    revision: object = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -239,6 +241,7 @@ class App:
             values["token_locations"], (*values["claimed_user_locations"], *hash_locations)
         )
         values["fast_token_header"] = single_header(values["located_tokens"]) if identity_hash is None else None
+        values["revision"] = object()
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -11,10 +11,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.context import FastPathEntry, GateContext
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.identity import build_identity
 from wicket.messages.request import HeaderNames, Request
 
 _MAX_HEADER_SIZE: Final = 512
@@ -50,10 +49,10 @@ def decide_fast(gate: GateContext, request: Request) -> Decision | None:
     app = entry.app
     digest = sha256(token if token.__class__ is bytes else token.encode()).digest()
     signed = gate.signature_cache.get(app.id, digest)
-    if signed is None or signed.cached_claims is None:
+    if signed is None:
         return None
-    header, claims, rules = signed.header, signed.cached_claims, app.rules
-    if header.kid is None and rules.require_kid:
+    header = signed.header
+    if header.kid is None and app.rules.require_kid:
         return None
 
     # 5. Select the key. 6. It must be the key that signed the token. The flow chooses between several keys.
@@ -61,19 +60,15 @@ def decide_fast(gate: GateContext, request: Request) -> Decision | None:
     if len(keys) != 1:
         return None
     key = keys[0]
-    if key.fingerprint != signed.fingerprint or (key.jwk_issuer is not None and not key.serves(claims)):
+    if key.fingerprint != signed.fingerprint or (key.jwk_issuer is not None and not key.serves(signed.claims)):
         return None
 
     # 7. Check the claims. 8. Check whether the token is revoked.
-    check_claims(claims, header.typ, app, gate.clock(), key.issuer, signed.times)
-    user_id, claim = read_user_id(claims, rules)
-    if app.revocations._enabled and is_revoked(claims, user_id, app):
-        return None
+    identity = build_identity(app, signed, key, gate.clock())
 
     # 9. Decide. Only an allowed request creates an entry.
     if cached is None:
         gate.remember(entry, entry_key)
-    identity = VerifiedIdentity(app, user_id, claim, signed, key.kid)
     return Decision(True, identity, None, entry.enforced, app.id, None, entry)
 
 

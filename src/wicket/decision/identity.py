@@ -15,8 +15,8 @@ from wicket.config.app import App
 from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
-from wicket.decision.claims import check_claims, is_revoked, read_scopes, read_user_id
-from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id
+from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import parse_json_object
 from wicket.errors import invalid_token
 from wicket.keys.algorithms import Key
@@ -357,9 +357,16 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
     Raises:
         Refused: A claim does not follow the app's rules, or the token or the user is revoked.
     """
-    claims = signed.cached_claims if signed.cached_claims is not None else signed.claims
-    check_claims(claims, signed.header.typ, app, now, key.issuer, signed.times)
-    user_id, claim = read_user_id(claims, app.rules)
-    if app.revocations._enabled and is_revoked(claims, user_id, app):
+    passed, times, rules = signed.passed, signed.times, app.rules
+    if passed is not None and times is not None and passed.revision is app.revision and passed.issuer == key.issuer:
+        check_times(times, rules, now)
+    else:
+        claims = signed.claims
+        check_claims(claims, signed.header.typ, app, now, key.issuer, times)
+        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules))
+        # The lifetime of a token without `iat` is counted from now.
+        if not rules._has_lifetime_bounds or (times is not None and times[2] is not None):
+            signed.passed = passed
+    if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
         raise invalid_token("revoked")
-    return VerifiedIdentity(app, user_id, claim, signed, key.kid)
+    return VerifiedIdentity(app, passed.user_id, passed.user_id_claim, signed, key.kid)

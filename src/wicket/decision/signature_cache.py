@@ -1,15 +1,16 @@
-"""Cache of tokens whose signature was verified. It caches the result of step 6, never a decision.
+"""Cache of tokens whose signature was verified. It caches the result of steps 6 and 7, never a decision.
 
 An entry says that one key signed exactly these bytes. It is found by the app and the SHA-256 of the whole token, which
 covers the algorithm and the `kid`. It applies only to a key with the same fingerprint. Each request selects the key
-again, so a removed key invalidates what it signed. Origin, times, claims, revocation and mode are checked for each
-request. Reads take no lock. Entries are immutable and never reach an application.
+again, so a removed key invalidates what it signed. Origin, times, revocation and mode are checked for each request. The
+other claim checks depend only on the payload, the `App` value and the issuer of the key, so an entry also says for which
+of them they passed. Reads take no lock. Entries never reach an application.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, NamedTuple
 
 from wicket.decision.claims import Claims, TokenTimes, read_times
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
@@ -19,6 +20,22 @@ _MAX_CACHED_MEMBERS: Final = 64
 """The most JSON members and values of a payload whose parsed claims are cached."""
 _ALWAYS_CACHED_SIZE: Final = 256
 """The payload size in bytes up to which the parsed claims are always cached."""
+
+
+class PassedClaims(NamedTuple):
+    """The result of the claim checks that do not depend on the time.
+
+    Attributes:
+        revision: `App.revision` of the app whose rules the claims follow.
+        issuer: The issuer of the key that signed the token.
+        user_id: The user ID of the token.
+        user_id_claim: The claim that contains the user ID.
+    """
+
+    revision: object
+    issuer: str | None
+    user_id: str
+    user_id_claim: str
 
 
 class VerifiedPayload:
@@ -33,9 +50,10 @@ class VerifiedPayload:
         payload: The payload in bytes of JSON.
         cached_claims: The parsed claims; None if they are not cached.
         times: `exp`, `nbf` and `iat`; None if one of them is not valid. `check_claims` refuses such a token.
+        passed: The last result of the claim checks that do not depend on the time; None if they did not pass.
     """
 
-    __slots__ = ("cached_claims", "fingerprint", "header", "payload", "times")
+    __slots__ = ("cached_claims", "fingerprint", "header", "passed", "payload", "times")
 
     def __init__(self, header: JOSEHeader, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
         large = (
@@ -46,6 +64,7 @@ class VerifiedPayload:
         self.fingerprint = fingerprint
         self.payload = payload
         self.cached_claims = None if large else claims
+        self.passed: PassedClaims | None = None
         self.times: TokenTimes | None
         try:
             self.times = read_times(claims)

@@ -39,8 +39,10 @@ def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, 
         key: The environ key under which the caller will store the decision.
     """
     bound = dict(environ)
-    bound.pop(key, None)  # a decision must not keep the earlier decisions of a reused environ alive
-    bound.pop("werkzeug.request", None)  # it refers to the environ, and Flask breaks that cycle after the request
+    if key in bound:
+        del bound[key]  # a decision must not keep the earlier decisions of a reused environ alive
+    if "werkzeug.request" in bound:
+        del bound["werkzeug.request"]  # it refers to the environ, and Flask breaks that cycle after the request
     decision.binding = id(environ), bound, request.header_names  # a reference to the environ would make a cycle
 
 

@@ -218,12 +218,13 @@ class Reporter:
             return tuple(OutcomeCount(*key[:4], count, *key[4:]) for key, count in self._counts.most_common())
 
     def _flush(self) -> None:
+        pending, counts = self._pending, self._counts
         with self._lock:
-            while self._pending:
-                key: Any = self._pending.popleft()
-                if key not in self._counts and len(self._counts) >= self._max:
-                    key = ("…", *key[1:])
-                self._counts[key] += 1
+            drained = Counter([pending.popleft() for _ in range(len(pending))])  # only a holder of the lock removes
+            for key, count in drained.items():
+                if key not in counts and len(counts) >= self._max:
+                    key = ("…", *key[1:])  # noqa: PLW2901
+                counts[key] += count
 
     def _write(self, event: DecisionEvent, key: OutcomeKey, level: int) -> None:
         if not _log.isEnabledFor(level):
