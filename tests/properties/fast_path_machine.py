@@ -291,10 +291,11 @@ class FastPathMachine:
             if state.begun <= seen.ended and (state.gone is None or state.gone > seen.begun)
         }
         answers = {expected_answer(rule, request, now) for rule in rules for now in times}
-        overlapping = [begun for _, begun, ended in self.refreshes if begun < seen.ended and seen.begun < ended]
-        if (request.app == "nobody" or None in rules) and len(overlapping) > 1:
+        refreshed = any(begun < seen.ended and seen.begun < ended for _, begun, ended in self.refreshes)
+        if (request.app == "nobody" or None in rules) and refreshed:
             # The registry does not know the app. Each refresh drops the negative entries of all apps, and a request
-            # loads an entry at most twice.
+            # loads an entry at most twice. The first load may have begun before the request, and earlier refreshes
+            # may have made it void.
             answers.add(("apps_unavailable", True, "", None))
         if any(id == request.app and begun < seen.ended and seen.begun < ended for id, begun, ended in self.refreshes):
             if request.app in ("r0", "r1"):
