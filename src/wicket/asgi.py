@@ -118,7 +118,8 @@ class WicketMiddleware:
         subprotocol: str | None = None
         body: ASGIBody | None = None
         connection: LiveConnection | None = None
-        if not core.always_gated or scope.get("method") != "GET":  # an always gated GET has no body and is no preflight
+        method = scope.get("method")
+        if not core.always_gated or method == "OPTIONS":  # of the always gated requests, only a preflight is special
             if not core.root_checked:
                 core.check_first(self.app, scope.get("app"))
             action = core.classify(request)
@@ -127,13 +128,15 @@ class WicketMiddleware:
                 await self._handle_undecided(action, request, scope, receive, send)
                 return
             optional = action is Action.OPTIONAL
-            if request.is_unsafe and not request.websocket:
-                body = request.body = ASGIBody(receive, declared_length(request.header("content-length")))
+        if method != "GET" and request.is_unsafe and not request.websocket:
+            body = request.body = ASGIBody(receive, declared_length(request.header("content-length")))
         try:
             if passed:
                 decision = core.anonymous_decision(request)
             else:
-                decision = gate._try_fast_path(request) or await gate._run_flow(request, optional=optional)
+                decision = gate._try_fast_path(request, optional=optional) or await gate._run_flow(
+                    request, optional=optional
+                )
             if not decision.allowed:
                 await _send_response(core.refusal_response(request, decision), scope, send)
                 return

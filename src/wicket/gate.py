@@ -14,8 +14,8 @@ from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLoc
 from wicket.config.network import Network
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
-from wicket.decision.fast_path import decide_fast
-from wicket.decision.flow import check_origin, decide, verify, verify_configured
+from wicket.decision.fast_path import decide_fast, verify_fast
+from wicket.decision.flow import check_origin, decide, verify
 from wicket.decision.io import arun, run
 from wicket.decision.revalidation import revalidate
 from wicket.errors import Refusal
@@ -148,7 +148,7 @@ class Gate:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
         """
-        decision = self._try_fast_path(request)
+        decision = self._try_fast_path(request, optional=optional)
         if decision is not None:
             return decision
         return self._report(run(decide(self._context, request, optional=optional)))
@@ -160,16 +160,16 @@ class Gate:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
         """
-        return self._try_fast_path(request) or await self._run_flow(request, optional=optional)
+        return self._try_fast_path(request, optional=optional) or await self._run_flow(request, optional=optional)
 
     async def _run_flow(self, request: Request, *, optional: bool) -> Decision:
         """Decide a request for which the fast path returned None."""
         return self._report(await arun(decide(self._context, request, optional=optional)))
 
-    def _try_fast_path(self, request: Request) -> Decision | None:
-        """Fast path: decide a request whose token signature is cached. Return None if the flow must decide."""
+    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | None:
+        """Fast path: decide a request without I/O. Return None if the flow must decide."""
         try:
-            decision = decide_fast(self._context, request)
+            decision = decide_fast(self._context, request, optional=optional)
         except Exception:  # noqa: BLE001 - the flow raises the same exception again and handles it
             return None
         if decision is not None:
@@ -188,7 +188,7 @@ class Gate:
             origin: An origin to check. It is checked even if the app does not require one.
         """
         ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
-        decision = verify_configured(self._context, token, ref, origin)
+        decision = verify_fast(self._context, token, ref, origin)
         if decision is None:
             decision = run(verify(self._context, token, ref, origin))
         self._reporter.decided(decision)
@@ -197,7 +197,7 @@ class Gate:
     async def averify(self, token: str | None, *, app: str | AppRef, origin: str | None = None) -> Decision:
         """Verify a token like `verify`, without blocking the event loop."""
         ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
-        decision = verify_configured(self._context, token, ref, origin)
+        decision = verify_fast(self._context, token, ref, origin)
         if decision is None:
             decision = await arun(verify(self._context, token, ref, origin))
         return self._report(decision)

@@ -106,22 +106,19 @@ class WicketMiddleware:
         """
         request = Request.from_wsgi(environ)
         core, gate = self._core, self.gate
-        if core.always_gated and environ["REQUEST_METHOD"] == "GET":  # an always gated GET has no body, is no preflight
-            decision = gate.decide(request)
-        else:
+        method, optional, passed = environ["REQUEST_METHOD"], False, False
+        if not core.always_gated or method == "OPTIONS":  # of the always gated requests, only a preflight is special
             if not core.root_checked:
                 core.check_first(self.app)
             action = core.classify(request)
             passed = action is Action.PASS
             if action is not Action.GATED and action is not Action.OPTIONAL and not passed:
                 return self._handle_undecided(action, request, environ, start_response)
-            body = set_body(request, environ)
-            if passed:
-                decision = core.anonymous_decision(request)
-            else:
-                decision = gate.decide(request, optional=action is Action.OPTIONAL)
-            if body is not None and body.started:
-                environ["wsgi.input"] = body.replay()
+            optional = action is Action.OPTIONAL
+        body = None if method == "GET" else set_body(request, environ)
+        decision = core.anonymous_decision(request) if passed else gate.decide(request, optional=optional)
+        if body is not None and body.started:
+            environ["wsgi.input"] = body.replay()
         if not decision.allowed:
             return send_response(core.refusal_response(request, decision), environ, start_response)
         attach_to_environ(environ, gate, decision, request)

@@ -33,9 +33,9 @@ REVIEWED = {
         "config/identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
-    ("decision/fast_path.py", "key.fingerprint != signed.fingerprint"): _SHA_256_OF_A_KEY,
+    ("decision/key_selection.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
-        "decision/flow.py",
+        "decision/outcome.py",
         "token_from(app.located_tokens.body, request)[0] not in (None, token)",
     ): "two tokens of one request, both the client's own",
     ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,

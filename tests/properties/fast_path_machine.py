@@ -43,9 +43,9 @@ from wicket import (
     Mode,
     Request,
 )
-from wicket.decision.context import FastPathEntry
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
+from wicket.messages.headers import ASGI_NAMES
 from wicket.testing import FakeClock
 
 SHARED: Final = ("fast_path.py", "context.py", "signature_cache.py", "flow.py")  # these read and write shared state
@@ -77,11 +77,10 @@ class WatchedGate(Gate):
 
     taken: list[tuple[str | None, str]]
 
-    def _try_fast_path(self, request: Request) -> Decision | None:
-        found = super()._try_fast_path(request)
+    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | None:
+        found = super()._try_fast_path(request, optional=optional)
         if found is not None:
-            assert isinstance(found._context, FastPathEntry)
-            self.taken.append((found.app_id, "asgi" if isinstance(found._context.token_header, bytes) else "wsgi"))
+            self.taken.append((found.app_id, "asgi" if request.header_names is ASGI_NAMES else "wsgi"))
         return found
 
 

@@ -1,4 +1,4 @@
-"""The fast path against the flow: the flow allows every request that the fast path allows, for the same user."""
+"""The fast path against the flow: both make the same decision about each request that the fast path decides."""
 
 from __future__ import annotations
 
@@ -148,6 +148,11 @@ def gate_of(app: App, app_locations: list[Any], mode: Mode | None) -> Gate:
     return Gate([app, beta], app_locations=app_locations, mode=mode, clock=lambda: NOW, limits=Limits(load_timeout=0.1))
 
 
+def headers_sent(request: Request) -> list[tuple[str, str]]:
+    """The headers of a request as the view has collected them."""
+    return list(request.raw_headers.items())
+
+
 def same(one: Decision, other: Decision) -> bool:
     def fields(decision: Decision) -> tuple[Any, ...]:
         identity = decision.identity
@@ -169,7 +174,7 @@ def same(one: Decision, other: Decision) -> bool:
     ),
     mode=st.sampled_from([None, None, Mode.LOG_ONLY, Mode.ENFORCE]),
 )
-def test_fast_path_any_allowed_request_same_decision_as_flow(
+def test_fast_path_any_request_same_decision_as_flow(
     settings: dict[str, Any], request: Request, app_locations: list[Any], mode: Mode | None
 ) -> None:
     if any(isinstance(place, Cookie) for place in settings.get("token_locations", ())):
@@ -179,15 +184,17 @@ def test_fast_path_any_allowed_request_same_decision_as_flow(
         for token in TOKENS:  # fill the signature cache
             gate.verify(token, app="acme")
             gate.verify(token, app="beta")
+        headers = [pair for pair in headers_sent(request) if pair[0] not in ("authorization", "x-token", "cookie")]
+        for token in TOKENS:  # remember the app and the origin, if they are allowed
+            for header in (("Authorization", f"Bearer {token}"), ("X-Token", token)):
+                run(decide(gate._context, Request(query=request.query, headers=[*headers, header])))
         by_flow = run(decide(gate._context, request))
         try:
             fast = decide_fast(gate._context, request)
         except Exception:  # noqa: BLE001 - any exception means that the flow decides
             fast = None
-        event("fast path" if fast is not None else "flow")
+        event("flow" if fast is None else "allowed" if fast.identity.verified else "refused")
         if fast is not None:
-            assert by_flow.allowed
-            assert by_flow.identity.verified
             assert same(fast, by_flow)
 
 
@@ -224,19 +231,16 @@ def test_fast_path_ordinary_request_used_from_second_time() -> None:
         fast = decide_fast(gate._context, request)
         assert fast is not None
         assert same(fast, by_flow)
-        assert gate._try_fast_path(request) is not None
+        assert gate._try_fast_path(request, optional=False) is not None
         assert gate.outcomes()[0].count == 2, "both are counted"
 
 
-@pytest.mark.parametrize("origins", [["*"], ["https://a.example"]])
 @pytest.mark.parametrize(
     ("name", "origin"),
     [
         ("acme", None),
         ("acme", "https://a.example,https://a.example"),
         ("acme", "https://a.example,"),
-        ("acme", " https://a.example"),
-        ("acme", "https://a.example\t"),
         ("acme", f"https://{'a' * 600}.example"),
         ("acme,acme", "https://a.example"),
         ("acme,2", "https://a.example"),  # an alias that no header can carry, because a comma separates repeated values
@@ -245,9 +249,13 @@ def test_fast_path_ordinary_request_used_from_second_time() -> None:
         ("a" * 600, "https://a.example"),
     ],
 )
-def test_fast_path_unusual_app_ref_or_origin_not_used(origins: list[str], name: str, origin: str | None) -> None:
+def test_fast_path_refused_app_ref_or_origin_not_remembered(name: str, origin: str | None) -> None:
     app = profiles.generic(
-        "acme", credentials=[Secret(KEYS["acme"])], origins=origins, require_origin=True, aliases=["acme,2"]
+        "acme",
+        credentials=[Secret(KEYS["acme"])],
+        origins=["https://a.example"],
+        require_origin=True,
+        aliases=["acme,2"],
     )
     with gate_of(app, [Header("X-App-Id")], None) as gate:
 
@@ -259,7 +267,28 @@ def test_fast_path_unusual_app_ref_or_origin_not_used(origins: list[str], name: 
         assert decide_fast(gate._context, asks("acme", "https://a.example")) is not None
         for _ in range(2):
             assert decide_fast(gate._context, asks(name, origin)) is None
-            gate.decide(asks(name, origin))
+            assert not gate.decide(asks(name, origin)).allowed
+
+
+@pytest.mark.parametrize("origin", [" https://a.example", "https://a.example\t"])
+def test_fast_path_padded_origin_same_decision_as_flow(origin: str) -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], origins=["https://a.example"])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}"), ("Origin", origin)])
+        by_flow = gate.decide(request)
+        fast = decide_fast(gate._context, request)
+        assert fast is not None
+        assert fast.allowed
+        assert same(fast, by_flow)
+
+
+def test_fast_path_long_origin_of_any_page_not_remembered() -> None:
+    app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], origins=["*"])
+    with gate_of(app, [Header("X-App-Id")], None) as gate:
+        origin = f"https://{'.'.join(['a' * 60] * 9)}.example"
+        request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}"), ("Origin", origin)])
+        gate.decide(request)
+        assert gate._context.fast_path == {}
 
 
 def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
@@ -269,9 +298,10 @@ def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
         assert gate.decide(request).allowed
         assert decide_fast(gate._context, request) is not None
         (entry,) = gate._context.signature_cache._entries["acme"].values()
-        entry.fingerprint = entry.fingerprint[::-1]
-        assert decide_fast(gate._context, request) is None
-        assert gate.decide(request).allowed, "the flow verifies it again"
+        changed = entry.fingerprint = entry.fingerprint[::-1]
+        assert gate.decide(request).allowed, "the signature is verified again"
+        (entry,) = gate._context.signature_cache._entries["acme"].values()
+        assert entry.fingerprint == changed[::-1]
 
 
 def test_fast_path_required_kid_absent_not_used() -> None:
@@ -282,7 +312,9 @@ def test_fast_path_required_kid_absent_not_used() -> None:
         assert decide_fast(gate._context, request) is not None
         (entry,) = gate._context.signature_cache._entries["acme"].values()
         entry.header = entry.header._replace(kid=None)
-        assert decide_fast(gate._context, request) is None
+        assert gate.decide(request).allowed, "the token is parsed and verified again"
+        (entry,) = gate._context.signature_cache._entries["acme"].values()
+        assert entry.header.kid == "1"
 
 
 class _Choosy(Bearer):

@@ -14,7 +14,6 @@ from wicket.config.app_checks import (
     is_name,
     is_nonempty_string,
     remote_sources,
-    single_header,
     user_id_claims,
 )
 from wicket.config.identity_hash import IdentityHash
@@ -24,7 +23,6 @@ from wicket.config.locations import (
     AppRef,
     Bearer,
     Cookie,
-    Header,
     TokenLocation,
     TokenLocations,
     intern_token_locations,
@@ -92,7 +90,6 @@ class App:
 
     Attributes:
         located_tokens: The token locations in order of precedence.
-        fast_token_header: The header that the fast path reads. None: the fast path does not apply.
         origin_policy: The compiled `origins`.
         keyring: The keys of all credentials.
         sources: The remote key sets.
@@ -126,7 +123,6 @@ class App:
     identity_hash: IdentityHash | None
     format_error: ErrorFormatter | None = field(repr=False)
     located_tokens: TokenLocations = field(init=False, repr=False)
-    fast_token_header: Bearer | Header | None = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
@@ -240,7 +236,6 @@ class App:
         values["located_tokens"] = intern_token_locations(
             values["token_locations"], (*values["claimed_user_locations"], *hash_locations)
         )
-        values["fast_token_header"] = single_header(values["located_tokens"]) if identity_hash is None else None
         values["revision"] = object()
         values["keyring"] = Keyring(key for credential in values["credentials"] for key in credential.keys)
         for name, value in values.items():

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import Bearer, Header, TokenLocations, is_valid_name
+from wicket.config.locations import is_valid_name
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import Problems
@@ -97,9 +97,3 @@ def remote_sources(problems: Problems, credentials: Iterable[Any], issuer: str |
             problems.add(f"credentials[{index}]", "must have an issuer", "App(issuer=…) or Jwks(url, issuer=…)")
         sources.append(source if source.issuer is not None else replace(source, issuer=issuer))
     return tuple(sources)
-
-
-def single_header(locations: TokenLocations) -> Bearer | Header | None:
-    """Return the only location among headers and query if it is a header, otherwise None."""
-    location = locations.headers_and_query[0] if len(locations.headers_and_query) == 1 else None
-    return location if type(location) in (Bearer, Header) else None  # type: ignore[return-value]  # a subclass may read differently

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
@@ -10,7 +11,6 @@ from wicket.config.locations import (
     AppLocation,
     AppNameInBody,
     AppRef,
-    Bearer,
     Header,
     JsonBody,
     TokenIssuer,
@@ -24,9 +24,12 @@ from wicket.decision.token_parser import UnverifiedToken
 from wicket.errors import Refusal
 from wicket.limits import Limits
 from wicket.messages.request import HeaderNames, Request
-from wicket.runtime.cache import Cache
+from wicket.runtime.cache import Cache, Entry
 
-MAX_FAST_PATH_ENTRIES: Final = 4_096
+MAX_FAST_PATH_ENTRIES: Final = 32_768
+"""The most entries of the fast path. An entry takes about half a KiB."""
+_MAX_KEY_VALUE: Final = 512
+"""The longest value in the key of an entry, in characters."""
 
 OutcomeKey = tuple[str | None, str, str | None, bool, Literal["gate", "handler"], bool, bool]
 """The key of one counter of decisions: app ID, `allowed`, `anonymous` or the refusal code, reason, `enforced`, stage,
@@ -54,7 +57,6 @@ class GateContext:
         by_issuer: Whether the issuer of a token may name the app.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
-        single_app_header: The header that names the app, if there is no other app location; else None.
         fast_path: The fast path entries, at most `MAX_FAST_PATH_ENTRIES`.
         standalone_contexts: The contexts of `standalone_context`, at most `MAX_FAST_PATH_ENTRIES`.
     """
@@ -89,30 +91,87 @@ class GateContext:
             item for item in self.app_locations if isinstance(item, (AppNameInBody, JsonBody))
         )
         self.app_body_types = body_types(app_locations)
-        location = app_locations[0] if len(app_locations) == 1 else None
-        # A subclass of Header may read the request differently.
-        self.single_app_header = location if type(location) is Header else None
+        # A subclass of Header may read the request differently. The other locations outside the body are read.
+        self._named_headers = ("origin", *(item.name for item in self.app_locations if type(item) is Header))
+        self._other_locations = tuple(
+            (index, item)
+            for index, item in enumerate(self.app_locations)
+            if type(item) not in (Header, AppNameInBody, TokenIssuer)
+        )
+        self._header_keys: dict[HeaderNames, tuple[Any, ...]] = {}
         self.fast_path: dict[FastPathKey, FastPathEntry] = {}
         self.standalone_contexts: dict[AppRef, StandaloneContext] = {}
 
-    def remember(self, entry: FastPathEntry, key: FastPathKey) -> None:
-        """Add `entry` to the fast path. A full cache is cleared first."""
-        if len(self.fast_path) >= MAX_FAST_PATH_ENTRIES:
-            self.fast_path.clear()
-        self.fast_path[key] = entry
+    def fast_path_key(self, request: Request, names: list[str | None] | None = None) -> FastPathKey:
+        """Return all that steps 1 and 2 read of a request whose app is not named in its body or by its token.
+
+        Args:
+            request: The request.
+            names: The values of the app locations; None to read them here.
+
+        Raises:
+            Exception: A location cannot be read. The flow raises the same exception.
+        """
+        form = request.header_names
+        keys = self._header_keys.get(form)
+        if keys is None:
+            keys = self._header_keys[form] = tuple(form[name] for name in self._named_headers)
+        get = request.raw_headers.get
+        if not self._other_locations:
+            if len(keys) == 2:  # the common case: one header names the app
+                return (form, get(keys[0]), get(keys[1]))
+            return (form, *map(get, keys))
+        others = [item.read(request) if names is None else names[index] for index, item in self._other_locations]
+        return (form, *map(get, keys), *others)
+
+    def is_current(self, context: FastPathEntry | StandaloneContext) -> bool:
+        """Return whether the app of `context` is configured in code, or the registry's cache still has this value."""
+        held = context.cache_entry
+        return held is None or (self.registry is not None and self.registry.fresh_entry(context.refs[0]) is held)
+
+    def remember(self, request: Request, ctx: RequestContext) -> None:
+        """Add the result of steps 1 and 2 for an allowed request to the fast path, if other requests may use it.
+
+        Other requests may use it if only locations outside the body named the app, and if the app is configured in
+        code or is fresh in the registry's cache.
+
+        Args:
+            request: The request. It has a verified identity.
+            ctx: The context of the request.
+        """
+        app, refs, names = ctx.app, tuple(ctx.refs), ctx.names
+        if names is None or request.document is not None or ctx.unenforced_refusal is not None:
+            return
+        if not isinstance(app, App) or (len(refs) > 1 and not set(refs) <= set(app.refs())):
+            return
+        held: Entry[App | BrokenApp] | None = None
+        if refs and refs[0] not in self.apps:
+            held = None if self.registry is None else self.registry.fresh_entry(refs[0])
+            if held is None or held.value is not app:
+                return
+        key = self.fast_path_key(request, names)
+        if all(value is None or len(value) <= _MAX_KEY_VALUE for value in key[1:]):
+            entry = FastPathEntry(self, app, refs, ctx.origin, request.header_names, held)
+            _add_bounded(self.fast_path, key, entry)
 
     def standalone_context(self, ref: AppRef) -> StandaloneContext | None:
         """Return the shared context for the verification of tokens without a request.
 
         Returns:
-            The context; None if the app is not configured in code or has remote key sets.
+            The context; None if the app is not configured in code and the registry's cache does not have it, or must
+            load it again.
         """
-        app = self.apps.get(ref)
-        if not isinstance(app, App) or app.sources:
+        context = self.standalone_contexts.get(ref)
+        if context is not None and self.is_current(context):
+            return context
+        app, held = self.apps.get(ref), None
+        if app is None and self.registry is not None:
+            held = self.registry.fresh_entry(ref)
+            app = None if held is None else held.value
+        if not isinstance(app, App):
             return None
-        if len(self.standalone_contexts) >= MAX_FAST_PATH_ENTRIES:
-            self.standalone_contexts.clear()
-        context = self.standalone_contexts[ref] = StandaloneContext(self, app, ref)
+        context = StandaloneContext(self, app, ref, held)
+        _add_bounded(self.standalone_contexts, ref, context)
         return context
 
     def key_load_timeouts(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
@@ -148,6 +207,7 @@ class RequestContext:
         outcome_key: The counter of an allowed request, if it is known in advance.
         body_unread: A sentence that says why the body was not read, if the app or token was looked for in it.
         token: The token, if it was parsed to find the app.
+        names: The values of the gate's app locations; None if other values named the app.
     """
 
     request: Request | None = None
@@ -157,6 +217,7 @@ class RequestContext:
     outcome_key: OutcomeKey | None = None
     body_unread: str | None = None
     token: UnverifiedToken | None = None
+    names: list[str | None] | None = None
 
     def __init__(
         self,
@@ -175,34 +236,38 @@ class RequestContext:
 
 
 class StandaloneContext(RequestContext):
-    """The shared state of all verifications of tokens without a request, for one app that is configured in code.
+    """The shared state of all verifications of tokens without a request, for one app. It never changes.
 
-    It never changes.
+    Attributes:
+        cache_entry: The entry of the registry's cache that has the app; None for an app in code.
     """
 
     app: App
 
-    def __init__(self, gate: GateContext, app: App, ref: AppRef) -> None:
+    def __init__(self, gate: GateContext, app: App, ref: AppRef, cache_entry: Entry[App | BrokenApp] | None) -> None:
         super().__init__(gate, gate.limits.load_timeout, (ref,), app, credentials_sent=True)
+        self.cache_entry = cache_entry
         self.outcome_key = (app.id, "allowed", None, True, "gate", False, False)
 
 
-FastPathKey = tuple[HeaderNames, Any, Any]
-"""The form of the header names, and the values of the app header and of `Origin` as they were sent."""
+FastPathKey = tuple[Any, ...]
+"""The form of the header names, `Origin` and the app headers as they were sent, the values of the other locations."""
 
 
 class FastPathEntry(RequestContext):
-    """The cached result of steps 1 and 2 for one pair of app header and `Origin`.
+    """The cached result of steps 1 and 2, which all requests with the same key share.
 
-    Both steps depend only on these two headers and on an app in code, which never changes. The entry is created after
-    the first allowed request.
+    Both steps depend only on the values of the key and on the app. The entry is created after the first request with a
+    verified identity.
 
     Attributes:
-        token_header: The header that carries the app's token.
+        cache_entry: The entry of the registry's cache that has the app; None for an app in code.
+        enforced: Whether the app is enforced.
+        token_header: The key of the header that is read first; None if the app's tokens are in no header.
         prefix: The string or bytes that precede the token in `token_header`.
         prefix_length: The length of `prefix` in characters.
         max_length: The largest length of prefix and token, in characters.
-        enforced: Whether the app is enforced.
+        besides_main: The other locations outside the body and cookies. The fast path requires that they have no token.
         cors_headers: The CORS headers of the response, once the middleware has computed them.
     """
 
@@ -210,14 +275,37 @@ class FastPathEntry(RequestContext):
     cors_headers: Any = None
 
     def __init__(
-        self, gate: GateContext, app: App, origin: str | None, location: Bearer | Header, header_names: HeaderNames
+        self,
+        gate: GateContext,
+        app: App,
+        refs: tuple[AppRef, ...],
+        origin: str | None,
+        header_names: HeaderNames,
+        cache_entry: Entry[App | BrokenApp] | None,
     ) -> None:
-        super().__init__(gate, gate.load_timeout, app=app, credentials_sent=True)
+        super().__init__(gate, gate.load_timeout, refs, app, credentials_sent=True)
         self.origin = origin
+        self.cache_entry = cache_entry
         self.enforced = gate.mode_of(app) is Mode.ENFORCE
         self.outcome_key = (app.id, "allowed", None, self.enforced, "gate", False, False)
-        name, prefix = ("authorization", "Bearer ") if isinstance(location, Bearer) else (location.name, "")
-        self.token_header = header_names[name]
+        locations = app.located_tokens
+        prefix = locations.main_prefix
+        self.token_header = None if locations.main_header is None else header_names[locations.main_header]
         self.prefix: str | bytes = prefix.encode() if isinstance(self.token_header, bytes) else prefix
         self.prefix_length = len(prefix)
         self.max_length = app.rules.max_token_bytes + len(prefix)
+        self.besides_main = locations.besides_main
+
+    def for_request(self, *, credentials_sent: bool) -> RequestContext:
+        """Return a context for one request that is refused or anonymous."""
+        ctx = RequestContext(self.gate, self.load_timeout, self.refs, self.app, credentials_sent=credentials_sent)
+        ctx.origin = self.origin
+        return ctx
+
+
+def _add_bounded(entries: dict[Any, Any], key: object, value: object) -> None:
+    """Add an entry. If there are `MAX_FAST_PATH_ENTRIES`, the oldest are removed first."""
+    with contextlib.suppress(RuntimeError):  # another thread changed `entries`: this entry is added at a later request
+        while len(entries) >= MAX_FAST_PATH_ENTRIES:
+            entries.pop(next(iter(entries)), None)
+        entries[key] = value

@@ -34,12 +34,25 @@ def extract_token(
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_from(locations.headers_and_query, request)
-    if result[0] is None and locations.cookies:
-        result = token_from(locations.cookies, request)
+    result = token_outside_body(locations, request)
     if result[0] is None and locations.body_types:
         yield from read_body(gate, request, locations.body_types)
         result = token_from(locations.body, request)
+    return result
+
+
+def token_outside_body(locations: TokenLocations, request: Request) -> tuple[str | None, TokenLocation | None]:
+    """Extract the token from headers and the query, then from cookies.
+
+    Returns:
+        The token and its location; two None if there is no token outside the body.
+
+    Raises:
+        Refused: `invalid_request` if two locations have different tokens.
+    """
+    result = token_from(locations.headers_and_query, request)
+    if result[0] is None and locations.cookies:
+        result = token_from(locations.cookies, request)
     return result
 
 

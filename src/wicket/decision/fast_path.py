@@ -1,96 +1,144 @@
-"""Fast path for requests whose token signature is cached.
+"""Fast path: decide a request without I/O, if an earlier request had the same app and the same origin.
 
-It only allows. In every other case it returns None or raises, and `wicket.decision.flow` decides. Every request that it
-allows is allowed by the flow for the same user; a property test checks that both agree. The fast path exists for speed:
-it does the same steps without a generator and without two dozen calls.
+It calls the same functions as `wicket.decision.flow`. It saves steps 1 and 2, whose result `FastPathEntry` caches, the
+parsing of a token that is in the signature cache, and the generator. If it cannot decide, it returns None, and the flow
+decides. A property test checks that both have the same result.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from wicket.config.app import App
-from wicket.decision.context import FastPathEntry, GateContext
+from wicket.config.locations import AppRef
+from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
+from wicket.decision.extract_token import token_outside_body
 from wicket.decision.identity import build_identity
-from wicket.messages.request import HeaderNames, Request
+from wicket.decision.identity_hash import check_hash_matches_token
+from wicket.decision.key_selection import recall_signature, select_local_keys
+from wicket.decision.outcome import (
+    allow,
+    check_token_location,
+    checked_token,
+    decision_for_error,
+    identify_without_token,
+    refuse,
+)
+from wicket.decision.signature import verify_signature
+from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.token_parser import parse_token_or_raise
+from wicket.errors import Refused
+from wicket.keys.algorithms import Key
+from wicket.messages.request import Request
 
-_MAX_HEADER_SIZE: Final = 512
 
+def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) -> Decision | None:
+    """Decide a request like `flow.decide`, without I/O.
 
-def decide_fast(gate: GateContext, request: Request) -> Decision | None:
-    """Decide a request for an app in code that one header names and whose token is in a header and was verified before.
+    Args:
+        gate: The gate.
+        request: The request.
+        optional: Whether anonymous users are allowed for every app.
 
     Returns:
-        The decision that allows the request; None if the flow must decide.
+        The decision; None if the flow must decide.
 
     Raises:
         Exception: The flow must decide, as for None.
     """
-    location = gate.single_app_header  # the flow compares several locations with each other
-    if location is None:
+    # 1. Resolve the app. 2. Check the origin.
+    if request.flooded or request.document is not None:
         return None
-
-    # 1. Resolve the app. 2. Check the origin. The result is cached for each pair of these two headers.
-    headers, names = request.raw_headers, request.header_names
-    entry_key = (names, headers.get(names[location.name]), headers.get(names["origin"]))
-    entry = cached = gate.fast_path.get(entry_key)
-    if entry is None:
-        entry = _build_entry(gate, request, names)
-        if entry is None:
-            return None
-
-    # 3. Extract the token. 4. A token in the signature cache was parsed before.
-    value: Any = headers.get(entry.token_header)
-    if value is None or len(value) > entry.max_length or not value.startswith(entry.prefix):
+    entry = gate.fast_path.get(gate.fast_path_key(request))
+    if entry is None or (entry.cache_entry is not None and not gate.is_current(entry)):
         return None
-    token = value[entry.prefix_length :]
-    app = entry.app
-    digest = sha256(token if token.__class__ is bytes else token.encode()).digest()
-    signed = gate.signature_cache.get(app.id, digest)
-    if signed is None:
-        return None
-    header = signed.header
-    if header.kid is None and app.rules.require_kid:
-        return None
+    app, credentials_sent = entry.app, True
+    try:
+        # 3. Extract the token. 4. to 6. A token in the signature cache was parsed and verified before.
+        verified = None
+        value: Any = request.raw_headers.get(entry.token_header)
+        if value is not None and len(value) <= entry.max_length and value.startswith(entry.prefix):
+            for other in entry.besides_main:
+                if other.read(request) is not None:
+                    break
+            else:
+                value = value[entry.prefix_length :]
+                digest = sha256(value if value.__class__ is bytes else value.encode()).digest()
+                verified = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
+        if verified is None:
+            token, location = token_outside_body(app.located_tokens, request)
+            if token is None:
+                if request.body is not None and app.located_tokens.body_types:
+                    return None
+                credentials_sent = False
+                ctx = entry.for_request(credentials_sent=False)
+                identity = identify_without_token(app, request, ctx, gate.clock(), optional=optional)
+                return allow(request, ctx, identity)
+            check_token_location(app, request, entry, token, location)
+            verified = _verify_local(gate, app, token)
+            if verified is None:
+                return None
 
-    # 5. Select the key. 6. It must be the key that signed the token. The flow chooses between several keys.
-    keys = app.keyring.select(header.algorithm, header.kid)
-    if len(keys) != 1:
-        return None
-    key = keys[0]
-    if key.fingerprint != signed.fingerprint or (key.jwk_issuer is not None and not key.serves(signed.claims)):
-        return None
+        # 7. Check the claims. 8. Check revocation.
+        now = gate.clock()
+        user = build_identity(app, verified[0], verified[1], now)
+        if app.identity_hash is not None:
+            check_hash_matches_token(app, request, user, now)
+    except Refused as refused:
+        return refuse(request, entry.for_request(credentials_sent=credentials_sent), refused.refusal)
 
-    # 7. Check the claims. 8. Check whether the token is revoked.
-    identity = build_identity(app, signed, key, gate.clock())
-
-    # 9. Decide. Only an allowed request creates an entry.
-    if cached is None:
-        gate.remember(entry, entry_key)
-    return Decision(True, identity, None, entry.enforced, app.id, None, entry)
+    # 9. Decide.
+    return Decision(True, user, None, entry.enforced, app.id, None, entry)
 
 
-def _build_entry(gate: GateContext, request: Request, names: HeaderNames) -> FastPathEntry | None:
-    """Do steps 1 and 2 for a request.
+def _verify_local(gate: GateContext, app: App, token: str) -> tuple[VerifiedPayload, Key] | None:
+    """Find a token in the signature cache, or verify it if all keys of its app are local (steps 4 to 6).
 
     Returns:
-        The entry; None if the header names no app in code, or the app does not allow the origin.
+        The payload and the key that signed it; None if the flow must look for the key.
+
+    Raises:
+        Refused: The token is malformed, or no key of the app signed it.
     """
-    location = gate.single_app_header
-    name = None
-    if location is not None and request.header_size(location.name) < _MAX_HEADER_SIZE:
-        name = request.header(location.name)
-    if location is None or name is None or "," in name:
+    digest: bytes | None = None
+    if len(token) <= app.rules.max_token_bytes and token.isascii():
+        digest = sha256(token.encode()).digest()
+        recalled = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
+        if recalled is not None:
+            return recalled
+    if app.sources:
         return None
-    app = gate.apps.get((location.kind, name))  # type: ignore[call-overload]  # a tuple equals its AppRef
-    if not isinstance(app, App) or app.fast_token_header is None or not gate.signature_cache.knows(app.id):
+    parsed = parse_token_or_raise(token, app.rules.max_token_bytes)
+    return verify_signature(app, parsed, select_local_keys(app, parsed.header), gate.signature_cache, digest)
+
+
+def verify_fast(gate: GateContext, token: str | None, ref: AppRef, origin: str | None) -> Decision | None:
+    """Verify a token as `flow.verify` does, without I/O.
+
+    Args:
+        gate: The gate.
+        token: The token.
+        ref: The reference of the app.
+        origin: The origin to check; None for no check.
+
+    Returns:
+        The decision; None if the flow must decide.
+    """
+    try:
+        ctx = gate.standalone_context(ref)
+    except TypeError:  # the reference is not hashable; it may be from a client's message
         return None
-    origin = request.header("origin") if request.header_size("origin") < _MAX_HEADER_SIZE else ","
-    if origin is None:
-        if app.require_origin:
+    if ctx is None:
+        return None
+    app = ctx.app
+    try:
+        raw = token if origin is None and isinstance(token, str) and token else checked_token(app, token, origin)
+        verified = _verify_local(gate, app, raw)
+        if verified is None:
             return None
-    elif "," in origin or origin != origin.strip(" \t") or not app.allows_origin(origin):
-        return None
-    return FastPathEntry(gate, app, origin, app.fast_token_header, names)
+        identity = build_identity(app, verified[0], verified[1], gate.clock())
+    except Exception as error:  # noqa: BLE001 - as in flow.verify
+        return decision_for_error(ctx if token else RequestContext(gate, ctx.load_timeout, ctx.refs, app), error)
+    return Decision(True, identity, None, True, app.id, None, ctx)

@@ -6,7 +6,6 @@ changes them for its own request only.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -28,7 +27,6 @@ _MAX_INTEGER_ID: Final = 10**18
 """Larger integers are not converted to a string for a comparison with the user ID."""
 
 
-@functools.lru_cache(maxsize=4096)
 def _qualified_user_id(*parts: str) -> str:
     """Percent-encode the parts and join them with colons, so that different parts have different results."""
     return ":".join(quote(part, safe="") for part in parts)
@@ -193,21 +191,19 @@ class VerifiedIdentity(Identity):
 
     _app: App
 
-    __slots__ = ("_claims", "_kid", "_signed", "_user_id", "_user_id_claim")
+    __slots__ = ("_claims", "_kid", "_passed", "_signed")
 
-    def __init__(self, app: App, user_id: str, user_id_claim: str, signed: VerifiedPayload, kid: str | None) -> None:
+    def __init__(self, app: App, passed: PassedClaims, signed: VerifiedPayload, kid: str | None) -> None:
         """Create an identity.
 
         Args:
             app: The app whose key verified the token.
-            user_id: The user ID.
-            user_id_claim: The claim that contains the user ID.
+            passed: The user ID, and the claim that contains it.
             signed: The payload of the token.
             kid: The `kid` of the key that verified the token.
         """
         self._app = app
-        self._user_id = user_id
-        self._user_id_claim = user_id_claim
+        self._passed = passed
         self._signed = signed
         self._kid = kid
         self._claims: dict[str, Any] | None = None
@@ -220,25 +216,26 @@ class VerifiedIdentity(Identity):
     @property
     def user_id(self) -> str:
         """The user ID."""
-        return self._user_id
+        return self._passed.user_id
 
     @property
     def user_id_claim(self) -> str:
         """The claim that contains the user ID."""
-        return self._user_id_claim
+        return self._passed.user_id_claim
 
     @property
     def identity(self) -> str:
         """The qualified user ID: `app_id:user_id`, or `app_id:claim:user_id` if the app has several user-ID claims."""
-        app = self._app
-        if len(app.user_id_claims) == 1:
-            return _qualified_user_id(app.id, self._user_id)
-        return _qualified_user_id(app.id, self._user_id_claim, self._user_id)
+        passed = self._passed
+        if passed.qualified_user_id is None:
+            claim = () if len(self._app.user_id_claims) == 1 else (passed.user_id_claim,)
+            passed.qualified_user_id = _qualified_user_id(self._app.id, *claim, passed.user_id)
+        return passed.qualified_user_id
 
     @property
     def display_name(self) -> str:
         """The user ID."""
-        return self._user_id
+        return self._passed.user_id
 
     @property
     def verified(self) -> bool:
@@ -267,7 +264,7 @@ class VerifiedIdentity(Identity):
         if rules.attributes_claim is not None:
             attributes: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
             return attributes
-        reserved = {*REGISTERED_CLAIMS, self._user_id_claim, *rules.required_values}
+        reserved = {*REGISTERED_CLAIMS, self._passed.user_id_claim, *rules.required_values}
         reserved.update(
             name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
         )
@@ -339,7 +336,7 @@ class VerifiedIdentity(Identity):
         Args:
             app: The current version of the app.
         """
-        return is_revoked(self._signed.claims, self._user_id, app)
+        return is_revoked(self._signed.claims, self._passed.user_id, app)
 
 
 def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
@@ -369,4 +366,4 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
             signed.passed = passed
     if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
         raise invalid_token("revoked")
-    return VerifiedIdentity(app, passed.user_id, passed.user_id_claim, signed, key.kid)
+    return VerifiedIdentity(app, passed, signed, key.kid)

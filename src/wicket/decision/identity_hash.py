@@ -15,7 +15,7 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import JsonBody, TokenLocation
 from wicket.decision.claims import bad_user_id, is_revoked
 from wicket.decision.identity import Method, VerifiedIdentity
-from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.keys import Secret
@@ -45,7 +45,7 @@ class HashedIdentity(VerifiedIdentity):
             companies: The IDs of the companies whose hash was verified.
             until: When the app stops accepting hashes, in seconds since 1970; None for never.
         """
-        super().__init__(app, user_id, user_id_claim, _NO_PAYLOAD, None)
+        super().__init__(app, PassedClaims(app.revision, None, user_id, user_id_claim), _NO_PAYLOAD, None)
         self._companies = companies
         self._until = until
 
@@ -80,7 +80,7 @@ class HashedIdentity(VerifiedIdentity):
 
     def is_revoked_in(self, app: App) -> bool:
         """Return whether `app`, in its current version, revokes the identifier. Any cutoff does: a hash has no date."""
-        return is_revoked({self._user_id_claim: self._user_id}, self._user_id, app)
+        return is_revoked({self._passed.user_id_claim: self._passed.user_id}, self._passed.user_id, app)
 
 
 def _hash_keys(app: App) -> list[bytes]:

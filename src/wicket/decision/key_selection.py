@@ -8,13 +8,14 @@ from typing import Final
 from wicket.config.app import App
 from wicket.decision.io import Effect
 from wicket.decision.remote_keys import KeySelection, KeySets, LoadTimeouts, cached_keys, find_remote_keys, names_one_of
-from wicket.decision.signature import Verification
+from wicket.decision.signature import Verification, owner_of
+from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, expand_aliases, within_budget
 from wicket.keys.key_set import KeySetRef
 
-__all__ = ["KeySelection", "KeySets", "LoadTimeouts", "select_keys", "select_local_keys"]
+__all__ = ["KeySelection", "KeySets", "LoadTimeouts", "recall_signature", "select_keys", "select_local_keys"]
 
 _NO_KID: Final = "The token has no kid, but this app requires one."
 
@@ -40,6 +41,59 @@ def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
     if app.rules.require_kid and header.kid is None:
         raise invalid_token("key_not_found", _NO_KID)
     raise invalid_token("key_not_found" if header.algorithm in app.keyring.algorithms else "algorithm_not_allowed")
+
+
+def recall_signature(
+    app: App, digest: bytes, cache: SignatureCache, sets: KeySets
+) -> tuple[VerifiedPayload, Key] | None:
+    """Find a token in the signature cache before it is parsed, and the key of the app that signed it.
+
+    A key of a remote key set counts only if the cached set is fresh and no other set of the app has the same key.
+
+    Args:
+        app: The app of the request.
+        digest: The SHA-256 of the whole token.
+        cache: The signature cache of the gate.
+        sets: The remote key sets of the gate.
+
+    Returns:
+        The payload and the key that the flow selects for the token; None if the flow must select it.
+    """
+    signed = cache.get(app.id, digest)
+    if signed is None:
+        return None
+    header = signed.header
+    if header.kid is None and app.rules.require_kid:
+        return None
+    keys: tuple[Key, ...] = app.keyring.select(header.algorithm, header.kid)
+    if app.sources:
+        if not any(key.fingerprint == signed.fingerprint for key in keys):
+            keys = _fresh_keys(app, header, sets)
+            if len([key for key in keys if key.fingerprint == signed.fingerprint]) != 1:
+                return None
+        elif header.kid is not None and not names_one_of(keys, header):
+            return None  # a key of a key set may have this kid and comes first
+    for key in keys:
+        if key.fingerprint == signed.fingerprint:
+            if key.jwk_issuer is None and len(keys) == 1 and not app.sources:
+                return signed, key
+            owner = owner_of(app, keys, key, signed)
+            if owner is None or (app.sources and owner.issuer not in (None, signed.claims.get("iss"))):
+                return None
+            return signed, owner
+    return None
+
+
+def _fresh_keys(app: App, header: JOSEHeader, sets: KeySets) -> tuple[Key, ...]:
+    """Return the keys of the app's cached key sets that may have signed a token; none if a set must be loaded."""
+    keys: list[Key] = []
+    for source in app.sources:
+        if header.algorithm in expand_aliases(source.algorithms):
+            entry = sets.cache.fresh_entry(KeySetRef(app.id, source))
+            if entry is None or entry.value is None:
+                return ()
+            keys += entry.value.keys.select(header.algorithm, header.kid)
+    return tuple(keys)
 
 
 def select_keys(

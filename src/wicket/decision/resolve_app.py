@@ -23,7 +23,7 @@ from wicket.messages.request import Request
 def resolve_configured_app(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
     """Resolve the app of a request that names one app, if that app is configured in code.
 
-    Sets `ctx.refs`, and `ctx.app` if the app is found.
+    Sets `ctx.names` and `ctx.refs`, and `ctx.app` if the app is found.
 
     Returns:
         The app; None if `find_app_refs` and `resolve_app` must run.
@@ -31,7 +31,8 @@ def resolve_configured_app(gate: GateContext, request: Request, ctx: RequestCont
     Raises:
         Refused: `invalid_request` if a location is repeated.
     """
-    refs = ctx.refs = _read_app_refs(gate.app_locations, request)
+    names = ctx.names = [location.read(request) for location in gate.app_locations]
+    refs = ctx.refs = _refs(gate.app_locations, names)
     app = gate.apps.get(refs[0]) if len(refs) == 1 else None if refs else gate.only_app
     if not isinstance(app, App):
         return None
@@ -42,13 +43,15 @@ def resolve_configured_app(gate: GateContext, request: Request, ctx: RequestCont
 def find_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> Generator[Effect, None, None]:
     """Look for the app in the body and in the token, if no header and no part of the URL names it.
 
-    Sets `ctx.refs`, and `ctx.token` if the token was parsed.
+    Sets `ctx.refs`, and `ctx.token` if the token was parsed. Sets `ctx.names` to None, because other values name the
+    app.
 
     Raises:
         Refused: The token is malformed, or the request carries two different tokens.
     """
     if ctx.refs or gate.only_app is not None:
         return
+    ctx.names = None
     if gate.app_body_types:
         yield from read_body(gate, request, gate.app_body_types)
         ctx.refs = _read_app_refs(gate.body_app_locations, request)
@@ -75,9 +78,13 @@ def check_body_app_refs(gate: GateContext, request: Request, ctx: RequestContext
 
 
 def _read_app_refs(locations: Iterable[AppLocation], request: Request) -> list[AppRef]:
+    return _refs(locations, [location.read(request) for location in locations])
+
+
+def _refs(locations: Iterable[AppLocation], names: Iterable[str | None]) -> list[AppRef]:
+    """Return the different references to which the names in these locations belong."""
     refs: list[AppRef] = []
-    for location in locations:
-        value = location.read(request)
+    for location, value in zip(locations, names, strict=True):
         if value is not None:
             ref = fast_app_ref(AppRef, (location.kind, value))
             if not refs or ref not in refs:

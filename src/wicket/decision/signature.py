@@ -23,7 +23,7 @@ _OTHER_ISSUER: Final = "The key that signed the token is published for another i
 
 
 def verify_signature(
-    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache, digest: bytes | None = None
 ) -> tuple[VerifiedPayload, Key]:
     """Verify the signature of `token` with one of `keys`.
 
@@ -34,6 +34,7 @@ def verify_signature(
         token: The parsed token.
         keys: The keys of the app that may have signed the token.
         cache: The signature cache of the gate.
+        digest: The SHA-256 of a token that the cache does not have; None to look it up here.
 
     Returns:
         The payload and the key that signed it.
@@ -42,7 +43,7 @@ def verify_signature(
         Refused: `bad_signature` if no key signed the token, `malformed` if the payload is not a JSON object,
             `wrong_issuer` if the JWK of the key is bound to another issuer than the token's.
     """
-    verified = find_signer(app, token, keys, cache)
+    verified = find_signer(app, token, keys, cache, digest)
     if verified is None:
         raise Refused(_BAD_SIGNATURE)  # created once, because any client can cause it
     signed, key = verified
@@ -53,9 +54,9 @@ def verify_signature(
 
 
 def find_signer(
-    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache
+    app: App, token: UnverifiedToken, keys: tuple[Key, ...], cache: SignatureCache, digest: bytes | None = None
 ) -> tuple[VerifiedPayload, Key] | None:
-    """Find the key that signed `token`, without a check of issuers.
+    """Find the key that signed `token`, without a check of issuers. The arguments are those of `verify_signature`.
 
     Returns:
         The payload and the first key that signed it; None if no key did.
@@ -64,8 +65,9 @@ def find_signer(
         Refused: `malformed` if the payload is not a JSON object.
     """
     encoded = token.text.encode("ascii")
-    if cache.knows(app.id):
-        cached = cache.get(app.id, sha256(encoded).digest())
+    if digest is None and cache.knows(app.id):
+        digest = sha256(encoded).digest()
+        cached = cache.get(app.id, digest)
         if cached is not None:
             for key in keys:
                 if key.fingerprint == cached.fingerprint:
@@ -77,7 +79,7 @@ def find_signer(
         if key.verify(algorithm, signing_input, signature):
             payload = decode_canonical(token.payload)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
-            cache.add(app.id, sha256(encoded).digest(), token.text, signed)
+            cache.add(app.id, digest or sha256(encoded).digest(), token.text, signed)
             return signed, key
     return None
 

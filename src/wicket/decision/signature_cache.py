@@ -2,15 +2,15 @@
 
 An entry says that one key signed exactly these bytes. It is found by the app and the SHA-256 of the whole token, which
 covers the algorithm and the `kid`. It applies only to a key with the same fingerprint. Each request selects the key
-again, so a removed key invalidates what it signed. Origin, times, revocation and mode are checked for each request. The
-other claim checks depend only on the payload, the `App` value and the issuer of the key, so an entry also says for which
-of them they passed. Reads take no lock. Entries never reach an application.
+again, so a removed key invalidates what it signed. Origin, times, revocation and mode are checked for each request.
+The other claim checks depend only on the payload, the `App` value and the issuer of the key, so an entry also says for
+which of them they passed. Reads take no lock. Entries never reach an application.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from typing import Final
 
 from wicket.decision.claims import Claims, TokenTimes, read_times
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
@@ -22,7 +22,7 @@ _ALWAYS_CACHED_SIZE: Final = 256
 """The payload size in bytes up to which the parsed claims are always cached."""
 
 
-class PassedClaims(NamedTuple):
+class PassedClaims:
     """The result of the claim checks that do not depend on the time.
 
     Attributes:
@@ -30,12 +30,17 @@ class PassedClaims(NamedTuple):
         issuer: The issuer of the key that signed the token.
         user_id: The user ID of the token.
         user_id_claim: The claim that contains the user ID.
+        qualified_user_id: The qualified user ID, once it has been read.
     """
 
-    revision: object
-    issuer: str | None
-    user_id: str
-    user_id_claim: str
+    __slots__ = ("issuer", "qualified_user_id", "revision", "user_id", "user_id_claim")
+
+    def __init__(self, revision: object, issuer: str | None, user_id: str, user_id_claim: str) -> None:
+        self.revision = revision
+        self.issuer = issuer
+        self.user_id = user_id
+        self.user_id_claim = user_id_claim
+        self.qualified_user_id: str | None = None
 
 
 class VerifiedPayload:

@@ -39,10 +39,8 @@ def bind_to_environ(decision: Decision, request: Request, environ: Mapping[str, 
         key: The environ key under which the caller will store the decision.
     """
     bound = dict(environ)
-    if key in bound:
-        del bound[key]  # a decision must not keep the earlier decisions of a reused environ alive
-    if "werkzeug.request" in bound:
-        del bound["werkzeug.request"]  # it refers to the environ, and Flask breaks that cycle after the request
+    bound.pop(key, None)  # a decision must not keep the earlier decisions of a reused environ alive
+    bound.pop("werkzeug.request", None)  # it refers to the environ, and Flask breaks that cycle after the request
     decision.binding = id(environ), bound, request.header_names  # a reference to the environ would make a cycle
 
 
@@ -114,8 +112,9 @@ def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[
         scope: The ASGI scope in the state that the application receives, after the last change of its headers.
         name: The name of the gate, which is the key in the state.
     """
-    # `request.raw_headers` holds the decided values, even if the header list is changed afterwards.
-    query, scope_id = scope.get("query_string"), id(scope)  # a reference to the scope would make a cycle
+    # `request.raw_headers` holds the decided values, even if the header list is changed afterwards. A reference to the
+    # scope would make a cycle.
+    query, scope_id = scope.get("query_string"), id(scope)
     decision.binding = scope["type"], query, scope["headers"], request.raw_headers, request.header_names, scope_id
     outer = scope.get("state")
     if outer is None:

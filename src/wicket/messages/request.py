@@ -182,11 +182,9 @@ class Request:
         True if the request has too many headers to search.
         """
         raw_headers = self.raw_headers
-        if self.flooded:
-            return True
         if self.header_names is ASGI_NAMES:
-            return b"remote-user" in raw_headers or b"remote_user" in raw_headers
-        return "remote-user" in raw_headers or "remote_user" in raw_headers
+            return b"remote-user" in raw_headers or b"remote_user" in raw_headers or self.flooded
+        return "remote-user" in raw_headers or "remote_user" in raw_headers or self.flooded
 
     @property
     def query(self) -> str:

@@ -81,18 +81,19 @@ class Reporter:
         ctx, refusal = decision._context, decision.refusal
         key: OutcomeKey
         level = logging.DEBUG
-        if refusal is not None:
+        if refusal is None:
+            if ctx is not None and ctx.outcome_key is not None:
+                key = ctx.outcome_key
+            else:
+                code = "allowed" if decision.identity.verified else "anonymous"
+                key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
+        else:
             is_info = refusal.code not in _REMEDY and (decision.enforced or refusal.code == "missing_token")
             level = logging.INFO if is_info else logging.WARNING
             app_id = decision.app_id
             if ctx is not None and isinstance(ctx.app, BrokenApp) and not ctx.app.confirmed:
                 app_id = self._limited_value(_UNCONFIRMED, app_id)
             key = (app_id, refusal.code, refusal.reason, decision.enforced, "gate", refusal.limited, refusal.impatient)
-        elif ctx is not None and ctx.outcome_key is not None:
-            key = ctx.outcome_key
-        else:
-            code = "allowed" if decision.identity.verified else "anonymous"
-            key = (decision.app_id, code, None, decision.enforced, "gate", False, False)
         pending = self._pending
         pending.append(key)
         if len(pending) >= _FLUSH_AT:
@@ -223,7 +224,7 @@ class Reporter:
             drained = Counter([pending.popleft() for _ in range(len(pending))])  # only a holder of the lock removes
             for key, count in drained.items():
                 if key not in counts and len(counts) >= self._max:
-                    key = ("…", *key[1:])  # noqa: PLW2901
+                    key = ("…", *key[1:])
                 counts[key] += count
 
     def _write(self, event: DecisionEvent, key: OutcomeKey, level: int) -> None:

@@ -108,6 +108,11 @@ class Cache(Generic[K, V]):
                 entry = self._any_entry(key)
         return entry
 
+    def fresh_entry(self, key: K) -> Entry[V] | None:
+        """Return the entry of `key` if its value is fresh and no load of it is due, else None. It takes no lock."""
+        entry = self._value_entry(key)
+        return entry if entry is not None and self._clock() < entry.refresh_at else None
+
     def _value_entry(self, key: K) -> Entry[V] | None:
         """Return the entry with a value for `key`, directly or by a pointer, or None."""
         entry = self._entries.get(key)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.unit import NOW
 from wicket import App, Identity, Rules, VerifiedIdentity
-from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.http.auth_credentials import AuthCredentials
 
@@ -23,7 +23,7 @@ def verified(
 ) -> VerifiedIdentity:
     app = App("acme", rules=Rules(**rules), allowed_scopes=["read", "write"] if "scopes_claim" in rules else [])
     raw = json.dumps(payload).encode()
-    return VerifiedIdentity(app, user, "sub", signed(raw), key_id)
+    return VerifiedIdentity(app, PassedClaims(app.revision, None, user, "sub"), signed(raw), key_id)
 
 
 @pytest.mark.parametrize("app_id", ["acme", None])
@@ -124,5 +124,5 @@ def test_auth_credentials_verified_identity_authenticated_and_scopes() -> None:
 def test_auth_credentials_scope_named_authenticated_listed_once() -> None:
     app = App("acme", rules=Rules(scopes_claim="scope"), allowed_scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
-    identity = VerifiedIdentity(app, "u", "sub", signed(raw), None)
+    identity = VerifiedIdentity(app, PassedClaims(app.revision, None, "u", "sub"), signed(raw), None)
     assert AuthCredentials(identity).scopes == ["authenticated"]

@@ -16,7 +16,7 @@ from wicket import (
     VerifiedIdentity,
 )
 from wicket.decision.context import RequestContext
-from wicket.decision.signature_cache import VerifiedPayload
+from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.reporting.reporter import Reporter
 
@@ -24,9 +24,9 @@ ALLOWED_BY = acme()
 
 
 def passed(app_id: str = "acme", enforced: bool = True, refusal: Refusal | None = None) -> Decision:
-    identity = VerifiedIdentity(
-        ALLOWED_BY, "user-1", "sub", VerifiedPayload(JOSEHeader("HS256", "k1", None), b"key", b"{}", {}), "k1"
-    )
+    claims = PassedClaims(ALLOWED_BY.revision, None, "user-1", "sub")
+    signed = VerifiedPayload(JOSEHeader("HS256", "k1", None), b"key", b"{}", {})
+    identity = VerifiedIdentity(ALLOWED_BY, claims, signed, "k1")
     return Decision(True, identity, refusal, enforced, app_id, None, context_of(AppRef("id", app_id)))
 
 
