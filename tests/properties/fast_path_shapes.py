@@ -74,7 +74,7 @@ def public_pem(name: str) -> bytes:
 
 def app_of(id: str, variant: int = 0) -> App:
     """Return one version of an app. Variant 0 allows the good token; each other variant changes one setting."""
-    changes: dict[str, Any] = [
+    variants: list[dict[str, Any]] = [
         {},
         {"origins": ["https://other.example"]},
         {"required_values": {"role": "admin"}},
@@ -84,7 +84,8 @@ def app_of(id: str, variant: int = 0) -> App:
         {"require_kid": True},
         {"app_claim": "app"},
         {"credentials": [Secret(id.encode() + KEYS["new"])]} if id not in ("guf", "jw", "ck") else {},
-    ][variant % VARIANTS]
+    ]
+    changes = variants[variant % VARIANTS]
     if id == "plain":
         settings = {"credentials": [Secret(KEYS["plain"])], "origins": [ORIGIN], "aliases": ["plain-2"], **changes}
         return profiles.generic(id, **settings)
@@ -110,7 +111,7 @@ def app_of(id: str, variant: int = 0) -> App:
         )
         settings = {"credentials": [Secret(KEYS["ih"])], "identity_hash": rule, "origins": [ORIGIN], **changes}
         return profiles.generic(id, **settings)
-    locations = [Cookie("t"), Bearer(), Query("tok")]
+    locations: list[TokenLocation] = [Cookie("t"), Bearer(), Query("tok")]
     settings = {"credentials": [Secret(KEYS["ck"]), Secret(KEYS["new"])], "origins": [ORIGIN], **changes}
     return profiles.generic("ck", token_locations=locations, **settings)
 

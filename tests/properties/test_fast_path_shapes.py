@@ -77,8 +77,8 @@ class World:
         }
         if self.kind == "alone":
             return Gate([app_of(self.alone)], **shared)
-        locations = {"app_locations": NAMED_BY[self.named_by], "token_locations": TOKEN_LOCATIONS}
-        in_code = {"code": IDS, "registry": (), "mixed": IDS[:2]}[self.kind]
+        locations: dict[str, Any] = {"app_locations": NAMED_BY[self.named_by], "token_locations": TOKEN_LOCATIONS}
+        in_code: tuple[str, ...] = {"code": IDS, "registry": (), "mixed": IDS[:2]}[self.kind]
         registry = None if self.kind == "code" else self._load
         return Gate([app_of(id) for id in in_code], registry=registry, **locations, **shared)
 
