@@ -96,7 +96,7 @@ class Backend:
         now = time.time()
         self.given.append((now, now + left))
         claims = {"iat": now - age, "exp": now + left}
-        token = mint(self.app, "user-1", attributes={"name": "Ada"}, claims=claims)
+        token = mint(self.app, "user-1", attributes={"name": "Ada"}, claims=claims, now=now - age)
         route.fulfill(json={"token": token})
 
 

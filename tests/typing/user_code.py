@@ -91,6 +91,7 @@ assert_type(decision.require(), VerifiedIdentity)
 assert_type(decision.require().user_id, str)
 assert_type(OriginPolicy(["https://a.com"]).allows(None), bool)
 assert_type(mint(acme, "user-1", ttl=60, attributes={"plan": "pro"}), str)
+assert_type(mint(acme, "user-1", key="-----BEGIN PRIVATE KEY-----", kid="k1", algorithm="ES256"), str)
 
 
 async def me(request: Request) -> JSONResponse:

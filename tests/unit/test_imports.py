@@ -88,8 +88,11 @@ def test_imports_asgi_and_wsgi_never_import_each_other() -> None:
     assert not any(module.startswith("wicket.asgi") for module in wicket_imports(Path("wsgi.py")))
 
 
-def test_imports_wicket_loads_no_asyncio_httpcore_or_jwt() -> None:
-    code = "import sys, wicket; print(sorted({'asyncio', 'httpcore', 'jwt'} & sys.modules.keys()))"
+def test_imports_wicket_and_gate_load_no_asyncio_http_client_or_jwt() -> None:
+    code = (
+        "import sys, wicket; wicket.Gate([wicket.App('a', issuer='i', credentials=[wicket.Jwks('https://a/')])]);"
+        "print(sorted({'asyncio', 'httpcore', 'httpx', 'jwt'} & sys.modules.keys()))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
 

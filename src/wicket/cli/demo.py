@@ -34,7 +34,6 @@ from wicket.contrib.flask import decision_of as flask_decision_of
 from wicket.contrib.starlette import decision_of
 
 _ISSUER = "https://id.globex.example"
-_AUDIENCE = "https://api.getuserfeedback.com"
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,9 @@ class Vendors:
         """Return the four apps."""
         return [self.userz, self.hissuno, self.featurebase, self.getuserfeedback]
 
-    def issue_token(self, **claims: Any) -> str:
-        """Return a token from the issuer of the fourth app, which has no secret for `mint`."""
-        now = int(time.time())
-        base = {"iss": _ISSUER, "aud": _AUDIENCE, "sub": "user-4", "iat": now, "exp": now + 600}
-        return jwt.encode({**base, **claims}, self.private_key, algorithm="ES256")
+    def issue_token(self, now: float) -> str:
+        """Return a token of ten minutes from the issuer of the fourth app, which has the private key."""
+        return mint(self.getuserfeedback, "user-4", ttl=600, now=now, key=self.private_key)
 
 
 def demo_rows(vendors: Vendors) -> list[Row]:
@@ -120,14 +117,14 @@ def demo_rows(vendors: Vendors) -> list[Row]:
             200,
             who=who["featurebase"],
         ),
-        Row("getuserfeedback, good", "", bearer(vendors.issue_token()), 200, who=who["getuserfeedback"]),
+        Row("getuserfeedback, good", "", bearer(vendors.issue_token(now)), 200, who=who["getuserfeedback"]),
         Row(
             "userz, expired", "", userz(mint(vendors.userz, "user-1", now=now - 9000)), 401, "invalid_token", "expired"
         ),
         Row(
             "userz, wrong app",
             "",
-            userz(mint(vendors.userz, "user-1", claims={"app": "another"})),
+            userz(mint(profiles.userz("another", credentials=vendors.userz.credentials), "user-1")),
             401,
             "invalid_token",
             "wrong_app",
@@ -152,11 +149,11 @@ def demo_rows(vendors: Vendors) -> list[Row]:
         ),
         Row("userz, blocked origin", "", userz(userz_token, Origin="https://evil.example"), 403, "origin_not_allowed"),
         Row("unknown app", "projectId=nobody", bearer(hissuno_token), 401, "unknown_app"),
-        Row("log-only, good", "appId=globex", bearer(vendors.issue_token()), 200, who=who["getuserfeedback"]),
+        Row("log-only, good", "appId=globex", bearer(vendors.issue_token(now)), 200, who=who["getuserfeedback"]),
         Row(
             "log-only, expired",
             "appId=globex",
-            bearer(vendors.issue_token(exp=now - 600)),
+            bearer(vendors.issue_token(now - 1200)),
             200,
             "invalid_token",
             "expired",

@@ -1,7 +1,7 @@
 """An HTTP fetcher for small JSON documents, with protection against SSRF.
 
-It uses https only. It follows no redirects, uses no proxy from the environment, and sends no cookies. Each fetch uses
-one connection and has one deadline.
+It uses httpx over a guarded transport (`wicket.jwks.transport`), and https only. It follows no redirects, uses no proxy
+from the environment, and sends no cookies. Each fetch uses one connection and has one deadline.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpcore
+import httpx
 
 from wicket.config.network import Network
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.jwks.network_backend import GuardedBackend, ResponseTooLargeError
 from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
+from wicket.jwks.transport import GuardedTransport
 from wicket.keys.urls import KeySetUrl
 
 _FRAMING: Final = 128 * 1024
@@ -82,16 +85,18 @@ class GuardedFetcher:
             headers.append(("If-None-Match", etag))
         if modified is not None:
             headers.append(("If-Modified-Since", modified))
-        # The URL is passed in parts, because httpcore drops everything after a semicolon when it parses a string.
-        target = httpcore.URL(
-            scheme=b"https", host=url.host.strip("[]").encode(), port=url.port, target=url.target.encode()
-        )
         try:
+            # httpx logs the URL, so it gets no query. The target is sent as it is: httpx would normalize it.
+            request = httpx.Request("GET", url.redacted, headers=headers, extensions={"target": url.target.encode()})
             with (
-                httpcore.ConnectionPool(
-                    ssl_context=self.ssl_context, network_backend=backend, max_connections=1
-                ) as pool,
-                pool.stream("GET", target, headers=headers) as response,
+                httpx.Client(
+                    transport=GuardedTransport(self.ssl_context, backend),
+                    trust_env=False,
+                    follow_redirects=False,
+                    timeout=None,  # the backend has the deadlines
+                    event_hooks={"response": [_check_status]},
+                ) as client,
+                closing(client.send(request, stream=True)) as response,
             ):
                 return self._read(response, begun, backend)
         except ResponseTooLargeError:
@@ -107,19 +112,18 @@ class GuardedFetcher:
             raise FetchFailed("certificate" if certificate else "connection") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise FetchFailed("connection") from None
-        except (TypeError, ValueError, RecursionError):  # another library has patched the TLS context
+        except (httpx.InvalidURL, TypeError, ValueError, RecursionError):  # another library has patched the TLS context
             raise FetchFailed("connection") from None
 
-    def _read(self, response: httpcore.Response, begun: float, backend: GuardedBackend) -> Fetched:
+    def _read(self, response: httpx.Response, begun: float, backend: GuardedBackend) -> Fetched:
         """Check a response and parse its body. `begun` is the start of the fetch by the monotonic clock."""
-        fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
+        fields = _fields(response)
         headers = dict(fields)
         caching = ", ".join(
             value for name, value in fields if name == "cache-control"
         )  # a list field (RFC 9110 section 5.3)
-        _check_status(response.status, headers)
         document: Any = None
-        if response.status != 304:
+        if response.status_code != 304:
             if headers.get("content-encoding", "identity").strip().lower() != "identity":
                 raise FetchFailed("encoded")
             document = _parse(self._body(response, headers))
@@ -135,28 +139,34 @@ class GuardedFetcher:
             backend.connected_address,
         )
 
-    def _body(self, response: httpcore.Response, headers: Mapping[str, str]) -> bytes:
-        """Read the body. Raises `FetchFailed` if it is larger than `max_bytes`."""
+    def _body(self, response: httpx.Response, headers: Mapping[str, str]) -> bytes:
+        """Read the body without decoding it. Raises `FetchFailed` if it is larger than `max_bytes`."""
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self.max_bytes:
             raise FetchFailed("too_large")
         body = bytearray()
-        for chunk in response.iter_stream():
+        for chunk in response.iter_raw():
             body += chunk
             if len(body) > self.max_bytes:
                 raise FetchFailed("too_large")
         return bytes(body)
 
 
-def _check_status(status: int, headers: Mapping[str, str]) -> None:
-    """Raise `FetchFailed` unless the status is 200 or 304."""
+def _fields(response: httpx.Response) -> list[tuple[str, str]]:
+    """Return the header fields, with names in lower case."""
+    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw]
+
+
+def _check_status(response: httpx.Response) -> None:
+    """Raise `FetchFailed` unless the status is 200 or 304. It runs before httpx parses the target of a redirect."""
+    status = response.status_code
     if status in (200, 304):
         return
     if 300 <= status < 400:
         raise FetchFailed("redirect", status=status)
     if status in (404, 410):
         raise FetchFailed("not_found", status=status)
-    raise FetchFailed("status", status=status, retry_after=_retry_after(headers.get("retry-after")))
+    raise FetchFailed("status", status=status, retry_after=_retry_after(dict(_fields(response)).get("retry-after")))
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The default fetcher of a gate. It is separate from `http_fetcher`, so that a gate imports no HTTP client at first."""
+"""The default fetcher of a gate. It is separate from `http_fetcher`, so that httpx is imported at the first fetch."""
 
 from __future__ import annotations
 

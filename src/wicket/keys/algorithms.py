@@ -37,9 +37,6 @@ class _HMAC:
     def verify(self, message: bytes, key: bytes, signature: bytes, /) -> bool:
         return hmac.compare_digest(hmac.digest(key, message, self._digest), signature)
 
-    def sign(self, message: bytes, key: bytes) -> bytes:
-        return hmac.digest(key, message, self._digest)
-
 
 class _RSA:
     """RSASSA-PKCS1-v1_5 (RFC 7518 section 3.3), or RSASSA-PSS with a salt of the digest's length (section 3.5)."""
@@ -86,10 +83,11 @@ class _EdDSA:
         return True
 
 
-_HMACS: Final = {"HS256": _HMAC("sha256"), "HS384": _HMAC("sha384"), "HS512": _HMAC("sha512")}
 _EDDSA: Final = _EdDSA()
 _TABLE: Final[dict[str, _Verifier]] = {
-    **_HMACS,
+    "HS256": _HMAC("sha256"),
+    "HS384": _HMAC("sha384"),
+    "HS512": _HMAC("sha512"),
     "RS256": _RSA(hashes.SHA256()),
     "RS384": _RSA(hashes.SHA384()),
     "RS512": _RSA(hashes.SHA512()),
@@ -183,17 +181,6 @@ class Key:
             expected = expected.replace(_TENANT, tenant)
         issuer = claims.get("iss")
         return isinstance(issuer, str) and issuer == expected
-
-
-def sign(algorithm: str, key: Key, message: bytes) -> bytes:
-    """Return the HMAC of `message`, to mint a token.
-
-    Args:
-        algorithm: `HS256`, `HS384` or `HS512`.
-        key: a key that `hmac_key` prepared.
-        message: the signing input.
-    """
-    return _HMACS[algorithm].sign(message, key.material)
 
 
 def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:

@@ -39,8 +39,8 @@ def as_user(
         app: The app, or its id.
         gate: The gate. If None, it is found in the application of `client`.
         ttl: The lifetime of the token by the gate's clock, in seconds.
-        token: A token to send in place of a new one. It is required if the app's tokens are signed by a private key
-            that the gate does not have.
+        token: A token to send in place of a new one. It is required if the app's tokens are signed by a private key,
+            which the gate does not have: `mint(app, user_id, key=private_key)`.
         attributes: The user's attributes. They are placed where the app's rules expect them.
         claims: Further claims of the token.
 
@@ -48,8 +48,8 @@ def as_user(
         `client`.
 
     Raises:
-        ConfigError: If the gate or the app is not found; if no token can be signed for the app; or if the app accepts
-            tokens only in bodies or subprotocols, which belong to single requests.
+        ConfigError: If the gate or the app is not found; if no token that the app accepts can be signed (see `mint`);
+            or if the app accepts tokens only in bodies or subprotocols, which belong to single requests.
     """
     gate = gate or _find_gate(client)
     tenant = app if isinstance(app, App) else _find_app(gate, app)

@@ -1,4 +1,4 @@
-"""A local HTTPS issuer for tests, with key rotation and fault injection. It needs `trustme` and `pyjwt`."""
+"""A local HTTPS issuer for tests, with key rotation and fault injection. It needs `trustme`."""
 
 from __future__ import annotations
 

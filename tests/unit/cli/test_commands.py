@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from wicket import Gate, Secret, cli, mint, profiles
+from wicket import Gate, cli
 from wicket.cli import demo as demo_module
 from wicket.cli.commands import _console, wicket
 
@@ -58,8 +58,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def token(**claims: Any) -> str:
-    app = profiles.userz("acme", credentials=[Secret.from_hex(SECRET)])
-    return mint(app, "user-1", now=NOW, claims=claims)
+    held = {"sub": "user-1", "app": "acme", "iat": NOW, "exp": NOW + 3600, **claims}
+    return jwt.encode(held, bytes.fromhex(SECRET), algorithm="HS256")
 
 
 def explain(config: Path, *args: str, app: str = "acme", stdin: str | None = None) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -281,6 +282,21 @@ def test_fetch_proxy_environment_ignored(issuer: LocalIssuer, name: str, monkeyp
         monkeypatch.setenv(name, f"http://{LOOPBACK}:{port}")
         assert fetch(issuer).document == issuer.document()
     assert reached == []
+
+
+def test_fetch_query_of_url_is_not_logged(issuer: LocalIssuer, caplog: pytest.LogCaptureFixture) -> None:
+    """httpx logs the URL of each request at the level INFO. A query may hold a secret."""
+    caplog.set_level(logging.DEBUG)
+    issuer.fault = answering(b"{}")
+    fetcher_of(issuer)(url_of(issuer, "/keys?api_key=5e1f"))
+    assert issuer.requests == ["/keys?api_key=5e1f"]
+    assert f"https://localhost:{issuer.port}/keys " in caplog.text
+    assert "5e1f" not in caplog.text
+
+
+def test_fetch_url_that_httpx_refuses_connection_failure() -> None:
+    fetcher = GuardedFetcher(loopback(443), ssl.create_default_context())
+    assert failure_of(lambda: fetcher(KeySetUrl("a\0b.example", 443, "/"))).kind == "connection"
 
 
 def test_fetch_ssl_context_raises_connection_failure(issuer: LocalIssuer) -> None:

@@ -61,7 +61,9 @@ def test_fetch_json_other_than_object_returned_unchanged(issuer: LocalIssuer, bo
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 305])
-@pytest.mark.parametrize("location", ["https://127.0.0.1/", "http://localhost/", "/elsewhere", None])
+@pytest.mark.parametrize(
+    "location", ["https://127.0.0.1/", "http://localhost/", "/elsewhere", "https://[", "https://a:x", None]
+)
 def test_fetch_redirect_not_followed(issuer: LocalIssuer, status: int, location: str | None) -> None:
     failure = failure_of(
         lambda: fetch(issuer, answering(b"{}", status, **({"Location": location} if location is not None else {})))

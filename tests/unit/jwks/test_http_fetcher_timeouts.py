@@ -172,6 +172,13 @@ def test_fetch_endless_chunks_too_large_or_timeout(issuer: LocalIssuer) -> None:
     assert failure.kind in ("too_large", "timeout")
 
 
+def test_fetch_header_section_and_body_above_bound_too_large(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wicket.jwks.http_fetcher._FRAMING", 1000)
+    assert failure_of(lambda: fetch(issuer, answering(b"{}", X_Long="x" * 2000), max_bytes=1000)).kind == "too_large"
+
+
 def test_fetch_endless_headers_connection_failure_or_timeout(issuer: LocalIssuer) -> None:
     with within(1.0 + MARGIN):
         failure = failure_of(lambda: fetch(issuer, pouring(OK, b"X: " + BLOCK + b"\r\n", 800)))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.jwks.support import PUBLIC
 from wicket.config.network import Network
-from wicket.jwks.network_backend import GuardedBackend, remaining
+from wicket.jwks.network_backend import GuardedBackend, ResponseTooLargeError, remaining
 from wicket.jwks.ssrf import ForbiddenAddressError
 
 OTHER = "1.1.1.1"
@@ -115,6 +115,14 @@ def test_connect_tcp_connects_to_checked_address(dialler: Dialler) -> None:
     assert timeout == 2.0
     assert backend.connected_address == PUBLIC
     assert stream.get_extra_info("server") == f"server of {PUBLIC}"
+
+
+def test_stream_more_bytes_than_maximum_too_large(dialler: Dialler) -> None:
+    stream = backend_of(PUBLIC, max_bytes=3).connect_tcp("id.example.com", 443)
+    dialler.streams[0].reads = [b"ab", b"c", b"d"]
+    assert (stream.read(2), stream.read(2)) == (b"ab", b"c")
+    with pytest.raises(ResponseTooLargeError):
+        stream.read(2)
 
 
 def test_connect_tcp_one_forbidden_address_connects_to_none(dialler: Dialler) -> None:
