@@ -1,6 +1,6 @@
 """Measures the cost of Wicket and of its alternatives, and prints one table of ratios with their bounds.
 
-    python -m benchmarks                       all parts, in two to three minutes
+    python -m benchmarks                       all parts, in three to four minutes
     python -m benchmarks --only requests,modes
     python -m benchmarks --json                print JSON
     python -m benchmarks --plot requests.svg   also draw the part requests
@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import import_and_memory as footprint
-from benchmarks import live, plot, requests, scale, servers, unauthenticated
+from benchmarks import live, plot, requests, scale, servers, shapes, unauthenticated
 from benchmarks import verification as verifying
 from benchmarks.measure import Row
 
 PARTS: Final[dict[str, Callable[[], list[Row]]]] = {
     "requests": requests.rows,
+    "shapes": shapes.rows,
     "first-seen": verifying.first_seen,
     "refusals": verifying.refusals,
     "unauthenticated": unauthenticated.rows,

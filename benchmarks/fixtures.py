@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from wicket import App, Decision, Gate, Mode, PublicKey, Secret, profiles
+from wicket import App, Decision, Gate, Mode, PublicKey, Request, Secret, profiles
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
@@ -90,6 +90,17 @@ def app_with(
 def gate_with(*apps: App) -> Gate:
     """Returns a gate that requires an app reference in every request."""
     return Gate(apps, app_locations=profiles.generic.app_locations)
+
+
+def now() -> int:
+    """Returns the current time in whole seconds since 1970."""
+    return int(time.time())
+
+
+def request_of(token: str, *, origin: str = ORIGIN, app: str = APP_ID) -> Request:
+    """Returns the request of a browser as an ASGI server passes it."""
+    pairs = [(name.encode(), value.encode()) for name, value in headers_of(token, origin=origin, app=app).items()]
+    return Request.from_asgi({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": pairs})
 
 
 def headers_of(token: str, *, origin: str = ORIGIN, app: str = APP_ID) -> dict[str, str]:
