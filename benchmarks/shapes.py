@@ -316,7 +316,13 @@ def _asgi_client(app: Any) -> Client:
                 seen[0] = message["status"]
 
         for _ in range(count):
-            scope = {"type": "http", "http_version": "1.1", "method": call.method, "scheme": "https", "path": "/"}
+            scope: dict[str, Any] = {
+                "type": "http",
+                "http_version": "1.1",
+                "method": call.method,
+                "scheme": "https",
+                "path": "/",
+            }
             scope |= {"raw_path": b"/", "root_path": "", "query_string": call.query.encode(), "headers": headers}
             scope |= {"client": ("192.0.2.1", 40000), "server": ("api.example", 443)}
             await app(scope, receive, send)

@@ -183,12 +183,21 @@ class Asked:
         return Request.from_wsgi(environ, body)
 
 
-def random_request(chance: random.Random) -> Asked:
-    """Return a request: mostly one that its app allows, and sometimes with one or more unusual parts."""
-    id = chance.choice(IDS)
-    usual_request = chance.random() < 0.6
-    text = tokens()[id][0] if chance.random() < 0.5 else chance.choice([*tokens()[id], *tokens()[chance.choice(IDS)]])
-    text = text if chance.random() < 0.95 else chance.choice(JUNK)
+def random_request(chance: random.Random, known: str | None = None) -> Asked:
+    """Return a request: mostly one that its app allows, and sometimes with one or more unusual parts.
+
+    Args:
+        chance: The source of randomness.
+        known: The app of a usual request with a good token; None for any request of any app.
+    """
+    id = known or chance.choice(IDS)
+    usual_request = known is not None or chance.random() < 0.6
+    text = (
+        tokens()[id][0]
+        if known is not None or chance.random() < 0.5
+        else chance.choice([*tokens()[id], *tokens()[chance.choice(IDS)]])
+    )
+    text = text if known is not None or chance.random() < 0.95 else chance.choice(JUNK)
     name = (
         id
         if usual_request or chance.random() < 0.85

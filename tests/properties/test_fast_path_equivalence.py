@@ -221,16 +221,19 @@ def test_fast_path_every_scenario_same_decision_as_flow(scenario: Scenario) -> N
         assert fast is None or same(fast, by_flow)
 
 
-def test_fast_path_ordinary_request_used_from_second_time() -> None:
+def test_fast_path_ordinary_request_remembered_at_first_time() -> None:
     app = profiles.generic("acme", credentials=[Secret(KEYS["acme"])], origins=["https://a.example"])
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
         request = Request(headers=headers)
-        assert decide_fast(gate._context, request) is None
-        by_flow = gate.decide(request)
-        fast = decide_fast(gate._context, request)
-        assert fast is not None
-        assert same(fast, by_flow)
+        by_flow = run(decide(gate._context, request))
+        gate._context.fast_path.clear()
+        for _ in range(2):
+            fast = decide_fast(gate._context, request)
+            assert fast is not None
+            assert same(fast, by_flow)
+            assert [entry.app for entry in gate._context.fast_path.values()] == [app]
+        assert gate.decide(request).allowed
         assert gate._try_fast_path(request, optional=False) is not None
         assert gate.outcomes()[0].count == 2, "both are counted"
 
@@ -264,10 +267,13 @@ def test_fast_path_refused_app_ref_or_origin_not_remembered(name: str, origin: s
             return Request(headers=[*headers, *([("Origin", origin)] if origin is not None else [])])
 
         assert gate.decide(asks("acme", "https://a.example")).allowed
-        assert decide_fast(gate._context, asks("acme", "https://a.example")) is not None
+        remembered = dict(gate._context.fast_path)
+        assert len(remembered) == 1
         for _ in range(2):
-            assert decide_fast(gate._context, asks(name, origin)) is None
-            assert not gate.decide(asks(name, origin)).allowed
+            by_flow = run(decide(gate._context, asks(name, origin)))
+            assert not by_flow.allowed
+            assert same(gate.decide(asks(name, origin)), by_flow)
+        assert gate._context.fast_path == remembered
 
 
 @pytest.mark.parametrize("origin", [" https://a.example", "https://a.example\t"])

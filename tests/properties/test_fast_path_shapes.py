@@ -1,4 +1,4 @@
-"""Requests of every shape at one gate, each also decided by the flow and by a gate without caches.
+"""Requests of every shape at one gate, each also decided by the flow of a gate without caches.
 
 The gate has answered all earlier requests. Between them, the apps of its registry change, the registry fails, key sets
 rotate, caches are refreshed and clocks move. See `fast_path_shapes`.
@@ -98,6 +98,9 @@ class World:
         id = self.chance.choice(IDS)
         kind = self.chance.choice(["version", "version", "version", "clock", "keys", "age", "refresh"])
         self.clock.now = NOW
+        id = "jw" if kind == "keys" else id
+        self.check_against_new_gate(id)  # the app is known, and its token too
+        self.check_verify(id)
         if kind == "version":
             self.versions[id] = app_of(id, self.chance.randrange(VARIANTS))
             if self.chance.random() < 0.5:
@@ -116,6 +119,8 @@ class World:
             self.age.advance(10_000_000)
         else:
             self.gate.refresh(id, purge=self.chance.random() < 0.5)
+        self.check_against_new_gate(id)
+        self.check_verify(id)
 
     def outage(self) -> None:
         """Let the registry fail. Apps that are cached are served, and the fast path agrees with the flow."""
@@ -141,11 +146,11 @@ class World:
         if fast is not None:
             assert facts(fast) == facts(by_flow), asked
 
-    def check_against_new_gate(self) -> None:
-        asked = random_request(self.chance)
+    def check_against_new_gate(self, id: str | None = None) -> None:
+        asked = random_request(self.chance, id)
         expected = None
         with self.new_gate() as new:
-            expected = facts(new.decide(asked.request(), optional=asked.optional))
+            expected = facts(run(flow.decide(new._context, asked.request(), optional=asked.optional)))
         for _ in range(2):
             try:
                 fast = decide_fast(self.gate._context, asked.request(), optional=asked.optional)
@@ -155,12 +160,12 @@ class World:
             assert fast is None or facts(fast) == expected, asked
             assert facts(self.gate.decide(asked.request(), optional=asked.optional)) == expected, asked
 
-    def check_verify(self) -> None:
-        ref = AppRef("id", self.chance.choice([*IDS, "plain-2", "nobody"]))
-        token = self.chance.choice(self.chance.choice(list(tokens().values())))
-        origin = self.chance.choice([None, None, ORIGIN, "https://evil.example"])
+    def check_verify(self, id: str | None = None) -> None:
+        ref = AppRef("id", id or self.chance.choice([*IDS, "plain-2", "nobody"]))
+        token = tokens()[id][0] if id else self.chance.choice(self.chance.choice(list(tokens().values())))
+        origin = None if id else self.chance.choice([None, None, ORIGIN, "https://evil.example"])
         with self.new_gate() as new:
-            expected = facts(new.verify(token, app=ref, origin=origin))
+            expected = facts(run(flow.verify(new._context, token, ref, origin)))
         for _ in range(2):
             assert facts(self.gate.verify(token, app=ref, origin=origin)) == expected, (ref, token, origin)
 

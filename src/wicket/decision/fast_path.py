@@ -1,8 +1,9 @@
-"""Fast path: decide a request without I/O, if an earlier request had the same app and the same origin.
+"""Fast path: decide a request without I/O.
 
-It calls the same functions as `wicket.decision.flow`. It saves steps 1 and 2, whose result `FastPathEntry` caches, the
-parsing of a token that is in the signature cache, and the generator. If it cannot decide, it returns None, and the flow
-decides. A property test checks that both have the same result.
+It calls the same functions as `wicket.decision.flow`, without a generator. If an earlier request had the same app and
+the same origin, `FastPathEntry` has the result of steps 1 and 2. If the token is in the signature cache, it is not
+parsed. If the decision may need I/O, the fast path returns None, and the flow decides. A property test checks that both
+have the same result.
 """
 
 from __future__ import annotations
@@ -20,18 +21,24 @@ from wicket.decision.identity_hash import check_hash_matches_token
 from wicket.decision.key_selection import recall_signature, select_local_keys
 from wicket.decision.outcome import (
     allow,
+    check_request_origin,
     check_token_location,
     checked_token,
     decision_for_error,
     identify_without_token,
     refuse,
+    refused_decision,
 )
+from wicket.decision.resolve_app import resolve_cached_app
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import VerifiedPayload
-from wicket.decision.token_parser import parse_token_or_raise
-from wicket.errors import Refused
+from wicket.decision.token_parser import parse_token
+from wicket.errors import Refusal, Refused
 from wicket.keys.algorithms import Key
 from wicket.messages.request import Request
+
+Verified = tuple[VerifiedPayload, Key]
+"""The payload of a token, and the key that signed it."""
 
 
 def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) -> Decision | None:
@@ -48,38 +55,49 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
     Raises:
         Exception: The flow must decide, as for None.
     """
-    # 1. Resolve the app. 2. Check the origin.
     if request.flooded or request.document is not None:
         return None
     entry = gate.fast_path.get(gate.fast_path_key(request))
-    if entry is None or (entry.cache_entry is not None and not gate.is_current(entry)):
-        return None
-    app, credentials_sent = entry.app, True
+    if entry is not None and entry.cache_entry is not None and not gate.is_current(entry):
+        entry = None
+    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app) if entry is None else entry
+    verified: Verified | None = None
     try:
-        # 3. Extract the token. 4. to 6. A token in the signature cache was parsed and verified before.
-        verified = None
-        value: Any = request.raw_headers.get(entry.token_header)
-        if value is not None and len(value) <= entry.max_length and value.startswith(entry.prefix):
-            for other in entry.besides_main:
-                if other.read(request) is not None:
-                    break
-            else:
-                value = value[entry.prefix_length :]
-                digest = sha256(value if value.__class__ is bytes else value.encode()).digest()
-                verified = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
+        # 1. Resolve the app. 2. Check the origin.
+        if entry is None:
+            app = resolve_cached_app(gate, request, ctx)
+            if app is None:
+                return None
+            check_request_origin(app, request, ctx)
+        else:
+            app = entry.app
+            # 3. Extract the token. 4. to 6. A token in the signature cache was parsed and verified before.
+            value: Any = request.raw_headers.get(entry.token_header)
+            if value is not None and len(value) <= entry.max_length and value.startswith(entry.prefix):
+                for other in entry.besides_main:
+                    if other.read(request) is not None:
+                        break
+                else:
+                    value = value[entry.prefix_length :]
+                    digest = sha256(value if value.__class__ is bytes else value.encode()).digest()
+                    verified = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
         if verified is None:
             token, location = token_outside_body(app.located_tokens, request)
             if token is None:
                 if request.body is not None and app.located_tokens.body_types:
                     return None
-                credentials_sent = False
-                ctx = entry.for_request(credentials_sent=False)
+                ctx = ctx if entry is None else entry.for_request(credentials_sent=False)
                 identity = identify_without_token(app, request, ctx, gate.clock(), optional=optional)
                 return allow(request, ctx, identity)
-            check_token_location(app, request, entry, token, location)
-            verified = _verify_local(gate, app, token)
-            if verified is None:
+            if entry is None:
+                ctx.credentials_sent = True
+            check_token_location(app, request, ctx, token, location)
+            result = _verify_local(gate, app, token)
+            if result is None:
                 return None
+            if isinstance(result, Refusal):
+                return refuse(request, ctx if entry is None else entry.for_request(credentials_sent=True), result)
+            verified = result
 
         # 7. Check the claims. 8. Check revocation.
         now = gate.clock()
@@ -87,30 +105,38 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         if app.identity_hash is not None:
             check_hash_matches_token(app, request, user, now)
     except Refused as refused:
-        return refuse(request, entry.for_request(credentials_sent=credentials_sent), refused.refusal)
+        if ctx is entry:
+            ctx = entry.for_request(credentials_sent=True)
+        return refuse(request, ctx, refused.refusal)
 
     # 9. Decide.
+    if entry is None:
+        gate.remember(request, ctx)
+        return allow(request, ctx, user)
     return Decision(True, user, None, entry.enforced, app.id, None, entry)
 
 
-def _verify_local(gate: GateContext, app: App, token: str) -> tuple[VerifiedPayload, Key] | None:
+def _verify_local(gate: GateContext, app: App, token: str) -> Verified | Refusal | None:
     """Find a token in the signature cache, or verify it if all keys of its app are local (steps 4 to 6).
 
     Returns:
-        The payload and the key that signed it; None if the flow must look for the key.
+        The payload and the key that signed it; the refusal of a malformed token; None if the flow must look for the
+        key.
 
     Raises:
-        Refused: The token is malformed, or no key of the app signed it.
+        Refused: No key of the app signed the token.
     """
     digest: bytes | None = None
-    if len(token) <= app.rules.max_token_bytes and token.isascii():
+    if len(token) <= app.rules.max_token_bytes and token.isascii() and token.count(".") == 2:
         digest = sha256(token.encode()).digest()
         recalled = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
         if recalled is not None:
             return recalled
     if app.sources:
         return None
-    parsed = parse_token_or_raise(token, app.rules.max_token_bytes)
+    parsed = parse_token(token, app.rules.max_token_bytes)
+    if isinstance(parsed, Refusal):
+        return parsed  # not raised, because any client can send a malformed token
     return verify_signature(app, parsed, select_local_keys(app, parsed.header), gate.signature_cache, digest)
 
 
@@ -138,6 +164,8 @@ def verify_fast(gate: GateContext, token: str | None, ref: AppRef, origin: str |
         verified = _verify_local(gate, app, raw)
         if verified is None:
             return None
+        if isinstance(verified, Refusal):
+            return refused_decision(ctx, verified, enforced=True)
         identity = build_identity(app, verified[0], verified[1], gate.clock())
     except Exception as error:  # noqa: BLE001 - as in flow.verify
         return decision_for_error(ctx if token else RequestContext(gate, ctx.load_timeout, ctx.refs, app), error)

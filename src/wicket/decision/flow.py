@@ -23,13 +23,14 @@ from wicket.decision.io import Effect
 from wicket.decision.key_selection import select_keys, select_local_keys
 from wicket.decision.outcome import (
     allow,
+    check_request_origin,
     check_token_location,
     checked_token,
     decision_for_error,
     identify_without_token,
     refuse,
 )
-from wicket.decision.resolve_app import check_body_app_refs, find_app_refs, resolve_app, resolve_configured_app
+from wicket.decision.resolve_app import check_body_app_refs, find_app_refs, resolve_app, resolve_cached_app
 from wicket.decision.signature import Verification, verify_signature
 from wicket.decision.token_parser import parse_token_or_raise
 from wicket.errors import Refusal, Refused, invalid_request
@@ -56,7 +57,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
             raise _too_many_headers()
 
         # 1. Resolve the app. Read every location, so that a client cannot pick the laxer app by naming two.
-        app = resolve_configured_app(gate, request, ctx)
+        app = resolve_cached_app(gate, request, ctx)
         if app is None:
             yield from find_app_refs(gate, request, ctx)
             if optional and not ctx.refs and gate.only_app is None:
@@ -66,9 +67,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
             app = yield from resolve_app(gate, ctx.refs, ctx)
 
         # 2. Check the origin before the token, so a blocked page learns nothing about the token.
-        origin = ctx.origin = request.single_header("origin")
-        if not app.allows_origin(origin):
-            _handle_blocked_origin(app, ctx)
+        check_request_origin(app, request, ctx)
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
         token, location = yield from extract_token(gate, app.located_tokens, request)
@@ -108,13 +107,11 @@ def check_origin(gate: GateContext, request: Request) -> Flow:
     try:
         if request.flooded:
             raise _too_many_headers()
-        app = resolve_configured_app(gate, request, ctx)
+        app = resolve_cached_app(gate, request, ctx)
         if app is None:
             yield from find_app_refs(gate, request, ctx)
             app = yield from resolve_app(gate, ctx.refs, ctx)
-        origin = ctx.origin = request.single_header("origin")
-        if not app.allows_origin(origin):
-            _handle_blocked_origin(app, ctx)
+        check_request_origin(app, request, ctx)
     except Refused as refused:
         return refuse(request, ctx, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
@@ -154,22 +151,6 @@ def verify(gate: GateContext, token: str | None, ref: AppRef, origin: str | None
 
 def _too_many_headers() -> Refused:
     return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
-
-
-def _handle_blocked_origin(app: App, ctx: RequestContext) -> None:
-    """Refuse the origin, or record the refusal if only the origin check is in log-only mode.
-
-    In that case the token is still checked.
-
-    Raises:
-        Refused: The origin check is enforced, or the whole app is in log-only mode.
-    """
-    refusal = Refusal("origin_not_allowed")
-    gate = ctx.gate
-    ctx.mode = gate.mode or app.origin_mode or app.mode
-    if ctx.mode is Mode.ENFORCE or gate.mode_of(app) is Mode.LOG_ONLY:
-        raise Refused(refusal)
-    ctx.unenforced_refusal, ctx.mode = refusal, None
 
 
 def _verify_token(

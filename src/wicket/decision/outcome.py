@@ -25,6 +25,27 @@ _DETAIL_WITHOUT_BODY: Final = {
 }
 
 
+def check_request_origin(app: App, request: Request, ctx: RequestContext) -> None:
+    """Check the origin of a request (step 2). Sets `ctx.origin`.
+
+    If only the origin check is in log-only mode, the refusal is recorded in `ctx.unenforced_refusal`, and the token is
+    still checked.
+
+    Raises:
+        Refused: The app does not allow the origin, and the origin check is enforced or the whole app is in log-only
+            mode. Or the header occurs twice.
+    """
+    origin = ctx.origin = request.single_header("origin")
+    if app.allows_origin(origin):
+        return
+    refusal = Refusal("origin_not_allowed")
+    gate = ctx.gate
+    ctx.mode = gate.mode or app.origin_mode or app.mode
+    if ctx.mode is Mode.ENFORCE or gate.mode_of(app) is Mode.LOG_ONLY:
+        raise Refused(refusal)
+    ctx.unenforced_refusal, ctx.mode = refusal, None
+
+
 def identify_without_token(app: App, request: Request, ctx: RequestContext, now: float, *, optional: bool) -> Identity:
     """Identify the user of a request without a token: by an identity hash, or as anonymous.
 

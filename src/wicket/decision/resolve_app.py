@@ -15,13 +15,14 @@ from wicket.decision.body import read_body
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.extract_token import extract_token
 from wicket.decision.io import Effect, LoadEntry
-from wicket.decision.token_parser import decode, parse_token_or_raise, unproven_issuer
+from wicket.decision.token_parser import parse_token_or_raise, unproven_issuer
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.request import Request
+from wicket.runtime.base64url import decode_canonical
 
 
-def resolve_configured_app(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
-    """Resolve the app of a request that names one app, if that app is configured in code.
+def resolve_cached_app(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
+    """Resolve the app of a request that names one app, if that app is configured in code or fresh in the cache.
 
     Sets `ctx.names` and `ctx.refs`, and `ctx.app` if the app is found.
 
@@ -34,6 +35,9 @@ def resolve_configured_app(gate: GateContext, request: Request, ctx: RequestCont
     names = ctx.names = [location.read(request) for location in gate.app_locations]
     refs = ctx.refs = _refs(gate.app_locations, names)
     app = gate.apps.get(refs[0]) if len(refs) == 1 else None if refs else gate.only_app
+    if app is None and gate.registry is not None and len(refs) == 1:
+        entry = gate.registry.fresh_entry(refs[0])
+        app = entry.value if entry is not None else None
     if not isinstance(app, App):
         return None
     ctx.app = app
@@ -60,7 +64,7 @@ def find_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> G
         if raw is not None:
             ctx.credentials_sent = True
             token = ctx.token = parse_token_or_raise(raw, MAX_TOKEN_BYTES)
-            issuer = unproven_issuer(decode(token.payload))  # unverified: only the key of a lookup
+            issuer = unproven_issuer(decode_canonical(token.payload))  # unverified: only the key of a lookup
             ctx.refs = [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from wicket.config.app import App
 from wicket.decision.claims import LATEST
 from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
-from wicket.decision.token_parser import UnverifiedToken, decode, parse_json_object
+from wicket.decision.token_parser import UnverifiedToken, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, cost, within_budget
 from wicket.runtime.base64url import decode_canonical
@@ -157,7 +157,7 @@ class Verification:
     def issued_at(self) -> float:
         """The unverified `iat` of the token, in seconds since 1970; `now` if the token has no valid `iat`."""
         try:
-            issued = parse_json_object(decode(self.token.payload)).get("iat")
+            issued = parse_json_object(decode_canonical(self.token.payload)).get("iat")
         except Refused:
             return self.now
         if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > LATEST:
