@@ -140,10 +140,8 @@ class WicketMiddleware:
             if not decision.allowed:
                 await _send_response(core.refusal_response(request, decision), scope, send)
                 return
-            if request.names_remote_user:
-                _remove_remote_user(scope)
             # Write to the scope itself, so that middleware outside the gate sees the result. The state is a copy.
-            attach_to_scope(decision, request, scope, gate.name)  # after the last change of the headers
+            attach_to_scope(decision, request, scope, gate.name)
             scope["user"] = identity = decision.identity
             scope["auth"] = AuthCredentials(identity)
             if body is not None and body.started:
@@ -212,12 +210,6 @@ def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-def _remove_remote_user(scope: Scope) -> None:
-    """Remove the client's headers that Django reads as the user that a front server has authenticated."""
-    names = (b"remote-user", b"remote_user")
-    scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in names]
 
 
 def _hide_token(scope: Scope, decision: Decision, gate: GateContext) -> str | None:

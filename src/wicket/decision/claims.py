@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 from wicket.config.app import App
@@ -109,6 +110,23 @@ def check_times(times: TokenTimes, rules: Rules, now: float) -> None:
         raise invalid_token("not_yet_valid", claim="nbf")
     if issued is not None and issued > now + leeway:
         raise invalid_token("issued_in_future", claim="iat")
+
+
+def valid_period(times: TokenTimes | None, rules: Rules) -> tuple[float, float]:
+    """Return a period in which `check_times` passes. It is one second shorter at each end than the longest one.
+
+    Args:
+        times: The result of `read_times`; None if it is unknown.
+        rules: The rules of the app. If they need an `exp`, the token has one.
+
+    Returns:
+        The first second of the period and the first second after it, in seconds since 1970.
+    """
+    if times is None:
+        return inf, -inf
+    expires, starts, issued = times
+    first = max(-inf if starts is None else starts, -inf if issued is None else issued)
+    return first - rules.leeway + 1, (inf if expires is None else expires) + rules.leeway - 1
 
 
 def _check_lifetime(lifetime: float, rules: Rules) -> None:

@@ -127,7 +127,12 @@ def _verify_local(gate: GateContext, app: App, token: str) -> Verified | Refusal
         Refused: No key of the app signed the token.
     """
     digest: bytes | None = None
-    if len(token) <= app.rules.max_token_bytes and token.isascii() and token.count(".") == 2:
+    if (
+        gate.signature_cache.knows(app.id)
+        and len(token) <= app.rules.max_token_bytes
+        and token.isascii()
+        and token.count(".") == 2
+    ):
         digest = sha256(token.encode()).digest()
         recalled = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
         if recalled is not None:

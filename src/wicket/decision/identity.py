@@ -14,7 +14,7 @@ from wicket.config.app import App
 from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
-from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id
+from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id, valid_period
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import parse_json_object
 from wicket.errors import invalid_token
@@ -356,11 +356,12 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
     """
     passed, times, rules = signed.passed, signed.times, app.rules
     if passed is not None and times is not None and passed.revision is app.revision and passed.issuer == key.issuer:
-        check_times(times, rules, now)
+        if not passed.valid_from <= now < passed.valid_until:
+            check_times(times, rules, now)
     else:
         claims = signed.claims
         check_claims(claims, signed.header.typ, app, now, key.issuer, times)
-        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules))
+        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules), *valid_period(times, rules))
         # The lifetime of a token without `iat` is counted from now.
         if not rules._has_lifetime_bounds or (times is not None and times[2] is not None):
             signed.passed = passed

@@ -59,7 +59,8 @@ def recall_signature(
     Returns:
         The payload and the key that the flow selects for the token; None if the flow must select it.
     """
-    signed = cache.get(app.id, digest)
+    entries = cache.entries.get(app.id)
+    signed = entries.get(digest) if entries is not None else None
     if signed is None:
         return None
     header = signed.header

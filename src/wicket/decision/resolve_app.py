@@ -88,7 +88,7 @@ def _read_app_refs(locations: Iterable[AppLocation], request: Request) -> list[A
 def _refs(locations: Iterable[AppLocation], names: Iterable[str | None]) -> list[AppRef]:
     """Return the different references to which the names in these locations belong."""
     refs: list[AppRef] = []
-    for location, value in zip(locations, names, strict=True):
+    for location, value in zip(locations, names, strict=False):  # of equal length
         if value is not None:
             ref = fast_app_ref(AppRef, (location.kind, value))
             if not refs or ref not in refs:

@@ -10,6 +10,7 @@ which of them they passed. Reads take no lock. Entries never reach an applicatio
 from __future__ import annotations
 
 import threading
+from math import inf
 from typing import Final
 
 from wicket.decision.claims import Claims, TokenTimes, read_times
@@ -30,16 +31,28 @@ class PassedClaims:
         issuer: The issuer of the key that signed the token.
         user_id: The user ID of the token.
         user_id_claim: The claim that contains the user ID.
+        valid_from: A time from which the checks of `nbf` and `iat` pass, in seconds since 1970.
+        valid_until: A time until which the check of `exp` passes, in seconds since 1970.
         qualified_user_id: The qualified user ID, once it has been read.
     """
 
-    __slots__ = ("issuer", "qualified_user_id", "revision", "user_id", "user_id_claim")
+    __slots__ = ("issuer", "qualified_user_id", "revision", "user_id", "user_id_claim", "valid_from", "valid_until")
 
-    def __init__(self, revision: object, issuer: str | None, user_id: str, user_id_claim: str) -> None:
+    def __init__(
+        self,
+        revision: object,
+        issuer: str | None,
+        user_id: str,
+        user_id_claim: str,
+        valid_from: float = inf,
+        valid_until: float = -inf,
+    ) -> None:
         self.revision = revision
         self.issuer = issuer
         self.user_id = user_id
         self.user_id_claim = user_id_claim
+        self.valid_from = valid_from
+        self.valid_until = valid_until
         self.qualified_user_id: str | None = None
 
 
@@ -89,13 +102,16 @@ class SignatureCache:
         total: The most entries of all apps.
         per_app: The most entries of one app.
         max_bytes: The longest token that is cached, in bytes.
+
+    Attributes:
+        entries: The payloads by app ID and by the SHA-256 of the token. It must not be changed outside this class.
     """
 
     def __init__(self, *, total: int, per_app: int, max_bytes: int) -> None:
         self._total = total
         self._per_app = per_app
         self._max_bytes = max_bytes
-        self._entries: dict[str, dict[bytes, VerifiedPayload]] = {}
+        self.entries: dict[str, dict[bytes, VerifiedPayload]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -104,18 +120,18 @@ class SignatureCache:
         A thread of the parent process may have held the lock during the fork, while it added an entry.
         """
         self._lock = threading.Lock()
-        self._count = sum(len(entries) for entries in self._entries.values())
+        self._count = sum(len(entries) for entries in self.entries.values())
 
     def __len__(self) -> int:
         return self._count
 
     def knows(self, app_id: str) -> bool:
         """Return whether the cache has an entry for this app."""
-        return app_id in self._entries
+        return app_id in self.entries
 
     def get(self, app_id: str, digest: bytes) -> VerifiedPayload | None:
         """Return the entry of the token with this SHA-256. It applies only to a key with the entry's fingerprint."""
-        entries = self._entries.get(app_id)
+        entries = self.entries.get(app_id)
         return entries.get(digest) if entries is not None else None
 
     def add(self, app_id: str, digest: bytes, token: str, signed: VerifiedPayload) -> None:
@@ -130,9 +146,9 @@ class SignatureCache:
         if len(token) > self._max_bytes:
             return
         with self._lock:
-            entries = self._entries.get(app_id)
+            entries = self.entries.get(app_id)
             if entries is None:
-                entries = self._entries[app_id] = {}
+                entries = self.entries[app_id] = {}
             if digest not in entries:
                 if self._count >= self._total or len(entries) >= self._per_app:
                     self._evict(app_id, entries)
@@ -142,19 +158,19 @@ class SignatureCache:
     def clear_app(self, app_id: str) -> None:
         """Remove all entries of one app."""
         with self._lock:
-            self._count -= len(self._entries.pop(app_id, {}))
+            self._count -= len(self.entries.pop(app_id, {}))
 
     def _evict(self, app_id: str, entries: dict[bytes, VerifiedPayload]) -> None:
         """Evict one entry: from this app if it is over its share, else from the next app in round-robin order."""
         full = self._count >= self._total
-        over_share = len(entries) >= self._per_app or (full and len(entries) * len(self._entries) > self._total)
-        self._evict_oldest(app_id if over_share else next(iter(self._entries)))
-        self._entries.setdefault(app_id, entries)
+        over_share = len(entries) >= self._per_app or (full and len(entries) * len(self.entries) > self._total)
+        self._evict_oldest(app_id if over_share else next(iter(self.entries)))
+        self.entries.setdefault(app_id, entries)
 
     def _evict_oldest(self, app_id: str) -> None:
         """Evict the oldest entry of an app, and move the app to the end of the round-robin order."""
-        entries = self._entries.pop(app_id)
+        entries = self.entries.pop(app_id)
         del entries[next(iter(entries))]
         self._count -= 1
         if entries:
-            self._entries[app_id] = entries
+            self.entries[app_id] = entries

@@ -15,8 +15,8 @@ from wicket.errors import Refusal, Refused, invalid_token
 from wicket.messages.json_body import parse_body
 from wicket.runtime import base64url
 
+_COMPACT_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 # Possessive quantifiers and an optional closing quote: no character is matched twice.
-_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]*+)")
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SPACE: Final = rb"[ \t\n\r]*+"
 _STRING: Final = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\\x00-\x1f]*+)*+"'
@@ -129,10 +129,12 @@ def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
     """
     if len(token) > max_bytes:
         return _TOO_LARGE
-    match = _COMPACT.fullmatch(token)
-    if match is None:
+    parts = token.split(".", 3)
+    if len(parts) != 3 or token.encode("ascii", "replace").translate(None, _COMPACT_CHARACTERS):
         return _MALFORMED
-    segment, payload, signature = match.groups()
+    segment, payload, signature = parts
+    if not segment or not payload:
+        return _MALFORMED
     header = _HEADER_CACHE.get(segment)
     if header is None:
         if len(segment) > _MAX_HEADER:

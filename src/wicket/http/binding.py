@@ -24,6 +24,7 @@ from wicket.messages.request import HeaderNames, Request
 
 _ALWAYS_COMPARED: Final = frozenset({"authorization", "cookie", "host", "origin", "sec-websocket-protocol"})
 _REMOVED_HEADERS: Final = frozenset({"remote-user", "remote_user"})
+_REMOTE_USER_HEADERS: Final = frozenset(name.encode() for name in _REMOVED_HEADERS)
 DECIDED: Final = "wicket.decided"
 """The environ key that lists the keys under which gates have stored their decisions."""
 _set_item: Final = dict.__setitem__
@@ -104,18 +105,23 @@ class RequestState(dict[str, Any]):
 def attach_to_scope(decision: Decision, request: Request, scope: MutableMapping[str, Any], name: str) -> None:
     """Bind `decision` to `scope`, and store it in the state of this scope only.
 
-    Decisions about other requests are left out of the new state.
+    Decisions about other requests are left out of the new state. The client's headers that Django reads as the user
+    that a front server has authenticated are removed.
 
     Args:
         decision: The decision about `request`.
         request: The request view of `scope` that was decided.
-        scope: The ASGI scope in the state that the application receives, after the last change of its headers.
+        scope: The ASGI scope that the application receives.
         name: The name of the gate, which is the key in the state.
     """
+    raw_headers = request.raw_headers
+    if b"remote-user" in raw_headers or b"remote_user" in raw_headers or request.flooded:  # flooded: none was read
+        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in _REMOTE_USER_HEADERS]
+        scope["headers"] = kept
     # `request.raw_headers` holds the decided values, even if the header list is changed afterwards. A reference to the
     # scope would make a cycle.
     query, scope_id = scope.get("query_string"), id(scope)
-    decision.binding = scope["type"], query, scope["headers"], request.raw_headers, request.header_names, scope_id
+    decision.binding = scope["type"], query, scope["headers"], raw_headers, request.header_names, scope_id
     outer = scope.get("state")
     if outer is None:
         scope["state"] = {name: decision}

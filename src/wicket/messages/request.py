@@ -176,17 +176,6 @@ class Request:
         return "" if self.header_names is WSGI_NAMES else self._scope.get("root_path") or ""
 
     @property
-    def names_remote_user(self) -> bool:
-        """Whether the client sent a header that CGI-based frameworks take for `REMOTE_USER`.
-
-        True if the request has too many headers to search.
-        """
-        raw_headers = self.raw_headers
-        if self.header_names is ASGI_NAMES:
-            return b"remote-user" in raw_headers or b"remote_user" in raw_headers or self.flooded
-        return "remote-user" in raw_headers or "remote_user" in raw_headers or self.flooded
-
-    @property
     def query(self) -> str:
         """The raw query string, without the question mark."""
         if self.header_names is WSGI_NAMES:

@@ -169,7 +169,7 @@ def test_verify_expired_and_revoked_token_expired() -> None:
 def test_signature_cache_hit_any_payload_size_same_claims(members: int, kept: bool) -> None:
     cache, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
     first = verify(acme(), text, cache)
-    (remembered,) = cache._entries["acme"].values()
+    (remembered,) = cache.entries["acme"].values()
     assert (remembered.cached_claims is not None) is kept
     second = verify(acme(), text, cache)
     assert first.claims == second.claims
