@@ -104,7 +104,8 @@ def app_of(id: str, variant: int = 0) -> App:
         return profiles.getuserfeedback(id, **settings)
     if id == "jw":
         key_set = Jwks("https://id.jw.example/keys", algorithms=["ES256"], issuer="https://id.jw.example")
-        return App(id, **{"credentials": [key_set], "origins": [ORIGIN], **changes_of_rules(changes)})
+        other = Jwks("https://id.jw.example/rsa", algorithms=["RS256"], issuer="https://id.jw.example")
+        return App(id, **{"credentials": [key_set, other], "origins": [ORIGIN], **changes_of_rules(changes)})
     if id == "ih":
         rule = IdentityHash(
             secret=Secret(HASH_KEY), identifier_location=Header("X-User"), hash_location=Header("X-Identity-Hash")

@@ -122,7 +122,7 @@ def test_fast_path_tiny_caches_only_possible_answers() -> None:
     cache = gate_context.signature_cache
     assert (
         len(cache)
-        == sum(len(entries) for entries in cache._entries.values())
+        == sum(len(entries) for entries in cache.entries.values())
         <= gate_context.limits.signature_cache_size
     )
 
@@ -133,8 +133,8 @@ def test_fast_path_tiny_caches_only_possible_answers() -> None:
 BROKEN: dict[str, tuple[Callable[..., Any], str, str]] = {
     "the claims are not checked": (
         build_identity,
-        "check_claims(claims, signed.header.typ, app, now, key.issuer, times)",
-        "pass",
+        "times = check_claims(claims, signed.header.typ, app, now, key.issuer, times)",
+        "times = signed.times",
     ),
     "the times of known claims are not checked": (build_identity, "check_times(times, rules, now)", "pass"),
     "revocations are not checked": (

@@ -266,6 +266,7 @@ def test_internal_error_response_and_log_leak_nothing(
     def fail(*args: object) -> None:
         raise RuntimeError(f"{TOKENS['good']} {SECRET!r}")
 
+    monkeypatch.setattr("wicket.decision.fast_path.build_identity", fail)
     monkeypatch.setattr("wicket.decision.flow.build_identity", fail)
     answered = DOORS[door](
         Gate([app(mode=mode)], clock=lambda: NOW), [(b"Authorization", b"Bearer " + TOKENS["good"].encode())]

@@ -48,7 +48,7 @@ def read_times(claims: Claims) -> TokenTimes:
 
 def check_claims(
     claims: Claims, typ: str | None, app: App, now: float, issuer: str | None = None, times: TokenTimes | None = None
-) -> None:
+) -> TokenTimes:
     """Check the claims of a verified payload. It runs for every token, so it tests rare rules with one condition.
 
     Args:
@@ -58,6 +58,9 @@ def check_claims(
         now: The current time in seconds since 1970.
         issuer: The issuer of the key that signed the token; None for the app's issuer.
         times: The result of `read_times` for `claims`; None to read them here.
+
+    Returns:
+        The result of `read_times`.
 
     Raises:
         Refused: A claim does not follow the app's rules.
@@ -86,6 +89,7 @@ def check_claims(
         _check_strings(claims, rules)
     if rules._has_custom_claims:
         _check_claim_types(claims, rules)
+    return times
 
 
 def check_times(times: TokenTimes, rules: Rules, now: float) -> None:
@@ -112,18 +116,16 @@ def check_times(times: TokenTimes, rules: Rules, now: float) -> None:
         raise invalid_token("issued_in_future", claim="iat")
 
 
-def valid_period(times: TokenTimes | None, rules: Rules) -> tuple[float, float]:
+def valid_period(times: TokenTimes, rules: Rules) -> tuple[float, float]:
     """Return a period in which `check_times` passes. It is one second shorter at each end than the longest one.
 
     Args:
-        times: The result of `read_times`; None if it is unknown.
+        times: The result of `read_times`.
         rules: The rules of the app. If they need an `exp`, the token has one.
 
     Returns:
         The first second of the period and the first second after it, in seconds since 1970.
     """
-    if times is None:
-        return inf, -inf
     expires, starts, issued = times
     first = max(-inf if starts is None else starts, -inf if issued is None else issued)
     return first - rules.leeway + 1, (inf if expires is None else expires) + rules.leeway - 1

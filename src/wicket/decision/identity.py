@@ -360,10 +360,10 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
             check_times(times, rules, now)
     else:
         claims = signed.claims
-        check_claims(claims, signed.header.typ, app, now, key.issuer, times)
+        times = check_claims(claims, signed.header.typ, app, now, key.issuer, times)
         passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules), *valid_period(times, rules))
         # The lifetime of a token without `iat` is counted from now.
-        if not rules._has_lifetime_bounds or (times is not None and times[2] is not None):
+        if not rules._has_lifetime_bounds or times[2] is not None:
             signed.passed = passed
     if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
         raise invalid_token("revoked")

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from wicket import ConfigError, Gate, Mode, Refused, Secret, profiles
+from wicket import ConfigError, Gate, Mode, Refused, Secret, mint, profiles
 from wicket.contrib.starlette import (
     WicketMiddleware,
     decision_of,
@@ -97,8 +97,10 @@ def test_starlette_handler_requiring_identity_anonymous_missing_token() -> None:
 
 
 def test_starlette_log_only_required_identity_returns_original_refusal() -> None:
-    client = as_user(make_client(make_gate(mode=Mode.LOG_ONLY)), "user-1", app="acme", aud="elsewhere")
-    response = client.get("/me")
+    gate = make_gate(mode=Mode.LOG_ONLY)
+    credentials, audience = gate.apps[0].credentials, ["elsewhere"]
+    token = mint(profiles.generic("acme", credentials=credentials, audience=audience), "user-1")
+    response = make_client(gate).get("/me", headers={"X-App-Id": "acme", "Authorization": f"Bearer {token}"})
     assert (response.status_code, response.json()["reason"]) == (401, "wrong_audience")
 
 
