@@ -39,6 +39,7 @@ from wicket.decision.fast_path import decide_fast
 from wicket.decision.identity import build_identity
 from wicket.decision.io import run
 from wicket.decision.key_selection import _fresh_keys, recall_signature
+from wicket.decision.resolve_app import resolve_app_by_known_token
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import FakeClock
@@ -264,6 +265,16 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
         "True",
     ),
     "a stale app value": (build_identity, "passed.revision is app.revision", "True"),
+    "the issuer of another token": (
+        resolve_app_by_known_token,
+        "gate.token_issuers.get(sha256(raw.encode()).digest())",
+        "next(iter(gate.token_issuers.values()), None)",
+    ),
+    "a body that may name the app is not read": (
+        resolve_app_by_known_token,
+        "request.body is not None and gate.app_body_types",
+        "False",
+    ),
     "any key is accepted": (
         recall_signature,
         "if key.fingerprint == signed.fingerprint:\n            if",

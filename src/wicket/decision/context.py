@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from wicket.config.app import App, BrokenApp, Mode
@@ -40,7 +41,7 @@ OutcomeKey = tuple[str | None, str, str | None, bool, Literal["gate", "handler"]
 class GateContext:
     """The configuration and caches of a gate, as the decision flow reads them.
 
-    Only the two caches `fast_path` and `standalone_contexts` change after construction.
+    Only the caches `fast_path`, `standalone_contexts` and `token_issuers` change after construction.
 
     Attributes:
         apps: The apps that are configured in code, by each of their references.
@@ -59,6 +60,8 @@ class GateContext:
         app_body_types: The media types of a body that may name the app.
         fast_path: The fast path entries, at most `MAX_FAST_PATH_ENTRIES`.
         standalone_contexts: The contexts of `standalone_context`, at most `MAX_FAST_PATH_ENTRIES`.
+        token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token, at most
+            `MAX_FAST_PATH_ENTRIES`.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class GateContext:
         self._header_keys: dict[HeaderNames, tuple[Any, ...]] = {}
         self.fast_path: dict[FastPathKey, FastPathEntry] = {}
         self.standalone_contexts: dict[AppRef, StandaloneContext] = {}
+        self.token_issuers: dict[bytes, str] = {}
 
     def fast_path_key(self, request: Request, names: list[str | None] | None = None) -> FastPathKey:
         """Return all that steps 1 and 2 read of a request whose app is not named in its body or by its token.
@@ -133,13 +137,15 @@ class GateContext:
         """Add the result of steps 1 and 2 for an allowed request to the fast path, if other requests may use it.
 
         Other requests may use it if only locations outside the body named the app, and if the app is configured in
-        code or is fresh in the registry's cache.
+        code or is fresh in the registry's cache. If the token named the app, the issuer of these bytes is kept instead.
 
         Args:
             request: The request. It has a verified identity.
             ctx: The context of the request.
         """
         app, refs, names = ctx.app, tuple(ctx.refs), ctx.names
+        if ctx.token is not None and [ref.kind for ref in refs] == ["issuer"]:
+            _add_bounded(self.token_issuers, sha256(ctx.token.text.encode()).digest(), refs[0].value)
         if names is None or request.document is not None or ctx.unenforced_refusal is not None:
             return
         if not isinstance(app, App) or (len(refs) > 1 and not set(refs) <= set(app.refs())):

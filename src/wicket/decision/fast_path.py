@@ -29,7 +29,7 @@ from wicket.decision.outcome import (
     refuse,
     refused_decision,
 )
-from wicket.decision.resolve_app import resolve_cached_app
+from wicket.decision.resolve_app import resolve_app_by_known_token, resolve_cached_app
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import VerifiedPayload
 from wicket.decision.token_parser import parse_token
@@ -65,7 +65,7 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
     try:
         # 1. Resolve the app. 2. Check the origin.
         if entry is None:
-            app = resolve_cached_app(gate, request, ctx)
+            app = resolve_cached_app(gate, request, ctx) or resolve_app_by_known_token(gate, request, ctx)
             if app is None:
                 return None
             check_request_origin(app, request, ctx)

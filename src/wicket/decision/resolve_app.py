@@ -7,13 +7,14 @@ other location names the app.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from hashlib import sha256
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppLocation, AppRef, fast_app_ref, is_valid_name
 from wicket.config.rules import MAX_TOKEN_BYTES
 from wicket.decision.body import read_body
 from wicket.decision.context import GateContext, RequestContext
-from wicket.decision.extract_token import extract_token
+from wicket.decision.extract_token import extract_token, token_outside_body
 from wicket.decision.io import Effect, LoadEntry
 from wicket.decision.token_parser import parse_token_or_raise, unproven_issuer
 from wicket.errors import Refusal, Refused, invalid_request
@@ -34,13 +35,55 @@ def resolve_cached_app(gate: GateContext, request: Request, ctx: RequestContext)
     """
     names = ctx.names = [location.read(request) for location in gate.app_locations]
     refs = ctx.refs = _refs(gate.app_locations, names)
-    app = gate.apps.get(refs[0]) if len(refs) == 1 else None if refs else gate.only_app
-    if app is None and gate.registry is not None and len(refs) == 1:
-        entry = gate.registry.fresh_entry(refs[0])
+    if len(refs) == 1:
+        app = _cached_app(gate, refs[0])
+    else:
+        app = gate.only_app if not refs and isinstance(gate.only_app, App) else None
+    if app is not None:
+        ctx.app = app
+    return app
+
+
+def _cached_app(gate: GateContext, ref: AppRef) -> App | None:
+    """Return the app with this reference if it is configured in code, or fresh in the cache of the registry."""
+    app = gate.apps.get(ref)
+    if app is None and gate.registry is not None:
+        entry = gate.registry.fresh_entry(ref)
         app = entry.value if entry is not None else None
-    if not isinstance(app, App):
+    return app if isinstance(app, App) else None
+
+
+def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
+    """Resolve the app of a request that only its token names, if this token named an app and was verified before.
+
+    The issuer of known bytes is known, so the token is not parsed. Sets `ctx.refs`, `ctx.names` and `ctx.app` as
+    `find_app_refs` and `resolve_app` do.
+
+    Args:
+        gate: The gate.
+        request: The request.
+        ctx: The context of the request, after `resolve_cached_app`.
+
+    Returns:
+        The app; None if `find_app_refs` and `resolve_app` must run.
+
+    Raises:
+        Refused: The request carries two different tokens.
+    """
+    if ctx.refs or gate.only_app is not None or not gate.by_issuer:
         return None
-    ctx.app = app
+    if request.body is not None and gate.app_body_types:
+        return None
+    raw, _ = token_outside_body(gate.located_tokens, request)
+    if raw is None or len(raw) > MAX_TOKEN_BYTES or not raw.isascii():
+        return None
+    issuer = gate.token_issuers.get(sha256(raw.encode()).digest())
+    if issuer is None:
+        return None
+    ref = AppRef("issuer", issuer)
+    app = _cached_app(gate, ref)
+    if app is not None:
+        ctx.names, ctx.refs, ctx.app, ctx.credentials_sent = None, [ref], app, True
     return app
 
 

@@ -52,9 +52,9 @@ class ASGIBody(Body):
 
     If `started` is true, the application must get `receive` of this object in place of the server's `receive`.
 
-    One task reads the body, so a message that is available costs no iteration of the event loop. The deadline limits
-    the arrival of messages. If the loop is busy, the deadline can pass while messages that have arrived are not read
-    yet, so reading continues for a few iterations.
+    One task reads the body, so all messages that are available cost one iteration of the event loop. The deadline
+    limits the arrival of messages. If the loop is busy, the deadline can pass while messages that have arrived are not
+    read yet, so reading continues for a few iterations.
 
     Args:
         receive: The server's `receive`.
@@ -95,7 +95,9 @@ class ASGIBody(Body):
             raise WicketError("reading a request body needs asyncio; other event loops are not supported") from None
         reader = self._reader = asyncio.ensure_future(self._read(limit))
         try:
-            await asyncio.wait({reader}, timeout=max(seconds, 0))
+            await asyncio.sleep(0)  # the reader runs in this iteration, and ends if the whole body has arrived
+            if not reader.done():
+                await asyncio.wait({reader}, timeout=max(seconds, 0))
             for _ in range(_GRACE_ITERATIONS):
                 if reader.done():
                     break
