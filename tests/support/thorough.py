@@ -1,4 +1,4 @@
-"""How thoroughly the properties are tried: `WICKET_THOROUGH=20` tries twenty times as many examples of each."""
+"""How thoroughly the properties are tried: `WICKET_THOROUGH=10` tries ten times as many examples of each."""
 
 from __future__ import annotations
 
