@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +16,13 @@ from unittest import mock
 from benchmarks import fixtures
 from benchmarks.fixtures import APP_ID, admitted
 from benchmarks.measure import Batch, Row, interleaved
-from wicket import Gate, Mode, Request
+from wicket import Gate, Limits, Mode, Request, profiles
 
 APPS: Final = 100_000
 ORIGINS: Final = 1_000
 THREADS: Final = 64
+FEW_THREADS: Final = 4
+TENANTS: Final = 20_000
 SPREAD: Final = 200
 
 
@@ -42,8 +46,56 @@ def modes() -> list[Row]:
 
 
 def sizes() -> list[Row]:
-    """Measures 100,000 apps in code against one, and 1,000 exact origins against one."""
-    return [_many_apps(), *_many_origins()]
+    """Measures 100,000 apps in code against one, 20,000 of a registry against ten, 1,000 exact origins against one."""
+    return [_many_apps(), _many_tenants(), *_many_origins()]
+
+
+def _many_tenants() -> Row:
+    """Measures 20,000 users at random, each of another app of a registry, and the same users in ten apps."""
+    chance = random.Random(1)
+    batches = {}
+    for tenants in (TENANTS, 10):
+        secrets = {f"app-{number}": number.to_bytes(4, "big") * 8 for number in range(1, tenants + 1)}
+        apps = {
+            ref: app
+            for id, secret in secrets.items()
+            for app in [fixtures.app_with(id=id, secret=secret)]
+            for ref in app.refs()
+        }
+        gate = Gate(
+            registry=apps.get, app_locations=profiles.generic.app_locations, limits=Limits(max_apps=2 * TENANTS)
+        )
+        names = list(secrets)
+        requests = [
+            _request(fixtures.token_for(f"user-{number}", key=secrets[id]), app=id)
+            for number in range(TENANTS)
+            for id in [names[number % tenants]]
+        ]
+        for request in requests:
+            admitted(gate.decide(request()))
+        chance.shuffle(requests)
+        batches[f"{tenants:,}"] = _in_turn(gate, requests)
+    return _compared(
+        "sizes",
+        f"{TENANTS:,} apps of a registry at random against 10, {TENANTS:,} users on each side: gate.decide",
+        f"{TENANTS:,}",
+        "10",
+        batches,
+        bound=1.5,
+        calls=1_000,
+        rounds=20,
+    )
+
+
+def _in_turn(gate: Gate, requests: list[Callable[[], Request]]) -> Batch:
+    """Returns a batch that decides about the next 1,000 requests."""
+    following = itertools.cycle(requests)
+
+    def batch() -> None:
+        for request in itertools.islice(following, 1_000):
+            admitted(gate.decide(request()))
+
+    return batch
 
 
 def _many_apps() -> Row:
@@ -96,25 +148,28 @@ def _many_origins() -> list[Row]:
 
 
 def threads() -> list[Row]:
-    """Measures the throughput of 64 threads against one thread, and the locks that a known token acquires."""
+    """Measures the throughput of 4 and 64 threads against one thread, and the locks that a known token acquires."""
     gate = fixtures.gate_with(fixtures.app_with())
     requests = [_request(fixtures.token_for(f"user-{number}")) for number in range(THREADS)]
     run = _decisions(gate, requests, THREADS)
     run()
     each, rounds = 20, 7
-    per_second: dict[int, list[float]] = {1: [], THREADS: []}
+    per_second: dict[int, list[float]] = {1: [], FEW_THREADS: [], THREADS: []}
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in range(rounds):
             for workers, made in per_second.items():
                 made.append(_throughput(pool, run, workers, each * THREADS // workers) * THREADS)
-    alone, together = (sorted(made)[rounds // 2] for made in (per_second[1], per_second[THREADS]))
+    medians = {workers: sorted(made)[rounds // 2] for workers, made in per_second.items()}
     taken, asked = _locks_taken()
     return [
-        Row(
-            "threads",
-            f"throughput of {THREADS} threads on one gate against 1: gate.decide",
-            together / alone,
-            note=f"{together:,.0f} decisions a second against {alone:,.0f}",
+        *(
+            Row(
+                "threads",
+                f"throughput of {workers} threads on one gate against 1: gate.decide",
+                medians[workers] / medians[1],
+                note=f"{medians[workers]:,.0f} decisions a second against {medians[1]:,.0f}",
+            )
+            for workers in (FEW_THREADS, THREADS)
         ),
         Row(
             "threads",
