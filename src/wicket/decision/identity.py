@@ -358,10 +358,11 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
     if passed is not None and times is not None and passed.revision is app.revision and passed.issuer == key.issuer:
         if not passed.valid_from <= now < passed.valid_until:
             check_times(times, rules, now)
+            passed.valid_from, passed.valid_until = valid_period(times, rules)
     else:
         claims = signed.claims
         times = check_claims(claims, signed.header.typ, app, now, key.issuer, times)
-        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules), *valid_period(times, rules))
+        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules))
         # The lifetime of a token without `iat` is counted from now.
         if not rules._has_lifetime_bounds or times[2] is not None:
             signed.passed = passed

@@ -31,28 +31,21 @@ class PassedClaims:
         issuer: The issuer of the key that signed the token.
         user_id: The user ID of the token.
         user_id_claim: The claim that contains the user ID.
-        valid_from: A time from which the checks of `nbf` and `iat` pass, in seconds since 1970.
+        valid_from: A time from which the checks of `nbf` and `iat` pass, in seconds since 1970; infinite until the
+            token is used again.
         valid_until: A time until which the check of `exp` passes, in seconds since 1970.
         qualified_user_id: The qualified user ID, once it has been read.
     """
 
     __slots__ = ("issuer", "qualified_user_id", "revision", "user_id", "user_id_claim", "valid_from", "valid_until")
 
-    def __init__(
-        self,
-        revision: object,
-        issuer: str | None,
-        user_id: str,
-        user_id_claim: str,
-        valid_from: float = inf,
-        valid_until: float = -inf,
-    ) -> None:
+    def __init__(self, revision: object, issuer: str | None, user_id: str, user_id_claim: str) -> None:
         self.revision = revision
         self.issuer = issuer
         self.user_id = user_id
         self.user_id_claim = user_id_claim
-        self.valid_from = valid_from
-        self.valid_until = valid_until
+        self.valid_from = inf
+        self.valid_until = -inf
         self.qualified_user_id: str | None = None
 
 
