@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
@@ -17,6 +18,7 @@ from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.monitor import ConnectionMonitor
+from wicket.http.settings import MiddlewareOptions
 from wicket.messages.request import Request
 from wicket.messages.response import Response
 
@@ -37,24 +39,10 @@ class WicketMiddleware:
     share the state that they pass. If the application raises `Refused` before it begins its response, the middleware
     sends the response of that refusal. The client's `Remote-User` header is removed from every decided request.
 
-    Path patterns are exact paths, or end in `/*` and match that path and every path below it (see
-    `wicket.http.paths`).
-
     Args:
         app: The ASGI application.
         gate: The gate that decides.
-        only: Patterns of the gated paths. If empty, every path is gated.
-        exempt: Patterns of paths that are not gated.
-        optional: Patterns of gated paths that allow anonymous requests.
-        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
-        origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
-            disables it.
-        close_on_expiry: Whether to close WebSockets (code 4401) and event streams within one second after their token
-            expires (plus `leeway`), is revoked, or its key is removed from the app. This needs asyncio.
-        root_path: The root that the application sets itself (FastAPI's `root_path`, Django's `FORCE_SCRIPT_NAME`), or
-            `"keep"` if the application's router leaves the root in the path. Patterns then begin with the root.
-        preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to
-            the application as an anonymous request. None means `"gate"`.
+        settings: The arguments of `wicket.http.settings.MiddlewareSettings`.
 
     Attributes:
         app: The ASGI application.
@@ -70,27 +58,9 @@ class WicketMiddleware:
         self,
         app: ASGIApp,
         gate: Gate,
-        *,
-        only: Iterable[str] = (),
-        exempt: Iterable[str] = (),
-        optional: Iterable[str] = (),
-        cors: bool = True,
-        origin_check_path: str | None = None,
-        close_on_expiry: bool = False,
-        root_path: str | None = None,
-        preflights: str | None = None,
+        **settings: Unpack[MiddlewareOptions],
     ) -> None:
-        self._core = MiddlewareCore(
-            gate,
-            only=only,
-            exempt=exempt,
-            optional=optional,
-            cors=cors,
-            origin_check_path=origin_check_path,
-            close_on_expiry=close_on_expiry,
-            root_path=root_path,
-            preflights=preflights,
-        )
+        self._core = MiddlewareCore(gate, settings)
         self._core.check_root(app)
         self.app = app
         self.gate = gate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
@@ -15,6 +15,7 @@ from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.refusals import reason_phrase
+from wicket.http.settings import MiddlewareOptions
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Request
 from wicket.messages.response import Response
@@ -34,24 +35,10 @@ class WicketMiddleware:
     raises `Refused` when it is called, the middleware sends the response of that refusal. The client's `Remote-User`
     header is removed from every decided request.
 
-    Path patterns are exact paths, or end in `/*` and match that path and every path below it (see
-    `wicket.http.paths`).
-
     Args:
         app: The WSGI application.
         gate: The gate that decides.
-        only: Patterns of the gated paths. If empty, every path is gated.
-        exempt: Patterns of paths that are not gated.
-        optional: Patterns of gated paths that allow anonymous requests.
-        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
-        origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
-            disables it.
-        close_on_expiry: Whether to end an event stream at the first chunk after its token expires (plus `leeway`), is
-            revoked, or its key is removed from the app.
-        root_path: A root that the application itself removes from `PATH_INFO`. A server removes its own root, and
-            Django's `FORCE_SCRIPT_NAME` removes none.
-        preflights: With `cors=False`, `"gate"` decides a preflight like any other request, and `"pass"` passes it to
-            the application as an anonymous request. None means `"gate"`.
+        settings: The arguments of `wicket.http.settings.MiddlewareSettings`.
 
     Attributes:
         app: The WSGI application.
@@ -66,27 +53,9 @@ class WicketMiddleware:
         self,
         app: WSGIApplication,
         gate: Gate,
-        *,
-        only: Iterable[str] = (),
-        exempt: Iterable[str] = (),
-        optional: Iterable[str] = (),
-        cors: bool = True,
-        origin_check_path: str | None = None,
-        close_on_expiry: bool = False,
-        root_path: str | None = None,
-        preflights: str | None = None,
+        **settings: Unpack[MiddlewareOptions],
     ) -> None:
-        self._core = MiddlewareCore(
-            gate,
-            only=only,
-            exempt=exempt,
-            optional=optional,
-            cors=cors,
-            origin_check_path=origin_check_path,
-            close_on_expiry=close_on_expiry,
-            root_path=root_path,
-            preflights=preflights,
-        )
+        self._core = MiddlewareCore(gate, settings)
         self._core.check_root(app)
         self.app = app
         self.gate = gate

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, Unpack, cast
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
 from werkzeug.datastructures import Headers
@@ -20,6 +20,7 @@ from wicket.http.binding import clear_environ
 from wicket.http.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.refusals import refusal_response, response_for_exception
+from wicket.http.settings import MiddlewareOptions
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Body
 from wicket.messages.request import Request as WicketRequest
@@ -76,14 +77,7 @@ class Wicket:
 
     Args:
         gate: The gate that decides.
-        only: Patterns of the gated paths. If empty, every path is gated.
-        exempt: Patterns of paths that are not gated.
-        optional: Patterns of gated paths that allow anonymous requests.
-        cors: As in `wicket.wsgi.WicketMiddleware`, like all further settings.
-        origin_check_path: As in `wicket.wsgi.WicketMiddleware`.
-        close_on_expiry: As in `wicket.wsgi.WicketMiddleware`.
-        root_path: As in `wicket.wsgi.WicketMiddleware`.
-        preflights: As in `wicket.wsgi.WicketMiddleware`.
+        settings: The arguments of `wicket.http.settings.MiddlewareSettings`.
 
     Attributes:
         gate: The gate that decides.
@@ -92,31 +86,9 @@ class Wicket:
         ConfigError: If a setting is invalid. The error lists every problem.
     """
 
-    def __init__(
-        self,
-        gate: Gate,
-        *,
-        only: Iterable[str] = (),
-        exempt: Iterable[str] = (),
-        optional: Iterable[str] = (),
-        cors: bool = True,
-        origin_check_path: str | None = None,
-        close_on_expiry: bool = False,
-        root_path: str | None = None,
-        preflights: str | None = None,
-    ) -> None:
+    def __init__(self, gate: Gate, **settings: Unpack[MiddlewareOptions]) -> None:
         self.gate = gate
-        self._settings: dict[str, Any] = {
-            "only": tuple(only),
-            "exempt": tuple(exempt),
-            "optional": tuple(optional),
-            "cors": cors,
-            "origin_check_path": origin_check_path,
-            "close_on_expiry": close_on_expiry,
-            "root_path": root_path,
-            "preflights": preflights,
-        }
-        self._core = MiddlewareCore(gate, **self._settings)
+        self._core = MiddlewareCore(gate, settings)
 
     def init_app(self, app: Flask | Blueprint) -> None:
         """Gate `app`, and answer each `Refused` that one of its views raises.
@@ -130,7 +102,8 @@ class Wicket:
         """
         app.register_error_handler(Refused, self._handle_refused)
         if isinstance(app, Flask):
-            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **self._settings)  # type: ignore[method-assign]
+            settings = self._core.settings.options()
+            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **settings)  # type: ignore[method-assign]
         else:
             app.before_request(self._before_view)
             app.after_request(self._after_view)

@@ -1,28 +1,23 @@
-"""Shared logic of the ASGI and WSGI middleware: settings, request classification, and responses made here."""
+"""Shared logic of the ASGI and WSGI middleware: request classification, and responses made here."""
 
 from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable
 
 from wicket.config.locations import PathSegment
 from wicket.decision.decision import Decision
 from wicket.decision.flow import anonymous
-from wicket.errors import Problems, Refused, config_error
+from wicket.errors import ConfigError, Problems, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.cors import NO_HEADERS, CORSHeaders, cors_headers, preflight_response, request_header_names
-from wicket.http.paths import Access, Paths
+from wicket.http.paths import Access
 from wicket.http.refusals import response_for, response_for_exception
 from wicket.http.roots import is_litestar_mount, litestar_route, loose_mounts, own_roots
+from wicket.http.settings import KEEP, MiddlewareOptions, MiddlewareSettings
 from wicket.messages.paths import is_root
 from wicket.messages.request import Request
 from wicket.messages.response import Response
-
-KEEP = "keep"
-"""The `root_path` setting for an application whose router leaves the root in the path."""
-
-PREFLIGHTS = ("gate", "pass")
 
 
 class Action(enum.Enum):
@@ -46,67 +41,42 @@ class Action(enum.Enum):
 
 
 class MiddlewareCore:
-    """The validated settings of one middleware.
+    """The gate and the settings of one middleware.
 
     Args:
         gate: The gate that decides.
-        only: The gated paths (see `wicket.http.paths`).
-        exempt: Paths that are not gated.
-        optional: Gated paths that allow anonymous requests.
-        cors: Whether to answer preflights and to add CORS headers.
-        origin_check_path: The path that answers whether the page's origin is allowed, or None.
-        close_on_expiry: Whether to end long-lived connections whose token is no longer valid.
-        root_path: The root that the application sets itself, `"keep"`, or None.
-        preflights: `"gate"`, `"pass"`, or None. Only if `cors` is false.
+        options: The arguments of `MiddlewareSettings`.
 
     Attributes:
         root_checked: Whether the root of the application was checked, or no setting depends on the path.
         always_gated: Whether every request except a preflight is gated, so that it need not be classified.
+        settings: The settings.
 
     Raises:
-        ConfigError: If a setting is invalid. The error lists every problem.
+        ConfigError: If `gate` is no gate, or a setting is invalid. The error has every problem.
+        TypeError: If there is no such setting.
     """
 
-    def __init__(
-        self,
-        gate: Gate,
-        *,
-        only: Iterable[str],
-        exempt: Iterable[str],
-        optional: Iterable[str],
-        cors: bool,
-        origin_check_path: str | None,
-        close_on_expiry: bool = False,
-        root_path: str | None = None,
-        preflights: str | None = None,
-    ) -> None:
+    def __init__(self, gate: Gate, options: MiddlewareOptions) -> None:
         problems = Problems()
         if not isinstance(gate, Gate):
             problems.add("gate", "must be a Gate")
-        for name, value in (("cors", cors), ("close_on_expiry", close_on_expiry)):
-            if not isinstance(value, bool):
-                problems.add(name, "must be true or false")
-        if origin_check_path is not None and (not isinstance(origin_check_path, str) or origin_check_path[:1] != "/"):
-            problems.add("origin_check_path", "must be a path that starts with /, or None")
-        if root_path is not None and root_path != KEEP and not (isinstance(root_path, str) and is_root(root_path)):
-            problems.add("root_path", "must be /segment without a trailing slash, 'keep', or None", "/api")
-        if preflights is not None and preflights not in PREFLIGHTS:
-            problems.add("preflights", "must be 'gate', 'pass' or None")
-        elif preflights is not None and cors is True:
-            problems.add(
-                "preflights", "needs cors=False, because the middleware answers preflights itself", "cors=False"
-            )
+        try:
+            settings = MiddlewareSettings(**options)
+        except ConfigError as error:
+            problems.merge("", error)
         problems.raise_if_any()
         self.gate = gate
-        self.cors = cors
-        self.close_on_expiry = close_on_expiry
-        self._origin_check_path = origin_check_path
-        self._paths = Paths(only, exempt, optional)
-        self._root = "" if root_path == KEEP else root_path
-        self._passes_preflights = preflights == "pass"
-        has_path_rules = not self._paths.everything or origin_check_path is not None
+        self.settings = settings
+        self.cors = settings.cors
+        self.close_on_expiry = settings.close_on_expiry
+        self._origin_check_path = settings.origin_check_path
+        self._paths = settings.paths
+        self._root = "" if settings.root_path == KEEP else settings.root_path
+        self._passes_preflights = settings.preflights == "pass"
+        has_path_rules = not self._paths.everything or settings.origin_check_path is not None
         has_path_segment = any(isinstance(location, PathSegment) for location in gate.app_locations)
-        self._ignores_path = not has_path_rules and root_path is None
+        self._ignores_path = not has_path_rules and settings.root_path is None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
         self.root_checked = not (has_path_rules or has_path_segment)

@@ -16,8 +16,8 @@ PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
 
 
 def core_of(gate: Gate | None = None, **settings: Any) -> MiddlewareCore:
-    defaults: dict[str, Any] = {"only": (), "exempt": (), "optional": (), "cors": True, "origin_check_path": None}
-    return MiddlewareCore(gate or gate_of(acme()), **{**defaults, **settings})
+    options: Any = settings
+    return MiddlewareCore(gate or gate_of(acme()), options)
 
 
 @pytest.mark.parametrize(
