@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from wicket.config.app import App
+from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.decision.identity import build_identity
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
-_MAX_TIME: Final = 253402300799
-"""The last second of the year 9999, in seconds since 1970."""
 _JSON_HINT: Final = "member names are strings, numbers are finite, and strings have no lone surrogates"
 
 
@@ -75,7 +74,7 @@ def mint(
             or `ttl` or `now` is not a number of seconds. The problem has the path of the argument.
     """
     for name, value in (("ttl", ttl), ("now", now)):
-        if value is not None and not (isinstance(value, (int, float)) and abs(value) <= _MAX_TIME):
+        if value is not None and not (isinstance(value, (int, float)) and abs(value) <= MAX_NUMERIC_DATE):
             raise config_error(name, "must be a number of seconds")
     issued_at = time.time() if now is None else now
     signer, material = _find_key(app, key, kid, algorithm, (claims or {}).get("iss"))

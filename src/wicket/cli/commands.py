@@ -17,7 +17,7 @@ from wicket import __version__
 from wicket.cli.explain import print_diagnosis, print_json
 from wicket.cli.keys import fetch_and_print, parse_source, sources_of_app
 from wicket.config.network import Network
-from wicket.decision.claims import LATEST
+from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.diagnostics import diagnose_url
 from wicket.diagnostics.run import run_diagnosis
 from wicket.errors import ConfigError, config_error
@@ -70,7 +70,7 @@ def explain(
     the shell's history. The exit status is 0 if the token or hash would be allowed, 1 if it would be refused, and 2 if
     an option or the configuration is not valid.
     """
-    if now is not None and not 0 <= now <= LATEST:  # false for NaN too
+    if now is not None and not 0 <= now <= MAX_NUMERIC_DATE:  # false for NaN too
         raise click.BadParameter("must be seconds since 1970", param_hint="--now")
     try:
         if url is not None:

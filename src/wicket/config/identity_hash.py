@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from wicket.config.locations import Cookie, JsonBody, TokenLocation, is_location
+from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
 
 _log: Final = logging.getLogger("wicket")
 
 _NORMALIZATIONS: Final = ("strip", "lower")
-_MAX_NUMERIC_DATE: Final = 253402300799
-"""The end of the year 9999 in UTC, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +112,7 @@ class IdentityHash:
         if accept_until is not None and (
             isinstance(accept_until, bool)
             or not isinstance(accept_until, (int, float))
-            or not 0 <= accept_until <= _MAX_NUMERIC_DATE
+            or not 0 <= accept_until <= MAX_NUMERIC_DATE
         ):
             problems.add("identity_hash.accept_until", "must be a NumericDate", "seconds since 1970")
         if self.companies is not None and not isinstance(self.companies, CompanyHash):

@@ -28,6 +28,7 @@ from wicket.config.location_types import (
     is_valid_name,
 )
 from wicket.errors import config_error, invalid_request
+from wicket.messages.headers import HTTP_TOKEN
 from wicket.messages.parameters import MAX_COOKIE_HEADER, cookie_value, query_value, too_many_cookies
 from wicket.messages.paths import is_plain
 from wicket.messages.request import Request
@@ -59,8 +60,6 @@ __all__ = [
 ]
 
 _SPACES: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A token of RFC 9110 section 5.6.2: the form of header, cookie and subprotocol names."""
 _MAX_SUBPROTOCOL_HEADER: Final = 32_768
 _MAX_SUBPROTOCOLS: Final = 64
 """Bounds of `Sec-WebSocket-Protocol` (characters, entries). Any client can send the header, so parsing is limited."""
@@ -147,7 +146,7 @@ class Header:
     kind: NameKind = "id"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _TOKEN.fullmatch(self.name):
+        if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
             raise config_error("name", "is not a header name")
         if self.name.lower() in ("authorization", "origin", "cookie", "host"):
             raise config_error(
@@ -216,7 +215,7 @@ class Cookie:
     name: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _TOKEN.fullmatch(self.name):
+        if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
             raise config_error("name", "is not a cookie name")
 
     def read(self, request: Request) -> str | None:
@@ -285,7 +284,7 @@ class Subprotocol:
     marker: str = "bearer"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.marker, str) or not _TOKEN.fullmatch(self.marker):
+        if not isinstance(self.marker, str) or not HTTP_TOKEN.fullmatch(self.marker):
             raise config_error("marker", "is not a subprotocol name")
 
     def read(self, request: Request) -> str | None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
+from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems
-
-_MAX_NUMERIC_DATE: Final = 253402300799
-"""The end of the year 9999 in UTC, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,4 +69,4 @@ def _are_cutoffs(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MAX_NUMERIC_DATE
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MAX_NUMERIC_DATE

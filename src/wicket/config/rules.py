@@ -12,6 +12,9 @@ from wicket.errors import ConfigError, Problem, Problems
 MAX_TOKEN_BYTES: Final = 16_384
 """The default maximum size of a token, in bytes."""
 
+MAX_NUMERIC_DATE: Final = 253402300799
+"""The end of the year 9999 in UTC, in seconds since 1970: the latest time that a claim or a setting may have."""
+
 _MAX_NUMBER: Final = 1e12
 _MAX_LEEWAY: Final = 3600
 """The maximum leeway, in seconds."""

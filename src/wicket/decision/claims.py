@@ -13,10 +13,9 @@ from math import inf
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.config.rules import Rules, media_type
+from wicket.config.rules import MAX_NUMERIC_DATE, Rules, media_type
 from wicket.errors import invalid_token
 
-LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 MAX_USER_ID: Final = 256
 _FORBIDDEN: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f"  # control characters
@@ -38,10 +37,10 @@ def read_times(claims: Claims) -> TokenTimes:
     """
     expires: Any = claims.get("exp")
     issued: Any = claims.get("iat")
-    if expires.__class__ is not int or not 0 <= expires <= LATEST:
+    if expires.__class__ is not int or not 0 <= expires <= MAX_NUMERIC_DATE:
         expires = numeric_date(claims, "exp")
     starts = numeric_date(claims, "nbf") if "nbf" in claims else None
-    if issued.__class__ is not int or not 0 <= issued <= LATEST:
+    if issued.__class__ is not int or not 0 <= issued <= MAX_NUMERIC_DATE:
         issued = numeric_date(claims, "iat")
     return expires, starts, issued
 
@@ -191,7 +190,7 @@ def numeric_date(claims: Claims, name: str) -> float | None:
     value = claims[name]
     if type(value) is not int and type(value) is not float:  # isinstance(True, int) is true
         raise bad_claim(name, "must be a number of seconds since 1970")
-    if not 0 <= value <= LATEST:
+    if not 0 <= value <= MAX_NUMERIC_DATE:
         raise bad_claim(name, "must be seconds since 1970, not milliseconds")
     return value
 

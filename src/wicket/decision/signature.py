@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from wicket.config.app import App
-from wicket.decision.claims import LATEST
+from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import UnverifiedToken, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
@@ -160,7 +160,7 @@ class Verification:
             issued = parse_json_object(decode_canonical(self.token.payload)).get("iat")
         except Refused:
             return self.now
-        if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > LATEST:
+        if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > MAX_NUMERIC_DATE:
             return self.now
         return issued
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
 from wicket.config.app import App
-from wicket.config.rules import Rules
-from wicket.decision.claims import LATEST, check_claims, numeric_date
+from wicket.config.rules import MAX_NUMERIC_DATE, Rules
+from wicket.decision.claims import check_claims, numeric_date
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, listed, shown
 
@@ -56,7 +56,7 @@ def _user_findings(claims: Claims, rules: Rules) -> Iterator[Finding]:
 def _time_findings(claims: Claims, now: float) -> Iterator[Finding]:
     """Yield times that are not in seconds since 1970, and times that cannot be intended."""
     issued = claims.get("iat")
-    start = issued if _is_number(issued) and 0 <= issued <= LATEST else now
+    start = issued if _is_number(issued) and 0 <= issued <= MAX_NUMERIC_DATE else now
     for name in _TIME_CLAIMS:
         value = claims.get(name)
         if isinstance(value, str):
@@ -64,7 +64,7 @@ def _time_findings(claims: Claims, now: float) -> Iterator[Finding]:
             yield Finding(f"{name}_as_text", detail, "a number of seconds since 1970", shown(value))
         elif not _is_number(value):
             continue
-        elif LATEST < value <= LATEST * 1000:
+        elif MAX_NUMERIC_DATE < value <= MAX_NUMERIC_DATE * 1000:
             detail = (
                 f"The claim {name} is in milliseconds: divide it by 1000 and round it down (in JavaScript: "
                 "Math.floor(Date.now() / 1000))."

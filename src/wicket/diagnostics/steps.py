@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wicket.decision.claims import LATEST, check_claims, is_revoked, read_user_id
+from wicket.config.rules import MAX_NUMERIC_DATE
+from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.signature import wrong_jwk_issuer
 from wicket.decision.token_parser import UnverifiedToken
 from wicket.diagnostics.case import Case, attempt
@@ -130,7 +131,7 @@ def _describe_refusal(refused: Refused | None) -> str:
 
 def _describe_time(claims: Mapping[str, Any], name: str, now: float) -> str:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LATEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_NUMERIC_DATE:
         return shown(value)
     date = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     difference = value - now

@@ -16,11 +16,13 @@ from wicket.config.locations import Header
 from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.decision.decision import Decision
 from wicket.gate import Gate
+from wicket.messages.headers import HTTP_TOKEN
 from wicket.messages.request import Request
 from wicket.messages.response import Response
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_MAX_TOKEN: Final = 128
+"""The longest name, in characters."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
 _ALLOW_PREFIX: Final = "access-control-allow"
@@ -150,8 +152,12 @@ def preflight_response(request: Request, decision: Decision, gate_headers: tuple
     method = request.header("access-control-request-method") or ""
     requested = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
     stripped = (name.strip(" \t").lower() for name in requested if len(name) <= _MAX_NAME)
-    names = dict.fromkeys((*gate_headers, *(name for name in stripped if _HEADER_NAME.fullmatch(name))))
-    methods = dict.fromkeys((*_METHODS, *((method,) if _HEADER_NAME.fullmatch(method) else ())))
+    names = dict.fromkeys(
+        (*gate_headers, *(name for name in stripped if len(name) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(name)))
+    )
+    methods = dict.fromkeys(
+        (*_METHODS, *((method,) if len(method) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(method) else ()))
+    )
     allowed = ((name.lower(), value) for name, value in cors_headers(request, decision).wsgi_headers)
     headers = (
         *(pair for pair in allowed if pair[0] not in ("vary", "access-control-expose-headers")),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, AnyStr, Final
 
 from wicket.errors import invalid_request
 
+HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110 section 5.6.2: the form of header, cookie, method and subprotocol names."""
 MAX_HEADERS: Final = 256
 """The maximum number of headers of a request. Servers with a limit allow about 100, and browsers send 20."""
 _MAX_PADDING: Final = 256
