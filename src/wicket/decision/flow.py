@@ -53,21 +53,9 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
     """
     ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
     try:
-        if request.flooded:
-            raise _too_many_headers()
-
-        # 1. Resolve the app. Read every location, so that a client cannot pick the laxer app by naming two.
-        app = resolve_cached_app(gate, request, ctx)
+        app = yield from _resolve_app_and_origin(gate, request, ctx, optional=optional)
         if app is None:
-            yield from find_app_refs(gate, request, ctx)
-            if optional and not ctx.refs and gate.only_app is None:
-                token, _ = yield from extract_token(gate, gate.located_tokens, request)
-                if token is None:
-                    return allow(request, ctx, Identity(None))
-            app = yield from resolve_app(gate, ctx.refs, ctx)
-
-        # 2. Check the origin before the token, so a blocked page learns nothing about the token.
-        check_request_origin(app, request, ctx)
+            return allow(request, ctx, Identity(None))
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
         token, location = yield from extract_token(gate, app.located_tokens, request)
@@ -84,13 +72,46 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
         verified = yield from _verify_token(gate, app, token, ctx, enforced=enforced)
         if app.identity_hash is not None:
             check_hash_matches_token(app, request, verified, gate.clock())
+        gate.remember(request, ctx)
     except Refused as refused:
         return refuse(request, ctx, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug in Wicket is not the user's fault: 503, or allowed in log-only
         log_internal_error("the decision about a request failed", error)
         return refuse(request, ctx, Refusal("internal_error", retry_after=1))
-    gate.remember(request, ctx)
     return allow(request, ctx, verified)
+
+
+def _resolve_app_and_origin(
+    gate: GateContext, request: Request, ctx: RequestContext, *, optional: bool
+) -> Generator[Effect, None, App | None]:
+    """Do steps 1 and 2.
+
+    Args:
+        gate: The gate.
+        request: The request.
+        ctx: The context of the request.
+        optional: Whether anonymous users are allowed for every app.
+
+    Returns:
+        The app; None if `optional` is set and the request has neither an app reference nor a token.
+
+    Raises:
+        Refused: No app is found, or the app does not allow the origin.
+    """
+    if request.flooded:
+        raise invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
+    # 1. Resolve the app. Read every location, so that a client cannot pick the laxer app by naming two.
+    app = resolve_cached_app(gate, request, ctx)
+    if app is None:
+        yield from find_app_refs(gate, request, ctx)
+        if optional and not ctx.refs and gate.only_app is None:
+            token, _ = yield from extract_token(gate, gate.located_tokens, request)
+            if token is None:
+                return None
+        app = yield from resolve_app(gate, ctx.refs, ctx)
+    # 2. Check the origin before the token, so a blocked page learns nothing about the token.
+    check_request_origin(app, request, ctx)
+    return app
 
 
 def check_origin(gate: GateContext, request: Request) -> Flow:
@@ -105,19 +126,13 @@ def check_origin(gate: GateContext, request: Request) -> Flow:
     """
     ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
     try:
-        if request.flooded:
-            raise _too_many_headers()
-        app = resolve_cached_app(gate, request, ctx)
-        if app is None:
-            yield from find_app_refs(gate, request, ctx)
-            app = yield from resolve_app(gate, ctx.refs, ctx)
-        check_request_origin(app, request, ctx)
+        app = yield from _resolve_app_and_origin(gate, request, ctx, optional=False)
     except Refused as refused:
         return refuse(request, ctx, refused.refusal)
     except Exception as error:  # noqa: BLE001 - as in decide
         log_internal_error("the decision about an origin failed", error)
         return refuse(request, ctx, Refusal("internal_error", retry_after=1))
-    return allow(request, ctx, Identity(app.id, app))
+    return allow(request, ctx, Identity(None) if app is None else Identity(app.id, app))
 
 
 def anonymous(gate: GateContext, request: Request) -> Decision:
@@ -147,10 +162,6 @@ def verify(gate: GateContext, token: str | None, ref: AppRef, origin: str | None
     except Exception as error:  # noqa: BLE001 - as in decide
         return decision_for_error(ctx, error)
     return Decision(True, identity, None, True, app.id, None, ctx)
-
-
-def _too_many_headers() -> Refused:
-    return invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
 
 
 def _verify_token(

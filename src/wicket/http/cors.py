@@ -141,6 +141,10 @@ def request_header_names(gate: Gate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("authorization", "content-type", *names)))
 
 
+def _is_short_token(value: str) -> bool:
+    return len(value) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(value) is not None
+
+
 def preflight_response(request: Request, decision: Decision, gate_headers: tuple[str, ...]) -> Response:
     """Return the response to an allowed preflight (Fetch standard, section 3.2.2).
 
@@ -152,12 +156,8 @@ def preflight_response(request: Request, decision: Decision, gate_headers: tuple
     method = request.header("access-control-request-method") or ""
     requested = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
     stripped = (name.strip(" \t").lower() for name in requested if len(name) <= _MAX_NAME)
-    names = dict.fromkeys(
-        (*gate_headers, *(name for name in stripped if len(name) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(name)))
-    )
-    methods = dict.fromkeys(
-        (*_METHODS, *((method,) if len(method) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(method) else ()))
-    )
+    names = dict.fromkeys((*gate_headers, *filter(_is_short_token, stripped)))
+    methods = dict.fromkeys((*_METHODS, *filter(_is_short_token, (method,))))
     allowed = ((name.lower(), value) for name, value in cors_headers(request, decision).wsgi_headers)
     headers = (
         *(pair for pair in allowed if pair[0] not in ("vary", "access-control-expose-headers")),
