@@ -104,8 +104,9 @@ class WicketMiddleware:
             if passed:
                 decision = core.anonymous_decision(request)
             else:
-                decision = gate._try_fast_path(request, optional=optional) or await gate._run_flow(
-                    request, optional=optional
+                begun = gate._try_fast_path(request, optional=optional)
+                decision = (
+                    begun if isinstance(begun, Decision) else await gate._run_flow(request, begun, optional=optional)
                 )
             if not decision.allowed:
                 await _send_response(core.refusal_response(request, decision), scope, send)

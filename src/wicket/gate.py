@@ -12,7 +12,7 @@ from typing import Any
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, fast_app_ref
 from wicket.config.network import Network
-from wicket.decision.context import GateContext
+from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast, verify_fast
 from wicket.decision.flow import check_origin, decide, verify
@@ -148,10 +148,10 @@ class Gate:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
         """
-        decision = self._try_fast_path(request, optional=optional)
-        if decision is not None:
-            return decision
-        return self._report(run(decide(self._context, request, optional=optional)))
+        begun = self._try_fast_path(request, optional=optional)
+        if isinstance(begun, Decision):
+            return begun
+        return self._report(run(decide(self._context, request, optional=optional, begun=begun)))
 
     async def adecide(self, request: Request, *, optional: bool = False) -> Decision:
         """Decide a request like `decide`, without blocking the event loop.
@@ -160,19 +160,20 @@ class Gate:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
         """
-        return self._try_fast_path(request, optional=optional) or await self._run_flow(request, optional=optional)
+        begun = self._try_fast_path(request, optional=optional)
+        return begun if isinstance(begun, Decision) else await self._run_flow(request, begun, optional=optional)
 
-    async def _run_flow(self, request: Request, *, optional: bool) -> Decision:
-        """Decide a request for which the fast path returned None."""
-        return self._report(await arun(decide(self._context, request, optional=optional)))
+    async def _run_flow(self, request: Request, begun: RequestContext | None, *, optional: bool) -> Decision:
+        """Decide a request that the fast path did not decide. `begun` is the result of `_try_fast_path`."""
+        return self._report(await arun(decide(self._context, request, optional=optional, begun=begun)))
 
-    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | None:
-        """Fast path: decide a request without I/O. Return None if the flow must decide."""
+    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | RequestContext | None:
+        """Fast path: decide a request without I/O. If the flow must decide, return the context to continue with."""
         try:
             decision = decide_fast(self._context, request, optional=optional)
         except Exception:  # noqa: BLE001 - the flow raises the same exception again and handles it
             return None
-        if decision is not None:
+        if isinstance(decision, Decision):
             self._reporter.decided(decision)
         return decision
 
@@ -315,6 +316,7 @@ class Gate:
             self._registry.invalidate(ids, purge=purge, permanent=True)
         for app_id in ids:
             self._memory.clear_app(app_id)
+            self._context.clear_app(app_id)
 
     def outcomes(self) -> tuple[OutcomeCount, ...]:
         """Return the number of requests for each stage, app, code and reason since the gate was built."""
@@ -342,7 +344,7 @@ class Gate:
 
     def _after_fork(self) -> None:
         for part in (
-            *(self._pool, self._fetch_pool, self._fetcher, self._memory, self._reporter, self._registry),
+            *(self._pool, self._fetch_pool, self._fetcher, self._memory, self._reporter, self._registry, self._context),
             *self._key_sets,
         ):
             if part is not None:

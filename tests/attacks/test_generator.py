@@ -103,7 +103,7 @@ def test_fast_path_and_verify_generated_attack_refused(algorithm: str) -> None:
 
     for _ in range(2):
         check_everybody()
-    assert len(gate._context.fast_path) == len(everybody) * len(DOORS), "the honest users go down roads of their own"
+    assert len(gate._context.fast_path.entries) == len(everybody) * len(DOORS), "one entry for each user and protocol"
     for number, attack in enumerate(each for each in generated(algorithm) if each.kind != "name"):
         for before in attack.sent.before:
             check_honest("asgi", gate, before, who_of(before))

@@ -101,7 +101,7 @@ def test_websocket_valid_token_opens_and_closes_4401_on_expiry(
 def test_websocket_without_valid_token_refused_401(asgi_api: Api, acme_tab: Tab, fault: str) -> None:
     protocols = {
         "forged": ["bearer", mint(ACME, "user-1")[:-4] + "AAAA"],
-        "expired": ["bearer", _expiring(ACME, -1)[0]],
+        "expired": ["bearer", mint(ACME, "user-1", now=time.time() - 7200)],
         "of another app": ["bearer", mint(INITECH, "user-1")],
         "none": ["chat"],
     }

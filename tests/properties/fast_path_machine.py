@@ -43,6 +43,7 @@ from wicket import (
     Mode,
     Request,
 )
+from wicket.decision.context import RequestContext
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.messages.headers import ASGI_NAMES
@@ -77,9 +78,9 @@ class WatchedGate(Gate):
 
     taken: list[tuple[str | None, str]]
 
-    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | None:
+    def _try_fast_path(self, request: Request, *, optional: bool) -> Decision | RequestContext | None:
         found = super()._try_fast_path(request, optional=optional)
-        if found is not None:
+        if isinstance(found, Decision):
             self.taken.append((found.app_id, "asgi" if request.header_names is ASGI_NAMES else "wsgi"))
         return found
 

@@ -11,6 +11,7 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 
 from tests.scenarios import SCENARIOS, Scenario, build_gate
+from tests.support.fast_path import fast_decision
 from tests.support.thorough import example_count
 from wicket import (
     App,
@@ -29,7 +30,6 @@ from wicket import (
     Secret,
     profiles,
 )
-from wicket.decision.fast_path import decide_fast
 from wicket.decision.flow import decide
 from wicket.decision.io import run
 
@@ -189,10 +189,7 @@ def test_fast_path_any_request_same_decision_as_flow(
             for header in (("Authorization", f"Bearer {token}"), ("X-Token", token)):
                 run(decide(gate._context, Request(query=request.query, headers=[*headers, header])))
         by_flow = run(decide(gate._context, request))
-        try:
-            fast = decide_fast(gate._context, request)
-        except Exception:  # noqa: BLE001 - any exception means that the flow decides
-            fast = None
+        fast = fast_decision(gate._context, request)
         event("flow" if fast is None else "allowed" if fast.identity.verified else "refused")
         if fast is not None:
             assert same(fast, by_flow)
@@ -214,10 +211,7 @@ def test_fast_path_every_scenario_same_decision_as_flow(scenario: Scenario) -> N
         run(decide(context, request))
         again = Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body)
         by_flow = run(decide(context, again))
-        try:
-            fast = decide_fast(context, Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body))
-        except Exception:  # noqa: BLE001 - as above
-            fast = None
+        fast = fast_decision(context, Request(ask.method, ask.path, ask.query, ask.headers, body=ask.body))
         assert fast is None or same(fast, by_flow)
 
 
@@ -227,12 +221,12 @@ def test_fast_path_ordinary_request_remembered_at_first_time() -> None:
         headers = [("X-App-Id", "acme"), ("Origin", "https://a.example"), ("Authorization", f"Bearer {signed()}")]
         request = Request(headers=headers)
         by_flow = run(decide(gate._context, request))
-        gate._context.fast_path.clear()
+        gate._context.clear_app("acme")
         for _ in range(2):
-            fast = decide_fast(gate._context, request)
+            fast = fast_decision(gate._context, request)
             assert fast is not None
             assert same(fast, by_flow)
-            assert [entry.app for entry in gate._context.fast_path.values()] == [app]
+            assert [entry.app for entry in gate._context.fast_path.entries.values()] == [app]
         assert gate.decide(request).allowed
         assert gate._try_fast_path(request, optional=False) is not None
         assert gate.outcomes()[0].count == 2, "both are counted"
@@ -267,13 +261,13 @@ def test_fast_path_refused_app_ref_or_origin_not_remembered(name: str, origin: s
             return Request(headers=[*headers, *([("Origin", origin)] if origin is not None else [])])
 
         assert gate.decide(asks("acme", "https://a.example")).allowed
-        remembered = dict(gate._context.fast_path)
+        remembered = dict(gate._context.fast_path.entries)
         assert len(remembered) == 1
         for _ in range(2):
             by_flow = run(decide(gate._context, asks(name, origin)))
             assert not by_flow.allowed
             assert same(gate.decide(asks(name, origin)), by_flow)
-        assert gate._context.fast_path == remembered
+        assert gate._context.fast_path.entries == remembered
 
 
 @pytest.mark.parametrize("origin", [" https://a.example", "https://a.example\t"])
@@ -282,7 +276,7 @@ def test_fast_path_padded_origin_same_decision_as_flow(origin: str) -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}"), ("Origin", origin)])
         by_flow = gate.decide(request)
-        fast = decide_fast(gate._context, request)
+        fast = fast_decision(gate._context, request)
         assert fast is not None
         assert fast.allowed
         assert same(fast, by_flow)
@@ -294,7 +288,7 @@ def test_fast_path_long_origin_of_any_page_not_remembered() -> None:
         origin = f"https://{'.'.join(['a' * 60] * 9)}.example"
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}"), ("Origin", origin)])
         gate.decide(request)
-        assert gate._context.fast_path == {}
+        assert gate._context.fast_path.entries == {}
 
 
 def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
@@ -302,7 +296,7 @@ def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
         assert gate.decide(request).allowed
-        assert decide_fast(gate._context, request) is not None
+        assert fast_decision(gate._context, request) is not None
         (entry,) = gate._context.signature_cache.entries["acme"].values()
         changed = entry.fingerprint = entry.fingerprint[::-1]
         assert gate.decide(request).allowed, "the signature is verified again"
@@ -315,7 +309,7 @@ def test_fast_path_required_kid_absent_not_used() -> None:
     with gate_of(app, [Header("X-App-Id")], None) as gate:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed
-        assert decide_fast(gate._context, request) is not None
+        assert fast_decision(gate._context, request) is not None
         (entry,) = gate._context.signature_cache.entries["acme"].values()
         entry.header = entry.header._replace(kid=None)
         assert gate.decide(request).allowed, "the token is parsed and verified again"

@@ -31,15 +31,16 @@ from tests.properties.fast_path_shapes import (
     refs_of,
     tokens,
 )
+from tests.support.fast_path import fast_decision
 from tests.support.thorough import example_count
 from wicket import App, AppRef, Bearer, Decision, Gate, Header, JsonBody, Limits, Mode, Request, TokenIssuer
 from wicket.decision import flow
 from wicket.decision.context import GateContext
-from wicket.decision.fast_path import decide_fast
+from wicket.decision.fast_path import _decide_known, decide_fast
 from wicket.decision.identity import build_identity
 from wicket.decision.io import run
 from wicket.decision.key_selection import _fresh_keys, recall_signature
-from wicket.decision.resolve_app import resolve_app_by_known_token
+from wicket.decision.resolve_app import find_app_refs, resolve_app_by_known_token
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import FakeClock
@@ -139,10 +140,7 @@ class World:
 
     def check_against_flow(self) -> None:
         asked = random_request(self.chance)
-        try:
-            fast = decide_fast(self.gate._context, asked.request(), optional=asked.optional)
-        except Exception:  # noqa: BLE001 - any exception means that the flow decides
-            fast = None
+        fast = fast_decision(self.gate._context, asked.request(), optional=asked.optional)
         by_flow = run(flow.decide(self.gate._context, asked.request(), optional=asked.optional))
         if fast is not None:
             assert facts(fast) == facts(by_flow), asked
@@ -153,10 +151,7 @@ class World:
         with self.new_gate() as new:
             expected = facts(run(flow.decide(new._context, asked.request(), optional=asked.optional)))
         for _ in range(2):
-            try:
-                fast = decide_fast(self.gate._context, asked.request(), optional=asked.optional)
-            except Exception:  # noqa: BLE001 - as above
-                fast = None
+            fast = fast_decision(self.gate._context, asked.request(), optional=asked.optional)
             self.taken["flow" if fast is None else "allowed" if fast.identity.verified else "refused"] += 1
             assert fast is None or facts(fast) == expected, asked
             assert facts(self.gate.decide(asked.request(), optional=asked.optional)) == expected, asked
@@ -228,7 +223,7 @@ def test_fast_path_second_token_elsewhere_is_read(other: str) -> None:
             return Request("GET", "/", query, headers)
 
         assert gate.decide(asked()).identity.verified
-        assert decide_fast(gate._context, asked()) is not None
+        assert fast_decision(gate._context, asked()) is not None
         assert gate.decide(asked(f"tok={other}")).identity.verified == (other == tokens()["ck"][0])
 
 
@@ -240,7 +235,7 @@ def test_fast_path_app_named_by_body_or_token_not_kept_for_the_next_request(loca
         headers = [("Authorization", f"Bearer {tokens()['guf'][0]}"), ("Content-Type", "application/json")]
         first = Request("POST", "/", "", [*headers, ("Origin", ORIGIN)], body=b'{"appId": "guf"}')
         assert gate.decide(first).app_id == "guf"
-        assert gate._context.fast_path == {}
+        assert gate._context.fast_path.entries == {}
         nameless = Request("POST", "/", "", [("Authorization", f"Bearer {tokens()['plain'][0]}"), ("Origin", ORIGIN)])
         decision = gate.decide(nameless)
         assert not decision.allowed
@@ -251,14 +246,14 @@ def test_fast_path_app_named_by_body_or_token_not_kept_for_the_next_request(loca
 
 
 FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
-    "an app named by body or issuer is kept": (GateContext.remember, "if names is None or", "if"),
+    "an app named by body or issuer is kept": (find_app_refs, "ctx.names = None", "pass"),
     "the origin is missing from the key": (
         GateContext.fast_path_key,
         "map(get, keys), *others",
         "map(get, keys[1:]), *others",
     ),
     "another location is missing from the key": (GateContext.fast_path_key, "keys), *others)", "keys))"),
-    "other token locations are not read": (decide_fast, "other.read(request) is not None", "False"),
+    "other token locations are not read": (_decide_known, "other.read(request) is not None", "False"),
     "a stale entry of the registry": (
         GateContext.is_current,
         "self.registry.fresh_entry(context.refs[0]) is held",
@@ -267,8 +262,8 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
     "a stale app value": (build_identity, "passed.revision is app.revision", "True"),
     "the issuer of another token": (
         resolve_app_by_known_token,
-        "gate.token_issuers.get(sha256(raw.encode()).digest())",
-        "next(iter(gate.token_issuers.values()), None)",
+        "gate.token_issuers.entries.get(sha256(raw.encode()).digest())",
+        "next(iter(gate.token_issuers.entries.values()), None)",
     ),
     "a body that may name the app is not read": (
         resolve_app_by_known_token,
@@ -288,7 +283,7 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
         "request.body is not None and app.located_tokens.body_types",
         "False",
     ),
-    "a hash beside the token is not checked": (decide_fast, "app.identity_hash is not None", "False"),
+    "a hash beside the token is not checked": (_decide_known, "app.identity_hash is not None", "False"),
 }
 
 

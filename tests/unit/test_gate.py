@@ -51,7 +51,7 @@ def test_gate_verify_many_app_names_bounds_standalone_contexts(monkeypatch: pyte
             assert gate.verify(token(), app=name).require().user_id == "user-1"
             refused = gate.verify(None, app=name)
             assert (code(refused), refused.credentials_sent) == ("missing_token", False)
-        assert len(gate._context.standalone_contexts) <= 2
+        assert len(gate._context.standalone_contexts.entries) <= 2
 
 
 @pytest.mark.parametrize("app", ["acme", AppRef("id", "acme"), AppRef("publishable_key", "pub_acme")])

@@ -32,6 +32,7 @@ LAST_OF_DECISION = {"flow", "fast_path", "revalidation"}
 IO_MODULES = {"socket", "asyncio", "http", "urllib.request", "threading", "select", "ssl", "httpx", "requests"}
 EXCEPTIONS = {
     "decision/io.py": {"asyncio", "threading"},  # the drivers, which fulfil what the flow yields
+    "decision/per_app_cache.py": {"threading"},  # a lock
     "decision/signature_cache.py": {"threading"},  # a lock
     "keys/kid_limiter.py": {"threading"},  # a lock
     "keys/waiters.py": {"threading"},  # a lock

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -15,22 +14,29 @@ from wicket.config.locations import (
     Header,
     JsonBody,
     TokenIssuer,
+    TokenLocation,
     TokenLocations,
     as_app_location,
     body_types,
 )
 from wicket.decision.key_selection import KeySets, LoadTimeouts
+from wicket.decision.per_app_cache import PerAppCache
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import UnverifiedToken
-from wicket.errors import Refusal
+from wicket.errors import Refusal, Refused
 from wicket.limits import Limits
 from wicket.messages.request import HeaderNames, Request
 from wicket.runtime.cache import Cache, Entry
 
 MAX_FAST_PATH_ENTRIES: Final = 32_768
-"""The most entries of the fast path. An entry takes about half a KiB."""
-_MAX_KEY_VALUE: Final = 512
+"""The most entries of each cache of the fast path. An entry takes about one KiB."""
+MAX_FAST_PATH_ENTRIES_PER_APP: Final = 1_024
+"""The most entries of one app. An app that allows any origin can have as many origins as its users choose."""
+_MAX_KEY_VALUE: Final = 256
 """The longest value in the key of an entry, in characters."""
+
+ExtractedToken = tuple[str | None, TokenLocation | None]
+"""A token and its location; two None if there is no token."""
 
 OutcomeKey = tuple[str | None, str, str | None, bool, Literal["gate", "handler"], bool, bool]
 """The key of one counter of decisions: app ID, `allowed`, `anonymous` or the refusal code, reason, `enforced`, stage,
@@ -58,10 +64,9 @@ class GateContext:
         by_issuer: Whether the issuer of a token may name the app.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
-        fast_path: The fast path entries, at most `MAX_FAST_PATH_ENTRIES`.
-        standalone_contexts: The contexts of `standalone_context`, at most `MAX_FAST_PATH_ENTRIES`.
-        token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token, at most
-            `MAX_FAST_PATH_ENTRIES`.
+        fast_path: The fast path entries.
+        standalone_contexts: The contexts of `standalone_context`.
+        token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token.
     """
 
     def __init__(
@@ -102,30 +107,61 @@ class GateContext:
             if type(item) not in (Header, AppNameInBody, TokenIssuer)
         )
         self._header_keys: dict[HeaderNames, tuple[Any, ...]] = {}
-        self.fast_path: dict[FastPathKey, FastPathEntry] = {}
-        self.standalone_contexts: dict[AppRef, StandaloneContext] = {}
-        self.token_issuers: dict[bytes, str] = {}
+        bounds = MAX_FAST_PATH_ENTRIES, MAX_FAST_PATH_ENTRIES_PER_APP
+        self.fast_path: PerAppCache[FastPathEntry] = PerAppCache(*bounds)
+        self.standalone_contexts: PerAppCache[StandaloneContext] = PerAppCache(*bounds)
+        self.token_issuers: PerAppCache[str] = PerAppCache(*bounds)
 
-    def fast_path_key(self, request: Request, names: list[str | None] | None = None) -> FastPathKey:
+    def read_other_names(self, request: Request) -> Sequence[str | None]:
+        """Read the app locations that are neither headers nor in the body nor in the token.
+
+        Any client can send a value that is expensive to read, so each location is read once per request.
+
+        Raises:
+            Refused: The first refusal of an app location, in the order of the locations.
+        """
+        if not self._other_locations:
+            return ()
+        names: list[str | None] = []
+        for index, item in self._other_locations:
+            try:
+                names.append(item.read(request))
+            except Refused:
+                for earlier in self.app_locations[:index]:
+                    if type(earlier) is Header:
+                        earlier.read(request)
+                raise
+        return names
+
+    def read_names(self, request: Request, others: Sequence[str | None]) -> list[str | None]:
+        """Return the values of all app locations, in their order.
+
+        Args:
+            request: The request.
+            others: The result of `read_other_names`.
+
+        Raises:
+            Refused: A location cannot be read.
+        """
+        if not others:
+            return [item.read(request) for item in self.app_locations]
+        known = {index: value for (index, _), value in zip(self._other_locations, others, strict=True)}
+        return [known[index] if index in known else item.read(request) for index, item in enumerate(self.app_locations)]
+
+    def fast_path_key(self, request: Request, others: Sequence[str | None]) -> FastPathKey:
         """Return all that steps 1 and 2 read of a request whose app is not named in its body or by its token.
 
         Args:
             request: The request.
-            names: The values of the app locations; None to read them here.
-
-        Raises:
-            Exception: A location cannot be read. The flow raises the same exception.
+            others: The result of `read_other_names`.
         """
         form = request.header_names
         keys = self._header_keys.get(form)
         if keys is None:
             keys = self._header_keys[form] = tuple(form[name] for name in self._named_headers)
         get = request.raw_headers.get
-        if not self._other_locations:
-            if len(keys) == 2:  # the common case: one header names the app
-                return (form, get(keys[0]), get(keys[1]))
-            return (form, *map(get, keys))
-        others = [item.read(request) if names is None else names[index] for index, item in self._other_locations]
+        if not others and len(keys) == 2:  # the common case: one header names the app
+            return (form, get(keys[0]), get(keys[1]))
         return (form, *map(get, keys), *others)
 
     def is_current(self, context: FastPathEntry | StandaloneContext) -> bool:
@@ -133,7 +169,7 @@ class GateContext:
         held = context.cache_entry
         return held is None or (self.registry is not None and self.registry.fresh_entry(context.refs[0]) is held)
 
-    def remember(self, request: Request, ctx: RequestContext) -> None:
+    def remember(self, request: Request, ctx: RequestContext, token: str) -> None:
         """Add the result of steps 1 and 2 for an allowed request to the fast path, if other requests may use it.
 
         Other requests may use it if only locations outside the body named the app, and if the app is configured in
@@ -142,23 +178,25 @@ class GateContext:
         Args:
             request: The request. It has a verified identity.
             ctx: The context of the request.
+            token: The verified token.
         """
         app, refs, names = ctx.app, tuple(ctx.refs), ctx.names
-        if ctx.token is not None and [ref.kind for ref in refs] == ["issuer"]:
-            _add_bounded(self.token_issuers, sha256(ctx.token.text.encode()).digest(), refs[0].value)
+        if type(app) is not App:  # a subclass may override what is kept here
+            return
+        if ctx.token is not None and ctx.token.text == token:
+            self.token_issuers.add(app, sha256(token.encode()).digest(), refs[0].value)
         if names is None or request.document is not None or ctx.unenforced_refusal is not None:
             return
-        if not isinstance(app, App) or (len(refs) > 1 and not set(refs) <= set(app.refs())):
+        if len(refs) > 1 and not set(refs) <= set(app.refs()):
             return
         held: Entry[App | BrokenApp] | None = None
         if refs and refs[0] not in self.apps:
             held = None if self.registry is None else self.registry.fresh_entry(refs[0])
             if held is None or held.value is not app:
                 return
-        key = self.fast_path_key(request, names)
-        if all(value is None or len(value) <= _MAX_KEY_VALUE for value in key[1:]):
-            entry = FastPathEntry(self, app, refs, ctx.origin, request.header_names, held)
-            _add_bounded(self.fast_path, key, entry)
+        key = self.fast_path_key(request, [names[index] for index, _ in self._other_locations])
+        if all(value is None or (type(value) in (str, bytes) and len(value) <= _MAX_KEY_VALUE) for value in key[1:]):
+            self.fast_path.add(app, key, FastPathEntry(self, app, refs, ctx.origin, request.header_names, held))
 
     def standalone_context(self, ref: AppRef) -> StandaloneContext | None:
         """Return the shared context for the verification of tokens without a request.
@@ -167,18 +205,28 @@ class GateContext:
             The context; None if the app is not configured in code and the registry's cache does not have it, or must
             load it again.
         """
-        context = self.standalone_contexts.get(ref)
+        context = self.standalone_contexts.entries.get(ref)
         if context is not None and self.is_current(context):
             return context
         app, held = self.apps.get(ref), None
         if app is None and self.registry is not None:
             held = self.registry.fresh_entry(ref)
             app = None if held is None else held.value
-        if not isinstance(app, App):
+        if type(app) is not App:
             return None
         context = StandaloneContext(self, app, ref, held)
-        _add_bounded(self.standalone_contexts, ref, context)
+        self.standalone_contexts.add(app, ref, context)
         return context
+
+    def clear_app(self, app_id: str) -> None:
+        """Remove everything that is kept about one app."""
+        for cache in (self.fast_path, self.standalone_contexts, self.token_issuers):
+            cache.clear_app(app_id)
+
+    def after_fork(self) -> None:
+        """Replace the locks in a forked child."""
+        for cache in (self.fast_path, self.standalone_contexts, self.token_issuers):
+            cache.after_fork()
 
     def key_load_timeouts(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
         """Return how long a request waits for a key set.
@@ -213,7 +261,11 @@ class RequestContext:
         outcome_key: The counter of an allowed request, if it is known in advance.
         body_unread: A sentence that says why the body was not read, if the app or token was looked for in it.
         token: The token, if it was parsed to find the app.
-        names: The values of the gate's app locations; None if other values named the app.
+        names: The values of the gate's app locations; None if they were not read, or if other values named the app.
+        names_read: Whether the app locations outside the body and the token were read.
+        origin_checked: Whether steps 1 and 2 are done.
+        gate_token: The token outside the body and its location, by the gate's locations; None if they were not read.
+        app_token: The same, by the app's locations.
     """
 
     request: Request | None = None
@@ -224,6 +276,10 @@ class RequestContext:
     body_unread: str | None = None
     token: UnverifiedToken | None = None
     names: list[str | None] | None = None
+    names_read: bool = False
+    origin_checked: bool = False
+    gate_token: ExtractedToken | None = None
+    app_token: ExtractedToken | None = None
 
     def __init__(
         self,
@@ -296,22 +352,17 @@ class FastPathEntry(RequestContext):
         self.outcome_key = (app.id, "allowed", None, self.enforced, "gate", False, False)
         locations = app.located_tokens
         prefix = locations.main_prefix
-        self.token_header = None if locations.main_header is None else header_names[locations.main_header]
+        # A location of another module may return a value only once.
+        own = all(type(item).__module__.startswith("wicket.config.") for item in locations.headers_and_query)
+        main = locations.main_header if own else None
+        self.token_header = None if main is None else header_names[main]
         self.prefix: str | bytes = prefix.encode() if isinstance(self.token_header, bytes) else prefix
         self.prefix_length = len(prefix)
         self.max_length = app.rules.max_token_bytes + len(prefix)
         self.besides_main = locations.besides_main
 
-    def for_request(self, *, credentials_sent: bool) -> RequestContext:
-        """Return a context for one request that is refused or anonymous."""
-        ctx = RequestContext(self.gate, self.load_timeout, self.refs, self.app, credentials_sent=credentials_sent)
-        ctx.origin = self.origin
+    def for_request(self) -> RequestContext:
+        """Return the context of one request, after steps 1 and 2."""
+        ctx = RequestContext(self.gate, self.load_timeout, self.refs, self.app)
+        ctx.origin, ctx.names_read, ctx.origin_checked = self.origin, True, True
         return ctx
-
-
-def _add_bounded(entries: dict[Any, Any], key: object, value: object) -> None:
-    """Add an entry. If there are `MAX_FAST_PATH_ENTRIES`, the oldest are removed first."""
-    with contextlib.suppress(RuntimeError):  # another thread changed `entries`: this entry is added at a later request
-        while len(entries) >= MAX_FAST_PATH_ENTRIES:
-            entries.pop(next(iter(entries)), None)
-        entries[key] = value

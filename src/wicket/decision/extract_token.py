@@ -12,21 +12,22 @@ from wicket.config.app import App, BrokenApp
 from wicket.config.locations import TokenLocation, TokenLocations
 from wicket.decision.body import read_body
 from wicket.decision.claims import bad_user_id
-from wicket.decision.context import GateContext
+from wicket.decision.context import ExtractedToken, GateContext
 from wicket.decision.io import Effect
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.request import Request
 
 
 def extract_token(
-    gate: GateContext, locations: TokenLocations, request: Request
-) -> Generator[Effect, None, tuple[str | None, TokenLocation | None]]:
+    gate: GateContext, locations: TokenLocations, request: Request, outside_body: ExtractedToken | None = None
+) -> Generator[Effect, None, ExtractedToken]:
     """Extract the token from headers and the query, then from cookies, then from the body.
 
     Args:
         gate: The gate, for the limits of the body.
         locations: The token locations of the app or of the gate.
         request: The request.
+        outside_body: The result of `token_outside_body`; None to read it here.
 
     Returns:
         The token and its location; two None if the request has no token.
@@ -34,14 +35,14 @@ def extract_token(
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_outside_body(locations, request)
+    result = token_outside_body(locations, request) if outside_body is None else outside_body
     if result[0] is None and locations.body_types:
         yield from read_body(gate, request, locations.body_types)
         result = token_from(locations.body, request)
     return result
 
 
-def token_outside_body(locations: TokenLocations, request: Request) -> tuple[str | None, TokenLocation | None]:
+def token_outside_body(locations: TokenLocations, request: Request) -> ExtractedToken:
     """Extract the token from headers and the query, then from cookies.
 
     Returns:
@@ -56,7 +57,7 @@ def token_outside_body(locations: TokenLocations, request: Request) -> tuple[str
     return result
 
 
-def token_from(locations: Iterable[TokenLocation], request: Request) -> tuple[str | None, TokenLocation | None]:
+def token_from(locations: Iterable[TokenLocation], request: Request) -> ExtractedToken:
     """Read the token from `locations`.
 
     Returns:

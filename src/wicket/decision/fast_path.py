@@ -13,7 +13,7 @@ from typing import Any
 
 from wicket.config.app import App
 from wicket.config.locations import AppRef
-from wicket.decision.context import GateContext, RequestContext
+from wicket.decision.context import FastPathEntry, GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.extract_token import token_outside_body
 from wicket.decision.identity import build_identity
@@ -41,8 +41,10 @@ Verified = tuple[VerifiedPayload, Key]
 """The payload of a token, and the key that signed it."""
 
 
-def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) -> Decision | None:
+def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) -> Decision | RequestContext | None:
     """Decide a request like `flow.decide`, without I/O.
+
+    Each location is read once, by this function or by the flow, unless the token in a header was verified before.
 
     Args:
         gate: The gate.
@@ -50,69 +52,99 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         optional: Whether anonymous users are allowed for every app.
 
     Returns:
-        The decision; None if the flow must decide.
+        The decision. If the flow must decide: the context with which it continues, or None if it must begin anew.
 
     Raises:
         Exception: The flow must decide, as for None.
     """
-    if request.flooded or request.document is not None:
+    if request.flooded or request.document is not None or request.body_unread is not None:
         return None
-    entry = gate.fast_path.get(gate.fast_path_key(request))
-    if entry is not None and entry.cache_entry is not None and not gate.is_current(entry):
-        entry = None
-    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app) if entry is None else entry
-    verified: Verified | None = None
+    ctx: RequestContext | None = None
     try:
-        # 1. Resolve the app. 2. Check the origin.
-        if entry is None:
-            app = resolve_cached_app(gate, request, ctx) or resolve_app_by_known_token(gate, request, ctx)
-            if app is None:
-                return None
-            check_request_origin(app, request, ctx)
+        others = gate.read_other_names(request)
+        entry = gate.fast_path.entries.get(gate.fast_path_key(request, others))
+        if entry is not None and (entry.cache_entry is None or gate.is_current(entry)):
+            decision = _decide_known(gate, request, entry)
+            if decision is not None:
+                return decision
+            app, ctx = entry.app, entry.for_request()
         else:
-            app = entry.app
-            # 3. Extract the token. 4. to 6. A token in the signature cache was parsed and verified before.
-            value: Any = request.raw_headers.get(entry.token_header)
-            if value is not None and len(value) <= entry.max_length and value.startswith(entry.prefix):
-                for other in entry.besides_main:
-                    if other.read(request) is not None:
-                        break
-                else:
-                    value = value[entry.prefix_length :]
-                    digest = sha256(value if value.__class__ is bytes else value.encode()).digest()
-                    verified = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
-        if verified is None:
-            token, location = token_outside_body(app.located_tokens, request)
-            if token is None:
-                if request.body is not None and app.located_tokens.body_types:
-                    return None
-                ctx = ctx if entry is None else entry.for_request(credentials_sent=False)
-                identity = identify_without_token(app, request, ctx, gate.clock(), optional=optional)
-                return allow(request, ctx, identity)
-            if entry is None:
-                ctx.credentials_sent = True
-            check_token_location(app, request, ctx, token, location)
-            result = _verify_local(gate, app, token)
-            if result is None:
-                return None
-            if isinstance(result, Refusal):
-                return refuse(request, ctx if entry is None else entry.for_request(credentials_sent=True), result)
-            verified = result
+            # 1. Resolve the app. 2. Check the origin.
+            ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
+            found = resolve_cached_app(gate, request, ctx, others) or resolve_app_by_known_token(gate, request, ctx)
+            if found is None:
+                return ctx
+            app = found
+            check_request_origin(app, request, ctx)
+            ctx.origin_checked = True
 
+        # 3. Extract the token.
+        token, location = ctx.app_token = token_outside_body(app.located_tokens, request)
+        if token is None:
+            if request.body is not None and app.located_tokens.body_types:
+                return ctx
+            identity = identify_without_token(app, request, ctx, gate.clock(), optional=optional)
+            return allow(request, ctx, identity)
+        ctx.credentials_sent = True
+        check_token_location(app, request, ctx, token, location)
+
+        # 4. to 8. Find the token in the signature cache, or verify it. Check the claims and revocation.
+        verified = _verify_local(gate, app, token)
+        if verified is None:
+            return ctx
+        if isinstance(verified, Refusal):
+            return refuse(request, ctx, verified)
+        now = gate.clock()
+        user = build_identity(app, verified[0], verified[1], now)
+        if app.identity_hash is not None:
+            check_hash_matches_token(app, request, user, now)
+        gate.remember(request, ctx, token)
+    except Refused as refused:
+        if ctx is None:
+            ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
+        return refuse(request, ctx, refused.refusal)
+    return allow(request, ctx, user)
+
+
+def _decide_known(gate: GateContext, request: Request, entry: FastPathEntry) -> Decision | None:
+    """Decide a request for a known app and origin whose token in a header was verified before.
+
+    Args:
+        gate: The gate.
+        request: The request.
+        entry: The result of steps 1 and 2.
+
+    Returns:
+        The decision; None if the token is not in the signature cache, or if another location has a token too.
+    """
+    # 3. Extract the token. 4. to 6. A token in the signature cache was parsed and verified before.
+    value: Any = request.raw_headers.get(entry.token_header)
+    if value is None or len(value) > entry.max_length or not value.startswith(entry.prefix):
+        return None
+    app = entry.app
+    value = value[entry.prefix_length :]
+    digest = sha256(value if value.__class__ is bytes else value.encode()).digest()
+    verified = recall_signature(app, digest, gate.signature_cache, gate.key_sets)
+    if verified is None:
+        return None
+    try:
+        for other in entry.besides_main:
+            if other.read(request) is not None:
+                return None
+    except Refused:
+        return None  # the locations are read again in their order, because the first refusal counts
+    try:
         # 7. Check the claims. 8. Check revocation.
         now = gate.clock()
         user = build_identity(app, verified[0], verified[1], now)
         if app.identity_hash is not None:
             check_hash_matches_token(app, request, user, now)
     except Refused as refused:
-        if ctx is entry:
-            ctx = entry.for_request(credentials_sent=True)
+        ctx = entry.for_request()
+        ctx.credentials_sent = True
         return refuse(request, ctx, refused.refusal)
 
     # 9. Decide.
-    if entry is None:
-        gate.remember(request, ctx)
-        return allow(request, ctx, user)
     return Decision(True, user, None, entry.enforced, app.id, None, entry)
 
 

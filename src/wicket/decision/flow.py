@@ -40,25 +40,26 @@ from wicket.runtime.logs import log_internal_error
 Flow = Generator[Effect, None, Decision]
 
 
-def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Flow:
+def decide(gate: GateContext, request: Request, *, optional: bool = False, begun: RequestContext | None = None) -> Flow:
     """Decide one request, by the mode and the anonymity setting of its app.
 
     Args:
         gate: The gate.
         request: The request.
         optional: Whether anonymous users are allowed for every app.
+        begun: What the fast path has found out; None to begin with step 1.
 
     Returns:
         The decision.
     """
-    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
+    ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app) if begun is None else begun
     try:
         app = yield from _resolve_app_and_origin(gate, request, ctx, optional=optional)
         if app is None:
             return allow(request, ctx, Identity(None))
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
-        token, location = yield from extract_token(gate, app.located_tokens, request)
+        token, location = yield from extract_token(gate, app.located_tokens, request, ctx.app_token)
         if request.document is not None:
             yield from check_body_app_refs(gate, request, ctx)
         if token is None:
@@ -72,7 +73,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False) -> Fl
         verified = yield from _verify_token(gate, app, token, ctx, enforced=enforced)
         if app.identity_hash is not None:
             check_hash_matches_token(app, request, verified, gate.clock())
-        gate.remember(request, ctx)
+        gate.remember(request, ctx, token)
     except Refused as refused:
         return refuse(request, ctx, refused.refusal)
     except Exception as error:  # noqa: BLE001 - a bug in Wicket is not the user's fault: 503, or allowed in log-only
@@ -98,14 +99,16 @@ def _resolve_app_and_origin(
     Raises:
         Refused: No app is found, or the app does not allow the origin.
     """
+    if ctx.origin_checked and isinstance(ctx.app, App):
+        return ctx.app
     if request.flooded:
         raise invalid_request(f"The request may have at most {MAX_HEADERS} headers.")
     # 1. Resolve the app. Read every location, so that a client cannot pick the laxer app by naming two.
-    app = resolve_cached_app(gate, request, ctx)
+    app = None if ctx.names_read else resolve_cached_app(gate, request, ctx)
     if app is None:
         yield from find_app_refs(gate, request, ctx)
         if optional and not ctx.refs and gate.only_app is None:
-            token, _ = yield from extract_token(gate, gate.located_tokens, request)
+            token, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token)
             if token is None:
                 return None
         app = yield from resolve_app(gate, ctx.refs, ctx)

@@ -6,7 +6,7 @@ other location names the app.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from hashlib import sha256
 
 from wicket.config.app import App, BrokenApp
@@ -22,8 +22,16 @@ from wicket.messages.request import Request
 from wicket.runtime.base64url import decode_canonical
 
 
-def resolve_cached_app(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
+def resolve_cached_app(
+    gate: GateContext, request: Request, ctx: RequestContext, others: Sequence[str | None] | None = None
+) -> App | None:
     """Resolve the app of a request that names one app, if that app is configured in code or fresh in the cache.
+
+    Args:
+        gate: The gate.
+        request: The request.
+        ctx: The context of the request.
+        others: The result of `GateContext.read_other_names`; None to read them here.
 
     Sets `ctx.names` and `ctx.refs`, and `ctx.app` if the app is found.
 
@@ -33,7 +41,8 @@ def resolve_cached_app(gate: GateContext, request: Request, ctx: RequestContext)
     Raises:
         Refused: `invalid_request` if a location is repeated.
     """
-    names = ctx.names = [location.read(request) for location in gate.app_locations]
+    names = gate.read_names(request, gate.read_other_names(request) if others is None else others)
+    ctx.names, ctx.names_read = names, True
     refs = ctx.refs = _refs(gate.app_locations, names)
     if len(refs) == 1:
         app = _cached_app(gate, refs[0])
@@ -74,10 +83,11 @@ def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: Request
         return None
     if request.body is not None and gate.app_body_types:
         return None
-    raw, _ = token_outside_body(gate.located_tokens, request)
+    ctx.gate_token = token_outside_body(gate.located_tokens, request)
+    raw, _ = ctx.gate_token
     if raw is None or len(raw) > MAX_TOKEN_BYTES or not raw.isascii():
         return None
-    issuer = gate.token_issuers.get(sha256(raw.encode()).digest())
+    issuer = gate.token_issuers.entries.get(sha256(raw.encode()).digest())
     if issuer is None:
         return None
     ref = AppRef("issuer", issuer)
@@ -103,7 +113,7 @@ def find_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> G
         yield from read_body(gate, request, gate.app_body_types)
         ctx.refs = _read_app_refs(gate.body_app_locations, request)
     if not ctx.refs and gate.by_issuer:
-        raw, _ = yield from extract_token(gate, gate.located_tokens, request)
+        raw, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token)
         if raw is not None:
             ctx.credentials_sent = True
             token = ctx.token = parse_token_or_raise(raw, MAX_TOKEN_BYTES)

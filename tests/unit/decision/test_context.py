@@ -19,7 +19,7 @@ def test_fast_path_full_cache_oldest_entry_removed(monkeypatch: pytest.MonkeyPat
             ("Authorization", f"Bearer {token()}"),
         ]
         assert gate.decide(Request(headers=headers)).allowed
-    origins = [entry.origin for entry in gate._context.fast_path.values()]
+    origins = [entry.origin for entry in gate._context.fast_path.entries.values()]
     assert origins == ["https://page-2.example", "https://page-3.example"]
 
 

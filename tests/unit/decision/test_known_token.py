@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.fast_path import fast_decision
 from tests.support.unit import NOW, OTHER_KEY, acme, claims, secret, token
 from wicket import App, AppRef, Gate, JsonBody, Request, TokenIssuer
-from wicket.decision.fast_path import decide_fast
 
 ISSUER = "https://id.example"
 GOOD = token({**claims(), "iss": ISSUER})
@@ -28,21 +28,21 @@ def make_gate() -> Gate:
 
 def test_known_token_second_request_decided_by_fast_path() -> None:
     gate = make_gate()
-    assert decide_fast(gate._context, asked()) is None
+    assert fast_decision(gate._context, asked()) is None
     by_flow = gate.decide(asked())
     assert (by_flow.app_id, by_flow.identity.verified) == ("acme", True)
-    fast = decide_fast(gate._context, asked())
+    fast = fast_decision(gate._context, asked())
     assert fast is not None
     assert (fast.app_ref, fast.identity.identity) == (AppRef("issuer", ISSUER), by_flow.identity.identity)
     assert fast.credentials_sent
-    assert gate._context.fast_path == {}, "the next request without a name may have another token"
+    assert gate._context.fast_path.entries == {}, "the next request without a name may have another token"
 
 
 @pytest.mark.parametrize("text", ["x" * 20_000, "\u00e9", token({**claims(), "iss": ISSUER}, key=bytes(32))])
 def test_known_token_other_token_decided_by_flow(text: str) -> None:
     gate = make_gate()
     assert gate.decide(asked()).allowed
-    assert decide_fast(gate._context, asked(text)) is None
+    assert fast_decision(gate._context, asked(text)) is None
     assert not gate.decide(asked(text)).allowed
 
 
@@ -58,10 +58,10 @@ def test_known_token_app_purged_from_registry_loaded_again() -> None:
     with Gate(registry=apps.get, app_locations=[TokenIssuer()], clock=lambda: NOW) as gate:
         for _ in range(2):
             assert gate.decide(asked()).allowed
-        assert decide_fast(gate._context, asked()) is not None
+        assert fast_decision(gate._context, asked()) is not None
         apps.clear()
         gate.refresh("acme", purge=True)
-        assert decide_fast(gate._context, asked()) is None
+        assert fast_decision(gate._context, asked()) is None
         decision = gate.decide(asked())
         assert decision.refusal is not None
         assert decision.refusal.code == "unknown_app"
