@@ -64,6 +64,8 @@ class GateContext:
         by_issuer: Whether the issuer of a token may name the app.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
+        other_locations: The app locations that are neither headers nor in the body nor in the token, each with its
+            index in `app_locations`.
         fast_path: The fast path entries.
         standalone_contexts: The contexts of `standalone_context`.
         token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token.
@@ -101,7 +103,7 @@ class GateContext:
         self.app_body_types = body_types(app_locations)
         # A subclass of Header may read the request differently. The other locations outside the body are read.
         self._named_headers = ("origin", *(item.name for item in self.app_locations if type(item) is Header))
-        self._other_locations = tuple(
+        self.other_locations = tuple(
             (index, item)
             for index, item in enumerate(self.app_locations)
             if type(item) not in (Header, AppNameInBody, TokenIssuer)
@@ -120,10 +122,8 @@ class GateContext:
         Raises:
             Refused: The first refusal of an app location, in the order of the locations.
         """
-        if not self._other_locations:
-            return ()
         names: list[str | None] = []
-        for index, item in self._other_locations:
+        for index, item in self.other_locations:
             try:
                 names.append(item.read(request))
             except Refused:
@@ -145,7 +145,7 @@ class GateContext:
         """
         if not others:
             return [item.read(request) for item in self.app_locations]
-        known = {index: value for (index, _), value in zip(self._other_locations, others, strict=True)}
+        known = {index: value for (index, _), value in zip(self.other_locations, others, strict=True)}
         return [known[index] if index in known else item.read(request) for index, item in enumerate(self.app_locations)]
 
     def fast_path_key(self, request: Request, others: Sequence[str | None]) -> FastPathKey:
@@ -194,7 +194,7 @@ class GateContext:
             held = None if self.registry is None else self.registry.fresh_entry(refs[0])
             if held is None or held.value is not app:
                 return
-        key = self.fast_path_key(request, [names[index] for index, _ in self._other_locations])
+        key = self.fast_path_key(request, [names[index] for index, _ in self.other_locations])
         if all(value is None or (type(value) in (str, bytes) and len(value) <= _MAX_KEY_VALUE) for value in key[1:]):
             self.fast_path.add(app, key, FastPathEntry(self, app, refs, ctx.origin, request.header_names, held))
 

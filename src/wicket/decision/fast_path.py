@@ -61,7 +61,7 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         return None
     ctx: RequestContext | None = None
     try:
-        others = gate.read_other_names(request)
+        others = gate.read_other_names(request) if gate.other_locations else ()
         entry = gate.fast_path.entries.get(gate.fast_path_key(request, others))
         if entry is not None and (entry.cache_entry is None or gate.is_current(entry)):
             decision = _decide_known(gate, request, entry)

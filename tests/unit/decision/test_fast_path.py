@@ -80,7 +80,8 @@ def test_fast_path_versions_of_registry_app_only_current_one_kept() -> None:
         kept = [item for item in gc.get_objects() if isinstance(item, FastPathEntry) and item.gate is gate._context]
         assert len({id(entry.app) for entry in kept}) == 1
         gate.refresh("acme", purge=True)
-        assert gate._context.fast_path.entries == gate._context.standalone_contexts.entries == {}
+        assert gate._context.fast_path.entries == {}
+        assert gate._context.standalone_contexts.entries == {}
 
 
 def test_fast_path_two_faulty_locations_first_one_refused() -> None:
