@@ -33,6 +33,7 @@ REVIEWED = {
         "config/identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
+    ("decision/context.py", "ctx.token.text == token"): "two tokens of one request, both the client's own",
     ("decision/key_selection.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/outcome.py",

@@ -7,6 +7,7 @@ import pytest
 from tests.support.fast_path import fast_decision
 from tests.support.unit import NOW, OTHER_KEY, acme, claims, secret, token
 from wicket import App, AppRef, Gate, JsonBody, Request, TokenIssuer
+from wicket.testing import FakeClock
 
 ISSUER = "https://id.example"
 GOOD = token({**claims(), "iss": ISSUER})
@@ -51,6 +52,17 @@ def test_known_token_body_that_may_name_the_app_is_read() -> None:
     assert gate.decide(asked()).allowed
     decision = gate.decide(asked(body=b'{"app": "other"}'))
     assert (decision.allowed, decision.app_id) == (False, "other")
+
+
+def test_known_token_app_due_in_registry_cache_loaded_again() -> None:
+    apps = {ref: app for app in (acme(issuer=ISSUER),) for ref in app.refs()}
+    age = FakeClock(0.0)
+    with Gate(registry=apps.get, app_locations=[TokenIssuer()], clock=lambda: NOW, monotonic=age) as gate:
+        assert gate.decide(asked()).allowed
+        age.advance(10_000_000)
+        assert fast_decision(gate._context, asked()) is None
+        assert gate.decide(asked()).allowed
+        assert fast_decision(gate._context, asked()) is not None
 
 
 def test_known_token_app_purged_from_registry_loaded_again() -> None:
