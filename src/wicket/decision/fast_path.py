@@ -52,7 +52,8 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         optional: Whether anonymous users are allowed for every app.
 
     Returns:
-        The decision. If the flow must decide: the context with which it continues, or None if it must start from the first step.
+        The decision. If the flow must decide: the context with which it continues, or None if it must start from the
+        first step.
 
     Raises:
         Exception: The flow must decide, as for None.
