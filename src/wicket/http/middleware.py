@@ -65,6 +65,7 @@ class MiddlewareCore:
             settings = MiddlewareSettings(**options)
         except ConfigError as error:
             problems.merge("", error)
+            raise ConfigError(problems.found) from None
         problems.raise_if_any()
         self.gate = gate
         self.settings = settings
