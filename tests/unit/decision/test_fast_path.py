@@ -8,8 +8,22 @@ from typing import Any
 import pytest
 
 from tests.support.fast_path import fast_decision
-from tests.support.unit import NOW, ORIGIN, acme, claims, secret, token
-from wicket import App, AppRef, Bearer, Gate, Header, JsonBody, Jwks, Query, Request, TokenIssuer, profiles
+from tests.support.unit import NOW, ORIGIN, OTHER_KEY, acme, claims, secret, token
+from wicket import (
+    App,
+    AppRef,
+    Bearer,
+    Gate,
+    Header,
+    IdentityHash,
+    JsonBody,
+    Jwks,
+    Query,
+    Request,
+    Rules,
+    TokenIssuer,
+    profiles,
+)
 from wicket.config.locations import AppLocation, NameKind
 from wicket.decision.context import FastPathEntry
 from wicket.decision.flow import decide
@@ -153,3 +167,49 @@ def test_fast_path_unusual_app_name_not_kept() -> None:
     with Gate([acme(), App("b")], app_locations=[Named("x"), JsonBody("a")], clock=lambda: NOW) as gate:
         assert gate.decide(Request(headers=[("Authorization", f"Bearer {GOOD}")])).app_ref == AppRef("id", "acme")
         assert gate._context.fast_path.entries == {}
+
+
+@pytest.mark.parametrize("other", [GOOD, token({**claims(), "sub": "user-2"})])
+def test_fast_path_known_token_and_other_location_both_read(other: str) -> None:
+    app = acme(token_locations=[Bearer(), Query("t"), Query("u")])
+    with Gate([app], clock=lambda: NOW) as gate:
+        headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {GOOD}")]
+        for _ in range(2):
+            assert gate.decide(Request(headers=headers)).identity.verified
+        assert gate.decide(Request("GET", "/", f"u={other}", headers)).identity.verified == (other == GOOD)
+
+
+def test_fast_path_known_token_and_bad_identity_hash_refused() -> None:
+    rule = IdentityHash(
+        secret=secret(OTHER_KEY), identifier_location=Header("X-User"), hash_location=Header("X-Identity-Hash")
+    )
+    with Gate([acme(identity_hash=rule)], clock=lambda: NOW) as gate:
+        headers = [("X-App-Id", "acme"), ("Authorization", f"Bearer {GOOD}")]
+        for _ in range(2):
+            assert gate.decide(Request(headers=headers)).identity.verified
+        headers += [("X-User", "somebody"), ("X-Identity-Hash", "00" * 32)]
+        decision = gate.decide(Request(headers=headers))
+        assert decision.refusal is not None
+        assert (decision.refusal.reason, decision.credentials_sent) == ("bad_identity_hash", True)
+
+
+def test_fast_path_faulty_second_query_location_refused() -> None:
+    with Gate([acme(), App("b")], app_locations=[Query("x"), Query("a")]) as gate:
+        fast = fast_decision(gate._context, Request("GET", "/", "a=1&a=2"))
+        assert fast is not None
+        assert fast.refusal is not None
+        assert fast.refusal.code == "invalid_request"
+
+
+def test_gate_verify_token_without_iat_lifetime_counted_from_now() -> None:
+    clock = FakeClock(float(NOW))
+    app = App("acme", credentials=[secret()], rules=Rules(max_lifetime=600))
+    text = token({"sub": "user-1", "exp": NOW + 1200})
+    with Gate([app], clock=clock) as gate:
+        refusal = gate.verify(text, app="acme").refusal
+        assert refusal is not None
+        assert refusal.reason == "lifetime_too_long"
+        clock.advance(700)
+        assert gate.verify(text, app="acme").allowed
+        clock.advance(-700)
+        assert not gate.verify(text, app="acme").allowed
