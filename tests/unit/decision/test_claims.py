@@ -325,3 +325,7 @@ def test_read_scopes_string_or_list_returns_scopes(given: Any, scopes: tuple[str
 @pytest.mark.parametrize("given", [5, None, ["a", 5], {"a": 1}, True])
 def test_scopes_claim_wrong_format_bad_claim(given: Any) -> None:
     assert why({**claims(), "scope": given}, rules={"scopes_claim": "scope"}) == ("bad_claim", "scope")
+
+
+def test_issuer_not_a_string_without_app_issuer_bad_claim() -> None:
+    assert why({**claims(), "iss": 7}) == ("bad_claim", "iss")
