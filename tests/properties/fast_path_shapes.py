@@ -158,7 +158,7 @@ JUNK: Final = ("junk", "a.b.c", "e30.e30.e30", "é", "x" * 20_000)
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, which is built anew for each gate that decides it."""
+    """One request. `request` builds a new object for each gate that decides it."""
 
     method: str
     path: str

@@ -2,8 +2,8 @@
 
 It calls the same functions as `wicket.decision.flow`, without a generator. If an earlier request had the same app and
 the same origin, `FastPathEntry` has the result of steps 1 and 2. If the token is in the signature cache, it is not
-parsed. If the decision may need I/O, the fast path returns None, and the flow decides. A property test checks that both
-have the same result.
+parsed. If the decision may need I/O, the fast path returns what it has read, and the flow continues from there. A
+property test checks that both have the same result.
 """
 
 from __future__ import annotations
