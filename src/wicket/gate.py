@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any
 
 from wicket.config.app import App, BrokenApp, Mode
-from wicket.config.locations import AppLocation, AppRef, TokenLocation, TokenLocations, fast_app_ref
+from wicket.config.locations import AppLocation, AppRef, TokenLocation, fast_app_ref
 from wicket.config.network import Network
+from wicket.config.token_locations import TokenLocations
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast, verify_fast

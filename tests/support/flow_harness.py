@@ -8,7 +8,7 @@ from tests.support.key_selection import no_key_sets
 from tests.support.unit import BY_HEADER, NOW, OTHER_KEY, Clock, HandPool, loads, secret
 from wicket import App, AppRef, Bearer, Decision, Limits, Request
 from wicket.config.app import BrokenApp
-from wicket.config.locations import TokenLocations
+from wicket.config.token_locations import TokenLocations
 from wicket.decision.context import GateContext
 from wicket.decision.flow import Flow, decide
 from wicket.decision.io import LoadEntry

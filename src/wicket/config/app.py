@@ -24,13 +24,12 @@ from wicket.config.locations import (
     Bearer,
     Cookie,
     TokenLocation,
-    TokenLocations,
-    intern_token_locations,
     is_location,
 )
 from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
+from wicket.config.token_locations import TokenLocations, intern_token_locations
 from wicket.errors import ConfigError, Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
 from wicket.keys.keyring import log_untried_keys

@@ -15,10 +15,10 @@ from wicket.config.locations import (
     JsonBody,
     TokenIssuer,
     TokenLocation,
-    TokenLocations,
     as_app_location,
     body_types,
 )
+from wicket.config.token_locations import TokenLocations
 from wicket.decision.key_selection import KeySets, LoadTimeouts
 from wicket.decision.per_app_cache import PerAppCache
 from wicket.decision.signature_cache import SignatureCache

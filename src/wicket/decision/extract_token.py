@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 
 from wicket.config.app import App, BrokenApp
-from wicket.config.locations import TokenLocation, TokenLocations
+from wicket.config.locations import TokenLocation
+from wicket.config.token_locations import TokenLocations
 from wicket.decision.body import read_body
 from wicket.decision.claims import bad_user_id
 from wicket.decision.context import ExtractedToken, GateContext

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.unit import ANYTHING, acme, problems_of, refusal_of
 from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol
-from wicket.config.locations import TokenLocations, as_app_location
+from wicket.config.locations import as_app_location
+from wicket.config.token_locations import TokenLocations
 from wicket.messages.json_body import parse_body
 
 # --- in the body

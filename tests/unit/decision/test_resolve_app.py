@@ -21,7 +21,7 @@ from wicket import (
     Request,
     TokenIssuer,
 )
-from wicket.config.locations import TokenLocations
+from wicket.config.token_locations import TokenLocations
 from wicket.decision.extract_token import credentials_sent
 from wicket.messages.request import Body, BytesBody
 
