@@ -20,14 +20,14 @@ LIMITS: Final = Limits(
     app_lifetime=2,
     negative_cache_lifetime=1,
     max_apps=20,
-    negative_cache_size=200,
+    negative_cache_size=40,
     key_set_min_lifetime=1,
     unknown_kid_interval=1,
     unknown_kid_negative_lifetime=5,
-    signature_cache_size=500,
-    signature_cache_per_app=100,
+    signature_cache_size=100,
+    signature_cache_per_app=20,
 )
-"""All caches are full within seconds, so a resource that grows after that is a leak."""
+"""All caches are full within the first half of the shortest run, so a resource that grows after that is a leak."""
 
 
 def secret_of(seed: str, id: str) -> Secret:
