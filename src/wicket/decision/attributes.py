@@ -225,14 +225,19 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _by_id(companies: Any) -> dict[str | int, dict[str, Any]] | None:
-    """Return stored or signed companies by ID; None if nothing is known about companies. Invalid items are ignored."""
+    """Return stored or signed companies by ID; None if nothing is known about companies.
+
+    An ID is a string or an integer. An item without one is ignored.
+    """
     if companies is None:
         return None
     items = companies if isinstance(companies, Iterable) and not isinstance(companies, (str, Mapping)) else ()
     return {
         company["id"]: company
         for company in items
-        if isinstance(company, dict) and isinstance(company.get("id"), (str, int))
+        if isinstance(company, dict)
+        and isinstance(company.get("id"), (str, int))
+        and not isinstance(company["id"], bool)
     }
 
 
