@@ -17,7 +17,7 @@ from wicket.config.app_index import (
     validate_apps,
     validate_locations,
 )
-from wicket.config.locations import AppLocation, AppRef, Bearer, TokenIssuer, TokenLocation
+from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
 from wicket.limits import Limits
@@ -78,7 +78,7 @@ def validate_settings(
     if len(configured) > 1 and not all_app_locations:
         problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
     _check_types(problems, others)
-    by_issuer = any(isinstance(location, TokenIssuer) for location in all_app_locations)
+    by_issuer = any(getattr(location, "phase", None) == "token" for location in all_app_locations)
     index = index_apps(problems, configured, by_issuer=by_issuer)
     check_shared_secrets(problems, configured)
     problems.raise_if_any()

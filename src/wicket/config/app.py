@@ -22,7 +22,6 @@ from wicket.config.locations import (
     AppLocation,
     AppRef,
     Bearer,
-    Cookie,
     TokenLocation,
     is_location,
 )
@@ -218,7 +217,7 @@ class App:
             values["origins"] = values["origin_policy"].patterns
         except ConfigError as error:
             problems.merge("origins", error)
-        if any(isinstance(location, Cookie) for location in values["token_locations"]) and not (
+        if any(getattr(location, "phase", None) == "cookies" for location in values["token_locations"]) and not (
             "origin_policy" in values and values["origin_policy"].explicit
         ):
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")

@@ -10,20 +10,26 @@ could read different values.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wicket.config.body_locations import AppNameInBody, JsonBody, as_app_location, body_types
+from wicket.config.body_locations import JsonBody, body_types
 from wicket.config.location_types import (
     MAX_NAME,
     AppLocation,
     AppRef,
+    ClientDefaults,
     NameKind,
+    Phase,
     TokenLocation,
     check_kind,
     fast_app_ref,
     is_location,
     is_valid_name,
+    page_headers,
+    plain_header,
+    read_headers,
 )
 from wicket.errors import config_error, invalid_request
 from wicket.messages.headers import HTTP_TOKEN
@@ -34,25 +40,28 @@ from wicket.messages.request import Request
 __all__ = [
     "MAX_NAME",
     "AppLocation",
-    "AppNameInBody",
     "AppRef",
     "Bearer",
+    "ClientDefaults",
     "Cookie",
     "Header",
     "Host",
     "JsonBody",
     "NameKind",
     "PathSegment",
+    "Phase",
     "PublishableKeyBearer",
     "Query",
     "Subprotocol",
     "TokenIssuer",
     "TokenLocation",
-    "as_app_location",
     "body_types",
     "fast_app_ref",
     "is_location",
     "is_valid_name",
+    "page_headers",
+    "plain_header",
+    "read_headers",
 ]
 
 _SPACES: Final = (" ", "\t", "\r", "\n", "\x0b", "\x0c", "\xa0")
@@ -84,8 +93,28 @@ def _bearer(request: Request) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(TokenLocation):
     """The token in `Authorization: Bearer` (RFC 6750 section 2.1)."""
+
+    @property
+    def location_name(self) -> str:
+        """`Authorization`."""
+        return "Authorization"
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header `Authorization`."""
+        return ("authorization",)
+
+    @property
+    def plain_header(self) -> tuple[str, str]:
+        """The token follows the scheme."""
+        return ("authorization", "Bearer ")
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the header `Authorization`."""
+        defaults.headers["authorization"] = f"Bearer {value}"
+        return True
 
     def read(self, request: Request) -> str | None:
         """Return the bearer token, or None if the request has none.
@@ -97,7 +126,7 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishableKeyBearer:
+class PublishableKeyBearer(AppLocation):
     """The app's publishable key in `Authorization: Bearer pub_…`.
 
     Args:
@@ -116,6 +145,16 @@ class PublishableKeyBearer:
             raise config_error("prefix", "must be 1 to 128 visible characters, the start of every publishable key")
         check_kind(self.kind)
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header `Authorization`."""
+        return ("authorization",)
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the header `Authorization`."""
+        defaults.headers["authorization"] = f"Bearer {value}"
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the publishable key, or None if the request has none.
 
@@ -127,7 +166,7 @@ class PublishableKeyBearer:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class Header(AppLocation, TokenLocation):
     """A request header that names the app or holds the token.
 
     Args:
@@ -153,6 +192,26 @@ class Header:
         object.__setattr__(self, "name", self.name.lower())
         check_kind(self.kind)
 
+    @property
+    def location_name(self) -> str:
+        """The header name."""
+        return self.name
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The one header."""
+        return (self.name,)
+
+    @property
+    def plain_header(self) -> tuple[str, str]:
+        """The whole value of the header."""
+        return (self.name, "")
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the header."""
+        defaults.headers[self.name] = value
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the header's value, or None if it is missing or empty.
 
@@ -163,7 +222,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class Query(AppLocation, TokenLocation):
     """A query parameter that names the app or holds the token. URLs are logged, so prefer a header for a token.
 
     Args:
@@ -182,6 +241,21 @@ class Query:
             raise config_error("name", "is not the name of a query parameter")
         check_kind(self.kind)
 
+    @property
+    def location_name(self) -> str:
+        """The parameter name."""
+        return self.name
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """No header is read."""
+        return ()
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the parameter."""
+        defaults.query[self.name] = value
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the parameter's decoded value, or None if it is missing or empty.
 
@@ -195,7 +269,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(TokenLocation):
     """A cookie that holds the token.
 
     Browsers also send cookies with requests that other sites cause. The app must therefore have explicit origins, and
@@ -214,6 +288,26 @@ class Cookie:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
             raise config_error("name", "is not a cookie name")
 
+    @property
+    def phase(self) -> Phase:
+        """Cookies are read if no header and no query parameter has a token."""
+        return "cookies"
+
+    @property
+    def location_name(self) -> str:
+        """The cookie name."""
+        return self.name
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header `Cookie`."""
+        return ("cookie",)
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the cookie."""
+        defaults.cookies[self.name] = value
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the cookie's value, or None if it is missing or empty.
 
@@ -228,7 +322,7 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True)
-class PathSegment:
+class PathSegment(AppLocation):
     """A path segment that names the app.
 
     A path that a router can interpret differently is refused as `invalid_request`: a path with folded characters, with
@@ -251,6 +345,16 @@ class PathSegment:
             raise config_error("index", "must be the number of a segment, from 0 to 99")
         check_kind(self.kind)
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """No header is read."""
+        return ()
+
+    @property
+    def reads_path(self) -> bool:
+        """The segments are counted after the application's root path."""
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the segment, or None if the path has no such segment or it is empty.
 
@@ -265,7 +369,7 @@ class PathSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class Subprotocol:
+class Subprotocol(TokenLocation):
     """The token in a WebSocket's `Sec-WebSocket-Protocol` header: `new WebSocket(url, ["bearer", token])`.
 
     A page can set no other header of the handshake (RFC 6455 sections 1.9 and 4.1).
@@ -282,6 +386,19 @@ class Subprotocol:
     def __post_init__(self) -> None:
         if not isinstance(self.marker, str) or not HTTP_TOKEN.fullmatch(self.marker):
             raise config_error("marker", "is not a subprotocol name")
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header `Sec-WebSocket-Protocol`."""
+        return ("sec-websocket-protocol",)
+
+    def without_token(self, subprotocols: Sequence[str]) -> list[str]:
+        """Return the subprotocols without the marker and without the token after it."""
+        return [
+            item
+            for previous, item in zip((None, *subprotocols), subprotocols, strict=False)
+            if self.marker not in (item, previous)
+        ]
 
     def read(self, request: Request) -> str | None:
         """Return the token, or None if the request is no WebSocket handshake or does not offer the marker.
@@ -308,7 +425,7 @@ class Subprotocol:
         return token
 
 
-class Host:
+class Host(AppLocation):
     """The Host header, which names the app.
 
     Args:
@@ -329,6 +446,16 @@ class Host:
                 raise config_error("pattern", "must be *. and a domain", "*.widgets.example")
             self._suffix = pattern[1:].lower()
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The header `Host`."""
+        return ("host",)
+
+    def write(self, defaults: ClientDefaults, value: str) -> bool:
+        """Send the header `Host`."""
+        defaults.headers["host"] = value if self._suffix is None else f"{value}{self._suffix}"
+        return True
+
     def read(self, request: Request) -> str | None:
         """Return the host in lower case without its port, or the label in place of `*`. None if there is none.
 
@@ -346,10 +473,20 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenIssuer:
+class TokenIssuer(AppLocation):
     """The token's `iss` claim, which names the app if no other location does. The token is still fully verified."""
 
     kind: NameKind = "issuer"
+
+    @property
+    def phase(self) -> Phase:
+        """The issuer is read from the token."""
+        return "token"
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """No header is read."""
+        return ()
 
     def read(self, request: Request) -> str | None:
         """Return None. The decision flow reads the issuer from the parsed token."""

@@ -9,14 +9,11 @@ from typing import Any, Final, Literal
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import (
     AppLocation,
-    AppNameInBody,
     AppRef,
-    Header,
-    JsonBody,
-    TokenIssuer,
     TokenLocation,
-    as_app_location,
     body_types,
+    plain_header,
+    read_headers,
 )
 from wicket.config.token_locations import TokenLocations
 from wicket.decision.key_selection import KeySets, LoadTimeouts
@@ -88,7 +85,7 @@ class GateContext:
         self.apps = apps
         self.only_app = only_app
         self.registry = registry
-        self.app_locations = tuple(as_app_location(location) for location in app_locations)
+        self.app_locations = tuple(location.for_app() for location in app_locations)
         self.located_tokens = located_tokens
         self.signature_cache = signature_cache
         self.key_sets = key_sets
@@ -96,17 +93,18 @@ class GateContext:
         self.clock = clock
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        self.by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
-        self.body_app_locations = tuple(
-            item for item in self.app_locations if isinstance(item, (AppNameInBody, JsonBody))
-        )
+        self.by_issuer = any(location.phase == "token" for location in app_locations)
+        self.body_app_locations = tuple(item for item in self.app_locations if item.phase == "body")
         self.app_body_types = body_types(app_locations)
-        # A subclass of Header may read the request differently. The other locations outside the body are read.
-        self._named_headers = ("origin", *(item.name for item in self.app_locations if type(item) is Header))
+        forms = [plain_header(item) for item in self.app_locations]
+        self._plain = frozenset(index for index, form in enumerate(forms) if form is not None and form[1] == "")
+        self._named_headers = ("origin", *(form[0] for form in forms if form is not None and form[1] == ""))
+        # A location in the body or the token has no value in a request that the fast path decides, unless a subclass
+        # overrides `read`.
         self.other_locations = tuple(
             (index, item)
             for index, item in enumerate(self.app_locations)
-            if type(item) not in (Header, AppNameInBody, TokenIssuer)
+            if index not in self._plain and (item.phase not in ("body", "token") or read_headers(item) is None)
         )
         self._header_keys: dict[HeaderNames, tuple[Any, ...]] = {}
         bounds = MAX_FAST_PATH_ENTRIES, MAX_FAST_PATH_ENTRIES_PER_APP
@@ -127,9 +125,9 @@ class GateContext:
             try:
                 names.append(item.read(request))
             except Refused:
-                for earlier in self.app_locations[:index]:
-                    if type(earlier) is Header:
-                        earlier.read(request)
+                for earlier in sorted(self._plain):
+                    if earlier < index:
+                        self.app_locations[earlier].read(request)
                 raise
         return names
 
@@ -352,9 +350,7 @@ class FastPathEntry(RequestContext):
         self.outcome_key = (app.id, "allowed", None, self.enforced, "gate", False, False)
         locations = app.located_tokens
         prefix = locations.main_prefix
-        # A location of another module may return a value only once.
-        own = all(type(item).__module__.startswith("wicket.config.") for item in locations.headers_and_query)
-        main = locations.main_header if own else None
+        main = locations.main_header
         self.token_header = None if main is None else header_names[main]
         self.prefix: str | bytes = prefix.encode() if isinstance(self.token_header, bytes) else prefix
         self.prefix_length = len(prefix)

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from wicket.config.app import App
-from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
 from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id, valid_period
@@ -144,7 +143,7 @@ class Identity:
         if rule is not None:
             identifiers |= {
                 rule.identifier,
-                rule.identifier_location.path if isinstance(rule.identifier_location, JsonBody) else None,
+                ".".join(rule.identifier_location.body_path) if rule.identifier_location is not None else None,
             }
         return merge(
             rules,
