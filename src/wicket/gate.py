@@ -33,6 +33,7 @@ from wicket.jwks.fetcher import Fetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.limits import Limits
 from wicket.messages.request import Request
+from wicket.registry.extensions import NO_EXTENSIONS, Extensions
 from wicket.registry.loader import Registry
 from wicket.reporting.events import OnEvent, OutcomeCount
 from wicket.reporting.reporter import Reporter
@@ -63,6 +64,7 @@ class Gate:
             ports 443 and 8443.
         fetcher: Replaces the fetcher of key sets.
         monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
+        extensions: Functions by name that make locations for the app tables that name them (see `wicket.toml`).
 
     Raises:
         ConfigError: An argument is not valid. It has every problem, each with the path to its field.
@@ -85,6 +87,7 @@ class Gate:
         network: Network | None = None,
         fetcher: Fetcher | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        extensions: Extensions = NO_EXTENSIONS,
     ) -> None:
         settings = validate_settings(
             apps,
@@ -102,6 +105,7 @@ class Gate:
                 "network": network,
                 "fetcher": fetcher,
                 "monotonic": monotonic,
+                "extensions": extensions,
             },
         )
         self._apps = settings.apps
@@ -113,6 +117,7 @@ class Gate:
         self.error_docs = error_docs
         self.clock = clock
         self.limits = limits
+        self.extensions = settings.extensions
         self._reporter = reporter = Reporter(name, on_event, limits.max_outcomes)
         self._memory = build_signature_cache(limits)
         self._pool = build_registry_pool(name, limits)
@@ -280,7 +285,7 @@ class Gate:
         """
         from wicket.registry.toml import read_file
 
-        apps, from_file = read_file(path, strict=strict)
+        apps, from_file = read_file(path, strict=strict, extensions=settings.pop("extensions", NO_EXTENSIONS))
         return cls(apps, **{**from_file, **settings})
 
     @property

@@ -21,6 +21,7 @@ from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
 from wicket.limits import Limits
+from wicket.registry.extensions import Extensions, check_extensions
 
 _log: Final = logging.getLogger("wicket")
 
@@ -34,12 +35,14 @@ class AppSettings:
         index: The configured apps by each of their names.
         app_locations: Where a request can name its app.
         token_locations: Where a token is looked for before its app is known.
+        extensions: Functions by name that make locations for app tables.
     """
 
     apps: tuple[App | BrokenApp, ...]
     index: dict[AppRef, App | BrokenApp]
     app_locations: tuple[AppLocation, ...]
     token_locations: tuple[TokenLocation, ...]
+    extensions: Extensions
 
 
 def validate_settings(
@@ -78,11 +81,12 @@ def validate_settings(
     if len(configured) > 1 and not all_app_locations:
         problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
     _check_types(problems, others)
+    extensions = check_extensions(problems, "extensions", others["extensions"])
     by_issuer = any(getattr(location, "phase", None) == "token" for location in all_app_locations)
     index = index_apps(problems, configured, by_issuer=by_issuer)
     check_shared_secrets(problems, configured)
     problems.raise_if_any()
-    return AppSettings(configured, index, all_app_locations, all_token_locations)
+    return AppSettings(configured, index, all_app_locations, all_token_locations, extensions)
 
 
 def _check_types(problems: Problems, settings: Mapping[str, Any]) -> None:

@@ -103,10 +103,11 @@ class AppNameInBody(AppLocation):
         location: The field that names the app.
     """
 
-    __slots__ = ("kind", "location")
+    __slots__ = ("kind", "location", "types")
 
     def __init__(self, location: JsonBody) -> None:
         self.location = location
+        self.types = location.types
         self.kind: NameKind = location.kind
 
     @property
@@ -118,11 +119,6 @@ class AppNameInBody(AppLocation):
     def headers(self) -> tuple[str, ...] | None:
         """The headers of the field."""
         return self.location.headers
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The media types of the field."""
-        return self.location.types
 
     def read(self, request: Request) -> str | None:
         """Read the app name.

@@ -62,6 +62,9 @@ class Location(Protocol):
 
     __slots__ = ()
 
+    types: tuple[str, ...] = ()
+    """The media types of the bodies in which the location is."""
+
     @property
     def phase(self) -> Phase:
         """When the flow reads the location. A token in a cookie requires explicit origins."""
@@ -89,11 +92,6 @@ class Location(Protocol):
         space after it, and refuses a repeated header. None: `read` is always called.
         """
         return None
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The media types of the bodies in which the location is."""
-        return ()
 
     @property
     def body_path(self) -> tuple[str, ...]:
@@ -139,10 +137,8 @@ class AppLocation(Location, Protocol):
 
     __slots__ = ()
 
-    @property
-    def kind(self) -> NameKind:
-        """The kind of name that the location holds."""
-        return "id"
+    kind: NameKind = "id"
+    """The kind of name that the location holds."""
 
     def for_app(self) -> AppLocation:
         """Return the location in the role of an app location."""

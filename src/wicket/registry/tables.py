@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
 from wicket.profiles.profile import RuleChanges
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
-from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.registry.extensions import NO_EXTENSIONS, Extensions
+from wicket.registry.toml_locations import read_locations
 
 _PLAIN_SETTINGS: Final = frozenset(
     {
@@ -45,19 +47,20 @@ _APP_SETTINGS: Final = _PLAIN_SETTINGS | {
 }
 _APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
 _LOCATION_SETTINGS: Final = (
-    ("app_locations", APP_LOCATIONS),
-    ("token_locations", TOKEN_LOCATIONS),
-    ("claimed_user_locations", TOKEN_LOCATIONS),
+    ("app_locations", AppLocation),
+    ("token_locations", TokenLocation),
+    ("claimed_user_locations", TokenLocation),
 )
 _UNKNOWN_OR_NO_SECRET: Final = "contains an unknown name, or no secret"
 
 
-def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
+def read_app(table: Mapping[str, Any], reader: SecretReader, extensions: Extensions = NO_EXTENSIONS) -> App:
     """Return the app of one table.
 
     Args:
         table: The settings of the app. `id` must be a valid name.
         reader: Reads the key material of credentials and identity hashes.
+        extensions: The locations that the table may name in addition to those of Wicket. Nothing is imported.
 
     Raises:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
@@ -74,12 +77,12 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
     for name in ("mode", "origin_mode"):
         if name in table:
             settings[name] = read_mode(problems, name, table[name]) or Mode.ENFORCE
-    for name, factories in _LOCATION_SETTINGS:
+    for name, protocol in _LOCATION_SETTINGS:
         if name in table:
-            settings[name] = read_locations(problems, name, table[name], factories)
+            settings[name] = read_locations(problems, name, table[name], protocol, extensions)
     if "identity_hash" in table:
         try:
-            settings["identity_hash"] = _read_identity_hash(table["identity_hash"], reader)
+            settings["identity_hash"] = _read_identity_hash(table["identity_hash"], reader, extensions)
         except ConfigError as error:
             problems.merge("", error)
     if "revocations" in table:
@@ -147,12 +150,12 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
 
 
-def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
+def _read_identity_hash(table: Any, reader: SecretReader, extensions: Extensions) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
-    options = _read_hash_options("identity_hash", table, reader, ("identifier_location", "hash_location"))
+    options = _read_hash_options("identity_hash", table, reader, ("identifier_location", "hash_location"), extensions)
     if "companies" in options:
         path = "identity_hash.companies"
-        company_options = _read_hash_options(path, options["companies"], reader, ("location",))
+        company_options = _read_hash_options(path, options["companies"], reader, ("location",), extensions)
         try:
             options["companies"] = CompanyHash(**company_options)
         except ConfigError as error:
@@ -167,7 +170,9 @@ def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
         raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
 
 
-def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: tuple[str, ...]) -> dict[str, Any]:
+def _read_hash_options(
+    path: str, table: Any, reader: SecretReader, locations: tuple[str, ...], extensions: Extensions
+) -> dict[str, Any]:
     """Return the table with its secret and its locations decoded.
 
     Args:
@@ -175,6 +180,7 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
         table: The table.
         reader: Reads the key material of the secret.
         locations: The names of the fields that contain a location.
+        extensions: Further locations by name.
 
     Raises:
         ConfigError: The secret or a location is invalid.
@@ -191,7 +197,7 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
             problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
-            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TOKEN_LOCATIONS)
+            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, extensions)
             options[name] = decoded[0] if decoded else None
     problems.raise_if_any()
     return options

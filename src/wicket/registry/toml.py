@@ -12,30 +12,34 @@ from pathlib import Path
 from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp
-from wicket.config.locations import is_valid_name
+from wicket.config.locations import AppLocation, TokenLocation, is_valid_name
 from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
+from wicket.registry.extensions import NO_EXTENSIONS, Extensions, check_extensions, import_extensions
 from wicket.registry.tables import read_app, read_broken_app, read_mode
-from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.registry.toml_locations import read_locations
 
 _log: Final = logging.getLogger("wicket")
 
 _GATE_SETTINGS: Final = frozenset(
-    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network"}
+    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "extensions", "limits", "network"}
 )
 _NETWORK_SETTINGS: Final = ("allowed_networks", "extra_ports", "ca_file")
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
-def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App | BrokenApp], dict[str, Any]]:
+def read_file(
+    path: str | os.PathLike[str], *, strict: bool, extensions: Extensions = NO_EXTENSIONS
+) -> tuple[list[App | BrokenApp], dict[str, Any]]:
     """Read the apps and the gate settings of a TOML file.
 
     Args:
         path: The path to the file. Relative paths in the file are relative to its directory.
         strict: Whether one invalid app makes the whole file invalid. If False, the problems of the app are logged and
             it becomes a `BrokenApp`.
+        extensions: Locations by name. They replace those of the same name in `[gate.extensions]`.
 
     Returns:
         The apps, and the keyword arguments of the `Gate`.
@@ -50,7 +54,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
     file_problems, app_problems = Problems(), Problems()
     for name in document.keys() - {"gate", "apps"}:
         file_problems.add(name, "is not a table of this file", "[gate] and [[apps]]")
-    settings = _read_gate(file_problems, document.get("gate", {}))
+    settings = _read_gate(file_problems, document.get("gate", {}), extensions)
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -62,7 +66,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
             file_problems.add(f"{app_path}.id", "must be 1 to 128 visible characters")
             continue
         try:
-            apps.append(read_app(table, reader))
+            apps.append(read_app(table, reader, settings["extensions"]))
         except ConfigError as error:
             app_problems.merge(app_path, error)
             apps.append(read_broken_app(table))
@@ -90,13 +94,14 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
-def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
+def _read_gate(problems: Problems, table: Any, extensions: Extensions) -> dict[str, Any]:
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
-        return {}
+        return {"extensions": extensions}
     for name in table.keys() - _GATE_SETTINGS:
         problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(sorted(_GATE_SETTINGS))}")
-    settings: dict[str, Any] = {}
+    imported = import_extensions(problems, "gate.extensions", table.get("extensions", {}))
+    settings: dict[str, Any] = {"extensions": {**imported, **check_extensions(problems, "extensions", extensions)}}
     for name in ("name", "realm", "error_docs"):
         if name in table:
             settings[name] = table[name]
@@ -104,9 +109,10 @@ def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
                 problems.add(f"gate.{name}", "must be a string")
     if "mode" in table:
         settings["mode"] = read_mode(problems, "gate.mode", table["mode"])
-    for name, factories in (("app_locations", APP_LOCATIONS), ("token_locations", TOKEN_LOCATIONS)):
+    for name, protocol in (("app_locations", AppLocation), ("token_locations", TokenLocation)):
         if name in table:
-            settings[name] = read_locations(problems, f"gate.{name}", table[name], factories)
+            path = f"gate.{name}"
+            settings[name] = read_locations(problems, path, table[name], protocol, settings["extensions"])
     if "network" in table:
         settings["network"] = _read_network(problems, table["network"])
     if "limits" in table:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, acme, problems_of, refusal_of
-from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol
+from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol, TokenLocation
 from wicket.config.token_locations import TokenLocations
 from wicket.messages.json_body import parse_body
 
