@@ -89,7 +89,7 @@ def app_with(
 def readme_gate(algorithm: Algorithm) -> Gate:
     """Returns the gate of the first example of the README: one app of Userz, named by its publishable key.
 
-    Userz itself has only secrets. For other algorithms, the profile has its rules and locations without that restriction.
+    Userz itself has only secrets. For other algorithms, another profile has its rules and locations.
     """
     userz = profiles.userz
     with_keys = Profile(

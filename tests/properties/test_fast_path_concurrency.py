@@ -143,13 +143,13 @@ BROKEN: dict[str, tuple[Callable[..., Any], str, str]] = {
     ),
     "the entry of another app header": (
         GateContext.fast_path_key,
-        "(form, get(keys[0]), get(keys[1]))",
-        "(form, get(keys[0]))",
+        '(form, get(form["origin"]), get(keys[0][0]))',
+        '(form, get(form["origin"]))',
     ),
     "the entry of another origin": (
         GateContext.fast_path_key,
-        "(form, get(keys[0]), get(keys[1]))",
-        "(form, get(keys[1]))",
+        '(form, get(form["origin"]), get(keys[0][0]))',
+        "(form, get(keys[0][0]))",
     ),
     "the context of another app": (
         GateContext.standalone_context,

@@ -107,6 +107,11 @@ class PublishableKeyBearer(AppLocation):
         """The header `Authorization`."""
         return ("authorization",)
 
+    @property
+    def plain_header(self) -> tuple[str, str]:
+        """The publishable key follows the scheme."""
+        return ("authorization", f"Bearer {self.prefix}")
+
     def write(self, defaults: ClientDefaults, value: str) -> bool:
         """Send the header `Authorization`."""
         defaults.headers["authorization"] = f"Bearer {value}"

@@ -86,10 +86,11 @@ class Location(Protocol):
 
     @property
     def plain_header(self) -> tuple[str, str] | None:
-        """The lower-case name of a header, and a prefix, if a repeated request needs no call of `read`.
+        """The lower-case name of a header, and a prefix, if a request that was seen before needs no call of `read`.
 
-        Set it only if `read` returns the rest of the header for every value that starts with the prefix and has no
-        space after it, and refuses a repeated header. None: `read` is always called.
+        Set it only if the value of this header alone decides what `read` returns or refuses, whenever it starts with
+        the prefix, and if a request without this header has no value. A token location must return the text after the
+        prefix. None: `read` is always called.
         """
         return None
 
