@@ -115,8 +115,8 @@ STRICTER: Final[dict[str, Rule]] = {
     "JSON objects in UTF-8, no duplicate member, no half character, finite numbers, at most 32 deep": _rule(
         "malformed", "RFC 7515 section 4, RFC 7519 section 4, RFC 8259 sections 4, 6, 8; " + READING, _not_strict
     ),
-    "no crit, b64, zip, cty, enc": _rule(
-        "malformed", READING, lambda case: bool(case.header.keys() & {"crit", "b64", "zip", "cty", "enc"})
+    "no crit, b64, zip, enc": _rule(
+        "malformed", READING, lambda case: bool(case.header.keys() & {"crit", "b64", "zip", "enc"})
     ),
     "kid and typ are strings": _rule(
         "malformed",

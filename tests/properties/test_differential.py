@@ -185,7 +185,7 @@ EXAMPLES: dict[str, tuple[Callable[[Pair], str], int]] = {
     "JSON objects in UTF-8, no duplicate member, no half character, finite numbers, at most 32 deep": (
         lambda pair: raw(pair, GOOD.replace("{", '{"sub":"root",')), 0,
     ),
-    "no crit, b64, zip, cty, enc": (lambda pair: pair.sign(good_claims(), {"zip": "DEF"}), 0),
+    "no crit, b64, zip, enc": (lambda pair: pair.sign(good_claims(), {"zip": "DEF"}), 0),
     "kid and typ are strings": (lambda pair: pair.sign(good_claims(), {"typ": 1}), 0),
     "no other typ than JWT": (lambda pair: pair.sign(good_claims(), {"typ": "at+jwt"}), 0),
     "at most so many bytes": (lambda pair: pair.sign(good_claims(x="x" * 600)), 5),
