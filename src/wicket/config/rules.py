@@ -15,6 +15,9 @@ MAX_TOKEN_BYTES: Final = 16_384
 MAX_NUMERIC_DATE: Final = 253402300799
 """The end of the year 9999 in UTC, in seconds since 1970: the latest time that a claim or a setting may have."""
 
+MIN_NUMERIC_DATE: Final = -62135596800
+"""The beginning of the year 1 in UTC, in seconds since 1970: the earliest time that a claim may have."""
+
 _MAX_NUMBER: Final = 1e12
 _MAX_LEEWAY: Final = 3600
 """The maximum leeway, in seconds."""

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.config.rules import MAX_NUMERIC_DATE, Rules, media_type
+from wicket.config.rules import MAX_NUMERIC_DATE, MIN_NUMERIC_DATE, Rules, media_type
 from wicket.errors import invalid_token
 
 MAX_USER_ID: Final = 256
@@ -183,15 +183,17 @@ def numeric_date(claims: Claims, name: str) -> float | None:
         The seconds since 1970; None if the claim is absent.
 
     Raises:
-        Refused: `bad_claim` if the claim is not a JSON number from 0 to the end of the year 9999.
+        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Many libraries
+            write the year 1 if a program does not set a date.
     """
     if name not in claims:
         return None
     value = claims[name]
     if type(value) is not int and type(value) is not float:  # isinstance(True, int) is true
         raise bad_claim(name, "must be a number of seconds since 1970")
-    if not 0 <= value <= MAX_NUMERIC_DATE:
-        raise bad_claim(name, "must be seconds since 1970, not milliseconds")
+    if not MIN_NUMERIC_DATE <= value <= MAX_NUMERIC_DATE:
+        unit = "seconds since 1970" + (", not milliseconds" if value > 0 else ", and not before the year 1")
+        raise bad_claim(name, f"must be {unit}")
     return value
 
 
