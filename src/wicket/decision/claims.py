@@ -199,7 +199,7 @@ def numeric_date(claims: Claims, name: str) -> float | None:
 
 def _check_type(typ: str | None, rules: Rules) -> None:
     if rules.allowed_typ:
-        if typ is None or media_type(typ) not in rules.allowed_typ:
+        if media_type("JWT" if typ is None else typ) not in rules.allowed_typ:  # RFC 7519 section 5.1
             raise invalid_token("wrong_type")
     elif typ is not None and media_type(typ) != "jwt":
         raise invalid_token("wrong_type")

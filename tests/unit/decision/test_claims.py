@@ -57,6 +57,11 @@ def test_allowed_typ_missing_or_other_typ_wrong_type(typ: str | None) -> None:
     assert why(claims(), typ, rules={"allowed_typ": frozenset({"at+jwt"})}) == ("wrong_type", None)
 
 
+@pytest.mark.parametrize("typ", [None, "JWT", "at+jwt"])
+def test_p2_allowed_typ_with_jwt_absent_typ_allowed(typ: str | None) -> None:
+    check(claims(), typ, rules={"allowed_typ": frozenset({"JWT", "at+jwt"})})
+
+
 # --- times
 
 
