@@ -10,7 +10,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "interoperability.md").read_text("utf-8")
-ROW = re.compile(r"\| (?:(P\d+): )?.* \| `(test_\w+)` \|")
+ROW = re.compile(r"\| (?:(P\d+)(?:, P\d+)*: )?.* \| `(test_\w+)` \|")
 
 
 def rows() -> list[tuple[str | None, str]]:

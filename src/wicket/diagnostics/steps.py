@@ -131,7 +131,11 @@ def _describe_refusal(refused: Refused | None) -> str:
 
 def _describe_time(claims: Mapping[str, Any], name: str, now: float) -> str:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not MIN_NUMERIC_DATE <= value <= MAX_NUMERIC_DATE:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not MIN_NUMERIC_DATE <= value <= MAX_NUMERIC_DATE
+    ):
         return shown(value)
     date = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     difference = value - now
