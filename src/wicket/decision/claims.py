@@ -183,8 +183,8 @@ def numeric_date(claims: Claims, name: str) -> float | None:
         The seconds since 1970; None if the claim is absent.
 
     Raises:
-        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Many libraries
-            write the year 1 if a program does not set a date.
+        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Some libraries
+            write the year 1 for a date that is not set.
     """
     if name not in claims:
         return None

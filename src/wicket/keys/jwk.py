@@ -77,13 +77,13 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     jwk_issuer = members.get("issuer")
     if "issuer" in members and (not isinstance(jwk_issuer, str) or not jwk_issuer):
         raise UnusableKeyError("its issuer is not a non-empty string")
-    allowed = tuple(allowed)
+    allowed = frozenset(allowed)
     names = expand_aliases(allowed)
     if "alg" in members:
         names &= expand_aliases([algorithm])
         if not names:  # only the name of an algorithm is quoted: another value may be anything
             which = f"{algorithm}, which is not allowed" if is_algorithm(algorithm) else "not an allowed algorithm"
-            raise UnusableKeyError(f"its alg is {which}; allowed: {', '.join(allowed)}")
+            raise UnusableKeyError(f"its alg is {which}; allowed: {', '.join(sorted(allowed))}")
     material = _material(members)
     if "alg" in members and names.isdisjoint(compatible_algorithms(material)):
         compatible = ", ".join(compatible_algorithms(material))

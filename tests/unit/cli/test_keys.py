@@ -132,8 +132,8 @@ discover = "{wicket_issuer.issuer}"
         (
             (200, json.dumps({"keys": [{"kty": "RSA", "use": "enc"}] * 9}).encode()),
             "no_usable_key: none of the keys can be used (keys[0]: its use is not sig; keys[1]: its use is not sig; "
-            "keys[2]: its use is not sig; keys[3]: its use is not sig; keys[4]: its use is not sig; keys[5]: its use is "
-            "not sig; keys[6]: its use is not sig; keys[7]: its use is not sig, and 1 more); a retry will not help",
+            "keys[2]: its use is not sig; keys[3]: its use is not sig; keys[4]: its use is not sig; keys[5]: its use "
+            "is not sig; keys[6]: its use is not sig; keys[7]: its use is not sig, and 1 more); a retry will not help",
         ),
     ],
 )
