@@ -183,8 +183,8 @@ def numeric_date(claims: Claims, name: str) -> float | None:
         The seconds since 1970; None if the claim is absent.
 
     Raises:
-        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Some libraries
-            write the year 1 for a date that is not set.
+        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Some
+            libraries write the year 1 for a date that is not set.
     """
     if name not in claims:
         return None
@@ -251,12 +251,14 @@ def _check_required_value(claims: Claims, name: str, value: object) -> None:
 
 def _check_attributes(claims: Claims, rules: Rules) -> None:
     name = rules.attributes_claim
-    if name is None or name not in claims:
+    if name is None or claims.get(name) is None:  # null in what holds attributes counts as absent
         return
     attributes = claims[name]
     if not isinstance(attributes, dict):
         raise bad_claim(name, "must be an object")
-    if rules.string_attributes_only and not all(isinstance(value, str) for value in attributes.values()):
+    if rules.string_attributes_only and not all(
+        value is None or isinstance(value, str) for value in attributes.values()
+    ):
         raise bad_claim(name, "must be an object whose values are strings")
     limit = rules.max_attributes_bytes
     if limit is not None:
@@ -266,7 +268,9 @@ def _check_attributes(claims: Claims, rules: Rules) -> None:
 
 
 def _check_companies(claims: Claims, name: str) -> None:
-    companies = claims.get(name, [])
+    companies = claims.get(name)
+    if companies is None:
+        return
     if not isinstance(companies, list):
         raise bad_claim(name, "must be a list")
     for company in companies:

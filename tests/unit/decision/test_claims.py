@@ -331,6 +331,27 @@ def test_companies_claim_wrong_format_bad_claim(companies: Any) -> None:
     assert why(claims(companies=companies), rules={"companies_claim": "companies"}) == ("bad_claim", "companies")
 
 
+@pytest.mark.parametrize("ctx", [None, {"name": None}, {"name": None, "plan": "pro"}])
+def test_p10_attributes_or_companies_null_allowed(ctx: object) -> None:
+    rules = {"attributes_claim": "ctx", "string_attributes_only": True, "companies_claim": "companies"}
+    check({**claims(), "ctx": ctx, "companies": None, "name": None, "email": None}, rules=rules)
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "app", "scope", "plan", "ctx"])
+def test_p10_null_in_any_other_claim_refused(name: str) -> None:
+    rules = {
+        "app_claim": "app",
+        "scopes_claim": "scope",
+        "required_values": {"plan": "pro"},
+        "attributes_claim": "ctx",
+        "required_claims": {"exp", "ctx"},
+    }
+    held = {**claims(), "app": "acme", "scope": "", "plan": "pro", "ctx": {}}
+    check(held, rules=rules)
+    expected = {"app": "wrong_app", "ctx": "missing_claim"}.get(name, "bad_claim")
+    assert why({**held, name: None}, rules=rules) == (expected, name)
+
+
 @pytest.mark.parametrize(
     ("given", "scopes"),
     [("", ()), ("a", ("a",)), ("a b", ("a", "b")), ([], ()), (["a", "b c"], ("a", "b c"))],
