@@ -303,7 +303,7 @@ class Subprotocol:
         if not positions:
             return None
         token = offered[positions[0] + 1] if len(offered) > positions[0] + 1 else ""
-        if len(positions) > 1 or "" in (token, offered[-1]):  # a trailing comma: the header was sent twice
+        if len(positions) > 1 or "" in (token, offered[-1]):
             raise invalid_request(f"The subprotocol {self.marker} must be followed by one token.")
         return token
 

@@ -15,7 +15,9 @@ from wicket.messages.body import BytesBody as BytesBody
 from wicket.messages.body import too_large as too_large
 from wicket.messages.headers import (
     ASGI_NAMES,
+    ASGI_SEPARATORS,
     STRING_NAMES,
+    STRING_SEPARATORS,
     WSGI_NAMES,
     collect_headers,
     strip_padding,
@@ -82,7 +84,7 @@ class Request:
         self.header_names = STRING_NAMES
         pairs = list(headers)
         self.flooded = len(pairs) > MAX_HEADERS
-        self.raw_headers = {} if self.flooded else collect_headers(pairs, "cookie", ",", "; ")
+        self.raw_headers = {} if self.flooded else collect_headers(pairs, ",", STRING_SEPARATORS)
         self.websocket = websocket
         self.body = BytesBody(body) if isinstance(body, bytes) else body
 
@@ -111,7 +113,7 @@ class Request:
         raw_headers: dict[bytes, bytes] = dict(pairs)
         # The common case: every name occurs once and is in lower case.
         common = len(raw_headers) == len(pairs) and b"".join(raw_headers).islower()
-        self.raw_headers = raw_headers if common else collect_headers(pairs, b"cookie", b",", b"; ")
+        self.raw_headers = raw_headers if common else collect_headers(pairs, b",", ASGI_SEPARATORS)
         return self
 
     @classmethod

@@ -161,6 +161,12 @@ def test_cors_preflight_requested_method_and_valid_headers_allowed() -> None:
     assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 
+def test_p6_cors_preflight_several_request_headers_lines_combined() -> None:
+    lines = [("Access-Control-Request-Headers", value) for value in ("content-type", "x-a, x-b", "x-c")]
+    _, headers = preflight(by_query(), *lines)
+    assert headers["access-control-allow-headers"] == "authorization, content-type, x-a, x-b, x-c"
+
+
 def test_cors_preflight_many_request_headers_allowed_list_bounded() -> None:
     many = ",".join(f"x-{index}" for index in range(1000))
     _, headers = preflight(by_query(), ("Access-Control-Request-Headers", many))
