@@ -65,8 +65,8 @@ _MAX_PADDING: Final = 256
 
 def _bearer(request: Request) -> str | None:
     """Return the credentials of `Authorization: Bearer` (RFC 6750 section 2.1). The scheme is case-insensitive."""
-    value = request.single_header("authorization")
-    if value is None or value[:6].lower() != "bearer":
+    value = request.authorization("bearer")
+    if value is None:
         return None
     if value[6:7] != " ":
         if value[6:7] not in ("", *_SPACES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, AnyStr, Final
@@ -85,6 +86,23 @@ def collect_headers(
     for name, values in lines.items():
         headers[name] = separators[name].join(values)
     return headers
+
+
+@functools.cache
+def _later_scheme(scheme: str) -> re.Pattern[str]:
+    return re.compile(rf",[ \t]*+(?:{re.escape(scheme)}(?=[ \t,]|\Z)|\Z)", re.IGNORECASE)
+
+
+def is_single_authorization(value: str, scheme: str) -> bool:
+    """Return whether a value of Authorization is that of one header, with another scheme than `scheme`.
+
+    Args:
+        value: the value.
+        scheme: the scheme in lower case. It is from the configuration, so the number of schemes is small.
+    """
+    if value.lstrip(" \t")[: len(scheme)].lower() == scheme:
+        return False
+    return _later_scheme(scheme).search(value) is None
 
 
 def strip_padding(name: str, value: str) -> str:

@@ -24,6 +24,41 @@ def test_bearer_location_any_scheme_case_returns_value(location: Bearer | Publis
     assert location.read(authorized(value)) == "pub_a"
 
 
+_DIGEST = 'Digest username="u", realm="r, Bear", nonce="n", uri="/"'
+_SIGNED = "AWS4-HMAC-SHA256 Credential=A/20260101/eu/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=ab"
+
+
+@pytest.mark.parametrize("value", [_DIGEST, _SIGNED, 'Hawk id="a", ts="1", bearer="x"', "OAuth a=1,bearer=2,bearers"])
+def test_p5_bearer_other_scheme_with_commas_returns_none(value: str) -> None:
+    for request in (Request(headers=[("Authorization", value)]), Request.from_wsgi({"HTTP_AUTHORIZATION": value})):
+        assert Bearer().read(request) is None
+        assert PublishableKeyBearer().read(request) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("Bearer a, b",),
+        ("Bearer a,",),
+        (" bearer a, Basic b",),
+        ("Basic a, Bearer b",),
+        ("Basic a,bearer b",),
+        (f"{_DIGEST}, \tBEARER b",),
+        (f"{_DIGEST},Bearer",),
+        (_DIGEST, "Bearer b"),
+        (_DIGEST, _DIGEST),
+        ("Basic a", "Bearer b"),
+        ("Bearer b", _DIGEST),
+    ],
+)
+def test_p5_bearer_repeated_header_invalid_request(values: tuple[str, ...]) -> None:
+    headers = [("Authorization", value) for value in values]
+    assert refusal_of(lambda: Bearer().read(Request(headers=headers))).code == "invalid_request"
+    if _DIGEST not in values[1:]:  # joined by a WSGI server, they are one valid header
+        joined = Request.from_wsgi({"HTTP_AUTHORIZATION": ",".join(values)})
+        assert refusal_of(lambda: Bearer().read(joined)).code == "invalid_request"
+
+
 @pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
 @pytest.mark.parametrize("location", BEARERS)
 def test_bearer_location_other_scheme_returns_none(location: Bearer | PublishableKeyBearer, value: str) -> None:
