@@ -332,13 +332,15 @@ class Host:
     def read(self, request: Request) -> str | None:
         """Return the host in lower case without its port, or the label in place of `*`. None if there is none.
 
+        The dot of a fully qualified name is ignored (`acme.example.com.`).
+
         Raises:
             Refused: The Host header is repeated (`invalid_request`).
         """
         host = request.single_header("host")
         if not host:
             return None
-        name = re.sub(r":[0-9]*\Z", "", host).lower()
+        name = re.sub(r"\.?(?::[0-9]*)?\Z", "", host, count=1).lower()
         if self._suffix is None:
             return name
         label = name.removesuffix(self._suffix)

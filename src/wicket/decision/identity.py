@@ -45,7 +45,7 @@ class Identity:
     It can serve as Starlette's `request.user` (`is_authenticated`, `display_name`, `identity`).
     """
 
-    __slots__ = ("_app", "_app_id")
+    __slots__ = ("_app", "_app_id", "_wrapped")  # Django Channels' AuthMiddleware sets `_wrapped` of any scope["user"]
 
     def __init__(self, app_id: str | None, app: App | None = None) -> None:
         """Create an anonymous identity.

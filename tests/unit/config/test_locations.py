@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, problems_of, refusal_of
-from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublishableKeyBearer, Query, Request, TokenIssuer
+from wicket import (
+    App,
+    AppRef,
+    Bearer,
+    Cookie,
+    Header,
+    Host,
+    PathSegment,
+    PublishableKeyBearer,
+    Query,
+    Request,
+    TokenIssuer,
+)
 from wicket.config.locations import AppLocation, TokenLocation, is_valid_name
 
 BEARERS: list[Bearer | PublishableKeyBearer] = [Bearer(), PublishableKeyBearer()]
@@ -264,6 +276,15 @@ def test_path_segment_ambiguous_root_path_invalid_request(root: str, path: str) 
 def test_host_location_drops_port_and_case(host: str | None, value: str | None) -> None:
     assert Host().kind == "host"
     assert Host().read(Request(headers=[("Host", host)] if host is not None else [])) == value
+
+
+@pytest.mark.parametrize("host", ["acme.example.com.", "ACME.example.com.:8000", "acme.example.com"])
+def test_p9_host_location_trailing_dot_ignored(host: str) -> None:
+    request = Request(headers=[("Host", host)])
+    assert Host().read(request) == "acme.example.com"
+    assert Host("*.example.com").read(request) == "acme"
+    assert App("acme", hosts=["Acme.example.com."]).hosts == ("acme.example.com",)
+    assert Host().read(Request(headers=[("Host", "acme.example.com..")])) == "acme.example.com."
 
 
 @pytest.mark.parametrize(
