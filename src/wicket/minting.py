@@ -24,6 +24,7 @@ from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import parse_json_object, parse_token_or_raise
 from wicket.errors import Refusal, Refused, config_error
 from wicket.keys.algorithms import Key, UnusableKeyError, compatible_algorithms, expand_aliases, public_key
+from wicket.keys.public_key import single_pem
 from wicket.keys.secret import checked_kid
 from wicket.runtime import base64url
 
@@ -250,7 +251,7 @@ def _load(key: PrivateKey | str | bytes) -> PrivateKey:
     """Return a private key as an object. Raises `ConfigError`, which quotes nothing of the key."""
     loaded: object = key
     if isinstance(key, (str, bytes)):
-        data = key.encode("utf-8", "replace") if isinstance(key, str) else key
+        data = single_pem("key", key.encode("utf-8", "replace") if isinstance(key, str) else key)
         try:
             loaded = load_pem_private_key(data, None)
         except TypeError:

@@ -58,7 +58,6 @@ _FORBIDDEN: Final[dict[str, list[Any]]] = {
     "crit": [["x"], [], None, "x", [1], ["alg"], ["b64", "b64"], ["exp"], {}],
     "b64": [False, True, 0, "false", None],
     "zip": ["DEF", "GZ", None],
-    "cty": ["JWT", "jwt", None],
     "enc": ["A128GCM", None],
     "typ": ["at+jwt", "logout+jwt", "JWE", "", None, 1, ["JWT"], {}],
     "kid": [None, 1, [], {}, True, ["1"]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.properties.origin_model import is_label, model, parts_of, small
+from tests.properties.origin_model import is_label, is_opaque, model, parts_of, small
 from wicket import ConfigError, OriginPolicy
 
 WORDS: Final = (
@@ -46,6 +46,9 @@ def _admissible(pattern: str) -> None:
     assert small(whole) != "null"
     assert not set(whole.partition("://")[2]) & set("/@?#\\ \t%")
     if "[" in whole:
+        return
+    if is_opaque(whole):
+        assert OriginPolicy([whole]).allows(whole)
         return
     parts = parts_of(whole.removesuffix(":*"))
     assert parts is not None

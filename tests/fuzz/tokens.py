@@ -111,7 +111,7 @@ def _same_header(head: dict[str, Any], algorithm: str, kid: str | None, typ: str
     assert head["alg"] == algorithm
     assert head.get("kid") == kid
     assert head.get("typ") == typ
-    assert not head.keys() & {"crit", "b64", "zip", "cty", "enc"}
+    assert not head.keys() & {"crit", "b64", "zip", "enc"}
 
 
 def _signed(header: bytes, payload: bytes, which: int) -> None:

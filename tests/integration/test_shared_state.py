@@ -7,7 +7,10 @@ import contextlib
 import http.client
 import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from wicket import Decision, Gate
 from wicket.asgi import Receive, Scope, Send, WicketMiddleware
 from wicket.contrib.starlette import decision_of
 
+ROOT = Path(__file__).resolve().parents[2]
 OPEN = [[None] * 3] * 2 + ["connected"]
 
 
@@ -98,6 +102,20 @@ def test_s3_django_channels_router_copied_scope_keeps_decision(gate: Gate) -> No
     router = routing.ProtocolTypeRouter({"http": routing.URLRouter([path("room/<name>", consumer)])})
     run_asgi(WicketMiddleware(router, gate), http_scope("/room/one", headers_of("acme")))
     assert seen == [["ada", "ada", {"name": "one"}]]
+
+
+def test_p9_django_channels_auth_middleware_and_gate_in_either_order() -> None:
+    pytest.importorskip("channels")
+    program = [sys.executable, "-m", "tests.integration.channels_site"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "outside": ["VerifiedIdentity", "ada"],
+        "outside, anonymous": ["Identity", None],
+        "outside, exempt": ["UserLazyObject", None],
+        "inside": ["VerifiedIdentity", "ada"],
+        "inside, exempt": ["UserLazyObject", None],
+    }
 
 
 def test_a10_falcon_test_client_request_headers_readable() -> None:

@@ -36,10 +36,19 @@ def parts_of(text: str) -> tuple[str, list[str], str] | None:
     return scheme, labels, "" if port == DEFAULT_PORTS.get(scheme) else port
 
 
+def is_opaque(pattern: str) -> bool:
+    """Whether a pattern is an origin of a custom scheme whose host is no host name: it is compared as it is."""
+    scheme, _, rest = pattern.partition("://")
+    if "*" in pattern or small(scheme) in ("http", "https", "ws", "wss"):
+        return False
+    return not all(is_label(label) for label in small(rest).partition(":")[0].split("."))
+
+
 def model(patterns: list[str], origin: str | None) -> bool:
     """Whether a request with this origin may come in, by the rules of the README."""
-    if not patterns or "*" in patterns or origin is None:
+    if not patterns or "*" in patterns or origin is None or (origin in patterns and is_opaque(origin)):
         return True
+    patterns = [pattern for pattern in patterns if not is_opaque(pattern)]
     asking = parts_of(origin)
     if asking is not None and (len(".".join(asking[1])) > 253 or len(asking[1]) > 127):
         return False  # no host of DNS

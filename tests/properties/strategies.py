@@ -28,7 +28,23 @@ TIMES: Final = (
     st.integers(-200, 200).map(lambda seconds: NOW + seconds)
     | st.integers(-400, 400).map(lambda halves: NOW + halves / 2)
     | st.integers(NOW - 10**6, NOW + 10**6)
-    | st.sampled_from([0, -1, -0.0, 1e308, 253402300799, 253402300800, 10**19, True, "1760003600", None, [NOW]])
+    | st.sampled_from(
+        [
+            0,
+            -1,
+            -62135596800,
+            -62135596801,
+            -0.0,
+            1e308,
+            253402300799,
+            253402300800,
+            10**19,
+            True,
+            "1760003600",
+            None,
+            [NOW],
+        ]
+    )
 )
 LATER: Final = st.integers(NOW + 100, NOW + 10**6) | TIMES
 

@@ -45,14 +45,17 @@ def test_merge_unsigned_any_attributes_best_source_wins(
     rules = Rules(attributes_claim="ctx", protected_attributes=protected_attributes, user_id_claims=("sub", "email"))
     held = identity(rules, {"ctx": ctx, "city": "Rome", **({"seats": 5} if "seats" in said else {})})
     merged = held.merge_unsigned(said, stored)
+    nulls = {name for name, value in ctx.items() if value is None}  # absent, but closed to unsigned values
+    ctx = {name: value for name, value in ctx.items() if value is not None}
     beside = {name: value for name, value in held.claims.items() if name not in ctx}
+    nulls -= beside.keys()
 
     expected: dict[str, Any] = {}
     told = set()
     for name in {*said, *stored, *ctx}:
         closed = "*" in protected_attributes or name in protected_attributes or name in ("sub", "exp", "email")
         for source, values in (("signed", ctx), ("stored", stored), ("said", said)):
-            if name in values and not (source == "said" and (closed or name in beside)):
+            if name in values and not (source == "said" and (closed or name in beside or name in nulls)):
                 expected[name] = values[name]
                 break
         if name in stored and name in ("city", "seats", "sub") and name in beside:
@@ -61,13 +64,14 @@ def test_merge_unsigned_any_attributes_best_source_wins(
             wrong = name in said and ((closed and name != "*") or differs(beside[name], said[name]))
             told |= {name} if wrong and not (name == "sub" and said[name] == "user-1") else set()
         elif name in said and (name not in expected or differs(expected[name], said[name])):
-            told.add(name)
+            told |= set() if name in nulls and name not in expected and said[name] is None else {name}
     assert not differs(merged.attributes, expected)
     assert {conflict.attribute for conflict in merged.conflicts} == told
     for conflict in merged.conflicts:
         name = conflict.attribute
         assert not differs(conflict.kept, beside.get(name, expected.get(name)))
         wanted = "signed" if name in ctx or name in beside else "stored" if name in stored else None
+        wanted = "signed" if name in nulls and wanted is None else wanted
         assert conflict.source == wanted
 
 
@@ -103,7 +107,10 @@ def test_merge_unsigned_any_companies_best_source_membership(
             for source in (proven, stored, said)
         ]
         for name in ("plan", "city"):
-            held = [each[name] for each in sources[: 2 if name in closed else 3] if name in each]
+            signed_null = name in sources[0] and sources[0][name] is None
+            signed_value = [] if signed_null or name not in sources[0] else [sources[0][name]]
+            others = sources[1 : 2 if name in closed or signed_null else 3]
+            held = [*signed_value, *(each[name] for each in others if name in each)]
             assert (name in company) is bool(held)
             assert not held or not differs(company[name], held[0])
     turned_away = {company["id"] for company in said} - {company["id"] for company in best}

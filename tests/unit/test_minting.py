@@ -28,7 +28,8 @@ from tests.support.unit import (
     problems_of,
     secret,
 )
-from wicket import App, Jwks, PublicKey, Revocations, Rules, Secret, mint, profiles
+from wicket import App, ConfigError, Jwks, PublicKey, Revocations, Rules, Secret, mint, profiles
+from wicket.profiles import BY_NAME
 
 
 def read(text: str, key: Any = KEY, algorithm: str = "HS256") -> dict[str, Any]:
@@ -161,7 +162,7 @@ def test_mint_private_key_in_pem_signs(algorithm: str) -> None:
     app = acme(credentials=[PublicKey.from_pem(pem(key), algorithms=[algorithm])])
     in_pem = private_pem(key)
     with gate_of(app) as gate:
-        for held in (in_pem, in_pem.decode()):
+        for held in (in_pem, in_pem.decode(), in_pem.decode().replace("\n", "\\n")):
             assert gate.verify(mint(app, "u", now=NOW, key=held), app="acme").allowed
 
 
@@ -177,6 +178,7 @@ def test_mint_key_defaults_to_first_allowed_algorithm_of_key() -> None:
     ("key", "message"),
     [
         ("no key", "is not a private key in PEM"),
+        (private_pem(private_key("ES256")) * 2, "contains 2 keys, and must contain one"),
         ("\ud800", "is not a private key in PEM"),
         (pem(private_key("ES256")), "is not a private key in PEM"),
         (private_pem(private_key("ES256"), b"password"), "is encrypted"),
@@ -257,7 +259,7 @@ ROUND_BOUNDS = Rules(
         ({"claims": {"nbf": NOW + 60}}, "claims.nbf", "not_yet_valid"),
         ({"claims": {"aud": "other"}}, "claims.aud", "wrong_audience"),
         ({"claims": {"jti": 5}}, "claims.jti", "bad_claim"),
-        ({"now": -5}, "now", "bad_claim"),
+        ({"now": -1e11, "claims": {"exp": NOW}}, "now", "bad_claim"),
         ({"rules": Rules(leeway=0), "ttl": 0.5}, "ttl", "expired"),
         ({"rules": ROUND_BOUNDS}, "claims.email", "missing_claim"),
         ({"rules": ROUND_BOUNDS, "attributes": {"a": "x" * 30}}, "claims.email", "missing_claim"),
@@ -283,6 +285,28 @@ def test_mint_token_that_app_refuses_is_a_problem(settings: dict[str, Any], path
     problems = problems_of(lambda: mint(acme(**of_app), **given))
     assert set(problems) == {path}
     assert problems[path].startswith(f"the app would refuse the token ({reason}): ")
+
+
+@pytest.mark.parametrize(
+    ("profile", "subject", "arguments", "path", "claim"),
+    [
+        ("generic", "", {}, "subject", "sub"),
+        ("generic", 7, {}, "subject", "sub"),
+        ("userz", "u", {"attributes": {"note": "x" * 3000}}, "attributes", "ctx"),
+        ("hissuno", "u", {"attributes": {"age": 7}}, "attributes", "userMetadata"),
+        ("generic", "u", {"required_claims": ["email"]}, "claims.email", "email"),
+    ],
+)
+def test_p11_mint_value_that_the_app_refuses_config_error_names_the_claim(
+    profile: str, subject: Any, arguments: dict[str, Any], path: str, claim: str
+) -> None:
+    arguments = dict(arguments)
+    settings: Any = {name: arguments.pop(name) for name in ("required_claims",) if name in arguments}
+    app = BY_NAME[profile]("acme", credentials=[Secret.from_hex("6c" * 31 + "02")], **settings)
+    with pytest.raises(ConfigError) as caught:
+        mint(app, subject, **arguments)
+    (problem,) = caught.value.problems
+    assert (problem.path, f" {claim} " in problem.message or f" {claim}." in problem.message) == (path, True)
 
 
 def test_mint_value_that_only_app_determines_is_a_problem_of_app() -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from wicket.diagnostics.key_sets import load_key_set
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.jwks.fetcher import MEANING, FetchFailed
+from wicket.jwks.fetcher import FetchFailed
 from wicket.keys.algorithms import ASYMMETRIC
 from wicket.keys.key_set import FetchedKeySet, KeySource
 from wicket.keys.urls import check_url
@@ -47,9 +47,7 @@ def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable
             _print_key_set(console, load_key_set(gate, app_id, source))
         except FetchFailed as failure:
             usable = False
-            status = f" (status {failure.status})" if failure.status else ""
-            advice = "a retry will not help: correct the cause" if failure.permanent else "a retry may help"
-            console.print(Text(f"✗ {failure.kind}{status}: {MEANING[failure.kind]}; {advice}", "red"))
+            console.print(Text(f"✗ {failure.explain()}", "red"))
             console.print(
                 "requests get config_invalid (503) until the key set has been fetched once, then keys_unavailable"
             )

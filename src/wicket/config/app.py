@@ -188,7 +188,7 @@ class App:
             ),
             "aliases": check_items(problems, "aliases", aliases, is_name, "name"),
         }
-        values["hosts"] = tuple(host.lower() for host in values["hosts"] if isinstance(host, str))
+        values["hosts"] = tuple(host.lower().removesuffix(".") for host in values["hosts"] if isinstance(host, str))
         if profile is not None and not isinstance(profile, str):
             problems.add("profile", "must be the name of a profile, or None")
         if format_error is not None and not callable(format_error):

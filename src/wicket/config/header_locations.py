@@ -31,8 +31,8 @@ _MAX_PADDING: Final = 256
 
 def _bearer(request: Request) -> str | None:
     """Return the credentials of `Authorization: Bearer` (RFC 6750 section 2.1). The scheme is case-insensitive."""
-    value = request.single_header("authorization")
-    if value is None or value[:6].lower() != "bearer":
+    value = request.authorization("bearer")
+    if value is None:
         return None
     if value[6:7] != " ":
         if value[6:7] not in ("", *_SPACES):
@@ -288,7 +288,7 @@ class Subprotocol(TokenLocation):
         if not positions:
             return None
         token = offered[positions[0] + 1] if len(offered) > positions[0] + 1 else ""
-        if len(positions) > 1 or "" in (token, offered[-1]):  # a trailing comma: the header was sent twice
+        if len(positions) > 1 or "" in (token, offered[-1]):
             raise invalid_request(f"The subprotocol {self.marker} must be followed by one token.")
         return token
 
@@ -327,13 +327,15 @@ class Host(AppLocation):
     def read(self, request: Request) -> str | None:
         """Return the host in lower case without its port, or the label in place of `*`. None if there is none.
 
+        The dot of a fully qualified name is ignored (`acme.example.com.`).
+
         Raises:
             Refused: The Host header is repeated (`invalid_request`).
         """
         host = request.single_header("host")
         if not host:
             return None
-        name = re.sub(r":[0-9]*\Z", "", host).lower()
+        name = re.sub(r"\.?(?::[0-9]*)?\Z", "", host, count=1).lower()
         if self._suffix is None:
             return name
         label = name.removesuffix(self._suffix)

@@ -6,6 +6,7 @@ A pattern is a literal string, never a regular expression:
     *.a.com                https, and every subdomain at any depth, but not a.com itself
     https://*.a.com        the same
     http://localhost:*     any port
+    app://.  file://       an origin of a custom scheme without a host name, compared exactly
     *                      every origin
 """
 
@@ -84,6 +85,17 @@ def is_origin(value: str) -> bool:
         labels = host.lower().removesuffix(".").split(".")
         return len(host) <= _MAX_HOST and all(_LABEL.fullmatch(label) for label in labels)
     return bool(host) or port is None
+
+
+def _is_opaque(value: str) -> bool:
+    """Return whether `value` is an origin of a custom scheme whose host is no host name, such as `app://.`."""
+    scheme, _, host = value.lower().partition("://")
+    return (
+        scheme not in _SCHEMES_WITH_HOST
+        and is_origin(value)
+        and not host.startswith("[")
+        and not all(_LABEL.fullmatch(label) for label in host.partition(":")[0].split("."))
+    )
 
 
 def _is_ipv6(address: str) -> bool:
@@ -182,6 +194,8 @@ def _add_pattern(pattern: str, exact: set[_Origin], ports: set[tuple[str, str]],
     if pattern == "null":
         return "null is the origin of every sandboxed page and cannot be allowed"
     origin = _parse_origin(f"https://{pattern}" if pattern.startswith("*.") else pattern)
+    if _is_opaque(pattern):
+        return None
     if origin is None:
         return "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
     scheme, host, port = origin

@@ -15,6 +15,9 @@ MAX_TOKEN_BYTES: Final = 16_384
 MAX_NUMERIC_DATE: Final = 253402300799
 """The end of the year 9999 in UTC, in seconds since 1970: the latest time that a claim or a setting may have."""
 
+MIN_NUMERIC_DATE: Final = -62135596800
+"""The beginning of the year 1 in UTC, in seconds since 1970: the earliest time that a claim may have."""
+
 _MAX_NUMBER: Final = 1e12
 _MAX_LEEWAY: Final = 3600
 """The maximum leeway, in seconds."""
@@ -32,7 +35,8 @@ class Rules:
         min_lifetime: The minimum of `exp` minus `iat`, or minus the current time without `iat`. None: no minimum.
         max_lifetime: The maximum of `exp` minus `iat`, or minus the current time without `iat`. None: no maximum.
         leeway: The allowed clock difference for `exp`, `nbf` and `iat` (RFC 7519 section 4.1.4). At most 3600.
-        allowed_typ: The allowed values of the header `typ` (RFC 8725 section 3.11). Empty: `JWT` or no `typ`.
+        allowed_typ: The allowed values of the header `typ` (RFC 8725 section 3.11). Empty: `JWT`. A token without
+            `typ` counts as `JWT` (RFC 7519 section 5.1).
         require_kid: Whether the token's header must have a `kid` (RFC 7515 section 4.1.4). If so, no key is tried for a
             token without one.
         required_values: Claims that must have exactly the given value.

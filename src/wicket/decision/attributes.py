@@ -52,6 +52,11 @@ class MergeResult:
     conflicts: tuple[Conflict, ...]
 
 
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an object that are not null. A null in what holds attributes counts as absent."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def unsigned_values(values: object, app: App | None) -> Any:
     """Return the attributes in a body that the client sent: all values except credentials and the app's name.
 
@@ -135,7 +140,7 @@ def merge(
 
     Args:
         rules: The app's rules.
-        signed: The signed attributes.
+        signed: The signed attributes. A null is no value, but no unsigned value replaces it.
         companies: The signed companies; None if the token signs nothing about companies.
         stored: The stored attributes. The companies are under `companies_key`.
         unsigned: The attributes that the client sent. The companies are under `companies_key`.
@@ -157,8 +162,8 @@ def merge(
     protected = (
         rules.protected_attributes if "*" in rules.protected_attributes else rules.protected_attributes | reserved
     )
-    other_claims = {name: value for name, value in claims.items() if name not in signed and name != companies_key}
-    replaced = other_claims.keys() - (reserved - {*rules.user_id_claims})
+    other_claims = {name: value for name, value in claims.items() if signed.get(name) is None and name != companies_key}
+    replaced = without_nulls(other_claims).keys() - (reserved - {*rules.user_id_claims})
     known = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
     attributes = _merge(
         signed,
@@ -178,7 +183,9 @@ def merge(
             unsigned.get(companies_key),
             rules.protected_company_attributes | frozenset(proven_of_companies),
             conflicts,
-            membership_protected=companies_key in rules.protected_attributes or "*" in rules.protected_attributes,
+            membership_protected=companies_key in rules.protected_attributes
+            or "*" in rules.protected_attributes
+            or companies_key in claims,
         )
     return MergeResult(attributes, merged, tuple(conflicts))
 
@@ -198,14 +205,19 @@ def _merge(
     other_claims: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Merge one set of attributes and add to `conflicts`. `prefix` precedes the name of each attribute there."""
-    result = {**stored, **signed}
+    result = {**stored, **without_nulls(signed)}
     for name, value in unsigned.items():
-        if name in other_claims:
+        if other_claims.get(name) is not None:
             if name in protected or not _equal(other_claims[name], value):
                 conflicts.append(Conflict(name, other_claims[name], "signed"))
         elif name in result:
             if not _equal(result[name], value):
-                conflicts.append(Conflict(f"{prefix}{name}", result[name], "signed" if name in signed else "stored"))
+                conflicts.append(
+                    Conflict(f"{prefix}{name}", result[name], "stored" if signed.get(name) is None else "signed")
+                )
+        elif name in signed or name in other_claims:  # as null
+            if value is not None:
+                conflicts.append(Conflict(f"{prefix}{name}", None, "signed"))
         elif name in protected or "*" in protected:
             conflicts.append(Conflict(f"{prefix}{name}"))
         else:

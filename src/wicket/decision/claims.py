@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.config.rules import MAX_NUMERIC_DATE, Rules, media_type
+from wicket.config.rules import MAX_NUMERIC_DATE, MIN_NUMERIC_DATE, Rules, media_type
 from wicket.errors import invalid_token
 
 MAX_USER_ID: Final = 256
@@ -183,21 +183,23 @@ def numeric_date(claims: Claims, name: str) -> float | None:
         The seconds since 1970; None if the claim is absent.
 
     Raises:
-        Refused: `bad_claim` if the claim is not a JSON number from 0 to the end of the year 9999.
+        Refused: `bad_claim` if the claim is not a JSON number from the year 1 to the end of the year 9999. Some
+            libraries write the year 1 for a date that is not set.
     """
     if name not in claims:
         return None
     value = claims[name]
     if type(value) is not int and type(value) is not float:  # isinstance(True, int) is true
         raise bad_claim(name, "must be a number of seconds since 1970")
-    if not 0 <= value <= MAX_NUMERIC_DATE:
-        raise bad_claim(name, "must be seconds since 1970, not milliseconds")
+    if not MIN_NUMERIC_DATE <= value <= MAX_NUMERIC_DATE:
+        unit = "seconds since 1970" + (", not milliseconds" if value > 0 else ", and not before the year 1")
+        raise bad_claim(name, f"must be {unit}")
     return value
 
 
 def _check_type(typ: str | None, rules: Rules) -> None:
     if rules.allowed_typ:
-        if typ is None or media_type(typ) not in rules.allowed_typ:
+        if media_type("JWT" if typ is None else typ) not in rules.allowed_typ:  # RFC 7519 section 5.1
             raise invalid_token("wrong_type")
     elif typ is not None and media_type(typ) != "jwt":
         raise invalid_token("wrong_type")
@@ -249,12 +251,14 @@ def _check_required_value(claims: Claims, name: str, value: object) -> None:
 
 def _check_attributes(claims: Claims, rules: Rules) -> None:
     name = rules.attributes_claim
-    if name is None or name not in claims:
+    if name is None or claims.get(name) is None:  # null in what holds attributes counts as absent
         return
     attributes = claims[name]
     if not isinstance(attributes, dict):
         raise bad_claim(name, "must be an object")
-    if rules.string_attributes_only and not all(isinstance(value, str) for value in attributes.values()):
+    if rules.string_attributes_only and not all(
+        value is None or isinstance(value, str) for value in attributes.values()
+    ):
         raise bad_claim(name, "must be an object whose values are strings")
     limit = rules.max_attributes_bytes
     if limit is not None:
@@ -264,7 +268,9 @@ def _check_attributes(claims: Claims, rules: Rules) -> None:
 
 
 def _check_companies(claims: Claims, name: str) -> None:
-    companies = claims.get(name, [])
+    companies = claims.get(name)
+    if companies is None:
+        return
     if not isinstance(companies, list):
         raise bad_claim(name, "must be a list")
     for company in companies:

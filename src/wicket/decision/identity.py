@@ -12,7 +12,14 @@ from urllib.parse import quote
 
 from wicket.config.app import App
 from wicket.config.rules import Rules
-from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
+from wicket.decision.attributes import (
+    REGISTERED_CLAIMS,
+    MergeResult,
+    companies_key,
+    merge,
+    unsigned_values,
+    without_nulls,
+)
 from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id, valid_period
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import parse_json_object
@@ -37,7 +44,7 @@ class Identity:
     It can serve as Starlette's `request.user` (`is_authenticated`, `display_name`, `identity`).
     """
 
-    __slots__ = ("_app", "_app_id")
+    __slots__ = ("_app", "_app_id", "_wrapped")  # Django Channels' AuthMiddleware sets `_wrapped` of any scope["user"]
 
     def __init__(self, app_id: str | None, app: App | None = None) -> None:
         """Create an anonymous identity.
@@ -113,7 +120,8 @@ class Identity:
 
         A signed value takes precedence over a stored value, and a stored value over an unsigned value. An unsigned
         value is used only if there is no other value for its name. It is never used for a protected attribute
-        (`Rules.protected_attributes`) or for a name that the token signs at its top level.
+        (`Rules.protected_attributes`) or for a name that the token signs at its top level. A signed null is no value,
+        but no unsigned value replaces it.
 
         Args:
             values: The body that the client sent. A value that is not a mapping counts as empty.
@@ -125,13 +133,13 @@ class Identity:
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
         companies_name = companies_key(self._app) if self._app is not None else None
-        attributes, claims = self.attributes, self.claims
+        attributes, claims = self._signed_attributes(), self.claims
         signed = {name: value for name, value in attributes.items() if name != companies_name}
         companies: Any = None
-        if companies_name is not None and (
-            self._companies_are_proven() or companies_name in attributes or companies_name in claims
-        ):
-            companies = self.companies or attributes.get(companies_name) or claims.get(companies_name) or []
+        if companies_name is not None:
+            of_token = attributes.get(companies_name), claims.get(companies_name)
+            if self._companies_are_proven() or any(value is not None for value in of_token):
+                companies = self._signed_companies() or of_token[0] or of_token[1] or []
         unsigned = unsigned_values(values, self._app)
         user_id = unsigned.get(self.user_id_claim or "")
         if user_id == self.user_id or (
@@ -156,6 +164,14 @@ class Identity:
             identifiers=[name for name in identifiers if name is not None],
             proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
         )
+
+    def _signed_attributes(self) -> dict[str, Any]:
+        """Return the signed attributes with the nulls."""
+        return {}
+
+    def _signed_companies(self) -> list[dict[str, Any]]:
+        """Return the signed companies with the nulls."""
+        return []
 
     def _companies_are_proven(self) -> bool:
         """Return whether the user has only verified companies, because the app has a hash for companies."""
@@ -257,11 +273,16 @@ class VerifiedIdentity(Identity):
     def attributes(self) -> dict[str, Any]:
         """The signed attributes of the user.
 
-        They are the content of `Rules.attributes_claim`, or else all claims without another meaning.
+        They are the content of `Rules.attributes_claim`, or else all claims without another meaning. A null counts as
+        absent: many libraries write one for a value that the user does not have.
         """
+        return without_nulls(self._signed_attributes())
+
+    def _signed_attributes(self) -> dict[str, Any]:
+        """Return the signed attributes with the nulls."""
         rules = self._app.rules
         if rules.attributes_claim is not None:
-            attributes: dict[str, Any] = self.claims.get(rules.attributes_claim, {})
+            attributes: dict[str, Any] = self.claims.get(rules.attributes_claim) or {}
             return attributes
         reserved = {*REGISTERED_CLAIMS, self._passed.user_id_claim, *rules.required_values}
         reserved.update(
@@ -271,9 +292,13 @@ class VerifiedIdentity(Identity):
 
     @property
     def companies(self) -> list[dict[str, Any]]:
-        """The signed companies of the user; empty if the app's rules have no claim for companies."""
+        """The signed companies of the user, without nulls; empty if the app's rules have no claim for companies."""
+        return [without_nulls(company) for company in self._signed_companies()]
+
+    def _signed_companies(self) -> list[dict[str, Any]]:
+        """Return the signed companies with the nulls."""
         name = self._app.rules.companies_claim
-        companies: list[dict[str, Any]] = self.claims.get(name, []) if name is not None else []
+        companies: list[dict[str, Any]] = (self.claims.get(name) or []) if name is not None else []
         return companies
 
     @property
@@ -299,7 +324,7 @@ class VerifiedIdentity(Identity):
 
     def _companies_are_proven(self) -> bool:
         name = self._app.rules.companies_claim
-        return super()._companies_are_proven() or (name is not None and name in self.claims)
+        return super()._companies_are_proven() or (name is not None and self.claims.get(name) is not None)
 
     def valid_until(self, app: App) -> float | None:
         """Return when `app`, in its current version, stops accepting the token.

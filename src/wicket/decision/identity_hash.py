@@ -54,14 +54,12 @@ class HashedIdentity(VerifiedIdentity):
         """The method of verification: `identity_hash`."""
         return "identity_hash"
 
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The signed attributes. The dict is empty, because a hash signs no attribute."""
+    def _signed_attributes(self) -> dict[str, Any]:
+        """Return no attributes, because a hash signs none."""
         return {}
 
-    @property
-    def companies(self) -> list[dict[str, Any]]:
-        """The companies whose hash was verified. Each has only an `id`."""
+    def _signed_companies(self) -> list[dict[str, Any]]:
+        """Return the companies whose hash was verified. Each has only an `id`."""
         return [{"id": company_id} for company_id in self._companies]
 
     @property

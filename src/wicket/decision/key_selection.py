@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Final
 
 from wicket.config.app import App
@@ -12,12 +12,13 @@ from wicket.decision.signature import Verification, owner_of
 from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_token
-from wicket.keys.algorithms import Key, expand_aliases, within_budget
+from wicket.keys.algorithms import Key, expand_aliases, is_algorithm, within_budget
 from wicket.keys.key_set import KeySetRef
 
 __all__ = ["KeySelection", "KeySets", "LoadTimeouts", "recall_signature", "select_keys", "select_local_keys"]
 
 _NO_KID: Final = "The token has no kid, but this app requires one."
+_AMBIGUOUS: Final = "The token has no kid, and this app has several keys for its algorithm: the kid must name the key."
 
 
 def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
@@ -40,7 +41,38 @@ def select_local_keys(app: App, header: JOSEHeader) -> tuple[Key, ...]:
         raise Refused(Refusal("config_missing"))
     if app.rules.require_kid and header.kid is None:
         raise invalid_token("key_not_found", _NO_KID)
-    raise invalid_token("key_not_found" if header.algorithm in app.keyring.algorithms else "algorithm_not_allowed")
+    if header.algorithm in app.keyring.algorithms:
+        raise _key_not_found(header, app.keyring.keys)
+    raise _algorithm_not_allowed(header, app.keyring.algorithms)
+
+
+def _algorithm_not_allowed(header: JOSEHeader, allowed: frozenset[str]) -> Refused:
+    """Return the refusal of a token whose algorithm no key of the app is for."""
+    name = f" {header.algorithm}" if is_algorithm(header.algorithm) else ""
+    keys_are_for = ", ".join(sorted(allowed))
+    return invalid_token(
+        "algorithm_not_allowed",
+        f"This app does not allow the token's algorithm{name}. Its keys are for {keys_are_for}.",
+    )
+
+
+def _key_not_found(header: JOSEHeader, keys: Iterable[Key]) -> Refused:
+    """Return the refusal of a token that no known key of the app may have signed.
+
+    Args:
+        header: The header of the token.
+        keys: All known keys of the app.
+    """
+    if header.kid is None:
+        several = any(header.algorithm in key.algorithms for key in keys)
+        return invalid_token(
+            "key_not_found", _AMBIGUOUS if several else "This app has no key for the token's algorithm."
+        )
+    bound_to = {name for key in keys if key.kid == header.kid for name in key.algorithms}
+    if not bound_to:
+        return invalid_token("key_not_found")
+    names = ", ".join(sorted(bound_to))
+    return invalid_token("key_not_found", f"This app's key with the token's kid is for other algorithms: {names}.")
 
 
 def recall_signature(
@@ -135,12 +167,17 @@ def select_keys(
     if not remote_first and verification.verifies(local):
         return KeySelection(local)
     if not refs and header.algorithm not in app.keyring.algorithms:
-        raise invalid_token("algorithm_not_allowed")
+        names = frozenset(name for source in app.sources for name in expand_aliases(source.algorithms))
+        raise _algorithm_not_allowed(header, names | app.keyring.algorithms)
     remote = yield from find_remote_keys(sets, refs, verification, timeouts)
     if remote_first:
         verification.verifies(local)
     keys = (*local, *remote.keys)
     if not keys:
-        raise Refused(remote.unavailable) if remote.unavailable is not None else invalid_token("key_not_found")
+        if remote.unavailable is not None:
+            raise Refused(remote.unavailable)
+        cached = [sets.cache.usable(sets.cache.read(ref)) for ref in refs]
+        known = [key for key_set in cached if key_set is not None for key in key_set.keys.keys]
+        raise _key_not_found(header, [*app.keyring.keys, *known])
     keys = tuple(sorted(keys, key=lambda key: header.kid is None or key.kid != header.kid))
     return KeySelection(within_budget(keys, header.algorithm), remote.unavailable)

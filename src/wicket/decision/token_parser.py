@@ -35,7 +35,8 @@ characters.
 """
 _MAX_UNVERIFIED_STRUCTURE: Final = 400
 """The most structural characters (, : [ {) of a payload that is searched for an issuer while it is unverified."""
-_REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
+_REFUSED_MEMBERS: Final = frozenset({"crit", "b64", "zip", "enc"})
+"""`cty` is ignored (RFC 7515 section 4.1.10). A nested JWT is refused, because its payload is not a JSON object."""
 _INVALID: Final = object()
 _MAX_CACHED_SEGMENT: Final = 512
 _MAX_CACHED_HEADERS: Final = 1024

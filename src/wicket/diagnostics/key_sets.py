@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wicket.config.app import App
 from wicket.gate import Gate
-from wicket.jwks.fetcher import MEANING, FetchFailed
+from wicket.jwks.fetcher import FetchFailed
 from wicket.keys.key_set import FetchedKeySet, KeySetRef, KeySource
 from wicket.runtime.cache import Loaded
 
@@ -37,5 +37,5 @@ def fetch_key_set(gate: Gate, app_id: str, source: KeySource) -> FetchResult:
 def describe(result: FetchResult) -> str:
     """Return the result of a fetch in one line."""
     if isinstance(result, FetchFailed):
-        return f"{result.kind}: {MEANING[result.kind]}"
+        return result.explain()
     return f"{len(result.keys.keys)} keys used, {len(result.keys.skipped)} skipped, at {result.address}"

@@ -11,7 +11,7 @@ from wicket.diagnostics.case import Case, verifies
 from wicket.diagnostics.report import Finding, listed, shown
 from wicket.diagnostics.variants import secret_variants
 from wicket.errors import DETAIL
-from wicket.jwks.fetcher import MEANING, FetchFailed
+from wicket.jwks.fetcher import FetchFailed
 from wicket.keys import Secret
 from wicket.keys.algorithms import HASH_BYTES, Key, hmac_key
 
@@ -81,7 +81,7 @@ def _wrong_algorithm(case: Case, found: str) -> Finding:
 def _failed_sets(case: Case) -> Iterator[Finding]:
     for source, result in case.key_sets.items():
         if isinstance(result, FetchFailed):
-            detail = f"The key set at {source.redacted} cannot be used: {MEANING[result.kind]}."
+            detail = f"The key set at {source.redacted} cannot be used: {result.explain()}."
             yield Finding("key_set_unusable", detail, "a key set", result.kind)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wicket.config.rules import MAX_NUMERIC_DATE
+from wicket.config.rules import MAX_NUMERIC_DATE, MIN_NUMERIC_DATE
 from wicket.decision.claims import check_claims, is_revoked, read_user_id
 from wicket.decision.signature import wrong_jwk_issuer
 from wicket.decision.token_parser import UnverifiedToken
@@ -131,7 +131,11 @@ def _describe_refusal(refused: Refused | None) -> str:
 
 def _describe_time(claims: Mapping[str, Any], name: str, now: float) -> str:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_NUMERIC_DATE:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not MIN_NUMERIC_DATE <= value <= MAX_NUMERIC_DATE
+    ):
         return shown(value)
     date = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     difference = value - now

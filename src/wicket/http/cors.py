@@ -25,7 +25,8 @@ _MAX_TOKEN: Final = 128
 """The longest name, in characters."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
-_ALLOW_PREFIX: Final = "access-control-allow"
+_DECIDED_BY: Final = frozenset({"access-control-allow-origin", "access-control-allow-credentials"})
+"""The headers with which the application itself says which page may read the response."""
 _VARY: Final = ("Vary", "Origin")
 _FIRST_LETTERS: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 """The first letters of `Access-Control-Allow-*` and `Vary`. Only headers that start with one of them are parsed.
@@ -44,9 +45,9 @@ _MAX_NAME: Final = 256
 class CORSHeaders:
     """Headers to add to a response, encoded for WSGI and for ASGI. One instance serves all requests of an origin.
 
-    If a response has an `Access-Control-Allow-*` header already, nothing is added. A CORS middleware of the application
-    that sends `Access-Control-Allow-Credentials` on every response, but no allowed origin to this page, must not be
-    overruled.
+    If a response has `Access-Control-Allow-Origin` or `Access-Control-Allow-Credentials` already, nothing is added. A
+    CORS middleware of the application that sends the second on every response, but no allowed origin to this page, must
+    not be overruled. The other `Access-Control-Allow-*` headers do not say which page may read the response.
 
     Args:
         pairs: The headers, as names and values.
@@ -80,7 +81,7 @@ class CORSHeaders:
     def _missing_headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, str], ...]:
         lower = [(_as_string(name).lower(), _as_string(value)) for name, value in headers]
         vary = {field.strip().lower() for name, value in lower if name == "vary" for field in value.split(",")}
-        if any(name.startswith(_ALLOW_PREFIX) for name, _ in lower):
+        if any(name in _DECIDED_BY for name, _ in lower):
             return ()
         return tuple(pair for pair in self.wsgi_headers if pair is not _VARY or not vary & {"origin", "*"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from wicket.keys.urls import KeySetUrl
@@ -57,6 +58,28 @@ PERMANENT: Final = frozenset(
 """The kinds for which a retry does not help: the configuration or the endpoint is wrong. Logs and the CLI say so."""
 
 
+_MAX_REASONS: Final = 8
+
+
+def explain(kind: Kind, status: int | None = None, skipped: Sequence[str] = ()) -> str:
+    """Return a sentence about a failure. Logs, the diagnostics and the command line show the same one.
+
+    Args:
+        kind: the kind of failure.
+        status: the HTTP status of the response, if there was one.
+        skipped: why the members of the key set cannot be used. At most 8 reasons are shown.
+    """
+    code = f" (status {status})" if status is not None else ""
+    advice = "a retry will not help: correct the cause" if kind in PERMANENT else "a retry may help"
+    return f"{kind}{code}: {MEANING[kind]}{list_reasons(skipped)}; {advice}"
+
+
+def list_reasons(skipped: Sequence[str]) -> str:
+    """Return the reasons why members of a key set are skipped, in parentheses. Empty if there are none."""
+    more = f", and {len(skipped) - _MAX_REASONS} more" if len(skipped) > _MAX_REASONS else ""
+    return f" ({'; '.join(skipped[:_MAX_REASONS])}{more})" if skipped else ""
+
+
 class FetchFailed(LoadFailed):
     """A fetch failed.
 
@@ -64,17 +87,30 @@ class FetchFailed(LoadFailed):
         kind: the kind of failure, see `MEANING`.
         retry_after: the pause that the endpoint asked for, in seconds, at most 300. None if it asked for none.
         status: the HTTP status of the response. None if there was none.
+        skipped: if no member of the key set can be used, the reason for each.
 
     Attributes:
         permanent: True if a retry does not help.
     """
 
-    def __init__(self, kind: Kind, *, retry_after: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        retry_after: float | None = None,
+        status: int | None = None,
+        skipped: Sequence[str] = (),
+    ) -> None:
         super().__init__(kind)
         self.kind: Kind = kind
         self.permanent = kind in PERMANENT
         self.retry_after = retry_after
         self.status = status
+        self.skipped = tuple(skipped)
+
+    def explain(self) -> str:
+        """Return a sentence with the kind, the cause and the correction."""
+        return explain(self.kind, self.status, self.skipped)
 
 
 class Fetched(NamedTuple):

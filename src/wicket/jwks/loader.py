@@ -36,6 +36,7 @@ class LoadReport:
         stale_age: after a failure, the age of the current set in seconds. None if there is none, or without a failure.
         never_tried: the keys that exceed the cost budget of every token (see `Keyring`). Empty if they have not
             changed.
+        status: after a failure, the HTTP status of the response. None if there was none, or without a failure.
     """
 
     app_id: str
@@ -47,6 +48,7 @@ class LoadReport:
     skipped: tuple[str, ...] = ()
     stale_age: float | None = None
     never_tried: tuple[str, ...] = ()
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class KeySetLoader:
                 fetched, new, outcome = self._fetch_set(ref.source, moved_to, current)
         except FetchFailed as failure:
             age = begun - current.at if current is not None else None
-            self.report(LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, stale_age=age))
+            details = {"skipped": failure.skipped, "stale_age": age, "status": failure.status}
+            self.report(LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, **details))
             raise
         new = new._replace(discovered_at=discovered_at)
         added, removed = sorted(new.keys.kids - kids_before), sorted(kids_before - new.keys.kids)
@@ -172,7 +175,7 @@ class KeySetLoader:
                 return current._replace(url=url, etag=None, modified=None, empty_since=since), "empty"
         keys = read_key_set(members, source, self.bounds)
         if not keys.keys and (members or current is None):
-            raise FetchFailed("no_usable_key")
+            raise FetchFailed("no_usable_key", skipped=keys.skipped or ("the key set is empty",))
         return FetchedKeySet(
             keys, url, fetched.etag, fetched.modified, now, now, fetched.address, fetched.seconds
         ), "loaded"

@@ -296,6 +296,11 @@ def compatible_algorithms(material: AsymmetricKey) -> tuple[str, ...]:
     return (name,)
 
 
+def is_algorithm(name: str) -> bool:
+    """Return whether `name` is an algorithm of the table, so that a message may quote it."""
+    return name in _TABLE
+
+
 def expand_aliases(allowed: Iterable[str]) -> frozenset[str]:
     """Return an allow-list, with `Ed25519` and `Ed448` added if it contains `EdDSA` (RFC 9864).
 

@@ -8,7 +8,15 @@ from typing import Any, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from wicket.keys.algorithms import AsymmetricKey, Key, UnusableKeyError, expand_aliases, public_key
+from wicket.keys.algorithms import (
+    AsymmetricKey,
+    Key,
+    UnusableKeyError,
+    compatible_algorithms,
+    expand_aliases,
+    is_algorithm,
+    public_key,
+)
 from wicket.keys.weak_keys import LOCAL, RSABounds
 from wicket.runtime import base64url
 
@@ -69,10 +77,17 @@ def import_jwk(jwk: object, allowed: Iterable[str], *, issuer: str | None = None
     jwk_issuer = members.get("issuer")
     if "issuer" in members and (not isinstance(jwk_issuer, str) or not jwk_issuer):
         raise UnusableKeyError("its issuer is not a non-empty string")
+    allowed = frozenset(allowed)
     names = expand_aliases(allowed)
     if "alg" in members:
         names &= expand_aliases([algorithm])
+        if not names:  # only the name of an algorithm is quoted: another value may be anything
+            which = f"{algorithm}, which is not allowed" if is_algorithm(algorithm) else "not an allowed algorithm"
+            raise UnusableKeyError(f"its alg is {which}; allowed: {', '.join(sorted(allowed))}")
     material = _material(members)
+    if "alg" in members and names.isdisjoint(compatible_algorithms(material)):
+        compatible = ", ".join(compatible_algorithms(material))
+        raise UnusableKeyError(f"its alg is {algorithm}, and this key can serve {compatible}")
     return public_key(members.get("kid"), names, material, issuer=issuer, jwk_issuer=jwk_issuer, bounds=bounds)
 
 

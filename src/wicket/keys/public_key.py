@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -19,6 +20,26 @@ from wicket.keys.algorithms import (
 )
 from wicket.keys.jwk import import_jwk
 from wicket.keys.secret import allow_list, checked_kid
+
+_PEM_KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*(?:KEY|CERTIFICATE)-----")
+
+
+def single_pem(path: str, data: bytes) -> bytes:
+    """Return a PEM document with one key (RFC 7468), with line breaks where it has `\\n`.
+
+    A parser reads only the first of several keys, and tokens of the other keys would be refused.
+
+    Args:
+        path: the path of the field, for the error.
+        data: the document.
+
+    Raises:
+        ConfigError: the document has several keys or certificates.
+    """
+    count = len(_PEM_KEY.findall(data))
+    if count > 1:
+        raise config_error(path, f"contains {count} keys, and must contain one", "use one credential for each key")
+    return data.replace(b"\\r", b"").replace(b"\\n", b"\n")
 
 
 class PublicKey:
@@ -45,13 +66,13 @@ class PublicKey:
         """Read a public key in PEM (RFC 7468): SubjectPublicKeyInfo or PKCS#1.
 
         Args:
-            text: the PEM document.
+            text: the PEM document, with one key. Line breaks may be encoded as `\\n`, as in many environment variables.
             algorithms: the allow-list. Each algorithm must be compatible with the key.
             kid: the `kid` of tokens that are signed with the key. None: it is tried for tokens with any `kid`.
 
         Raises:
-            ConfigError: the document is not a public key (a certificate and a private key are not), the key is weak, or
-                an algorithm is not compatible with it.
+            ConfigError: the document is not a public key (a certificate and a private key are not), it has several
+                keys, the key is weak, or an algorithm is not compatible with it.
         """
         data = text.encode("utf-8", "replace") if isinstance(text, str) else text
         if not isinstance(data, bytes):
@@ -61,6 +82,7 @@ class PublicKey:
             raise config_error("pem", "is a private key", "use the public key: openssl pkey -pubout")
         if b"BEGIN CERTIFICATE" in data:
             raise config_error("pem", "is a certificate", "extract its public key: openssl x509 -noout -pubkey")
+        data = single_pem("pem", data)
         try:
             material = load_pem_public_key(data)
         except (ValueError, UnsupportedAlgorithm):

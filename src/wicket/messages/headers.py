@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, AnyStr, Final
 
 from wicket.errors import invalid_request
@@ -46,36 +47,62 @@ WSGI_NAMES: Final = HeaderNames(_environ_name)
 """The names of a WSGI environ (PEP 3333)."""
 
 
+STRING_SEPARATORS: Final = {
+    "cookie": "; ",  # HTTP/2 may split cookies over several headers (RFC 9113 section 8.2.3)
+    "access-control-request-headers": ", ",
+    "sec-websocket-protocol": ", ",  # RFC 6455 section 11.3.4
+}
+"""The headers whose lines are combined (RFC 9110 section 5.3), each with its separator."""
+ASGI_SEPARATORS: Final = {name.encode(): separator.encode() for name, separator in STRING_SEPARATORS.items()}
+"""The same as bytes."""
+
+
 def collect_headers(
-    pairs: Iterable[tuple[AnyStr, AnyStr]], cookie: AnyStr, comma: AnyStr, separator: Any
+    pairs: Iterable[tuple[AnyStr, AnyStr]], comma: AnyStr, separators: Mapping[AnyStr, AnyStr]
 ) -> dict[AnyStr, AnyStr]:
     """Collect headers by lower-case name.
 
-    Of a repeated header, only the first value is kept, with a comma at its end that marks the repetition. Cookies are
-    joined instead, because HTTP/2 may split them over several headers (RFC 9113 section 8.2.3).
+    The lines of a header in `separators` are combined. Of any other repeated header, only the first value is kept, with
+    a comma at its end that marks the repetition.
 
     Args:
         pairs: names and values, strings or bytes.
-        cookie: `"cookie"` as the same type.
         comma: `","` as the same type.
-        separator: `"; "` as the same type.
+        separators: `STRING_SEPARATORS` or `ASGI_SEPARATORS`.
 
     Returns:
         The values by name.
     """
     headers: dict[AnyStr, AnyStr] = {}
-    cookies: list[AnyStr] = []
+    lines: dict[AnyStr, list[AnyStr]] = {}
     for raw_name, value in pairs:
         name = raw_name.lower()
-        if name == cookie:
-            cookies.append(value)
+        if name in separators:
+            lines.setdefault(name, []).append(value)
         elif name not in headers:
             headers[name] = value
         elif not headers[name].endswith(comma):
             headers[name] += comma
-    if cookies:
-        headers[cookie] = separator.join(cookies)
+    for name, values in lines.items():
+        headers[name] = separators[name].join(values)
     return headers
+
+
+@functools.cache
+def _later_scheme(scheme: str) -> re.Pattern[str]:
+    return re.compile(rf",[ \t]*+(?:{re.escape(scheme)}(?=[ \t,]|\Z)|\Z)", re.IGNORECASE)
+
+
+def is_single_authorization(value: str, scheme: str) -> bool:
+    """Return whether a value of Authorization is that of one header, with another scheme than `scheme`.
+
+    Args:
+        value: the value.
+        scheme: the scheme in lower case. It is from the configuration, so the number of schemes is small.
+    """
+    if value.lstrip(" \t")[: len(scheme)].lower() == scheme:
+        return False
+    return _later_scheme(scheme).search(value) is None
 
 
 def strip_padding(name: str, value: str) -> str:

@@ -15,9 +15,12 @@ from wicket.messages.body import BytesBody as BytesBody
 from wicket.messages.body import too_large as too_large
 from wicket.messages.headers import (
     ASGI_NAMES,
+    ASGI_SEPARATORS,
     STRING_NAMES,
+    STRING_SEPARATORS,
     WSGI_NAMES,
     collect_headers,
+    is_single_authorization,
     strip_padding,
 )
 from wicket.messages.headers import MAX_HEADERS as MAX_HEADERS
@@ -82,7 +85,7 @@ class Request:
         self.header_names = STRING_NAMES
         pairs = list(headers)
         self.flooded = len(pairs) > MAX_HEADERS
-        self.raw_headers = {} if self.flooded else collect_headers(pairs, "cookie", ",", "; ")
+        self.raw_headers = {} if self.flooded else collect_headers(pairs, ",", STRING_SEPARATORS)
         self.websocket = websocket
         self.body = BytesBody(body) if isinstance(body, bytes) else body
 
@@ -111,7 +114,7 @@ class Request:
         raw_headers: dict[bytes, bytes] = dict(pairs)
         # The common case: every name occurs once and is in lower case.
         common = len(raw_headers) == len(pairs) and b"".join(raw_headers).islower()
-        self.raw_headers = raw_headers if common else collect_headers(pairs, b"cookie", b",", b"; ")
+        self.raw_headers = raw_headers if common else collect_headers(pairs, b",", ASGI_SEPARATORS)
         return self
 
     @classmethod
@@ -225,6 +228,29 @@ class Request:
         if "," in value:
             raise invalid_request(f"The header {name} must be sent only once, with a single value.")
         return value if value[:1] not in _SPACE and value[-1:] not in _SPACE else strip_padding(name, value)
+
+    def authorization(self, scheme: str) -> str | None:
+        """Return the value of the Authorization header if it has a scheme (RFC 9110 section 11.6.2).
+
+        The parameters of other schemes, such as Digest, are separated by commas. So a comma counts as a repetition only
+        after `scheme`, at the end of the value, or in front of `scheme`.
+
+        Args:
+            scheme: the scheme in lower case.
+
+        Returns:
+            The whole value without spaces and tabs around it. None if the header is absent or has another scheme.
+
+        Raises:
+            Refused: `invalid_request`, if the header is repeated, or has too many spaces around its value.
+        """
+        value = self.header("authorization")
+        if value is None:
+            return None
+        if "," in value and is_single_authorization(value, scheme):
+            return None
+        value = self.single_header("authorization")
+        return value if value is not None and value[: len(scheme)].lower() == scheme else None
 
     @property
     def media_type(self) -> str:

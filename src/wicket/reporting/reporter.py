@@ -13,7 +13,7 @@ from wicket.decision.context import OutcomeKey, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity
 from wicket.errors import Code, Refusal
-from wicket.jwks.fetcher import MEANING
+from wicket.jwks.fetcher import explain, list_reasons
 from wicket.keys.key_set import KeySetRef
 from wicket.keys.keyring import log_untried_keys
 from wicket.reporting.events import DecisionEvent, Event, KeySetFetched, OnEvent, OutcomeCount, UnknownKidLimited
@@ -159,18 +159,25 @@ class Reporter:
         level = logging.WARNING if not good else logging.INFO if event.added or event.removed else logging.DEBUG
         if not good and self._rate_limited((event.app_id, event.outcome, event.url, False)) is None:
             return
-        meaning = MEANING.get(event.outcome)  # type: ignore[call-overload]  # only failures have a meaning
+        if good:
+            result = f"{event.outcome}, added {list(event.added)}, removed {list(event.removed)}"
+            result += f", skipped {len(event.skipped)}{list_reasons(event.skipped)}"
+        else:
+            result = explain(event.outcome, event.status, event.skipped)  # type: ignore[arg-type]  # it is a failure
         _log.log(
             level,
-            "key set of app=%s at %s: %s after %.3f s, added %s, removed %s, skipped %d",
+            "key set of app=%s at %s: %s. It took %.3f s",
             event.app_id,
             event.url,
-            event.outcome if meaning is None else f"{event.outcome} ({meaning})",
+            result,
             event.seconds,
-            list(event.added),
-            list(event.removed),
-            len(event.skipped),
-            extra={"gate": event.gate, "app_id": event.app_id, "outcome": event.outcome, "stale_age": event.stale_age},
+            extra={
+                "gate": event.gate,
+                "app_id": event.app_id,
+                "outcome": event.outcome,
+                "status": event.status,
+                "stale_age": event.stale_age,
+            },
         )
 
     def unknown_kid_limited(self, ref: KeySetRef) -> None:

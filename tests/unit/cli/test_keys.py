@@ -9,7 +9,9 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
+from wicket import Gate, Jwks, profiles
 from wicket.cli.commands import wicket
+from wicket.diagnostics import diagnose
 from wicket.jwks.fetcher import MEANING, Kind
 from wicket.testing.issuer import LocalIssuer
 
@@ -111,8 +113,48 @@ discover = "{wicket_issuer.issuer}"
     assert "1 keys used, 0 skipped, at 127.0.0.1" in explained.output
     wicket_issuer.fault = lambda exchange: exchange.answer(404)
     lost = CliRunner().invoke(wicket, ["explain", token, "--app", "globex", "--config", str(config)])
-    assert (lost.exit_code, "not_found: there is no document at this URL" in lost.output) == (1, True)
+    assert (lost.exit_code, "not_found (status 404): there is no document at this URL" in lost.output) == (1, True)
     assert "config_invalid" in lost.output
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            (404, b""),
+            "not_found (status 404): there is no document at this URL; correct the URL; a retry will not help",
+        ),
+        ((500, b""), "status (status 500): the endpoint answered with an error status; a retry may help"),
+        (
+            (200, b'{"keys": []}'),
+            "no_usable_key: none of the keys can be used (the key set is empty); a retry will not",
+        ),
+        (
+            (200, json.dumps({"keys": [{"kty": "RSA", "use": "enc"}] * 9}).encode()),
+            "no_usable_key: none of the keys can be used (keys[0]: its use is not sig; keys[1]: its use is not sig; "
+            "keys[2]: its use is not sig; keys[3]: its use is not sig; keys[4]: its use is not sig; keys[5]: its use "
+            "is not sig; keys[6]: its use is not sig; keys[7]: its use is not sig, and 1 more); a retry will not help",
+        ),
+    ],
+)
+def test_p4_key_set_failure_same_sentence_in_log_diagnosis_and_command_line(
+    wicket_issuer: LocalIssuer,
+    authorities: str,
+    caplog: pytest.LogCaptureFixture,
+    answer: tuple[int, bytes],
+    sentence: str,
+) -> None:
+    wicket_issuer.fault = lambda exchange: exchange.answer(*answer)
+    printed = " ".join(fetch(wicket_issuer, authorities, wicket_issuer.jwks_url).output.split())
+    assert sentence in printed
+    app = profiles.getuserfeedback("globex", issuer=wicket_issuer.issuer, credentials=[Jwks(wicket_issuer.jwks_url)])
+    token = wicket_issuer.token("user-4", aud="https://api.getuserfeedback.com")
+    with Gate([app], network=wicket_issuer.network) as gate:
+        assert not gate.verify(token, app="globex").allowed
+        (record,) = [record for record in caplog.records if "key set of app=globex" in record.getMessage()]
+        assert sentence in record.getMessage()
+        assert getattr(record, "status") == (answer[0] if answer[0] != 200 else None)  # noqa: B009 - a field of extra
+        assert sentence in diagnose(gate, "globex", token).findings[0].detail
 
 
 @pytest.mark.parametrize("args", [[], ["http://a.example/"], ["--allow", "everywhere", "https://a.example/x"]])

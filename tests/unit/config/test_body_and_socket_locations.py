@@ -87,12 +87,23 @@ def test_subprotocol_without_marker_returns_none(value: str) -> None:
         ("bearer, , a.b.c",),
         ("bearer, a.b.c, bearer, d.e.f",),
         ("bearer, bearer",),
-        ("bearer, a.b.c", "chat"),
         ("bearer, a.b.c", "bearer, d.e.f"),
+        ("bearer", "a.b.c", "bearer", "d.e.f"),
+        ("bearer, a.b.c", "bearer"),
     ],
 )
 def test_subprotocol_marker_without_exactly_one_token_invalid_request(values: tuple[str, ...]) -> None:
     assert refusal_of(lambda: Subprotocol().read(handshake(*values))).code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [("bearer", "a.b.c"), ("chat", "bearer, a.b.c"), ("bearer, a.b.c", "chat"), ("chat", "bearer", "a.b.c", "v2")],
+)
+def test_p6_subprotocol_several_header_lines_combined(values: tuple[str, ...]) -> None:
+    assert Subprotocol().read(handshake(*values)) == "a.b.c"
+    lines = [(b"Sec-WebSocket-Protocol", value.encode()) for value in values]
+    assert Subprotocol().read(Request.from_asgi({"type": "websocket", "path": "/", "headers": lines})) == "a.b.c"
 
 
 def test_subprotocol_outside_websocket_returns_none() -> None:

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, problems_of, refusal_of
-from wicket import AppRef, Bearer, Cookie, Header, Host, PathSegment, PublishableKeyBearer, Query, Request, TokenIssuer
+from wicket import (
+    App,
+    AppRef,
+    Bearer,
+    Cookie,
+    Header,
+    Host,
+    PathSegment,
+    PublishableKeyBearer,
+    Query,
+    Request,
+    TokenIssuer,
+)
 from wicket.config.locations import AppLocation, TokenLocation, is_valid_name
 
 BEARERS: list[Bearer | PublishableKeyBearer] = [Bearer(), PublishableKeyBearer()]
@@ -22,6 +34,41 @@ def authorized(value: str) -> Request:
 @pytest.mark.parametrize("location", BEARERS)
 def test_bearer_location_any_scheme_case_returns_value(location: Bearer | PublishableKeyBearer, value: str) -> None:
     assert location.read(authorized(value)) == "pub_a"
+
+
+_DIGEST = 'Digest username="u", realm="r, Bear", nonce="n", uri="/"'
+_SIGNED = "AWS4-HMAC-SHA256 Credential=A/20260101/eu/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=ab"
+
+
+@pytest.mark.parametrize("value", [_DIGEST, _SIGNED, 'Hawk id="a", ts="1", bearer="x"', "OAuth a=1,bearer=2,bearers"])
+def test_p5_bearer_other_scheme_with_commas_returns_none(value: str) -> None:
+    for request in (Request(headers=[("Authorization", value)]), Request.from_wsgi({"HTTP_AUTHORIZATION": value})):
+        assert Bearer().read(request) is None
+        assert PublishableKeyBearer().read(request) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("Bearer a, b",),
+        ("Bearer a,",),
+        (" bearer a, Basic b",),
+        ("Basic a, Bearer b",),
+        ("Basic a,bearer b",),
+        (f"{_DIGEST}, \tBEARER b",),
+        (f"{_DIGEST},Bearer",),
+        (_DIGEST, "Bearer b"),
+        (_DIGEST, _DIGEST),
+        ("Basic a", "Bearer b"),
+        ("Bearer b", _DIGEST),
+    ],
+)
+def test_p5_bearer_repeated_header_invalid_request(values: tuple[str, ...]) -> None:
+    headers = [("Authorization", value) for value in values]
+    assert refusal_of(lambda: Bearer().read(Request(headers=headers))).code == "invalid_request"
+    if _DIGEST not in values[1:]:  # joined by a WSGI server, they are one valid header
+        joined = Request.from_wsgi({"HTTP_AUTHORIZATION": ",".join(values)})
+        assert refusal_of(lambda: Bearer().read(joined)).code == "invalid_request"
 
 
 @pytest.mark.parametrize("value", ["Basic abc", "Bearertoken abc", "Bearerpub_a", "", "Bear"])
@@ -229,6 +276,15 @@ def test_path_segment_ambiguous_root_path_invalid_request(root: str, path: str) 
 def test_host_location_drops_port_and_case(host: str | None, value: str | None) -> None:
     assert Host().kind == "host"
     assert Host().read(Request(headers=[("Host", host)] if host is not None else [])) == value
+
+
+@pytest.mark.parametrize("host", ["acme.example.com.", "ACME.example.com.:8000", "acme.example.com"])
+def test_p9_host_location_trailing_dot_ignored(host: str) -> None:
+    request = Request(headers=[("Host", host)])
+    assert Host().read(request) == "acme.example.com"
+    assert Host("*.example.com").read(request) == "acme"
+    assert App("acme", hosts=["Acme.example.com."]).hosts == ("acme.example.com",)
+    assert Host().read(Request(headers=[("Host", "acme.example.com..")])) == "acme.example.com."
 
 
 @pytest.mark.parametrize(

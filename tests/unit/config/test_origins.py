@@ -92,6 +92,35 @@ def test_origin_policy_other_origin_refused(pattern: str, origin: str) -> None:
     assert not OriginPolicy([pattern]).allows(origin)
 
 
+@pytest.mark.parametrize("origin", ["app://.", "app://-", "file://", "capacitor-electron://-", "app://-x", "app://a."])
+def test_p7_origin_policy_custom_scheme_without_host_name_exact(origin: str) -> None:
+    policy = OriginPolicy([origin])
+    assert policy.allows(origin)
+    assert policy.explicit
+    others = (
+        "app://",
+        "app://..",
+        "app://-.",
+        "app://x",
+        "app:",
+        "file:",
+        "file:///",
+        "null",
+        "https://a.com",
+        "https://.",
+    )
+    for other in (*others, origin.upper(), f"{origin}:80", f" {origin}", f"{origin}/"):
+        assert not policy.allows(other), other
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["https://.", "https://-", "http://", "wss://-", "app://*", "app://*.", "app:///x", "app://-/x", "://-", "-"],
+)
+def test_p7_origin_policy_host_without_name_or_star_config_error(pattern: str) -> None:
+    assert set(problems_of(lambda: OriginPolicy([pattern]))) == {"[0]"}
+
+
 def test_origin_policy_no_patterns_allows_every_origin() -> None:
     policy = OriginPolicy()
     assert policy.allows("https://anything.example")

@@ -20,7 +20,7 @@ COMPANIES = Rules(companies_claim="companies")
 
 def user(rules: Rules | None = None, **changes: Any) -> VerifiedIdentity:
     app = acme(rules=rules or Rules())
-    return gate_of(app).decide(asks(token(claims(**changes)))).require()
+    return gate_of(app).decide(asks(token({**claims(), **changes}))).require()
 
 
 def company(id: str, **more: Any) -> dict[str, Any]:
@@ -236,6 +236,31 @@ def test_merge_companies_company_hash_without_claim_signed_kept() -> None:
     assert identity.merge_unsigned({"companies": [company("victim")]}).companies == [company("c1")]
     nothing = gate_of(app).decide(asks(token(claims(companies=None)))).require()
     assert nothing.merge_unsigned({"companies": [company("victim")]}, {"companies": [company("old")]}).companies == []
+
+
+@pytest.mark.parametrize("claim", [None, "ctx"])
+def test_p10_attributes_signed_null_counts_as_absent(claim: str | None) -> None:
+    signed: dict[str, Any] = {"name": None, "plan": "pro"}
+    held = user(Rules(attributes_claim=claim), **(signed if claim is None else {claim: signed}))
+    assert held.attributes == {"plan": "pro"}
+    assert held.merge_unsigned({}, {"name": "Ada"}).attributes == {"name": "Ada", "plan": "pro"}
+    merged = held.merge_unsigned({"name": "root", "plan": "pro"})
+    assert merged.attributes == {"plan": "pro"}
+    assert merged.conflicts == (Conflict("name", None, "signed"),)
+    assert held.merge_unsigned({"name": None}).conflicts == ()
+    assert user(Rules(attributes_claim="ctx"), ctx=None).attributes == {}
+
+
+def test_p10_companies_signed_null_counts_as_absent() -> None:
+    rules = Rules(companies_claim="companies")
+    nothing = user(rules, companies=None)
+    assert nothing.companies == []
+    assert nothing.merge_unsigned({}, {"companies": [company("old")]}).companies == [company("old")]
+    merged = nothing.merge_unsigned({"companies": [company("victim")]})
+    assert (merged.companies, merged.conflicts) == ([], (Conflict("companies[victim]", [], None),))
+    one = user(rules, companies=[{**company("c1"), "plan": None}])
+    assert one.companies == [company("c1")]
+    assert one.merge_unsigned({"companies": [{"id": "c1", "plan": "gold"}]}).companies == [company("c1")]
 
 
 def test_merge_companies_company_hash_id_field_identifies_company() -> None:

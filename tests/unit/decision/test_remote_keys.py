@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.published import Clocks, Published, is_signed_by, of_set
+from tests.attacks.published import ISSUER, URL, Clocks, Published, is_signed_by, of_set
+from tests.attacks.token_factory import app
 from tests.support.unit import NOW
-from wicket import Gate, Refusal
+from wicket import Gate, Jwks, Refusal
 from wicket.jwks.fetcher import FetchFailed
 from wicket.runtime.pool import Pool
 
@@ -111,3 +112,41 @@ def test_find_remote_keys_load_of_another_request_ended_before_a_spent_budget_is
         monkeypatch.setattr(limiter, "due_in", lambda ref: 99.0)  # longer than the request may wait
         assert gate.verify(is_signed_by("second", "2", NOW), app="acme").allowed
         assert published.fetches == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "kid", "detail"),
+    [
+        (
+            {"1": "first", "2": "second"},
+            None,
+            "The token has no kid, and this app has several keys for its algorithm: the kid must name the key.",
+        ),
+        ({"1": "first", "2": "second"}, "3", "This app has no key for the token's kid."),
+        ({"1": "first"}, "1", None),
+    ],
+)
+def test_p4_find_remote_keys_no_key_selected_reason_named(
+    keys: dict[str | None, str], kid: str | None, detail: str | None
+) -> None:
+    published, clocks = Published(keys), Clocks()
+    with Gate([of_set()], fetcher=published, **clocks.settings()) as gate:
+        refusal = gate.verify(is_signed_by("first", kid, NOW), app="acme").refusal
+        assert (None if refusal is None else refusal.detail) == detail
+        assert refusal is None or refusal.reason == "key_not_found"
+
+
+def test_p4_find_remote_keys_key_bound_to_another_algorithm_named() -> None:
+    issuer = app("acme", Jwks(URL, algorithms=["ES256", "ES384"]), issuer=ISSUER)
+    published, clocks = Published({"1": "first"}), Clocks()
+    with Gate([issuer], fetcher=published, **clocks.settings()) as gate:
+        for kid, detail in (
+            ("1", "This app's key with the token's kid is for other algorithms: ES256."),
+            (None, "This app has no key for the token's algorithm."),
+        ):
+            refusal = gate.verify(is_signed_by("first", kid, NOW, "ES384"), app="acme").refusal
+            assert refusal is not None
+            assert (refusal.reason, refusal.detail) == ("key_not_found", detail)
+        refusal = gate.verify(is_signed_by("first", "1", NOW, "RS256"), app="acme").refusal
+        assert refusal is not None
+        assert refusal.detail == "This app does not allow the token's algorithm RS256. Its keys are for ES256, ES384."

@@ -101,6 +101,30 @@ def test_verify_unknown_kid_key_not_found() -> None:
     assert verify(app, token()).kid == "k1"
 
 
+def test_p4_verify_key_bound_to_another_algorithm_named() -> None:
+    private = private_key("Ed25519")
+    bound = jwk(private, alg="Ed25519", kid="a")
+    app = acme(credentials=[Jwks.static({"keys": [bound]}, algorithms=["EdDSA"])])
+    refusal = refused(app, token(key=private, algorithm="EdDSA", kid="a"))
+    assert (refusal.reason, refusal.detail) == (
+        "algorithm_not_allowed",
+        "This app does not allow the token's algorithm EdDSA. Its keys are for Ed25519.",
+    )
+    both = {"keys": [bound, jwk(private_key("ES256"), kid="b")]}
+    refusal = refused(
+        acme(credentials=[Jwks.static(both)]), token(key=private_key("ES256"), algorithm="ES256", kid="a")
+    )
+    assert (refusal.reason, refusal.detail) == (
+        "key_not_found",
+        "This app's key with the token's kid is for other algorithms: Ed25519.",
+    )
+
+
+def test_p4_verify_algorithm_that_is_no_name_not_repeated() -> None:
+    text = f"{segment({'alg': 'anything'})}.{segment(claims())}."
+    assert refused(acme(), text).detail == "This app does not allow the token's algorithm. Its keys are for HS256."
+
+
 @pytest.mark.parametrize("text", [token(key=OTHER_KEY), token().rsplit(".", 1)[0] + ".", token() + "AAAA"])
 def test_verify_signature_of_no_key_bad_signature(text: str) -> None:
     assert refused(acme(), text).reason == "bad_signature"

@@ -97,12 +97,18 @@ def test_parse_token_non_canonical_header_malformed(header: str) -> None:
     assert reason(f"{header}.e30.AA") == "malformed"
 
 
-@pytest.mark.parametrize("name", ["crit", "b64", "zip", "cty", "enc"])
+@pytest.mark.parametrize("name", ["crit", "b64", "zip", "enc"])
 @pytest.mark.parametrize("value", [None, True, ["exp"], "DEF"])
 def test_parse_token_unsupported_header_member_malformed(name: str, value: object) -> None:
     refusal = refusal_of(lambda: parse_token_or_raise(with_header({"alg": "HS256", name: value}), MAX))
     assert refusal.reason == "malformed"
     assert name in refusal.detail
+
+
+@pytest.mark.parametrize("cty", ["JWT", "application/json", "", None, 5, ["JWT"]])
+def test_p1_parse_token_cty_ignored(cty: object) -> None:
+    token = parse_token_or_raise(with_header({"alg": "HS256", "typ": "JWT", "cty": cty}), MAX)
+    assert token.header == ("HS256", None, "JWT")
 
 
 @pytest.mark.parametrize("header", [{}, {"alg": None}, {"alg": ["HS256"]}, {"alg": 5}, {"alg": {}}, {"Alg": "HS256"}])

@@ -161,6 +161,23 @@ def test_cors_preflight_requested_method_and_valid_headers_allowed() -> None:
     assert headers["access-control-allow-methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 
+@pytest.mark.parametrize(
+    "name", ["Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Allow-Private-Network"]
+)
+def test_p8_cors_headers_response_that_names_no_origin_gets_them(name: str) -> None:
+    request = asks(headers=[("Origin", ORIGIN)])
+    cors = cors_headers(request, gate_of(acme()).decide(request))
+    added = missing_from([(name, "x")], cors)
+    assert added[:2] == (("access-control-allow-origin", ORIGIN), ("vary", "Origin"))
+    assert missing_from([(name, "x"), ("Access-Control-Allow-Origin", "https://b.com")], cors) == ()
+
+
+def test_p6_cors_preflight_several_request_headers_lines_combined() -> None:
+    lines = [("Access-Control-Request-Headers", value) for value in ("content-type", "x-a, x-b", "x-c")]
+    _, headers = preflight(by_query(), *lines)
+    assert headers["access-control-allow-headers"] == "authorization, content-type, x-a, x-b, x-c"
+
+
 def test_cors_preflight_many_request_headers_allowed_list_bounded() -> None:
     many = ",".join(f"x-{index}" for index in range(1000))
     _, headers = preflight(by_query(), ("Access-Control-Request-Headers", many))

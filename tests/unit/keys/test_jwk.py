@@ -111,10 +111,22 @@ def test_import_jwk_private_symmetric_or_invalid_member_unusable(members: dict[s
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("alg", ["RSA-OAEP", "rs256", "none", "HS256", "ES256", ""])
-def test_import_jwk_alg_incompatible_with_key_unusable(alg: str) -> None:
-    with pytest.raises(UnusableKeyError, match="none of these is allowed"):
-        import_jwk(jwk(rsa_key(), alg=alg), ASYMMETRIC)
+@pytest.mark.parametrize(
+    ("alg", "why"),
+    [
+        ("RSA-OAEP", "not an allowed algorithm; allowed: ES256, RS256"),
+        ("rs256", "not an allowed algorithm; allowed: ES256, RS256"),
+        ("none", "not an allowed algorithm; allowed: ES256, RS256"),
+        ("", "not an allowed algorithm; allowed: ES256, RS256"),
+        ("HS256", "HS256, which is not allowed; allowed: ES256, RS256"),
+        ("RS512", "RS512, which is not allowed; allowed: ES256, RS256"),
+        ("ES256", "ES256, and this key can serve RS256, RS384, RS512, PS256, PS384, PS512"),
+    ],
+)
+def test_p4_import_jwk_alg_not_allowed_or_incompatible_named(alg: str, why: str) -> None:
+    with pytest.raises(UnusableKeyError) as caught:
+        import_jwk(jwk(rsa_key(), alg=alg), ("RS256", "ES256"))
+    assert str(caught.value) == f"its alg is {why}"
 
 
 @pytest.mark.parametrize("jwk", [None, 5, "text", [], [("kty", "RSA")]])

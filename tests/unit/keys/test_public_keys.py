@@ -107,6 +107,20 @@ def test_public_key_from_pem_invalid_config_error(text: Callable[[], Any], messa
     assert problems_of(lambda: PublicKey.from_pem(given, algorithms=["RS256"])) == {"pem": message}
 
 
+@pytest.mark.parametrize("line_break", ["\\n", "\\r\\n", "\r\n"])
+def test_p4_public_key_from_pem_encoded_line_breaks_read(line_break: str) -> None:
+    key = PublicKey.from_pem(pem(rsa_key()).replace("\n", line_break), algorithms=["RS256"])
+    assert key.keys[0].fingerprint == PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256"]).keys[0].fingerprint
+
+
+def test_p4_public_key_from_pem_several_keys_config_error() -> None:
+    several = pem(rsa_key()) + pem(private_key("ES256"))
+    found = problems_of(lambda: PublicKey.from_pem(several, algorithms=["RS256"]))
+    assert found == {"pem": "contains 2 keys, and must contain one"}
+    found = problems_of(lambda: PublicKey.from_pem(several.replace("\n", "\\n"), algorithms=["RS256"]))
+    assert found == {"pem": "contains 2 keys, and must contain one"}
+
+
 def test_public_key_from_pem_incompatible_algorithm_config_error() -> None:
     found = problems_of(lambda: PublicKey.from_pem(pem(rsa_key()), algorithms=["RS256", "ES256", "EdDSA"]))
     assert found == {"pem": f"the key cannot serve ES256, EdDSA; it can serve {', '.join(RSA_NAMES)}"}
