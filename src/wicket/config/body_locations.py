@@ -1,15 +1,16 @@
-"""Locations in a JSON body."""
+"""Locations in a JSON body or in a form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wicket.config.location_types import AppLocation, NameKind, Phase, TokenLocation, check_kind
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
-from wicket.messages.json_body import get_path, plain
+from wicket.messages.form_body import FORM_TYPE, FormData
+from wicket.messages.json_body import JSONObject, get_path, plain
 from wicket.messages.request import Request
 
 _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
@@ -40,6 +41,8 @@ class JsonBody(AppLocation, TokenLocation):
         types: tuple[Any, ...] = Problems().as_tuple("types", self.types, "media types")
         if not types or not all(isinstance(item, str) and _MEDIA_TYPE.fullmatch(item) for item in types):
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
+        if any(item.lower() in (FORM_TYPE, "multipart/form-data") for item in types):
+            raise config_error("types", "must be types of a JSON body", "FormBody(…) reads a form")
         object.__setattr__(self, "types", tuple(item.lower() for item in types))
         check_kind(self.kind)
 
@@ -69,9 +72,10 @@ class JsonBody(AppLocation, TokenLocation):
         Returns:
             The value. None if the body is unread, has another media type or has no such field.
         """
-        if request.document is None or request.media_type not in self.types:
+        document = request.document
+        if not isinstance(document, JSONObject) or request.media_type not in self.types:
             return None
-        return get_path(request.document, self.body_path)
+        return get_path(document, self.body_path)
 
     def read(self, request: Request) -> str | None:
         """Read the string.
@@ -133,6 +137,61 @@ class AppNameInBody(AppLocation):
         if value is not None and not isinstance(value, str):
             raise invalid_request(f"The body field {self.location.path} is not a string.")
         return value or None
+
+
+@dataclass(frozen=True, slots=True)
+class FormBody(AppLocation, TokenLocation):
+    """A field of a form (`application/x-www-form-urlencoded`) that holds the token, the app name or another string.
+
+    The flow reads the body only if it needs a location in it. `multipart/form-data` is not read.
+
+    Args:
+        name: The decoded name of the field.
+        kind: The kind of name that the field holds, if it names the app.
+
+    Raises:
+        ConfigError: `name` or `kind` is invalid.
+    """
+
+    name: str
+    kind: NameKind = "id"
+    types: tuple[str, ...] = field(default=(FORM_TYPE,), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise config_error("name", "is not the name of a field")
+        check_kind(self.kind)
+
+    @property
+    def phase(self) -> Phase:
+        """The body is read if no header, query parameter or cookie has the value."""
+        return "body"
+
+    @property
+    def location_name(self) -> str:
+        """The field name."""
+        return self.name
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """No header is read."""
+        return ()
+
+    @property
+    def body_path(self) -> tuple[str, ...]:
+        """The field name."""
+        return (self.name,)
+
+    def read(self, request: Request) -> str | None:
+        """Read the value.
+
+        Returns:
+            The decoded string. None if the body is unread or no form, or if the field is missing or empty.
+
+        Raises:
+            Refused: The field occurs twice, or the form is too large to search (`invalid_request`).
+        """
+        return request.document.value(self.name) or None if isinstance(request.document, FormData) else None
 
 
 def body_types(locations: Iterable[AppLocation | TokenLocation]) -> frozenset[str]:

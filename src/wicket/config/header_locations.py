@@ -29,24 +29,46 @@ _MAX_PADDING: Final = 256
 """The maximum number of spaces that are skipped in one header."""
 
 
-def _bearer(request: Request) -> str | None:
-    """Return the credentials of `Authorization: Bearer` (RFC 6750 section 2.1). The scheme is case-insensitive."""
-    value = request.authorization("bearer")
+def _credentials(request: Request, scheme: str) -> str | None:
+    """Return the credentials of one scheme of Authorization (RFC 9110 section 11.4).
+
+    Args:
+        request: The request.
+        scheme: The scheme. It is compared without regard to case.
+    """
+    value = request.authorization(scheme.lower())
+    length = len(scheme)
     if value is None:
         return None
-    if value[6:7] != " ":
-        if value[6:7] not in ("", *_SPACES):
-            return None  # another scheme whose name starts with "bearer"
-        raise invalid_request("Authorization: Bearer must be followed by a space and one token.")
-    rest = value[7:]
+    if value[length : length + 1] != " ":
+        if value[length : length + 1] not in ("", *_SPACES):
+            return None  # another scheme whose name starts with this one
+        raise invalid_request(f"Authorization: {scheme} must be followed by a space and one token.")
+    rest = value[length + 1 :]
     if rest[0] == " ":  # trailing spaces are already stripped, so a token follows the extra spaces
         if len(rest) > _MAX_PADDING and not rest[:_MAX_PADDING].strip(" "):
-            raise invalid_request("Authorization: Bearer is followed by too many spaces.")
+            raise invalid_request(f"Authorization: {scheme} is followed by too many spaces.")
         rest = rest.lstrip(" ")
     for space in _SPACES:  # seven searches for one character are faster than one search for seven
         if space in rest:
-            raise invalid_request("Authorization: Bearer must be followed by one token and nothing else.")
+            raise invalid_request(f"Authorization: {scheme} must be followed by one token and nothing else.")
     return rest
+
+
+def _bearer(request: Request) -> str | None:
+    """Return the credentials of `Authorization: Bearer` (RFC 6750 section 2.1)."""
+    return _credentials(request, "Bearer")
+
+
+def _without_scheme(request: Request) -> str | None:
+    """Return the value of Authorization if it has no scheme.
+
+    A word before the first space is a scheme, unless a comma ends it, which is a repetition of the header.
+    """
+    scheme, space, _ = (request.header("authorization") or "").strip(" \t").partition(" ")
+    if space and not scheme.endswith(","):
+        return None
+    return request.single_header("authorization") or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +154,32 @@ class Header(AppLocation, TokenLocation):
     """A request header that names the app or holds the token.
 
     Args:
-        name: The header name. It is case-insensitive. `Authorization`, `Origin`, `Cookie` and `Host` are not allowed.
+        name: The header name. It is case-insensitive. `Origin`, `Cookie` and `Host` are not allowed.
         kind: The kind of name that the header holds, if it names the app.
+        scheme: The scheme in front of the value, only for `Authorization` (RFC 9110 section 11.6.2). It is
+            case-insensitive. None: the value has no scheme, and a value with one is not read.
 
     Raises:
-        ConfigError: `name` or `kind` is invalid.
+        ConfigError: An argument is invalid.
     """
 
     name: str
     kind: NameKind = "id"
+    scheme: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
             raise config_error("name", "is not a header name")
-        if self.name.lower() in ("authorization", "origin", "cookie", "host"):
-            raise config_error(
-                "name",
-                f"{self.name} has a separate location class",
-                "Bearer(), PublishableKeyBearer(), Cookie(…), Host()",
-            )
+        if self.name.lower() in ("origin", "cookie", "host"):
+            raise config_error("name", f"{self.name} has a separate location class", "Cookie(…), Host()")
         object.__setattr__(self, "name", self.name.lower())
+        if self.scheme is not None:
+            if self.name != "authorization":
+                raise config_error("scheme", "belongs to the header Authorization only")
+            if not isinstance(self.scheme, str) or not HTTP_TOKEN.fullmatch(self.scheme):
+                raise config_error("scheme", "is not the name of a scheme", "Token")
+            if self.scheme.lower() == "bearer":
+                raise config_error("scheme", "has a separate location class", "Bearer(), PublishableKeyBearer()")
         check_kind(self.kind)
 
     @property
@@ -166,21 +194,27 @@ class Header(AppLocation, TokenLocation):
 
     @property
     def plain_header(self) -> tuple[str, str]:
-        """The whole value of the header."""
-        return (self.name, "")
+        """The value of the header after the scheme, if it has one."""
+        return (self.name, self._prefix)
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.scheme is None else f"{self.scheme} "
 
     def write(self, defaults: ClientDefaults, value: str) -> bool:
         """Send the header."""
-        defaults.headers[self.name] = value
+        defaults.headers[self.name] = f"{self._prefix}{value}"
         return True
 
     def read(self, request: Request) -> str | None:
         """Return the header's value, or None if it is missing or empty.
 
         Raises:
-            Refused: The header is repeated (`invalid_request`).
+            Refused: The header is repeated, or the scheme is not followed by exactly one word (`invalid_request`).
         """
-        return request.single_header(self.name) or None
+        if self.name != "authorization":
+            return request.single_header(self.name) or None
+        return _without_scheme(request) if self.scheme is None else _credentials(request, self.scheme)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,20 +118,26 @@ class PathSegment(AppLocation):
     `wicket.messages.paths`).
 
     Args:
-        index: The number of the segment after the application's root path, from 0 to 99.
+        index: The number of the segment after the application's root path and `prefix`, from 0 to 99.
         kind: The kind of name that the segment holds.
+        prefix: The segments in front of it, for example `/v1/apps`. They are compared exactly. A path that does not
+            start with them names no app.
 
     Raises:
-        ConfigError: `index` or `kind` is invalid.
+        ConfigError: An argument is invalid.
     """
 
     index: int = 0
     kind: NameKind = "id"
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, int) or isinstance(self.index, bool) or not 0 <= self.index <= 99:
             raise config_error("index", "must be the number of a segment, from 0 to 99")
         check_kind(self.kind)
+        prefix: object = self.prefix
+        if not isinstance(prefix, str) or (prefix and (prefix[0] != "/" or not is_plain(prefix) or prefix[-1] == "/")):
+            raise config_error("prefix", "must start with a slash and have no slash at its end", "/v1/apps")
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -152,7 +158,12 @@ class PathSegment(AppLocation):
         readings = request.readings
         if len(readings) != 1 or not is_plain(readings[0] or "/"):
             raise invalid_request("The path names the app, so it must have one meaning.")
-        segments = readings[0].split("/", self.index + 2)
+        path = readings[0]
+        if self.prefix:
+            if not path.startswith(f"{self.prefix}/"):
+                return None
+            path = path[len(self.prefix) :]
+        segments = path.split("/", self.index + 2)
         return segments[self.index + 1] or None if len(segments) > self.index + 1 else None
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from wicket.decision.context import GateContext
 from wicket.decision.io import Effect, ReadBody
+from wicket.messages.form_body import FORM_TYPE, parse_form
 from wicket.messages.json_body import parse_body
 from wicket.messages.request import Body, Request
 
@@ -35,11 +36,13 @@ def read_body(gate: GateContext, request: Request, types: frozenset[str]) -> Gen
         return
     request.body, request.body_unread = None, None
     raw = yield from ReadBody(body, gate.limits.max_body_bytes, gate.limits.body_timeout)
-    request.document = parse_body(raw)
+    is_form = media_type == FORM_TYPE
+    request.document = parse_form(raw) if is_form else parse_body(raw)
     if raw is None and (not body.unframed or request.header("transfer-encoding") is not None):
         request.body_unread = f"The body was not read: {body.unread}."
     elif raw and request.document is None:
-        request.body_unread = "The body was not read: it is not a JSON object in UTF-8."
+        expected = "a form in ASCII" if is_form else "a JSON object in UTF-8"
+        request.body_unread = f"The body was not read: it is not {expected}."
 
 
 def _has_content(request: Request, body: Body) -> bool:

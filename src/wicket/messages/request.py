@@ -46,7 +46,7 @@ class Request:
     Attributes:
         websocket: True for a WebSocket handshake.
         body: the body, or None.
-        document: the JSON object in the body, once it has been read. None before, and if there is none.
+        document: the JSON object or the form in the body, once it has been read. None before, and if there is none.
         body_unread: a sentence that says why a body was needed and not read. None if it was read, and if there is none.
         flooded: True if the request has more than `MAX_HEADERS` headers. Then it has none here, and every decision
             refuses it.
@@ -61,7 +61,7 @@ class Request:
     # everything else is read from the scope or environ when it is needed.
     websocket: bool = False
     body: Body | None = None
-    document: JSONObject | None = None
+    document: JSONObject | FormData | None = None
     body_unread: str | None = None
     flooded: bool = False
     raw_headers: Mapping[Any, Any]
