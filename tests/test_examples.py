@@ -155,7 +155,8 @@ def test_vendors_page_documents_every_profile() -> None:
 
 
 def test_vendors_page_documents_every_rule_and_apps_page_every_setting_of_an_app() -> None:
-    from wicket.profiles.profile import AppSettings, RuleChanges
+    from wicket.config.rules import RuleChanges
+    from wicket.profiles.profile import AppSettings
 
     for name, heading, settings in (
         ("vendors.md", "rule", RuleChanges.__annotations__.keys()),

@@ -9,9 +9,9 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.revocations import Revocations
+from wicket.config.rules import RuleChanges
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
-from wicket.profiles.profile import RuleChanges
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
 from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
 
