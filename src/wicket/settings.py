@@ -102,7 +102,7 @@ def _checks_of(kind: type, prefix: str) -> tuple[tuple[str, str, Check, Any, Any
     )
 
 
-def check_settings(problems: Problems, value: Any, prefix: str = "") -> None:
+def check_settings(problems: Problems, value: object, prefix: str = "") -> None:
     """Check the settings of a new dataclass instance, and replace each by what its check returns.
 
     Args:
@@ -110,7 +110,8 @@ def check_settings(problems: Problems, value: Any, prefix: str = "") -> None:
         value: The instance. It may be frozen.
         prefix: What precedes the names of the settings in paths, for example `rules.`.
     """
-    for name, path, check, default, stored in _checks_of(type(value), prefix):
+    kind: type = type(value)
+    for name, path, check, default, stored in _checks_of(kind, prefix):
         given = getattr(value, name)
         # A default was checked once. Most settings of most apps have their default.
         checked = stored if given is default else check(problems, path, given)
@@ -132,7 +133,7 @@ def satisfies(is_valid: Callable[[Any], bool], message: str, hint: str = "") -> 
     return check
 
 
-def optional(check: Check) -> Check:
+def or_none(check: Check) -> Check:
     """Return a check that accepts None, and else does what `check` does."""
     return lambda problems, path, value: None if value is None else check(problems, path, value)
 

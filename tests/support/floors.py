@@ -38,7 +38,7 @@ FLOORS: Final = {
 SAME_FLOOR: Final = frozenset(
     {
         *(("limits", "errors"), ("runtime", "errors"), ("settings", "errors"), ("limits", "settings")),
-        *(("gate", "gate_caches"), ("gate", "gate_settings")),
+        *(("gate", "gate_caches"), ("gate", "gate_settings"), ("gate_caches", "gate_settings")),
     }
 )
 """The imports within a floor: (importing room, imported room)."""

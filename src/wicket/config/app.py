@@ -17,7 +17,7 @@ from wicket.config.token_locations import TokenLocations, intern_token_locations
 from wicket.errors import Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
 from wicket.keys.keyring import log_untried_keys
-from wicket.settings import boolean, check_settings, instance_of, optional, satisfies, setting
+from wicket.settings import boolean, check_settings, instance_of, or_none, satisfies, setting
 
 
 class Mode(enum.Enum):
@@ -48,7 +48,7 @@ class App:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
     """
 
-    id: str = setting(checks.name)
+    id: str = setting(checks.name, form="id")
     """The app's id: 1 to 128 visible ASCII characters."""
     _: KW_ONLY
     credentials: tuple[Credential, ...] = setting(checks.credentials, default=(), form="credentials")
@@ -57,14 +57,14 @@ class App:
     rules: Rules = setting(instance_of(Rules, "Rules"), default=Rules(), form="rules")
     """The rules for the app's tokens."""
     profile: str | None = setting(
-        optional(instance_of(str, "the name of a profile, or None")), default=None, form="profile"
+        or_none(instance_of(str, "the name of a profile, or None")), default=None, form="profile"
     )
     """The name of the vendor profile that built the app."""
-    publishable_key: str | None = setting(optional(checks.name), default=None)
+    publishable_key: str | None = setting(or_none(checks.name), default=None)
     """A further name of the app: a public identifier, no cryptographic key."""
     hosts: tuple[str, ...] = setting(checks.hosts, default=())
     """Further names of the app: host names, stored in lower case."""
-    issuer: str | None = setting(optional(checks.nonempty_string), default=None)
+    issuer: str | None = setting(or_none(checks.nonempty_string), default=None)
     """The `iss` that the app's tokens must have. It names the app if `TokenIssuer` is an app location. None: the issuer
     of the app's remote key sets, if all have the same one. Independently of this setting, a remote key set verifies
     only tokens whose `iss` is the issuer of that key set."""
@@ -78,7 +78,7 @@ class App:
     mode: Mode = setting(instance_of(Mode, "Mode.ENFORCE or Mode.LOG_ONLY"), default=Mode.ENFORCE, form="mode")
     """Whether refusals are enforced or only logged."""
     origin_mode: Mode | None = setting(
-        optional(instance_of(Mode, "Mode.ENFORCE, Mode.LOG_ONLY or None")), default=None, form="mode"
+        or_none(instance_of(Mode, "Mode.ENFORCE, Mode.LOG_ONLY or None")), default=None, form="mode"
     )
     """The mode of the origin check. None: `mode`."""
     allow_anonymous: bool = setting(boolean, default=False, preset=True)
@@ -104,11 +104,11 @@ class App:
     aliases: tuple[str, ...] = setting(checks.names, default=())
     """Further ids of the app."""
     identity_hash: IdentityHash | None = setting(
-        optional(instance_of(IdentityHash, "an IdentityHash, or None")), default=None, form="identity_hash"
+        or_none(instance_of(IdentityHash, "an IdentityHash, or None")), default=None, form="identity_hash"
     )
     """The settings for requests that carry an identity hash instead of a token. None: such hashes are ignored."""
     format_error: ErrorFormatter | None = setting(
-        optional(
+        or_none(
             satisfies(callable, "must be a function that takes a Refusal and returns a status and a body, or None")
         ),
         default=None,

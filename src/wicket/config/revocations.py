@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems
-from wicket.settings import check_settings, optional, satisfies, setting
+from wicket.settings import check_settings, or_none, satisfies, setting
 
 _BY_CLAIM: Final = '{"email": {"ada@example.com": 1761000000}}'
 
@@ -61,7 +61,7 @@ class Revocations:
     """
 
     issued_before: float | None = setting(
-        optional(satisfies(_is_time, "must be a NumericDate", "seconds since 1970")), default=None
+        or_none(satisfies(_is_time, "must be a NumericDate", "seconds since 1970")), default=None
     )
     """Revokes every token issued at or before this time. None: no such time."""
     users: Mapping[str, float] = setting(_check_users, default_factory=dict)

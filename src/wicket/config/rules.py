@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypedDict
 
 from wicket.errors import ConfigError, Problem, Problems
-from wicket.settings import Check, boolean, check_settings, is_nonempty_string, optional, satisfies, setting
+from wicket.settings import Check, boolean, check_settings, is_nonempty_string, or_none, satisfies, setting
 
 MAX_TOKEN_BYTES: Final = 16_384
 """The default maximum size of a token, in bytes."""
@@ -70,7 +70,7 @@ def _is_number(value: object) -> bool:
 
 
 _name_set: Final = _names(frozenset)
-_claim: Final = optional(satisfies(is_nonempty_string, "must be the name of a claim"))
+_claim: Final = or_none(satisfies(is_nonempty_string, "must be the name of a claim"))
 _number: Final = satisfies(_is_number, _NOT_A_NUMBER)
 
 
@@ -90,9 +90,9 @@ class Rules:
     """Whether a user id may be an integer. Otherwise it must be a string."""
     app_claim: str | None = setting(_claim, default=None)
     """The claim that must equal the app's id. None: no such claim."""
-    min_lifetime: float | None = setting(optional(_number), default=None)
+    min_lifetime: float | None = setting(or_none(_number), default=None)
     """The minimum of `exp` minus `iat`, or minus the current time without `iat`. None: no minimum."""
-    max_lifetime: float | None = setting(optional(_number), default=None)
+    max_lifetime: float | None = setting(or_none(_number), default=None)
     """The maximum of `exp` minus `iat`, or minus the current time without `iat`. None: no maximum."""
     leeway: float = setting(_check_leeway, default=30.0)
     """The allowed clock difference for `exp`, `nbf` and `iat` (RFC 7519 section 4.1.4). At most 3600."""
@@ -108,7 +108,7 @@ class Rules:
     attributes_claim: str | None = setting(_claim, default=None)
     """The claim that contains the user's attributes as an object. None: the attributes are all claims that have no
     other meaning."""
-    max_attributes_bytes: int | None = setting(optional(_number), default=None)
+    max_attributes_bytes: int | None = setting(or_none(_number), default=None)
     """The maximum size of the attributes as JSON. None: no maximum."""
     string_attributes_only: bool = setting(boolean, default=False)
     """Whether every attribute must be a string."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp, Mode
@@ -14,42 +14,48 @@ from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
 from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.settings import Setting, settings_of
 
-_PLAIN_SETTINGS: Final = frozenset(
-    {
-        "publishable_key",
-        "hosts",
-        "issuer",
-        "audience",
-        "origins",
-        "require_origin",
-        "allow_anonymous",
-        "allowed_scopes",
-        "aliases",
-    }
-)
-"""The settings that have the same value in a table and in an `App`."""
+Form = Callable[[Problems, str, Any, SecretReader], Any]
+"""A function that takes the problems, the path to a setting, its value in a table and the reader of secrets.
 
-_APP_SETTINGS: Final = _PLAIN_SETTINGS | {
-    "id",
-    "profile",
-    "mode",
-    "origin_mode",
-    "credentials",
-    "rules",
-    "revocations",
-    "token_locations",
-    "app_locations",
-    "claimed_user_locations",
-    "identity_hash",
-}
+It returns the value of the setting in Python. It adds a problem or raises `ConfigError` if the table's value is
+invalid.
+"""
+
+_APP_SETTINGS: Final = {name: setting for name, setting in settings_of(App).items() if setting.form is not None}
 _APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
-_LOCATION_SETTINGS: Final = (
-    ("app_locations", APP_LOCATIONS),
-    ("token_locations", TOKEN_LOCATIONS),
-    ("claimed_user_locations", TOKEN_LOCATIONS),
-)
 _UNKNOWN_OR_NO_SECRET: Final = "contains an unknown name, or no secret"
+
+
+def read_settings(
+    problems: Problems,
+    path: str,
+    table: Mapping[str, Any],
+    settings: Mapping[str, Setting],
+    reader: SecretReader,
+    forms: Mapping[str, Form],
+) -> dict[str, Any]:
+    """Return the settings that a table has, each as the value in Python.
+
+    Args:
+        problems: Collects the problems.
+        path: The path to the table. Empty: the paths of problems start with the name of a setting.
+        table: The table.
+        settings: The definitions of settings. Those whose form is not in `forms` are left out.
+        reader: Reads the key material of credentials and identity hashes.
+        forms: The forms in which the table holds settings.
+    """
+    prefix = f"{path}." if path else ""
+    values: dict[str, Any] = {}
+    for name, setting in settings.items():
+        form = forms.get(setting.form or "")
+        if name in table and form is not None:
+            try:
+                values[name] = form(problems, f"{prefix}{name}", table[name], reader)
+            except ConfigError as error:
+                problems.merge(path, error)
+    return values
 
 
 def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
@@ -64,36 +70,16 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         TypeError, ValueError, OverflowError: A setting has a type that no check expects.
     """
     problems = Problems()
-    for name in table.keys() - _APP_SETTINGS:
+    for name in table.keys() - _APP_SETTINGS.keys():
         is_rule = name in RuleChanges.__annotations__
         hint = "a rule belongs in the table rules" if is_rule else f"one of {_APP_SETTING_NAMES}"
         problems.add(name, "is not a setting", hint)
     if table.get("profile", "generic") not in list(BY_NAME):  # a list, because a table's value may be unhashable
         problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
-    settings: dict[str, Any] = {name: table[name] for name in table.keys() & _PLAIN_SETTINGS}
-    for name in ("mode", "origin_mode"):
-        if name in table:
-            settings[name] = read_mode(problems, name, table[name]) or Mode.ENFORCE
-    for name, factories in _LOCATION_SETTINGS:
-        if name in table:
-            settings[name] = read_locations(problems, name, table[name], factories)
-    if "identity_hash" in table:
-        try:
-            settings["identity_hash"] = _read_identity_hash(table["identity_hash"], reader)
-        except ConfigError as error:
-            problems.merge("", error)
-    if "revocations" in table:
-        try:
-            settings["revocations"] = Revocations(**table["revocations"])
-        except ConfigError as error:
-            problems.merge("", error)
-        except TypeError:
-            hint = "issued_before, users, users_by_claim, token_ids"
-            problems.add("revocations", "contains an unknown name", hint)
+    settings = read_settings(problems, "", table, _APP_SETTINGS, reader, FORMS)
     settings.update(_read_rules(problems, table.get("rules", {})))
-    credentials = read_credentials(problems, table.get("credentials", []), reader)
     try:
-        app = _profile_of(table)(table["id"], credentials=credentials, **settings)
+        app = _profile_of(table)(table["id"], **settings)
     except ConfigError as error:
         problems.merge("", error)
         raise ConfigError(problems.found) from None
@@ -142,7 +128,7 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     if not isinstance(rules, dict):
         problems.add("rules", "must be a table")
         return {}
-    for name in rules.keys() & _APP_SETTINGS:
+    for name in rules.keys() & _APP_SETTINGS.keys():
         problems.add(f"rules.{name}", "is not a rule")
     return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
 
@@ -199,3 +185,27 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
 
 def _field_names(kind: type) -> str:
     return ", ".join(field.name for field in dataclasses.fields(kind))
+
+
+def table_of(kind: type) -> Form:
+    """Return the form of a setting that is a table of other settings, of the class `kind`."""
+    names = settings_of(kind).keys()
+
+    def read(problems: Problems, path: str, value: Any, reader: SecretReader) -> Any:
+        if not isinstance(value, dict) or value.keys() - names:
+            raise config_error(path.rpartition(".")[2], "contains an unknown name", f"one of {', '.join(names)}")
+        return kind(**value)
+
+    return read
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "value": lambda problems, path, value, reader: value,
+    "mode": lambda problems, path, value, reader: read_mode(problems, path, value) or Mode.ENFORCE,
+    "app_locations": lambda problems, path, value, reader: read_locations(problems, path, value, APP_LOCATIONS),
+    "token_locations": lambda problems, path, value, reader: read_locations(problems, path, value, TOKEN_LOCATIONS),
+    "credentials": lambda problems, path, value, reader: read_credentials(problems, value, reader),
+    "revocations": table_of(Revocations),
+    "identity_hash": lambda problems, path, value, reader: _read_identity_hash(value, reader),
+}
+"""The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

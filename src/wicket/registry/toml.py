@@ -17,23 +17,23 @@ from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
-from wicket.registry.tables import read_app, read_broken_app, read_mode
-from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.registry.tables import FORMS, Form, read_app, read_broken_app, read_settings, table_of
+from wicket.settings import Setting
 
 _log: Final = logging.getLogger("wicket")
 
-_GATE_SETTINGS: Final = frozenset(
-    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network"}
-)
 _NETWORK_SETTINGS: Final = ("allowed_networks", "extra_ports", "ca_file")
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
-def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App | BrokenApp], dict[str, Any]]:
+def read_file(
+    path: str | os.PathLike[str], gate_settings: Mapping[str, Setting], *, strict: bool
+) -> tuple[list[App | BrokenApp], dict[str, Any]]:
     """Read the apps and the gate settings of a TOML file.
 
     Args:
         path: The path to the file. Relative paths in the file are relative to its directory.
+        gate_settings: The definitions of the settings of a gate.
         strict: Whether one invalid app makes the whole file invalid. If False, the problems of the app are logged and
             it becomes a `BrokenApp`.
 
@@ -50,7 +50,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
     file_problems, app_problems = Problems(), Problems()
     for name in document.keys() - {"gate", "apps"}:
         file_problems.add(name, "is not a table of this file", "[gate] and [[apps]]")
-    settings = _read_gate(file_problems, document.get("gate", {}))
+    settings = _read_gate(file_problems, document.get("gate", {}), gate_settings, reader)
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -90,49 +90,37 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
-def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
+def _read_gate(problems: Problems, table: Any, settings: Mapping[str, Setting], reader: SecretReader) -> dict[str, Any]:
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
         return {}
-    for name in table.keys() - _GATE_SETTINGS:
-        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(sorted(_GATE_SETTINGS))}")
-    settings: dict[str, Any] = {}
-    for name in ("name", "realm", "error_docs"):
-        if name in table:
-            settings[name] = table[name]
-            if not isinstance(table[name], str):
-                problems.add(f"gate.{name}", "must be a string")
-    if "mode" in table:
-        settings["mode"] = read_mode(problems, "gate.mode", table["mode"])
-    for name, factories in (("app_locations", APP_LOCATIONS), ("token_locations", TOKEN_LOCATIONS)):
-        if name in table:
-            settings[name] = read_locations(problems, f"gate.{name}", table[name], factories)
-    if "network" in table:
-        settings["network"] = _read_network(problems, table["network"])
-    if "limits" in table:
-        try:
-            settings["limits"] = Limits(**table["limits"])
-        except ConfigError as error:
-            problems.merge("gate", error)
-        except TypeError:
-            problems.add("gate.limits", "contains an unknown limit", f"one of {', '.join(Limits.__slots__)}")
-    return settings
+    names = sorted(name for name, setting in settings.items() if setting.form is not None)
+    for name in table.keys() - {*names}:
+        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(names)}")
+    values = read_settings(problems, "gate", table, settings, reader, GATE_FORMS)
+    for name, value in values.items():
+        settings[name].check(problems, f"gate.{name}", value)
+    return values
 
 
-def _read_network(problems: Problems, table: Any) -> Network | None:
+def _read_network(problems: Problems, path: str, table: Any, reader: SecretReader) -> Network | None:
     if not isinstance(table, dict) or table.keys() - {*_NETWORK_SETTINGS}:
-        problems.add("gate.network", f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
+        problems.add(path, f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
         return None
+    options = dict(table)
+    ca_file = options.pop("ca_file", None)
     try:
-        options = dict(table)
-        ca_file = options.pop("ca_file", None)
         context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
         return Network(**options, ssl_context=context)
-    except ConfigError as error:
-        problems.merge("gate", error)
+    except ConfigError:
+        raise
     except (OSError, TypeError, ValueError):
-        problems.add("gate.network.ca_file", "cannot be read as certificate authorities in PEM")
-    return None
+        problems.add(f"{path}.ca_file", "cannot be read as certificate authorities in PEM")
+        return None
+
+
+GATE_FORMS: Final[Mapping[str, Form]] = {**FORMS, "limits": table_of(Limits), "network": _read_network}
+"""The forms in which the table `[gate]` holds a setting."""
 
 
 def _read_secret(table: Mapping[str, Any], directory: Path) -> str:
