@@ -72,7 +72,7 @@ class Limits:
     max_body_bytes: int = _whole(65_536)
     """The largest body in bytes that the gate reads to find an app or a token."""
     body_timeout: float = _number(5.0)
-    """Seconds in which such a body must arrive."""
+    """Seconds in which a body that the gate reads must arrive."""
     key_set_lifetime: float = _number(300.0)
     """Seconds that a key set is fresh if its response has no `max-age` (RFC 9111 section 5.2.2.1)."""
     key_set_min_lifetime: float = _number(60.0)
