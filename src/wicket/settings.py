@@ -69,7 +69,7 @@ def setting(
         adds: Whether a profile's value remains, and the value of an app is added to it.
         repr: Whether the repr contains the setting.
     """
-    # Exactly one of the two is not MISSING. `field` raises for both, and a required setting has neither.
+    # `field` raises ValueError if both are given. A required setting has neither.
     given: dict[str, Any] = {"default": default, "default_factory": default_factory}
     return dataclasses.field(**given, repr=repr, metadata={_KEY: (check, form, preset, adds)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from wicket.config.app import App, AppOptions, ProfileDefaults
@@ -63,6 +63,7 @@ class Profile:
 
     name: str
     rules: Rules = field(default_factory=Rules)
+    _: KW_ONLY
     required_settings: tuple[str, ...] = ()
     check_credential: CredentialCheck | None = field(default=None, repr=False)
 
@@ -72,6 +73,7 @@ class Profile:
             self,
             name: str,
             rules: Rules = ...,
+            *,
             required_settings: tuple[str, ...] = ...,
             check_credential: CredentialCheck | None = ...,
             **defaults: Unpack[ProfileDefaults],

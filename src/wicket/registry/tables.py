@@ -34,8 +34,8 @@ class TableContext(NamedTuple):
 Form = Callable[[Problems, str, Any, TableContext], Any]
 """A function that takes the problems, the path to a setting, its value in a table and the context of the table.
 
-It returns the value of the setting in Python. It adds a problem or raises `ConfigError` if the table's value is
-invalid.
+It returns the value of the setting in Python. If the value in the table is invalid, it adds a problem, or raises
+`ConfigError` with paths that start with the name of the setting.
 """
 
 _APP_SETTINGS: Final = {name: setting for name, setting in settings_of(App).items() if setting.form is not None}
@@ -144,9 +144,10 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     if not isinstance(rules, dict):
         problems.add("rules", "must be a table")
         return {}
-    for name in rules.keys() & _APP_SETTINGS.keys():
+    app_settings = settings_of(App).keys()
+    for name in rules.keys() & app_settings:
         problems.add(f"rules.{name}", "is not a rule")
-    return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
+    return {name: value for name, value in rules.items() if name not in app_settings}
 
 
 def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:

@@ -327,6 +327,8 @@ CREDENTIAL = "[[apps.credentials]]\nkind = 'secret'\n"
         ('origins = [["x"]]', "apps[1].origins[0]"),
         ("rules = { self = 1 }", "apps[1]"),
         ("rules = { credentials = 1 }", "apps[1].rules.credentials"),
+        ("rules = { format_error = 1 }", "apps[1].rules.format_error"),
+        ("format_error = 1", "apps[1].format_error"),
         (f"app_locations = ['path:{'9' * 5000}']", "apps[1].app_locations[0]"),
         ("app_locations = ['path:²']", "apps[1].app_locations[0]"),
         (f"{CREDENTIAL}encoding = ['hex']\nenv = 'ACME_SECRET'", "apps[1].credentials[0].encoding"),
