@@ -97,7 +97,7 @@ class GateSettings:
     """Replaces the fetcher of key sets."""
     monotonic: Callable[[], float] = setting(_function, default=time.monotonic, form=None)
     """Returns seconds that never go backwards. The age of cache entries is measured with it."""
-    extensions: Extensions = setting(check_extensions, default=None, form=None)
+    extensions: Extensions = setting(check_extensions, default=None, form="extensions")
     """Functions by name that make the locations, and format the errors, which app tables name."""
     index: dict[AppRef, App | BrokenApp] = field(init=False, repr=False)
 

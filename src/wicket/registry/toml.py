@@ -108,7 +108,7 @@ def _read_gate(
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
         return {}
-    names = sorted(["extensions", *(name for name, setting in settings.items() if setting.form is not None)])
+    names = sorted(name for name, setting in settings.items() if setting.form is not None)
     for name in table.keys() - {*names}:
         problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(names)}")
     values = read_settings(problems, "gate", table, settings, context, GATE_FORMS)
