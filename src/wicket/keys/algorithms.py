@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wicket.keys.weak_keys import LOCAL, RSABounds, weakness
@@ -42,12 +42,13 @@ class _RSA:
     """RSASSA-PKCS1-v1_5 (RFC 7518 section 3.3), or RSASSA-PSS with a salt of the digest's length (section 3.5)."""
 
     def __init__(self, digest: hashes.HashAlgorithm, *, pss: bool = False) -> None:
-        self._digest = digest
+        self._hash = getattr(hashlib, digest.name)
+        self._digest = Prehashed(digest)
         self._padding = padding.PSS(padding.MGF1(digest), digest.digest_size) if pss else padding.PKCS1v15()
 
     def verify(self, message: bytes, key: rsa.RSAPublicKey, signature: bytes, /) -> bool:
         try:
-            key.verify(signature, message, self._padding, self._digest)
+            key.verify(signature, self._hash(message).digest(), self._padding, self._digest)
         except InvalidSignature:
             return False
         return True
@@ -57,7 +58,8 @@ class _ECDSA:
     """ECDSA (RFC 7518 section 3.4). The signature is `r || s`, each with the length of the curve's order."""
 
     def __init__(self, digest: hashes.HashAlgorithm, length: int) -> None:
-        self._scheme = ec.ECDSA(digest)
+        self._hash = getattr(hashlib, digest.name)
+        self._scheme = ec.ECDSA(Prehashed(digest))
         self._length = length
 
     def verify(self, message: bytes, key: ec.EllipticCurvePublicKey, signature: bytes, /) -> bool:
@@ -66,7 +68,7 @@ class _ECDSA:
             return False
         r, s = int.from_bytes(signature[:length], "big"), int.from_bytes(signature[length:], "big")
         try:
-            key.verify(encode_dss_signature(r, s), message, self._scheme)
+            key.verify(encode_dss_signature(r, s), self._hash(message).digest(), self._scheme)
         except InvalidSignature:
             return False
         return True
@@ -83,6 +85,7 @@ class _EdDSA:
         return True
 
 
+# `hashlib` hashes a token in less time than the `cryptography` package, so RSA and ECDSA get the digest of the message.
 _EDDSA: Final = _EdDSA()
 _TABLE: Final[dict[str, _Verifier]] = {
     "HS256": _HMAC("sha256"),
