@@ -53,10 +53,6 @@ REVIEWED = {
         "decision/signature.py",
         "key.fingerprint not in self._tried",
     ): "keys that were tried for this token; no part of the token",
-    (
-        "decision/signature_cache.py",
-        "digest not in entries",
-    ): "SHA-256 of a token whose signature was verified; a client cannot guess it byte by byte",
     ("minting.py", "key.fingerprint == fingerprint"): "the caller's own private key, by the SHA-256 of its public key",
     ("diagnostics/hashes.py", "stripped != proof"): "the value sent, with and without spaces around it",
     ("diagnostics/hashes.py", "name.lower() != hash_name.lower()"): "the names of members",
