@@ -72,7 +72,7 @@ REVIEWED = {
     ("keys/public_key_detection.py", "b'\\x00' in value"): "configuration; whether a value may be UTF-16",
     ("keys/public_key_detection.py", "b'\"kty\"' in value"): "configuration; whether a value is a JWK",
     ("keys/secret.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
-    ("runtime/cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
+    ("runtime/entry_store.py", "hash(key) in self._loaded"): "the hash of a cache key",
 }
 """Comparisons of values with such names that do not compare a secret with client input, each with the reason."""
 
