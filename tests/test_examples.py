@@ -160,18 +160,6 @@ def test_vendors_page_documents_every_profile() -> None:
         assert sorted(rows) == sorted(BY_NAME), page.name
 
 
-def test_vendors_page_documents_every_rule_and_apps_page_every_setting_of_an_app() -> None:
-    from wicket.profiles.profile import AppSettings, RuleChanges
-
-    for name, heading, settings in (
-        ("vendors.md", "rule", RuleChanges.__annotations__.keys()),
-        ("apps.md", "setting of an app", AppSettings.__annotations__.keys() - RuleChanges.__annotations__.keys()),
-    ):
-        table = (ROOT / "docs" / name).read_text("utf-8").partition(f"\n| {heading} |")[2].partition("\n\n")[0]
-        first_cells = " ".join(line.split("|")[1] for line in table.splitlines()[1:])
-        assert settings <= {*re.findall(r"`(\w+)`", first_cells)}, name
-
-
 def test_apps_page_documents_every_toml_location() -> None:
     from wicket.registry.toml_locations import LOCATIONS
 

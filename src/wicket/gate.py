@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
+from typing import Unpack
 
-from wicket.config.app import App, BrokenApp, Mode
-from wicket.config.locations import AppLocation, AppRef, TokenLocation, fast_app_ref
-from wicket.config.network import Network
+from wicket.config.app import App, BrokenApp
+from wicket.config.locations import AppRef, fast_app_ref
 from wicket.config.token_locations import TokenLocations
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
@@ -22,21 +21,18 @@ from wicket.decision.revalidation import revalidate
 from wicket.errors import Refusal
 from wicket.gate_caches import (
     build_fetch_pool,
+    build_fetcher,
     build_key_set_loader,
     build_key_sets,
     build_registry_cache,
     build_registry_pool,
+    build_reporter,
     build_signature_cache,
 )
-from wicket.gate_settings import log_config_warnings, validate_settings
-from wicket.jwks.fetcher import Fetcher
-from wicket.jwks.lazy_fetcher import LazyFetcher
-from wicket.limits import Limits
+from wicket.gate_settings import GateOptions, GateSettings, log_config_warnings
 from wicket.messages.request import Request
-from wicket.registry.extensions import NO_EXTENSIONS, Extensions
-from wicket.registry.loader import Registry
-from wicket.reporting.events import OnEvent, OutcomeCount
-from wicket.reporting.reporter import Reporter
+from wicket.reporting.events import OutcomeCount
+from wicket.settings import settings_of
 
 _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
@@ -48,102 +44,45 @@ class Gate:
 
     Args:
         apps: The apps that are configured in code or in a file.
-        registry: A blocking function that loads further apps by name. It runs on a thread of the gate.
-        app_locations: Where a request can name its app. The default is the locations of all apps. It is required if
-            there is a registry.
-        token_locations: Where a token is looked for before its app is known. The default is the locations of all apps,
-            or else `Bearer()`.
-        mode: Overrides the mode of every app.
-        name: The gate's key in the application's state, and its name in logs and events. It must be an identifier.
-        realm: The realm of `WWW-Authenticate` (RFC 9110 section 11.5). The default is `name`.
-        error_docs: A URL. The `type` of a problem document (RFC 9457 section 3.1.1) is this URL plus the code.
-        on_event: Called synchronously with each event. An exception that it raises is logged and ignored.
-        clock: Returns the current time in seconds since 1970. The times of tokens are compared with it.
-        limits: The numeric limits of the gate.
-        network: The addresses and ports that key-set fetches may use in addition to public addresses and the
-            ports 443 and 8443.
-        fetcher: Replaces the fetcher of key sets.
-        monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
-        extensions: Functions by name that make locations for the app tables that name them (see `wicket.toml`).
+        settings: The other settings, by keyword (see `GateSettings`).
+
+    Attributes:
+        settings: All settings.
 
     Raises:
-        ConfigError: An argument is not valid. It has every problem, each with the path to its field.
+        ConfigError: A setting is invalid. It has every problem, each with the path to its field.
     """
 
-    def __init__(
-        self,
-        apps: Iterable[App | BrokenApp] = (),
-        *,
-        registry: Registry | None = None,
-        app_locations: Iterable[AppLocation] | None = None,
-        token_locations: Iterable[TokenLocation] | None = None,
-        mode: Mode | None = None,
-        name: str = "wicket",
-        realm: str | None = None,
-        error_docs: str | None = None,
-        on_event: OnEvent | None = None,
-        clock: Callable[[], float] = time.time,
-        limits: Limits = Limits(),  # noqa: B008 - a frozen value
-        network: Network | None = None,
-        fetcher: Fetcher | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-        extensions: Extensions = NO_EXTENSIONS,
-    ) -> None:
-        settings = validate_settings(
-            apps,
-            registry,
-            app_locations,
-            token_locations,
-            {
-                "mode": mode,
-                "name": name,
-                "realm": realm,
-                "error_docs": error_docs,
-                "on_event": on_event,
-                "clock": clock,
-                "limits": limits,
-                "network": network,
-                "fetcher": fetcher,
-                "monotonic": monotonic,
-                "extensions": extensions,
-            },
-        )
-        self._apps = settings.apps
-        self.app_locations = settings.app_locations
-        self.token_locations = settings.token_locations
-        self.name = name
-        self.environ_names = (f"{name}.decision", f"{name}.identity", f"{name}.gate")
-        self.realm = realm or name
-        self.error_docs = error_docs
-        self.clock = clock
-        self.limits = limits
-        self.extensions = settings.extensions
-        self._reporter = reporter = Reporter(name, on_event, limits.max_outcomes)
-        self._memory = build_signature_cache(limits)
-        self._pool = build_registry_pool(name, limits)
-        self._fetch_pool = fetch_pool = build_fetch_pool(name, limits)
-        self._registry = (
-            None
-            if registry is None
-            else build_registry_cache(registry, settings.index, self._pool, limits, reporter, monotonic)
-        )
-        self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog)
-        self._load_key_set = build_key_set_loader(name, fetcher or self._fetcher, limits, reporter, clock, monotonic)
-        self._key_sets = build_key_sets(self._load_key_set, fetch_pool, limits, reporter, monotonic)
+    __signature__ = inspect.signature(GateSettings)
+
+    def __init__(self, apps: Iterable[App | BrokenApp] = (), **settings: Unpack[GateOptions]) -> None:
+        self.settings = given = GateSettings(apps, **settings)
+        self.app_locations, self.token_locations = given.app_locations, given.token_locations
+        self.name, self.realm, self.error_docs = given.name, given.realm, given.error_docs
+        self.clock, self.limits = given.clock, given.limits
+        self.environ_names = (f"{self.name}.decision", f"{self.name}.identity", f"{self.name}.gate")
+        self._reporter = build_reporter(given)
+        self._memory = build_signature_cache(given)
+        self._pool = build_registry_pool(given)
+        self._fetch_pool = build_fetch_pool(given)
+        self._registry = build_registry_cache(given, self._pool, self._reporter)
+        self._fetcher = build_fetcher(given, self._fetch_pool)
+        self._load_key_set = build_key_set_loader(given, self._fetcher, self._reporter)
+        self._key_sets = build_key_sets(given, self._load_key_set, self._fetch_pool, self._reporter)
         self._context = GateContext(
-            apps=settings.index,
-            only_app=settings.apps[0] if len(settings.apps) == 1 and registry is None else None,
+            apps=given.index,
+            only_app=given.apps[0] if len(given.apps) == 1 and given.registry is None else None,
             registry=self._registry,
-            app_locations=settings.app_locations,
-            located_tokens=TokenLocations(settings.token_locations),
+            app_locations=given.app_locations,
+            located_tokens=TokenLocations(given.token_locations),
             signature_cache=self._memory,
             key_sets=self._key_sets,
-            mode=mode,
-            clock=clock,
-            limits=limits,
+            mode=given.mode,
+            clock=given.clock,
+            limits=given.limits,
         )
         _gates.add(self)
-        log_config_warnings(name, settings, mode, has_registry=registry is not None)
+        log_config_warnings(given)
 
     # --- decisions
 
@@ -268,7 +207,7 @@ class Gate:
     # --- apps
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, strict: bool = False, **settings: Any) -> Gate:
+    def from_file(cls, path: str | os.PathLike[str], *, strict: bool = False, **settings: Unpack[GateOptions]) -> Gate:
         """Build a gate from a TOML file with a table `[gate]` and one table `[[apps]]` for each app.
 
         Secrets are read from the environment variables or files that the TOML file names. If one app is not valid,
@@ -285,18 +224,20 @@ class Gate:
         """
         from wicket.registry.toml import read_file
 
-        apps, from_file = read_file(path, strict=strict, extensions=settings.pop("extensions", NO_EXTENSIONS))
-        return cls(apps, **{**from_file, **settings})
+        extensions = settings.get("extensions")
+        apps, from_file = read_file(path, settings_of(GateSettings), strict=strict, extensions=extensions)
+        from_file.update({**settings, "extensions": from_file["extensions"]})
+        return cls(apps, **from_file)
 
     @property
     def apps(self) -> tuple[App, ...]:
         """The valid apps from code or from a file. Apps of a registry are not included."""
-        return tuple(app for app in self._apps if isinstance(app, App))
+        return tuple(app for app in self.settings.apps if isinstance(app, App))
 
     @property
     def broken_apps(self) -> tuple[BrokenApp, ...]:
         """The apps of a file that answer `config_invalid`."""
-        return tuple(app for app in self._apps if isinstance(app, BrokenApp))
+        return tuple(app for app in self.settings.apps if isinstance(app, BrokenApp))
 
     def _owns(self, decision: Decision) -> bool:
         """Return whether this gate made the decision, and not another gate of the same name."""

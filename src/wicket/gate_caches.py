@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
+from wicket.config.network import Network
 from wicket.decision.key_selection import KeySets
 from wicket.decision.signature_cache import SignatureCache
-from wicket.jwks.fetcher import Fetcher
+from wicket.gate_settings import GateSettings
+from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.jwks.loader import KeySetLoader
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
 from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
-from wicket.registry.loader import Registry, registry_loader
+from wicket.registry.loader import registry_loader
 from wicket.reporting.events import KeySetFetched
 from wicket.reporting.reporter import Reporter
 from wicket.runtime.cache import Cache, Lifetimes, LoadFailed
 from wicket.runtime.pool import Pool
 
 
-def build_registry_pool(name: str, limits: Limits) -> Pool:
+def build_reporter(settings: GateSettings) -> Reporter:
+    """Return the reporter of decisions."""
+    return Reporter(settings.name, settings.on_event, settings.limits.max_outcomes)
+
+
+def build_registry_pool(settings: GateSettings) -> Pool:
     """Return the pool that calls the registry, which the operator controls."""
-    return Pool(f"{name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
+    limits = settings.limits
+    return Pool(f"{settings.name}-registry", threads=limits.registry_threads, queue=limits.registry_queue)
 
 
-def build_fetch_pool(name: str, limits: Limits) -> Pool:
+def build_fetch_pool(settings: GateSettings) -> Pool:
     """Return the pool that fetches key sets.
 
     It is separate from the registry's pool because tenants control the endpoints: a slow endpoint must not delay a
     registry look-up.
     """
+    limits = settings.limits
     return Pool(
-        f"{name}-fetch", threads=limits.fetch_threads, queue=limits.fetch_queue, per_group=limits.fetch_per_host
+        f"{settings.name}-fetch",
+        threads=limits.fetch_threads,
+        queue=limits.fetch_queue,
+        per_group=limits.fetch_per_host,
     )
 
 
-def build_signature_cache(limits: Limits) -> SignatureCache:
+def build_signature_cache(settings: GateSettings) -> SignatureCache:
     """Return the cache of verified signatures."""
+    limits = settings.limits
     return SignatureCache(
         total=limits.signature_cache_size,
         per_app=limits.signature_cache_per_app,
@@ -49,52 +61,48 @@ def build_signature_cache(limits: Limits) -> SignatureCache:
 
 
 def build_registry_cache(
-    registry: Registry,
-    configured_apps: Mapping[AppRef, App | BrokenApp],
-    pool: Pool,
-    limits: Limits,
-    reporter: Reporter,
-    monotonic: Callable[[], float],
-) -> Cache[AppRef, App | BrokenApp]:
-    """Return the cache of the apps that the registry loads."""
+    settings: GateSettings, pool: Pool, reporter: Reporter
+) -> Cache[AppRef, App | BrokenApp] | None:
+    """Return the cache of the apps that the registry loads. None: the gate has no registry."""
+    limits = settings.limits
+    if settings.registry is None:
+        return None
     return Cache(
-        registry_loader(registry, configured_apps, reporter),
+        registry_loader(settings.registry, settings.index, reporter),
         pool=pool,
         lifetimes=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
         size=limits.max_apps,
         negative_size=limits.negative_cache_size,
         on_failure=lambda _, error: _report_load_error(reporter, "the registry raised an exception", error),
-        clock=monotonic,
+        clock=settings.monotonic,
         owner=lambda ref: ref.value if ref.kind == "id" else None,
     )
 
 
-def build_key_set_loader(
-    name: str,
-    fetcher: Fetcher,
-    limits: Limits,
-    reporter: Reporter,
-    clock: Callable[[], float],
-    monotonic: Callable[[], float],
-) -> KeySetLoader:
-    """Return the loader that fetches one key set and reports the result as an event of the gate `name`."""
+def build_fetcher(settings: GateSettings, pool: Pool) -> LazyFetcher:
+    """Return the fetcher of key sets that is used if the settings have none."""
+    return LazyFetcher(settings.network or Network(), settings.limits, lambda: pool.has_backlog)
+
+
+def build_key_set_loader(settings: GateSettings, fetcher: LazyFetcher, reporter: Reporter) -> KeySetLoader:
+    """Return the loader that fetches one key set and reports the result as an event of the gate."""
+    limits = settings.limits
     return KeySetLoader(
-        fetcher,
+        settings.fetcher or fetcher,
         min_lifetime=limits.key_set_min_lifetime,
         max_lifetime=limits.key_set_max_lifetime,
         default_lifetime=limits.key_set_lifetime,
         max_keys=limits.max_key_set_keys,
-        report=lambda report: reporter.fetched(KeySetFetched(**asdict(report), gate=name)),
-        clock=monotonic,
+        report=lambda report: reporter.fetched(KeySetFetched(**asdict(report), gate=settings.name)),
+        clock=settings.monotonic,
         bounds=RSABounds(limits.remote_rsa_bits, limits.remote_rsa_exponent, prime_test=False),
-        wall_clock=clock,
+        wall_clock=settings.clock,
     )
 
 
-def build_key_sets(
-    loader: KeySetLoader, pool: Pool, limits: Limits, reporter: Reporter, monotonic: Callable[[], float]
-) -> KeySets:
+def build_key_sets(settings: GateSettings, loader: KeySetLoader, pool: Pool, reporter: Reporter) -> KeySets:
     """Return the cache of the key sets, with the limiter of the fetches for unknown kids."""
+    limits = settings.limits
     cache: Cache[KeySetRef, FetchedKeySet] = Cache(
         loader,
         pool=pool,
@@ -102,7 +110,7 @@ def build_key_sets(
         size=limits.max_key_sets,
         negative_size=limits.max_key_sets,
         on_failure=lambda _, error: _report_load_error(reporter, "a key set could not be loaded", error),
-        clock=monotonic,
+        clock=settings.monotonic,
         group=lambda ref: ref.source.host,
         owner=lambda ref: ref.app_id,
         per_owner=limits.max_loads_per_app,
@@ -112,9 +120,9 @@ def build_key_sets(
         interval=limits.unknown_kid_interval,
         negative_lifetime=limits.unknown_kid_negative_lifetime,
         on_limited=reporter.unknown_kid_limited,
-        clock=monotonic,
+        clock=settings.monotonic,
     )
-    return KeySets(cache, limiter, Waiters(monotonic))
+    return KeySets(cache, limiter, Waiters(settings.monotonic))
 
 
 def _lifetimes(limits: Limits, lifetime: float, stale: float, timeout: float) -> Lifetimes:

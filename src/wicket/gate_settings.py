@@ -1,122 +1,162 @@
-"""Validates the arguments of `Gate` and logs warnings about its configuration."""
+"""The settings of a gate, and the warnings about them."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.app_index import (
+    check_apps,
     check_registry,
     check_shared_secrets,
     index_apps,
+    locations_of,
     unique,
-    validate_apps,
-    validate_locations,
 )
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
+from wicket.jwks.fetcher import Fetcher
 from wicket.limits import Limits
 from wicket.registry.extensions import Extensions, check_extensions
+from wicket.registry.loader import Registry
+from wicket.reporting.events import OnEvent
+from wicket.settings import check_settings, instance_of, or_none, satisfies, setting
 
 _log: Final = logging.getLogger("wicket")
 
 
+def _is_listener(value: object) -> bool:
+    return callable(value) and not inspect.iscoroutinefunction(value)
+
+
+def _is_identifier(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+_string: Final = or_none(instance_of(str, "a string"))
+_function: Final = satisfies(callable, "must be a function")
+
+
 @dataclass(frozen=True, slots=True)
-class AppSettings:
-    """The validated apps of a gate, and the locations that it reads.
+class GateSettings:
+    """The settings of one gate, which are the arguments of `Gate`.
 
-    Args:
-        apps: The configured apps.
+    Attributes:
         index: The configured apps by each of their names.
-        app_locations: Where a request can name its app.
-        token_locations: Where a token is looked for before its app is known.
-        extensions: Functions by name that make locations for app tables.
-    """
-
-    apps: tuple[App | BrokenApp, ...]
-    index: dict[AppRef, App | BrokenApp]
-    app_locations: tuple[AppLocation, ...]
-    token_locations: tuple[TokenLocation, ...]
-    extensions: Extensions
-
-
-def validate_settings(
-    apps: Iterable[App | BrokenApp],
-    registry: object,
-    app_locations: Iterable[AppLocation] | None,
-    token_locations: Iterable[TokenLocation] | None,
-    others: Mapping[str, Any],
-) -> AppSettings:
-    """Validate the arguments of `Gate`.
-
-    Args:
-        apps: The argument of that name.
-        registry: The argument of that name.
-        app_locations: The argument of that name. The default is the locations of all apps.
-        token_locations: The argument of that name. The default is the locations of all apps, or else `Bearer()`.
-        others: All other arguments by name. Only their types are checked.
 
     Raises:
-        ConfigError: An argument is not valid. It has every problem, each with the path to its field.
+        ConfigError: A setting is invalid. It has every problem, each with the path to its field.
     """
-    problems = Problems()
-    configured = validate_apps(problems, apps)
-    # The locations of a broken app are included: its requests must reach it to be refused as `config_invalid`.
-    all_app_locations: tuple[AppLocation, ...] = validate_locations(
-        problems, "app_locations", app_locations, AppLocation, unique(app.app_locations for app in configured)
+
+    apps: tuple[App | BrokenApp, ...] = setting(check_apps, default=(), form=None)
+    """The apps that are configured in code or in a file."""
+    _: KW_ONLY
+    registry: Registry | None = setting(or_none(check_registry), default=None, form=None)
+    """A blocking function that loads further apps by name. It runs on a thread of the gate."""
+    app_locations: tuple[AppLocation, ...] = setting(
+        or_none(locations_of(AppLocation)), default=None, form="app_locations"
     )
-    all_token_locations: tuple[TokenLocation, ...] = validate_locations(
-        problems,
-        "token_locations",
-        token_locations,
-        TokenLocation,
-        unique(app.token_locations for app in configured) or (Bearer(),),
+    """Where a request can name its app. None: the locations of all apps. It is required if there is a registry."""
+    token_locations: tuple[TokenLocation, ...] = setting(
+        or_none(locations_of(TokenLocation)), default=None, form="token_locations"
     )
-    check_registry(problems, registry, app_locations)
-    if len(configured) > 1 and not all_app_locations:
-        problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
-    _check_types(problems, others)
-    extensions = check_extensions(problems, "extensions", others["extensions"])
-    by_issuer = any(getattr(location, "phase", None) == "token" for location in all_app_locations)
-    index = index_apps(problems, configured, by_issuer=by_issuer)
-    check_shared_secrets(problems, configured)
-    problems.raise_if_any()
-    return AppSettings(configured, index, all_app_locations, all_token_locations, extensions)
+    """Where a token is looked for before its app is known. None: the locations of all apps, or else `Bearer()`."""
+    mode: Mode | None = setting(
+        or_none(instance_of(Mode, "Mode.ENFORCE, Mode.LOG_ONLY or None")), default=None, form="mode"
+    )
+    """Overrides the mode of every app."""
+    name: str = setting(
+        satisfies(_is_identifier, "must be an identifier", "it is the gate's key in the application's state"),
+        default="wicket",
+    )
+    """The gate's key in the application's state, and its name in logs and events. It must be an identifier."""
+    realm: str = setting(_string, default=None)
+    """The realm of `WWW-Authenticate` (RFC 9110 section 11.5). None: `name`."""
+    error_docs: str | None = setting(_string, default=None)
+    """A URL. The `type` of a problem document (RFC 9457 section 3.1.1) is this URL plus the code."""
+    on_event: OnEvent | None = setting(
+        or_none(satisfies(_is_listener, "must be a function of one event that is not async")), default=None, form=None
+    )
+    """Called synchronously with each event. An exception that it raises is logged and ignored."""
+    clock: Callable[[], float] = setting(
+        satisfies(callable, "must be a function that returns the seconds since 1970"), default=time.time, form=None
+    )
+    """Returns the current time in seconds since 1970. The times of tokens are compared with it."""
+    limits: Limits = setting(instance_of(Limits, "a Limits object"), default=Limits(), form="limits")
+    """The numeric limits of the gate."""
+    network: Network | None = setting(or_none(instance_of(Network, "a Network")), default=None, form="network")
+    """The addresses and ports that key-set fetches may use in addition to public addresses and the ports 443 and
+    8443."""
+    fetcher: Fetcher | None = setting(or_none(_function), default=None, form=None)
+    """Replaces the fetcher of key sets."""
+    monotonic: Callable[[], float] = setting(_function, default=time.monotonic, form=None)
+    """Returns seconds that never go backwards. The age of cache entries is measured with it."""
+    extensions: Extensions = setting(check_extensions, default=None, form="extensions")
+    """Functions by name that make the locations, and format the errors, which app tables name."""
+    index: dict[AppRef, App | BrokenApp] = field(init=False, repr=False)
+
+    if TYPE_CHECKING:  # the dataclass has the real one, whose parameters are the settings
+
+        def __init__(self, apps: Iterable[App | BrokenApp] = ..., **settings: Unpack[GateOptions]) -> None: ...
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        check_settings(problems, self)
+        apps, given = self.apps, self.app_locations
+        if self.registry is not None and given is None:
+            problems.add("app_locations", "must be set if a registry loads the apps", "[Header('X-App-Id')]")
+        # The locations of a broken app are included: its requests must reach it to be refused as `config_invalid`.
+        app_locations = unique(app.app_locations for app in apps) if given is None else given
+        if len(apps) > 1 and not app_locations:
+            problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
+        by_issuer = any(getattr(location, "phase", None) == "token" for location in app_locations)
+        index = index_apps(problems, apps, by_issuer=by_issuer)
+        check_shared_secrets(problems, apps)
+        problems.raise_if_any()
+        token_locations: Any = self.token_locations
+        if token_locations is None:
+            token_locations = unique(app.token_locations for app in apps) or (Bearer(),)
+        computed = {
+            "index": index,
+            "app_locations": app_locations,
+            "token_locations": token_locations,
+            "realm": self.realm or self.name,
+        }
+        for name, value in computed.items():
+            object.__setattr__(self, name, value)
 
 
-def _check_types(problems: Problems, settings: Mapping[str, Any]) -> None:
-    mode, network, on_event, name = (settings[key] for key in ("mode", "network", "on_event", "name"))
-    if mode is not None and not isinstance(mode, Mode):
-        problems.add("mode", "must be Mode.ENFORCE, Mode.LOG_ONLY or None")
-    for key in ("realm", "error_docs"):
-        if settings[key] is not None and not isinstance(settings[key], str):
-            problems.add(key, "must be a string")
-    if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
-        problems.add("on_event", "must be a function of one event that is not async")
-    if not callable(settings["clock"]):
-        problems.add("clock", "must be a function that returns the seconds since 1970")
-    if network is not None and not isinstance(network, Network):
-        problems.add("network", "must be a Network")
-    for key in ("fetcher", "monotonic"):
-        if settings[key] is not None and not callable(settings[key]):
-            problems.add(key, "must be a function")
-    if not isinstance(settings["limits"], Limits):
-        problems.add("limits", "must be a Limits object")
-    if not isinstance(name, str) or not name.isidentifier():
-        problems.add("name", "must be an identifier", "it is the gate's key in the application's state")
+class GateOptions(TypedDict, total=False):
+    """The settings of `GateSettings` other than `apps`, for type checkers."""
+
+    registry: Registry | None
+    app_locations: Iterable[AppLocation] | None
+    token_locations: Iterable[TokenLocation] | None
+    mode: Mode | None
+    name: str
+    realm: str | None
+    error_docs: str | None
+    on_event: OnEvent | None
+    clock: Callable[[], float]
+    limits: Limits
+    network: Network | None
+    fetcher: Fetcher | None
+    monotonic: Callable[[], float]
+    extensions: Extensions | None
 
 
-def log_config_warnings(name: str, settings: AppSettings, mode: Mode | None, *, has_registry: bool) -> None:
-    """Log a warning for each setting of the gate `name` that is valid and probably not meant."""
-    apps = settings.apps
+def log_config_warnings(settings: GateSettings) -> None:
+    """Log a warning for each setting of a gate that is valid and probably not meant."""
+    apps, name, mode = settings.apps, settings.name, settings.mode
     if mode is not None:
         _log.warning("gate %s: the mode %s overrides the mode of every app", name, mode.value)
-    if not apps and not has_registry:
+    if not apps and settings.registry is None:
         _log.warning("gate %s: it has no apps and no registry, so every request is refused", name)
     kinds = {location.kind for location in settings.app_locations}
     for app in apps:

@@ -121,7 +121,7 @@ def test_fast_path_tiny_caches_only_possible_answers() -> None:
     cache = gate_context.signature_cache
     assert (
         len(cache)
-        == sum(len(entries) for entries in cache.entries.values())
+        == sum(len(entries) for entries in cache.partitions.values())
         <= gate_context.limits.signature_cache_size
     )
 

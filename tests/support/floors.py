@@ -18,7 +18,7 @@ FILES: Final = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 """Every module of the source, as a path below `SOURCE`."""
 
 FLOORS: Final = {
-    **dict.fromkeys(("errors", "limits", "runtime"), 1),
+    **dict.fromkeys(("errors", "limits", "runtime", "settings"), 1),
     "messages": 2,
     "keys": 3,
     "config": 4,
@@ -36,7 +36,10 @@ FLOORS: Final = {
 """The floor of each room. `__init__` is `import wicket` itself: only the CLI may import the package as a whole."""
 
 SAME_FLOOR: Final = frozenset(
-    {("limits", "errors"), ("runtime", "errors"), ("gate", "gate_caches"), ("gate", "gate_settings")}
+    {
+        *(("limits", "errors"), ("runtime", "errors"), ("settings", "errors"), ("limits", "settings")),
+        *(("gate", "gate_caches"), ("gate", "gate_settings"), ("gate_caches", "gate_settings")),
+    }
 )
 """The imports within a floor: (importing room, imported room)."""
 

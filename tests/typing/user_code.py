@@ -29,6 +29,7 @@ from wicket import (
     KeySetFetched,
     Mode,
     OriginPolicy,
+    Profile,
     PublicKey,
     PublishableKeyBearer,
     Refusal,
@@ -65,6 +66,17 @@ globex = App(
 )
 stricter = profiles.userz.extend(name="strict-userz", leeway=0, required_claims=["jti"])
 assert_type(stricter("another"), App)
+widget = Profile("widget", rules=Rules(user_id_claims=("id",)), token_locations=(Header("X-Token"),))
+assert_type(widget("initech", allowed_scopes=["read"], scopes_claim="scope").audience, tuple[str, ...])
+
+# A checker that no longer reports one of these reports an unused comment. `Any` would accept them all.
+App("initech", colour="blue")  # type: ignore[call-arg]
+App("initech", mode="enforce")  # type: ignore[arg-type]
+widget("initech", leeway="5")  # type: ignore[arg-type]
+widget.extend(origins=["*"])  # type: ignore[call-arg]
+Profile("other", mode=Mode.LOG_ONLY)  # type: ignore[call-arg]
+Gate([acme], realm=5)  # type: ignore[arg-type]
+Gate.from_file("wicket.toml", colour="blue")  # type: ignore[call-arg]
 
 
 def load(ref: AppRef) -> App | None:

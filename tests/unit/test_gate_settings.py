@@ -86,6 +86,21 @@ def test_gate_realm_defaults_to_name() -> None:
         assert (gate.name, gate.realm, gate.error_docs) == ("wicket", "Our API", "https://docs/")
 
 
+def test_gate_settings_has_every_argument() -> None:
+    app = acme(token_locations=[Header("X-Token")])
+    with gate_of(app, name="widgets") as gate:
+        settings = gate.settings
+        assert (settings.apps, settings.name, settings.realm) == ((app,), "widgets", "widgets")
+        assert (settings.registry, settings.token_locations) == (None, (Header("X-Token"),))
+        assert settings.limits is gate.limits
+
+
+def test_gate_unknown_argument_raises_type_error() -> None:
+    unknown: Any = {"colour": "blue"}
+    with pytest.raises(TypeError, match="colour"):
+        Gate([acme()], **unknown)
+
+
 # --- problems
 
 

@@ -1,20 +1,26 @@
-"""Checks and computed values of an app's settings. Each check adds its problems to `Problems`."""
+"""Checks of an app's settings, and the values that are computed from them.
+
+The checks of single settings are `wicket.settings.Check`s. The others compare several settings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import is_valid_name
+from wicket.config.locations import MAX_NAME, AppLocation, TokenLocation, is_location, is_valid_name
+from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
-from wicket.errors import Problems
+from wicket.errors import ConfigError, Problems
 from wicket.keys import Jwks, KeySource
+from wicket.settings import is_nonempty_string, items_of, satisfies
 
 _NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_SCOPES: Final[frozenset[str]] = frozenset()
 
 
 def is_name(value: object) -> bool:
@@ -22,28 +28,44 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and is_valid_name(value)
 
 
-def is_nonempty_string(value: object) -> bool:
-    """Return whether `value` is a string with at least one character."""
-    return isinstance(value, str) and bool(value)
+def _is_credential(value: Any) -> bool:
+    return isinstance(getattr(value, "keys", None), tuple)
 
 
-def check_items(
-    problems: Problems, path: str, values: object, is_valid: Callable[[Any], bool], noun: str
-) -> tuple[Any, ...]:
-    """Return `values` as a tuple.
+_strings: Final = items_of(is_nonempty_string, "non-empty string")
+_host_names: Final = items_of(is_name, "host name")
 
-    Args:
-        problems: Collects the problems.
-        path: The path to the setting. The problem of an invalid item has the path `path[index]`.
-        values: The value of the setting.
-        is_valid: Returns whether an item is valid.
-        noun: What an item is, in the singular, for the messages.
-    """
-    items = problems.as_tuple(path, values, f"{noun}s")
-    for index, item in enumerate(items):
-        if not is_valid(item):
-            problems.add(f"{path}[{index}]", f"is not a {noun}")
+name: Final = satisfies(is_name, f"must be 1 to {MAX_NAME} visible characters")
+names: Final = items_of(is_name, "name")
+nonempty_string: Final = satisfies(is_nonempty_string, "must be a non-empty string")
+credentials: Final = items_of(_is_credential, "credential")
+app_locations: Final = items_of(lambda value: is_location(value, AppLocation), "location")
+token_locations: Final = items_of(lambda value: is_location(value, TokenLocation), "location")
+
+
+def hosts(problems: Problems, path: str, value: object) -> tuple[str, ...]:
+    """Check host names. Return them in lower case."""
+    return tuple(host.lower().removesuffix(".") for host in _host_names(problems, path, value) if isinstance(host, str))
+
+
+def audience(problems: Problems, path: str, value: Any) -> tuple[str, ...]:
+    """Check one audience or several. Return a tuple, which is empty for None."""
+    items: tuple[str, ...] = _strings(problems, path, [value] if isinstance(value, str) else value or ())
     return items
+
+
+def scopes(problems: Problems, path: str, value: object) -> frozenset[str]:
+    """Check scopes. Return a set."""
+    return frozenset(item for item in _strings(problems, path, value) if is_nonempty_string(item)) or _NO_SCOPES
+
+
+def origins(problems: Problems, path: str, value: Any) -> OriginPolicy:
+    """Check origin patterns. Return them compiled. If one is invalid, the result allows every origin."""
+    try:
+        return OriginPolicy(value)
+    except ConfigError as error:
+        problems.merge(path, error)
+        return OriginPolicy()
 
 
 def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_hash: object) -> None:

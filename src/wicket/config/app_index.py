@@ -10,6 +10,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef, is_location
 from wicket.errors import Problems
+from wicket.settings import Check
 
 _log: Final = logging.getLogger("wicket")
 
@@ -19,34 +20,28 @@ _SHARED: Final = (
 )
 
 
-def validate_apps(problems: Problems, apps: Iterable[App | BrokenApp]) -> tuple[App | BrokenApp, ...]:
-    """Return the apps as a tuple. Add a problem for each item that is not an app."""
+def check_apps(problems: Problems, path: str, apps: object) -> tuple[App | BrokenApp, ...]:
+    """Return the apps as a tuple. Add a problem for each item that is not an app, and leave it out."""
     valid: list[App | BrokenApp] = []
-    for index, app in enumerate(problems.as_tuple("apps", apps, "apps")):
+    for index, app in enumerate(problems.as_tuple(path, apps, "apps")):
         if isinstance(app, (App, BrokenApp)):
             valid.append(app)
         else:
-            problems.add(f"apps[{index}]", "is not an App")
+            problems.add(f"{path}[{index}]", "is not an App")
     return tuple(valid)
 
 
-def validate_locations(
-    problems: Problems, path: str, locations: object, kind: type, default: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """Return the locations as a tuple. Add a problem for each item that is not a location.
+def locations_of(kind: type) -> Check:
+    """Return a check for locations that satisfy the protocol `kind`: `AppLocation` or `TokenLocation`."""
 
-    Args:
-        problems: Collects the problems.
-        path: The path to the setting.
-        locations: The value of the setting. None: `default`.
-        kind: The protocol that every location must satisfy: `AppLocation` or `TokenLocation`.
-        default: The locations if the setting is None.
-    """
-    items = default if locations is None else problems.as_tuple(path, locations, "locations")
-    for index, location in enumerate(items):
-        if not is_location(location, kind):
-            problems.add(f"{path}[{index}]", f"is not a valid {kind.__name__}", "Header('X-App-Id')")
-    return items
+    def check(problems: Problems, path: str, locations: object) -> tuple[Any, ...]:
+        items = problems.as_tuple(path, locations, "locations")
+        for index, location in enumerate(items):
+            if not is_location(location, kind):
+                problems.add(f"{path}[{index}]", f"is not a valid {kind.__name__}", "Header('X-App-Id')")
+        return items
+
+    return check
 
 
 def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -54,20 +49,17 @@ def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(item for items in lists for item in items))
 
 
-def check_registry(problems: Problems, registry: object, app_locations: object) -> None:
-    """Add a problem if the registry is not a synchronous function, or if the gate has no explicit `app_locations`."""
-    if registry is None:
-        return
+def check_registry(problems: Problems, path: str, registry: Any) -> Any:
+    """Add a problem if the registry is not a synchronous function."""
     if not callable(registry):
-        problems.add("registry", "must be a function that takes an AppRef and returns an App or None")
+        problems.add(path, "must be a function that takes an AppRef and returns an App or None")
     elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
         problems.add(
-            "registry",
+            path,
             "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop",
             "use a synchronous function with a synchronous driver",
         )
-    if app_locations is None:
-        problems.add("app_locations", "must be set if a registry loads the apps", "[Header('X-App-Id')]")
+    return registry
 
 
 def index_apps(

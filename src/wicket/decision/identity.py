@@ -386,10 +386,13 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
     else:
         claims = signed.claims
         times = check_claims(claims, signed.header.typ, app, now, key.issuer, times)
-        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules))
+        user_id, user_id_claim = read_user_id(claims, rules)
+        passed = PassedClaims(app.revision, key.issuer, user_id, user_id_claim)
         # The lifetime of a token without `iat` is counted from now.
         if not rules._has_lifetime_bounds or times[2] is not None:
             signed.passed = passed
+            if not app.revocations._enabled:  # else each request reads them
+                signed.cached_claims = None
     if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
         raise invalid_token("revoked")
     return VerifiedIdentity(app, passed, signed, key.kid)

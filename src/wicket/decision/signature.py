@@ -16,7 +16,7 @@ from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import UnverifiedToken, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, cost, within_budget
-from wicket.runtime.base64url import decode_canonical
+from wicket.runtime.base64url import decode_standard
 
 _BAD_SIGNATURE: Final = Refusal("invalid_token", "bad_signature")
 _OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
@@ -64,22 +64,21 @@ def find_signer(
     Raises:
         Refused: `malformed` if the payload is not a JSON object.
     """
-    encoded = token.text.encode("ascii")
     if digest is None and cache.knows(app.id):
-        digest = sha256(encoded).digest()
+        digest = sha256(token.encoded).digest()
         cached = cache.get(app.id, digest)
         if cached is not None:
             for key in keys:
                 if key.fingerprint == cached.fingerprint:
                     return cached, key
     algorithm = token.header.algorithm
-    signature = decode_canonical(token.signature)
-    signing_input = encoded[: len(encoded) - len(token.signature) - 1]
+    signature = decode_standard(token.signature_base64)
+    signing_input = token.signing_input
     for key in keys:
         if key.verify(algorithm, signing_input, signature):
-            payload = decode_canonical(token.payload)
+            payload = decode_standard(token.payload_base64)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
-            cache.add(app.id, digest or sha256(encoded).digest(), token.text, signed)
+            cache.add(app.id, digest or sha256(token.encoded).digest(), token.text, signed)
             return signed, key
     return None
 
@@ -157,7 +156,7 @@ class Verification:
     def issued_at(self) -> float:
         """The unverified `iat` of the token, in seconds since 1970; `now` if the token has no valid `iat`."""
         try:
-            issued = parse_json_object(decode_canonical(self.token.payload)).get("iat")
+            issued = parse_json_object(decode_standard(self.token.payload_base64)).get("iat")
         except Refused:
             return self.now
         if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > MAX_NUMERIC_DATE:

@@ -25,6 +25,7 @@ from wicket.messages.headers import (
 )
 from wicket.messages.headers import MAX_HEADERS as MAX_HEADERS
 from wicket.messages.headers import HeaderNames as HeaderNames
+from wicket.messages.form_body import FormData
 from wicket.messages.json_body import JSONObject
 from wicket.messages.paths import LONGEST_PATH, loosened, readings
 

@@ -3,120 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypedDict, Unpack
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
-from wicket.config.app import App, ErrorFormatter, Mode
-from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import AppLocation, Bearer, TokenLocation
-from wicket.config.revocations import Revocations
-from wicket.config.rules import Rules
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.config.app import App, AppOptions, ProfileDefaults
+from wicket.config.rules import RuleChanges, Rules
+from wicket.errors import ConfigError, Problems
 from wicket.keys import Credential
+from wicket.settings import settings_of
+
+_Class = TypeVar("_Class", bound=type)
 
 
-class RuleChanges(TypedDict, total=False):
-    """The rules that an app or a derived profile may change. See `Rules` for their meaning.
-
-    `required_claims`, `allowed_typ` and `required_values` are added to the profile's. `drop_required_claims` removes
-    claims from the profile's `required_claims`. Every other rule replaces the profile's.
-    """
-
-    required_claims: Iterable[str]
-    drop_required_claims: Iterable[str]
-    allowed_typ: Iterable[str]
-    require_kid: bool
-    required_values: Mapping[str, str | int | bool]
-    user_id_claims: Iterable[str]
-    allow_integer_user_id: bool
-    app_claim: str | None
-    min_lifetime: float | None
-    max_lifetime: float | None
-    leeway: float
-    attributes_claim: str | None
-    max_attributes_bytes: int | None
-    string_attributes_only: bool
-    companies_claim: str | None
-    scopes_claim: str | None
-    max_token_bytes: int
-    protected_attributes: Iterable[str]
-    protected_company_attributes: Iterable[str]
-
-
-class AppSettings(RuleChanges, total=False):
+class AppSettings(AppOptions, RuleChanges, total=False):
     """The settings of one app in addition to its id and credentials. See `App` and `Rules` for their meaning."""
 
-    publishable_key: str | None
-    hosts: Iterable[str]
-    issuer: str | None
-    audience: str | Iterable[str] | None
-    origins: Iterable[str]
-    require_origin: bool
-    mode: Mode
-    origin_mode: Mode | None
-    allow_anonymous: bool
-    revocations: Revocations
-    allowed_scopes: Iterable[str]
-    token_locations: Iterable[TokenLocation]
-    app_locations: Iterable[AppLocation]
-    claimed_user_locations: Iterable[TokenLocation]
-    aliases: Iterable[str]
-    identity_hash: IdentityHash | None
 
-
-class ProfileChanges(RuleChanges, total=False):
-    """The settings that `Profile.extend` may change: rules, locations, audience, error format and anonymous access."""
-
-    audience: str | None
-    token_locations: Iterable[TokenLocation]
-    app_locations: Iterable[AppLocation]
-    claimed_user_locations: Iterable[TokenLocation]
-    format_error: ErrorFormatter | None
-    allow_anonymous: bool
+class ProfileChanges(ProfileDefaults, RuleChanges, total=False):
+    """The settings that `Profile.extend` may change: rules, and the settings of `App` that a profile can have."""
 
 
 CredentialCheck = Callable[[Credential], str | None]
 """A function that returns an error message for a credential that the vendor does not allow, or None."""
 
-_RULES: Final = frozenset(RuleChanges.__annotations__)
+_RULES: Final = settings_of(Rules)
+_RULE_CHANGES: Final = frozenset({*_RULES, "drop_required_claims"})
+_DEFAULTS: Final = {name: setting for name, setting in settings_of(App).items() if setting.preset}
+"""The settings of an app that a profile can have."""
+_APP_SETTINGS: Final = settings_of(App).keys() - {"id", "credentials", "rules", "profile"}
+"""The settings of an app that a call of a profile passes on."""
+
+
+def _with_defaults(kind: _Class) -> _Class:
+    """Add a field for each setting in `_DEFAULTS` to a class that is not yet a dataclass."""
+    for name, setting in _DEFAULTS.items():
+        kind.__annotations__[name] = "Any"
+        setattr(kind, name, field(default=setting.default, repr=setting.show, kw_only=True))
+    return kind
 
 
 @dataclass(frozen=True, slots=True)
+@_with_defaults
 class Profile:
     """One vendor's conventions. Call it to build an `App`. Use `extend` to derive a profile.
 
     Args:
         name: The profile's name.
         rules: The rules for the tokens of the vendor's apps.
-        token_locations: The locations in a request that can hold the token.
-        app_locations: The locations in a request that can name the app.
-        claimed_user_locations: The locations in which an anonymous request can state its user id, which is unverified.
-        audience: The `aud` that the tokens must have. None: no audience.
-        allow_anonymous: Whether a request without a token is allowed, as an unverified user.
         required_settings: The settings that every app of the vendor must have.
         check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
             this function, every credential is allowed.
-        format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
+        defaults: Settings of the vendor's apps, by keyword (see `ProfileDefaults`). A profile has them as attributes.
 
     Raises:
-        ConfigError: `rules` is not a `Rules`.
+        ConfigError: `rules` is not a `Rules`, or a setting is invalid. It has every problem, each with the path to its
+            field.
     """
 
     name: str
     rules: Rules = field(default_factory=Rules)
-    token_locations: tuple[TokenLocation, ...] = (Bearer(),)
-    app_locations: tuple[AppLocation, ...] = ()
-    claimed_user_locations: tuple[TokenLocation, ...] = ()
-    audience: str | None = None
-    allow_anonymous: bool = False
+    _: KW_ONLY
     required_settings: tuple[str, ...] = ()
     check_credential: CredentialCheck | None = field(default=None, repr=False)
-    format_error: ErrorFormatter | None = field(default=None, repr=False)
+
+    if TYPE_CHECKING:  # the dataclass has the real ones
+
+        def __init__(
+            self,
+            name: str,
+            rules: Rules = ...,
+            *,
+            required_settings: tuple[str, ...] = ...,
+            check_credential: CredentialCheck | None = ...,
+            **defaults: Unpack[ProfileDefaults],
+        ) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
 
     def __post_init__(self) -> None:
+        problems = Problems()
         if not isinstance(self.rules, Rules):
-            raise config_error("rules", "must be Rules", "Rules(required_claims=frozenset({'sub', 'exp'}))")
+            problems.add("rules", "must be Rules", "Rules(required_claims=frozenset({'sub', 'exp'}))")
+        for name, setting in _DEFAULTS.items():
+            value = getattr(self, name)
+            checked = setting.check(problems, name, value)
+            if not isinstance(value, (str, type(None))):  # an audience remains one string
+                object.__setattr__(self, name, checked)
+        problems.raise_if_any()
 
     def __call__(self, id: str, *, credentials: Iterable[Credential] = (), **settings: Unpack[AppSettings]) -> App:
         """Build an app of this vendor.
@@ -133,9 +106,7 @@ class Profile:
             ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         """
         problems = Problems()
-        app_settings: dict[str, Any] = dict(settings)
-        changes = {name: app_settings.pop(name) for name in list(app_settings) if name in _RULES}
-        _check_known(problems, app_settings, AppSettings.__annotations__)
+        changes, app_settings = _split(problems, settings, _APP_SETTINGS)
         for name in self.required_settings:
             if not app_settings.get(name):
                 problems.add(name, f"must be set for an app of {self.name}")
@@ -146,17 +117,9 @@ class Profile:
                 if message:
                     problems.add(f"credentials[{index}]", message)
         rules = self._changed_rules(problems, changes)
-        defaults: dict[str, Any] = {
-            "token_locations": self.token_locations,
-            "app_locations": self.app_locations,
-            "claimed_user_locations": self.claimed_user_locations,
-            "audience": self.audience,
-            "allow_anonymous": self.allow_anonymous,
-            "format_error": self.format_error,
-        }
-        known = {name: value for name, value in app_settings.items() if name in AppSettings.__annotations__}
+        values: dict[str, Any] = {name: getattr(self, name) for name in _DEFAULTS} | app_settings
         try:
-            app = App(id, credentials=credentials, rules=rules, profile=self.name, **{**defaults, **known})
+            app = App(id, credentials=credentials, rules=rules, profile=self.name, **values)
         except ConfigError as error:
             problems.merge("", error)
             raise ConfigError(problems.found) from None
@@ -175,43 +138,59 @@ class Profile:
             ConfigError: A change is invalid or unknown. `rules` is unknown: it would discard the vendor's rules.
         """
         problems = Problems()
-        settings: dict[str, Any] = dict(changes)
-        rule_changes = {key: settings.pop(key) for key in list(settings) if key in _RULES}
-        _check_known(problems, settings, ProfileChanges.__annotations__)
+        rule_changes, defaults = _split(problems, changes, _DEFAULTS)
         rules = self._changed_rules(problems, rule_changes)
+        try:
+            profile = dataclasses.replace(self, name=name or self.name, rules=rules, **defaults)
+        except ConfigError as error:
+            problems.merge("", error)
+            raise ConfigError(problems.found) from None
         problems.raise_if_any()
-        for key in ("token_locations", "app_locations", "claimed_user_locations"):
-            if key in settings:
-                settings[key] = tuple(settings[key])
-        return dataclasses.replace(self, name=name or self.name, rules=rules, **settings)
+        return profile
 
     def _changed_rules(self, problems: Problems, changes: Mapping[str, Any]) -> Rules:
         """Return the profile's rules with these changes. If they are invalid, add problems and return the old rules."""
         if not changes:
             return self.rules
         values = dict(changes)
+        rules = self.rules
         dropped = _names(problems, "drop_required_claims", values.pop("drop_required_claims", ()))
-        unknown = dropped - self.rules.required_claims
+        unknown = dropped - rules.required_claims
         if unknown:
             problems.add("drop_required_claims", f"{', '.join(sorted(unknown))} is not required by {self.name}")
-        required_claims = self.rules.required_claims - dropped | _names(
-            problems, "required_claims", values.pop("required_claims", ())
-        )
-        allowed_typ = self.rules.allowed_typ | _names(problems, "allowed_typ", values.pop("allowed_typ", ()))
-        required_values = values.pop("required_values", {})
+        if dropped:
+            rules = dataclasses.replace(rules, required_claims=rules.required_claims - dropped)
+        for name, rule in _RULES.items():
+            if rule.adds and name in values:
+                values[name] = _added(problems, name, getattr(rules, name), values[name])
         try:
-            if not isinstance(required_values, Mapping):
-                raise config_error("rules.required_values", "must map claim names to values")
-            return dataclasses.replace(
-                self.rules,
-                required_claims=required_claims,
-                allowed_typ=allowed_typ,
-                required_values={**self.rules.required_values, **required_values},
-                **values,
-            )
+            return dataclasses.replace(rules, **values)
         except ConfigError as error:
             problems.merge("", error)
             return self.rules
+
+
+def _split(
+    problems: Problems, settings: Mapping[str, Any], known: Collection[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the changes of rules, and the other settings with a known name. Add a problem for each unknown name."""
+    for name in settings:
+        if name == "rules":
+            problems.add(name, "would replace all of the vendor's rules", "set single rules, for example leeway=10")
+        elif name not in known and name not in _RULE_CHANGES:
+            problems.add(name, "is not a setting", f"one of {', '.join(sorted({*known, *_RULE_CHANGES}))}")
+    changes = {name: value for name, value in settings.items() if name in _RULE_CHANGES}
+    return changes, {name: value for name, value in settings.items() if name in known}
+
+
+def _added(problems: Problems, name: str, current: Any, value: Any) -> Any:
+    """Return the profile's value of a rule with the items of `value` added."""
+    if not isinstance(current, Mapping):
+        return current | _names(problems, name, value)
+    if isinstance(value, Mapping):
+        return {**current, **value}
+    problems.add(f"rules.{name}", "must map claim names to values")
+    return current
 
 
 def _names(problems: Problems, path: str, value: Any) -> frozenset[str]:
@@ -220,11 +199,3 @@ def _names(problems: Problems, path: str, value: Any) -> frozenset[str]:
         problems.add(path, "must be a list of names")
         return frozenset()
     return frozenset(names)
-
-
-def _check_known(problems: Problems, settings: Mapping[str, Any], known: Iterable[str]) -> None:
-    for name in settings:
-        if name == "rules":
-            problems.add(name, "would replace all of the vendor's rules", "set single rules, for example leeway=10")
-        elif name not in known:
-            problems.add(name, "is not a setting", f"one of {', '.join(sorted(known))}")

@@ -1,4 +1,4 @@
-"""Locations of one's own that app tables name. Only code and the operator's file say which class a name stands for."""
+"""Functions of one's own that app tables name. Only code and the operator's file say what a name stands for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from wicket.config.locations import AppLocation, TokenLocation
 from wicket.errors import Problems
 from wicket.registry.toml_locations import LOCATIONS
 
-Extensions = Mapping[str, Callable[[str], AppLocation | TokenLocation]]
-"""Functions by name. Each takes the text after the colon, which may be empty, and returns a location."""
+Extensions = Mapping[str, Callable[..., Any]]
+"""Functions by name. One that makes a location takes the text after the colon, which may be empty. The others are
+values of settings, such as `format_error`."""
 
 NO_EXTENSIONS: Final[Extensions] = MappingProxyType({})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -26,8 +26,10 @@ def check_extensions(problems: Problems, path: str, extensions: object) -> Exten
     Args:
         problems: Collects the problems.
         path: The path to the setting.
-        extensions: The value of the setting.
+        extensions: The value of the setting. None: no extensions.
     """
+    if extensions is None:
+        return NO_EXTENSIONS
     if not isinstance(extensions, Mapping):
         problems.add(path, "must be a mapping of names to functions", "{'partner_header': PartnerHeader}")
         return NO_EXTENSIONS
@@ -38,7 +40,7 @@ def check_extensions(problems: Problems, path: str, extensions: object) -> Exten
         elif any(name in factories for factories in LOCATIONS.values()):
             problems.add(f"{path}.{name}", "is the name of a location of Wicket")
         elif not callable(function):
-            problems.add(f"{path}.{name}", "must be a function of one string that returns a location")
+            problems.add(f"{path}.{name}", "must be a function")
         else:
             valid[name] = function
     return MappingProxyType(valid)

@@ -3,55 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
+from wicket.config.rules import RuleChanges
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
-from wicket.profiles.profile import RuleChanges
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
 from wicket.registry.extensions import NO_EXTENSIONS, Extensions
 from wicket.registry.toml_locations import read_locations
+from wicket.settings import Setting, settings_of
 
-_PLAIN_SETTINGS: Final = frozenset(
-    {
-        "publishable_key",
-        "hosts",
-        "issuer",
-        "audience",
-        "origins",
-        "require_origin",
-        "allow_anonymous",
-        "allowed_scopes",
-        "aliases",
-    }
-)
-"""The settings that have the same value in a table and in an `App`."""
 
-_APP_SETTINGS: Final = _PLAIN_SETTINGS | {
-    "id",
-    "profile",
-    "mode",
-    "origin_mode",
-    "credentials",
-    "rules",
-    "revocations",
-    "token_locations",
-    "app_locations",
-    "claimed_user_locations",
-    "identity_hash",
-}
+class TableContext(NamedTuple):
+    """What a table refers to.
+
+    Args:
+        reader: Reads the key material of credentials and identity hashes.
+        extensions: The functions that the table may name. Nothing is imported.
+    """
+
+    reader: SecretReader
+    extensions: Extensions
+
+
+Form = Callable[[Problems, str, Any, TableContext], Any]
+"""A function that takes the problems, the path to a setting, its value in a table and the context of the table.
+
+It returns the value of the setting in Python. If the value in the table is invalid, it adds a problem, or raises
+`ConfigError` with paths that start with the name of the setting.
+"""
+
+_APP_SETTINGS: Final = {name: setting for name, setting in settings_of(App).items() if setting.form is not None}
 _APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
-_LOCATION_SETTINGS: Final = (
-    ("app_locations", AppLocation),
-    ("token_locations", TokenLocation),
-    ("claimed_user_locations", TokenLocation),
-)
 _UNKNOWN_OR_NO_SECRET: Final = "contains an unknown name, or no secret"
+
+
+def read_settings(
+    problems: Problems,
+    path: str,
+    table: Mapping[str, Any],
+    settings: Mapping[str, Setting],
+    context: TableContext,
+    forms: Mapping[str, Form],
+) -> dict[str, Any]:
+    """Return the settings that a table has, each as the value in Python.
+
+    Args:
+        problems: Collects the problems.
+        path: The path to the table. Empty: the paths of problems start with the name of a setting.
+        table: The table.
+        settings: The definitions of settings. Those whose form is not in `forms` are left out.
+        context: What the table refers to.
+        forms: The forms in which the table holds settings.
+    """
+    prefix = f"{path}." if path else ""
+    values: dict[str, Any] = {}
+    for name, setting in settings.items():
+        form = forms.get(setting.form or "")
+        if name in table and form is not None:
+            try:
+                values[name] = form(problems, f"{prefix}{name}", table[name], context)
+            except ConfigError as error:
+                problems.merge(path, error)
+    return values
 
 
 def read_app(table: Mapping[str, Any], reader: SecretReader, extensions: Extensions = NO_EXTENSIONS) -> App:
@@ -60,43 +79,23 @@ def read_app(table: Mapping[str, Any], reader: SecretReader, extensions: Extensi
     Args:
         table: The settings of the app. `id` must be a valid name.
         reader: Reads the key material of credentials and identity hashes.
-        extensions: The locations that the table may name in addition to those of Wicket. Nothing is imported.
+        extensions: The functions that the table may name in addition to the locations of Wicket. Nothing is imported.
 
     Raises:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         TypeError, ValueError, OverflowError: A setting has a type that no check expects.
     """
     problems = Problems()
-    for name in table.keys() - _APP_SETTINGS:
+    for name in table.keys() - _APP_SETTINGS.keys():
         is_rule = name in RuleChanges.__annotations__
         hint = "a rule belongs in the table rules" if is_rule else f"one of {_APP_SETTING_NAMES}"
         problems.add(name, "is not a setting", hint)
     if table.get("profile", "generic") not in list(BY_NAME):  # a list, because a table's value may be unhashable
         problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
-    settings: dict[str, Any] = {name: table[name] for name in table.keys() & _PLAIN_SETTINGS}
-    for name in ("mode", "origin_mode"):
-        if name in table:
-            settings[name] = read_mode(problems, name, table[name]) or Mode.ENFORCE
-    for name, protocol in _LOCATION_SETTINGS:
-        if name in table:
-            settings[name] = read_locations(problems, name, table[name], protocol, extensions)
-    if "identity_hash" in table:
-        try:
-            settings["identity_hash"] = _read_identity_hash(table["identity_hash"], reader, extensions)
-        except ConfigError as error:
-            problems.merge("", error)
-    if "revocations" in table:
-        try:
-            settings["revocations"] = Revocations(**table["revocations"])
-        except ConfigError as error:
-            problems.merge("", error)
-        except TypeError:
-            hint = "issued_before, users, users_by_claim, token_ids"
-            problems.add("revocations", "contains an unknown name", hint)
+    settings = read_settings(problems, "", table, _APP_SETTINGS, TableContext(reader, extensions), FORMS)
     settings.update(_read_rules(problems, table.get("rules", {})))
-    credentials = read_credentials(problems, table.get("credentials", []), reader)
     try:
-        app = _profile_of(table)(table["id"], credentials=credentials, **settings)
+        app = _profile_of(table)(table["id"], **settings)
     except ConfigError as error:
         problems.merge("", error)
         raise ConfigError(problems.found) from None
@@ -145,17 +144,18 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     if not isinstance(rules, dict):
         problems.add("rules", "must be a table")
         return {}
-    for name in rules.keys() & _APP_SETTINGS:
+    app_settings = settings_of(App).keys()
+    for name in rules.keys() & app_settings:
         problems.add(f"rules.{name}", "is not a rule")
-    return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
+    return {name: value for name, value in rules.items() if name not in app_settings}
 
 
-def _read_identity_hash(table: Any, reader: SecretReader, extensions: Extensions) -> IdentityHash:
+def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
-    options = _read_hash_options("identity_hash", table, reader, ("identifier_location", "hash_location"), extensions)
+    options = _read_hash_options("identity_hash", table, context, ("identifier_location", "hash_location"))
     if "companies" in options:
         path = "identity_hash.companies"
-        company_options = _read_hash_options(path, options["companies"], reader, ("location",), extensions)
+        company_options = _read_hash_options(path, options["companies"], context, ("location",))
         try:
             options["companies"] = CompanyHash(**company_options)
         except ConfigError as error:
@@ -170,17 +170,14 @@ def _read_identity_hash(table: Any, reader: SecretReader, extensions: Extensions
         raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
 
 
-def _read_hash_options(
-    path: str, table: Any, reader: SecretReader, locations: tuple[str, ...], extensions: Extensions
-) -> dict[str, Any]:
+def _read_hash_options(path: str, table: Any, context: TableContext, locations: tuple[str, ...]) -> dict[str, Any]:
     """Return the table with its secret and its locations decoded.
 
     Args:
         path: The path to the table.
         table: The table.
-        reader: Reads the key material of the secret.
+        context: What the table refers to.
         locations: The names of the fields that contain a location.
-        extensions: Further locations by name.
 
     Raises:
         ConfigError: The secret or a location is invalid.
@@ -192,16 +189,52 @@ def _read_hash_options(
     secret = options.get("secret")
     if isinstance(secret, dict):
         try:
-            options["secret"] = read_credential({**secret, "kind": "secret"}, reader)
+            options["secret"] = read_credential({**secret, "kind": "secret"}, context.reader)
         except ConfigError as error:
             problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
-            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, extensions)
+            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, context.extensions)
             options[name] = decoded[0] if decoded else None
     problems.raise_if_any()
     return options
 
 
+def _read_extension(problems: Problems, path: str, value: Any, extensions: Extensions) -> Any:
+    if not isinstance(value, str) or value not in extensions:
+        problems.add(path, "is not the name of an extension", ", ".join(extensions) or "see [gate.extensions]")
+        return None
+    return extensions[value]
+
+
 def _field_names(kind: type) -> str:
     return ", ".join(field.name for field in dataclasses.fields(kind))
+
+
+def table_of(kind: type) -> Form:
+    """Return the form of a setting that is a table of other settings, of the class `kind`."""
+    names = settings_of(kind).keys()
+
+    def read(problems: Problems, path: str, value: Any, context: TableContext) -> Any:
+        if not isinstance(value, dict) or value.keys() - names:
+            raise config_error(path.rpartition(".")[2], "contains an unknown name", f"one of {', '.join(names)}")
+        return kind(**value)
+
+    return read
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "value": lambda problems, path, value, context: value,
+    "mode": lambda problems, path, value, context: read_mode(problems, path, value) or Mode.ENFORCE,
+    "app_locations": lambda problems, path, value, context: read_locations(
+        problems, path, value, AppLocation, context.extensions
+    ),
+    "token_locations": lambda problems, path, value, context: read_locations(
+        problems, path, value, TokenLocation, context.extensions
+    ),
+    "extension": lambda problems, path, value, context: _read_extension(problems, path, value, context.extensions),
+    "credentials": lambda problems, path, value, context: read_credentials(problems, value, context.reader),
+    "revocations": table_of(Revocations),
+    "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
+}
+"""The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

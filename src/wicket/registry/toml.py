@@ -12,34 +12,36 @@ from pathlib import Path
 from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp
-from wicket.config.locations import AppLocation, TokenLocation, is_valid_name
+from wicket.config.locations import is_valid_name
 from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
-from wicket.registry.extensions import NO_EXTENSIONS, Extensions, check_extensions, import_extensions
-from wicket.registry.tables import read_app, read_broken_app, read_mode
-from wicket.registry.toml_locations import read_locations
+from wicket.registry.extensions import Extensions, check_extensions, import_extensions
+from wicket.registry.tables import FORMS, Form, TableContext, read_app, read_broken_app, read_settings, table_of
+from wicket.settings import Setting
 
 _log: Final = logging.getLogger("wicket")
 
-_GATE_SETTINGS: Final = frozenset(
-    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "extensions", "limits", "network"}
-)
 _NETWORK_SETTINGS: Final = ("allowed_networks", "extra_ports", "ca_file")
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 def read_file(
-    path: str | os.PathLike[str], *, strict: bool, extensions: Extensions = NO_EXTENSIONS
+    path: str | os.PathLike[str],
+    gate_settings: Mapping[str, Setting],
+    *,
+    strict: bool,
+    extensions: Extensions | None = None,
 ) -> tuple[list[App | BrokenApp], dict[str, Any]]:
     """Read the apps and the gate settings of a TOML file.
 
     Args:
         path: The path to the file. Relative paths in the file are relative to its directory.
+        gate_settings: The definitions of the settings of a gate.
         strict: Whether one invalid app makes the whole file invalid. If False, the problems of the app are logged and
             it becomes a `BrokenApp`.
-        extensions: Locations by name. They replace those of the same name in `[gate.extensions]`.
+        extensions: Functions by name. They replace those of the same name in `[gate.extensions]`.
 
     Returns:
         The apps, and the keyword arguments of the `Gate`.
@@ -54,7 +56,13 @@ def read_file(
     file_problems, app_problems = Problems(), Problems()
     for name in document.keys() - {"gate", "apps"}:
         file_problems.add(name, "is not a table of this file", "[gate] and [[apps]]")
-    settings = _read_gate(file_problems, document.get("gate", {}), extensions)
+    gate = document.get("gate", {})
+    imported = gate.pop("extensions", {}) if isinstance(gate, dict) else {}
+    extensions = {
+        **import_extensions(file_problems, "gate.extensions", imported),
+        **check_extensions(file_problems, "extensions", extensions),
+    }
+    settings = _read_gate(file_problems, gate, gate_settings, TableContext(reader, extensions))
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -66,7 +74,7 @@ def read_file(
             file_problems.add(f"{app_path}.id", "must be 1 to 128 visible characters")
             continue
         try:
-            apps.append(read_app(table, reader, settings["extensions"]))
+            apps.append(read_app(table, reader, extensions))
         except ConfigError as error:
             app_problems.merge(app_path, error)
             apps.append(read_broken_app(table))
@@ -78,7 +86,7 @@ def read_file(
         raise ConfigError([*file_problems.found, *app_problems.found])
     for problem in app_problems.found:
         _log.error("%s: %s. The app's requests are refused as config_invalid", source.name, problem)
-    return apps, settings
+    return apps, {**settings, "extensions": extensions}
 
 
 def _load(source: Path) -> dict[str, Any]:
@@ -94,51 +102,39 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
-def _read_gate(problems: Problems, table: Any, extensions: Extensions) -> dict[str, Any]:
+def _read_gate(
+    problems: Problems, table: Any, settings: Mapping[str, Setting], context: TableContext
+) -> dict[str, Any]:
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
-        return {"extensions": extensions}
-    for name in table.keys() - _GATE_SETTINGS:
-        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(sorted(_GATE_SETTINGS))}")
-    imported = import_extensions(problems, "gate.extensions", table.get("extensions", {}))
-    settings: dict[str, Any] = {"extensions": {**imported, **check_extensions(problems, "extensions", extensions)}}
-    for name in ("name", "realm", "error_docs"):
-        if name in table:
-            settings[name] = table[name]
-            if not isinstance(table[name], str):
-                problems.add(f"gate.{name}", "must be a string")
-    if "mode" in table:
-        settings["mode"] = read_mode(problems, "gate.mode", table["mode"])
-    for name, protocol in (("app_locations", AppLocation), ("token_locations", TokenLocation)):
-        if name in table:
-            path = f"gate.{name}"
-            settings[name] = read_locations(problems, path, table[name], protocol, settings["extensions"])
-    if "network" in table:
-        settings["network"] = _read_network(problems, table["network"])
-    if "limits" in table:
-        try:
-            settings["limits"] = Limits(**table["limits"])
-        except ConfigError as error:
-            problems.merge("gate", error)
-        except TypeError:
-            problems.add("gate.limits", "contains an unknown limit", f"one of {', '.join(Limits.__slots__)}")
-    return settings
+        return {}
+    names = sorted(name for name, setting in settings.items() if setting.form is not None)
+    for name in table.keys() - {*names}:
+        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(names)}")
+    values = read_settings(problems, "gate", table, settings, context, GATE_FORMS)
+    for name, value in values.items():
+        settings[name].check(problems, f"gate.{name}", value)
+    return values
 
 
-def _read_network(problems: Problems, table: Any) -> Network | None:
+def _read_network(problems: Problems, path: str, table: Any, context: TableContext) -> Network | None:
     if not isinstance(table, dict) or table.keys() - {*_NETWORK_SETTINGS}:
-        problems.add("gate.network", f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
+        problems.add(path, f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
         return None
+    options = dict(table)
+    ca_file = options.pop("ca_file", None)
     try:
-        options = dict(table)
-        ca_file = options.pop("ca_file", None)
-        context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-        return Network(**options, ssl_context=context)
-    except ConfigError as error:
-        problems.merge("gate", error)
+        ssl_context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        return Network(**options, ssl_context=ssl_context)
+    except ConfigError:
+        raise
     except (OSError, TypeError, ValueError):
-        problems.add("gate.network.ca_file", "cannot be read as certificate authorities in PEM")
-    return None
+        problems.add(f"{path}.ca_file", "cannot be read as certificate authorities in PEM")
+        return None
+
+
+GATE_FORMS: Final[Mapping[str, Form]] = {**FORMS, "limits": table_of(Limits), "network": _read_network}
+"""The forms in which the table `[gate]` holds a setting."""
 
 
 def _read_secret(table: Mapping[str, Any], directory: Path) -> str:

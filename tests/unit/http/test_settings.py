@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import wicket.asgi
 import wicket.contrib.flask
 import wicket.wsgi
 from tests.support.unit import acme, gate_of, problems_of
-from wicket.http.settings import MiddlewareOptions, MiddlewareSettings
+from wicket.http.settings import MiddlewareSettings
 
 
 async def asgi_app(scope: Any, receive: Any, send: Any) -> None: ...
@@ -27,11 +26,6 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "wsgi": lambda **settings: wicket.wsgi.WicketMiddleware(wsgi_app, gate_of(acme()), **settings),
     "flask": lambda **settings: wicket.contrib.flask.Wicket(gate_of(acme()), **settings),
 }
-
-
-def test_middleware_options_equal_fields_of_settings() -> None:
-    fields = {field.name: field.type for field in dataclasses.fields(MiddlewareSettings) if field.init}
-    assert {name: hint.__forward_arg__ for name, hint in MiddlewareOptions.__annotations__.items()} == fields
 
 
 def test_middleware_settings_options_make_equal_settings() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.unit import problems_of, secret
 from wicket import Bearer, ConfigError, Header, Mode, Profile, Query, Refusal, Revocations, Rules, profiles
+from wicket.config.location_types import TokenLocation
 from wicket.keys import Credential
 
 
@@ -218,3 +219,38 @@ def test_profile_rules_of_wrong_type_raises_config_error() -> None:
     rules: Any = {"required_claims": ["sub"]}
     with pytest.raises(ConfigError, match="rules: must be Rules"):
         Profile("own", rules=rules)
+
+
+def test_profile_invalid_settings_all_reported() -> None:
+    invalid: Any = {"rules": 5, "token_locations": [5], "audience": [""], "allow_anonymous": 1, "format_error": 1}
+    assert set(problems_of(lambda: Profile("own", **invalid))) == {
+        "rules",
+        "token_locations[0]",
+        "audience[0]",
+        "allow_anonymous",
+        "format_error",
+    }
+
+
+def test_profile_location_iterators_are_kept_complete() -> None:
+    locations: list[TokenLocation] = [Bearer(), Header("X-Token")]
+    profile = Profile("own", token_locations=iter(locations), audience=["a", "b"])
+    assert profile.token_locations == (Bearer(), Header("X-Token"))
+    assert profile("acme").token_locations == (Bearer(), Header("X-Token"))
+    assert profile("acme").audience == ("a", "b")
+
+
+def test_profile_unknown_argument_raises_type_error() -> None:
+    unknown: Any = {"mode": Mode.LOG_ONLY}
+    with pytest.raises(TypeError, match="mode"):
+        Profile("own", **unknown)
+
+
+def test_profile_extend_several_invalid_changes_all_reported() -> None:
+    invalid: Any = {"typo": 1, "leeway": -1, "app_locations": 5}
+    assert set(problems_of(lambda: STRICT.extend(**invalid))) == {"typo", "rules.leeway", "app_locations"}
+
+
+def test_profile_app_sets_its_own_error_format() -> None:
+    assert STRICT("acme", **NEEDED, format_error=None).format_error is None
+    assert Profile("bare")("acme", format_error=format_error).format_error is format_error

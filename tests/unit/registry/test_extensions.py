@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.toml_files import problems_of, write
-from wicket import ConfigError, Gate, Header, Request, TokenLocation, mint
+from wicket import ConfigError, Gate, Header, Refusal, Request, TokenLocation, mint
 
 MODULE = '''
 from wicket import AppLocation, TokenLocation
@@ -77,7 +77,7 @@ def test_from_file_extension_of_file_location_read(tmp_path: Path) -> None:
         (app,) = gate.apps
         decision = gate.decide(Request(headers=[("X-Own", f"v1-{mint(app, 'user-1')}")]))
         assert decision.identity.identity == "acme:user-1"
-        assert set(gate.extensions) == {"own"}
+        assert set(gate.settings.extensions) == {"own"}
 
 
 def test_from_file_extension_of_code_replaces_that_of_file(tmp_path: Path) -> None:
@@ -147,4 +147,21 @@ def test_gate_extensions_read_only_mapping() -> None:
     given: dict[str, Any] = {"own": Own}
     with Gate(extensions=given, app_locations=[Header("x")]) as gate:
         given.clear()
-        assert dict(gate.extensions) == {"own": Own}
+        assert dict(gate.settings.extensions) == {"own": Own}
+
+
+def test_from_file_format_error_extension_used(tmp_path: Path) -> None:
+    (tmp_path / "acme_errors.py").write_text("def answer(refusal):\n    return 418, {'why': refusal.code}\n")
+    text = '[gate.extensions]\nanswer = "acme_errors:answer"\n' + APP.replace(
+        'token_locations = ["own:v1-"]', 'format_error = "answer"'
+    )
+    with Gate.from_file(write(tmp_path, text), strict=True) as gate:
+        assert gate.apps[0].format_error is not None
+        assert gate.apps[0].format_error(Refusal("missing_token")) == (418, {"why": "missing_token"})
+
+
+@pytest.mark.parametrize("value", ['"absent"', "3", '"acme_errors:answer"'])
+def test_from_file_format_error_no_extension_problem_with_path(tmp_path: Path, value: str) -> None:
+    text = APP.replace('token_locations = ["own:v1-"]', f"format_error = {value}")
+    problems = problems_of(tmp_path, text, strict=True)
+    assert "is not the name of an extension" in problems["apps[0].format_error"]
