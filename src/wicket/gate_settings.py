@@ -115,7 +115,7 @@ class GateSettings:
         app_locations = unique(app.app_locations for app in apps) if given is None else given
         if len(apps) > 1 and not app_locations:
             problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
-        by_issuer = any(getattr(location, "phase", None) == "token" for location in app_locations)
+        by_issuer = any(getattr(location, "kind", None) == "issuer" for location in app_locations)
         index = index_apps(problems, apps, by_issuer=by_issuer)
         check_shared_secrets(problems, apps)
         problems.raise_if_any()

@@ -267,8 +267,8 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
     "a stale app value": (build_identity, "passed.revision is app.revision", "True"),
     "the issuer of another token": (
         resolve_app_by_known_token,
-        "gate.token_issuers.entries.get(sha256(raw.encode()).digest())",
-        "next(iter(gate.token_issuers.entries.values()), None)",
+        "gate.token_refs.entries.get(sha256(raw.encode()).digest())",
+        "next(iter(gate.token_refs.entries.values()), None)",
     ),
     "a body that may name the app is not read": (
         resolve_app_by_known_token,

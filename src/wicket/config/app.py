@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from wicket.config import app_checks as checks
 from wicket.config.identity_hash import IdentityHash
@@ -93,6 +93,14 @@ class App:
         checks.token_locations, default=(Bearer(),), form="token_locations", preset=True
     )
     """The locations in a request that can hold the token."""
+    token_precedence: Literal["must_agree", "first"] = setting(
+        satisfies(("must_agree", "first").__contains__, "must be must_agree or first"),
+        default="must_agree",
+        preset=True,
+    )
+    """Which token counts if several headers and query parameters, several cookies, or several fields of the body hold
+    one. `must_agree`: different tokens are refused as `invalid_request`. `first`: the first of `token_locations` that
+    holds one counts, and the others are not read."""
     app_locations: tuple[AppLocation, ...] = setting(
         checks.app_locations, default=(), form="app_locations", preset=True
     )
@@ -160,7 +168,9 @@ class App:
             "sources": sources,
             "hash_cutoffs": checks.hash_cutoffs(self.identity_hash, self.revocations),
             "located_tokens": intern_token_locations(
-                self.token_locations, (*self.claimed_user_locations, *hash_locations)
+                self.token_locations,
+                (*self.claimed_user_locations, *hash_locations),
+                takes_first=self.token_precedence == "first",
             ),
             "revision": object(),
             "keyring": Keyring(key for credential in self.credentials for key in credential.keys),
@@ -191,6 +201,7 @@ class ProfileDefaults(TypedDict, total=False):
     audience: str | Iterable[str] | None
     allow_anonymous: bool
     token_locations: Iterable[TokenLocation]
+    token_precedence: Literal["must_agree", "first"]
     app_locations: Iterable[AppLocation]
     claimed_user_locations: Iterable[TokenLocation]
     format_error: ErrorFormatter | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -140,6 +140,21 @@ class AppLocation(Location, Protocol):
 
     kind: NameKind = "id"
     """The kind of name that the location holds."""
+
+    def read_token(self, kid: str | None, claim: Callable[[str], Any]) -> object:
+        """Read the app name of a location whose phase is `"token"`.
+
+        Args:
+            kid: The `kid` in the header of the token.
+            claim: Returns the value of a claim, or None.
+
+        Returns:
+            The unverified name. The location holds no name if it is not a string.
+
+        Raises:
+            Refused: The token has the claim twice (`invalid_token`, `malformed`).
+        """
+        return None
 
     def for_app(self) -> AppLocation:
         """Return the location in the role of an app location."""

@@ -1,7 +1,8 @@
 """Locations in a request that hold the app name or the token. Every value that they read is unverified.
 
-    app name  PublishableKeyBearer, Header, Query, PathSegment, Host, JsonBody, TokenIssuer
-    token     Bearer, Header, Query, Subprotocol, Cookie, JsonBody
+    app name  PublishableKeyBearer, Header, Query, PathSegment, Host, JsonBody, FormBody, TokenIssuer, TokenClaim,
+              TokenKeyId
+    token     Bearer, Header, Query, Subprotocol, Cookie, JsonBody, FormBody, each also in Base64Encoded
 
 If one location holds two values, the request is refused as `invalid_request`. Otherwise Wicket and the application
 could read different values.
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wicket.config.body_locations import JsonBody, body_types
+from wicket.config.body_locations import FormBody, JsonBody, body_types
+from wicket.config.encoded_location import Base64Encoded
 from wicket.config.header_locations import Bearer, Cookie, Header, Host, PublishableKeyBearer, Subprotocol
 from wicket.config.location_types import (
     MAX_NAME,
@@ -29,6 +31,7 @@ from wicket.config.location_types import (
     plain_header,
     read_headers,
 )
+from wicket.config.named_by_token import TokenClaim, TokenIssuer, TokenKeyId
 from wicket.errors import config_error, invalid_request
 from wicket.messages.parameters import query_value
 from wicket.messages.paths import is_plain
@@ -38,9 +41,11 @@ __all__ = [
     "MAX_NAME",
     "AppLocation",
     "AppRef",
+    "Base64Encoded",
     "Bearer",
     "ClientDefaults",
     "Cookie",
+    "FormBody",
     "Header",
     "Host",
     "JsonBody",
@@ -50,7 +55,9 @@ __all__ = [
     "PublishableKeyBearer",
     "Query",
     "Subprotocol",
+    "TokenClaim",
     "TokenIssuer",
+    "TokenKeyId",
     "TokenLocation",
     "body_types",
     "fast_app_ref",
@@ -165,24 +172,3 @@ class PathSegment(AppLocation):
             path = path[len(self.prefix) :]
         segments = path.split("/", self.index + 2)
         return segments[self.index + 1] or None if len(segments) > self.index + 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenIssuer(AppLocation):
-    """The token's `iss` claim, which names the app if no other location does. The token is still fully verified."""
-
-    kind: NameKind = "issuer"
-
-    @property
-    def phase(self) -> Phase:
-        """The issuer is read from the token."""
-        return "token"
-
-    @property
-    def headers(self) -> tuple[str, ...]:
-        """No header is read."""
-        return ()
-
-    def read(self, request: Request) -> str | None:
-        """Return None. The decision flow reads the issuer from the parsed token."""
-        return None

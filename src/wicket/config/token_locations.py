@@ -17,6 +17,7 @@ class TokenLocations:
     Args:
         locations: The token locations.
         other_body_locations: Further locations. The body locations among them extend `body_types`.
+        takes_first: Whether the first token of one phase counts. Otherwise all tokens of one phase must be equal.
 
     Attributes:
         headers_and_query: The locations that are neither cookies nor in the body.
@@ -29,10 +30,26 @@ class TokenLocations:
         besides_main: The locations among `headers_and_query` other than `main_header`.
     """
 
-    __slots__ = ("besides_main", "body", "body_types", "cookies", "headers_and_query", "main_header", "main_prefix")
+    __slots__ = (
+        "besides_main",
+        "body",
+        "body_types",
+        "cookies",
+        "headers_and_query",
+        "main_header",
+        "main_prefix",
+        "takes_first",
+    )
 
-    def __init__(self, locations: Iterable[TokenLocation], other_body_locations: Iterable[TokenLocation] = ()) -> None:
+    def __init__(
+        self,
+        locations: Iterable[TokenLocation],
+        other_body_locations: Iterable[TokenLocation] = (),
+        *,
+        takes_first: bool = False,
+    ) -> None:
         items = tuple(locations)
+        self.takes_first = takes_first
         self.cookies = tuple(item for item in items if item.phase == "cookies")
         self.body = tuple(item for item in items if item.phase == "body")
         self.headers_and_query = tuple(item for item in items if item.phase not in ("cookies", "body"))
@@ -46,15 +63,17 @@ class TokenLocations:
 
 
 @functools.lru_cache(maxsize=256)
-def _interned(locations: tuple[TokenLocation, ...], other_body_locations: tuple[TokenLocation, ...]) -> TokenLocations:
-    return TokenLocations(locations, other_body_locations)
+def _interned(
+    locations: tuple[TokenLocation, ...], other_body_locations: tuple[TokenLocation, ...], takes_first: bool
+) -> TokenLocations:
+    return TokenLocations(locations, other_body_locations, takes_first=takes_first)
 
 
 def intern_token_locations(
-    locations: tuple[TokenLocation, ...], other_body_locations: tuple[TokenLocation, ...]
+    locations: tuple[TokenLocation, ...], other_body_locations: tuple[TokenLocation, ...], *, takes_first: bool
 ) -> TokenLocations:
     """Return a `TokenLocations` that apps with equal locations share. This saves memory with 100,000 apps."""
     try:
-        return _interned(locations, other_body_locations)
+        return _interned(locations, other_body_locations, takes_first)
     except TypeError:  # a custom location without a hash
-        return TokenLocations(locations, other_body_locations)
+        return TokenLocations(locations, other_body_locations, takes_first=takes_first)

@@ -44,7 +44,7 @@ OutcomeKey = tuple[str | None, str, str | None, bool, Literal["gate", "handler"]
 class GateContext:
     """The configuration and caches of a gate, as the decision flow reads them.
 
-    Only the caches `fast_path`, `standalone_contexts` and `token_issuers` change after construction.
+    Only the caches `fast_path`, `standalone_contexts` and `token_refs` change after construction.
 
     Attributes:
         apps: The apps that are configured in code, by each of their references.
@@ -58,12 +58,12 @@ class GateContext:
         clock: The current time, in seconds since 1970.
         limits: The limits of the gate.
         load_timeout: The longest wait of a request for its app, in seconds.
-        by_issuer: Whether the issuer of a token may name the app.
+        token_app_locations: The app locations that are in the token.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
         fast_path: The fast path entries.
         standalone_contexts: The contexts of `standalone_context`.
-        token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token.
+        token_refs: The references in verified tokens that named their app, by the SHA-256 of the token.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class GateContext:
         self.clock = clock
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        self.by_issuer = any(location.phase == "token" for location in app_locations)
+        self.token_app_locations = tuple(item for item in self.app_locations if item.phase == "token")
         self.body_app_locations = tuple(item for item in self.app_locations if item.phase == "body")
         self.app_body_types = body_types(app_locations)
         headers: list[tuple[str, str, int]] = []
@@ -110,7 +110,7 @@ class GateContext:
         bounds = MAX_FAST_PATH_ENTRIES, MAX_FAST_PATH_ENTRIES_PER_APP
         self.fast_path: PerAppCache[FastPathEntry] = PerAppCache(*bounds)
         self.standalone_contexts: PerAppCache[StandaloneContext] = PerAppCache(*bounds)
-        self.token_issuers: PerAppCache[str] = PerAppCache(*bounds)
+        self.token_refs: PerAppCache[tuple[AppRef, ...]] = PerAppCache(*bounds)
 
     def read_names(self, request: Request, known: Mapping[int, str | None]) -> list[str | None]:
         """Return the values of all app locations, in their order.
@@ -181,7 +181,7 @@ class GateContext:
         """Add the result of steps 1 and 2 for an allowed request to the fast path, if other requests may use it.
 
         Other requests may use it if only locations outside the body named the app, and if the app is configured in
-        code or is fresh in the registry's cache. If the token named the app, the issuer of these bytes is kept instead.
+        code or is fresh in the registry's cache. If the token named the app, the references in these bytes are kept.
 
         Args:
             request: The request. It has a verified identity.
@@ -192,7 +192,7 @@ class GateContext:
         if type(app) is not App:  # a subclass may override what is kept here
             return
         if ctx.token is not None and ctx.token.text == token:
-            self.token_issuers.add(app, sha256(token.encode()).digest(), refs[0].value)
+            self.token_refs.add(app, sha256(token.encode()).digest(), refs)
         if names is None or request.document is not None or ctx.unenforced_refusal is not None:
             return
         if len(refs) > 1 and not set(refs) <= set(app.refs()):
@@ -228,12 +228,12 @@ class GateContext:
 
     def clear_app(self, app_id: str) -> None:
         """Remove everything that is kept about one app."""
-        for cache in (self.fast_path, self.standalone_contexts, self.token_issuers):
+        for cache in (self.fast_path, self.standalone_contexts, self.token_refs):
             cache.clear_app(app_id)
 
     def after_fork(self) -> None:
         """Replace the locks in a forked child."""
-        for cache in (self.fast_path, self.standalone_contexts, self.token_issuers):
+        for cache in (self.fast_path, self.standalone_contexts, self.token_refs):
             cache.after_fork()
 
     def key_load_timeouts(self, seconds: float, *, enforced: bool) -> LoadTimeouts:
@@ -269,6 +269,7 @@ class RequestContext:
         outcome_key: The counter of an allowed request, if it is known in advance.
         body_unread: A sentence that says why the body was not read, if the app or token was looked for in it.
         token: The token, if it was parsed to find the app.
+        naming_token: The token that names the app, as it was sent; None if the token does not name it.
         names: The values of the gate's app locations; None if they were not read, or if other values named the app.
         names_read: Whether the app locations outside the body and the token were read.
         origin_checked: Whether steps 1 and 2 are done.
@@ -283,6 +284,7 @@ class RequestContext:
     outcome_key: OutcomeKey | None = None
     body_unread: str | None = None
     token: UnverifiedToken | None = None
+    naming_token: str | None = None
     names: list[str | None] | None = None
     names_read: bool = False
     origin_checked: bool = False

@@ -20,7 +20,11 @@ from wicket.messages.request import Request
 
 
 def extract_token(
-    gate: GateContext, locations: TokenLocations, request: Request, outside_body: ExtractedToken | None = None
+    gate: GateContext,
+    locations: TokenLocations,
+    request: Request,
+    outside_body: ExtractedToken | None = None,
+    publishable_key: str | None = None,
 ) -> Generator[Effect, None, ExtractedToken]:
     """Extract the token from headers and the query, then from cookies, then from the body.
 
@@ -29,6 +33,7 @@ def extract_token(
         locations: The token locations of the app or of the gate.
         request: The request.
         outside_body: The result of `token_outside_body`; None to read it here.
+        publishable_key: The publishable key of the app. A location that holds it has no token.
 
     Returns:
         The token and its location; two None if the request has no token.
@@ -36,15 +41,22 @@ def extract_token(
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_outside_body(locations, request) if outside_body is None else outside_body
+    result = token_outside_body(locations, request, publishable_key) if outside_body is None else outside_body
     if result[0] is None and locations.body_types:
         yield from read_body(gate, request, locations.body_types)
-        result = token_from(locations.body, request)
+        result = token_from(locations, locations.body, request, publishable_key)
     return result
 
 
-def token_outside_body(locations: TokenLocations, request: Request) -> ExtractedToken:
+def token_outside_body(
+    locations: TokenLocations, request: Request, publishable_key: str | None = None
+) -> ExtractedToken:
     """Extract the token from headers and the query, then from cookies.
+
+    Args:
+        locations: The token locations of the app or of the gate.
+        request: The request.
+        publishable_key: The publishable key of the app. A location that holds it has no token.
 
     Returns:
         The token and its location; two None if there is no token outside the body.
@@ -52,14 +64,23 @@ def token_outside_body(locations: TokenLocations, request: Request) -> Extracted
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_from(locations.headers_and_query, request)
+    result = token_from(locations, locations.headers_and_query, request, publishable_key)
     if result[0] is None and locations.cookies:
-        result = token_from(locations.cookies, request)
+        result = token_from(locations, locations.cookies, request, publishable_key)
     return result
 
 
-def token_from(locations: Iterable[TokenLocation], request: Request) -> ExtractedToken:
-    """Read the token from `locations`.
+def token_from(
+    locations: TokenLocations, group: Iterable[TokenLocation], request: Request, publishable_key: str | None = None
+) -> ExtractedToken:
+    """Read the token from one group of the token locations.
+
+    Args:
+        locations: The token locations of the app or of the gate.
+        group: The locations of one phase.
+        request: The request.
+        publishable_key: The publishable key of the app. A client that has no token of a user may send it in its place,
+            so a location that holds it has no token.
 
     Returns:
         The token and its first location; two None if there is no token.
@@ -69,9 +90,11 @@ def token_from(locations: Iterable[TokenLocation], request: Request) -> Extracte
     """
     first: str | None = None
     first_location: TokenLocation | None = None
-    for location in locations:
+    for location in group:
         value = location.read(request)
-        if value is not None:
+        if value is not None and value != publishable_key:
+            if locations.takes_first:
+                return value, location
             if first is not None and value != first:
                 raise invalid_request("The request carries two different tokens.")
             first, first_location = value, location
@@ -97,7 +120,7 @@ def credentials_sent(locations: TokenLocations, request: Request, refusal: Refus
         return True
     try:
         return any(
-            token_from(group, request)[0] is not None
+            token_from(locations, group, request)[0] is not None
             for group in (locations.headers_and_query, locations.cookies, locations.body)
         )
     except Refused:

@@ -59,7 +59,9 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False, begun
             return allow(request, ctx, Identity(None))
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
-        token, location = yield from extract_token(gate, app.located_tokens, request, ctx.app_token)
+        token, location = yield from extract_token(
+            gate, app.located_tokens, request, ctx.app_token, app.publishable_key
+        )
         if request.document is not None:
             yield from check_body_app_refs(gate, request, ctx)
         if token is None:

@@ -77,7 +77,7 @@ def identify_without_token(app: App, request: Request, ctx: RequestContext, now:
 def check_token_location(
     app: App, request: Request, ctx: RequestContext, token: str, location: TokenLocation | None
 ) -> None:
-    """Check that the body has no other token, and that no other site caused the request if a cookie has the token.
+    """Check that the request has no other token, and that no other site caused it if a cookie has the token.
 
     Args:
         app: The app of the request.
@@ -89,7 +89,11 @@ def check_token_location(
     Raises:
         Refused: `invalid_request` or `origin_not_allowed`.
     """
-    if request.document is not None and token_from(app.located_tokens.body, request)[0] not in (None, token):
+    if ctx.naming_token not in (None, token):
+        raise invalid_request("The token that names the app is not the token of the user.")
+    locations = app.located_tokens
+    has_body = request.document is not None and not locations.takes_first
+    if has_body and token_from(locations, locations.body, request, app.publishable_key)[0] not in (None, token):
         raise invalid_request("The request carries two different tokens.")
     if (location is not None and location.phase == "cookies") and (
         ctx.unenforced_refusal is not None or (ctx.origin is None and request.is_unsafe)

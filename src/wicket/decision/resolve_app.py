@@ -17,7 +17,7 @@ from wicket.decision.body import read_body
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.extract_token import extract_token, token_outside_body
 from wicket.decision.io import Effect, LoadEntry
-from wicket.decision.token_parser import parse_token_or_raise, unproven_issuer
+from wicket.decision.token_parser import parse_token_or_raise, unproven_claims
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.request import Request
 from wicket.runtime.base64url import decode_canonical
@@ -66,7 +66,7 @@ def _cached_app(gate: GateContext, ref: AppRef) -> App | None:
 def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: RequestContext) -> App | None:
     """Resolve the app of a request that only its token names, if this token named an app and was verified before.
 
-    The issuer of known bytes is known, so the token is not parsed. Sets `ctx.refs`, `ctx.names` and `ctx.app` as
+    The references in known bytes are known, so the token is not parsed. Sets `ctx.refs`, `ctx.names` and `ctx.app` as
     `find_app_refs` and `resolve_app` do.
 
     Args:
@@ -80,7 +80,7 @@ def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: Request
     Raises:
         Refused: The request carries two different tokens.
     """
-    if ctx.refs or gate.only_app is not None or not gate.by_issuer:
+    if ctx.refs or gate.only_app is not None or not gate.token_app_locations:
         return None
     if request.body is not None and gate.app_body_types:
         return None
@@ -88,13 +88,14 @@ def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: Request
     raw, _ = ctx.gate_token
     if raw is None or len(raw) > MAX_TOKEN_BYTES or not raw.isascii():
         return None
-    issuer = gate.token_issuers.entries.get(sha256(raw.encode()).digest())
-    if issuer is None:
+    refs = gate.token_refs.entries.get(sha256(raw.encode()).digest())
+    if refs is None:
         return None
-    ref = AppRef("issuer", issuer)
-    app = _cached_app(gate, ref)
-    if app is not None:
-        ctx.names, ctx.refs, ctx.app, ctx.credentials_sent = None, [ref], app, True
+    app = _cached_app(gate, refs[0])
+    if app is None or (len(refs) > 1 and not set(refs) <= set(app.refs())):
+        return None
+    ctx.names, ctx.refs, ctx.app, ctx.credentials_sent = None, refs, app, True
+    ctx.naming_token = raw
     return app
 
 
@@ -113,13 +114,15 @@ def find_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> G
     if gate.app_body_types:
         yield from read_body(gate, request, gate.app_body_types)
         ctx.refs = _read_app_refs(gate.body_app_locations, request)
-    if not ctx.refs and gate.by_issuer:
+    if not ctx.refs and gate.token_app_locations:
         raw, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token)
         if raw is not None:
             ctx.credentials_sent = True
             token = ctx.token = parse_token_or_raise(raw, MAX_TOKEN_BYTES)
-            issuer = unproven_issuer(decode_canonical(token.payload))  # unverified: only the key of a lookup
-            ctx.refs = [AppRef("issuer", issuer)] if isinstance(issuer, str) else []
+            claim = unproven_claims(decode_canonical(token.payload))  # unverified: only the key of a lookup
+            names = [location.read_token(token.header.kid, claim) for location in gate.token_app_locations]
+            ctx.refs = _refs(gate.token_app_locations, [name if isinstance(name, str) else None for name in names])
+            ctx.naming_token = raw
 
 
 def check_body_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> Generator[Effect, None, None]:

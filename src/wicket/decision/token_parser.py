@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, NoReturn
 
 from wicket.errors import Refusal, Refused, invalid_token
@@ -221,23 +222,30 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     raise Refused(_NO_OBJECT)
 
 
-def unproven_issuer(raw: bytes) -> Any:
-    """Read the unverified `iss` of a payload, only for the lookup of the app.
+def unproven_claims(raw: bytes) -> Callable[[str], Any]:
+    """Read the unverified claims of a payload, only for the lookup of the app.
 
     The payload is parsed strictly after its signature is verified. Here only its size is limited.
 
     Returns:
-        The value of `iss`; None if it is absent.
+        A function that returns the value of a claim, or None. It raises `Refused` (`malformed`) if the payload has the
+        claim several times.
 
     Raises:
-        Refused: `malformed` if the payload is not a JSON object, has several `iss`, or has too many claims.
+        Refused: `malformed` if the payload is not a JSON object or has too many claims.
     """
     if raw.count(b",") + raw.count(b":") + raw.count(b"[") + raw.count(b"{") > _MAX_UNVERIFIED_STRUCTURE:
-        raise malformed("The token has too many claims to find its app by the issuer.")
+        raise malformed("The token has too many claims to find its app by one of them.")
     document = parse_body(raw)
-    if document is None or document.repeats("iss"):
+    if document is None:
         raise malformed()
-    return document.get("iss")
+
+    def claim(name: str) -> Any:
+        if document.repeats(name):
+            raise malformed()
+        return document.get(name)
+
+    return claim
 
 
 def _parse_json(raw: bytes) -> Any:

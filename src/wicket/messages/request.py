@@ -13,6 +13,7 @@ from wicket.errors import invalid_request
 from wicket.messages.body import Body as Body
 from wicket.messages.body import BytesBody as BytesBody
 from wicket.messages.body import too_large as too_large
+from wicket.messages.form_body import FormData
 from wicket.messages.headers import (
     ASGI_NAMES,
     ASGI_SEPARATORS,
@@ -25,7 +26,6 @@ from wicket.messages.headers import (
 )
 from wicket.messages.headers import MAX_HEADERS as MAX_HEADERS
 from wicket.messages.headers import HeaderNames as HeaderNames
-from wicket.messages.form_body import FormData
 from wicket.messages.json_body import JSONObject
 from wicket.messages.paths import LONGEST_PATH, loosened, readings
 

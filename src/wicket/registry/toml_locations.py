@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from wicket.config.locations import (
     AppLocation,
+    Base64Encoded,
     Bearer,
     Cookie,
+    FormBody,
     Header,
     Host,
     JsonBody,
@@ -16,7 +18,9 @@ from wicket.config.locations import (
     PublishableKeyBearer,
     Query,
     Subprotocol,
+    TokenClaim,
     TokenIssuer,
+    TokenKeyId,
     TokenLocation,
     is_location,
 )
@@ -26,10 +30,28 @@ _Factory = Callable[[str], Any]
 """A function that takes the part after the colon and returns a location."""
 
 
-def _path_segment(index: str) -> PathSegment:
-    if not (index.isascii() and index.isdecimal() and len(index) < 3):
-        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99")
-    return PathSegment(int(index))
+def _path_segment(argument: str) -> PathSegment:
+    """Return the location for the number of a segment, or for the segments in front of it: `/v1/apps`."""
+    if argument.startswith("/"):
+        return PathSegment(prefix=argument)
+    if not (argument.isascii() and argument.isdecimal() and len(argument) < 3):
+        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99, or by a prefix")
+    return PathSegment(int(argument))
+
+
+def _header(argument: str) -> Header:
+    """Return the header for a name and optionally, after a space, the scheme."""
+    name, _, scheme = argument.partition(" ")
+    return Header(name, scheme=scheme or None)
+
+
+def _base64(argument: str) -> Base64Encoded:
+    """Return the location of an encoded token for the other location."""
+    name, _, rest = argument.partition(":")
+    factory = _TOKEN_LOCATIONS.get(name)
+    if factory is None or factory is _base64 or (not rest and name in _NEEDS_ARGUMENT):
+        raise config_error("", "base64: must be followed by another location", "base64:bearer")
+    return Base64Encoded(factory(rest))
 
 
 def _json_body(argument: str) -> JsonBody:
@@ -40,19 +62,24 @@ def _json_body(argument: str) -> JsonBody:
 
 _APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "publishable_key_bearer": lambda prefix: PublishableKeyBearer(prefix or "pub_"),
-    "header": Header,
+    "header": _header,
     "query": Query,
     "path": _path_segment,
     "json_body": _json_body,
+    "form_body": FormBody,
     "host": lambda pattern: Host(pattern or None),
     "token_issuer": lambda _: TokenIssuer(),
+    "token_claim": TokenClaim,
+    "token_key_id": lambda pattern: TokenKeyId(pattern or "{app}"),
 }
 _TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "bearer": lambda _: Bearer(),
-    "header": Header,
+    "header": _header,
     "query": Query,
     "cookie": Cookie,
     "json_body": _json_body,
+    "form_body": FormBody,
+    "base64": _base64,
     "subprotocol": lambda marker: Subprotocol(marker or "bearer"),
 }
 LOCATIONS: Final[Mapping[type, Mapping[str, _Factory]]] = {
@@ -61,7 +88,7 @@ LOCATIONS: Final[Mapping[type, Mapping[str, _Factory]]] = {
 }
 """The names of the locations of each protocol, with the function that makes one from the text after the colon."""
 
-_NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body")
+_NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body", "form_body", "token_claim", "base64")
 
 
 def read_locations(

@@ -143,15 +143,16 @@ def test_fast_path_body_that_another_gate_did_not_read_is_reported() -> None:
         assert fast_decision(gate._context, request) is None
 
 
-def test_fast_path_forged_token_beside_verified_one_not_kept() -> None:
+def test_gate_decide_token_that_names_app_is_not_that_of_user_invalid_request() -> None:
     issuer = "https://id.example"
     apps = [acme(issuer=issuer, app_locations=[TokenIssuer()]), App("other")]
     good = token({**claims(), "iss": issuer})
     forged = token({**claims(), "iss": issuer}, key=bytes(32))
     with Gate(apps, app_locations=[TokenIssuer()], token_locations=[Header("X-Route")], clock=lambda: NOW) as gate:
         request = Request(headers=[("X-Route", forged), ("Authorization", f"Bearer {good}")])
-        assert gate.decide(request).identity.verified
-        assert gate._context.token_issuers.entries == {}
+        decision = gate.decide(request)
+        assert (decision.allowed, decision.refusal and decision.refusal.code) == (False, "invalid_request")
+        assert gate._context.token_refs.entries == {}
 
 
 def test_fast_path_unusual_app_name_not_kept() -> None:

@@ -223,7 +223,7 @@ def test_toml_broken_app_by_alias_config_invalid(tmp_path: Path) -> None:
         ("[gate]\napp_locations = ['header:']", "gate.app_locations[0]"),
         ("[gate]\napp_locations = ['carrier pigeon', 7]", "gate.app_locations[1]"),
         ("[gate]\napp_locations = ['path:first']", "gate.app_locations[0]"),
-        ("[gate]\napp_locations = ['header:Authorization']", "gate.app_locations[0].name"),
+        ("[gate]\napp_locations = ['header:Origin']", "gate.app_locations[0].name"),
         ("[gate]\ntoken_locations = ['host']", "gate.token_locations[0]"),
         ("[gate]\nlimits = { load_timeout = -1 }", "gate.limits.load_timeout"),
         ("[gate]\nnetwork = { allowed_networks = ['everywhere'] }", "gate.network.allowed_networks[0]"),
