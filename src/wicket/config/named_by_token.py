@@ -81,7 +81,7 @@ class TokenKeyId(_InToken):
 
     Args:
         pattern: The form of the `kid`. It has `{app}` where the name is, and may end with `*`, which matches everything
-            after the first occurrence of what stands between the two: `{app}.*` finds `acme` in `acme.key-1`. All other
+            after the first occurrence of the text between the two: `{app}.*` finds `acme` in `acme.key-1`. All other
             characters are compared exactly.
         kind: The kind of name that the `kid` holds.
 
