@@ -53,6 +53,10 @@ REVIEWED = {
         "decision/signature.py",
         "key.fingerprint not in self._tried",
     ): "keys that were tried for this token; no part of the token",
+    (
+        "decision/token_parser.py",
+        "signature[-1:] not in LAST[len(signature) % 4]",
+    ): "the client's own signature in base64, against the last characters of every canonical encoding",
     ("minting.py", "key.fingerprint == fingerprint"): "the caller's own private key, by the SHA-256 of its public key",
     ("diagnostics/hashes.py", "stripped != proof"): "the value sent, with and without spaces around it",
     ("diagnostics/hashes.py", "name.lower() != hash_name.lower()"): "the names of members",

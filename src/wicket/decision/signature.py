@@ -6,6 +6,7 @@ become known while the token is verified. Both use the signature cache.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
@@ -16,7 +17,7 @@ from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import UnverifiedToken, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, cost, within_budget
-from wicket.runtime.base64url import decode_standard
+from wicket.runtime.base64url import PADDING, decode_standard
 
 _BAD_SIGNATURE: Final = Refusal("invalid_token", "bad_signature")
 _OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
@@ -47,6 +48,8 @@ def verify_signature(
     if verified is None:
         raise Refused(_BAD_SIGNATURE)  # created once, because any client can cause it
     signed, key = verified
+    if len(keys) == 1 and key.jwk_issuer is None:  # the common case
+        return verified
     key_for_issuer = owner_of(app, keys, key, signed)
     if key_for_issuer is None:
         raise wrong_jwk_issuer()
@@ -72,11 +75,11 @@ def find_signer(
                 if key.fingerprint == cached.fingerprint:
                     return cached, key
     algorithm = token.header.algorithm
-    signature = decode_standard(token.signature_base64)
+    signature = a2b_base64(token.signature_base64 + PADDING)
     signing_input = token.signing_input
     for key in keys:
         if key.verify(algorithm, signing_input, signature):
-            payload = decode_standard(token.payload_base64)
+            payload = a2b_base64(token.payload_base64 + PADDING)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
             cache.add(app.id, digest or sha256(token.encoded).digest(), token.text, signed)
             return signed, key
@@ -96,8 +99,6 @@ def owner_of(app: App, keys: Collection[Key], key: Key, signed: VerifiedPayload)
         The key whose issuer matches the token's `iss`, or else the first copy of `key`; None if the JWKs of all copies
         are bound to other issuers.
     """
-    if len(keys) == 1 and key.jwk_issuer is None:
-        return key
     claims = signed.claims
     copies = [copy for copy in keys if copy.fingerprint == key.fingerprint and copy.serves(claims)]
     issuer = claims.get("iss")

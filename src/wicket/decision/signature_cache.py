@@ -71,7 +71,7 @@ class VerifiedPayload:
         self.header = header
         self.fingerprint = fingerprint
         self.payload = payload
-        self.cached_claims = None if _is_large(payload) else claims
+        self.cached_claims = None if len(payload) > _ALWAYS_CACHED_SIZE and _has_many_members(payload) else claims
         self.passed: PassedClaims | None = None
         self.times: TokenTimes | None
         try:
@@ -85,17 +85,13 @@ class VerifiedPayload:
         claims = self.cached_claims
         if claims is None:
             claims = parse_json_object(self.payload)
-            if not _is_large(self.payload):
+            if len(self.payload) <= _ALWAYS_CACHED_SIZE or not _has_many_members(self.payload):
                 self.cached_claims = claims
         return claims
 
 
-def _is_large(payload: bytes) -> bool:
-    """Return whether parsed claims can take too much memory to be cached."""
-    return (
-        len(payload) > _ALWAYS_CACHED_SIZE
-        and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _MAX_CACHED_MEMBERS
-    )
+def _has_many_members(payload: bytes) -> bool:
+    return payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _MAX_CACHED_MEMBERS
 
 
 class SignatureCache(PartitionedCache[bytes, VerifiedPayload]):

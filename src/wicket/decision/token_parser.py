@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from json.scanner import make_scanner
 from typing import Any, Final, NamedTuple, NoReturn
 
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.messages.json_body import parse_body
 from wicket.runtime import base64url
-from wicket.runtime.base64url import INVALID, TO_STANDARD, is_canonical
+from wicket.runtime.base64url import INVALID, LAST, TO_STANDARD, is_canonical
 
 # Possessive quantifiers and an optional closing quote: no character is matched twice.
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -168,7 +169,7 @@ def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
             if len(_HEADER_CACHE) >= _MAX_CACHED_HEADERS:  # any client can add entries, so the cache is bounded
                 _HEADER_CACHE.clear()
             _HEADER_CACHE[segment] = header
-    if not (is_canonical(payload) and is_canonical(signature)):
+    if payload[-1:] not in LAST[len(payload) % 4] or signature[-1:] not in LAST[len(signature) % 4]:
         return _MALFORMED
     return UnverifiedToken(token, encoded, header, payload, signature)
 
@@ -260,7 +261,7 @@ def _parse_json(raw: bytes) -> Any:
             if colons != members:
                 colons -= json_string.count("://")
             if colons == members and json_string[0] == "{":
-                value, end = _FLAT_DECODER.raw_decode(json_string)
+                value, end = _scan_flat(json_string, 0)
                 if end == len(json_string) and len(value) == colons:
                     return value
         if json_string.count("[") + json_string.count("{") > _MAX_DEPTH:
@@ -268,7 +269,7 @@ def _parse_json(raw: bytes) -> Any:
         value = (_DECODER if len(json_string) > _MAX_DIGITS else _SHORT_DECODER).decode(json_string)
         if "\\u" in json_string:  # in valid UTF-8, only an escape can encode a lone surrogate
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):  # the scanner raises StopIteration at the end of the string
         return _INVALID
     return value
 
@@ -319,5 +320,7 @@ _SHORT_DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_float=_parse_float, parse_constant=_refuse_constant
 )
 """For a string that is too short for a number with more than `_MAX_DIGITS` digits."""
-_FLAT_DECODER: Final = json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)
+_scan_flat: Final = make_scanner(
+    json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)  # type: ignore[arg-type]  # typeshed
+)
 """For a short object whose members are counted separately, to find duplicates."""

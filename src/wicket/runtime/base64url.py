@@ -8,16 +8,21 @@ from typing import Final
 
 _ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode()
 _STANDARD_ALPHABET: Final = (string.ascii_letters + string.digits + "+/").encode()
-_LAST: Final = tuple(
+LAST: Final = tuple(
     frozenset(characters[index : index + 1] for index in range(len(characters) + empty))
     for characters, empty in ((_STANDARD_ALPHABET, 1), (b"", 0), (b"AQgw", 0), (b"AEIMQUYcgkosw048", 0))
 )
-# By length modulo 4: the allowed last characters, in the standard alphabet. Any other character leaves unused bits that
-# are not zero. A length of 1 modulo 4 encodes no whole byte. An empty value has no last character.
+"""The last characters of canonical encodings in the standard alphabet, by their length modulo 4.
+
+Any other character leaves unused bits that are not zero. A length of 1 modulo 4 encodes no whole byte. An empty value
+has no last character.
+"""
 
 DOT: Final = ord(".")
 INVALID: Final = ord("!")
 """The byte to which `TO_STANDARD` maps each byte that is neither a base64url character nor a dot."""
+PADDING: Final = b"=="
+"""The padding with which `binascii.a2b_base64` decodes a value of any length. It ignores surplus padding."""
 _STANDARD: Final = dict(zip(_ALPHABET + b".", _STANDARD_ALPHABET + b".", strict=True))
 TO_STANDARD: Final = bytes(_STANDARD.get(character, INVALID) for character in range(256))
 """The table for `bytes.translate` from the base64url alphabet to the standard alphabet. A dot stays a dot."""
@@ -33,7 +38,7 @@ def is_canonical(value: bytes) -> bool:
     Returns:
         True if the length encodes whole bytes and the unused bits of the last character are zero.
     """
-    return value[-1:] in _LAST[len(value) % 4]
+    return value[-1:] in LAST[len(value) % 4]
 
 
 def decode(value: str) -> bytes:
@@ -75,7 +80,7 @@ def decode_standard(value: bytes) -> bytes:
     Returns:
         The bytes that they encode.
     """
-    return binascii.a2b_base64(value + b"==")  # surplus padding is ignored
+    return binascii.a2b_base64(value + PADDING)
 
 
 def encode(value: bytes) -> str:
