@@ -21,7 +21,6 @@ from starlette.routing import Route
 from benchmarks import fixtures, peers
 from benchmarks.fixtures import Algorithm
 from benchmarks.measure import Batch
-from wicket import Gate
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
@@ -35,7 +34,7 @@ Client = Callable[[Mapping[str, str], int], set[int]]
 
 def starlettes(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
     """Returns the clients of the Starlette applications by name, and the packages that are missing."""
-    gate = _gate(algorithm)
+    gate = fixtures.readme_gate(algorithm)
     wanted: dict[str, Callable[[], list[Any]]] = {BARE: list}
     cors = Middleware(
         CORSMiddleware, allow_origins=fixtures.ORIGINS, expose_headers=["WWW-Authenticate", "Retry-After"]
@@ -49,7 +48,7 @@ def starlettes(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
     async def home(request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok")
 
-    return _built(
+    built, missing = _built(
         {
             name: lambda middleware=middleware: _asgi_client(  # type: ignore[misc]  # mypy does not infer such lambdas
                 Starlette(routes=[Route("/", home)], middleware=middleware()), loop
@@ -57,11 +56,12 @@ def starlettes(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
             for name, middleware in wanted.items()
         }
     )
+    return _with_readme_headers(built), missing
 
 
 def flasks(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
     """Returns the clients of the Flask applications by name, and the packages that are missing."""
-    gate = _gate(algorithm)
+    gate = fixtures.readme_gate(algorithm)
 
     def plain(app: Any, view: Any, algorithm: Algorithm) -> Any:
         return view
@@ -84,7 +84,8 @@ def flasks(algorithm: Algorithm) -> tuple[dict[str, Client], list[str]]:
     wanted["Authlib protector"] = lambda: client(guard=peers.authlib_protector)
     wanted["Flask-JWT-Extended"] = lambda: client(guard=peers.flask_jwt_extended)
     wanted[WICKET] = lambda: client(wrap=lambda inner: WSGIMiddleware(inner, gate), cors=False)
-    return _built(wanted)
+    built, missing = _built(wanted)
+    return _with_readme_headers(built), missing
 
 
 def check(name: str, client: Client, algorithm: Algorithm) -> None:
@@ -110,8 +111,10 @@ def batch_of(client: Client, headers: Mapping[str, str], calls: int) -> Batch:
     return batch
 
 
-def _gate(algorithm: Algorithm) -> Gate:
-    return fixtures.gate_with(fixtures.app_with(algorithm))
+def _with_readme_headers(clients: dict[str, Client]) -> dict[str, Client]:
+    """Returns the clients, with that of Wicket sending the headers of the first example of the README."""
+    wicket = clients[WICKET]
+    return {**clients, WICKET: lambda headers, calls: wicket(fixtures.readme_headers(headers), calls)}
 
 
 def _built(wanted: Mapping[str, Callable[[], Client]]) -> tuple[dict[str, Client], list[str]]:

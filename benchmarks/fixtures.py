@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from wicket import App, Decision, Gate, Mode, PublicKey, Request, Secret, profiles
+from wicket import App, Decision, Gate, Mode, Profile, PublicKey, Request, Secret, profiles
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 
@@ -43,6 +43,8 @@ def token_for(subject: str, algorithm: Algorithm = "HS256", *, key: Any = None, 
     now = int(time.time())
     claims: dict[str, Any] = {
         "sub": subject,
+        "userId": subject,
+        "app": APP_ID,
         "iat": now,
         "exp": now + 7200,
         "name": "Ada Lovelace",
@@ -78,13 +80,37 @@ def app_with(
     secret: bytes = SECRET,
 ) -> App:
     """Returns the app: one credential, `sub` and `exp` required, 30 s of skew (the default), named by `X-App-Id`."""
-    credential: Secret | PublicKey = (
-        Secret(secret) if algorithm == "HS256" else PublicKey.from_pem(public_pem(algorithm), algorithms=[algorithm])
-    )
-    app = profiles.generic(id, credentials=[credential], origins=origins, mode=mode)
+    app = profiles.generic(id, credentials=[_credential(algorithm, secret)], origins=origins, mode=mode)
     if app.rules.leeway != SKEW:
         raise RuntimeError("the peers are given another skew than Wicket has")
     return app
+
+
+def readme_gate(algorithm: Algorithm) -> Gate:
+    """Returns the gate of the first example of the README: one app of Userz, named by its publishable key.
+
+    Userz itself has only secrets. For other algorithms, another profile has its rules and locations.
+    """
+    userz = profiles.userz
+    with_keys = Profile(
+        "keys", rules=userz.rules, app_locations=userz.app_locations, token_locations=userz.token_locations
+    )
+    profile = userz if algorithm == "HS256" else with_keys
+    credentials = [_credential(algorithm, SECRET)]
+    return Gate([profile(APP_ID, publishable_key="pub_acme", credentials=credentials, origins=ORIGINS)])
+
+
+def readme_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Returns `headers` with the app and the token as the first example of the README expects them."""
+    others = {name: value for name, value in headers.items() if name not in ("x-app-id", "authorization")}
+    token = headers["authorization"].removeprefix("Bearer ")
+    return {**others, "authorization": "Bearer pub_acme", "x-userz-user-token": token}
+
+
+def _credential(algorithm: Algorithm, secret: bytes) -> Secret | PublicKey:
+    if algorithm == "HS256":
+        return Secret(secret)
+    return PublicKey.from_pem(public_pem(algorithm), algorithms=[algorithm])
 
 
 def gate_with(*apps: App) -> Gate:

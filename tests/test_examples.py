@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -81,6 +82,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "5f" * 31 + f"0{len(name) % 10}")
     for name in ("INITECH_SECRET", "UMBRELLA_JWT_SECRET", "UMBRELLA_HASH_SECRET", "UMBRELLA_COMPANY_SECRET"):
         monkeypatch.setenv(name, f"{name}-0123456789abcdef0123456789abcdef")
+    own_location = next(block for block in blocks(ROOT / "docs" / "apps.md", "python") if "WidgetParameter" in block)
+    module = types.ModuleType("acme.locations")  # a block in TOML names it
+    exec(compile(own_location, "documentation", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, "acme", types.ModuleType("acme"))
+    monkeypatch.setitem(sys.modules, "acme.locations", module)
 
 
 FRAGMENTS: Final = (
@@ -155,11 +161,12 @@ def test_vendors_page_documents_every_profile() -> None:
 
 
 def test_apps_page_documents_every_toml_location() -> None:
-    from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS
+    from wicket.registry.toml_locations import LOCATIONS
 
     page = (ROOT / "docs" / "apps.md").read_text("utf-8")
-    for kind in (*APP_LOCATIONS, *TOKEN_LOCATIONS):
-        assert re.search(rf"`{kind}[:`]", page), kind
+    for factories in LOCATIONS.values():
+        for kind in factories:
+            assert re.search(rf"`{kind}[:`]", page), kind
 
 
 def test_log_only_page_documents_every_event_field() -> None:

@@ -4,8 +4,10 @@ from wicket import profiles
 from wicket.config.app import App, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import (
+    AppLocation,
     AppRef,
     Bearer,
+    ClientDefaults,
     Cookie,
     Header,
     Host,
@@ -15,6 +17,7 @@ from wicket.config.locations import (
     Query,
     Subprotocol,
     TokenIssuer,
+    TokenLocation,
 )
 from wicket.config.network import Network
 from wicket.config.origins import OriginPolicy
@@ -36,8 +39,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "AppLocation",
     "AppRef",
     "Bearer",
+    "ClientDefaults",
     "CompanyHash",
     "ConfigError",
     "Conflict",
@@ -72,6 +77,7 @@ __all__ = [
     "Secret",
     "Subprotocol",
     "TokenIssuer",
+    "TokenLocation",
     "UnknownKidLimited",
     "VerifiedIdentity",
     "WicketError",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
-from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
@@ -193,14 +192,10 @@ def _hide_token(scope: Scope, decision: Decision, gate: GateContext) -> str | No
     marker: str | None = None
     for location in (decision.app or gate).located_tokens.headers_and_query:
         offered = scope.get("subprotocols") or []
-        if isinstance(location, Subprotocol) and location.marker in offered:
-            preceding = [None, *offered]
-            scope["subprotocols"] = [
-                value
-                for value, previous in zip(offered, preceding, strict=False)
-                if location.marker not in (value, previous)
-            ]
-            marker = marker or location.marker
+        kept = location.without_token(offered)
+        if len(kept) < len(offered):
+            scope["subprotocols"] = kept
+            marker = marker or next((item for item in offered if item not in kept), None)
     return marker
 
 

@@ -224,8 +224,9 @@ class Gate:
         """
         from wicket.registry.toml import read_file
 
-        apps, from_file = read_file(path, settings_of(GateSettings), strict=strict)
-        from_file.update(settings)
+        extensions = settings.get("extensions")
+        apps, from_file = read_file(path, settings_of(GateSettings), strict=strict, extensions=extensions)
+        from_file.update({**settings, "extensions": from_file["extensions"]})
         return cls(apps, **from_file)
 
     @property

@@ -18,11 +18,12 @@ from wicket.config.app_index import (
     locations_of,
     unique,
 )
-from wicket.config.locations import AppLocation, AppRef, Bearer, TokenIssuer, TokenLocation
+from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
 from wicket.jwks.fetcher import Fetcher
 from wicket.limits import Limits
+from wicket.registry.extensions import Extensions, check_extensions
 from wicket.registry.loader import Registry
 from wicket.reporting.events import OnEvent
 from wicket.settings import check_settings, instance_of, or_none, satisfies, setting
@@ -96,6 +97,8 @@ class GateSettings:
     """Replaces the fetcher of key sets."""
     monotonic: Callable[[], float] = setting(_function, default=time.monotonic, form=None)
     """Returns seconds that never go backwards. The age of cache entries is measured with it."""
+    extensions: Extensions = setting(check_extensions, default=None, form="extensions")
+    """Functions by name that make the locations, and format the errors, which app tables name."""
     index: dict[AppRef, App | BrokenApp] = field(init=False, repr=False)
 
     if TYPE_CHECKING:  # the dataclass has the real one, whose parameters are the settings
@@ -112,7 +115,7 @@ class GateSettings:
         app_locations = unique(app.app_locations for app in apps) if given is None else given
         if len(apps) > 1 and not app_locations:
             problems.add("app_locations", "must not be empty if the gate has several apps", "[Header('X-App-Id')]")
-        by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
+        by_issuer = any(getattr(location, "phase", None) == "token" for location in app_locations)
         index = index_apps(problems, apps, by_issuer=by_issuer)
         check_shared_secrets(problems, apps)
         problems.raise_if_any()
@@ -145,6 +148,7 @@ class GateOptions(TypedDict, total=False):
     network: Network | None
     fetcher: Fetcher | None
     monotonic: Callable[[], float]
+    extensions: Extensions | None
 
 
 def log_config_warnings(settings: GateSettings) -> None:

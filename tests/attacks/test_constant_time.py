@@ -54,9 +54,9 @@ REVIEWED = {
         "key.fingerprint not in self._tried",
     ): "keys that were tried for this token; no part of the token",
     (
-        "decision/signature_cache.py",
-        "digest not in entries",
-    ): "SHA-256 of a token whose signature was verified; a client cannot guess it byte by byte",
+        "decision/token_parser.py",
+        "signature[-1:] not in LAST[len(signature) % 4]",
+    ): "the client's own signature in base64, against the last characters of every canonical encoding",
     ("minting.py", "key.fingerprint == fingerprint"): "the caller's own private key, by the SHA-256 of its public key",
     ("diagnostics/hashes.py", "stripped != proof"): "the value sent, with and without spaces around it",
     ("diagnostics/hashes.py", "name.lower() != hash_name.lower()"): "the names of members",
@@ -76,7 +76,7 @@ REVIEWED = {
     ("keys/public_key_detection.py", "b'\\x00' in value"): "configuration; whether a value may be UTF-16",
     ("keys/public_key_detection.py", "b'\"kty\"' in value"): "configuration; whether a value is a JWK",
     ("keys/secret.py", "value.strip() in _EXAMPLES"): "configuration, against a published list",
-    ("runtime/cache.py", "hash(key) in self._loaded"): "the hash of a cache key",
+    ("runtime/entry_store.py", "hash(key) in self._loaded"): "the hash of a cache key",
 }
 """Comparisons of values with such names that do not compare a secret with client input, each with the reason."""
 

@@ -32,17 +32,7 @@ from tests.attacks.ownership import (
     together,
 )
 from tests.integration.direct_calls import environ_of, http_scope, never_receive, run_asgi
-from wicket import (
-    App,
-    ConfigError,
-    Gate,
-    Header,
-    IdentityHash,
-    Mode,
-    Secret,
-    mint,
-    profiles,
-)
+from wicket import App, ConfigError, Gate, Header, IdentityHash, Mode, Secret, TokenLocation, mint, profiles
 from wicket.asgi import ASGIApp, Receive, Scope, Send
 from wicket.asgi import WicketMiddleware as AsgiMiddleware
 from wicket.contrib import starlette as in_starlette
@@ -194,7 +184,7 @@ def test_s3_asgi_state_handler_writes_reach_outer_state() -> None:
 
 
 def test_s3_decision_of_custom_token_location_header_added_config_error() -> None:
-    class CustomLocation:
+    class CustomLocation(TokenLocation):
         """A token location that could read any header."""
 
         def read(self, request: Any) -> str | None:

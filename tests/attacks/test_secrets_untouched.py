@@ -13,9 +13,12 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import pytest
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
+from cryptography.hazmat.primitives.hmac import HMAC
 
 import wicket.decision.identity_hash
 import wicket.diagnostics.hashes
+import wicket.keys.algorithms
 from tests.attacks.token_factory import HASHES, NOW, app, claims, secret, signature_of
 from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
 from wicket.diagnostics import diagnose
@@ -47,6 +50,25 @@ class HiddenText(str):
         return self
 
 
+class HiddenHMAC:
+    """An HMAC of the `cryptography` package whose result is hidden."""
+
+    def __init__(self, key: bytes, algorithm: HashAlgorithm, made: HMAC | None = None) -> None:
+        self._made = made or HMAC(key, algorithm)
+
+    def copy(self) -> HiddenHMAC:
+        """Another HMAC with the same state."""
+        return HiddenHMAC(b"", self._made.algorithm, self._made.copy())
+
+    def update(self, data: bytes) -> None:
+        """Adds to the message."""
+        self._made.update(data)
+
+    def finalize(self) -> bytes:
+        """The HMAC."""
+        return HiddenBytes(self._made.finalize())
+
+
 class Told:
     """What was compared in constant time: what we made, what was given, and the result; and what was touched."""
 
@@ -70,6 +92,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
             told.compared.append((bytes(ours), bytes(given), result))
         return result
 
+    monkeypatch.setattr(wicket.keys.algorithms, "HMAC", HiddenHMAC)
     monkeypatch.setattr(hmac, "digest", lambda *given: HiddenBytes(digest(*given)))
     monkeypatch.setattr(hmac, "compare_digest", spy)
     for module in (wicket.decision.identity_hash, wicket.diagnostics.hashes):

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from tests.conformance.vectors import load, needs_vectors
+from tests.support.urls import is_url
 from tests.unit.jwks.support import Documents, failure_of
 from wicket import ConfigError, Jwks
 from wicket.config.network import Network
 from wicket.jwks.discovery import discover
 from wicket.jwks.http_fetcher import GuardedFetcher
 from wicket.jwks.ssrf import is_allowed
-from wicket.keys.urls import check_url, is_url
+from wicket.keys.urls import check_url
 
 pytestmark = needs_vectors
 

@@ -297,10 +297,10 @@ def test_fast_path_cached_fingerprint_mismatch_not_used() -> None:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed()}")])
         assert gate.decide(request).allowed
         assert fast_decision(gate._context, request) is not None
-        (entry,) = gate._context.signature_cache.entries["acme"].values()
+        (entry,) = gate._context.signature_cache.partitions["acme"].values()
         changed = entry.fingerprint = entry.fingerprint[::-1]
         assert gate.decide(request).allowed, "the signature is verified again"
-        (entry,) = gate._context.signature_cache.entries["acme"].values()
+        (entry,) = gate._context.signature_cache.partitions["acme"].values()
         assert entry.fingerprint == changed[::-1]
 
 
@@ -310,10 +310,10 @@ def test_fast_path_required_kid_absent_not_used() -> None:
         request = Request(headers=[("X-App-Id", "acme"), ("Authorization", f"Bearer {signed(kid='1')}")])
         assert gate.decide(request).allowed
         assert fast_decision(gate._context, request) is not None
-        (entry,) = gate._context.signature_cache.entries["acme"].values()
+        (entry,) = gate._context.signature_cache.partitions["acme"].values()
         entry.header = entry.header._replace(kid=None)
         assert gate.decide(request).allowed, "the token is parsed and verified again"
-        (entry,) = gate._context.signature_cache.entries["acme"].values()
+        (entry,) = gate._context.signature_cache.partitions["acme"].values()
         assert entry.header.kid == "1"
 
 

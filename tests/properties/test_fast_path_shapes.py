@@ -249,10 +249,15 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
     "an app named by body or issuer is kept": (find_app_refs, "ctx.names = None", "pass"),
     "the origin is missing from the key": (
         GateContext.fast_path_key,
-        "map(get, keys), *others",
-        "map(get, keys[1:]), *others",
+        '[form, get(form["origin"])]',
+        "[form]",
     ),
-    "another location is missing from the key": (GateContext.fast_path_key, "keys), *others)", "keys))"),
+    "another location is missing from the key": (
+        GateContext.fast_path_key,
+        "    parts.append(self._name_at(index, request, names))",
+        "    self._name_at(index, request, names)",
+    ),
+    "an app header is missing from the key": (GateContext.fast_path_key, "parts.append(value if", "(value if"),
     "other token locations are not read": (_decide_known, "other.read(request) is not None", "False"),
     "a stale entry of the registry": (
         GateContext.is_current,

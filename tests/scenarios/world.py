@@ -35,6 +35,7 @@ from wicket import (
     Revocations,
     Secret,
     TokenIssuer,
+    TokenLocation,
     profiles,
 )
 from wicket.config.app import BrokenApp
@@ -104,7 +105,7 @@ def globex_token(**claims: Any) -> str:
 # --- the gate
 
 
-class _Exploding:
+class _Exploding(TokenLocation):
     """A token location that raises, as a bug inside the gate would."""
 
     def read(self, request: Request) -> str | None:

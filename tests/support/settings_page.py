@@ -39,6 +39,8 @@ FORM_WORDS: Final[Mapping[str | None, str]] = {
     "identity_hash": "the table `[apps.identity_hash]`",
     "limits": "the table `[gate.limits]`",
     "network": "the table `[gate.network]`",
+    "extension": "the name of an [extension](apps.md#a-location-of-your-own)",
+    "extensions": "the table `[gate.extensions]`, with import paths",
     None: "",
 }
 """What the page says about each form of `wicket.registry`."""

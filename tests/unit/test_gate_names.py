@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import BY_HEADER, NOW, ORIGIN, OTHER_KEY, acme, asks, gate_of, secret, token
-from wicket import App, AppRef, ConfigError, Gate, Request
+from wicket import App, AppLocation, AppRef, ConfigError, Gate, Request
 from wicket.config.identity_hash import IdentityHash
 
 
@@ -50,9 +50,7 @@ def test_gate_check_origin_without_token_emits_event_only_if_reported() -> None:
 
 
 def test_gate_check_origin_exception_internal_error(caplog: pytest.LogCaptureFixture) -> None:
-    class Failing:
-        kind = "id"
-
+    class Failing(AppLocation):
         def read(self, request: Request) -> str | None:
             raise RuntimeError("own")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from wicket.config import app_checks as checks
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import AppLocation, AppRef, Bearer, Cookie, TokenLocation
+from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
@@ -112,7 +112,7 @@ class App:
             satisfies(callable, "must be a function that takes a Refusal and returns a status and a body, or None")
         ),
         default=None,
-        form=None,
+        form="extension",
         preset=True,
         repr=False,
     )
@@ -141,7 +141,8 @@ class App:
         problems = Problems()
         check_settings(problems, self)
         policy: Any = self.origins  # the check returns the compiled origins
-        if any(isinstance(location, Cookie) for location in self.token_locations) and not policy.explicit:
+        has_cookie = any(getattr(location, "phase", None) == "cookies" for location in self.token_locations)
+        if has_cookie and not policy.explicit:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
         if self.allowed_scopes and isinstance(self.rules, Rules) and self.rules.scopes_claim is None:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wicket.config.location_types import AppLocation, NameKind, check_kind
+from wicket.config.location_types import AppLocation, NameKind, Phase, TokenLocation, check_kind
 from wicket.errors import Problems, config_error, invalid_request, invalid_token
 from wicket.messages.json_body import get_path, plain
 from wicket.messages.request import Request
@@ -16,7 +16,7 @@ _MEDIA_TYPE: Final = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class JsonBody:
+class JsonBody(AppLocation, TokenLocation):
     """A field of a JSON body that holds the token, the app name or another string.
 
     The flow reads the body only if it needs a location in it.
@@ -43,6 +43,26 @@ class JsonBody:
         object.__setattr__(self, "types", tuple(item.lower() for item in types))
         check_kind(self.kind)
 
+    @property
+    def phase(self) -> Phase:
+        """The body is read if no header, query parameter or cookie has the value."""
+        return "body"
+
+    @property
+    def location_name(self) -> str:
+        """The path."""
+        return self.path
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """No header is read."""
+        return ()
+
+    @property
+    def body_path(self) -> tuple[str, ...]:
+        """The names of the nested fields."""
+        return tuple(self.path.split("."))
+
     def parsed(self, request: Request) -> Any:
         """Return the field's value as the body parser represents it (see `wicket.messages.json_body`).
 
@@ -51,7 +71,7 @@ class JsonBody:
         """
         if request.document is None or request.media_type not in self.types:
             return None
-        return get_path(request.document, self.path.split("."))
+        return get_path(request.document, self.body_path)
 
     def read(self, request: Request) -> str | None:
         """Read the string.
@@ -71,8 +91,12 @@ class JsonBody:
         """Return the field's value of any type, as `json.loads` represents it. None if the field is missing."""
         return plain(self.parsed(request))
 
+    def for_app(self) -> AppLocation:
+        """Return the field in the role of an app location. A subclass may read the request differently, and is kept."""
+        return AppNameInBody(self) if type(self) is JsonBody else self
 
-class AppNameInBody:
+
+class AppNameInBody(AppLocation):
     """A `JsonBody` in the role of an app location: another type than a string is a fault of the request.
 
     Args:
@@ -85,6 +109,16 @@ class AppNameInBody:
         self.location = location
         self.types = location.types
         self.kind: NameKind = location.kind
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the field."""
+        return self.location.phase
+
+    @property
+    def headers(self) -> tuple[str, ...] | None:
+        """The headers of the field."""
+        return self.location.headers
 
     def read(self, request: Request) -> str | None:
         """Read the app name.
@@ -101,13 +135,6 @@ class AppNameInBody:
         return value or None
 
 
-def as_app_location(location: AppLocation) -> AppLocation:
-    """Return `location` in the role of an app location. A subclass may read the request differently, and is kept."""
-    return AppNameInBody(location) if type(location) is JsonBody else location
-
-
-def body_types(locations: Iterable[object]) -> frozenset[str]:
+def body_types(locations: Iterable[AppLocation | TokenLocation]) -> frozenset[str]:
     """Return the media types of all body locations among `locations`."""
-    return frozenset(
-        item for location in locations if isinstance(location, (JsonBody, AppNameInBody)) for item in location.types
-    )
+    return frozenset(item for location in locations for item in location.types)

@@ -6,11 +6,10 @@ An identity hash never expires and proves nothing except the identifier.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from wicket.config.locations import Cookie, JsonBody, TokenLocation, is_location
+from wicket.config.locations import JsonBody, TokenLocation, is_location
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
@@ -98,7 +97,7 @@ class IdentityHash:
         for name in ("identifier_location", "hash_location"):
             location = getattr(self, name)
             # Browsers also send cookies with requests that other sites cause, and a hash never expires.
-            if isinstance(location, Cookie):
+            if getattr(location, "phase", None) == "cookies":
                 problems.add(f"identity_hash.{name}", "must not be a cookie", "a cookie may carry a token only")
             elif location is not None and not is_location(location, TokenLocation):
                 problems.add(f"identity_hash.{name}", "is not a location", 'JsonBody("userHash")')
@@ -134,13 +133,10 @@ class IdentityHash:
         return (self.secret,) if self.companies is None else (self.secret, self.companies.secret)
 
     @property
-    def locations(self) -> Iterable[object]:
+    def locations(self) -> tuple[TokenLocation, ...]:
         """All locations that are read."""
-        return (
-            (self.identifier_location, self.hash_location)
-            if self.companies is None
-            else (self.identifier_location, self.hash_location, self.companies.location)
-        )
+        companies = None if self.companies is None else self.companies.location
+        return tuple(item for item in (self.identifier_location, self.hash_location, companies) if item is not None)
 
     def normalized(self, identifier: str) -> str:
         """Return the identifier in the form that is hashed."""

@@ -7,13 +7,12 @@ Each unsigned value that is not used is reported as a `Conflict`.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.app import App
-from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
@@ -67,10 +66,10 @@ def unsigned_values(values: object, app: App | None) -> Any:
         return unsigned
     rule = app.identity_hash
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
-        if isinstance(location, JsonBody):
-            unsigned = _without_path(unsigned, location.path.split("."))
-    if rule is not None and isinstance(rule.identifier_location, JsonBody) and "." in rule.identifier_location.path:
-        unsigned = _without_path(unsigned, rule.identifier_location.path.split("."))
+        if location is not None and location.body_path:
+            unsigned = _without_path(unsigned, location.body_path)
+    if rule is not None and rule.identifier_location is not None and len(rule.identifier_location.body_path) > 1:
+        unsigned = _without_path(unsigned, rule.identifier_location.body_path)
     company_rule = rule.companies if rule is not None else None
     path = company_rule.location.path.split(".") if company_rule is not None else []
     if path and path != [companies_key(app)]:
@@ -103,7 +102,7 @@ def companies_key(app: App) -> str | None:
     return claim
 
 
-def _without_path(value: Any, path: list[str]) -> Any:
+def _without_path(value: Any, path: Sequence[str]) -> Any:
     """Return a copy of a JSON value without the member at `path`, in each object if it is a list.
 
     A list within a list is not searched, so the recursion is never deeper than the length of `path`.
@@ -225,14 +224,19 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _by_id(companies: Any) -> dict[str | int, dict[str, Any]] | None:
-    """Return stored or signed companies by ID; None if nothing is known about companies. Invalid items are ignored."""
+    """Return stored or signed companies by ID; None if nothing is known about companies.
+
+    An ID is a string or an integer. An item without one is ignored.
+    """
     if companies is None:
         return None
     items = companies if isinstance(companies, Iterable) and not isinstance(companies, (str, Mapping)) else ()
     return {
         company["id"]: company
         for company in items
-        if isinstance(company, dict) and isinstance(company.get("id"), (str, int))
+        if isinstance(company, dict)
+        and isinstance(company.get("id"), (str, int))
+        and not isinstance(company["id"], bool)
     }
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import (
     AppLocation,
-    AppNameInBody,
     AppRef,
-    Header,
-    JsonBody,
-    TokenIssuer,
     TokenLocation,
-    as_app_location,
     body_types,
+    plain_header,
+    read_headers,
 )
 from wicket.config.token_locations import TokenLocations
 from wicket.decision.key_selection import KeySets, LoadTimeouts
@@ -64,8 +61,6 @@ class GateContext:
         by_issuer: Whether the issuer of a token may name the app.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
-        other_locations: The app locations that are neither headers nor in the body nor in the token, each with its
-            index in `app_locations`.
         fast_path: The fast path entries.
         standalone_contexts: The contexts of `standalone_context`.
         token_issuers: The issuers of verified tokens that named their app, by the SHA-256 of the token.
@@ -88,7 +83,7 @@ class GateContext:
         self.apps = apps
         self.only_app = only_app
         self.registry = registry
-        self.app_locations = tuple(as_app_location(location) for location in app_locations)
+        self.app_locations = tuple(location.for_app() for location in app_locations)
         self.located_tokens = located_tokens
         self.signature_cache = signature_cache
         self.key_sets = key_sets
@@ -96,73 +91,86 @@ class GateContext:
         self.clock = clock
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        self.by_issuer = any(isinstance(location, TokenIssuer) for location in app_locations)
-        self.body_app_locations = tuple(
-            item for item in self.app_locations if isinstance(item, (AppNameInBody, JsonBody))
-        )
+        self.by_issuer = any(location.phase == "token" for location in app_locations)
+        self.body_app_locations = tuple(item for item in self.app_locations if item.phase == "body")
         self.app_body_types = body_types(app_locations)
-        # A subclass of Header may read the request differently. The other locations outside the body are read.
-        self._named_headers = ("origin", *(item.name for item in self.app_locations if type(item) is Header))
-        self.other_locations = tuple(
-            (index, item)
-            for index, item in enumerate(self.app_locations)
-            if type(item) not in (Header, AppNameInBody, TokenIssuer)
-        )
-        self._header_keys: dict[HeaderNames, tuple[Any, ...]] = {}
+        headers: list[tuple[str, str, int]] = []
+        others: list[int] = []
+        for index, item in enumerate(self.app_locations):
+            header = plain_header(item)
+            if header is not None:
+                headers.append((*header, index))
+            # A location in the body or the token has no value in a request that the fast path decides, unless a
+            # subclass overrides `read`.
+            elif item.phase not in ("body", "token") or read_headers(item) is None:
+                others.append(index)
+        self._app_headers, self._other_locations = tuple(headers), tuple(others)
+        self._by_one_header = not others and [prefix for _, prefix, _ in headers] == [""]
+        self._header_keys: dict[HeaderNames, tuple[tuple[Any, Any, int], ...]] = {}
         bounds = MAX_FAST_PATH_ENTRIES, MAX_FAST_PATH_ENTRIES_PER_APP
         self.fast_path: PerAppCache[FastPathEntry] = PerAppCache(*bounds)
         self.standalone_contexts: PerAppCache[StandaloneContext] = PerAppCache(*bounds)
         self.token_issuers: PerAppCache[str] = PerAppCache(*bounds)
 
-    def read_other_names(self, request: Request) -> Sequence[str | None]:
-        """Read the app locations that are neither headers nor in the body nor in the token.
-
-        Any client can send a value that is expensive to read, so each location is read once per request.
-
-        Raises:
-            Refused: The first refusal of an app location, in the order of the locations.
-        """
-        names: list[str | None] = []
-        for index, item in self.other_locations:
-            try:
-                names.append(item.read(request))
-            except Refused:
-                for earlier in self.app_locations[:index]:
-                    if type(earlier) is Header:
-                        earlier.read(request)
-                raise
-        return names
-
-    def read_names(self, request: Request, others: Sequence[str | None]) -> list[str | None]:
+    def read_names(self, request: Request, known: Mapping[int, str | None]) -> list[str | None]:
         """Return the values of all app locations, in their order.
 
         Args:
             request: The request.
-            others: The result of `read_other_names`.
+            known: The values that were read before, by the index of the location.
 
         Raises:
             Refused: A location cannot be read.
         """
-        if not others:
+        if not known:
             return [item.read(request) for item in self.app_locations]
-        known = {index: value for (index, _), value in zip(self.other_locations, others, strict=True)}
         return [known[index] if index in known else item.read(request) for index, item in enumerate(self.app_locations)]
 
-    def fast_path_key(self, request: Request, others: Sequence[str | None]) -> FastPathKey:
+    def _name_at(self, index: int, request: Request, known: dict[int, str | None]) -> str | None:
+        """Return the value of one app location. Read it once, because any client can send an expensive value.
+
+        Raises:
+            Refused: The first refusal of an app location, in the order of the locations.
+        """
+        if index in known:
+            return known[index]
+        try:
+            value = known[index] = self.app_locations[index].read(request)
+        except Refused:
+            self.read_names(request, {**dict.fromkeys(range(index, len(self.app_locations))), **known})
+            raise
+        return value
+
+    def fast_path_key(self, request: Request, names: dict[int, str | None]) -> FastPathKey:
         """Return all that steps 1 and 2 read of a request whose app is not named in its body or by its token.
 
         Args:
             request: The request.
-            others: The result of `read_other_names`.
+            names: The values of app locations that were read before, by the index of the location. The values that
+                this method reads are added.
+
+        Raises:
+            Refused: An app location cannot be read.
         """
         form = request.header_names
         keys = self._header_keys.get(form)
         if keys is None:
-            keys = self._header_keys[form] = tuple(form[name] for name in self._named_headers)
+            keys = self._header_keys[form] = self._keys_of(form)
         get = request.raw_headers.get
-        if not others and len(keys) == 2:  # the common case: one header names the app
-            return (form, get(keys[0]), get(keys[1]))
-        return (form, *map(get, keys), *others)
+        if self._by_one_header:
+            return (form, get(form["origin"]), get(keys[0][0]))
+        parts: list[Any] = [form, get(form["origin"])]
+        for key, prefix, index in keys:
+            value = get(key)
+            parts.append(value if value is None or value.startswith(prefix) else self._name_at(index, request, names))
+        for index in self._other_locations:
+            parts.append(self._name_at(index, request, names))
+        return tuple(parts)
+
+    def _keys_of(self, form: HeaderNames) -> tuple[tuple[Any, Any, int], ...]:
+        """Return the keys and prefixes of the app headers, in the form that the server uses, and their indexes."""
+        keys = [(form[name], prefix, index) for name, prefix, index in self._app_headers]
+        return tuple((key, prefix.encode() if isinstance(key, bytes) else prefix, index) for key, prefix, index in keys)
 
     def is_current(self, context: FastPathEntry | StandaloneContext) -> bool:
         """Return whether the app of `context` is configured in code, or the registry's cache still has this value."""
@@ -194,7 +202,7 @@ class GateContext:
             held = None if self.registry is None else self.registry.fresh_entry(refs[0])
             if held is None or held.value is not app:
                 return
-        key = self.fast_path_key(request, [names[index] for index, _ in self.other_locations])
+        key = self.fast_path_key(request, dict(enumerate(names)))
         if all(value is None or (type(value) in (str, bytes) and len(value) <= _MAX_KEY_VALUE) for value in key[1:]):
             self.fast_path.add(app, key, FastPathEntry(self, app, refs, ctx.origin, request.header_names, held))
 
@@ -352,9 +360,7 @@ class FastPathEntry(RequestContext):
         self.outcome_key = (app.id, "allowed", None, self.enforced, "gate", False, False)
         locations = app.located_tokens
         prefix = locations.main_prefix
-        # A location of another module may return a value only once.
-        own = all(type(item).__module__.startswith("wicket.config.") for item in locations.headers_and_query)
-        main = locations.main_header if own else None
+        main = locations.main_header
         self.token_header = None if main is None else header_names[main]
         self.prefix: str | bytes = prefix.encode() if isinstance(self.token_header, bytes) else prefix
         self.prefix_length = len(prefix)

@@ -62,8 +62,8 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         return None
     ctx: RequestContext | None = None
     try:
-        others = gate.read_other_names(request) if gate.other_locations else ()
-        entry = gate.fast_path.entries.get(gate.fast_path_key(request, others))
+        names: dict[int, str | None] = {}
+        entry = gate.fast_path.entries.get(gate.fast_path_key(request, names))
         if entry is not None and (entry.cache_entry is None or gate.is_current(entry)):
             decision = _decide_known(gate, request, entry)
             if decision is not None:
@@ -72,7 +72,7 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
         else:
             # 1. Resolve the app. 2. Check the origin.
             ctx = RequestContext(gate, gate.load_timeout, app=gate.only_app)
-            found = resolve_cached_app(gate, request, ctx, others) or resolve_app_by_known_token(gate, request, ctx)
+            found = resolve_cached_app(gate, request, ctx, names) or resolve_app_by_known_token(gate, request, ctx)
             if found is None:
                 return ctx
             app = found

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from wicket.config.app import App
-from wicket.config.locations import JsonBody
 from wicket.config.rules import Rules
 from wicket.decision.attributes import REGISTERED_CLAIMS, MergeResult, companies_key, merge, unsigned_values
 from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id, valid_period
@@ -144,7 +143,7 @@ class Identity:
         if rule is not None:
             identifiers |= {
                 rule.identifier,
-                rule.identifier_location.path if isinstance(rule.identifier_location, JsonBody) else None,
+                ".".join(rule.identifier_location.body_path) if rule.identifier_location is not None else None,
             }
         return merge(
             rules,
@@ -362,10 +361,13 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
     else:
         claims = signed.claims
         times = check_claims(claims, signed.header.typ, app, now, key.issuer, times)
-        passed = PassedClaims(app.revision, key.issuer, *read_user_id(claims, rules))
+        user_id, user_id_claim = read_user_id(claims, rules)
+        passed = PassedClaims(app.revision, key.issuer, user_id, user_id_claim)
         # The lifetime of a token without `iat` is counted from now.
         if not rules._has_lifetime_bounds or times[2] is not None:
             signed.passed = passed
+            if not app.revocations._enabled:  # else each request reads them
+                signed.cached_claims = None
     if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
         raise invalid_token("revoked")
     return VerifiedIdentity(app, passed, signed, key.kid)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from wicket.config.app import App
 from wicket.config.identity_hash import CompanyHash, IdentityHash
-from wicket.config.locations import JsonBody, TokenLocation
+from wicket.config.locations import TokenLocation
 from wicket.decision.claims import bad_user_id, is_revoked
 from wicket.decision.identity import Method, VerifiedIdentity
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
@@ -228,12 +228,12 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
 
 def _read_string(location: TokenLocation | None, request: Request) -> str | None:
     """Return the value at a location. An integer in a JSON body is returned as decimal digits."""
-    if isinstance(location, JsonBody):
-        value: Any = location.parsed(request)
-        if value is not None and type(value) is not int and not isinstance(value, str):
-            raise _bad_hash(f"The body field {location.path} is not a string.")
-        return None if value is None or value == "" else str(value)
-    return location.read(request) if location is not None else None
+    value: Any = None if location is None else location.parsed(request)
+    if value is None or value == "":
+        return None
+    if type(value) is not int and not isinstance(value, str):
+        raise _bad_hash(f"The body field {'.'.join(location.body_path) if location else ''} is not a string.")
+    return str(value)
 
 
 def _bad_hash(detail: str = "") -> Refused:

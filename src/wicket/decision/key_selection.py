@@ -59,7 +59,7 @@ def recall_signature(
     Returns:
         The payload and the key that the flow selects for the token; None if the flow must select it.
     """
-    entries = cache.entries.get(app.id)
+    entries = cache.partitions.get(app.id)
     signed = entries.get(digest) if entries is not None else None
     if signed is None:
         return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from wicket.config.app import App, Mode
-from wicket.config.locations import Cookie, TokenLocation
+from wicket.config.locations import TokenLocation
 from wicket.decision.context import RequestContext
 from wicket.decision.decision import _MISSING_TOKEN, Decision
 from wicket.decision.extract_token import claimed_user_id, credentials_sent, token_from
@@ -91,7 +91,7 @@ def check_token_location(
     """
     if request.document is not None and token_from(app.located_tokens.body, request)[0] not in (None, token):
         raise invalid_request("The request carries two different tokens.")
-    if isinstance(location, Cookie) and (
+    if (location is not None and location.phase == "cookies") and (
         ctx.unenforced_refusal is not None or (ctx.origin is None and request.is_unsafe)
     ):
         # The browser adds cookies to requests that other sites cause. Only an allowed Origin rules that out.

@@ -6,8 +6,9 @@ other location names the app.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppLocation, AppRef, fast_app_ref, is_valid_name
@@ -23,7 +24,7 @@ from wicket.runtime.base64url import decode_canonical
 
 
 def resolve_cached_app(
-    gate: GateContext, request: Request, ctx: RequestContext, others: Sequence[str | None] | None = None
+    gate: GateContext, request: Request, ctx: RequestContext, known: Mapping[int, str | None] = MappingProxyType({})
 ) -> App | None:
     """Resolve the app of a request that names one app, if that app is configured in code or fresh in the cache.
 
@@ -31,7 +32,7 @@ def resolve_cached_app(
         gate: The gate.
         request: The request.
         ctx: The context of the request.
-        others: The result of `GateContext.read_other_names`; None to read them here.
+        known: The values of app locations that were read before, by the index of the location.
 
     Sets `ctx.names` and `ctx.refs`, and `ctx.app` if the app is found.
 
@@ -41,7 +42,7 @@ def resolve_cached_app(
     Raises:
         Refused: `invalid_request` if a location is repeated.
     """
-    names = gate.read_names(request, gate.read_other_names(request) if others is None else others)
+    names = gate.read_names(request, known)
     ctx.names, ctx.names_read = names, True
     refs = ctx.refs = _refs(gate.app_locations, names)
     if len(refs) == 1:

@@ -6,6 +6,7 @@ become known while the token is verified. Both use the signature cache.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
@@ -16,7 +17,7 @@ from wicket.decision.signature_cache import SignatureCache, VerifiedPayload
 from wicket.decision.token_parser import UnverifiedToken, parse_json_object
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.keys.algorithms import Key, cost, within_budget
-from wicket.runtime.base64url import decode_canonical
+from wicket.runtime.base64url import PADDING, decode_standard
 
 _BAD_SIGNATURE: Final = Refusal("invalid_token", "bad_signature")
 _OTHER_ISSUER: Final = "The key that signed the token is published for another issuer."
@@ -47,6 +48,8 @@ def verify_signature(
     if verified is None:
         raise Refused(_BAD_SIGNATURE)  # created once, because any client can cause it
     signed, key = verified
+    if len(keys) == 1 and key.jwk_issuer is None:  # the common case
+        return verified
     key_for_issuer = owner_of(app, keys, key, signed)
     if key_for_issuer is None:
         raise wrong_jwk_issuer()
@@ -64,22 +67,21 @@ def find_signer(
     Raises:
         Refused: `malformed` if the payload is not a JSON object.
     """
-    encoded = token.text.encode("ascii")
     if digest is None and cache.knows(app.id):
-        digest = sha256(encoded).digest()
+        digest = sha256(token.encoded).digest()
         cached = cache.get(app.id, digest)
         if cached is not None:
             for key in keys:
                 if key.fingerprint == cached.fingerprint:
                     return cached, key
     algorithm = token.header.algorithm
-    signature = decode_canonical(token.signature)
-    signing_input = encoded[: len(encoded) - len(token.signature) - 1]
+    signature = a2b_base64(token.signature_base64 + PADDING)
+    signing_input = token.signing_input
     for key in keys:
         if key.verify(algorithm, signing_input, signature):
-            payload = decode_canonical(token.payload)
+            payload = a2b_base64(token.payload_base64 + PADDING)
             signed = VerifiedPayload(token.header, key.fingerprint, payload, parse_json_object(payload))
-            cache.add(app.id, digest or sha256(encoded).digest(), token.text, signed)
+            cache.add(app.id, digest or sha256(token.encoded).digest(), token.text, signed)
             return signed, key
     return None
 
@@ -97,8 +99,6 @@ def owner_of(app: App, keys: Collection[Key], key: Key, signed: VerifiedPayload)
         The key whose issuer matches the token's `iss`, or else the first copy of `key`; None if the JWKs of all copies
         are bound to other issuers.
     """
-    if len(keys) == 1 and key.jwk_issuer is None:
-        return key
     claims = signed.claims
     copies = [copy for copy in keys if copy.fingerprint == key.fingerprint and copy.serves(claims)]
     issuer = claims.get("iss")
@@ -157,7 +157,7 @@ class Verification:
     def issued_at(self) -> float:
         """The unverified `iat` of the token, in seconds since 1970; `now` if the token has no valid `iat`."""
         try:
-            issued = parse_json_object(decode_canonical(self.token.payload)).get("iat")
+            issued = parse_json_object(decode_standard(self.token.payload_base64)).get("iat")
         except Refused:
             return self.now
         if isinstance(issued, bool) or not isinstance(issued, (int, float)) or abs(issued) > MAX_NUMERIC_DATE:

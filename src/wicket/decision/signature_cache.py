@@ -9,11 +9,11 @@ which of them they passed. Reads take no lock. Entries never reach an applicatio
 
 from __future__ import annotations
 
-import threading
 from math import inf
 from typing import Final
 
 from wicket.decision.claims import Claims, TokenTimes, read_times
+from wicket.decision.per_app_cache import PartitionedCache
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.errors import Refused
 
@@ -53,7 +53,8 @@ class VerifiedPayload:
     """The payload of a token whose signature was verified.
 
     The claims must not be changed. The claims of a payload with many members are not cached, because parsed claims can
-    take twenty times the memory of the payload.
+    take twenty times the memory of the payload. `build_identity` releases the claims of other payloads when they have
+    passed, because most tokens need them no more. If they are read again, they are cached again.
 
     Attributes:
         header: The header of the token.
@@ -67,14 +68,10 @@ class VerifiedPayload:
     __slots__ = ("cached_claims", "fingerprint", "header", "passed", "payload", "times")
 
     def __init__(self, header: JOSEHeader, fingerprint: bytes, payload: bytes, claims: Claims) -> None:
-        large = (
-            len(payload) > _ALWAYS_CACHED_SIZE
-            and payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _MAX_CACHED_MEMBERS
-        )
         self.header = header
         self.fingerprint = fingerprint
         self.payload = payload
-        self.cached_claims = None if large else claims
+        self.cached_claims = None if len(payload) > _ALWAYS_CACHED_SIZE and _has_many_members(payload) else claims
         self.passed: PassedClaims | None = None
         self.times: TokenTimes | None
         try:
@@ -85,46 +82,38 @@ class VerifiedPayload:
     @property
     def claims(self) -> Claims:
         """The claims. They are parsed again if they are not cached."""
-        return parse_json_object(self.payload) if self.cached_claims is None else self.cached_claims
+        claims = self.cached_claims
+        if claims is None:
+            claims = parse_json_object(self.payload)
+            if len(self.payload) <= _ALWAYS_CACHED_SIZE or not _has_many_members(self.payload):
+                self.cached_claims = claims
+        return claims
 
 
-class SignatureCache:
-    """A bounded cache of verified payloads. The oldest entry of an app is evicted first.
+def _has_many_members(payload: bytes) -> bool:
+    return payload.count(b",") + payload.count(b"{") + payload.count(b"[") > _MAX_CACHED_MEMBERS
+
+
+class SignatureCache(PartitionedCache[bytes, VerifiedPayload]):
+    """A partitioned cache of verified payloads, by app ID and by the SHA-256 of the token.
 
     Args:
         total: The most entries of all apps.
         per_app: The most entries of one app.
         max_bytes: The longest token that is cached, in bytes.
-
-    Attributes:
-        entries: The payloads by app ID and by the SHA-256 of the token. It must not be changed outside this class.
     """
 
     def __init__(self, *, total: int, per_app: int, max_bytes: int) -> None:
-        self._total = total
-        self._per_app = per_app
+        super().__init__(total=total, per_app=per_app)
         self._max_bytes = max_bytes
-        self.entries: dict[str, dict[bytes, VerifiedPayload]] = {}
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """Replace the lock and count the entries again.
-
-        A thread of the parent process may have held the lock during the fork, while it added an entry.
-        """
-        self._lock = threading.Lock()
-        self._count = sum(len(entries) for entries in self.entries.values())
-
-    def __len__(self) -> int:
-        return self._count
 
     def knows(self, app_id: str) -> bool:
         """Return whether the cache has an entry for this app."""
-        return app_id in self.entries
+        return app_id in self.partitions
 
     def get(self, app_id: str, digest: bytes) -> VerifiedPayload | None:
         """Return the entry of the token with this SHA-256. It applies only to a key with the entry's fingerprint."""
-        entries = self.entries.get(app_id)
+        entries = self.partitions.get(app_id)
         return entries.get(digest) if entries is not None else None
 
     def add(self, app_id: str, digest: bytes, token: str, signed: VerifiedPayload) -> None:
@@ -134,36 +123,8 @@ class SignatureCache:
             app_id: The ID of the app whose key signed the token.
             digest: The SHA-256 of `token`.
             token: The whole token.
-            signed: The payload of the token.
+            signed: The payload of the token. It replaces the entry of another key that also verifies the token.
         """
-        if len(token) > self._max_bytes:
-            return
-        with self._lock:
-            entries = self.entries.get(app_id)
-            if entries is None:
-                entries = self.entries[app_id] = {}
-            if digest not in entries:
-                if self._count >= self._total or len(entries) >= self._per_app:
-                    self._evict(app_id, entries)
-                self._count += 1
-            entries[digest] = signed  # overwrite: the token also verifies with another key, which is the current one
-
-    def clear_app(self, app_id: str) -> None:
-        """Remove all entries of one app."""
-        with self._lock:
-            self._count -= len(self.entries.pop(app_id, {}))
-
-    def _evict(self, app_id: str, entries: dict[bytes, VerifiedPayload]) -> None:
-        """Evict one entry: from this app if it is over its share, else from the next app in round-robin order."""
-        full = self._count >= self._total
-        over_share = len(entries) >= self._per_app or (full and len(entries) * len(self.entries) > self._total)
-        self._evict_oldest(app_id if over_share else next(iter(self.entries)))
-        self.entries.setdefault(app_id, entries)
-
-    def _evict_oldest(self, app_id: str) -> None:
-        """Evict the oldest entry of an app, and move the app to the end of the round-robin order."""
-        entries = self.entries.pop(app_id)
-        del entries[next(iter(entries))]
-        self._count -= 1
-        if entries:
-            self.entries[app_id] = entries
+        if len(token) <= self._max_bytes:
+            with self._lock:
+                self._put(app_id, digest, signed)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from json.scanner import make_scanner
 from typing import Any, Final, NamedTuple, NoReturn
 
 from wicket.errors import Refusal, Refused, invalid_token
 from wicket.messages.json_body import parse_body
 from wicket.runtime import base64url
+from wicket.runtime.base64url import INVALID, LAST, TO_STANDARD, is_canonical
 
-_COMPACT_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 # Possessive quantifiers and an optional closing quote: no character is matched twice.
 _STRUCTURE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SPACE: Final = rb"[ \t\n\r]*+"
@@ -55,30 +55,46 @@ class JOSEHeader(NamedTuple):
     typ: str | None
 
 
-@dataclass(slots=True)
 class UnverifiedToken:
     """A well-formed token whose signature is not verified.
 
     Attributes:
         text: The whole token. No other string encodes the same token.
+        encoded: The whole token in bytes.
         header: The parsed header.
-        payload: The second segment, in base64url.
-        signature: The third segment, in base64url.
+        payload_base64: The second segment in the standard base64 alphabet, without padding.
+        signature_base64: The third segment in the standard base64 alphabet, without padding.
     """
 
-    text: str = field(repr=False)
-    header: JOSEHeader
-    payload: str = field(repr=False)
-    signature: str = field(repr=False)
+    __slots__ = ("encoded", "header", "payload_base64", "signature_base64", "text")
+
+    def __init__(
+        self, text: str, encoded: bytes, header: JOSEHeader, payload_base64: bytes, signature_base64: bytes
+    ) -> None:
+        self.text = text
+        self.encoded = encoded
+        self.header = header
+        self.payload_base64 = payload_base64
+        self.signature_base64 = signature_base64
+
+    @property
+    def payload(self) -> str:
+        """The second segment, in base64url."""
+        return self.text.split(".")[1]
+
+    @property
+    def signature(self) -> str:
+        """The third segment, in base64url."""
+        return self.text.rpartition(".")[2]
 
     @property
     def signing_input(self) -> bytes:
         """The bytes that the signature covers (RFC 7515 section 5.2)."""
-        return self.text[: len(self.text) - len(self.signature) - 1].encode("ascii")
+        return self.encoded[: len(self.encoded) - len(self.signature_base64) - 1]
 
 
-_HEADER_CACHE: Final[dict[str, JOSEHeader]] = {}
-"""Parsed headers by their segment. An issuer sends the same header for years."""
+_HEADER_CACHE: Final[dict[bytes, JOSEHeader]] = {}
+"""Parsed headers by their segment in the standard base64 alphabet. An issuer sends the same header for years."""
 
 _MALFORMED: Final = Refusal("invalid_token", "malformed")
 _TOO_LARGE: Final = Refusal("invalid_token", "too_large")
@@ -129,8 +145,12 @@ def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
     """
     if len(token) > max_bytes:
         return _TOO_LARGE
-    parts = token.split(".", 3)
-    if len(parts) != 3 or token.encode("ascii", "replace").translate(None, _COMPACT_CHARACTERS):
+    if not token.isascii():
+        return _MALFORMED
+    encoded = token.encode()
+    standard = encoded.translate(TO_STANDARD)  # one pass for all characters: it also finds each invalid one
+    parts = standard.split(b".", 3)
+    if len(parts) != 3 or INVALID in standard:
         return _MALFORMED
     segment, payload, signature = parts
     if not segment or not payload:
@@ -139,7 +159,7 @@ def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
     if header is None:
         if len(segment) > _MAX_HEADER:
             return _LONG_HEADER
-        result = _parse_header(base64url.decode_canonical(segment)) if base64url.is_canonical(segment) else _MALFORMED
+        result = _parse_header(base64url.decode_standard(segment)) if is_canonical(segment) else _MALFORMED
         if isinstance(result, Refusal):
             return result
         header = result
@@ -147,9 +167,9 @@ def parse_token(token: str, max_bytes: int) -> UnverifiedToken | Refusal:
             if len(_HEADER_CACHE) >= _MAX_CACHED_HEADERS:  # any client can add entries, so the cache is bounded
                 _HEADER_CACHE.clear()
             _HEADER_CACHE[segment] = header
-    if not (base64url.is_canonical(payload) and base64url.is_canonical(signature)):
+    if payload[-1:] not in LAST[len(payload) % 4] or signature[-1:] not in LAST[len(signature) % 4]:
         return _MALFORMED
-    return UnverifiedToken(token, header, payload, signature)
+    return UnverifiedToken(token, encoded, header, payload, signature)
 
 
 def _parse_header(raw: bytes) -> JOSEHeader | Refusal:
@@ -223,18 +243,16 @@ def unproven_issuer(raw: bytes) -> Any:
 def _parse_json(raw: bytes) -> Any:
     """Parse a JSON value strictly. Returns `_INVALID` if `raw` is not valid."""
     try:
-        json_string = raw.decode("utf-8")
-        if len(json_string) <= _MAX_DIGITS:
-            colons = json_string.count(":")
-            if (
-                colons == json_string.count(",") + 1
-                and json_string[:1] == "{"
-                and "\\" not in json_string
-                and "[" not in json_string
-            ):
-                # The common case: an object without nested objects. Each member has one colon. If the number of
-                # colons equals the number of members, there is no duplicate member and no nested object.
-                value, end = _FLAT_DECODER.raw_decode(json_string)
+        json_string = raw.decode()
+        if len(json_string) <= _MAX_DIGITS and "\\" not in json_string and "[" not in json_string:
+            # The common case: an object without nested objects. Each member has one colon. If the number of colons
+            # equals the number of members, there is no duplicate member and no nested object with members. No value
+            # starts with a slash, so the colon of `://` is in a string.
+            colons, members = json_string.count(":"), json_string.count(",") + 1
+            if colons != members:
+                colons -= json_string.count("://")
+            if colons == members and json_string[0] == "{":
+                value, end = _scan_flat(json_string, 0)
                 if end == len(json_string) and len(value) == colons:
                     return value
         if json_string.count("[") + json_string.count("{") > _MAX_DEPTH:
@@ -242,7 +260,7 @@ def _parse_json(raw: bytes) -> Any:
         value = (_DECODER if len(json_string) > _MAX_DIGITS else _SHORT_DECODER).decode(json_string)
         if "\\u" in json_string:  # in valid UTF-8, only an escape can encode a lone surrogate
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):  # the scanner raises StopIteration at the end of the string
         return _INVALID
     return value
 
@@ -293,5 +311,7 @@ _SHORT_DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_float=_parse_float, parse_constant=_refuse_constant
 )
 """For a string that is too short for a number with more than `_MAX_DIGITS` digits."""
-_FLAT_DECODER: Final = json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)
+_scan_flat: Final = make_scanner(
+    json.JSONDecoder(parse_float=_parse_float, parse_constant=_refuse_constant)  # type: ignore[arg-type]  # typeshed
+)
 """For a short object whose members are counted separately, to find duplicates."""

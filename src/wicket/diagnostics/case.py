@@ -7,14 +7,14 @@ reported or counted, because no client sent the request.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from wicket.config.app import App, Mode
-from wicket.config.locations import AppRef, Header, JsonBody, Query, TokenLocation
+from wicket.config.locations import AppRef, ClientDefaults, TokenLocation
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.extract_token import token_from
@@ -199,7 +199,7 @@ def _find_signing_key(app: App, token: UnverifiedToken, keys: Iterable[Key], cla
 
 
 @dataclass(frozen=True, slots=True)
-class _GivenToken:
+class _GivenToken(TokenLocation):
     """A token location for a token that is not in the request."""
 
     raw_token: str
@@ -230,7 +230,7 @@ def _decide(
     )
     request = _build_request(app, body, origin)
     if given_token is not None and (
-        app.located_tokens.body or any(isinstance(location, JsonBody) for location in app.app_locations)
+        app.located_tokens.body or any(location.phase == "body" for location in app.app_locations)
     ):
         # For a real request, the gate reads the body to find the token or the name of the app.
         request.document = parse_body(encode_body(body))
@@ -247,21 +247,15 @@ def _build_request(app: App, body: Mapping[str, Any] | None, origin: str | None)
     headers = [("content-type", media_type)]
     if origin is not None:
         headers.append(("origin", origin))
-    query: dict[str, str] = {}
+    sent = ClientDefaults()
     members = {str(name).lower(): value for name, value in (body or {}).items() if isinstance(value, str)}
-    for location in _headers_and_parameters(app):
-        value = members.get(location.name.lower())
-        if value and isinstance(location, Header):
-            headers.append((location.name, value))
-        elif value:
-            query[location.name] = value
-    return Request("POST", query=urlencode(query, errors="replace"), headers=headers, body=encode_body(body))
-
-
-def _headers_and_parameters(app: App) -> Iterator[Header | Query]:
     rule = app.identity_hash
-    locations = dict.fromkeys((*app.token_locations, *(rule.locations if rule is not None else ())))
-    return (location for location in locations if isinstance(location, (Header, Query)))
+    for location in dict.fromkeys((*app.token_locations, *(rule.locations if rule is not None else ()))):
+        value = members.get(location.location_name.lower())
+        if value and location.phase == "headers_and_query":
+            location.write(sent, value)
+    headers.extend(sent.headers.items())
+    return Request("POST", query=urlencode(sent.query, errors="replace"), headers=headers, body=encode_body(body))
 
 
 def _extract_token(app: App, request: Request) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import Header, JsonBody, Query, TokenLocation
+from wicket.config.locations import TokenLocation
 from wicket.decision.identity_hash import compute_hash
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, shown
@@ -96,7 +96,7 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
         rule.identifier,
         _read_location(rule.identifier_location, request),
         _read_location(rule.hash_location, request),
-        _other_members(plain(request.document), _location_name(rule.hash_location)),
+        _other_members(plain(request.document), rule.hash_location.location_name),
         rule.secret,
         (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
         rule.encoding,
@@ -286,12 +286,6 @@ def _other_members(document: object, hash_name: str) -> dict[str, str]:
     return dict(itertools.islice(members, _MAX_MEMBERS))
 
 
-def _location_name(location: TokenLocation) -> str:
-    if isinstance(location, JsonBody):
-        return location.path
-    return location.name if isinstance(location, (Header, Query)) else ""
-
-
 def _walk(document: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """Yield the strings and integers in a body with their dotted paths."""
     for name, value in document.items() if isinstance(document, dict) and depth < _MAX_DEPTH else ():
@@ -311,9 +305,7 @@ def _identifier_string(value: Any) -> str | None:
 
 
 def _read_location(location: TokenLocation | None, request: Request) -> str | None:
-    value, _ = attempt(
-        lambda: location.value(request) if isinstance(location, JsonBody) else location and location.read(request)
-    )
+    value, _ = attempt(lambda: location and location.parsed(request))
     return _identifier_string(value)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from wicket.config.locations import Header
+from wicket.config.locations import AppLocation, TokenLocation, read_headers
 from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity
 from wicket.errors import Refusal
@@ -224,15 +224,15 @@ def _header_value(raw_headers: Mapping[Any, Any], names: HeaderNames, name: str)
 def _deciding_headers(decision: Decision) -> frozenset[str] | None:
     """Return the names of the headers that the decision may have read.
 
-    Returns None if a custom location class is configured, because it may read any header.
+    Returns None if a location does not name the headers that it reads.
     """
     ctx, app = decision._context, decision.app
-    locations: list[object] = []
+    locations: list[AppLocation | TokenLocation] = []
     for source in (ctx.gate if ctx is not None else None, app):
         if source is not None:
             locations += [*source.app_locations, *source.located_tokens.headers_and_query]
     if app is not None and app.identity_hash is not None:
         locations += app.identity_hash.locations
-    if any(not type(location).__module__.startswith("wicket.config.") for location in locations):
-        return None
-    return _ALWAYS_COMPARED.union(location.name for location in locations if isinstance(location, Header))
+    names = [read_headers(location) for location in locations]
+    known = [each for each in names if each is not None]
+    return _ALWAYS_COMPARED.union(*known) if len(known) == len(names) else None

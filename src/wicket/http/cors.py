@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.config.locations import Header
+from wicket.config.locations import page_headers
 from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.decision.decision import Decision
 from wicket.gate import Gate
@@ -137,7 +137,7 @@ def request_header_names(gate: Gate) -> tuple[str, ...]:
         *gate.token_locations,
         *(location for app in gate.apps for location in app.token_locations),
     )
-    names = (location.name for location in locations if isinstance(location, Header))
+    names = (name for location in locations for name in page_headers(location))
     return tuple(dict.fromkeys(("authorization", "content-type", *names)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import json
 
-from wicket.config.locations import PathSegment
 from wicket.decision.decision import Decision
 from wicket.decision.flow import anonymous
 from wicket.errors import ConfigError, Problems, Refused, config_error
@@ -76,11 +75,11 @@ class MiddlewareCore:
         self._root = "" if settings.root_path == KEEP else settings.root_path
         self._passes_preflights = settings.preflights == "pass"
         has_path_rules = not self._paths.everything or settings.origin_check_path is not None
-        has_path_segment = any(isinstance(location, PathSegment) for location in gate.app_locations)
+        reads_path = any(location.reads_path for location in gate.app_locations)
         self._ignores_path = not has_path_rules and settings.root_path is None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
-        self.root_checked = not (has_path_rules or has_path_segment)
+        self.root_checked = not (has_path_rules or reads_path)
         self.always_gated = self._ignores_path and self.root_checked
         self._request_header_names = request_header_names(gate)
 

@@ -15,11 +15,6 @@ _DJANGO: Final = "django.core.handlers.asgi"
 _WRAPPER_ATTRIBUTES: Final = ("app", "application", "inner")
 
 
-def own_root(application: object) -> str | None:
-    """Return the first of `own_roots`; None if there is none."""
-    return next(iter(own_roots(application)), None)
-
-
 def own_roots(application: object) -> tuple[str, ...]:
     """Return the roots that `application` and the applications that it wraps set themselves.
 

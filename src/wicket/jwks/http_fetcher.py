@@ -25,11 +25,10 @@ from wicket.jwks.network_backend import GuardedBackend, ResponseTooLargeError
 from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
 from wicket.jwks.transport import GuardedTransport
 from wicket.keys.urls import KeySetUrl
+from wicket.runtime.entries import LONGEST_RETRY_AFTER
 
 _FRAMING: Final = 128 * 1024
 """The bytes that a response may have in addition to its body, for its header section and chunk framing."""
-_MAX_RETRY_AFTER: Final = 300.0
-"""The longest accepted `Retry-After`, in seconds."""
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,10})", re.IGNORECASE)
 
 
@@ -174,12 +173,12 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     if value.isdecimal():
-        return min(float(value[:9]), _MAX_RETRY_AFTER)
+        return min(float(value[:9]), LONGEST_RETRY_AFTER)
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _validator(value: str | None) -> str | None:

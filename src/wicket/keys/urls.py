@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Final, NamedTuple
 
-from wicket.errors import ConfigError, config_error
+from wicket.errors import config_error
 
 DEFAULT_PORTS: Final = frozenset({443, 8443})
 """The ports that may be fetched from, unless the operator adds more (`Network`)."""
@@ -95,16 +95,3 @@ def _check_host(host: str, path: str) -> None:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise config_error(path, "has a numeric host that is not a plain IPv4 address") from None
-
-
-def is_url(url: object) -> bool:
-    """Return whether `check_url` accepts a URL.
-
-    Args:
-        url: the URL.
-    """
-    try:
-        check_url(url)
-    except ConfigError:
-        return False
-    return True

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.config.rules import RuleChanges
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
-from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.registry.extensions import NO_EXTENSIONS, Extensions
+from wicket.registry.toml_locations import read_locations
 from wicket.settings import Setting, settings_of
 
-Form = Callable[[Problems, str, Any, SecretReader], Any]
-"""A function that takes the problems, the path to a setting, its value in a table and the reader of secrets.
+
+class TableContext(NamedTuple):
+    """What a table refers to.
+
+    Args:
+        reader: Reads the key material of credentials and identity hashes.
+        extensions: The functions that the table may name. Nothing is imported.
+    """
+
+    reader: SecretReader
+    extensions: Extensions
+
+
+Form = Callable[[Problems, str, Any, TableContext], Any]
+"""A function that takes the problems, the path to a setting, its value in a table and the context of the table.
 
 It returns the value of the setting in Python. If the value in the table is invalid, it adds a problem, or raises
 `ConfigError` with paths that start with the name of the setting.
@@ -33,7 +48,7 @@ def read_settings(
     path: str,
     table: Mapping[str, Any],
     settings: Mapping[str, Setting],
-    reader: SecretReader,
+    context: TableContext,
     forms: Mapping[str, Form],
 ) -> dict[str, Any]:
     """Return the settings that a table has, each as the value in Python.
@@ -43,7 +58,7 @@ def read_settings(
         path: The path to the table. Empty: the paths of problems start with the name of a setting.
         table: The table.
         settings: The definitions of settings. Those whose form is not in `forms` are left out.
-        reader: Reads the key material of credentials and identity hashes.
+        context: What the table refers to.
         forms: The forms in which the table holds settings.
     """
     prefix = f"{path}." if path else ""
@@ -52,18 +67,19 @@ def read_settings(
         form = forms.get(setting.form or "")
         if name in table and form is not None:
             try:
-                values[name] = form(problems, f"{prefix}{name}", table[name], reader)
+                values[name] = form(problems, f"{prefix}{name}", table[name], context)
             except ConfigError as error:
                 problems.merge(path, error)
     return values
 
 
-def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
+def read_app(table: Mapping[str, Any], reader: SecretReader, extensions: Extensions = NO_EXTENSIONS) -> App:
     """Return the app of one table.
 
     Args:
         table: The settings of the app. `id` must be a valid name.
         reader: Reads the key material of credentials and identity hashes.
+        extensions: The functions that the table may name in addition to the locations of Wicket. Nothing is imported.
 
     Raises:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
@@ -76,7 +92,7 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         problems.add(name, "is not a setting", hint)
     if table.get("profile", "generic") not in list(BY_NAME):  # a list, because a table's value may be unhashable
         problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
-    settings = read_settings(problems, "", table, _APP_SETTINGS, reader, FORMS)
+    settings = read_settings(problems, "", table, _APP_SETTINGS, TableContext(reader, extensions), FORMS)
     settings.update(_read_rules(problems, table.get("rules", {})))
     try:
         app = _profile_of(table)(table["id"], **settings)
@@ -134,12 +150,12 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     return {name: value for name, value in rules.items() if name not in app_settings}
 
 
-def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
+def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
-    options = _read_hash_options("identity_hash", table, reader, ("identifier_location", "hash_location"))
+    options = _read_hash_options("identity_hash", table, context, ("identifier_location", "hash_location"))
     if "companies" in options:
         path = "identity_hash.companies"
-        company_options = _read_hash_options(path, options["companies"], reader, ("location",))
+        company_options = _read_hash_options(path, options["companies"], context, ("location",))
         try:
             options["companies"] = CompanyHash(**company_options)
         except ConfigError as error:
@@ -154,13 +170,13 @@ def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
         raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
 
 
-def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: tuple[str, ...]) -> dict[str, Any]:
+def _read_hash_options(path: str, table: Any, context: TableContext, locations: tuple[str, ...]) -> dict[str, Any]:
     """Return the table with its secret and its locations decoded.
 
     Args:
         path: The path to the table.
         table: The table.
-        reader: Reads the key material of the secret.
+        context: What the table refers to.
         locations: The names of the fields that contain a location.
 
     Raises:
@@ -173,15 +189,22 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
     secret = options.get("secret")
     if isinstance(secret, dict):
         try:
-            options["secret"] = read_credential({**secret, "kind": "secret"}, reader)
+            options["secret"] = read_credential({**secret, "kind": "secret"}, context.reader)
         except ConfigError as error:
             problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
-            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TOKEN_LOCATIONS)
+            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, context.extensions)
             options[name] = decoded[0] if decoded else None
     problems.raise_if_any()
     return options
+
+
+def _read_extension(problems: Problems, path: str, value: Any, extensions: Extensions) -> Any:
+    if not isinstance(value, str) or value not in extensions:
+        problems.add(path, "is not the name of an extension", ", ".join(extensions) or "see [gate.extensions]")
+        return None
+    return extensions[value]
 
 
 def _field_names(kind: type) -> str:
@@ -192,7 +215,7 @@ def table_of(kind: type) -> Form:
     """Return the form of a setting that is a table of other settings, of the class `kind`."""
     names = settings_of(kind).keys()
 
-    def read(problems: Problems, path: str, value: Any, reader: SecretReader) -> Any:
+    def read(problems: Problems, path: str, value: Any, context: TableContext) -> Any:
         if not isinstance(value, dict) or value.keys() - names:
             raise config_error(path.rpartition(".")[2], "contains an unknown name", f"one of {', '.join(names)}")
         return kind(**value)
@@ -201,12 +224,17 @@ def table_of(kind: type) -> Form:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "value": lambda problems, path, value, reader: value,
-    "mode": lambda problems, path, value, reader: read_mode(problems, path, value) or Mode.ENFORCE,
-    "app_locations": lambda problems, path, value, reader: read_locations(problems, path, value, APP_LOCATIONS),
-    "token_locations": lambda problems, path, value, reader: read_locations(problems, path, value, TOKEN_LOCATIONS),
-    "credentials": lambda problems, path, value, reader: read_credentials(problems, value, reader),
+    "value": lambda problems, path, value, context: value,
+    "mode": lambda problems, path, value, context: read_mode(problems, path, value) or Mode.ENFORCE,
+    "app_locations": lambda problems, path, value, context: read_locations(
+        problems, path, value, AppLocation, context.extensions
+    ),
+    "token_locations": lambda problems, path, value, context: read_locations(
+        problems, path, value, TokenLocation, context.extensions
+    ),
+    "extension": lambda problems, path, value, context: _read_extension(problems, path, value, context.extensions),
+    "credentials": lambda problems, path, value, context: read_credentials(problems, value, context.reader),
     "revocations": table_of(Revocations),
-    "identity_hash": lambda problems, path, value, reader: _read_identity_hash(value, reader),
+    "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
 }
 """The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

@@ -17,7 +17,8 @@ from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
-from wicket.registry.tables import FORMS, Form, read_app, read_broken_app, read_settings, table_of
+from wicket.registry.extensions import Extensions, check_extensions, import_extensions
+from wicket.registry.tables import FORMS, Form, TableContext, read_app, read_broken_app, read_settings, table_of
 from wicket.settings import Setting
 
 _log: Final = logging.getLogger("wicket")
@@ -27,7 +28,11 @@ _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 def read_file(
-    path: str | os.PathLike[str], gate_settings: Mapping[str, Setting], *, strict: bool
+    path: str | os.PathLike[str],
+    gate_settings: Mapping[str, Setting],
+    *,
+    strict: bool,
+    extensions: Extensions | None = None,
 ) -> tuple[list[App | BrokenApp], dict[str, Any]]:
     """Read the apps and the gate settings of a TOML file.
 
@@ -36,6 +41,7 @@ def read_file(
         gate_settings: The definitions of the settings of a gate.
         strict: Whether one invalid app makes the whole file invalid. If False, the problems of the app are logged and
             it becomes a `BrokenApp`.
+        extensions: Functions by name. They replace those of the same name in `[gate.extensions]`.
 
     Returns:
         The apps, and the keyword arguments of the `Gate`.
@@ -50,7 +56,13 @@ def read_file(
     file_problems, app_problems = Problems(), Problems()
     for name in document.keys() - {"gate", "apps"}:
         file_problems.add(name, "is not a table of this file", "[gate] and [[apps]]")
-    settings = _read_gate(file_problems, document.get("gate", {}), gate_settings, reader)
+    gate = document.get("gate", {})
+    imported = gate.pop("extensions", {}) if isinstance(gate, dict) else {}
+    extensions = {
+        **import_extensions(file_problems, "gate.extensions", imported),
+        **check_extensions(file_problems, "extensions", extensions),
+    }
+    settings = _read_gate(file_problems, gate, gate_settings, TableContext(reader, extensions))
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -62,7 +74,7 @@ def read_file(
             file_problems.add(f"{app_path}.id", "must be 1 to 128 visible characters")
             continue
         try:
-            apps.append(read_app(table, reader))
+            apps.append(read_app(table, reader, extensions))
         except ConfigError as error:
             app_problems.merge(app_path, error)
             apps.append(read_broken_app(table))
@@ -74,7 +86,7 @@ def read_file(
         raise ConfigError([*file_problems.found, *app_problems.found])
     for problem in app_problems.found:
         _log.error("%s: %s. The app's requests are refused as config_invalid", source.name, problem)
-    return apps, settings
+    return apps, {**settings, "extensions": extensions}
 
 
 def _load(source: Path) -> dict[str, Any]:
@@ -90,28 +102,30 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
-def _read_gate(problems: Problems, table: Any, settings: Mapping[str, Setting], reader: SecretReader) -> dict[str, Any]:
+def _read_gate(
+    problems: Problems, table: Any, settings: Mapping[str, Setting], context: TableContext
+) -> dict[str, Any]:
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
         return {}
     names = sorted(name for name, setting in settings.items() if setting.form is not None)
     for name in table.keys() - {*names}:
         problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(names)}")
-    values = read_settings(problems, "gate", table, settings, reader, GATE_FORMS)
+    values = read_settings(problems, "gate", table, settings, context, GATE_FORMS)
     for name, value in values.items():
         settings[name].check(problems, f"gate.{name}", value)
     return values
 
 
-def _read_network(problems: Problems, path: str, table: Any, reader: SecretReader) -> Network | None:
+def _read_network(problems: Problems, path: str, table: Any, context: TableContext) -> Network | None:
     if not isinstance(table, dict) or table.keys() - {*_NETWORK_SETTINGS}:
         problems.add(path, f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
         return None
     options = dict(table)
     ca_file = options.pop("ca_file", None)
     try:
-        context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-        return Network(**options, ssl_context=context)
+        ssl_context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        return Network(**options, ssl_context=ssl_context)
     except ConfigError:
         raise
     except (OSError, TypeError, ValueError):

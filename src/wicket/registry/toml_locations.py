@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from wicket.config.locations import (
+    AppLocation,
     Bearer,
     Cookie,
     Header,
@@ -16,6 +17,8 @@ from wicket.config.locations import (
     Query,
     Subprotocol,
     TokenIssuer,
+    TokenLocation,
+    is_location,
 )
 from wicket.errors import ConfigError, Problems, config_error
 
@@ -35,7 +38,7 @@ def _json_body(argument: str) -> JsonBody:
     return JsonBody(path, types=tuple(types.split(","))) if types else JsonBody(path)
 
 
-APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
+_APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "publishable_key_bearer": lambda prefix: PublishableKeyBearer(prefix or "pub_"),
     "header": Header,
     "query": Query,
@@ -44,7 +47,7 @@ APP_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "host": lambda pattern: Host(pattern or None),
     "token_issuer": lambda _: TokenIssuer(),
 }
-TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
+_TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "bearer": lambda _: Bearer(),
     "header": Header,
     "query": Query,
@@ -52,18 +55,28 @@ TOKEN_LOCATIONS: Final[Mapping[str, _Factory]] = {
     "json_body": _json_body,
     "subprotocol": lambda marker: Subprotocol(marker or "bearer"),
 }
+LOCATIONS: Final[Mapping[type, Mapping[str, _Factory]]] = {
+    AppLocation: _APP_LOCATIONS,
+    TokenLocation: _TOKEN_LOCATIONS,
+}
+"""The names of the locations of each protocol, with the function that makes one from the text after the colon."""
+
 _NEEDS_ARGUMENT: Final = ("header", "query", "cookie", "json_body")
 
 
-def read_locations(problems: Problems, path: str, value: object, factories: Mapping[str, _Factory]) -> list[Any]:
+def read_locations(
+    problems: Problems, path: str, value: object, protocol: type, extensions: Mapping[str, _Factory]
+) -> list[Any]:
     """Return the locations that a list of strings encodes.
 
     Args:
         problems: Collects the problems.
         path: The path to the setting. The problem of an invalid item has the path `path[index]`.
         value: The list of strings.
-        factories: The location types by name: `APP_LOCATIONS` or `TOKEN_LOCATIONS`.
+        protocol: `AppLocation` or `TokenLocation`.
+        extensions: Functions that make further locations, by name.
     """
+    factories = {**LOCATIONS[protocol], **extensions}
     if not isinstance(value, list):
         problems.add(path, "must be a list", f"of {', '.join(factories)}, each with its argument after a colon")
         return []
@@ -75,7 +88,14 @@ def read_locations(problems: Problems, path: str, value: object, factories: Mapp
             problems.add(f"{path}[{index}]", "is not a location", hint)
             continue
         try:
-            locations.append(factories[name](argument))
+            location = factories[name](argument)
         except ConfigError as error:
             problems.merge(f"{path}[{index}]", error)
+        except Exception as error:  # noqa: BLE001 - an extension is code of the operator, and may raise anything
+            problems.add(f"{path}[{index}]", f"cannot be made: the extension {name} raises {type(error).__name__}")
+        else:
+            if is_location(location, protocol):
+                locations.append(location)
+            else:
+                problems.add(f"{path}[{index}]", f"is not a {protocol.__name__}, but the extension {name} returned it")
     return locations

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import binascii
-import re
+import string
 from typing import Final
 
-_CHARACTERS: Final = re.compile(r"[A-Za-z0-9_-]*")
-_ALL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-_LAST: Final = (_ALL | {""}, frozenset[str](), frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
-# By length modulo 4: the allowed last characters. Any other character leaves unused bits that are not zero. A length of
-# 1 modulo 4 encodes no whole byte.
+_ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode()
+_STANDARD_ALPHABET: Final = (string.ascii_letters + string.digits + "+/").encode()
+LAST: Final = tuple(
+    frozenset(characters[index : index + 1] for index in range(len(characters) + empty))
+    for characters, empty in ((_STANDARD_ALPHABET, 1), (b"", 0), (b"AQgw", 0), (b"AEIMQUYcgkosw048", 0))
+)
+"""The last characters of canonical encodings in the standard alphabet, by their length modulo 4.
 
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+Any other character leaves unused bits that are not zero. A length of 1 modulo 4 encodes no whole byte. An empty value
+has no last character.
+"""
+
+DOT: Final = ord(".")
+INVALID: Final = ord("!")
+"""The byte to which `TO_STANDARD` maps each byte that is neither a base64url character nor a dot."""
+PADDING: Final = b"=="
+"""The padding with which `binascii.a2b_base64` decodes a value of any length. It ignores surplus padding."""
+_STANDARD: Final = dict(zip(_ALPHABET + b".", _STANDARD_ALPHABET + b".", strict=True))
+TO_STANDARD: Final = bytes(_STANDARD.get(character, INVALID) for character in range(256))
+"""The table for `bytes.translate` from the base64url alphabet to the standard alphabet. A dot stays a dot."""
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
-def is_canonical(value: str) -> bool:
-    """Return whether a base64url string is canonical.
+def is_canonical(value: bytes) -> bool:
+    """Return whether the base64 encoding of a value is canonical.
 
     Args:
-        value: a string that consists of base64url characters only.
+        value: characters of the standard alphabet only, without padding.
 
     Returns:
         True if the length encodes whole bytes and the unused bits of the last character are zero.
     """
-    return value[-1:] in _LAST[len(value) % 4]
+    return value[-1:] in LAST[len(value) % 4]
 
 
 def decode(value: str) -> bytes:
@@ -40,9 +53,10 @@ def decode(value: str) -> bytes:
     Raises:
         ValueError: the string is not the canonical encoding of its bytes.
     """
-    if not _CHARACTERS.fullmatch(value) or not is_canonical(value):
+    standard = value.encode("ascii", "replace").translate(TO_STANDARD)
+    if INVALID in standard or DOT in standard or not is_canonical(standard):
         raise ValueError("not canonical base64url")
-    return decode_canonical(value)
+    return decode_standard(standard)
 
 
 def decode_canonical(value: str) -> bytes:
@@ -54,7 +68,19 @@ def decode_canonical(value: str) -> bytes:
     Returns:
         The bytes that it encodes.
     """
-    return binascii.a2b_base64(value.encode("ascii").translate(_TO_STANDARD) + b"==")  # surplus padding is ignored
+    return decode_standard(value.encode("ascii").translate(TO_STANDARD))
+
+
+def decode_standard(value: bytes) -> bytes:
+    """Decode base64 without a check.
+
+    Args:
+        value: characters of the standard alphabet that are known to be canonical, without padding.
+
+    Returns:
+        The bytes that they encode.
+    """
+    return binascii.a2b_base64(value + PADDING)
 
 
 def encode(value: bytes) -> str:

@@ -5,12 +5,12 @@ This module imports no framework. It recognises a client by its attributes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from wicket.config.app import App
-from wicket.config.locations import Bearer, Cookie, Header, Host, JsonBody, PublishableKeyBearer, Query, Subprotocol
+from wicket.config.locations import AppLocation, ClientDefaults, TokenLocation
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.minting import mint
@@ -49,46 +49,26 @@ def as_user(
 
     Raises:
         ConfigError: If the gate or the app is not found; if no token that the app accepts can be signed (see `mint`);
-            or if the app accepts tokens only in bodies or subprotocols, which belong to single requests.
+            or if no token location of the app can be sent with each request: a body and a subprotocol belong to one.
     """
     gate = gate or _find_gate(client)
     tenant = app if isinstance(app, App) else _find_app(gate, app)
     value = token or mint(tenant, user_id, ttl=ttl, attributes=attributes, claims=claims, now=gate.clock())
-    headers: dict[str, str] = {}
-    query: dict[str, str] = {}
-    cookies: dict[str, str] = {}
-    for app_location in gate.app_locations:
-        if isinstance(app_location, PublishableKeyBearer) and tenant.publishable_key is not None:
-            headers["authorization"] = f"Bearer {tenant.publishable_key}"
-            break
-        if isinstance(app_location, Header):
-            headers[app_location.name] = tenant.id
-            break
-        if isinstance(app_location, Query) and app_location in tenant.app_locations:
-            query[app_location.name] = tenant.id
-            break
-        if isinstance(app_location, Host) and tenant.hosts:
-            headers["host"] = tenant.hosts[0]
-            break
-    for location in tenant.token_locations:
-        if isinstance(location, Bearer):
-            headers["authorization"] = f"Bearer {value}"
-        elif isinstance(location, Header):
-            headers[location.name] = value
-        elif isinstance(location, Query):
-            query[location.name] = value
-        elif isinstance(location, Cookie):
-            cookies[location.name] = value
-        else:
-            continue  # a body or a subprotocol belongs to one request
-        break
-    else:
-        if any(isinstance(location, (JsonBody, Subprotocol)) for location in tenant.token_locations):
-            raise config_error(
-                "app", "accepts tokens only in bodies or subprotocols", "send mint(app, user_id) in each request"
-            )
-    _apply(client, headers, query, cookies)
+    defaults = ClientDefaults()
+    names = {ref.kind: ref.value for ref in reversed(tenant.refs())}  # of several names of one kind, the first
+    own = [location for location in gate.app_locations if location in tenant.app_locations]
+    _write_first(defaults, ((location, names.get(location.kind)) for location in own or gate.app_locations))
+    if not _write_first(defaults, ((location, value) for location in tenant.token_locations)):
+        raise config_error(
+            "app", "has no token location of headers, query or cookies", "send mint(app, user_id) in each request"
+        )
+    _apply(client, defaults)
     return client
+
+
+def _write_first(defaults: ClientDefaults, values: Iterable[tuple[AppLocation | TokenLocation, str | None]]) -> bool:
+    """Write a value to the first location that a client can send with each request. Return whether there is one."""
+    return any(value is not None and location.write(defaults, value) for location, value in values)
 
 
 def _find_gate(client: object) -> Gate:
@@ -116,26 +96,26 @@ def _find_app(gate: Gate, id: str) -> App:
     raise config_error("app", f"the gate has no app with the id {id!r} in code", "pass the App itself")
 
 
-def _apply(client: Any, headers: dict[str, str], query: dict[str, str], cookies: dict[str, str]) -> None:
+def _apply(client: Any, defaults: ClientDefaults) -> None:
     if hasattr(client, "environ_base"):
-        _apply_to_werkzeug(client, headers, query, cookies)
+        _apply_to_werkzeug(client, defaults)
         return
-    client.headers.update(headers)
-    client.params = client.params.merge(query)
-    for name, value in cookies.items():
+    client.headers.update(defaults.headers)
+    client.params = client.params.merge(defaults.query)
+    for name, value in defaults.cookies.items():
         client.cookies.set(name, value)
 
 
-def _apply_to_werkzeug(client: Any, headers: dict[str, str], query: dict[str, str], cookies: dict[str, str]) -> None:
+def _apply_to_werkzeug(client: Any, defaults: ClientDefaults) -> None:
     client.environ_base = {
         **client.environ_base,
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
+        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in defaults.headers.items()},
     }
-    for name, value in cookies.items():
+    for name, value in defaults.cookies.items():
         client.set_cookie(name, value)
-    if query:
+    if defaults.query:
         # Werkzeug's client has no default query. All of its methods call `open`, so `open` is replaced.
-        added = urlencode(query)
+        added = urlencode(defaults.query)
 
         def open_with_query(*args: Any, **kwargs: Any) -> Any:
             requested = kwargs.get("query_string") or ""

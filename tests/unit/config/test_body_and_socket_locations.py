@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import ANYTHING, acme, problems_of, refusal_of
-from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol
-from wicket.config.locations import as_app_location
+from wicket import App, Bearer, Cookie, Gate, JsonBody, Request, Subprotocol, TokenLocation
 from wicket.config.token_locations import TokenLocations
 from wicket.messages.json_body import parse_body
 
@@ -41,7 +40,7 @@ def test_json_body_location_other_media_type_returns_none() -> None:
 def test_json_body_location_non_string_value_refused(value: str) -> None:
     request = with_body(f'{{"x": {value}}}')
     assert refusal_of(lambda: JsonBody("x").read(request)).reason == "malformed"
-    assert refusal_of(lambda: as_app_location(JsonBody("x")).read(request)).code == "invalid_request"
+    assert refusal_of(lambda: JsonBody("x").for_app().read(request)).code == "invalid_request"
     assert JsonBody("x").value(request) is not None
 
 
@@ -111,7 +110,7 @@ def test_subprotocol_invalid_marker_is_a_problem(marker: str) -> None:
 
 def test_token_locations_are_grouped_in_order() -> None:
     body, later = JsonBody("token"), JsonBody("x", types=("text/plain",))
-    locations = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer(), None])
+    locations = TokenLocations([body, Cookie("c"), Bearer(), Subprotocol()], [later, Bearer()])
     assert (locations.headers_and_query, locations.cookies, locations.body) == (
         (Bearer(), Subprotocol()),
         (Cookie("c"),),
@@ -121,7 +120,7 @@ def test_token_locations_are_grouped_in_order() -> None:
     assert TokenLocations([Bearer()]).body_types == frozenset()
 
 
-class _WithoutHash:
+class _WithoutHash(TokenLocation):
     """A custom location that defines `__eq__` and therefore has no hash."""
 
     __hash__ = None  # type: ignore[assignment]  # as in a class that defines only __eq__

@@ -193,6 +193,7 @@ def test_merge_companies_invalid_company_dropped_with_conflict(bad: Any) -> None
         ((company("c2"),), ["c2"]),
         (iter([company("c2"), "c1"]), ["c2"]),
         ([{"id": 5}], [5]),
+        ([{"id": True}, {"id": False}, {"id": 1.5}], []),
     ],
 )
 def test_merge_companies_stored_value_any_format_unsigned_dropped(stored: Any, ids: list[Any]) -> None:

@@ -24,7 +24,7 @@ from wicket import (
     TokenIssuer,
     profiles,
 )
-from wicket.config.locations import AppLocation, NameKind
+from wicket.config.locations import AppLocation, TokenLocation
 from wicket.decision.context import FastPathEntry
 from wicket.decision.flow import decide
 from wicket.decision.io import run
@@ -33,10 +33,8 @@ from wicket.testing import FakeClock
 GOOD = token()
 
 
-class Counted:
+class Counted(AppLocation, TokenLocation):
     """A custom location. It counts how often it is read."""
-
-    kind: NameKind = "id"
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -10,6 +10,7 @@ import pytest
 from tests.support.flow_harness import FakeRegistry, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
 from wicket import (
+    AppLocation,
     AppRef,
     Bearer,
     ConfigError,
@@ -279,10 +280,8 @@ def test_broken_app_without_id_beside_other_app_enforced_config_invalid(order: t
 # --- the only app applies to a request that contradicts itself
 
 
-class Broken:
+class Broken(AppLocation):
     """A location with a bug."""
-
-    kind = "id"
 
     def read(self, request: Request) -> str | None:
         raise RuntimeError("a bug")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.flow_harness import ELSEWHERE, acme_two, code, decided, gate_context, reason, run
 from tests.support.unit import ORIGIN, OTHER_KEY, acme, asks, claims, token
-from wicket import App, AppRef, Decision, Mode, Refused, Request, VerifiedIdentity
+from wicket import App, AppRef, Decision, Mode, Refused, Request, TokenLocation, VerifiedIdentity
 from wicket.config.app import BrokenApp
 from wicket.decision.flow import verify
 from wicket.errors import config_error
@@ -93,7 +93,7 @@ def test_log_internal_error_message_included_only_for_config_error(
     assert ("is wrong" in message) is told
 
 
-class Fails:
+class Fails(TokenLocation):
     """A custom location with a bug."""
 
     def read(self, request: Request) -> str | None:

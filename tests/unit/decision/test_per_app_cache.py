@@ -27,7 +27,9 @@ def test_per_app_cache_full_apps_lose_values_in_turn() -> None:
     cache.add(third, "another", "third")
     assert set(cache.entries) == {("first", 2), ("second", 2), "third", "another"}
     cache.add(third, "last", "third")
-    assert set(cache.entries) == {("second", 2), "third", "another", "last"}
+    assert set(cache.entries) == {("first", 2), ("second", 2), "another", "last"}, "two of four is more than its share"
+    cache.add(first, "more", "first")
+    assert set(cache.entries) == {("second", 2), "another", "last", "more"}
 
 
 def test_per_app_cache_other_version_of_app_drops_older_values() -> None:
@@ -38,6 +40,34 @@ def test_per_app_cache_other_version_of_app_drops_older_values() -> None:
         cache.add(app, object(), app)
     assert len(cache.entries) == 2
     assert set(map(id, cache.entries.values())) == {id(app)}
+
+
+def test_per_app_cache_many_values_oldest_ones_evicted_at_once() -> None:
+    cache: PerAppCache[int] = PerAppCache(200, 100)
+    app = acme()
+    for number in range(101):
+        cache.add(app, number, number)
+    assert set(cache.entries) == set(range(3, 101))
+    assert len(cache) == 98
+
+
+def test_per_app_cache_key_taken_over_by_other_app_kept_when_first_app_is_cleared() -> None:
+    cache: PerAppCache[str] = PerAppCache(10, 10)
+    first, second = App("first"), App("second")
+    cache.add(first, "key", "of first")
+    cache.add(second, "key", "of second")
+    cache.clear_app("first")
+    assert cache.entries == {"key": "of second"}
+
+
+def test_per_app_cache_evicted_app_returns_in_same_revision_keeps_its_values() -> None:
+    cache: PerAppCache[int] = PerAppCache(2, 1)
+    app = acme()
+    for number in range(3):
+        cache.add(app, number, number)
+    assert cache.entries == {2: 2}
+    cache.add(App("other"), "o", 0)
+    assert cache.entries == {2: 2, "o": 0}
 
 
 def test_per_app_cache_same_key_again_replaced() -> None:

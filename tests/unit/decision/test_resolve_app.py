@@ -20,6 +20,7 @@ from wicket import (
     Refusal,
     Request,
     TokenIssuer,
+    TokenLocation,
 )
 from wicket.config.token_locations import TokenLocations
 from wicket.decision.extract_token import credentials_sent
@@ -218,7 +219,7 @@ def test_claimed_user_id_verified_or_refused_request_none() -> None:
 
 
 def test_claimed_user_id_location_raises_none() -> None:
-    class Failing:
+    class Failing(TokenLocation):
         def read(self, request: Request) -> str | None:
             raise RuntimeError("own")
 

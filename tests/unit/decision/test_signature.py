@@ -165,11 +165,24 @@ def test_verify_expired_and_revoked_token_expired() -> None:
     assert refused(acme(revocations=Revocations(issued_before=NOW)), token(claims(exp=1))).reason == "expired"
 
 
+def test_signature_cache_app_with_revocations_claims_kept_for_next_request() -> None:
+    cache, text = fresh(), token()
+    app = acme(revocations=Revocations(users={"user-2": NOW}))
+    verify(app, text, cache)
+    (remembered,) = cache.partitions["acme"].values()
+    kept = remembered.cached_claims
+    assert kept is not None
+    verify(app, text, cache)
+    assert remembered.cached_claims is kept
+
+
 @pytest.mark.parametrize(("members", "kept"), [(10, True), (100, False)])
 def test_signature_cache_hit_any_payload_size_same_claims(members: int, kept: bool) -> None:
     cache, text = fresh(), token(claims(**{f"m{number}": number for number in range(members)}))
     first = verify(acme(), text, cache)
-    (remembered,) = cache.entries["acme"].values()
+    (remembered,) = cache.partitions["acme"].values()
+    assert remembered.cached_claims is None, "the claims have passed"
+    assert remembered.claims == first.claims
     assert (remembered.cached_claims is not None) is kept
     second = verify(acme(), text, cache)
     assert first.claims == second.claims

@@ -15,7 +15,7 @@ from starlette.routing import Host, Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware as WerkzeugDispatcher
 
 from tests.integration.routers import apps, django_app
-from wicket.http.roots import litestar_route, loose_mounts, own_root, own_roots
+from wicket.http.roots import litestar_route, loose_mounts, own_roots
 
 
 class Wrapped:
@@ -35,9 +35,9 @@ class Hostile:
         raise RuntimeError(name)
 
 
-def test_own_root_wrapped_application_root_returned() -> None:
+def test_own_roots_wrapped_application_root_returned() -> None:
     app = apps.fastapi((), lambda *_: None, root_path="/api")
-    assert own_root(app) == own_root(Wrapped(Wrapped(app))) == "/api"
+    assert own_roots(app) == own_roots(Wrapped(Wrapped(app))) == ("/api",)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_own_root_wrapped_application_root_returned() -> None:
         lambda: None,
     ],
 )
-def test_own_root_application_without_root_none(app: Any) -> None:
-    assert own_root(Wrapped(app)) is None
+def test_own_roots_application_without_root_none(app: Any) -> None:
+    assert own_roots(Wrapped(app)) == ()
 
 
-def test_own_root_mount_without_path_root_returned() -> None:
+def test_own_roots_mount_without_path_root_returned() -> None:
     app = apps.fastapi((), lambda *_: None, root_path="/api")
-    assert own_root(Wrapped(Starlette(routes=[Mount("/", app)]))) == "/api"
-    assert own_root(Starlette(routes=[Host("api.example", app)])) == "/api"
-    assert own_root(Starlette(routes=[Mount("/sub", app)])) is None
+    assert own_roots(Wrapped(Starlette(routes=[Mount("/", app)]))) == ("/api",)
+    assert own_roots(Starlette(routes=[Host("api.example", app)])) == ("/api",)
+    assert own_roots(Starlette(routes=[Mount("/sub", app)])) == ()
 
 
 @pytest.mark.parametrize("name", ["app", "application", "inner"])
-def test_own_root_every_wrapper_attribute_root_returned(name: str) -> None:
-    assert own_root(SimpleNamespace(**{name: SimpleNamespace(root_path="/api")})) == "/api"
+def test_own_roots_every_wrapper_attribute_root_returned(name: str) -> None:
+    assert own_roots(SimpleNamespace(**{name: SimpleNamespace(root_path="/api")})) == ("/api",)
 
 
 def test_own_roots_repeated_root_returned_once() -> None:
@@ -103,14 +103,14 @@ def test_litestar_route_other_application_none(application: Any) -> None:
     assert litestar_route(application) is None
 
 
-def test_own_root_attribute_access_raises_none() -> None:
-    assert own_root(Wrapped(Hostile())) is None
+def test_own_roots_attribute_access_raises_none() -> None:
+    assert own_roots(Wrapped(Hostile())) == ()
 
 
-def test_own_root_cyclic_chain_none() -> None:
+def test_own_roots_cyclic_chain_none() -> None:
     ring = Wrapped(None)
     ring.app = ring
-    assert own_root(ring) is None
+    assert own_roots(ring) == ()
     assert loose_mounts(ring) == ()
 
 
@@ -121,11 +121,11 @@ def test_loose_mounts_endless_mounts_depth_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "forced", "expected"), [("asgi", "/x", "/x"), ("asgi", None, None), ("wsgi", "/x", None)]
+    ("kind", "forced", "expected"), [("asgi", "/x", ("/x",)), ("asgi", None, ()), ("wsgi", "/x", ())]
 )
-def test_own_root_django_force_script_name_returned_only_under_asgi(
-    kind: str, forced: str | None, expected: str | None
+def test_own_roots_django_force_script_name_returned_only_under_asgi(
+    kind: str, forced: str | None, expected: tuple[str, ...]
 ) -> None:
     with django_app.handler(django_app.urls_of((), lambda *_: None), kind, forced) as handler:
-        assert own_root(Wrapped(handler)) == expected
-        assert own_root(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == expected
+        assert own_roots(Wrapped(handler)) == expected
+        assert own_roots(SimpleNamespace(application_mapping={"websocket": None, "http": handler})) == expected

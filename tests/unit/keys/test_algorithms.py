@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import itertools
 import math
 from typing import Any
@@ -75,6 +76,23 @@ def test_key_verify_accepts_only_matching_signature(algorithm: str) -> None:
 @pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(132), b"\xff" * 256, b"z" * 10_000])
 def test_key_verify_malformed_signature_returns_false(algorithm: str, signature: bytes) -> None:
     assert key_for(algorithm)[0].verify(algorithm, MESSAGE, signature) is False
+
+
+def test_key_verify_one_secret_with_all_hashes_in_turn_only_matching_signature() -> None:
+    value = bytes(range(64))
+    key = hmac_key(None, HASH_BYTES, value)
+    signatures = {algorithm: sign(algorithm, value) for algorithm in HASH_BYTES}
+    for algorithm, other in itertools.product(HASH_BYTES, repeat=2):
+        assert key.verify(algorithm, MESSAGE, signatures[other]) is (algorithm == other)
+
+
+@pytest.mark.parametrize("size", [1, 64, 65, 1000])
+def test_key_verify_secret_of_any_size_equals_hmac_of_standard_library(size: int) -> None:
+    value = bytes(number % 251 + 1 for number in range(size))
+    key = hmac_key(None, ("HS256",), value)
+    for message in (MESSAGE, b"", MESSAGE):
+        assert key.verify("HS256", message, hmac.digest(value, message, "sha256"))
+        assert not key.verify("HS256", message, hmac.digest(value + b"x", message, "sha256"))
 
 
 @pytest.mark.parametrize("algorithm", FITTING)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.cost import QUICKLY, steps_of
 from tests.support.unit import problems_of
+from tests.support.urls import is_url
 from wicket import ConfigError
-from wicket.keys.urls import DEFAULT_PORTS, KeySetUrl, check_url, is_url
+from wicket.keys.urls import DEFAULT_PORTS, KeySetUrl, check_url
 
 SHAPE = "is not an https URL of a host and a path"
 HOST = "has a host that is not a DNS name"

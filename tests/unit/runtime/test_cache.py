@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.cache_harness import Bench
-from wicket.runtime import cache as cache_module
+from wicket.runtime import entry_store
 from wicket.runtime.cache import Entry
 
 
@@ -183,7 +183,7 @@ def test_negative_cache_flood_evicts_no_value(bench: Bench) -> None:
 
 
 def test_a4_cache_evicted_key_is_still_known_as_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "_MAX_LOADED", 3)
+    monkeypatch.setattr(entry_store, "_MAX_LOADED", 3)
     bench = Bench(size=1)
     for key in "abcd":
         bench.load(key)

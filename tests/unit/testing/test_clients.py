@@ -33,6 +33,7 @@ from wicket import (
     Secret,
     Subprotocol,
     TokenIssuer,
+    TokenLocation,
     profiles,
 )
 from wicket.asgi import WicketMiddleware
@@ -163,22 +164,20 @@ def test_fake_clock_changes_only_by_advance() -> None:
     assert clock() == before - 10
 
 
-class Elsewhere:
-    """A custom token location, which `as_user` does not support."""
+class Elsewhere(TokenLocation):
+    """A token location that no client can send with each request."""
 
     def read(self, request: Any) -> str | None:
         return None
 
 
 @pytest.mark.parametrize("tokens", [[], [Elsewhere()]])
-def test_as_user_without_known_token_location_sends_nothing(tokens: list[Any]) -> None:
+def test_as_user_no_token_location_of_client_config_error(tokens: list[Any]) -> None:
     app = App("acme", credentials=[secret("acme")], token_locations=tokens)
     gate = Gate([app])
     client = starlette_client(gate)
-    before = dict(client.headers)
-    assert as_user(client, "user-1", app="acme") is client
-    assert dict(client.headers) == before
-    assert client.get("/").json()["error"] == "missing_token"
+    with pytest.raises(ConfigError, match="app"):
+        as_user(client, "user-1", app="acme")
 
 
 def test_as_user_body_token_location_uses_another_or_raises() -> None:
