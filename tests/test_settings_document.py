@@ -124,12 +124,22 @@ ADDED: Final = {
         ),
         ("    error_docs: str | None\n", "    banner: str | None\n"),
     ),
+    "http/settings.py": (
+        (
+            "    close_on_expiry: bool = ",
+            "    trace: bool = setting(boolean, default=False, form=None)\n"
+            '    """Whether each response has the name of the gate."""\n',
+        ),
+        ("    close_on_expiry: bool\n", "    trace: bool\n"),
+    ),
 }
 
 USES: Final = """
-import inspect, json, os, sys
+import inspect, json
 from pathlib import Path
-from wicket import App, ConfigError, Gate, Limits, Rules, profiles
+from wicket import App, ConfigError, Gate, profiles
+from wicket.asgi import WicketMiddleware
+from wicket.http.settings import MiddlewareSettings
 
 def paths(build):
     try:
@@ -155,9 +165,11 @@ print(json.dumps([
     [gate.settings.banner, gate.limits.max_widgets, app.max_companies, app.rules.require_jti],
     [App("a").max_companies, profiles.userz("a", max_companies=5, require_jti=True).max_companies],
     [profiles.userz.extend(require_jti=True).rules.require_jti, Gate(banner="b").settings.banner],
+    MiddlewareSettings(trace=True).options()["trace"],
     [str(inspect.signature(App).parameters["max_companies"].default), "banner" in inspect.signature(Gate).parameters],
     paths(lambda: App("a", max_companies="x", mode=1)),
     paths(lambda: profiles.userz("a", max_companies="x", require_jti=1)),
+    paths(lambda: WicketMiddleware(None, gate, trace=1)),
     paths(lambda: of_file(
         "[gate]\\nbanner = 1\\nlimits = { max_widgets = 0 }\\n[[apps]]\\nid = 'a'\\nmax_companies = 'x'\\n"
     )),
@@ -183,9 +195,11 @@ def test_settings_added_definition_reaches_constructor_profile_and_file(tmp_path
         ["hello", 3, 7, True],
         [9, 5],
         [True, "b"],
+        True,
         ["9", True],
         {"max_companies": number, "mode": "must be Mode.ENFORCE or Mode.LOG_ONLY"},
         {"max_companies": number, "rules.require_jti": boolean},
+        {"trace": boolean},
         {
             "gate.banner": "must be a string",
             "gate.limits.max_widgets": "must be a positive number",
