@@ -71,7 +71,7 @@ DETAIL: Final[dict[str, str]] = {
     "missing_token": "This request requires a token, but it has none.",
     "config_missing": "This app has no credential yet, so its tokens cannot be verified.",
     "config_invalid": "This app's configuration is not valid, so its tokens cannot be verified.",
-    "unknown_app": "This request names no app that is configured here.",
+    "unknown_app": "This request names an app that is not configured here.",
     "origin_not_allowed": "This app does not allow requests from this origin.",
     "insufficient_scope": "The token lacks a scope that this request requires.",
     "rate_limited": "There were too many requests. Retry later.",

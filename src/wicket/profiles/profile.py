@@ -94,7 +94,7 @@ class Profile:
         claimed_user_locations: The locations in which an anonymous request can state its user id, which is unverified.
         audience: The `aud` that the tokens must have. None: no audience.
         allow_anonymous: Whether a request without a token is allowed, as an unverified user.
-        required_settings: The settings that every app of the vendor must have.
+        required_settings: The settings that every app of the vendor with a credential must have.
         check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
             this function, every credential is allowed.
         format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
@@ -136,11 +136,11 @@ class Profile:
         app_settings: dict[str, Any] = dict(settings)
         changes = {name: app_settings.pop(name) for name in list(app_settings) if name in _RULES}
         _check_known(problems, app_settings, AppSettings.__annotations__)
-        for name in self.required_settings:
-            if not app_settings.get(name):
-                problems.add(name, f"must be set for an app of {self.name}")
         if isinstance(credentials, Iterable):
             credentials = tuple(credentials)
+            for name in self.required_settings if credentials else ():  # without credentials: `config_missing`
+                if not app_settings.get(name):
+                    problems.add(name, f"must be set for an app of {self.name}")
             for index, credential in enumerate(credentials):
                 message = self.check_credential(credential) if self.check_credential else None
                 if message:

@@ -79,7 +79,7 @@ def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixt
         "kid": None,
         "unknown_app_hash": short_hash("the-name-they-sent"),
         "suppressed": 0,
-        "detail": "This request names no app that is configured here.",
+        "detail": "This request names an app that is not configured here.",
         "claim": None,
         "origin": None,
         "method": None,
