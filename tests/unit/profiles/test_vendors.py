@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -29,6 +30,33 @@ def reason(decision: Decision) -> str | None:
 
 
 # --- Userz
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "app_id"),
+    [
+        ("publicKey=pub_acme", None, "acme"),
+        ("", {"publicKey": "pub_acme"}, "acme"),
+        ("publicKey=pub_acme", {"publicKey": "pub_acme"}, "acme"),
+        ("publicKey=pub_other", None, None),
+        ("", {"publicKey": "pub_nobody"}, None),
+        ("", {"publicKey": 7}, None),
+    ],
+)
+def test_p14_userz_public_key_in_query_or_body_names_the_app(query: str, body: Any, app_id: str | None) -> None:
+    other = profiles.userz("other", publishable_key="pub_other", credentials=[secret(OTHER_KEY)])
+    headers = [("X-Userz-User-Token", token(userz_claims())), ("Content-Type", "application/json")]
+    data = None if body is None else json.dumps(body).encode()
+    with Gate([userz(), other], clock=lambda: NOW) as gate:
+        decision = gate.decide(Request("POST", "/", query, headers, body=data))
+        assert (decision.allowed, decision.identity.app_id if decision.allowed else None) == (
+            app_id is not None,
+            app_id,
+        )
+        both = gate.decide(
+            Request("POST", "/", "publicKey=pub_other", [*headers, ("Authorization", "Bearer pub_acme")])
+        )
+        assert reason(both) == "invalid_request"
 
 
 def userz(**settings: Any) -> App:
