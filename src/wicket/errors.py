@@ -111,6 +111,8 @@ class Refusal:
         detail: Sentences in English for people. The default is the sentence of the reason or the code.
         retry_after: Whole seconds until a retry can help; None if it cannot (`Retry-After`, RFC 9110 section 10.2.3).
         claim: The name of the claim that caused the refusal, if one did.
+        expected: What the app expects of the claim or the header parameter, for logs and events. It is not in the
+            response.
         limited: True if a limit or a queue of this process caused the refusal, and not an outage.
         impatient: True if the refusal exists only because log-only mode waits for a shorter time than enforcing mode.
     """
@@ -122,6 +124,7 @@ class Refusal:
     claim: str | None = None
     limited: bool = False
     impatient: bool = False
+    expected: str | None = None
 
     def __post_init__(self) -> None:
         if not self.detail:
@@ -162,15 +165,18 @@ class Refused(WicketError):
         return f"{self.refusal.code} ({reason})" if reason else self.refusal.code
 
 
-def invalid_token(reason: Reason, detail: str = "", *, claim: str | None = None) -> Refused:
+def invalid_token(
+    reason: Reason, detail: str = "", *, claim: str | None = None, expected: str | None = None
+) -> Refused:
     """Return a `Refused` for a token that did not pass a check (RFC 6750 section 3.1, `invalid_token`).
 
     Args:
         reason: The check that failed.
         detail: A sentence for people. The default is the sentence of the reason.
         claim: The name of the claim that caused the refusal, if one did.
+        expected: What the app expects of it, for logs and events.
     """
-    return Refused(Refusal("invalid_token", reason, detail, claim=claim))
+    return Refused(Refusal("invalid_token", reason, detail, claim=claim, expected=expected))
 
 
 def invalid_request(detail: str) -> Refused:
