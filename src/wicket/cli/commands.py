@@ -14,7 +14,7 @@ from rich.console import Console
 
 from wicket import __version__
 from wicket.cli.explain import print_diagnosis, print_json
-from wicket.cli.gates import gate_options, load_gate, print_problems
+from wicket.cli.gates import find_app, gate_options, load_gate, print_problems
 from wicket.cli.keys import fetch_and_print, parse_source, sources_of_app
 from wicket.config.network import Network
 from wicket.config.rules import MAX_NUMERIC_DATE
@@ -40,7 +40,7 @@ def wicket() -> None:
 
 @wicket.command()
 @click.argument("token", required=False)
-@click.option("--app", "app_id", help="The id or alias of the app that the token is for.")
+@click.option("--app", "app_id", help="The id or alias of the app.")
 @gate_options
 @click.option("--origin", help="The Origin of the request.")
 @click.option("--now", type=float, help="The time at which the token is checked, in seconds since 1970.")
@@ -50,7 +50,11 @@ def wicket() -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A file with the JSON body of the request: its identifiers and hash, or its token.",
 )
-@click.option("--url", help="Check what a page at --origin can read at this URL, instead of a token.")
+@click.option(
+    "--url",
+    help="Check what a page at --origin can read at this URL, instead of a token. With --app, the request names the "
+    "app and carries its token as the app's client does.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
 def explain(
     token: str | None,
@@ -77,7 +81,13 @@ def explain(
         if url is not None:
             if origin is None:
                 raise click.UsageError("--url requires --origin, the origin of the page")
-            diagnosis = diagnose_url(url, origin)
+            app = None
+            if app_id is not None:
+                with load_gate(config, gate_name) as gate:
+                    app = find_app(gate, app_id)
+            elif config is not None or gate_name is not None:
+                raise click.UsageError("--config and --gate require --app, the app whose client uses the URL")
+            diagnosis = diagnose_url(url, origin, app=app)
         else:
             if app_id is None:
                 raise click.UsageError("--app or --url must be given")

@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from wicket.errors import ConfigError, config_error
+from wicket.config.app import App
+from wicket.diagnostics.case import load_app
+from wicket.errors import ConfigError, Refused, config_error
 from wicket.gate import Gate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,6 +78,23 @@ def build_gate(config: Path | None, gate_name: str | None, *, strict: bool = Fal
     if "clock" in settings:
         gate.clock = gate._context.clock = settings["clock"]
     return gate
+
+
+def find_app(gate: Gate, app_id: str) -> App:
+    """Return the app with this id or alias, from the configuration or the registry.
+
+    Raises:
+        ConfigError: There is no such app, its configuration is not valid, or the registry is not available.
+    """
+    try:
+        return load_app(gate._context, app_id)
+    except Refused as refused:
+        code = refused.refusal.code
+        known = [app.id for app in (*gate.apps, *gate.broken_apps) if app.id is not None]
+        similar = difflib.get_close_matches(app_id, known, 1)
+        names = f"did you mean {similar[0]!r}?" if similar else f"the apps are {', '.join(known) or 'in the registry'}"
+        hint = names if code == "unknown_app" else "`wicket check` names the problem"
+        raise config_error("--app", f"the app {app_id!r} cannot be used ({code})", hint) from None
 
 
 def source_of(config: Path | None, gate_name: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +117,40 @@ def test_keys_fetch_gate_option_uses_its_network(project: Path) -> None:
     assert (result.exit_code, "no app with the id 'acme' has a remote key set" in result.output) == (2, True)
     result = CliRunner().invoke(wicket, [*command, "--app", "acme", "--port", "9000"])
     assert (result.exit_code, "cannot be used with --gate" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("app", "message"),
+    [
+        ("acme", None),
+        ("acne", "--app: the app 'acne' cannot be used (unknown_app) (did you mean 'acme'?)"),
+        ("zzz", "--app: the app 'zzz' cannot be used (unknown_app) (the apps are acme)"),
+    ],
+)
+def test_explain_url_app_sends_the_request_of_its_client(project: Path, app: str, message: str | None) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    asked = [
+        "explain",
+        "--url",
+        url,
+        "--origin",
+        "https://acme.com",
+        "--gate",
+        "site_auth:gate",
+        "--app",
+        app,
+        "--json",
+    ]
+    result = CliRunner().invoke(wicket, asked)
+    if message is None:
+        assert (result.exit_code, json.loads(result.output)["app"]) == (1, "acme")
+    else:
+        assert (result.exit_code, message in result.output) == (2, True)
+
+
+def test_explain_url_configuration_without_app_exits_2(project: Path) -> None:
+    asked = ["explain", "--url", "http://127.0.0.1/", "--origin", "https://acme.com", "--gate", "site_auth:gate"]
+    result = CliRunner().invoke(wicket, asked)
+    assert (result.exit_code, "--config and --gate require --app" in result.output) == (2, True)
