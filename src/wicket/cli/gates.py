@@ -90,7 +90,7 @@ def find_app(gate: Gate, app_id: str) -> App:
         return load_app(gate._context, app_id)
     except Refused as refused:
         code = refused.refusal.code
-        known = [app.id for app in (*gate.apps, *gate.broken_apps) if app.id is not None]
+        known = [app.id for app in gate.apps] + [app.id for app in gate.broken_apps if app.id is not None]
         similar = difflib.get_close_matches(app_id, known, 1)
         names = f"did you mean {similar[0]!r}?" if similar else f"the apps are {', '.join(known) or 'in the registry'}"
         hint = names if code == "unknown_app" else "`wicket check` names the problem"
