@@ -71,7 +71,7 @@ DETAIL: Final[dict[str, str]] = {
     "missing_token": "This request requires a token, but it has none.",
     "config_missing": "This app has no credential yet, so its tokens cannot be verified.",
     "config_invalid": "This app's configuration is not valid, so its tokens cannot be verified.",
-    "unknown_app": "This request names no app that is configured here.",
+    "unknown_app": "This request names an app that is not configured here.",
     "origin_not_allowed": "This app does not allow requests from this origin.",
     "insufficient_scope": "The token lacks a scope that this request requires.",
     "rate_limited": "There were too many requests. Retry later.",
@@ -111,6 +111,8 @@ class Refusal:
         detail: Sentences in English for people. The default is the sentence of the reason or the code.
         retry_after: Whole seconds until a retry can help; None if it cannot (`Retry-After`, RFC 9110 section 10.2.3).
         claim: The name of the claim that caused the refusal, if one did.
+        expected: What the app expects of the claim or the header parameter, for logs and events. It is not in the
+            response.
         limited: True if a limit or a queue of this process caused the refusal, and not an outage.
         impatient: True if the refusal exists only because log-only mode waits for a shorter time than enforcing mode.
     """
@@ -122,6 +124,7 @@ class Refusal:
     claim: str | None = None
     limited: bool = False
     impatient: bool = False
+    expected: str | None = None
 
     def __post_init__(self) -> None:
         if not self.detail:
@@ -162,15 +165,18 @@ class Refused(WicketError):
         return f"{self.refusal.code} ({reason})" if reason else self.refusal.code
 
 
-def invalid_token(reason: Reason, detail: str = "", *, claim: str | None = None) -> Refused:
+def invalid_token(
+    reason: Reason, detail: str = "", *, claim: str | None = None, expected: str | None = None
+) -> Refused:
     """Return a `Refused` for a token that did not pass a check (RFC 6750 section 3.1, `invalid_token`).
 
     Args:
         reason: The check that failed.
         detail: A sentence for people. The default is the sentence of the reason.
         claim: The name of the claim that caused the refusal, if one did.
+        expected: What the app expects of it, for logs and events.
     """
-    return Refused(Refusal("invalid_token", reason, detail, claim=claim))
+    return Refused(Refusal("invalid_token", reason, detail, claim=claim, expected=expected))
 
 
 def invalid_request(detail: str) -> Refused:

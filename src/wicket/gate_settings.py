@@ -160,7 +160,7 @@ def log_config_warnings(settings: GateSettings) -> None:
         _log.warning("gate %s: it has no apps and no registry, so every request is refused", name)
     kinds = {location.kind for location in settings.app_locations}
     for app in apps:
-        if len(apps) > 1 and not kinds & {ref.kind for ref in app.refs()}:
+        if len(apps) > 1 and not kinds & {ref.kind for ref in app.refs() if settings.index.get(ref) is app}:
             _log.warning("app %s: no app location of the gate can name it", app.id)
         if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
             _log.warning("app %s: it has no origins, so every origin is allowed", app.id)

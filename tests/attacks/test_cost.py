@@ -218,7 +218,7 @@ def test_asgi_unread_body_refusal_event_and_log_state_cause(kind: str, caplog: p
     status, told = by_asgi(asked, messages, headers)
     sentence = f"The body was not read: {why}."
     assert (status, told["error"]) == (401, "unknown_app")
-    assert told["detail"] == f"This request names no configured app outside its body. {sentence}"
+    assert told["detail"] == f"This request names no app outside its body. {sentence}"
     assert [event.body_unread for event in events if isinstance(event, DecisionEvent)] == [sentence]
     assert sentence in caplog.text
 
@@ -259,7 +259,7 @@ def test_wsgi_unread_body_detail_states_cause(variables: dict[str, str], why: st
 
 @pytest.mark.parametrize("headers", [[], [JSON], [("content-length", "0")]])
 def test_unknown_app_request_without_body_no_unread_note(headers: list[tuple[str, str]]) -> None:
-    plain = "This request names no app that is configured here."
+    plain = "This request names no app."
     assert by_asgi(gate(**BODY), whole(b""), headers)[1]["detail"] == plain
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "wsgi.input": io.BytesIO()}
     environ |= {name.upper().replace("-", "_"): value for name, value in headers}

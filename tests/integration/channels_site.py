@@ -23,7 +23,7 @@ def configure() -> None:
         INSTALLED_APPS=[f"django.contrib.{name}" for name in names],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     )
-    importlib.import_module("django").setup()  # type: ignore[attr-defined]  # Django brings no types
+    importlib.import_module("django").setup()
 
 
 async def consumer(scope: Any, receive: Any, send: Any) -> None:

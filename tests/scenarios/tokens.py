@@ -85,7 +85,11 @@ def token_rows() -> list[Scenario]:
             named("new"),
             bearer(good),
         ),
-        row("an app without credential and no token", MISSING, named("new")),
+        row(
+            "an app without credential and no token",
+            refused(401, "config_missing", Challenge.BARE),
+            named("new"),
+        ),
     ]
 
 

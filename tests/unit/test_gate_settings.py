@@ -129,11 +129,6 @@ ASYNC = "must not be async: with ASGI and WSGI, the gate calls it in a thread wi
         ),
         ({"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]}, "apps", "two apps have the host 'a.b'"),
         (
-            {"apps": [acme(issuer="i"), acme_two(issuer="i")], "app_locations": [TokenIssuer()]},
-            "apps",
-            "two apps have the issuer 'i'",
-        ),
-        (
             {"apps": [acme(), acme_two(credentials=[secret(kid="other")])]},
             "apps",
             "the apps 'acme' and 'two' have the same secret",
@@ -317,6 +312,10 @@ def test_gate_app_unreachable_by_app_locations_warns(caplog: pytest.LogCaptureFi
     by_key = [Header("X-Key", "publishable_key")]
     gate_of(acme(publishable_key="pub_acme"), acme_two(origins=[ORIGIN]), app_locations=by_key).close()
     assert messages(caplog) == ["app two: no app location of the gate can name it"]
+    caplog.clear()
+    both = acme(issuer="https://one"), acme_two(issuer="https://one", origins=[ORIGIN])
+    gate_of(*both, app_locations=[TokenIssuer()]).close()
+    assert messages(caplog) == [f"app {id}: no app location of the gate can name it" for id in ("acme", "two")]
 
 
 def test_gate_three_apps_sharing_key_warns_for_each_pair(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import ssl
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,13 @@ from rich.console import Console
 
 from wicket import __version__
 from wicket.cli.explain import print_diagnosis, print_json
+from wicket.cli.gates import find_app, gate_options, load_gate, print_problems
 from wicket.cli.keys import fetch_and_print, parse_source, sources_of_app
 from wicket.config.network import Network
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.diagnostics import diagnose_url
 from wicket.diagnostics.run import run_diagnosis
-from wicket.errors import ConfigError, config_error
+from wicket.errors import ConfigError
 from wicket.gate import Gate
 from wicket.messages.json_body import parse_body, plain
 
@@ -40,8 +40,8 @@ def wicket() -> None:
 
 @wicket.command()
 @click.argument("token", required=False)
-@click.option("--app", "app_id", help="The id or alias of the app that the token is for.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), default="wicket.toml", show_default=True)
+@click.option("--app", "app_id", help="The id or alias of the app.")
+@gate_options
 @click.option("--origin", help="The Origin of the request.")
 @click.option("--now", type=float, help="The time at which the token is checked, in seconds since 1970.")
 @click.option(
@@ -50,12 +50,17 @@ def wicket() -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A file with the JSON body of the request: its identifiers and hash, or its token.",
 )
-@click.option("--url", help="Check what a page at --origin can read at this URL, instead of a token.")
+@click.option(
+    "--url",
+    help="Check what a page at --origin can read at this URL, instead of a token. With --app, the request names the "
+    "app and carries its token as the app's client does.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
 def explain(
     token: str | None,
     app_id: str | None,
-    config: Path,
+    config: Path | None,
+    gate_name: str | None,
     origin: str | None,
     now: float | None,
     body_path: Path | None,
@@ -76,18 +81,24 @@ def explain(
         if url is not None:
             if origin is None:
                 raise click.UsageError("--url requires --origin, the origin of the page")
-            diagnosis = diagnose_url(url, origin)
+            app = None
+            if app_id is not None:
+                with load_gate(config, gate_name) as gate:
+                    app = find_app(gate, app_id)
+            elif config is not None or gate_name is not None:
+                raise click.UsageError("--config and --gate require --app, the app whose client uses the URL")
+            diagnosis = diagnose_url(url, origin, app=app)
         else:
             if app_id is None:
                 raise click.UsageError("--app or --url must be given")
             body = None if body_path is None else _read_body(body_path)
             if token == "-" or (token is None and body_path is None):
                 token = sys.stdin.read().strip()
-            with Gate.from_file(config, clock=time.time if now is None else lambda: now) as gate:
+            settings = {} if now is None else {"clock": lambda: now}
+            with load_gate(config, gate_name, **settings) as gate:
                 diagnosis = run_diagnosis(gate, app_id, token, body, origin)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(str(problem) if url is not None else f"{config}: {problem}", err=True)
+        print_problems(error)
         sys.exit(2)
     if as_json:
         print_json(diagnosis)
@@ -112,7 +123,7 @@ def keys() -> None:
 @keys.command()
 @click.argument("url_or_issuer", required=False, metavar="[URL_OR_ISSUER]")
 @click.option("--app", "app_id", help="Fetch the key sets of this app of the configuration.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The gate's TOML file.")
+@gate_options
 @click.option("--allow", multiple=True, metavar="CIDR", help="A network to allow in addition to public ones.")
 @click.option("--port", "ports", multiple=True, type=int, help="A port to allow in addition to 443 and 8443.")
 @click.option(
@@ -122,6 +133,7 @@ def fetch(
     url_or_issuer: str | None,
     app_id: str | None,
     config: Path | None,
+    gate_name: str | None,
     allow: tuple[str, ...],
     ports: tuple[int, ...],
     ca: str | None,
@@ -132,20 +144,20 @@ def fetch(
     1 if it cannot, and 2 if an option or the configuration is not valid.
     """
     settings: dict[str, Any] = {}
+    alone = url_or_issuer is not None and config is None and gate_name is None
     try:
         if allow or ports or ca:
             context = ssl.create_default_context(cafile=ca) if ca else None
             settings["network"] = Network(allow, ports, ssl_context=context)
-        if config is None and url_or_issuer is None:
-            raise config_error("URL_OR_ISSUER", "must be a URL or an issuer, or --config and --app must be given")
-        with Gate(**settings) if config is None else Gate.from_file(config, **settings) as gate:
+        if url_or_issuer is None and app_id is None:
+            raise click.UsageError("URL_OR_ISSUER or --app must be given")
+        with Gate(**settings) if alone else load_gate(config, gate_name, **settings) as gate:
             sources = (
                 (parse_source(url_or_issuer),) if url_or_issuer is not None else sources_of_app(gate, app_id or "")
             )
             usable = fetch_and_print(_console(), gate, app_id or "-", sources)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
+        print_problems(error)
         sys.exit(2)
     sys.exit(0 if usable else 1)
 

@@ -20,6 +20,10 @@ _SHARED: Final = (
 )
 
 
+SHARED_ISSUER: Final = BrokenApp(None)
+"""The value of the index for an issuer that several apps have: it names none of them."""
+
+
 def check_apps(problems: Problems, path: str, apps: object) -> tuple[App | BrokenApp, ...]:
     """Return the apps as a tuple. Add a problem for each item that is not an app, and leave it out."""
     valid: list[App | BrokenApp] = []
@@ -67,17 +71,23 @@ def index_apps(
 ) -> dict[AppRef, App | BrokenApp]:
     """Return the apps by all their names. Add a problem for each name that two apps share.
 
+    Apps may share an issuer. It then names none of them, and the index has `SHARED_ISSUER` for it.
+
     Args:
         problems: Collects the problems.
         apps: The apps.
-        by_issuer: Whether a request can name an app by the token's issuer. Otherwise apps may share an issuer.
+        by_issuer: Whether a request can name an app by the token's issuer.
     """
     index: dict[AppRef, App | BrokenApp] = {}
     for app in apps:
         for ref in app.refs():
             if ref.kind == "issuer" and not by_issuer:
                 continue
-            if index.setdefault(ref, app) is not app:
+            if index.setdefault(ref, app) is app:
+                continue
+            if ref.kind == "issuer":
+                index[ref] = SHARED_ISSUER
+            else:
                 problems.add("apps", f"two apps have the {ref.kind.replace('_', ' ')} {ref.value!r}")
     return index
 

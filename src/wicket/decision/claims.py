@@ -132,9 +132,9 @@ def valid_period(times: TokenTimes, rules: Rules) -> tuple[float, float]:
 
 def _check_lifetime(lifetime: float, rules: Rules) -> None:
     if rules.max_lifetime is not None and lifetime > rules.max_lifetime:
-        raise invalid_token("lifetime_too_long", claim="exp")
+        raise invalid_token("lifetime_too_long", claim="exp", expected=f"at most {rules.max_lifetime:g} seconds")
     if rules.min_lifetime is not None and lifetime < rules.min_lifetime:
-        raise invalid_token("lifetime_too_short", claim="exp")
+        raise invalid_token("lifetime_too_short", claim="exp", expected=f"at least {rules.min_lifetime:g} seconds")
 
 
 def _check_custom_claims(claims: Claims, app: App) -> None:
@@ -162,14 +162,15 @@ def _check_claim_types(claims: Claims, rules: Rules) -> None:
         read_scopes(claims, rules.scopes_claim)
 
 
-def bad_claim(name: str, requirement: str) -> Exception:
+def bad_claim(name: str, requirement: str, *, expected: str | None = None) -> Exception:
     """Return the refusal of an invalid claim.
 
     Args:
         name: The name of the claim.
         requirement: The end of a sentence that starts with the claim, for example `must be a string`.
+        expected: The expected value, for logs and events.
     """
-    return invalid_token("bad_claim", f"The claim {name} {requirement}.", claim=name)
+    return invalid_token("bad_claim", f"The claim {name} {requirement}.", claim=name, expected=expected)
 
 
 def _missing(name: str) -> Exception:
@@ -200,9 +201,9 @@ def numeric_date(claims: Claims, name: str) -> float | None:
 def _check_type(typ: str | None, rules: Rules) -> None:
     if rules.allowed_typ:
         if media_type("JWT" if typ is None else typ) not in rules.allowed_typ:  # RFC 7519 section 5.1
-            raise invalid_token("wrong_type")
+            raise invalid_token("wrong_type", expected=f"typ {' or '.join(sorted(rules.allowed_typ))}")
     elif typ is not None and media_type(typ) != "jwt":
-        raise invalid_token("wrong_type")
+        raise invalid_token("wrong_type", expected="typ jwt")
 
 
 def _check_issuer(claims: Claims, app_issuer: str) -> None:
@@ -214,7 +215,7 @@ def _check_issuer(claims: Claims, app_issuer: str) -> None:
     if issuer != app_issuer:
         slash = issuer.rstrip("/") == app_issuer.rstrip("/")
         detail = "The token's issuer differs from this app's issuer by a slash at its end." if slash else ""
-        raise invalid_token("wrong_issuer", detail, claim="iss")
+        raise invalid_token("wrong_issuer", detail, claim="iss", expected=app_issuer)
 
 
 def _check_audience(claims: Claims, app: App) -> None:
@@ -232,21 +233,21 @@ def _check_audience(claims: Claims, app: App) -> None:
         without_slash = {audience.rstrip("/") for audience in app.audience}
         slash = any(audience.rstrip("/") in without_slash for audience in audiences)
         detail = "The token's audience differs from this app's audience by a slash at its end." if slash else ""
-        raise invalid_token("wrong_audience", detail, claim="aud")
+        raise invalid_token("wrong_audience", detail, claim="aud", expected=" or ".join(app.audience))
 
 
 def _check_app_claim(claims: Claims, name: str, app: App) -> None:
     if name not in claims:
         raise _missing(name)
     if claims[name] != app.id:
-        raise invalid_token("wrong_app", claim=name)
+        raise invalid_token("wrong_app", claim=name, expected=app.id)
 
 
 def _check_required_value(claims: Claims, name: str, value: object) -> None:
     if name not in claims:
         raise _missing(name)
     if type(claims[name]) is not type(value) or claims[name] != value:
-        raise bad_claim(name, "does not have the value that this app requires")
+        raise bad_claim(name, "does not have the value that this app requires", expected=repr(value))
 
 
 def _check_attributes(claims: Claims, rules: Rules) -> None:

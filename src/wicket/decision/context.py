@@ -91,7 +91,9 @@ class GateContext:
         self.clock = clock
         self.limits = limits
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        self.token_app_locations = tuple(item for item in self.app_locations if item.phase == "token")
+        in_token = (item for item in self.app_locations if item.phase == "token")
+        # Several apps may have one issuer, so the other values are looked up before it.
+        self.token_app_locations = tuple(sorted(in_token, key=lambda item: item.kind == "issuer"))
         self.body_app_locations = tuple(item for item in self.app_locations if item.phase == "body")
         self.app_body_types = body_types(app_locations)
         headers: list[tuple[str, str, int]] = []

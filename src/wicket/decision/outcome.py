@@ -12,6 +12,7 @@ from wicket.decision.decision import _MISSING_TOKEN, Decision
 from wicket.decision.extract_token import claimed_user_id, credentials_sent, token_from
 from wicket.decision.identity import Identity
 from wicket.decision.identity_hash import identify_by_hash
+from wicket.decision.resolve_app import NO_APP_NAMED
 from wicket.decision.token_parser import malformed
 from wicket.errors import DETAIL, Refusal, Refused, invalid_request
 from wicket.messages.request import Request
@@ -21,7 +22,7 @@ _MAY_BE_IN_BODY: Final = frozenset({"unknown_app", "missing_token"})
 """Refusals of a missing value that may be in a body that was not read."""
 _DETAIL_WITHOUT_BODY: Final = {
     DETAIL["missing_token"]: "This request requires a token, but it has none outside its body.",
-    DETAIL["unknown_app"]: "This request names no configured app outside its body.",
+    NO_APP_NAMED: "This request names no app outside its body.",
 }
 
 
@@ -62,7 +63,7 @@ def identify_without_token(app: App, request: Request, ctx: RequestContext, now:
         The identity.
 
     Raises:
-        Refused: `missing_token`, or the hash is not valid.
+        Refused: `missing_token`, `config_missing`, or the hash is not valid.
     """
     anonymous = app.allow_anonymous or optional
     hashed = identify_by_hash(app, request, now, anonymous=anonymous)
@@ -71,7 +72,13 @@ def identify_without_token(app: App, request: Request, ctx: RequestContext, now:
         return hashed
     if anonymous:
         return Identity(app.id, app)
-    raise Refused(_MISSING_TOKEN)
+    raise _missing_token(app)
+
+
+def _missing_token(app: App) -> Refused:
+    """Return the refusal of a request without a token: `config_missing` if the app cannot verify any token yet."""
+    configured = app.credentials or app.identity_hash is not None
+    return Refused(_MISSING_TOKEN if configured else Refusal("config_missing"))
 
 
 def check_token_location(
@@ -161,12 +168,12 @@ def checked_token(app: App, token: object, origin: str | None) -> str:
         The token.
 
     Raises:
-        Refused: The app does not allow the origin, or the token is missing or not a string.
+        Refused: The app does not allow the origin, it has no credential, or the token is missing or not a string.
     """
     if origin is not None and not (isinstance(origin, str) and app.allows_origin(origin)):
         raise Refused(Refusal("origin_not_allowed"))
     if token is None or token == "":
-        raise Refused(_MISSING_TOKEN)
+        raise _missing_token(app)
     if not isinstance(token, str):
         raise malformed("The token is not a string.")
     return token

@@ -6,11 +6,13 @@ other location names the app.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
+from typing import Final
 
 from wicket.config.app import App, BrokenApp
+from wicket.config.app_index import SHARED_ISSUER
 from wicket.config.locations import AppLocation, AppRef, fast_app_ref, is_valid_name
 from wicket.config.rules import MAX_TOKEN_BYTES
 from wicket.decision.body import read_body
@@ -21,6 +23,11 @@ from wicket.decision.token_parser import parse_token_or_raise, unproven_claims
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.request import Request
 from wicket.runtime.base64url import decode_canonical
+
+NO_APP_NAMED: Final = "This request names no app."
+_ISSUER_IS_SHARED: Final = (
+    "This request names its app only by the token's issuer, and several apps have this issuer. It must name the app."
+)
 
 
 def resolve_cached_app(
@@ -153,7 +160,7 @@ def _refs(locations: Iterable[AppLocation], names: Iterable[str | None]) -> list
     return refs
 
 
-def resolve_app(gate: GateContext, refs: Iterable[AppRef], ctx: RequestContext) -> Generator[Effect, None, App]:
+def resolve_app(gate: GateContext, refs: Sequence[AppRef], ctx: RequestContext) -> Generator[Effect, None, App]:
     """Resolve the one app that all `refs` name. Sets `ctx.app`.
 
     Returns:
@@ -179,7 +186,7 @@ def resolve_app(gate: GateContext, refs: Iterable[AppRef], ctx: RequestContext) 
             app = other if isinstance(other, BrokenApp) else app
     ctx.app = app
     if app is None:
-        raise Refused(Refusal("unknown_app"))
+        raise Refused(Refusal("unknown_app", detail="" if refs else NO_APP_NAMED))
     if isinstance(app, BrokenApp):
         raise Refused(Refusal("config_invalid"))
     return app
@@ -198,10 +205,13 @@ def lookup_app(gate: GateContext, ref: AppRef, ctx: RequestContext) -> Generator
         cache has no usable version of the app.
 
     Raises:
-        Refused: `apps_unavailable` if the cache knows nothing about the reference.
+        Refused: `apps_unavailable` if the cache knows nothing about the reference, `unknown_app` if it is the issuer of
+            several configured apps.
     """
     cache = gate.registry
     configured = gate.apps.get(ref) if isinstance(ref.value, str) else None
+    if configured is SHARED_ISSUER:
+        raise Refused(Refusal("unknown_app", detail=_ISSUER_IS_SHARED))
     if configured is not None or cache is None or not is_valid_name(ref.value):
         return configured
     entry = cache.read(ref)

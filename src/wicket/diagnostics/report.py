@@ -127,7 +127,7 @@ class Redactor:
         refusal = diagnosis.refusal
         return replace(
             diagnosis,
-            refusal=None if refusal is None else replace(refusal, detail=self._redact(refusal.detail)),
+            refusal=None if refusal is None else self._redact_refusal(refusal),
             findings=tuple(
                 Finding(
                     finding.code,
@@ -142,6 +142,10 @@ class Redactor:
                 for step in diagnosis.steps
             ),
         )
+
+    def _redact_refusal(self, refusal: Refusal) -> Refusal:
+        expected = None if refusal.expected is None else self._redact(refusal.expected)
+        return replace(refusal, detail=self._redact(refusal.detail), expected=expected)
 
     def _redact(self, value: str) -> str:
         for needle in self._needles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wicket.jwks.discovery import discover
@@ -109,8 +109,8 @@ class KeySetLoader:
                 fetched, new, outcome = self._fetch_set(ref.source, moved_to, current)
         except FetchFailed as failure:
             age = begun - current.at if current is not None else None
-            details = {"skipped": failure.skipped, "stale_age": age, "status": failure.status}
-            self.report(LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, **details))
+            report = LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, stale_age=age)
+            self.report(replace(report, skipped=failure.skipped, status=failure.status))
             raise
         new = new._replace(discovered_at=discovered_at)
         added, removed = sorted(new.keys.kids - kids_before), sorted(kids_before - new.keys.kids)

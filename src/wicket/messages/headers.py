@@ -58,7 +58,7 @@ ASGI_SEPARATORS: Final = {name.encode(): separator.encode() for name, separator 
 
 
 def collect_headers(
-    pairs: Iterable[tuple[AnyStr, AnyStr]], comma: AnyStr, separators: Mapping[AnyStr, AnyStr]
+    pairs: Iterable[tuple[AnyStr, AnyStr]], comma: AnyStr, separators: Mapping[Any, Any]
 ) -> dict[AnyStr, AnyStr]:
     """Collect headers by lower-case name.
 

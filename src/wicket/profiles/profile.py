@@ -51,7 +51,7 @@ class Profile:
     Args:
         name: The profile's name.
         rules: The rules for the tokens of the vendor's apps.
-        required_settings: The settings that every app of the vendor must have.
+        required_settings: The settings that every app of the vendor with a credential must have.
         check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
             this function, every credential is allowed.
         defaults: Settings of the vendor's apps, by keyword (see `ProfileDefaults`). A profile has them as attributes.
@@ -107,11 +107,11 @@ class Profile:
         """
         problems = Problems()
         changes, app_settings = _split(problems, settings, _APP_SETTINGS)
-        for name in self.required_settings:
-            if not app_settings.get(name):
-                problems.add(name, f"must be set for an app of {self.name}")
         if isinstance(credentials, Iterable):
             credentials = tuple(credentials)
+            for name in self.required_settings if credentials else ():  # without credentials: `config_missing`
+                if not app_settings.get(name):
+                    problems.add(name, f"must be set for an app of {self.name}")
             for index, credential in enumerate(credentials):
                 message = self.check_credential(credential) if self.check_credential else None
                 if message:

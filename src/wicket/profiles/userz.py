@@ -1,6 +1,6 @@
 """Userz: HS256 tokens in the header `X-Userz-User-Token`. The claim `app` must equal the app's id.
 
-The publishable key in `Authorization: Bearer` names the app.
+The publishable key names the app: in `Authorization: Bearer`, or as `publicKey` in the query or in the JSON body.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wicket.config.locations import Header, PublishableKeyBearer
+from wicket.config.locations import Header, JsonBody, PublishableKeyBearer, Query
 from wicket.config.rules import Rules
 from wicket.errors import Refusal
 from wicket.keys import Credential, Secret
@@ -39,7 +39,11 @@ userz = Profile(
         max_attributes_bytes=2_048,
     ),
     token_locations=(Header("X-Userz-User-Token"),),
-    app_locations=(PublishableKeyBearer(),),
+    app_locations=(
+        PublishableKeyBearer(),
+        Query("publicKey", kind="publishable_key"),
+        JsonBody("publicKey", kind="publishable_key"),
+    ),
     check_credential=_check_credential,
     format_error=_format_error,
 )

@@ -3,7 +3,7 @@
 Log records go to the logger `wicket`. A record about a decision has these fields:
 
     gate, app_id, code, reason, enforced, stage     as in `DecisionEvent`
-    kid, unknown_app_hash, claim, detail            as in `DecisionEvent`
+    kid, unknown_app_hash, claim, expected, detail  as in `DecisionEvent`
     origin, method, path, body_unread               as in `DecisionEvent`
     suppressed                                      how many similar records were left out before this one
 
@@ -57,6 +57,8 @@ class DecisionEvent:
         stage: `gate`, or `handler` if the gate allowed the request and its handler refused it. Such a request has two
             events.
         body_unread: A sentence that says why the body was not read, if the app or the token was looked for in it.
+        expected: What the app expects of the claim or the header parameter that caused the refusal, escaped and
+            truncated to 256 characters.
     """
 
     gate: str
@@ -77,6 +79,7 @@ class DecisionEvent:
     impatient: bool = False
     stage: Literal["gate", "handler"] = "gate"
     body_unread: str | None = None
+    expected: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

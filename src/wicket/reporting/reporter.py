@@ -266,6 +266,7 @@ class Reporter:
                 "unknown_app_hash": event.unknown_app_hash,
                 "detail": event.detail,
                 "claim": event.claim,
+                "expected": event.expected,
                 "origin": event.origin,
                 "method": event.method,
                 "path": event.path,
@@ -320,6 +321,7 @@ def _refusal_fields(refusal: Refusal, ctx: RequestContext | None) -> dict[str, A
     values: dict[str, Any] = {
         "detail": refusal.detail,
         "claim": refusal.claim,
+        "expected": None if refusal.expected is None else shown(refusal.expected),
         "limited": refusal.limited,
         "impatient": refusal.impatient,
     }
@@ -333,6 +335,8 @@ def _refusal_fields(refusal: Refusal, ctx: RequestContext | None) -> dict[str, A
 
 
 def _explain(event: DecisionEvent) -> str:
-    """Return the detail of a refusal and what the operator can do."""
+    """Return the detail of a refusal, what the app expects, and what the operator can do."""
     remedy = _LIMIT_REMEDY if event.limited else _REMEDY.get(event.code) if event.code is not None else None
-    return f": {event.detail}" if remedy is None else f": {event.detail} {remedy}"
+    subject = f" for the claim {event.claim}" if event.claim is not None else ""
+    expected = f" Expected{subject}: {event.expected}." if event.expected is not None else ""
+    return f": {event.detail}{expected}" if remedy is None else f": {event.detail}{expected} {remedy}"

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from tests.support.flow_harness import FakeRegistry, acme_two, code, decided, gate_context, reason, run
-from tests.support.unit import BY_HEADER, KEY, OTHER_KEY, acme, asks, claims, segment, token
+from tests.support.unit import BY_HEADER, KEY, NOW, OTHER_KEY, acme, asks, claims, segment, token
 from wicket import (
+    App,
     AppLocation,
     AppRef,
     Bearer,
     ConfigError,
+    Gate,
     Header,
     Mode,
     PathSegment,
@@ -111,6 +113,38 @@ def test_token_issuer_unresolvable_token_refused_with_reason(
     decision = decided(asks(text, app=None), acme(), acme_two(), app_locations=BY_ISSUER)
     assert (decision.allowed, code(decision), reason(decision)) == (False, *expected)
     assert decision.credentials_sent is (text is not None)
+
+
+@pytest.mark.parametrize("registry", [None, lambda ref: acme(issuer="https://one")])
+def test_p12_token_issuer_of_several_apps_names_none(registry: Any) -> None:
+    apps = [acme(issuer="https://one"), acme_two(issuer="https://one"), App("three", issuer="https://one")]
+    text = token(claims(iss="https://one"))
+    with Gate(apps, registry=registry, app_locations=BY_ISSUER, clock=lambda: NOW) as gate:
+        decision = gate.decide(asks(text, app=None))
+        assert (decision.allowed, code(decision), decision.enforced) == (False, "unknown_app", True)
+        assert decision.refusal is not None
+        assert decision.refusal.detail == (
+            "This request names its app only by the token's issuer, and several apps have this issuer. "
+            "It must name the app."
+        )
+        assert gate.decide(asks(text)).require().app_id == "acme"
+
+
+@pytest.mark.parametrize(
+    ("app", "token_sent", "detail"),
+    [
+        (None, None, "This request names no app."),
+        (None, token(claims()), "This request names no app."),
+        ("nobody", None, "This request names an app that is not configured here."),
+        (None, token(claims(iss="https://nobody")), "This request names an app that is not configured here."),
+    ],
+)
+def test_unknown_app_named_none_or_one_that_is_not_configured(
+    app: str | None, token_sent: str | None, detail: str
+) -> None:
+    decision = decided(asks(token_sent, app=app), acme(), acme_two(), app_locations=BY_ISSUER)
+    assert decision.refusal is not None
+    assert (decision.refusal.code, decision.refusal.detail) == ("unknown_app", detail)
 
 
 def test_optional_path_no_app_and_no_token_anonymous() -> None:

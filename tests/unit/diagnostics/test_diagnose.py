@@ -49,6 +49,7 @@ def test_diagnose_as_dict_is_json_serializable() -> None:
         "claim": "sub",
         "limited": False,
         "impatient": False,
+        "expected": None,
         "status": 401,
     }
     assert said["findings"] == [

@@ -6,15 +6,30 @@ import contextlib
 import json
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from tests.support.unit import acme, problems_of
-from wicket import Gate, Query
+from tests.support.unit import OTHER_KEY, acme, problems_of
+from wicket import (
+    App,
+    Bearer,
+    Cookie,
+    Gate,
+    Header,
+    Host,
+    JsonBody,
+    PathSegment,
+    PublishableKeyBearer,
+    Query,
+    Request,
+    Secret,
+    Subprotocol,
+    TokenIssuer,
+)
 from wicket.diagnostics import diagnose_url
 from wicket.testing.issuer import LocalIssuer
 from wicket.wsgi import WicketMiddleware
@@ -30,7 +45,9 @@ def server(preflight: Reply, answer: Reply, seen: list[Mapping[str, str]] | None
     class Requests(BaseHTTPRequestHandler):
         def _reply(self, reply: Reply) -> None:
             if seen is not None:
-                seen.append({"method": self.command, "target": self.path, **dict(self.headers.items())})
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length).decode()
+                seen.append({"method": self.command, "target": self.path, "body": body, **dict(self.headers.items())})
             self.send_response(reply[0])
             for name, value in (*reply[1], ("Content-Length", "0")):
                 self.send_header(name, value)
@@ -40,6 +57,9 @@ def server(preflight: Reply, answer: Reply, seen: list[Mapping[str, str]] | None
             self._reply(preflight)
 
         def do_GET(self) -> None:
+            self._reply(answer)
+
+        def do_POST(self) -> None:
             self._reply(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -58,6 +78,11 @@ def served(running: Any) -> Iterator[None]:
     finally:
         running.shutdown()
         thread.join()
+
+
+def acme_two(**settings: Any) -> App:
+    """Return a second app with its own key."""
+    return App(**{"id": "two", "credentials": [Secret(OTHER_KEY)], **settings})
 
 
 def pairs(**headers: str) -> list[tuple[str, str]]:
@@ -124,7 +149,11 @@ def test_diagnose_url_cors_mistake_is_reported(preflight: Reply, answer: Reply, 
 
 @contextlib.contextmanager
 def gated(
-    *, cors: bool, wrap: Callable[[Any], Any] = lambda application: application, **settings: Any
+    *,
+    cors: bool,
+    wrap: Callable[[Any], Any] = lambda application: application,
+    apps: Sequence[App] | None = None,
+    **settings: Any,
 ) -> Iterator[str]:
     """Run an application with the middleware on a real server."""
 
@@ -136,7 +165,7 @@ def gated(
         start_response("200 OK", [])
         return [b""]
 
-    with Gate([acme(app_locations=[Query("appId")])]) as gate:
+    with Gate(apps or [acme(app_locations=[Query("appId")])]) as gate:
         application_with_gate = wrap(WicketMiddleware(application, gate, cors=cors, **settings))
         with make_server("127.0.0.1", 0, application_with_gate, handler_class=Quiet) as running, served(running):
             yield f"http://127.0.0.1:{running.server_port}/me?appId=acme"
@@ -148,6 +177,101 @@ def test_diagnose_url_wicket_cors_reports_only_blocked_origin() -> None:
         blocked = diagnose_url(url, "https://evil.example")
     assert blocked.findings[0].code == "preflight_behind_gate"
     assert "does not allow this origin" in blocked.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "method", "names", "body"),
+    [
+        (
+            {"app_locations": [Header("X-App-Id")], "token_locations": [Bearer()]},
+            "/me",
+            "GET",
+            {"x-app-id": "acme", "authorization": "Bearer not-a-token"},
+            None,
+        ),
+        (
+            {"app_locations": [PublishableKeyBearer()], "token_locations": [Bearer(), Header("X-Token")]},
+            "/me",
+            "GET",
+            {"authorization": "Bearer pub_acme", "x-token": "not-a-token"},
+            None,
+        ),
+        (
+            {"app_locations": [Host(), Query("appId")], "token_locations": [Query("jwt")]},
+            "/me?appId=acme&jwt=not-a-token",
+            "GET",
+            {},
+            None,
+        ),
+        (
+            {"app_locations": [JsonBody("app.id")], "token_locations": [JsonBody("app.token")]},
+            "/me",
+            "POST",
+            {"content-type": "application/json"},
+            {"app": {"id": "acme", "token": "not-a-token"}},
+        ),
+        (
+            {"app_locations": [PathSegment(0)], "token_locations": [Subprotocol(), Cookie("session")]},
+            "/me",
+            "GET",
+            {"cookie": "session=not-a-token"},
+            None,
+        ),
+        ({"app_locations": [], "token_locations": [Subprotocol()]}, "/me", "GET", {}, None),
+    ],
+)
+def test_p17_diagnose_url_app_request_as_its_client_sends_it(
+    settings: dict[str, Any], target: str, method: str, names: dict[str, str], body: Any
+) -> None:
+    app = acme(publishable_key="pub_acme", origins=[ORIGIN], **settings)
+    seen: list[Mapping[str, str]] = []
+    allowed = ", ".join(names)
+    headers = [("Access-Control-Allow-Origin", ORIGIN), ("Access-Control-Allow-Headers", allowed)]
+    with server((204, headers), (401, headers), seen) as url:
+        diagnosis = diagnose_url(url.partition("?")[0], ORIGIN, app=app)
+    assert (diagnosis.passed, diagnosis.app) == (True, "acme")
+    sent = {name.lower(): value for name, value in seen[-1].items()}
+    assert (sent["method"], sent["target"]) == (method, target)
+    assert {name: sent.get(name) for name in names} == names
+    assert json.loads(sent["body"] or "null") == body
+    preflighted = sorted(names.keys() - {"cookie"})
+    assert len(seen) == (2 if preflighted else 1)
+    if preflighted:
+        assert seen[0]["Access-Control-Request-Headers"] == ",".join(preflighted)
+        assert seen[0]["Access-Control-Request-Method"] == method
+        assert seen[0]["target"] == target
+
+
+def test_p17_diagnose_url_app_named_by_issuer_or_url_request_names_it() -> None:
+    seen: list[Mapping[str, str]] = []
+    headers = [("Access-Control-Allow-Origin", ORIGIN), ("Access-Control-Allow-Headers", "Authorization")]
+    app = acme(issuer="https://id.acme.com", app_locations=[TokenIssuer()], origins=[ORIGIN])
+    with Gate([app, acme_two(app_locations=[TokenIssuer()])]) as gate, server((204, headers), (401, []), seen) as url:
+        diagnose_url(url, ORIGIN, app=app)
+        decision = gate.decide(Request(headers=[("Authorization", seen[1]["Authorization"])]))
+        assert (decision.app_id, decision.allowed) == ("acme", False)
+        assert seen[1]["target"] == "/me?appId=acme"
+        by_query = acme(app_locations=[Header("X-App-Id"), Query("appId")], origins=[ORIGIN])
+        diagnose_url(url, ORIGIN, app=by_query)
+        assert "X-App-Id" not in seen[3]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_p17_diagnose_url_app_named_by_header_refusal_reported(named: bool) -> None:
+    by_header = acme(app_locations=[Header("X-App-Id")], origins=["https://other.example"])
+    two = acme_two(app_locations=[Header("X-App-Id")], origins=[ORIGIN])
+    with gated(cors=True, apps=[by_header, two]) as url:
+        diagnosis = diagnose_url(url, ORIGIN, app=by_header if named else None)
+        if named:
+            assert [finding.code for finding in diagnosis.findings] == ["opaque_refusal"]
+            assert "status 403, origin_not_allowed" in diagnosis.steps[1].found
+            assert diagnose_url(url, ORIGIN, app=two).passed
+        else:
+            assert [finding.code for finding in diagnosis.findings] == ["app_not_named"]
+            assert diagnosis.steps[-1].found == "a page's script can use this URL, but the request names no app"
+            unknown = diagnose_url(url, ORIGIN, app=acme_two(id="nobody", app_locations=[Header("X-App-Id")]))
+            assert [finding.code for finding in unknown.findings] == ["app_not_named"]
+        assert not diagnosis.passed
 
 
 def test_diagnose_url_gate_without_cors_is_reported() -> None:
@@ -216,3 +340,4 @@ def test_diagnose_url_invalid_origin_or_header_raises_config_error() -> None:
     wrong: Any = None
     assert set(problems_of(lambda: diagnose_url("http://acme.com", "a\r\nb", header=wrong))) == {"origin", "header"}
     assert set(problems_of(lambda: diagnose_url("http://acme.com", wrong, header="a b"))) == {"origin", "header"}
+    assert set(problems_of(lambda: diagnose_url("http://acme.com", ORIGIN, app="acme"))) == {"app"}  # type: ignore[arg-type]  # wrong

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.support.unit import KEY, NOW, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
-from wicket import App, Decision, Jwks, PublicKey, Refusal, Request, Secret, profiles
+from tests.support.unit import KEY, NOW, OTHER_KEY, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
+from wicket import App, Decision, Gate, IdentityHash, Jwks, Mode, PublicKey, Refusal, Request, Secret, profiles
 from wicket.http.refusals import response_for
 from wicket.keys import Credential
 
@@ -29,6 +30,33 @@ def reason(decision: Decision) -> str | None:
 
 
 # --- Userz
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "app_id"),
+    [
+        ("publicKey=pub_acme", None, "acme"),
+        ("", {"publicKey": "pub_acme"}, "acme"),
+        ("publicKey=pub_acme", {"publicKey": "pub_acme"}, "acme"),
+        ("publicKey=pub_other", None, None),
+        ("", {"publicKey": "pub_nobody"}, None),
+        ("", {"publicKey": 7}, None),
+    ],
+)
+def test_p14_userz_public_key_in_query_or_body_names_the_app(query: str, body: Any, app_id: str | None) -> None:
+    other = profiles.userz("other", publishable_key="pub_other", credentials=[secret(OTHER_KEY)])
+    headers = [("X-Userz-User-Token", token(userz_claims())), ("Content-Type", "application/json")]
+    data = None if body is None else json.dumps(body).encode()
+    with Gate([userz(), other], clock=lambda: NOW) as gate:
+        decision = gate.decide(Request("POST", "/", query, headers, body=data))
+        assert (decision.allowed, decision.identity.app_id if decision.allowed else None) == (
+            app_id is not None,
+            app_id,
+        )
+        both = gate.decide(
+            Request("POST", "/", "publicKey=pub_other", [*headers, ("Authorization", "Bearer pub_acme")])
+        )
+        assert reason(both) == "invalid_request"
 
 
 def userz(**settings: Any) -> App:
@@ -341,6 +369,35 @@ def test_getuserfeedback_without_key_config_missing() -> None:
     app = getuserfeedback(credentials=[])
     decision = decide(app, {"Authorization": f"Bearer {guf_token()}"}, "appId=acme")
     assert reason(decision) == "config_missing"
+
+
+@pytest.mark.parametrize("settings", [{}, {"issuer": ISSUER}])
+@pytest.mark.parametrize("sent", [None, "a token"])
+def test_p12_getuserfeedback_without_issuer_or_keys_config_missing(settings: Any, sent: str | None) -> None:
+    headers = {} if sent is None else {"Authorization": f"Bearer {guf_token()}"}
+    decision = decide(profiles.getuserfeedback("acme", **settings), headers, "appId=acme")
+    assert (decision.allowed, reason(decision)) == (False, "config_missing")
+    decision = decide(profiles.getuserfeedback("acme", mode=Mode.LOG_ONLY, **settings), headers, "appId=acme")
+    assert (decision.allowed, reason(decision), decision.enforced) == (True, "config_missing", False)
+    decision = decide(profiles.getuserfeedback("acme", allow_anonymous=True, **settings), {}, "appId=acme")
+    assert (decision.allowed, decision.refusal) == (True, None)
+
+
+def test_p12_app_with_identity_hash_alone_missing_token() -> None:
+    app = profiles.featurebase("acme", identity_hash=IdentityHash(secret=secret(OTHER_KEY)))
+    assert reason(decide(app, {}, "appId=acme")) == "missing_token"
+
+
+def test_p12_getuserfeedback_apps_of_one_issuer_each_named_by_its_id() -> None:
+    keys = Jwks.static({"keys": [jwk(private_key("RS256"), kid="r1")]})
+    both = [profiles.getuserfeedback(id, issuer=ISSUER, credentials=[keys]) for id in ("prod", "staging")]
+    gate = Gate(both, clock=lambda: NOW)
+    sent = [("Authorization", f"Bearer {guf_token()}")]
+    for id in ("prod", "staging"):
+        assert gate.decide(Request(query=f"appId={id}", headers=sent)).require().app_id == id
+    unnamed = gate.decide(Request(headers=sent)).refusal
+    assert unnamed is not None
+    assert (unnamed.code, "several apps have this issuer" in unnamed.detail) == ("unknown_app", True)
 
 
 def test_getuserfeedback_without_token_missing_token() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
-from tests.support.unit import acme
+from tests.support.unit import NOW, acme, asks, claims, token
 from tests.unit.reporting.support import (
     EXPIRED,
     MISSING,
@@ -28,8 +29,10 @@ from wicket import (
     Mode,
     Refusal,
     Request,
+    Rules,
 )
 from wicket.decision.context import OutcomeKey
+from wicket.http.refusals import refusal_response
 from wicket.reporting import reporter as module
 from wicket.reporting.redaction import short_hash
 from wicket.reporting.reporter import Reporter
@@ -79,7 +82,7 @@ def test_log_record_unknown_app_has_documented_fields(log: pytest.LogCaptureFixt
         "kid": None,
         "unknown_app_hash": short_hash("the-name-they-sent"),
         "suppressed": 0,
-        "detail": "This request names no app that is configured here.",
+        "detail": "This request names an app that is not configured here.",
         "claim": None,
         "origin": None,
         "method": None,
@@ -166,6 +169,44 @@ def test_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode,
     ]
     assert "POST /widget/boot origin=http://localhost:3000" in records[1].getMessage()
     assert "token=" not in log.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "claim", "expected"),
+    [
+        ({"issuer": "https://id.acme.com"}, {"iss": "https://other"}, "iss", "https://id.acme.com"),
+        ({"audience": ["a", "b"]}, {"aud": "c"}, "aud", "a or b"),
+        ({"rules": Rules(app_claim="app")}, {"app": "other"}, "app", "acme"),
+        ({"rules": Rules(required_values={"plan": "pro"})}, {"plan": "free"}, "plan", "'pro'"),
+        ({"rules": Rules(max_lifetime=60)}, {"exp": NOW + 90}, "exp", "at most 60 seconds"),
+        ({"rules": Rules(min_lifetime=60)}, {"exp": NOW + 50}, "exp", "at least 60 seconds"),
+        ({"rules": Rules(allowed_typ=frozenset({"at+jwt"}))}, {}, None, "typ at+jwt"),
+        ({"issuer": "https://id.acme.com/\n" + "x " * 200}, {"iss": "a"}, "iss", None),
+    ],
+)
+def test_p18_log_record_and_event_name_the_claim_and_what_was_expected(
+    settings: dict[str, Any],
+    changes: dict[str, Any],
+    claim: str | None,
+    expected: str | None,
+    log: pytest.LogCaptureFixture,
+) -> None:
+    events: list[Any] = []
+    with Gate([acme(mode=Mode.LOG_ONLY, **settings)], on_event=events.append, clock=lambda: NOW) as gate:
+        decision = gate.decide(asks(token(claims(**changes))))
+        response = refusal_response(gate, decision.refusal or MISSING, None, credentials_sent=True)
+    (record,) = [record for record in log.records if hasattr(record, "expected")]
+    named = getattr(record, "claim"), getattr(record, "expected")  # noqa: B009 - fields of extra
+    assert (events[0].claim, events[0].expected) == named
+    assert named[0] == claim
+    subject = f" for the claim {claim}" if claim is not None else ""
+    assert f"Expected{subject}: {named[1]}." in record.getMessage()
+    if expected is not None:
+        assert named[1] == expected
+        assert expected.encode() not in response.body
+    else:
+        assert named[1].startswith("https://id.acme.com/\\nx x")
+        assert len(named[1]) == 256
 
 
 def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
