@@ -23,6 +23,7 @@ import wicket.wsgi
 from tests.properties.concurrency import LONG, given_way, landed, together
 from tests.properties.fast_path_model import (
     IN_CODE,
+    LEEWAY,
     LOADED,
     Answer,
     RequestSpec,
@@ -291,6 +292,12 @@ class FastPathMachine:
             if state.begun <= seen.ended and (state.gone is None or state.gone > seen.begun)
         }
         answers = {expected_answer(rule, request, now) for rule in rules for now in times}
+        if request.app == "mixed" and request.token.kid is not None:
+            # A key set is not fetched for an unknown kid of a token that is issued in the future.
+            early = any(request.token.issued > now + LEEWAY for now in times)
+            answers |= {
+                ("issued_in_future", *answer[1:]) for answer in answers if early and answer[0] == "bad_signature"
+            }
         refreshed = any(begun < seen.ended and seen.begun < ended for _, begun, ended in self.refreshes)
         if (request.app == "nobody" or None in rules) and refreshed:
             # The registry does not know the app. Each refresh drops the negative entries of all apps, and a request
