@@ -154,7 +154,7 @@ class App:
         identity_hash: IdentityHash | None = None,
         format_error: ErrorFormatter | None = None,
     ) -> None:
-        problems = Problems()
+        problems = Problems(app=id)
         audiences = [audience] if isinstance(audience, str) else audience or ()
         values: dict[str, Any] = {
             "id": id,

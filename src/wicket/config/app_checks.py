@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
-from wicket.config.locations import is_valid_name
+from wicket.config.locations import MAX_NAME, is_valid_name
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import Problems
 from wicket.keys import Jwks, KeySource
+from wicket.keys.secret import credential_hint
 
 _NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
 
@@ -42,8 +43,19 @@ def check_items(
     items = problems.as_tuple(path, values, f"{noun}s")
     for index, item in enumerate(items):
         if not is_valid(item):
-            problems.add(f"{path}[{index}]", f"is not a {noun}")
+            problems.add(f"{path}[{index}]", f"is not a {noun}", _hint(item, noun))
     return items
+
+
+def _hint(item: object, noun: str) -> str:
+    """Return how to correct an item that is not a `noun`. The item is not quoted, because it may be a secret."""
+    if noun == "credential":
+        return credential_hint(item)
+    if noun == "location":
+        if isinstance(item, type):
+            return f"call the class: {item.__name__}(…)"
+        return "wrap it in Header(…), Query(…) or JsonBody(…)" if isinstance(item, str) else "Header('X-App-Id')"
+    return f"1 to {MAX_NAME} visible characters" if noun in ("name", "host name") else "write it in quotes"
 
 
 def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_hash: object) -> None:

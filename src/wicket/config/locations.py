@@ -143,7 +143,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
-            raise config_error("name", "is not a header name")
+            raise config_error("name", "is not a header name", "letters, digits and hyphens, such as X-App-Id")
         if self.name.lower() in ("authorization", "origin", "cookie", "host"):
             raise config_error(
                 "name",
@@ -179,7 +179,7 @@ class Query:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise config_error("name", "is not the name of a query parameter")
+            raise config_error("name", "is not the name of a query parameter", "a string that is not empty")
         check_kind(self.kind)
 
     def read(self, request: Request) -> str | None:
@@ -212,7 +212,7 @@ class Cookie:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
-            raise config_error("name", "is not a cookie name")
+            raise config_error("name", "is not a cookie name", "letters, digits and hyphens, such as session")
 
     def read(self, request: Request) -> str | None:
         """Return the cookie's value, or None if it is missing or empty.
@@ -281,7 +281,7 @@ class Subprotocol:
 
     def __post_init__(self) -> None:
         if not isinstance(self.marker, str) or not HTTP_TOKEN.fullmatch(self.marker):
-            raise config_error("marker", "is not a subprotocol name")
+            raise config_error("marker", "is not a subprotocol name", "letters, digits and hyphens, such as bearer")
 
     def read(self, request: Request) -> str | None:
         """Return the token, or None if the request is no WebSocket handshake or does not offer the marker.

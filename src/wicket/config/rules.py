@@ -116,7 +116,7 @@ class Rules:
         problems.raise_if_any()
         object.__setattr__(self, "required_values", MappingProxyType(dict(self.required_values)))
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
-            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
+            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime", "exchange the two")])
         object.__setattr__(self, "allowed_typ", frozenset(media_type(name) for name in self.allowed_typ))
         claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
         object.__setattr__(self, "_has_custom_claims", bool(self.required_values) or any(claims))

@@ -12,8 +12,9 @@ from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, Bearer, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 from wicket.keys import Credential
+from wicket.keys.secret import credential_hint
 
 
 class RuleChanges(TypedDict, total=False):
@@ -132,7 +133,7 @@ class Profile:
         Raises:
             ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         """
-        problems = Problems()
+        problems = Problems(app=id)
         app_settings: dict[str, Any] = dict(settings)
         changes = {name: app_settings.pop(name) for name in list(app_settings) if name in _RULES}
         _check_known(problems, app_settings, AppSettings.__annotations__)
@@ -144,7 +145,7 @@ class Profile:
             for index, credential in enumerate(credentials):
                 message = self.check_credential(credential) if self.check_credential else None
                 if message:
-                    problems.add(f"credentials[{index}]", message)
+                    problems.add(f"credentials[{index}]", message, credential_hint(credential))
         rules = self._changed_rules(problems, changes)
         defaults: dict[str, Any] = {
             "token_locations": self.token_locations,
@@ -193,7 +194,9 @@ class Profile:
         dropped = _names(problems, "drop_required_claims", values.pop("drop_required_claims", ()))
         unknown = dropped - self.rules.required_claims
         if unknown:
-            problems.add("drop_required_claims", f"{', '.join(sorted(unknown))} is not required by {self.name}")
+            required = ", ".join(sorted(self.rules.required_claims)) or "no claim"
+            message = f"{', '.join(sorted(unknown))} is not required by {self.name}"
+            problems.add("drop_required_claims", message, f"it requires {required}")
         required_claims = self.rules.required_claims - dropped | _names(
             problems, "required_claims", values.pop("required_claims", ())
         )
@@ -227,4 +230,4 @@ def _check_known(problems: Problems, settings: Mapping[str, Any], known: Iterabl
         if name == "rules":
             problems.add(name, "would replace all of the vendor's rules", "set single rules, for example leeway=10")
         elif name not in known:
-            problems.add(name, "is not a setting", f"one of {', '.join(sorted(known))}")
+            problems.add(name, "is not a setting", did_you_mean(name, known))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.revocations import Revocations
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 from wicket.profiles import BY_NAME, Profile
 from wicket.profiles.profile import RuleChanges
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
@@ -43,13 +43,11 @@ _APP_SETTINGS: Final = _PLAIN_SETTINGS | {
     "claimed_user_locations",
     "identity_hash",
 }
-_APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
 _LOCATION_SETTINGS: Final = (
     ("app_locations", APP_LOCATIONS),
     ("token_locations", TOKEN_LOCATIONS),
     ("claimed_user_locations", TOKEN_LOCATIONS),
 )
-_UNKNOWN_OR_NO_SECRET: Final = "contains an unknown name, or no secret"
 
 
 def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
@@ -63,13 +61,13 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         TypeError, ValueError, OverflowError: A setting has a type that no check expects.
     """
-    problems = Problems()
-    for name in table.keys() - _APP_SETTINGS:
+    problems = Problems(app=table["id"])
+    for name in sorted(table.keys() - _APP_SETTINGS):
         is_rule = name in RuleChanges.__annotations__
-        hint = "a rule belongs in the table rules" if is_rule else f"one of {_APP_SETTING_NAMES}"
+        hint = "a rule belongs in the table rules" if is_rule else did_you_mean(name, _APP_SETTINGS)
         problems.add(name, "is not a setting", hint)
     if table.get("profile", "generic") not in list(BY_NAME):  # a list, because a table's value may be unhashable
-        problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
+        problems.add("profile", "is not a profile", did_you_mean(table["profile"], BY_NAME))
     settings: dict[str, Any] = {name: table[name] for name in table.keys() & _PLAIN_SETTINGS}
     for name in ("mode", "origin_mode"):
         if name in table:
@@ -88,8 +86,7 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         except ConfigError as error:
             problems.merge("", error)
         except TypeError:
-            hint = "issued_before, users, users_by_claim, token_ids"
-            problems.add("revocations", "contains an unknown name", hint)
+            _add_unknown(problems, "revocations", table["revocations"], Revocations)
     settings.update(_read_rules(problems, table.get("rules", {})))
     credentials = read_credentials(problems, table.get("credentials", []), reader)
     try:
@@ -126,7 +123,7 @@ def read_mode(problems: Problems, path: str, value: object) -> Mode | None:
     for mode in Mode:
         if value == mode.value:
             return mode
-    problems.add(path, "is not a mode", " or ".join(mode.value for mode in Mode))
+    problems.add(path, "is not a mode", " or ".join(repr(mode.value) for mode in Mode))
     return None
 
 
@@ -142,8 +139,8 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     if not isinstance(rules, dict):
         problems.add("rules", "must be a table")
         return {}
-    for name in rules.keys() & _APP_SETTINGS:
-        problems.add(f"rules.{name}", "is not a rule")
+    for name in sorted(rules.keys() & _APP_SETTINGS):
+        problems.add(f"rules.{name}", "is not a rule", "it is a setting of the app, and belongs before the table rules")
     return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
 
 
@@ -160,11 +157,11 @@ def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
             problems.merge(path, error)
             raise ConfigError(problems.found) from None
         except TypeError:
-            raise config_error(path, _UNKNOWN_OR_NO_SECRET, _field_names(CompanyHash)) from None
+            raise _unknown_or_no_secret(path, company_options, CompanyHash) from None
     try:
         return IdentityHash(**options)
     except TypeError:
-        raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
+        raise _unknown_or_no_secret("identity_hash", options, IdentityHash) from None
 
 
 def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: tuple[str, ...]) -> dict[str, Any]:
@@ -197,5 +194,20 @@ def _read_hash_options(path: str, table: Any, reader: SecretReader, locations: t
     return options
 
 
-def _field_names(kind: type) -> str:
-    return ", ".join(field.name for field in dataclasses.fields(kind))
+def _unknown_or_no_secret(path: str, options: Mapping[str, Any], kind: type) -> ConfigError:
+    """Return the error of a table that does not have the fields of a dataclass."""
+    problems = Problems()
+    _add_unknown(problems, path, options, kind)
+    if "secret" not in options:
+        problems.add(f"{path}.secret", "must be set", 'secret = { env = "ACME_HASH_SECRET", encoding = "text" }')
+    return ConfigError(problems.found)
+
+
+def _add_unknown(problems: Problems, path: str, options: Any, kind: type) -> None:
+    """Add a problem for each name of a table that is no field of a dataclass, and one for a value that is no table."""
+    if not isinstance(options, dict):
+        problems.add(path, "must be a table")
+        return
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in sorted(options.keys() - set(known)):
+        problems.add(f"{path}.{name}", "is not a setting", did_you_mean(name, known))

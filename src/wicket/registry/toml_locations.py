@@ -17,7 +17,7 @@ from wicket.config.locations import (
     Subprotocol,
     TokenIssuer,
 )
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 
 _Factory = Callable[[str], Any]
 """A function that takes the part after the colon and returns a location."""
@@ -25,7 +25,7 @@ _Factory = Callable[[str], Any]
 
 def _path_segment(index: str) -> PathSegment:
     if not (index.isascii() and index.isdecimal() and len(index) < 3):
-        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99")
+        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99", "path:0")
     return PathSegment(int(index))
 
 
@@ -71,8 +71,8 @@ def read_locations(problems: Problems, path: str, value: object, factories: Mapp
     for index, item in enumerate(value):
         name, _, argument = item.partition(":") if isinstance(item, str) else ("", "", "")
         if name not in factories or (not argument and name in _NEEDS_ARGUMENT):
-            hint = f"one of {', '.join(factories)}; for example header:X-App-Id"
-            problems.add(f"{path}[{index}]", "is not a location", hint)
+            hint = "add its name after a colon" if name in factories else did_you_mean(name or item, factories)
+            problems.add(f"{path}[{index}]", "is not a location", f"{hint}; for example header:X-App-Id")
             continue
         try:
             locations.append(factories[name](argument))
