@@ -11,6 +11,7 @@ key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -196,15 +197,18 @@ class Problem:
         path: The path to the field, for example `apps[0].origins[1]`.
         message: What is wrong with the field.
         hint: How to correct it, or an example.
+        app: The id of the app whose configuration it is; None for a setting of the gate, or if the id is unknown.
     """
 
     path: str
     message: str
     hint: str = ""
+    app: str | None = None
 
     def __str__(self) -> str:
-        prefix = f"{self.path}: " if self.path else ""
-        return f"{prefix}{self.message}" + (f" ({self.hint})" if self.hint else "")
+        app = f"app {self.app}: " if self.app is not None else ""
+        path = f"{self.path}: " if self.path else ""
+        return f"{app}{path}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
 class ConfigError(WicketError, ValueError):
@@ -221,22 +225,36 @@ class ConfigError(WicketError, ValueError):
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
 
+    def of_app(self, app_id: str) -> ConfigError:
+        """Return the same error with the id of the app in each problem that has none."""
+        return ConfigError(replace(problem, app=problem.app or app_id) for problem in self.problems)
+
+
+_VISIBLE: Final = re.compile("[\\x21-\\x7e]{1,128}")
+
 
 class Problems:
-    """Collects the problems of a configuration, so that one `ConfigError` reports all of them."""
+    """Collects the problems of a configuration, so that one `ConfigError` reports all of them.
 
-    def __init__(self) -> None:
+    Args:
+        app: The id of the app whose configuration is checked. Another value than a string of visible ASCII characters
+            counts as None, because it is invalid itself.
+    """
+
+    def __init__(self, app: object = None) -> None:
         self.found: list[Problem] = []
+        self._app = app if isinstance(app, str) and _VISIBLE.fullmatch(app) else None
 
     def add(self, path: str, message: str, hint: str = "") -> None:
         """Add one problem of the field at `path`."""
-        self.found.append(Problem(path, message, hint))
+        self.found.append(Problem(path, message, hint, self._app))
 
     def merge(self, path: str, error: ConfigError) -> None:
         """Add the problems of a part of the configuration. `path` becomes the prefix of their paths."""
         for problem in error.problems:
             suffix = problem.path if not path or problem.path.startswith("[") else f".{problem.path}"
-            self.found.append(replace(problem, path=f"{path}{suffix}" if problem.path else path))
+            app = problem.app if problem.app is not None else self._app
+            self.found.append(replace(problem, path=f"{path}{suffix}" if problem.path else path, app=app))
 
     def as_tuple(self, path: str, values: object, items: str) -> tuple[Any, ...]:
         """Return `values` as a tuple. `values` is iterated once.
@@ -250,13 +268,54 @@ class Problems:
         """
         if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
             return tuple(values)
-        self.add(path, f"must be a list of {items}" + (", not one string" if isinstance(values, (str, bytes)) else ""))
+        single = ", not one string" if isinstance(values, (str, bytes)) else ""
+        self.add(path, f"must be a list of {items}{single}", "put square brackets around it" if single else "")
         return ()
 
     def raise_if_any(self) -> None:
         """Raise one `ConfigError` with every problem. Return if there is none."""
         if self.found:
             raise ConfigError(self.found)
+
+
+_SYNONYMS: Final = {
+    "skew": "leeway",
+    "clock_skew": "leeway",
+    "clock_tolerance": "leeway",
+    "tolerance": "leeway",
+    "aud": "audience",
+    "iss": "issuer",
+    "secret": "credentials",
+    "secrets": "credentials",
+    "key": "credentials",
+    "keys": "credentials",
+    "jwks": "credentials",
+    "public_key": "publishable_key",
+    "scopes": "allowed_scopes",
+    "anonymous": "allow_anonymous",
+    "max_age": "max_lifetime",
+    "typ": "allowed_typ",
+    "required": "required_claims",
+    "cors_origins": "origins",
+    "tokens": "token_locations",
+    "naming": "app_locations",
+}
+"""Names that other libraries or earlier versions use, each with the name here."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the known name that is probably meant, or else all known names.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+    """
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    synonym = _SYNONYMS.get(name) if isinstance(name, str) else None
+    similar = [synonym] if synonym in names else get_close_matches(str(name), names, 1)
+    return f"did you mean {similar[0]}?" if similar else f"one of {', '.join(names)}"
 
 
 def config_error(path: str, message: str, hint: str = "") -> ConfigError:

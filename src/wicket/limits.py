@@ -26,7 +26,7 @@ def _whole(default: int, minimum: int = 1, maximum: int = _MAX_VALUE) -> Any:
 
     def check(problems: Problems, path: str, value: Any) -> Any:
         if not _is_positive(value, max(maximum, _MAX_VALUE)):
-            problems.add(path, _NOT_POSITIVE)
+            problems.add(path, _NOT_POSITIVE, "a whole number")
         elif not isinstance(value, int):
             problems.add(path, "must be a whole number")
         elif not minimum <= value <= maximum:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,7 +22,7 @@ from wicket.decision.identity import build_identity
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import parse_json_object, parse_token_or_raise
-from wicket.errors import Refusal, Refused, config_error
+from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.keys.algorithms import Key, UnusableKeyError, compatible_algorithms, expand_aliases, public_key
 from wicket.keys.public_key import single_pem
 from wicket.keys.secret import checked_kid
@@ -74,6 +74,24 @@ def mint(
         ConfigError: The app would refuse the token, the key is not a key of the app, a value cannot be encoded as JSON,
             or `ttl` or `now` is not a number of seconds. The problem has the path of the argument.
     """
+    try:
+        return _mint(app, subject, ttl, attributes, claims, now, key, kid, algorithm)
+    except ConfigError as error:
+        raise error.of_app(app.id) from None
+
+
+def _mint(
+    app: App,
+    subject: str,
+    ttl: float,
+    attributes: Mapping[str, Any] | None,
+    claims: Mapping[str, Any] | None,
+    now: float | None,
+    key: PrivateKey | str | bytes | None,
+    kid: str | None,
+    algorithm: str | None,
+) -> str:
+    """Return the token of `mint`. Raises `ConfigError` without the id of the app."""
     for name, value in (("ttl", ttl), ("now", now)):
         if value is not None and not (isinstance(value, (int, float)) and abs(value) <= MAX_NUMERIC_DATE):
             raise config_error(name, "must be a number of seconds")
@@ -104,7 +122,8 @@ def mint(
     except Refused as refused:
         refusal = refused.refusal
         message = f"the app would refuse the token ({refusal.reason or refusal.code}): {refusal.detail}"
-        raise config_error(payload.path_of_refusal(refusal, app), message) from None
+        hint = f"pass claims={{{refusal.claim!r}: …}}" if refusal.reason == "missing_claim" else "change the value"
+        raise config_error(payload.path_of_refusal(refusal, app), message, hint) from None
     return token
 
 
@@ -234,17 +253,25 @@ def _find_key(
         signing_key = _load(private)
         keys = _verifying_keys(app, signing_key, kid)
         if not keys:
-            raise config_error("key", "is not the private key of a credential of this app")
-    keys = [key for key in keys if kid is None or key.kid in (None, kid)]
+            raise config_error("key", "is not the private key of a credential of this app", "add its public key")
+    candidates = keys
+    keys = [key for key in candidates if kid is None or key.kid in (None, kid)]
     if not keys:
-        raise config_error("kid", "is not the kid of this key in the app's credentials")
+        raise config_error("kid", "is not the kid of this key in the app's credentials", _kids(candidates))
+    allowed = sorted({name for key in keys for name in key.algorithms})
     keys = [key for key in keys if algorithm is None or algorithm in key.algorithms]
     if not keys:
-        raise config_error("algorithm", "is not allowed for this key by the app's credentials")
+        hint = f"one of {', '.join(allowed)}"
+        raise config_error("algorithm", "is not allowed for this key by the app's credentials", hint)
     exact = [key for key in keys if key.kid == kid] if kid is not None else []
     of_issuer = [key for key in exact or keys if issuer is None or key.issuer in (None, issuer)]
     key = (of_issuer or exact or keys)[0]
     return key, key.material if signing_key is None else signing_key
+
+
+def _kids(keys: Iterable[Key]) -> str:
+    """Return a hint with the kids of keys."""
+    return f"one of {', '.join(sorted({key.kid for key in keys if key.kid is not None}))}"
 
 
 def _load(key: PrivateKey | str | bytes) -> PrivateKey:
@@ -281,7 +308,7 @@ def _verifying_keys(app: App, private: PrivateKey, kid: str | None) -> list[Key]
         compatible = compatible_algorithms(public)
         fingerprint = public_key(None, compatible, public).fingerprint
     except UnusableKeyError as unusable:
-        raise config_error("key", str(unusable)) from None
+        raise config_error("key", str(unusable), "use an RSA key with 2048 bits or more, EC, or Ed25519") from None
     keys = [key for key in app.keyring.keys if key.fingerprint == fingerprint]
     for source in app.sources:
         if not expand_aliases(source.algorithms).isdisjoint(compatible):
@@ -308,7 +335,7 @@ def _sign(name: str, material: Any, signing_input: str) -> str:
     try:
         signature = algorithm.sign(signing_input.encode("ascii"), algorithm.prepare_key(material))
     except InvalidKeyError:
-        raise config_error("credentials", "contain a secret that PyJWT does not sign with") from None
+        raise config_error("credentials", "contain a secret that PyJWT does not sign with", "create another") from None
     return f"{signing_input}.{base64url.encode(signature)}"
 
 

@@ -146,19 +146,20 @@ def instance_of(kind: type, expected: str) -> Check:
 boolean: Final = instance_of(bool, "true or false")
 
 
-def items_of(is_valid: Callable[[Any], bool], noun: str) -> Check:
+def items_of(is_valid: Callable[[Any], bool], noun: str, hint: str | Callable[[Any], str]) -> Check:
     """Return a check for an iterable whose items are valid. It stores a tuple.
 
     Args:
         is_valid: Returns whether an item is valid. The problem of an invalid item has the path `path[index]`.
         noun: What an item is, in the singular, for the messages.
+        hint: How to correct an invalid item, or a function that takes the item and returns it.
     """
 
     def check(problems: Problems, path: str, values: object) -> tuple[Any, ...]:
         items = problems.as_tuple(path, values, f"{noun}s")
         for index, item in enumerate(items):
             if not is_valid(item):
-                problems.add(f"{path}[{index}]", f"is not a {noun}")
+                problems.add(f"{path}[{index}]", f"is not a {noun}", hint if isinstance(hint, str) else hint(item))
         return items
 
     return check

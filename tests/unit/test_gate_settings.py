@@ -125,9 +125,13 @@ ASYNC = "must not be async: with ASGI and WSGI, the gate calls it in a thread wi
         (
             {"apps": [acme(publishable_key="pub"), acme_two(publishable_key="pub")]},
             "apps",
-            "two apps have the publishable key 'pub'",
+            "the apps 'acme' and 'two' have the publishable key 'pub'",
         ),
-        ({"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]}, "apps", "two apps have the host 'a.b'"),
+        (
+            {"apps": [acme(hosts=["A.b"]), acme_two(hosts=["a.B"])]},
+            "apps",
+            "the apps 'acme' and 'two' have the host 'a.b'",
+        ),
         (
             {"apps": [acme(), acme_two(credentials=[secret(kid="other")])]},
             "apps",

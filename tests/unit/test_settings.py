@@ -25,7 +25,7 @@ class Sample:
     """Settings of every kind."""
 
     size: int = setting(satisfies(lambda value: isinstance(value, int), "must be a number", "5"))
-    names: tuple[str, ...] = setting(items_of(str.isidentifier, "name"), default=())
+    names: tuple[str, ...] = setting(items_of(str.isidentifier, "name", "a letter first"), default=())
     active: bool | None = setting(or_none(boolean), default=None, form=None, preset=True, adds=True)
     counted: int = setting(_count, default=7)
     plain: str = "not a setting"

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wicket.diagnostics.key_sets import load_key_set
-from wicket.errors import config_error
+from wicket.errors import config_error, did_you_mean
 from wicket.gate import Gate
 from wicket.jwks.fetcher import FetchFailed
 from wicket.keys.algorithms import ASYMMETRIC
@@ -35,7 +35,9 @@ def sources_of_app(gate: Gate, app_id: str) -> tuple[KeySource, ...]:
     for app in gate.apps:
         if app.id == app_id and app.sources:
             return app.sources
-    raise config_error("app", f"no app with the id {app_id!r} has a remote key set")
+    known = [app.id for app in gate.apps if app.sources]
+    hint = did_you_mean(app_id, known) if known else "no app has one; wicket check lists the credentials"
+    raise config_error("--app", f"no app with the id {app_id!r} has a remote key set", hint)
 
 
 def fetch_and_print(console: Console, gate: Gate, app_id: str, sources: Iterable[KeySource]) -> bool:

@@ -146,7 +146,7 @@ class App:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        problems = Problems()
+        problems = Problems(app=self.id)
         check_settings(problems, self)
         policy: Any = self.origins  # the check returns the compiled origins
         has_cookie = any(getattr(location, "phase", None) == "cookies" for location in self.token_locations)

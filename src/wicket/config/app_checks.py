@@ -17,6 +17,7 @@ from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import ConfigError, Problems
 from wicket.keys import Jwks, KeySource
+from wicket.keys.secret import credential_hint
 from wicket.settings import is_nonempty_string, items_of, satisfies
 
 _NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
@@ -32,15 +33,22 @@ def _is_credential(value: Any) -> bool:
     return isinstance(getattr(value, "keys", None), tuple)
 
 
-_strings: Final = items_of(is_nonempty_string, "non-empty string")
-_host_names: Final = items_of(is_name, "host name")
+def _location_hint(value: object) -> str:
+    if isinstance(value, type):
+        return f"call the class: {value.__name__}(…)"
+    return "wrap it in Header(…), Query(…) or JsonBody(…)" if isinstance(value, str) else "Header('X-App-Id')"
 
-name: Final = satisfies(is_name, f"must be 1 to {MAX_NAME} visible characters")
-names: Final = items_of(is_name, "name")
+
+_NAME_HINT: Final = f"1 to {MAX_NAME} visible characters"
+_strings: Final = items_of(is_nonempty_string, "non-empty string", "write it in quotes")
+_host_names: Final = items_of(is_name, "host name", _NAME_HINT)
+
+name: Final = satisfies(is_name, f"must be {_NAME_HINT}")
+names: Final = items_of(is_name, "name", _NAME_HINT)
 nonempty_string: Final = satisfies(is_nonempty_string, "must be a non-empty string")
-credentials: Final = items_of(_is_credential, "credential")
-app_locations: Final = items_of(lambda value: is_location(value, AppLocation), "location")
-token_locations: Final = items_of(lambda value: is_location(value, TokenLocation), "location")
+credentials: Final = items_of(_is_credential, "credential", credential_hint)
+app_locations: Final = items_of(lambda value: is_location(value, AppLocation), "location", _location_hint)
+token_locations: Final = items_of(lambda value: is_location(value, TokenLocation), "location", _location_hint)
 
 
 def hosts(problems: Problems, path: str, value: object) -> tuple[str, ...]:

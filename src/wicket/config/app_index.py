@@ -31,7 +31,7 @@ def check_apps(problems: Problems, path: str, apps: object) -> tuple[App | Broke
         if isinstance(app, (App, BrokenApp)):
             valid.append(app)
         else:
-            problems.add(f"{path}[{index}]", "is not an App")
+            problems.add(f"{path}[{index}]", "is not an App", "App('acme', …), or profiles.generic('acme', …)")
     return tuple(valid)
 
 
@@ -83,12 +83,15 @@ def index_apps(
         for ref in app.refs():
             if ref.kind == "issuer" and not by_issuer:
                 continue
-            if index.setdefault(ref, app) is app:
+            other = index.setdefault(ref, app)
+            if other is app:
                 continue
             if ref.kind == "issuer":
                 index[ref] = SHARED_ISSUER
             else:
-                problems.add("apps", f"two apps have the {ref.kind.replace('_', ' ')} {ref.value!r}")
+                kind = ref.kind.replace("_", " ")
+                apps_named = "two apps" if other.id == app.id else f"the apps {other.id!r} and {app.id!r}"
+                problems.add("apps", f"{apps_named} have the {kind} {ref.value!r}", "each name belongs to one app")
     return index
 
 
@@ -109,7 +112,8 @@ def check_shared_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) ->
             apps_by_key[key.fingerprint].append(app)
             for other in others:
                 if isinstance(key.material, bytes):
-                    problems.add("apps", f"the apps {other.id!r} and {app.id!r} have the same secret")
+                    message = f"the apps {other.id!r} and {app.id!r} have the same secret"
+                    problems.add("apps", message, "create one for each: openssl rand -hex 32")
                 elif _interchangeable(app, other):
                     _log.warning(_SHARED, other.id, app.id, "key")
         for source in app.sources:

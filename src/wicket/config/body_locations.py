@@ -159,7 +159,7 @@ class FormBody(AppLocation, TokenLocation):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise config_error("name", "is not the name of a field")
+            raise config_error("name", "is not the name of a field", "a string that is not empty")
         check_kind(self.kind)
 
     @property

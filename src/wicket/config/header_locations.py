@@ -169,13 +169,15 @@ class Header(AppLocation, TokenLocation):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
-            raise config_error("name", "is not a header name")
+            raise config_error("name", "is not a header name", "letters, digits and hyphens, such as X-App-Id")
         if self.name.lower() in ("origin", "cookie", "host"):
             raise config_error("name", f"{self.name} has a separate location class", "Cookie(…), Host()")
         object.__setattr__(self, "name", self.name.lower())
         if self.scheme is not None:
             if self.name != "authorization":
-                raise config_error("scheme", "belongs to the header Authorization only")
+                raise config_error(
+                    "scheme", "belongs to the header Authorization only", "Header('Authorization', scheme='Token')"
+                )
             if not isinstance(self.scheme, str) or not HTTP_TOKEN.fullmatch(self.scheme):
                 raise config_error("scheme", "is not the name of a scheme", "Token")
             if self.scheme.lower() == "bearer":
@@ -235,7 +237,7 @@ class Cookie(TokenLocation):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not HTTP_TOKEN.fullmatch(self.name):
-            raise config_error("name", "is not a cookie name")
+            raise config_error("name", "is not a cookie name", "letters, digits and hyphens, such as session")
 
     @property
     def phase(self) -> Phase:
@@ -287,7 +289,7 @@ class Subprotocol(TokenLocation):
 
     def __post_init__(self) -> None:
         if not isinstance(self.marker, str) or not HTTP_TOKEN.fullmatch(self.marker):
-            raise config_error("marker", "is not a subprotocol name")
+            raise config_error("marker", "is not a subprotocol name", "letters, digits and hyphens, such as bearer")
 
     @property
     def headers(self) -> tuple[str, ...]:

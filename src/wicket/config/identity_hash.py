@@ -13,6 +13,7 @@ from wicket.config.locations import JsonBody, TokenLocation, is_location
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
+from wicket.keys.secret import credential_hint
 
 _log: Final = logging.getLogger("wicket")
 
@@ -45,7 +46,7 @@ class CompanyHash:
     def __post_init__(self) -> None:
         problems = Problems()
         if not isinstance(self.secret, Secret):
-            problems.add("secret", "must be a Secret")
+            problems.add("secret", "must be a Secret", credential_hint(self.secret))
         if not isinstance(self.location, JsonBody):
             problems.add("location", "must be a JsonBody", 'JsonBody("companies")')
         for name in ("id_field", "hash_field"):
@@ -89,7 +90,7 @@ class IdentityHash:
     def __post_init__(self) -> None:
         problems = Problems()
         if not isinstance(self.secret, Secret):
-            problems.add("identity_hash.secret", "must be a Secret")
+            problems.add("identity_hash.secret", "must be a Secret", credential_hint(self.secret))
         if not isinstance(self.identifier, str) or not self.identifier:
             problems.add("identity_hash.identifier", "must be the name of the identifier that is hashed")
         elif self.identifier_location is None:

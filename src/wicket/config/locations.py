@@ -86,7 +86,7 @@ class Query(AppLocation, TokenLocation):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise config_error("name", "is not the name of a query parameter")
+            raise config_error("name", "is not the name of a query parameter", "a string that is not empty")
         check_kind(self.kind)
 
     @property

@@ -62,7 +62,7 @@ class TokenClaim(_InToken):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise config_error("name", "is not the name of a claim")
+            raise config_error("name", "is not the name of a claim", "app_id")
         check_kind(self.kind)
 
     @property

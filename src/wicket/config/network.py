@@ -53,7 +53,7 @@ class Network:
                 problems.add(f"network.allowed_networks[{index}]", "is not a network", "10.0.0.0/8")
         for index, port in enumerate(ports := problems.as_tuple("network.extra_ports", extra_ports, "ports")):
             if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-                problems.add(f"network.extra_ports[{index}]", "is not a port")
+                problems.add(f"network.extra_ports[{index}]", "is not a port", "a whole number from 1 to 65535")
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             problems.add("network.ssl_context", "must be an ssl.SSLContext")
         if resolver is not None and not callable(resolver):

@@ -53,7 +53,7 @@ def _check_user_id_claims(problems: Problems, path: str, value: object) -> tuple
 
 def _check_leeway(problems: Problems, path: str, value: Any) -> Any:
     if not _is_number(value):
-        problems.add(path, _NOT_A_NUMBER)
+        problems.add(path, _NOT_A_NUMBER, "a leeway in seconds, at most 3600")
     elif value > _MAX_LEEWAY:
         problems.add(path, "must be at most 3600 seconds", "the allowed clock difference in seconds")
     return value
@@ -136,7 +136,7 @@ class Rules:
         check_settings(problems, self, "rules.")
         problems.raise_if_any()
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
-            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
+            raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime", "exchange the two")])
         claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
         object.__setattr__(self, "_has_custom_claims", bool(self.required_values) or any(claims))
         object.__setattr__(self, "_has_lifetime_bounds", self.min_lifetime is not None or self.max_lifetime is not None)

@@ -95,7 +95,7 @@ def request_of_client(app: App, query: str) -> ClientRequest:
         query: The query of the URL. A parameter in it is kept.
     """
     request = ClientRequest(query)
-    _name_app(request, app, app.app_locations)
+    _add_app_name(request, app, app.app_locations)
     token = _BAD_TOKEN
     if any(isinstance(location, TokenIssuer) for location in app.app_locations) and app.issuer is not None:
         claims = base64url.encode(json.dumps({"iss": app.issuer}).encode())
@@ -104,7 +104,7 @@ def request_of_client(app: App, query: str) -> ClientRequest:
     return request
 
 
-def _name_app(request: ClientRequest, app: App, locations: Iterable[AppLocation]) -> None:
+def _add_app_name(request: ClientRequest, app: App, locations: Iterable[AppLocation]) -> None:
     """Name the app in the first location that a script can set, unless the query of the URL names it."""
     if any(isinstance(location, Query) and request.has_parameter(location.name) for location in locations):
         return

@@ -14,7 +14,7 @@ from wicket.diagnostics.keys import bare_token, key_findings
 from wicket.diagnostics.origins import origin_findings
 from wicket.diagnostics.report import Diagnosis, Finding, Redactor
 from wicket.diagnostics.steps import steps_of_case, steps_without_app
-from wicket.errors import Problems, Refusal, Refused, config_error
+from wicket.errors import Problems, Refusal, Refused, config_error, did_you_mean
 from wicket.gate import Gate
 
 _MIN_REDACTED_HASH: Final = 32
@@ -51,7 +51,8 @@ def diagnose(
     check_arguments(gate, app, token, body, origin)
     diagnosis = run_diagnosis(gate, app, token, body, origin)
     if diagnosis.refusal is not None and diagnosis.refusal.code == "unknown_app":
-        raise config_error("app", "is not known to this gate")
+        known = [app.id for app in gate.apps]
+        raise config_error("app", "is not known to this gate", did_you_mean(app, known) if known else "check its id")
     return diagnosis
 
 

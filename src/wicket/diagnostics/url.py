@@ -131,7 +131,7 @@ def _parse_url(url: object, origin: object, header: object, app: object) -> Spli
     if not isinstance(origin, str) or not _VISIBLE_ASCII.fullmatch(origin):
         problems.add("origin", "is not an origin", "https://app.example.com")
     if not isinstance(header, str) or len(header) > _MAX_HEADER_NAME or not HTTP_TOKEN.fullmatch(header):
-        problems.add("header", "is not a header name (RFC 9110 section 5.1)")
+        problems.add("header", "is not a header name (RFC 9110 section 5.1)", "Authorization")
     problems.raise_if_any()
     hint = "https://api.example.com/me?appId=acme"
     if not isinstance(url, str):

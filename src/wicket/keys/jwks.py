@@ -95,7 +95,7 @@ class Jwks:
         if not isinstance(members, list):
             raise config_error("document", "is not a key set", 'an object with a list "keys"')
         if len(members) > MAX_KEYS:
-            raise config_error("document", f"has more than {MAX_KEYS} keys")
+            raise config_error("document", f"has more than {MAX_KEYS} keys", "remove the keys that are no longer used")
         self.keys, self.skipped = read_members(members, expand_aliases(self.algorithms), None)
         if not self.keys:
             raise config_error("document", "has no usable key", "; ".join(self.skipped))

@@ -21,6 +21,8 @@ from wicket.keys.algorithms import (
 from wicket.keys.jwk import import_jwk
 from wicket.keys.secret import allow_list, checked_kid
 
+_REMEDY: Final = "correct algorithms=, or use another key: RSA with 2048 bits or more, EC, or Ed25519"
+
 _PEM_KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*(?:KEY|CERTIFICATE)-----")
 
 
@@ -90,7 +92,7 @@ class PublicKey:
                 "pem", "is not a public key in PEM", "it starts with -----BEGIN PUBLIC KEY-----"
             ) from None
         if not isinstance(material, AsymmetricKey):
-            raise config_error("pem", "is not a key that can verify the signature of a JWT")
+            raise config_error("pem", "is not a key that can verify the signature of a JWT", _REMEDY)
         try:
             compatible = compatible_algorithms(material)
             incompatible = [name for name in names if name not in compatible]
@@ -100,7 +102,7 @@ class PublicKey:
                 )
             return cls(public_key(checked_kid(kid), names, material))
         except UnusableKeyError as unusable:
-            raise config_error("pem", str(unusable)) from None
+            raise config_error("pem", str(unusable), _REMEDY) from None
 
     @classmethod
     def from_jwk(cls, mapping: Mapping[str, Any], *, algorithms: Iterable[str] | None = None) -> PublicKey:
@@ -125,7 +127,7 @@ class PublicKey:
         try:
             return cls(import_jwk(mapping, names))
         except UnusableKeyError as unusable:
-            raise config_error("jwk", str(unusable)) from None
+            raise config_error("jwk", str(unusable), _REMEDY) from None
 
     def __repr__(self) -> str:
         return f"PublicKey(kid={self.kid!r}, algorithms={self.algorithms!r})"

@@ -101,7 +101,7 @@ class Secret:
         self.encoding: Encoding = encoding
         minimum = max(HASH_BYTES[name] for name in self.algorithms)
         if not value:
-            raise config_error("value", "is empty")
+            raise config_error("value", "is empty", "create a secret: openssl rand -hex 32")
         if value.strip() in _EXAMPLES or len(set(value)) == 1:
             raise config_error(
                 "value", "is a well-known example, or one byte repeated", "create a secret: openssl rand -hex 32"
@@ -148,7 +148,7 @@ class Secret:
         if text != text.strip() or (text[:1] in "\"'" and text[:1] == text[-1:] and len(text) > 1):
             raise config_error("value", "has spaces, a line break or quotes around it", "remove them")
         if any("\ud800" <= char <= "\udfff" or char == "\ufeff" for char in text):
-            raise config_error("value", "contains a byte order mark or a lone surrogate")
+            raise config_error("value", "contains a byte order mark or a lone surrogate", "copy the secret again")
         return cls._of(text.encode(), "text", kid, algorithms, allow_short)
 
     @classmethod
@@ -197,6 +197,23 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"Secret(kid={self.kid!r}, algorithms={self.algorithms!r})"
+
+
+def credential_hint(value: object) -> str:
+    """Return how a credential is made of a value of another type. Empty for a credential.
+
+    The value is not quoted, because it may be a secret.
+
+    Args:
+        value: the value.
+    """
+    if isinstance(value, str):
+        return "wrap it in Secret.from_text, Secret.from_hex or Secret.from_base64, or in PublicKey.from_pem"
+    if isinstance(value, bytes):
+        return "wrap it in Secret(…)"
+    if isinstance(value, dict):
+        return "wrap it in PublicKey.from_jwk, or a key set in Jwks.static"
+    return "" if isinstance(getattr(value, "keys", None), tuple) else "a Secret, a PublicKey or a Jwks"
 
 
 def allow_list(names: Iterable[str], possible: Iterable[str], kind: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ _URL: Final = re.compile(
     re.ASCII,
 )
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?", re.ASCII)
+_EXAMPLE: Final = "https://id.example.com/.well-known/jwks.json"
 _MAX_URL: Final = 2048
 
 
@@ -60,19 +61,18 @@ def check_url(url: object, *, path: str = "url") -> KeySetUrl:
             (percent-encoded ones too), or its host is neither a DNS name nor an IP address in canonical notation. Not
             canonical are, for example, `127.1`, `0x7f000001` and `2130706433`.
     """
-    hint = "https://id.example.com/.well-known/jwks.json"
     if not isinstance(url, str) or len(url) > _MAX_URL:
-        raise config_error(path, "is not a URL", hint)
+        raise config_error(path, "is not a URL", _EXAMPLE)
     if not url.startswith("https://"):
-        raise config_error(path, "must start with https://", hint)
+        raise config_error(path, "must start with https://", _EXAMPLE)
     match = _URL.fullmatch(url)
     if match is None:
-        raise config_error(path, "is not an https URL of a host and a path", hint)
+        raise config_error(path, "is not an https URL of a host and a path", _EXAMPLE)
     host, port, target = match["host"].lower(), int(match["port"] or 443), match["target"] or "/"
     if not 1 <= port <= 65535:
-        raise config_error(path, "has no valid port")
+        raise config_error(path, "has no valid port", _EXAMPLE)
     if any(re.fullmatch(r"(?:\.|%2[eE]){1,2}", segment) for segment in target.partition("?")[0].split("/")):
-        raise config_error(path, "has dot segments")
+        raise config_error(path, "has dot segments", _EXAMPLE)
     if not target.startswith("/"):
         target = f"/{target}"
     _check_host(host, path)
@@ -85,13 +85,13 @@ def _check_host(host: str, path: str) -> None:
         try:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
-            raise config_error(path, "has brackets without an IPv6 address") from None
+            raise config_error(path, "has brackets without an IPv6 address", _EXAMPLE) from None
         return
     labels = host.split(".")
     if not all(_LABEL.fullmatch(label) and len(label) <= 63 for label in labels) or len(host) > 253:
-        raise config_error(path, "has a host that is not a DNS name")
+        raise config_error(path, "has a host that is not a DNS name", _EXAMPLE)
     if labels[-1].isdecimal() or labels[-1].startswith("0x"):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
-            raise config_error(path, "has a numeric host that is not a plain IPv4 address") from None
+            raise config_error(path, "has a numeric host that is not a plain IPv4 address", _EXAMPLE) from None

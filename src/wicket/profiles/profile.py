@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from wicket.config.app import App, AppOptions, ProfileDefaults
 from wicket.config.rules import RuleChanges, Rules
-from wicket.errors import ConfigError, Problems
+from wicket.errors import ConfigError, Problems, did_you_mean
 from wicket.keys import Credential
+from wicket.keys.secret import credential_hint
 from wicket.settings import settings_of
 
 _Class = TypeVar("_Class", bound=type)
@@ -105,7 +106,7 @@ class Profile:
         Raises:
             ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         """
-        problems = Problems()
+        problems = Problems(app=id)
         changes, app_settings = _split(problems, settings, _APP_SETTINGS)
         if isinstance(credentials, Iterable):
             credentials = tuple(credentials)
@@ -115,7 +116,7 @@ class Profile:
             for index, credential in enumerate(credentials):
                 message = self.check_credential(credential) if self.check_credential else None
                 if message:
-                    problems.add(f"credentials[{index}]", message)
+                    problems.add(f"credentials[{index}]", message, credential_hint(credential))
         rules = self._changed_rules(problems, changes)
         values: dict[str, Any] = {name: getattr(self, name) for name in _DEFAULTS} | app_settings
         try:
@@ -157,7 +158,9 @@ class Profile:
         dropped = _names(problems, "drop_required_claims", values.pop("drop_required_claims", ()))
         unknown = dropped - rules.required_claims
         if unknown:
-            problems.add("drop_required_claims", f"{', '.join(sorted(unknown))} is not required by {self.name}")
+            required = ", ".join(sorted(rules.required_claims)) or "no claim"
+            message = f"{', '.join(sorted(unknown))} is not required by {self.name}"
+            problems.add("drop_required_claims", message, f"it requires {required}")
         if dropped:
             rules = dataclasses.replace(rules, required_claims=rules.required_claims - dropped)
         for name, rule in _RULES.items():
@@ -178,7 +181,7 @@ def _split(
         if name == "rules":
             problems.add(name, "would replace all of the vendor's rules", "set single rules, for example leeway=10")
         elif name not in known and name not in _RULE_CHANGES:
-            problems.add(name, "is not a setting", f"one of {', '.join(sorted({*known, *_RULE_CHANGES}))}")
+            problems.add(name, "is not a setting", did_you_mean(name, {*known, *_RULE_CHANGES}))
     changes = {name: value for name, value in settings.items() if name in _RULE_CHANGES}
     return changes, {name: value for name, value in settings.items() if name in known}
 

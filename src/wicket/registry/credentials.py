@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 from wicket.keys import Credential, Jwks, PublicKey, Secret
 
 _KINDS: Final = ("secret", "public_key", "jwks")
@@ -66,12 +66,12 @@ def read_credential(table: Mapping[str, Any], reader: SecretReader) -> Credentia
     """
     kind = table.get("kind")
     if kind not in _KINDS:
-        raise config_error("kind", "is not a kind of credential", f"one of {', '.join(_KINDS)}")
+        raise config_error("kind", "is not a kind of credential", did_you_mean(kind, _KINDS))
     options = {name: table[name] for name in table.keys() - {"kind", "encoding", "discover", *reader.fields}}
     if kind == "jwks" and {"url", "discover"} & table.keys():
         return _remote_key_set(table, options)
     if kind != "secret" and "encoding" in table:
-        raise config_error("encoding", "is only for a secret")
+        raise config_error("encoding", "is only for a secret", "remove it")
     encoding = table.get("encoding")
     if kind == "secret" and encoding not in list(_ENCODINGS):
         raise config_error("encoding", "must be the encoding of the secret", f"one of {', '.join(_ENCODINGS)}")
@@ -100,4 +100,4 @@ def _parse_key_set(document: str) -> Any:
     try:
         return json.loads(document)
     except (ValueError, RecursionError):
-        raise config_error("file", "is not JSON") from None
+        raise config_error("file", "is not JSON", 'an object with a list "keys"') from None

@@ -38,7 +38,7 @@ def check_extensions(problems: Problems, path: str, extensions: object) -> Exten
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             problems.add(path, "contains a name that is not a lower-case word", "partner_header")
         elif any(name in factories for factories in LOCATIONS.values()):
-            problems.add(f"{path}.{name}", "is the name of a location of Wicket")
+            problems.add(f"{path}.{name}", "is the name of a location of Wicket", "choose another name")
         elif not callable(function):
             problems.add(f"{path}.{name}", "must be a function")
         else:
@@ -68,7 +68,7 @@ def import_extensions(problems: Problems, path: str, table: object) -> Extension
             for part in attribute.split("."):
                 value = getattr(value, part)
         except Exception as error:  # noqa: BLE001 - the module runs code of the operator, and may raise anything
-            problems.add(f"{path}.{name}", f"cannot be imported: {type(error).__name__}: {error}")
+            problems.add(f"{path}.{name}", f"cannot be imported: {type(error).__name__}: {error}", "module:function")
         else:
             functions[name] = value
     return check_extensions(problems, path, functions)

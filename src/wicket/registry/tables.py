@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from wicket.config.app import App, BrokenApp, Mode
@@ -11,7 +11,7 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.config.rules import RuleChanges
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 from wicket.profiles import BY_NAME, Profile
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
 from wicket.registry.extensions import NO_EXTENSIONS, Extensions
@@ -39,8 +39,6 @@ It returns the value of the setting in Python. If the value in the table is inva
 """
 
 _APP_SETTINGS: Final = {name: setting for name, setting in settings_of(App).items() if setting.form is not None}
-_APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
-_UNKNOWN_OR_NO_SECRET: Final = "contains an unknown name, or no secret"
 
 
 def read_settings(
@@ -85,13 +83,13 @@ def read_app(table: Mapping[str, Any], reader: SecretReader, extensions: Extensi
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
         TypeError, ValueError, OverflowError: A setting has a type that no check expects.
     """
-    problems = Problems()
-    for name in table.keys() - _APP_SETTINGS.keys():
+    problems = Problems(app=table["id"])
+    for name in sorted(table.keys() - _APP_SETTINGS.keys()):
         is_rule = name in RuleChanges.__annotations__
-        hint = "a rule belongs in the table rules" if is_rule else f"one of {_APP_SETTING_NAMES}"
+        hint = "a rule belongs in the table rules" if is_rule else did_you_mean(name, _APP_SETTINGS)
         problems.add(name, "is not a setting", hint)
     if table.get("profile", "generic") not in list(BY_NAME):  # a list, because a table's value may be unhashable
-        problems.add("profile", "is not a profile", f"one of {', '.join(sorted(BY_NAME))}")
+        problems.add("profile", "is not a profile", did_you_mean(table["profile"], BY_NAME))
     settings = read_settings(problems, "", table, _APP_SETTINGS, TableContext(reader, extensions), FORMS)
     settings.update(_read_rules(problems, table.get("rules", {})))
     try:
@@ -128,7 +126,7 @@ def read_mode(problems: Problems, path: str, value: object) -> Mode | None:
     for mode in Mode:
         if value == mode.value:
             return mode
-    problems.add(path, "is not a mode", " or ".join(mode.value for mode in Mode))
+    problems.add(path, "is not a mode", " or ".join(repr(mode.value) for mode in Mode))
     return None
 
 
@@ -145,8 +143,8 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
         problems.add("rules", "must be a table")
         return {}
     app_settings = settings_of(App).keys()
-    for name in rules.keys() & app_settings:
-        problems.add(f"rules.{name}", "is not a rule")
+    for name in sorted(rules.keys() & app_settings):
+        problems.add(f"rules.{name}", "is not a rule", "it is a setting of the app, and belongs before the table rules")
     return {name: value for name, value in rules.items() if name not in app_settings}
 
 
@@ -163,11 +161,11 @@ def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
             problems.merge(path, error)
             raise ConfigError(problems.found) from None
         except TypeError:
-            raise config_error(path, _UNKNOWN_OR_NO_SECRET, _field_names(CompanyHash)) from None
+            raise _unknown_or_no_secret(path, company_options, CompanyHash) from None
     try:
         return IdentityHash(**options)
     except TypeError:
-        raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
+        raise _unknown_or_no_secret("identity_hash", options, IdentityHash) from None
 
 
 def _read_hash_options(path: str, table: Any, context: TableContext, locations: tuple[str, ...]) -> dict[str, Any]:
@@ -207,18 +205,32 @@ def _read_extension(problems: Problems, path: str, value: Any, extensions: Exten
     return extensions[value]
 
 
-def _field_names(kind: type) -> str:
-    return ", ".join(field.name for field in dataclasses.fields(kind))
+def _unknown_or_no_secret(path: str, options: Mapping[str, Any], kind: type) -> ConfigError:
+    """Return the error of a table that does not have the fields of a dataclass."""
+    problems = Problems()
+    _add_unknown(problems, path, options, [field.name for field in dataclasses.fields(kind)])
+    if "secret" not in options:
+        problems.add(f"{path}.secret", "must be set", 'secret = { env = "ACME_HASH_SECRET", encoding = "text" }')
+    return ConfigError(problems.found)
+
+
+def _add_unknown(problems: Problems, path: str, table: Any, known: Iterable[str]) -> None:
+    """Add a problem for each name of a table that is not known, or one if the value is no table."""
+    if not isinstance(table, dict):
+        problems.add(path, "must be a table")
+        return
+    for name in sorted(table.keys() - {*known}):
+        problems.add(f"{path}.{name}", "is not a setting", did_you_mean(name, known))
 
 
 def table_of(kind: type) -> Form:
-    """Return the form of a setting that is a table of other settings, of the class `kind`."""
+    """Return the form of a setting that is a table of other settings, of the class `kind`. They all have defaults."""
     names = settings_of(kind).keys()
 
     def read(problems: Problems, path: str, value: Any, context: TableContext) -> Any:
-        if not isinstance(value, dict) or value.keys() - names:
-            raise config_error(path.rpartition(".")[2], "contains an unknown name", f"one of {', '.join(names)}")
-        return kind(**value)
+        before = len(problems.found)
+        _add_unknown(problems, path, value, names)
+        return kind(**value) if len(problems.found) == before else kind()
 
     return read
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import is_valid_name
 from wicket.config.network import Network
-from wicket.errors import ConfigError, Problem, Problems, config_error
+from wicket.errors import ConfigError, Problem, Problems, config_error, did_you_mean
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
 from wicket.registry.extensions import Extensions, check_extensions, import_extensions
@@ -79,7 +79,8 @@ def read_file(
             app_problems.merge(app_path, error)
             apps.append(read_broken_app(table))
         except (TypeError, ValueError, OverflowError):  # an unexpected value must not affect the other apps
-            app_problems.add(app_path, "has a value of the wrong type or form")
+            hint = "compare each value with the documentation of apps in a file"
+            app_problems.merge("", ConfigError([Problem(app_path, "has a value of the wrong type", hint, table["id"])]))
             apps.append(read_broken_app(table))
     no_valid_app = not any(isinstance(app, App) for app in apps)
     if file_problems.found or (app_problems.found and (strict or no_valid_app)):
@@ -93,13 +94,14 @@ def _load(source: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(source.read_text("utf-8"))
     except OSError as error:
-        raise config_error("", f"{source.name} cannot be read: {error.strerror}") from None
+        raise config_error("", f"{source.name} cannot be read: {error.strerror}", "check the path") from None
     except UnicodeDecodeError:
-        raise config_error("", f"{source.name} is not UTF-8") from None
+        raise config_error("", f"{source.name} is not UTF-8", "save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise config_error("", f"{source.name} is not TOML: {error}") from None
+        raise config_error("", f"{source.name} is not TOML: {error}", "https://toml.io has the format") from None
     except (ValueError, RecursionError):
-        raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
+        message = f"{source.name} is not TOML: a number is too long, or it is nested too deeply"
+        raise config_error("", message, "remove the number or the nesting") from None
 
 
 def _read_gate(
@@ -108,9 +110,9 @@ def _read_gate(
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
         return {}
-    names = sorted(name for name, setting in settings.items() if setting.form is not None)
-    for name in table.keys() - {*names}:
-        problems.add(f"gate.{name}", "is not a setting", f"one of {', '.join(names)}")
+    names = {name for name, setting in settings.items() if setting.form is not None}
+    for name in sorted(table.keys() - names):
+        problems.add(f"gate.{name}", "is not a setting", did_you_mean(name, names))
     values = read_settings(problems, "gate", table, settings, context, GATE_FORMS)
     for name, value in values.items():
         settings[name].check(problems, f"gate.{name}", value)
@@ -129,7 +131,8 @@ def _read_network(problems: Problems, path: str, table: Any, context: TableConte
     except ConfigError:
         raise
     except (OSError, TypeError, ValueError):
-        problems.add(f"{path}.ca_file", "cannot be read as certificate authorities in PEM")
+        hint = "a file that starts with -----BEGIN CERTIFICATE-----"
+        problems.add(f"{path}.ca_file", "cannot be read as certificate authorities in PEM", hint)
         return None
 
 
@@ -147,12 +150,13 @@ def _read_secret(table: Mapping[str, Any], directory: Path) -> str:
         if content is None:
             # A value that does not look like a variable name may be the secret itself, so it is not quoted.
             name = table["env"] if _ENV_NAME.fullmatch(table["env"]) else "of that name"
-            raise config_error("env", f"the environment variable {name} is not set")
+            raise config_error("env", f"the environment variable {name} is not set", "set it, or use file = …")
     else:
         try:
             content = (directory / table["file"]).read_text("utf-8")
         except OSError as error:
-            raise config_error("file", f"cannot be read: {error.strerror}") from None
+            hint = "a relative path is relative to the TOML file"
+            raise config_error("file", f"cannot be read: {error.strerror}", hint) from None
         except UnicodeDecodeError:
-            raise config_error("file", "is not UTF-8") from None
+            raise config_error("file", "is not UTF-8", "a binary secret must be in hex or base64") from None
     return content.removesuffix("\n").removesuffix("\r")

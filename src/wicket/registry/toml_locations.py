@@ -24,7 +24,7 @@ from wicket.config.locations import (
     TokenLocation,
     is_location,
 )
-from wicket.errors import ConfigError, Problems, config_error
+from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 
 _Factory = Callable[[str], Any]
 """A function that takes the part after the colon and returns a location."""
@@ -35,7 +35,9 @@ def _path_segment(argument: str) -> PathSegment:
     if argument.startswith("/"):
         return PathSegment(prefix=argument)
     if not (argument.isascii() and argument.isdecimal() and len(argument) < 3):
-        raise config_error("", "path: must be followed by the number of the segment, from 0 to 99, or by a prefix")
+        raise config_error(
+            "", "path: must be followed by the number of the segment, from 0 to 99, or by a prefix", "path:0"
+        )
     return PathSegment(int(argument))
 
 
@@ -111,18 +113,24 @@ def read_locations(
     for index, item in enumerate(value):
         name, _, argument = item.partition(":") if isinstance(item, str) else ("", "", "")
         if name not in factories or (not argument and name in _NEEDS_ARGUMENT):
-            hint = f"one of {', '.join(factories)}; for example header:X-App-Id"
-            problems.add(f"{path}[{index}]", "is not a location", hint)
+            hint = "add its name after a colon" if name in factories else did_you_mean(name or item, factories)
+            problems.add(f"{path}[{index}]", "is not a location", f"{hint}; for example header:X-App-Id")
             continue
         try:
             location = factories[name](argument)
         except ConfigError as error:
             problems.merge(f"{path}[{index}]", error)
         except Exception as error:  # noqa: BLE001 - an extension is code of the operator, and may raise anything
-            problems.add(f"{path}[{index}]", f"cannot be made: the extension {name} raises {type(error).__name__}")
+            problems.add(
+                f"{path}[{index}]", f"cannot be made: it raises {type(error).__name__}", f"correct the extension {name}"
+            )
         else:
             if is_location(location, protocol):
                 locations.append(location)
             else:
-                problems.add(f"{path}[{index}]", f"is not a {protocol.__name__}, but the extension {name} returned it")
+                problems.add(
+                    f"{path}[{index}]",
+                    f"is not a {protocol.__name__}",
+                    f"correct the extension {name}, which returned it",
+                )
     return locations

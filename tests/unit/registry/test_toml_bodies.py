@@ -68,20 +68,20 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "path"),
     [
-        ('secret = { env = "ACME_SECRET", encoding = "hex" }\n', "", "identity_hash"),
+        ('secret = { env = "ACME_SECRET", encoding = "hex" }\n', "", "identity_hash.secret"),
         ('env = "ACME_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.secret.env"),
         ('secret = { env = "ACME_SECRET", encoding = "hex" }', 'secret = "text"', "identity_hash.secret"),
-        ('identifier = "email"', 'colour = "blue"', "identity_hash"),
+        ('identifier = "email"', 'colour = "blue"', "identity_hash.colour"),
         ('"header:X-Email"', '"X-Email"', "identity_hash.identifier_location[0]"),
         ('"json_body:hash text/plain"', '"json_body:"', "identity_hash.hash_location[0]"),
         ('encoding = "base64"', 'encoding = "base32"', "identity_hash.encoding"),
         ("accept_until = 1900000000", 'accept_until = "2030-01-01"', "identity_hash.accept_until"),
-        ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
+        ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
         ('env = "OTHER_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.companies.secret.env"),
         ('"json_body:orgs"', '"header:X-Orgs"', "identity_hash.companies.location"),
         ('id_field = "orgId"', "id_field = 7", "identity_hash.companies.id_field"),
-        ('id_field = "orgId"', "colour = 7", "identity_hash.companies"),
+        ('id_field = "orgId"', "colour = 7", "identity_hash.companies.colour"),
     ],
 )
 def test_toml_invalid_identity_hash_problem_has_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
