@@ -13,9 +13,11 @@ import click
 from rich.console import Console
 
 from wicket import __version__
+from wicket.cli.check import CheckResult, collect_warnings, print_check, print_check_as_json
 from wicket.cli.explain import print_diagnosis, print_json
-from wicket.cli.gates import find_app, gate_options, load_gate, print_problems
+from wicket.cli.gates import build_gate, find_app, gate_options, load_gate, print_problems, source_of
 from wicket.cli.keys import fetch_and_print, parse_source, sources_of_app
+from wicket.cli.mint import mint_token, parse_members
 from wicket.config.network import Network
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.diagnostics import diagnose_url
@@ -160,6 +162,83 @@ def fetch(
         print_problems(error)
         sys.exit(2)
     sys.exit(0 if usable else 1)
+
+
+@wicket.command()
+@gate_options
+@click.option("--strict", is_flag=True, help="End with status 1 for a warning too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def check(config: Path | None, gate_name: str | None, strict: bool, as_json: bool) -> None:
+    """Validate a configuration, and print its apps.
+
+    The command prints every problem, with the app, the setting and the remedy, and the warnings that the gate logs
+    when it is built. It fetches nothing, and prints no key. The exit status is 0 if the configuration is valid, 1 if it
+    is not, and 2 if an option is not valid.
+    """
+    result = CheckResult(source_of(config, gate_name))
+    with collect_warnings(result), build_gate(config, gate_name, strict=True) as gate:
+        result.add_gate(gate)
+    if as_json:
+        print_check_as_json(result)
+    else:
+        print_check(_console(), result)
+    if any(problem.path.startswith("--") for problem in result.problems):
+        sys.exit(2)
+    sys.exit(1 if result.problems or (strict and result.warnings) else 0)
+
+
+@wicket.command()
+@click.argument("subject")
+@click.option("--app", "app_id", required=True, help="The id or alias of the app.")
+@gate_options
+@click.option("--ttl", type=float, default=3600, show_default=True, help="The lifetime in seconds.")
+@click.option("--attribute", "attributes", multiple=True, metavar="NAME=VALUE", help="An attribute of the user.")
+@click.option("--claim", "claims", multiple=True, metavar="NAME=VALUE", help="A further claim. It replaces any other.")
+@click.option("--now", type=float, help="The time of issue, in seconds since 1970.")
+@click.option(
+    "--key",
+    "key_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with the private key in PEM, if the app has a public key or a key set.",
+)
+@click.option("--kid", help="The kid of the token's header.")
+@click.option("--algorithm", help="The algorithm, if the key allows several.")
+def mint(
+    subject: str,
+    app_id: str,
+    config: Path | None,
+    gate_name: str | None,
+    ttl: float,
+    attributes: tuple[str, ...],
+    claims: tuple[str, ...],
+    now: float | None,
+    key_path: Path | None,
+    kid: str | None,
+    algorithm: str | None,
+) -> None:
+    """Print a token for the user SUBJECT that the app accepts.
+
+    A VALUE is JSON, or else a string. The token is signed with the app's secret, or with the private key in --key. The
+    token is real: it passes wherever the app's tokens pass. The exit status is 0 if the token was signed, and 2 if an
+    option or the configuration is not valid, or if the app would refuse the token.
+    """
+    try:
+        with load_gate(config, gate_name) as gate:
+            token = mint_token(
+                find_app(gate, app_id),
+                subject,
+                ttl=ttl,
+                attributes=parse_members("--attribute", attributes),
+                claims=parse_members("--claim", claims),
+                now=gate.clock() if now is None else now,
+                key_path=key_path,
+                kid=kid,
+                algorithm=algorithm,
+            )
+    except ConfigError as error:
+        print_problems(error)
+        sys.exit(2)
+    click.echo(token)
 
 
 @wicket.command()

@@ -25,7 +25,7 @@ _HINT: Final = "for example myproject.auth:gate, or a function without arguments
 
 def gate_options(command: F) -> F:
     """Add the options `--config` and `--gate` to a command. It receives `config` and `gate_name`."""
-    path = click.Path(path_type=Path, dir_okay=False)
+    path = click.Path(path_type=Path, dir_okay=False, exists=True)
     command = click.option("--gate", "gate_name", metavar="MODULE:ATTRIBUTE", help="The gate of a Python module.")(
         command
     )

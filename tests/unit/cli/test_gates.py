@@ -99,6 +99,7 @@ def test_gate_option_function_raises_config_error_exits_2(project: Path) -> None
 
 
 def test_gate_and_config_options_together_exit_2(project: Path) -> None:
+    (project / "wicket.toml").touch()
     result = explain("--gate", "site_auth:gate", "--config", "wicket.toml")
     assert (result.exit_code, "--config and --gate cannot be used together" in result.output) == (2, True)
 
