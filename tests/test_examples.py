@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
+import trustme
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"
@@ -81,6 +82,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "5f" * 31 + f"0{len(name) % 10}")
     for name in ("INITECH_SECRET", "UMBRELLA_JWT_SECRET", "UMBRELLA_HASH_SECRET", "UMBRELLA_COMPANY_SECRET"):
         monkeypatch.setenv(name, f"{name}-0123456789abcdef0123456789abcdef")
+    monkeypatch.setenv("CORP_AUTHORIZATION", "Bearer abc")
+    monkeypatch.setenv("CORP_PROXY", "http://me:password@proxy.corp.example:3128")
 
 
 FRAGMENTS: Final = (
@@ -119,6 +122,9 @@ def test_documentation_toml_block_strict_load_succeeds(block: str, tmp_path: Pat
 
     if "apps" not in tomllib.loads(block):
         block += '\n[[apps]]\nid = "acme"\n'
+    trustme.CA().issue_cert("gate@corp.example").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "client.pem")
+    )
     (tmp_path / "wicket.toml").write_text(block, "utf-8")
     with Gate.from_file(tmp_path / "wicket.toml", strict=True) as gate:
         assert gate.apps

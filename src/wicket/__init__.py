@@ -16,7 +16,7 @@ from wicket.config.locations import (
     Subprotocol,
     TokenIssuer,
 )
-from wicket.config.network import Network
+from wicket.config.network import Destination, Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
@@ -25,7 +25,10 @@ from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
+from wicket.gate_warm_up import WarmUpReport, WarmUpResult
+from wicket.jwks.fetcher import Fetched, Fetcher, FetchFailed
 from wicket.keys import Jwks, PublicKey, Secret
+from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 from wicket.messages.request import Request
 from wicket.minting import mint
@@ -44,6 +47,10 @@ __all__ = [
     "Cookie",
     "Decision",
     "DecisionEvent",
+    "Destination",
+    "FetchFailed",
+    "Fetched",
+    "Fetcher",
     "Gate",
     "Header",
     "Host",
@@ -52,6 +59,7 @@ __all__ = [
     "JsonBody",
     "Jwks",
     "KeySetFetched",
+    "KeySetUrl",
     "Limits",
     "MergeResult",
     "Mode",
@@ -74,6 +82,8 @@ __all__ = [
     "TokenIssuer",
     "UnknownKidLimited",
     "VerifiedIdentity",
+    "WarmUpReport",
+    "WarmUpResult",
     "WicketError",
     "mint",
     "profiles",

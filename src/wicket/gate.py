@@ -29,7 +29,10 @@ from wicket.gate_caches import (
     build_signature_cache,
 )
 from wicket.gate_settings import log_config_warnings, validate_settings
-from wicket.jwks.fetcher import Fetcher
+from wicket.gate_warm_up import Steps, WarmUpReport, check_arguments, warm_up
+from wicket.gate_warm_up import arun as arun_warm_up
+from wicket.gate_warm_up import run as run_warm_up
+from wicket.jwks.fetcher import CustomFetcher, Fetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.limits import Limits
 from wicket.messages.request import Request
@@ -60,8 +63,8 @@ class Gate:
         clock: Returns the current time in seconds since 1970. The times of tokens are compared with it.
         limits: The numeric limits of the gate.
         network: The addresses and ports that key-set fetches may use in addition to public addresses and the
-            ports 443 and 8443.
-        fetcher: Replaces the fetcher of key sets.
+            ports 443 and 8443, and rules for single origins.
+        fetcher: Replaces the fetcher of key sets, and with it every check of `network`. A warning says so.
         monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
 
     Raises:
@@ -122,8 +125,10 @@ class Gate:
             if registry is None
             else build_registry_cache(registry, settings.index, self._pool, limits, reporter, monotonic)
         )
-        self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog)
-        self._load_key_set = build_key_set_loader(name, fetcher or self._fetcher, limits, reporter, clock, monotonic)
+        in_code = frozenset(app.id for app in self.apps)
+        self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog, in_code)
+        fetcher_for = self._fetcher.for_app if fetcher is None else CustomFetcher(fetcher).for_app
+        self._load_key_set = build_key_set_loader(name, fetcher_for, limits, reporter, clock, monotonic)
         self._key_sets = build_key_sets(self._load_key_set, fetch_pool, limits, reporter, monotonic)
         self._context = GateContext(
             apps=settings.index,
@@ -138,7 +143,7 @@ class Gate:
             limits=limits,
         )
         _gates.add(self)
-        log_config_warnings(name, settings, mode, has_registry=registry is not None)
+        log_config_warnings(name, settings, mode, has_registry=registry is not None, has_fetcher=fetcher is not None)
 
     # --- decisions
 
@@ -318,6 +323,32 @@ class Gate:
         for app_id in ids:
             self._memory.clear_app(app_id)
             self._context.clear_app(app_id)
+
+    def warm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:
+        """Load the key sets of the apps in code or in a file, and further apps with their key sets, and wait for them.
+
+        Call it before the server accepts requests. At most `Limits.fetch_threads` key sets and
+        `Limits.registry_threads` apps load at the same time. No failure of an endpoint or of the registry raises.
+
+        Args:
+            apps: The ids, aliases or other names of apps of the registry.
+            timeout: The longest wait in seconds. Loads that have not ended then go on.
+
+        Returns:
+            The result of each load.
+
+        Raises:
+            ConfigError: An argument is not valid.
+        """
+        return run_warm_up(self._warm_up_steps(apps, timeout))
+
+    async def awarm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:  # noqa: ASYNC109 - the report says which loads have not ended
+        """Load key sets and apps like `warm_up`, without blocking the event loop."""
+        return await arun_warm_up(self._warm_up_steps(apps, timeout))
+
+    def _warm_up_steps(self, apps: Iterable[str | AppRef], timeout: float) -> Callable[[Callable[[], None]], Steps]:
+        names = check_arguments(apps, timeout)
+        return lambda notify: warm_up(self._context, self._apps, names, timeout, notify)
 
     def outcomes(self) -> tuple[OutcomeCount, ...]:
         """Return the number of requests for each stage, app, code and reason since the gate was built."""

@@ -71,7 +71,7 @@ def build_registry_cache(
 
 def build_key_set_loader(
     name: str,
-    fetcher: Fetcher,
+    fetcher_for: Callable[[str], Fetcher],
     limits: Limits,
     reporter: Reporter,
     clock: Callable[[], float],
@@ -79,7 +79,7 @@ def build_key_set_loader(
 ) -> KeySetLoader:
     """Return the loader that fetches one key set and reports the result as an event of the gate `name`."""
     return KeySetLoader(
-        fetcher,
+        fetcher_for,
         min_lifetime=limits.key_set_min_lifetime,
         max_lifetime=limits.key_set_max_lifetime,
         default_lifetime=limits.key_set_lifetime,

@@ -101,15 +101,26 @@ def _check_types(problems: Problems, settings: Mapping[str, Any]) -> None:
     for key in ("fetcher", "monotonic"):
         if settings[key] is not None and not callable(settings[key]):
             problems.add(key, "must be a function")
+    fetcher = settings["fetcher"]
+    if inspect.iscoroutinefunction(fetcher) or inspect.iscoroutinefunction(getattr(fetcher, "__call__", None)):  # noqa: B004 - the method itself
+        problems.add("fetcher", "must not be async: it runs on a thread of the gate", "use a synchronous HTTP client")
     if not isinstance(settings["limits"], Limits):
         problems.add("limits", "must be a Limits object")
     if not isinstance(name, str) or not name.isidentifier():
         problems.add("name", "must be an identifier", "it is the gate's key in the application's state")
 
 
-def log_config_warnings(name: str, settings: AppSettings, mode: Mode | None, *, has_registry: bool) -> None:
+def log_config_warnings(
+    name: str, settings: AppSettings, mode: Mode | None, *, has_registry: bool, has_fetcher: bool
+) -> None:
     """Log a warning for each setting of the gate `name` that is valid and probably not meant."""
     apps = settings.apps
+    if has_fetcher:
+        _log.warning(
+            "gate %s: fetcher replaces the protection against SSRF: it alone decides which addresses, ports and"
+            " redirects are followed, and network is not used",
+            name,
+        )
     if mode is not None:
         _log.warning("gate %s: the mode %s overrides the mode of every app", name, mode.value)
     if not apps and not has_registry:

@@ -56,7 +56,7 @@ def registry_loader(
             app: object = registry(ref)
         except ConfigError as error:
             _report_broken(reporter, ref, stale, error)
-            raise AppBroken from None
+            raise AppBroken("config_invalid") from None
         if app is None:
             return None
         if isinstance(app, App):
@@ -64,7 +64,7 @@ def registry_loader(
         if inspect.iscoroutine(app):
             app.close()
         _report_wrong_type(reporter, ref, stale, type(app).__name__)
-        raise LoadFailed
+        raise LoadFailed("no_app")
 
     def _check_names(app: App, ref: AppRef) -> Loaded[App | BrokenApp] | None:
         refs = app.refs()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,19 +12,18 @@ from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import is_valid_name
-from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
 from wicket.registry.tables import read_app, read_broken_app, read_mode
 from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
+from wicket.registry.toml_network import read_network
 
 _log: Final = logging.getLogger("wicket")
 
 _GATE_SETTINGS: Final = frozenset(
     {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network"}
 )
-_NETWORK_SETTINGS: Final = ("allowed_networks", "extra_ports", "ca_file")
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
@@ -50,7 +48,7 @@ def read_file(path: str | os.PathLike[str], *, strict: bool) -> tuple[list[App |
     file_problems, app_problems = Problems(), Problems()
     for name in document.keys() - {"gate", "apps"}:
         file_problems.add(name, "is not a table of this file", "[gate] and [[apps]]")
-    settings = _read_gate(file_problems, document.get("gate", {}))
+    settings = _read_gate(file_problems, document.get("gate", {}), source.parent, reader)
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -90,7 +88,7 @@ def _load(source: Path) -> dict[str, Any]:
         raise config_error("", f"{source.name} is not TOML: a number is too long, or it is nested too deeply") from None
 
 
-def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
+def _read_gate(problems: Problems, table: Any, directory: Path, reader: SecretReader) -> dict[str, Any]:
     if not isinstance(table, dict):
         problems.add("gate", "must be a table", "[gate]")
         return {}
@@ -108,7 +106,7 @@ def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
         if name in table:
             settings[name] = read_locations(problems, f"gate.{name}", table[name], factories)
     if "network" in table:
-        settings["network"] = _read_network(problems, table["network"])
+        settings["network"] = read_network(problems, table["network"], directory, reader)
     if "limits" in table:
         try:
             settings["limits"] = Limits(**table["limits"])
@@ -117,22 +115,6 @@ def _read_gate(problems: Problems, table: Any) -> dict[str, Any]:
         except TypeError:
             problems.add("gate.limits", "contains an unknown limit", f"one of {', '.join(Limits.__slots__)}")
     return settings
-
-
-def _read_network(problems: Problems, table: Any) -> Network | None:
-    if not isinstance(table, dict) or table.keys() - {*_NETWORK_SETTINGS}:
-        problems.add("gate.network", f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
-        return None
-    try:
-        options = dict(table)
-        ca_file = options.pop("ca_file", None)
-        context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-        return Network(**options, ssl_context=context)
-    except ConfigError as error:
-        problems.merge("gate", error)
-    except (OSError, TypeError, ValueError):
-        problems.add("gate.network.ca_file", "cannot be read as certificate authorities in PEM")
-    return None
 
 
 def _read_secret(table: Mapping[str, Any], directory: Path) -> str:
