@@ -33,6 +33,7 @@ from wicket.limits import Limits
 from wicket.messages.request import Request
 from wicket.minting import mint
 from wicket.profiles import Profile
+from wicket.registry.async_registry import AsyncRegistry
 from wicket.reporting.events import DecisionEvent, KeySetFetched, OutcomeCount, UnknownKidLimited
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "AppRef",
+    "AsyncRegistry",
     "Bearer",
     "CompanyHash",
     "ConfigError",

@@ -29,13 +29,20 @@ from wicket.gate_caches import (
     build_signature_cache,
 )
 from wicket.gate_settings import log_config_warnings, validate_settings
-from wicket.gate_warm_up import Steps, WarmUpReport, check_arguments, warm_up
+from wicket.gate_warm_up import Start, WarmUpReport, check_arguments, warm_up
 from wicket.gate_warm_up import arun as arun_warm_up
 from wicket.gate_warm_up import run as run_warm_up
 from wicket.jwks.fetcher import CustomFetcher, Fetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.limits import Limits
 from wicket.messages.request import Request
+from wicket.registry.async_registry import (
+    AsyncLookup,
+    AsyncRegistry,
+    RegistryLoop,
+    is_async_function,
+    only_for_asgi,
+)
 from wicket.registry.loader import Registry
 from wicket.reporting.events import OnEvent, OutcomeCount
 from wicket.reporting.reporter import Reporter
@@ -50,7 +57,9 @@ class Gate:
 
     Args:
         apps: The apps that are configured in code or in a file.
-        registry: A blocking function that loads further apps by name. It runs on a thread of the gate.
+        registry: Loads further apps by name. A blocking function runs on a thread of the gate. An `AsyncRegistry` runs
+            on an event loop of the gate. An async function runs on the event loop of the request that needs the app;
+            the methods that block, and WSGI, then raise `ConfigError`.
         app_locations: Where a request can name its app. The default is the locations of all apps. It is required if
             there is a registry.
         token_locations: Where a token is looked for before its app is known. The default is the locations of all apps,
@@ -75,7 +84,7 @@ class Gate:
         self,
         apps: Iterable[App | BrokenApp] = (),
         *,
-        registry: Registry | None = None,
+        registry: Registry | AsyncRegistry | AsyncLookup | None = None,
         app_locations: Iterable[AppLocation] | None = None,
         token_locations: Iterable[TokenLocation] | None = None,
         mode: Mode | None = None,
@@ -91,7 +100,7 @@ class Gate:
     ) -> None:
         settings = validate_settings(
             apps,
-            registry,
+            registry.open if isinstance(registry, AsyncRegistry) else registry,
             app_locations,
             token_locations,
             {
@@ -120,10 +129,17 @@ class Gate:
         self._memory = build_signature_cache(limits)
         self._pool = build_registry_pool(name, limits)
         self._fetch_pool = fetch_pool = build_fetch_pool(name, limits)
+        self._registry_loop = (
+            RegistryLoop(registry, f"{name}-registry-loop", limits.load_timeout)
+            if isinstance(registry, AsyncRegistry)
+            else None
+        )
+        self._needs_loop = is_async_function(registry)
+        look_up = registry if not isinstance(registry, AsyncRegistry) else self._registry_loop
         self._registry = (
             None
-            if registry is None
-            else build_registry_cache(registry, settings.index, self._pool, limits, reporter, monotonic)
+            if look_up is None
+            else build_registry_cache(look_up, settings.index, self._pool, limits, reporter, monotonic)
         )
         in_code = frozenset(app.id for app in self.apps)
         self._fetcher = LazyFetcher(network or Network(), limits, lambda: fetch_pool.has_backlog, in_code)
@@ -153,7 +169,11 @@ class Gate:
         Args:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
+
+        Raises:
+            ConfigError: The registry is an async function. Use `adecide` or an `AsyncRegistry`.
         """
+        self.check_blocking()
         begun = self._try_fast_path(request, optional=optional)
         if isinstance(begun, Decision):
             return begun
@@ -193,7 +213,11 @@ class Gate:
             token: The token.
             app: The app's id or alias, or an `AppRef` with another name of the app.
             origin: An origin to check. It is checked even if the app does not require one.
+
+        Raises:
+            ConfigError: The registry is an async function. Use `averify` or an `AsyncRegistry`.
         """
+        self.check_blocking()
         ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
         decision = verify_fast(self._context, token, ref, origin)
         if decision is None:
@@ -216,6 +240,7 @@ class Gate:
             request: The request.
             report: Report the decision as an event, in the log and in the counts.
         """
+        self.check_blocking()
         decision = run(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
@@ -231,6 +256,7 @@ class Gate:
             The refusal if the identity has expired, was revoked, or lost its key or its app since the decision;
             otherwise None.
         """
+        self.check_blocking()
         return run(revalidate(self._context, decision))
 
     async def arevalidate(self, decision: Decision) -> Refusal | None:
@@ -340,24 +366,35 @@ class Gate:
         Raises:
             ConfigError: An argument is not valid.
         """
+        self.check_blocking()
         return run_warm_up(self._warm_up_steps(apps, timeout))
 
     async def awarm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:  # noqa: ASYNC109 - the report says which loads have not ended
         """Load key sets and apps like `warm_up`, without blocking the event loop."""
         return await arun_warm_up(self._warm_up_steps(apps, timeout))
 
-    def _warm_up_steps(self, apps: Iterable[str | AppRef], timeout: float) -> Callable[[Callable[[], None]], Steps]:
+    def _warm_up_steps(self, apps: Iterable[str | AppRef], timeout: float) -> Start:
         names = check_arguments(apps, timeout)
-        return lambda notify: warm_up(self._context, self._apps, names, timeout, notify)
+        return lambda notify, loop: warm_up(self._context, self._apps, names, timeout, notify, loop)
 
     def outcomes(self) -> tuple[OutcomeCount, ...]:
         """Return the number of requests for each stage, app, code and reason since the gate was built."""
         return self._reporter.outcomes()
 
+    def check_blocking(self) -> None:
+        """Raise `ConfigError` if the registry is an async function, which needs the event loop of a request."""
+        if self._needs_loop:
+            raise only_for_asgi()
+
     def close(self) -> None:
-        """Stop the gate's threads. Loads then fail as unavailable; apps from code that need no load still work."""
+        """Stop the gate's threads. Loads then fail as unavailable; apps from code that need no load still work.
+
+        The context manager of an `AsyncRegistry` exits. This waits for it for at most 5 seconds.
+        """
         self._pool.close()
         self._fetch_pool.close()
+        if self._registry_loop is not None:
+            self._registry_loop.close()
 
     def __enter__(self) -> Gate:
         return self
@@ -377,6 +414,7 @@ class Gate:
     def _after_fork(self) -> None:
         for part in (
             *(self._pool, self._fetch_pool, self._fetcher, self._memory, self._reporter, self._registry, self._context),
+            self._registry_loop,
             *self._key_sets,
         ):
             if part is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any, cast
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
@@ -16,7 +17,8 @@ from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
-from wicket.registry.loader import Registry, registry_loader
+from wicket.registry.async_registry import AsyncLookup, is_async_function, look_up, only_for_asgi, run_on
+from wicket.registry.loader import AppLoader, Registry, registry_loader
 from wicket.reporting.events import KeySetFetched
 from wicket.reporting.reporter import Reporter
 from wicket.runtime.cache import Cache, Lifetimes, LoadFailed
@@ -49,16 +51,26 @@ def build_signature_cache(limits: Limits) -> SignatureCache:
 
 
 def build_registry_cache(
-    registry: Registry,
+    registry: Registry | AsyncLookup,
     configured_apps: Mapping[AppRef, App | BrokenApp],
     pool: Pool,
     limits: Limits,
     reporter: Reporter,
     monotonic: Callable[[], float],
 ) -> Cache[AppRef, App | BrokenApp]:
-    """Return the cache of the apps that the registry loads."""
+    """Return the cache of the apps that the registry loads. An async function runs on the loop of each request."""
+
+    def load_on(loop: Any) -> AppLoader:
+        if loop is None:
+            raise only_for_asgi()
+        lookup = cast("AsyncLookup", registry)
+        return registry_loader(
+            lambda ref: run_on(loop, look_up(lookup, ref), limits.load_timeout), configured_apps, reporter
+        )
+
     return Cache(
-        registry_loader(registry, configured_apps, reporter),
+        registry_loader(cast("Registry", registry), configured_apps, reporter),
+        load_on=load_on if is_async_function(registry) else None,
         pool=pool,
         lifetimes=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
         size=limits.max_apps,

@@ -97,12 +97,14 @@ class _Loads:
         at_most: The number of loads that may be in flight.
         per_group: The number of loads of one group that may be in flight.
         notify: Called when a load ends. It may be called on any thread.
+        loop: The event loop of the caller. None: it has none.
 
     Attributes:
         limited: Whether a limit prevented a load from starting when `ended` was last called.
     """
 
-    def __init__(self, at_most: int, per_group: int, notify: Callable[[], None]) -> None:
+    def __init__(self, at_most: int, per_group: int, notify: Callable[[], None], loop: Any) -> None:
+        self._loop = loop
         self._at_most = at_most
         self._per_group = per_group
         self._notify = notify
@@ -136,7 +138,7 @@ class _Loads:
                 if load.cache.fresh_entry(load.key) is not None:
                     yield load
                     continue
-                started = load.cache.start(load.key, entry.version if entry is not None else 0)
+                started = load.cache.start(load.key, entry.version if entry is not None else 0, self._loop)
                 if started is not None and started.limited:
                     self.limited = True
                     queue.append(load)
@@ -162,6 +164,7 @@ def warm_up(
     names: Iterable[str | AppRef],
     timeout: float,
     notify: Callable[[], None],
+    loop: Any,
 ) -> Steps:
     """Load the key sets of `apps`, and the apps of the registry with these names and their key sets.
 
@@ -171,10 +174,11 @@ def warm_up(
         names: The ids, aliases or other names of further apps.
         timeout: The longest duration in seconds.
         notify: Called when a load ends. It may be called on any thread.
+        loop: The event loop of the caller. None: it has none.
     """
     limits: Limits = gate.limits
-    key_sets = _Loads(limits.fetch_threads, min(limits.fetch_per_host, limits.max_loads_per_app), notify)
-    registry = _Loads(limits.registry_threads, limits.registry_threads, notify)
+    key_sets = _Loads(limits.fetch_threads, min(limits.fetch_per_host, limits.max_loads_per_app), notify, loop)
+    registry = _Loads(limits.registry_threads, limits.registry_threads, notify, loop)
     results: list[WarmUpResult] = []
     added: set[str] = set()
 
@@ -243,14 +247,18 @@ def check_arguments(apps: Iterable[str | AppRef], timeout: float) -> tuple[str |
     return names
 
 
-def run(steps: Callable[[Callable[[], None]], Steps]) -> WarmUpReport:
+Start = Callable[[Callable[[], None], Any], Steps]
+"""A function that takes the function to call when a load ends, and the event loop or None, and returns the steps."""
+
+
+def run(start: Start) -> WarmUpReport:
     """Run the steps on this thread.
 
     Args:
-        steps: Takes the function that is called when a load ends, and returns the steps.
+        start: Returns the steps.
     """
     event = threading.Event()
-    flow = steps(event.set)
+    flow = start(event.set, None)
     try:
         while True:
             event.wait(next(flow))
@@ -260,11 +268,11 @@ def run(steps: Callable[[Callable[[], None]], Steps]) -> WarmUpReport:
         return report
 
 
-async def arun(steps: Callable[[Callable[[], None]], Steps]) -> WarmUpReport:
+async def arun(start: Start) -> WarmUpReport:
     """Run the steps in the running event loop of asyncio, without blocking it.
 
     Args:
-        steps: Takes the function that is called when a load ends, and returns the steps.
+        start: Returns the steps.
     """
     import asyncio  # only a program with an event loop calls this function, and it has imported asyncio
 
@@ -275,7 +283,7 @@ async def arun(steps: Callable[[Callable[[], None]], Steps]) -> WarmUpReport:
         with contextlib.suppress(RuntimeError):  # the loop was closed during the load
             loop.call_soon_threadsafe(event.set)
 
-    flow = steps(notify)
+    flow = start(notify, loop)
     try:
         while True:
             seconds = next(flow)

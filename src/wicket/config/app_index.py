@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterable
 from typing import Any, Final
@@ -55,17 +54,11 @@ def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def check_registry(problems: Problems, registry: object, app_locations: object) -> None:
-    """Add a problem if the registry is not a synchronous function, or if the gate has no explicit `app_locations`."""
+    """Add a problem if the registry is not a function, or if the gate has no explicit `app_locations`."""
     if registry is None:
         return
     if not callable(registry):
-        problems.add("registry", "must be a function that takes an AppRef and returns an App or None")
-    elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
-        problems.add(
-            "registry",
-            "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop",
-            "use a synchronous function with a synchronous driver",
-        )
+        problems.add("registry", "must be a function that takes an AppRef and returns an App or None, or AsyncRegistry")
     if app_locations is None:
         problems.add("app_locations", "must be set if a registry loads the apps", "[Header('X-App-Id')]")
 

@@ -21,6 +21,9 @@ It raises `ConfigError` if the app exists but its configuration is invalid, and 
 The name must be one of the app's names: its id, an alias, its publishable key, a host or its issuer.
 """
 
+AppLoader = Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]
+"""The load function of the app cache."""
+
 _SETTING: Final = {"id": "aliases", "host": "hosts"}
 """The app setting that holds further names of a kind, if it differs from the kind."""
 
@@ -39,7 +42,7 @@ class AppBroken(LoadFailed):
 
 def registry_loader(
     registry: Registry, configured_apps: Mapping[AppRef, App | BrokenApp], reporter: Reporter
-) -> Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]:
+) -> AppLoader:
     """Return a loader for the app cache that calls the registry.
 
     The loader stores each app under its id. If the name that was looked up is not one of the app's names, the loader
