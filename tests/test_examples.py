@@ -43,6 +43,10 @@ PRINTS: Final = {
         "novu               200 7 by subscriberId, identity_hash",
         "help scout         200 ada@acme.com by email, identity_hash",
     ],
+    "graphql_sockets.py": [
+        "tick 0 for user-1\nconnection 1 ended: 4401 expired\ntick 0 for user-1\nconnection 2 ended: 4401 expired",
+        "without a valid token: 4403 Forbidden",
+    ],
     "own_database.py": ["app-2718:user-1      (1 look-ups", "broken    -> config_invalid", "missing   -> unknown_app"],
 }
 
@@ -94,6 +98,7 @@ FRAGMENTS: Final = (
     "WicketMiddleware(s",
     "Gate(apps,",
     "decision = gate.verify(",
+    "gate.averify(token",
 )
 """Marks of the blocks that use names which their page does not define."""
 

@@ -20,6 +20,7 @@ from wicket.config.network import Destination, Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
+from wicket.config.websocket_refusals import WebSocketRefusals
 from wicket.decision.attributes import Conflict, MergeResult
 from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
@@ -86,6 +87,7 @@ __all__ = [
     "VerifiedIdentity",
     "WarmUpReport",
     "WarmUpResult",
+    "WebSocketRefusals",
     "WicketError",
     "mint",
     "profiles",

@@ -30,6 +30,7 @@ from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.config.token_locations import TokenLocations, intern_token_locations
+from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
 from wicket.errors import ConfigError, Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
 from wicket.keys.keyring import log_untried_keys
@@ -53,6 +54,7 @@ _EXPECTED: Final = {
     "rules": "Rules",
     "revocations": "Revocations",
     "identity_hash": "an IdentityHash, or None",
+    "websocket_refusals": "WebSocketRefusals",
 }
 
 
@@ -86,6 +88,7 @@ class App:
         identity_hash: The settings for requests that carry an identity hash instead of a token. None: such hashes are
             ignored.
         format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
+        websocket_refusals: How the ASGI middleware refuses a WebSocket, and the codes with which it closes one.
 
     Attributes:
         located_tokens: The token locations in order of precedence.
@@ -121,6 +124,7 @@ class App:
     aliases: tuple[str, ...]
     identity_hash: IdentityHash | None
     format_error: ErrorFormatter | None = field(repr=False)
+    websocket_refusals: WebSocketRefusals
     located_tokens: TokenLocations = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
@@ -153,6 +157,7 @@ class App:
         aliases: Iterable[str] = (),
         identity_hash: IdentityHash | None = None,
         format_error: ErrorFormatter | None = None,
+        websocket_refusals: WebSocketRefusals = DEFAULT_WEBSOCKET_REFUSALS,
     ) -> None:
         problems = Problems()
         audiences = [audience] if isinstance(audience, str) else audience or ()
@@ -169,6 +174,7 @@ class App:
             "revocations": revocations,
             "format_error": format_error,
             "identity_hash": identity_hash,
+            "websocket_refusals": websocket_refusals,
             "credentials": check_items(problems, "credentials", credentials, _is_credential, "credential"),
             "hosts": check_items(problems, "hosts", hosts, is_name, "host name"),
             "audience": check_items(problems, "audience", audiences, is_nonempty_string, "non-empty string"),
@@ -210,6 +216,7 @@ class App:
             ("require_origin", require_origin, bool),
             ("allow_anonymous", allow_anonymous, bool),
             ("identity_hash", identity_hash, (IdentityHash, type(None))),
+            ("websocket_refusals", websocket_refusals, WebSocketRefusals),
         ):
             if not isinstance(value, kind):
                 problems.add(name, f"must be {_EXPECTED.get(name, 'true or false')}")

@@ -12,6 +12,7 @@ from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, Bearer, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
+from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.keys import Credential
 
@@ -63,10 +64,11 @@ class AppSettings(RuleChanges, total=False):
     claimed_user_locations: Iterable[TokenLocation]
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
+    websocket_refusals: WebSocketRefusals
 
 
 class ProfileChanges(RuleChanges, total=False):
-    """The settings that `Profile.extend` may change: rules, locations, audience, error format and anonymous access."""
+    """The settings that `Profile.extend` may change: rules, locations, audience, refusals and anonymous access."""
 
     audience: str | None
     token_locations: Iterable[TokenLocation]
@@ -74,6 +76,7 @@ class ProfileChanges(RuleChanges, total=False):
     claimed_user_locations: Iterable[TokenLocation]
     format_error: ErrorFormatter | None
     allow_anonymous: bool
+    websocket_refusals: WebSocketRefusals
 
 
 CredentialCheck = Callable[[Credential], str | None]
@@ -98,6 +101,7 @@ class Profile:
         check_credential: Returns an error message if the vendor does not allow the credential, otherwise None. Without
             this function, every credential is allowed.
         format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
+        websocket_refusals: How the ASGI middleware refuses a WebSocket, and the codes with which it closes one.
 
     Raises:
         ConfigError: `rules` is not a `Rules`.
@@ -113,6 +117,7 @@ class Profile:
     required_settings: tuple[str, ...] = ()
     check_credential: CredentialCheck | None = field(default=None, repr=False)
     format_error: ErrorFormatter | None = field(default=None, repr=False)
+    websocket_refusals: WebSocketRefusals = DEFAULT_WEBSOCKET_REFUSALS
 
     def __post_init__(self) -> None:
         if not isinstance(self.rules, Rules):
@@ -153,6 +158,7 @@ class Profile:
             "audience": self.audience,
             "allow_anonymous": self.allow_anonymous,
             "format_error": self.format_error,
+            "websocket_refusals": self.websocket_refusals,
         }
         known = {name: value for name, value in app_settings.items() if name in AppSettings.__annotations__}
         try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.revocations import Revocations
+from wicket.config.websocket_refusals import WebSocketRefusals
 from wicket.errors import ConfigError, Problems, config_error
 from wicket.profiles import BY_NAME, Profile
 from wicket.profiles.profile import RuleChanges
@@ -42,6 +43,7 @@ _APP_SETTINGS: Final = _PLAIN_SETTINGS | {
     "app_locations",
     "claimed_user_locations",
     "identity_hash",
+    "websocket_refusals",
 }
 _APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
 _LOCATION_SETTINGS: Final = (
@@ -90,6 +92,11 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
         except TypeError:
             hint = "issued_before, users, users_by_claim, token_ids"
             problems.add("revocations", "contains an unknown name", hint)
+    if "websocket_refusals" in table:
+        try:
+            settings["websocket_refusals"] = _read_websocket_refusals(table["websocket_refusals"])
+        except ConfigError as error:
+            problems.merge("websocket_refusals", error)
     settings.update(_read_rules(problems, table.get("rules", {})))
     credentials = read_credentials(problems, table.get("credentials", []), reader)
     try:
@@ -145,6 +152,17 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     for name in rules.keys() & _APP_SETTINGS:
         problems.add(f"rules.{name}", "is not a rule")
     return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
+
+
+def _read_websocket_refusals(table: Any) -> WebSocketRefusals:
+    """Return the setting of the table `websocket_refusals`. The statuses are its keys, which are strings."""
+    if not isinstance(table, dict) or table.keys() - {"accept", "codes"}:
+        raise config_error("", "must be a table of accept, codes")
+    options = dict(table)
+    codes = options.get("codes")
+    if isinstance(codes, dict):
+        options["codes"] = {int(status) if status.isdecimal() else status: code for status, code in codes.items()}
+    return WebSocketRefusals(**options)
 
 
 def _read_identity_hash(table: Any, reader: SecretReader) -> IdentityHash:
