@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
+import trustme
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"
@@ -42,6 +43,10 @@ PRINTS: Final = {
         "pylon              200 ada@acme.com by email, identity_hash",
         "novu               200 7 by subscriberId, identity_hash",
         "help scout         200 ada@acme.com by email, identity_hash",
+    ],
+    "graphql_sockets.py": [
+        "tick 0 for user-1\nconnection 1 ended: 4401 expired\ntick 0 for user-1\nconnection 2 ended: 4401 expired",
+        "without a valid token: 4403 Forbidden",
     ],
     "own_database.py": ["app-2718:user-1      (1 look-ups", "broken    -> config_invalid", "missing   -> unknown_app"],
 }
@@ -87,6 +92,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     exec(compile(own_location, "documentation", "exec"), vars(module))
     monkeypatch.setitem(sys.modules, "acme", types.ModuleType("acme"))
     monkeypatch.setitem(sys.modules, "acme.locations", module)
+    monkeypatch.setenv("CORP_AUTHORIZATION", "Bearer abc")
+    monkeypatch.setenv("CORP_PROXY", "http://me:password@proxy.corp.example:3128")
 
 
 FRAGMENTS: Final = (
@@ -97,6 +104,7 @@ FRAGMENTS: Final = (
     "WicketMiddleware(s",
     "Gate(apps,",
     "decision = gate.verify(",
+    "gate.averify(token",
 )
 """Marks of the blocks that use names which their page does not define."""
 
@@ -125,6 +133,9 @@ def test_documentation_toml_block_strict_load_succeeds(block: str, tmp_path: Pat
 
     if "apps" not in tomllib.loads(block):
         block += '\n[[apps]]\nid = "acme"\n'
+    trustme.CA().issue_cert("gate@corp.example").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "client.pem")
+    )
     (tmp_path / "wicket.toml").write_text(block, "utf-8")
     with Gate.from_file(tmp_path / "wicket.toml", strict=True) as gate:
         assert gate.apps

@@ -23,20 +23,25 @@ from wicket.config.locations import (
     TokenKeyId,
     TokenLocation,
 )
-from wicket.config.network import Network
+from wicket.config.network import Destination, Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
+from wicket.config.websocket_refusals import WebSocketRefusals
 from wicket.decision.attributes import Conflict, MergeResult
 from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
+from wicket.gate_warm_up import WarmUpReport, WarmUpResult
+from wicket.jwks.fetcher import Fetched, Fetcher, FetchFailed
 from wicket.keys import Jwks, PublicKey, Secret
+from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 from wicket.messages.request import Request
 from wicket.minting import mint
 from wicket.profiles import Profile
+from wicket.registry.async_registry import AsyncRegistry
 from wicket.reporting.events import DecisionEvent, KeySetFetched, OutcomeCount, UnknownKidLimited
 
 __version__ = "0.1.0"
@@ -45,6 +50,7 @@ __all__ = [
     "App",
     "AppLocation",
     "AppRef",
+    "AsyncRegistry",
     "Base64Encoded",
     "Bearer",
     "ClientDefaults",
@@ -54,6 +60,10 @@ __all__ = [
     "Cookie",
     "Decision",
     "DecisionEvent",
+    "Destination",
+    "FetchFailed",
+    "Fetched",
+    "Fetcher",
     "FormBody",
     "Gate",
     "Header",
@@ -63,6 +73,7 @@ __all__ = [
     "JsonBody",
     "Jwks",
     "KeySetFetched",
+    "KeySetUrl",
     "Limits",
     "MergeResult",
     "Mode",
@@ -88,6 +99,9 @@ __all__ = [
     "TokenLocation",
     "UnknownKidLimited",
     "VerifiedIdentity",
+    "WarmUpReport",
+    "WarmUpResult",
+    "WebSocketRefusals",
     "WicketError",
     "mint",
     "profiles",

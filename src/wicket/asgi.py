@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Unpack
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
 
 from wicket.decision.context import GateContext
 from wicket.decision.decision import Decision
-from wicket.errors import Refused
+from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
+from wicket.http.accessors import require_decision_in_scope
 from wicket.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from wicket.http.auth_credentials import AuthCredentials
 from wicket.http.binding import attach_to_scope, clear_scope, is_raised_by_any
 from wicket.http.bodies import ASGIBody, declared_length
 from wicket.http.cors import NO_HEADERS, cors_headers
+from wicket.http.handshakes import deny_handshake, refuse_handshake, without_token
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.monitor import ConnectionMonitor
@@ -21,7 +24,7 @@ from wicket.http.settings import MiddlewareOptions
 from wicket.messages.request import Request
 from wicket.messages.response import Response
 
-__all__ = ["ASGIApp", "Message", "Receive", "Scope", "Send", "WicketMiddleware"]
+__all__ = ["ASGIApp", "Message", "Receive", "Scope", "Send", "WicketMiddleware", "watch"]
 
 _DECIDED_TYPES = frozenset({"http", "websocket"})
 _START_TYPES = frozenset(
@@ -108,7 +111,8 @@ class WicketMiddleware:
                     begun if isinstance(begun, Decision) else await gate._run_flow(request, begun, optional=optional)
                 )
             if not decision.allowed:
-                await _send_response(core.refusal_response(request, decision), scope, send)
+                refusal = decision.refusal or Refusal("internal_error", retry_after=1)
+                await self._refuse(core.refusal_response(request, decision), refusal, decision, scope, send)
                 return
             # Write to the scope itself, so that middleware outside the gate sees the result. The state is a copy.
             attach_to_scope(decision, request, scope, gate.name)
@@ -116,9 +120,12 @@ class WicketMiddleware:
             scope["auth"] = AuthCredentials(identity)
             if body is not None and body.started:
                 receive = body.receive
-            if core.close_on_expiry and identity.verified:
+            if core.close_on_expiry and (
+                identity.verified or request.websocket
+            ):  # `watch` may verify a WebSocket later
                 connection = self._monitor.track(decision, receive, send, websocket=request.websocket)
                 receive, send = connection.receive, connection.send
+                decision.connection = weakref.ref(connection)  # the connection refers to the decision
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
             headers = cors_headers(request, decision) if core.cors else NO_HEADERS
@@ -145,7 +152,8 @@ class WicketMiddleware:
                 refusal = refused.refusal
                 if decision.required_refusal is refusal or not is_raised_by_any(scope["state"].values(), refusal):
                     gate.report_handler_refusal(decision, refusal)
-                await _send_response(core.exception_response(request, decision, refused), scope, send)
+                response = core.exception_response(request, decision, refused)
+                await self._refuse(response, refusal, decision, scope, send, subprotocol)
             except ConnectionEnded:
                 if connection is None or not connection.ended:
                     raise
@@ -157,6 +165,21 @@ class WicketMiddleware:
                 body.close()
             if connection is not None:
                 await self._monitor.untrack(connection)
+
+    async def _refuse(
+        self,
+        response: Response,
+        refusal: Refusal,
+        decision: Decision,
+        scope: Scope,
+        send: Send,
+        hidden: str | None = None,
+    ) -> None:
+        """Send the response of a refusal, or refuse the WebSocket. `hidden` is the result of `_hide_token`."""
+        if scope["type"] == "websocket":
+            await refuse_handshake(response, refusal, decision.app, scope, send, hidden)
+        else:
+            await _send_response(response, scope, send)
 
     async def _handle_undecided(
         self, action: Action, request: Request, scope: Scope, receive: Receive, send: Send
@@ -171,6 +194,32 @@ class WicketMiddleware:
         else:
             decision = await self.gate.acheck_origin(request, report=True)
             await _send_response(self._core.origin_check_response(request, decision), scope, send)
+
+
+def watch(scope: Mapping[str, Any], decision: Decision, gate: Gate | str = "wicket") -> None:
+    """Close this connection when a decision that was made in-band is no longer valid.
+
+    Use it after `await gate.averify(token, app=…)` for a token that came in a message of the WebSocket. From then on
+    the WebSocket is closed as with a token in the handshake: when the identity expires, is revoked or loses its key. A
+    later call replaces the decision, for example after the client has sent a new token.
+
+    Args:
+        scope: The ASGI scope that the application received, or a copy of it.
+        decision: An allowed decision of the same gate, from `gate.verify` or `gate.averify`.
+        gate: The gate of the middleware, or its name.
+
+    Raises:
+        ConfigError: The middleware has decided no such connection or has no `close_on_expiry`, or the decision has no
+            verified identity or is of another gate.
+    """
+    decided = require_decision_in_scope(scope, gate)
+    connection: LiveConnection | None = decided.connection() if decided.connection is not None else None
+    if connection is None:
+        raise config_error("close_on_expiry", "must be set, and the request must be a WebSocket", "True")
+    contexts = [each._context.gate if each._context is not None else None for each in (decided, decision)]
+    if not decision.identity.verified or contexts[0] is not contexts[1]:
+        raise config_error("decision", "must be an allowed decision of this gate", "await gate.averify(token, app=…)")
+    connection.watch(decision)
 
 
 def _report_answer(gate: Gate, decision: Decision, message: Message) -> None:
@@ -189,33 +238,16 @@ def _hide_token(scope: Scope, decision: Decision, gate: GateContext) -> str | No
         The first removed marker, or None. The middleware selects it if the application selects no subprotocol, because
         a browser closes a WebSocket whose server selects none of the offered subprotocols.
     """
-    marker: str | None = None
-    for location in (decision.app or gate).located_tokens.headers_and_query:
-        offered = scope.get("subprotocols") or []
-        kept = location.without_token(offered)
-        if len(kept) < len(offered):
-            scope["subprotocols"] = kept
-            marker = marker or next((item for item in offered if item not in kept), None)
+    kept, marker = without_token(decision.app or gate, scope)
+    if len(kept) < len(scope.get("subprotocols") or ()):
+        scope["subprotocols"] = kept
     return marker
 
 
 async def _send_response(response: Response, scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
-        await _refuse_handshake(response, scope, send)
+        await deny_handshake(response, scope, send)
         return
     headers = _encoded(response.headers)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
-
-
-async def _refuse_handshake(response: Response, scope: Scope, send: Send) -> None:
-    """Send the HTTP response if the server supports the `websocket.http.response` extension.
-
-    Otherwise, close the WebSocket before the accept. The server then answers 403.
-    """
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
-        return
-    headers = _encoded(response.headers)
-    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": response.body})

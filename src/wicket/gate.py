@@ -25,12 +25,17 @@ from wicket.gate_caches import (
     build_key_set_loader,
     build_key_sets,
     build_registry_cache,
+    build_registry_loop,
     build_registry_pool,
     build_reporter,
     build_signature_cache,
 )
 from wicket.gate_settings import GateOptions, GateSettings, log_config_warnings
+from wicket.gate_warm_up import Start, WarmUpReport, check_arguments, warm_up
+from wicket.gate_warm_up import arun as arun_warm_up
+from wicket.gate_warm_up import run as run_warm_up
 from wicket.messages.request import Request
+from wicket.registry.async_registry import is_async_function, only_for_asgi
 from wicket.reporting.events import OutcomeCount
 from wicket.settings import settings_of
 
@@ -65,7 +70,9 @@ class Gate:
         self._memory = build_signature_cache(given)
         self._pool = build_registry_pool(given)
         self._fetch_pool = build_fetch_pool(given)
-        self._registry = build_registry_cache(given, self._pool, self._reporter)
+        self._registry_loop = build_registry_loop(given)
+        self._needs_loop = is_async_function(given.registry)
+        self._registry = build_registry_cache(given, self._registry_loop, self._pool, self._reporter)
         self._fetcher = build_fetcher(given, self._fetch_pool)
         self._load_key_set = build_key_set_loader(given, self._fetcher, self._reporter)
         self._key_sets = build_key_sets(given, self._load_key_set, self._fetch_pool, self._reporter)
@@ -92,7 +99,11 @@ class Gate:
         Args:
             request: The request.
             optional: Allow a request without a token, whatever the app says. An invalid token is still refused.
+
+        Raises:
+            ConfigError: The registry is an async function. Use `adecide` or an `AsyncRegistry`.
         """
+        self.check_blocking()
         begun = self._try_fast_path(request, optional=optional)
         if isinstance(begun, Decision):
             return begun
@@ -132,7 +143,11 @@ class Gate:
             token: The token.
             app: The app's id or alias, or an `AppRef` with another name of the app.
             origin: An origin to check. It is checked even if the app does not require one.
+
+        Raises:
+            ConfigError: The registry is an async function. Use `averify` or an `AsyncRegistry`.
         """
+        self.check_blocking()
         ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
         decision = verify_fast(self._context, token, ref, origin)
         if decision is None:
@@ -155,6 +170,7 @@ class Gate:
             request: The request.
             report: Report the decision as an event, in the log and in the counts.
         """
+        self.check_blocking()
         decision = run(check_origin(self._context, request))
         return self._report(decision) if report else decision
 
@@ -170,6 +186,7 @@ class Gate:
             The refusal if the identity has expired, was revoked, or lost its key or its app since the decision;
             otherwise None.
         """
+        self.check_blocking()
         return run(revalidate(self._context, decision))
 
     async def arevalidate(self, decision: Decision) -> Refusal | None:
@@ -265,14 +282,51 @@ class Gate:
             self._memory.clear_app(app_id)
             self._context.clear_app(app_id)
 
+    def warm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:
+        """Load the key sets of the apps in code or in a file, and further apps with their key sets, and wait for them.
+
+        Call it before the server accepts requests. At most `Limits.fetch_threads` key sets and
+        `Limits.registry_threads` apps load at the same time. No failure of an endpoint or of the registry raises.
+
+        Args:
+            apps: The ids, aliases or other names of apps of the registry.
+            timeout: The longest wait in seconds. Loads that have not ended then go on.
+
+        Returns:
+            The result of each load.
+
+        Raises:
+            ConfigError: An argument is not valid.
+        """
+        self.check_blocking()
+        return run_warm_up(self._warm_up_steps(apps, timeout))
+
+    async def awarm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:  # noqa: ASYNC109 - the report says which loads have not ended
+        """Load key sets and apps like `warm_up`, without blocking the event loop."""
+        return await arun_warm_up(self._warm_up_steps(apps, timeout))
+
+    def _warm_up_steps(self, apps: Iterable[str | AppRef], timeout: float) -> Start:
+        names = check_arguments(apps, timeout)
+        return lambda notify, loop: warm_up(self._context, self.settings.apps, names, timeout, notify, loop)
+
     def outcomes(self) -> tuple[OutcomeCount, ...]:
         """Return the number of requests for each stage, app, code and reason since the gate was built."""
         return self._reporter.outcomes()
 
+    def check_blocking(self) -> None:
+        """Raise `ConfigError` if the registry is an async function, which needs the event loop of a request."""
+        if self._needs_loop:
+            raise only_for_asgi()
+
     def close(self) -> None:
-        """Stop the gate's threads. Loads then fail as unavailable; apps from code that need no load still work."""
+        """Stop the gate's threads. Loads then fail as unavailable; apps from code that need no load still work.
+
+        The context manager of an `AsyncRegistry` exits. This waits for it for at most 5 seconds.
+        """
         self._pool.close()
         self._fetch_pool.close()
+        if self._registry_loop is not None:
+            self._registry_loop.close()
 
     def __enter__(self) -> Gate:
         return self
@@ -292,6 +346,7 @@ class Gate:
     def _after_fork(self) -> None:
         for part in (
             *(self._pool, self._fetch_pool, self._fetcher, self._memory, self._reporter, self._registry, self._context),
+            self._registry_loop,
             *self._key_sets,
         ):
             if part is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
@@ -10,6 +11,7 @@ from wicket.config.network import Network
 from wicket.decision.key_selection import KeySets
 from wicket.decision.signature_cache import SignatureCache
 from wicket.gate_settings import GateSettings
+from wicket.jwks.fetcher import CustomFetcher
 from wicket.jwks.lazy_fetcher import LazyFetcher
 from wicket.jwks.loader import KeySetLoader
 from wicket.keys.key_set import FetchedKeySet, KeySetRef
@@ -17,7 +19,15 @@ from wicket.keys.kid_limiter import UnknownKidLimiter
 from wicket.keys.waiters import Waiters
 from wicket.keys.weak_keys import RSABounds
 from wicket.limits import Limits
-from wicket.registry.loader import registry_loader
+from wicket.registry.async_registry import (
+    AsyncRegistry,
+    RegistryLoop,
+    is_async_function,
+    look_up,
+    only_for_asgi,
+    run_on,
+)
+from wicket.registry.loader import AppLoader, Registry, registry_loader
 from wicket.reporting.events import KeySetFetched
 from wicket.reporting.reporter import Reporter
 from wicket.runtime.cache import Cache, Lifetimes, LoadFailed
@@ -60,15 +70,34 @@ def build_signature_cache(settings: GateSettings) -> SignatureCache:
     )
 
 
-def build_registry_cache(
-    settings: GateSettings, pool: Pool, reporter: Reporter
-) -> Cache[AppRef, App | BrokenApp] | None:
-    """Return the cache of the apps that the registry loads. None: the gate has no registry."""
-    limits = settings.limits
-    if settings.registry is None:
+def build_registry_loop(settings: GateSettings) -> RegistryLoop | None:
+    """Return the event loop of an `AsyncRegistry`. None: the gate has none."""
+    if not isinstance(settings.registry, AsyncRegistry):
         return None
+    return RegistryLoop(settings.registry, f"{settings.name}-registry-loop", settings.limits.load_timeout)
+
+
+def build_registry_cache(
+    settings: GateSettings, registry_loop: RegistryLoop | None, pool: Pool, reporter: Reporter
+) -> Cache[AppRef, App | BrokenApp] | None:
+    """Return the cache of the apps that the registry loads. None: the gate has no registry.
+
+    A registry that is an async function runs on the event loop of each request.
+    """
+    limits = settings.limits
+    registry: Any = registry_loop or settings.registry
+    if registry is None:
+        return None
+
+    def load_on(loop: Any) -> AppLoader:
+        if loop is None:
+            raise only_for_asgi()
+        on_loop: Registry = lambda ref: run_on(loop, look_up(registry, ref), limits.load_timeout)  # noqa: E731 - typed
+        return registry_loader(on_loop, settings.index, reporter)
+
     return Cache(
-        registry_loader(settings.registry, settings.index, reporter),
+        registry_loader(registry, settings.index, reporter),
+        load_on=load_on if is_async_function(registry) else None,
         pool=pool,
         lifetimes=_lifetimes(limits, limits.app_lifetime, limits.app_stale_if_error, limits.load_timeout),
         size=limits.max_apps,
@@ -81,14 +110,15 @@ def build_registry_cache(
 
 def build_fetcher(settings: GateSettings, pool: Pool) -> LazyFetcher:
     """Return the fetcher of key sets that is used if the settings have none."""
-    return LazyFetcher(settings.network or Network(), settings.limits, lambda: pool.has_backlog)
+    in_code = frozenset(app.id for app in settings.apps if app.id is not None)
+    return LazyFetcher(settings.network or Network(), settings.limits, lambda: pool.has_backlog, in_code)
 
 
 def build_key_set_loader(settings: GateSettings, fetcher: LazyFetcher, reporter: Reporter) -> KeySetLoader:
     """Return the loader that fetches one key set and reports the result as an event of the gate."""
     limits = settings.limits
     return KeySetLoader(
-        settings.fetcher or fetcher,
+        fetcher.for_app if settings.fetcher is None else CustomFetcher(settings.fetcher).for_app,
         min_lifetime=limits.key_set_min_lifetime,
         max_lifetime=limits.key_set_max_lifetime,
         default_lifetime=limits.key_set_lifetime,

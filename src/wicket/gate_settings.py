@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.app_index import (
     check_apps,
-    check_registry,
     check_shared_secrets,
     index_apps,
     locations_of,
@@ -23,6 +22,7 @@ from wicket.config.network import Network
 from wicket.errors import Problems
 from wicket.jwks.fetcher import Fetcher
 from wicket.limits import Limits
+from wicket.registry.async_registry import AsyncLookup, AsyncRegistry, is_async_function
 from wicket.registry.extensions import Extensions, check_extensions
 from wicket.registry.loader import Registry
 from wicket.reporting.events import OnEvent
@@ -43,6 +43,12 @@ _string: Final = or_none(instance_of(str, "a string"))
 _function: Final = satisfies(callable, "must be a function")
 
 
+def _check_fetcher(problems: Problems, path: str, value: Any) -> Any:
+    if is_async_function(value):
+        problems.add(path, "must not be async: it runs on a thread of the gate", "use a synchronous HTTP client")
+    return _function(problems, path, value)
+
+
 @dataclass(frozen=True, slots=True)
 class GateSettings:
     """The settings of one gate, which are the arguments of `Gate`.
@@ -57,8 +63,19 @@ class GateSettings:
     apps: tuple[App | BrokenApp, ...] = setting(check_apps, default=(), form=None)
     """The apps that are configured in code or in a file."""
     _: KW_ONLY
-    registry: Registry | None = setting(or_none(check_registry), default=None, form=None)
-    """A blocking function that loads further apps by name. It runs on a thread of the gate."""
+    registry: Registry | AsyncRegistry | AsyncLookup | None = setting(
+        or_none(
+            satisfies(
+                lambda value: callable(value) or isinstance(value, AsyncRegistry),
+                "must be a function that takes an AppRef and returns an App or None, or AsyncRegistry",
+            )
+        ),
+        default=None,
+        form=None,
+    )
+    """Loads further apps by name. A blocking function runs on a thread of the gate. An `AsyncRegistry` runs on an event
+    loop of the gate. An async function runs on the event loop of the request that needs the app; the methods that
+    block, and WSGI, then raise `ConfigError`."""
     app_locations: tuple[AppLocation, ...] = setting(
         or_none(locations_of(AppLocation)), default=None, form="app_locations"
     )
@@ -91,10 +108,11 @@ class GateSettings:
     limits: Limits = setting(instance_of(Limits, "a Limits object"), default=Limits(), form="limits")
     """The numeric limits of the gate."""
     network: Network | None = setting(or_none(instance_of(Network, "a Network")), default=None, form="network")
-    """The addresses and ports that key-set fetches may use in addition to public addresses and the ports 443 and
-    8443."""
-    fetcher: Fetcher | None = setting(or_none(_function), default=None, form=None)
-    """Replaces the fetcher of key sets."""
+    """The addresses and ports that key-set fetches may use in addition to public addresses and the ports 443 and 8443,
+    and rules for single origins."""
+    fetcher: Fetcher | None = setting(or_none(_check_fetcher), default=None, form=None)
+    """Replaces the fetcher of key sets, and with it every check of `network`. A warning says so. It must not be
+    async."""
     monotonic: Callable[[], float] = setting(_function, default=time.monotonic, form=None)
     """Returns seconds that never go backwards. The age of cache entries is measured with it."""
     extensions: Extensions = setting(check_extensions, default=None, form="extensions")
@@ -135,7 +153,7 @@ class GateSettings:
 class GateOptions(TypedDict, total=False):
     """The settings of `GateSettings` other than `apps`, for type checkers."""
 
-    registry: Registry | None
+    registry: Registry | AsyncRegistry | AsyncLookup | None
     app_locations: Iterable[AppLocation] | None
     token_locations: Iterable[TokenLocation] | None
     mode: Mode | None
@@ -154,6 +172,12 @@ class GateOptions(TypedDict, total=False):
 def log_config_warnings(settings: GateSettings) -> None:
     """Log a warning for each setting of a gate that is valid and probably not meant."""
     apps, name, mode = settings.apps, settings.name, settings.mode
+    if settings.fetcher is not None:
+        _log.warning(
+            "gate %s: fetcher replaces the protection against SSRF: it alone decides which addresses, ports and"
+            " redirects are followed, and network is not used",
+            name,
+        )
     if mode is not None:
         _log.warning("gate %s: the mode %s overrides the mode of every app", name, mode.value)
     if not apps and settings.registry is None:

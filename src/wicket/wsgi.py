@@ -46,7 +46,8 @@ class WicketMiddleware:
 
     Raises:
         ConfigError: If a setting is invalid. Also if a setting depends on the path, the application sets a root, and
-            `root_path` does not name it. This may be found only at the first request.
+            `root_path` does not name it. This may be found only at the first request. Also if the registry of the gate
+            is an async function.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class WicketMiddleware:
         **settings: Unpack[MiddlewareOptions],
     ) -> None:
         self._core = MiddlewareCore(gate, settings)
+        gate.check_blocking()
         self._core.check_root(app)
         self.app = app
         self.gate = gate

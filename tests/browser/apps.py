@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.integration.servers import ROOT
-from wicket import App, AppRef, Cookie, Gate, Query, Secret, profiles
+from wicket import App, AppRef, Cookie, Gate, Query, Secret, Subprotocol, WebSocketRefusals, profiles
 
 sys.path.insert(0, str(ROOT / "examples" / "widget"))
 
@@ -58,12 +58,21 @@ def gate() -> Gate:
             app_locations=[Query("app")],
             token_locations=[Cookie("session")],
         ),
+        profiles.generic(
+            "caller",
+            leeway=0,
+            credentials=[Secret.from_text("caller-secret-of-at-least-32-bytes!")],
+            origins=origins["userz"],
+            app_locations=[Query("app")],
+            token_locations=[Subprotocol("bearer")],
+            websocket_refusals=WebSocketRefusals(accept=True),
+        ),
     ]
     naming = list(dict.fromkeys(place for app in apps for place in app.app_locations))
     return Gate(apps, registry=stored, app_locations=naming)
 
 
-ACME, INITECH, PORTAL = gate().apps
+ACME, INITECH, PORTAL, CALLER = gate().apps
 """The same apps, for tests to sign tokens with; their origins are others."""
 
 Notes = list[dict[str, Any]]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.browser.apps import ACME, INITECH, PORTAL
+from tests.browser.apps import ACME, CALLER, INITECH, PORTAL
 from tests.browser.pages import Api, Opened, Tab, userz_headers
 from tests.integration.servers import DEADLINE
 from wicket import App, mint
@@ -119,6 +119,51 @@ def test_websocket_blocked_page_refused_403(asgi_api: Api, opened: Opened, ports
     (seen,) = tab.page.evaluate(_SOCKET, [_live(asgi_api, publicKey="pub_acme"), [protocols]])
     assert (seen["opened"], seen["code"]) == (None, 1006)
     assert any("Unexpected response code: 403" in line for line in tab.console)
+
+
+_RECOVERING: Final = """
+    ([url, tokens]) => new Promise((done, fail) => {
+        const seen = {closes: [], users: []};
+        const connect = () => {
+            const socket = new WebSocket(url, ["bearer", tokens.shift()]);
+            socket.onmessage = ({data}) => seen.users.push(JSON.parse(data).user);
+            socket.onclose = ({code, reason, wasClean}) => {
+                seen.closes.push([code, reason, wasClean]);
+                if (code === 4401 && tokens.length) connect();  // renew the token, and connect again
+                else done(seen);
+            };
+        };
+        connect();
+    })"""
+
+
+def test_websocket_refusals_accepted_page_reads_code_and_reason(asgi_api: Api, acme_tab: Tab) -> None:
+    forged = mint(CALLER, "user-1")[:-4] + "AAAA"
+    before = asgi_api.told()
+    offers = [["bearer", forged], ["chat"], ["bearer"]]
+    seen = acme_tab.page.evaluate(_SOCKET, [_live(asgi_api, app="caller"), offers])
+    assert [(each["opened"], each["code"], each["reason"]) for each in seen] == [
+        ("bearer", 4401, "bad_signature"),
+        ("chat", 4401, "missing_token"),
+        ("bearer", 4400, "invalid_request"),
+    ]
+    assert asgi_api.since(before)["inside"] == []
+
+
+def test_websocket_refusals_accepted_blocked_page_reads_4403(asgi_api: Api, opened: Opened, ports: Ports) -> None:
+    tab = opened(f"http://elsewhere.localhost:{ports[0]}")
+    (seen,) = tab.page.evaluate(_SOCKET, [_live(asgi_api, app="caller"), [["bearer", mint(CALLER, "user-1")]]])
+    assert (seen["code"], seen["reason"], seen["messages"]) == (4403, "origin_not_allowed", [])
+
+
+def test_websocket_client_of_page_renews_token_and_recovers(asgi_api: Api, acme_tab: Tab) -> None:
+    """An expired token, then one that expires on the open WebSocket, then a good one that is closed by the page."""
+    expired = mint(CALLER, "user-1", now=time.time() - 7200)
+    short, _ = _expiring(CALLER, 2.0)
+    last, _ = _expiring(CALLER, 6.0)
+    seen = acme_tab.page.evaluate(_RECOVERING, [_live(asgi_api, app="caller"), [expired, short, last]])
+    assert seen["users"] == ["user-1", "user-1"]
+    assert seen["closes"] == [[4401, "expired", True]] * 3
 
 
 def test_event_stream_fetched_ends_when_token_expires(api: Api, acme_tab: Tab, opened: Opened) -> None:

@@ -109,7 +109,13 @@ def _fetched(document: Any, keys: list[Key]) -> None:
 
     told: list[Any] = []
     loader = KeySetLoader(
-        fetch, min_lifetime=1, max_lifetime=2, default_lifetime=1, max_keys=MAX_KEYS, report=told.append, bounds=LOCAL
+        lambda _: fetch,
+        min_lifetime=1,
+        max_lifetime=2,
+        default_lifetime=1,
+        max_keys=MAX_KEYS,
+        report=told.append,
+        bounds=LOCAL,
     )
     source = KeySource(_URL, "https://id.example", _ALLOWED)
     try:

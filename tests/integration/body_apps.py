@@ -21,6 +21,7 @@ from wicket import (
     Rules,
     Secret,
     Subprotocol,
+    WebSocketRefusals,
     mint,
 )
 
@@ -59,7 +60,12 @@ class Revoking:
 def gate_of(registry: Revoking) -> Gate:
     """The gate of both sites."""
     return Gate(
-        [app_of("acme"), app_of("lobby", allow_anonymous=True), app_of("watched", mode=Mode.LOG_ONLY)],
+        [
+            app_of("acme"),
+            app_of("lobby", allow_anonymous=True),
+            app_of("watched", mode=Mode.LOG_ONLY),
+            app_of("caller", websocket_refusals=WebSocketRefusals(accept=True)),
+        ],
         registry=registry,
         app_locations=[Header("X-App-Id"), Query("app"), JsonBody("app")],
         token_locations=[Bearer(), JsonBody("token"), Subprotocol()],

@@ -75,8 +75,8 @@ def planned_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
     start = io._start_load
 
-    def recorded(request: io.LoadEntry) -> tuple[Future[None], float]:
-        done, seconds = start(request)
+    def recorded(request: io.LoadEntry, loop: Any) -> tuple[Future[None], float]:
+        done, seconds = start(request, loop)
         waits.append(seconds)
         return done, seconds
 

@@ -26,7 +26,7 @@ FLOORS: Final = {
     **dict.fromkeys(("decision", "jwks"), 6),
     "reporting": 7,
     "registry": 8,
-    **dict.fromkeys(("gate", "gate_caches", "gate_settings", "minting"), 9),
+    **dict.fromkeys(("gate", "gate_caches", "gate_settings", "gate_warm_up", "minting"), 9),
     "http": 10,
     **dict.fromkeys(("asgi", "wsgi", "diagnostics"), 11),
     **dict.fromkeys(("contrib", "testing"), 12),
@@ -38,7 +38,8 @@ FLOORS: Final = {
 SAME_FLOOR: Final = frozenset(
     {
         *(("limits", "errors"), ("runtime", "errors"), ("settings", "errors"), ("limits", "settings")),
-        *(("gate", "gate_caches"), ("gate", "gate_settings"), ("gate_caches", "gate_settings")),
+        *(("gate", "gate_caches"), ("gate", "gate_settings"), ("gate", "gate_warm_up")),
+        ("gate_caches", "gate_settings"),
     }
 )
 """The imports within a floor: (importing room, imported room)."""

@@ -14,6 +14,7 @@ from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.config.token_locations import TokenLocations, intern_token_locations
+from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
 from wicket.errors import Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
 from wicket.keys.keyring import log_untried_keys
@@ -125,6 +126,13 @@ class App:
         repr=False,
     )
     """Returns the vendor's status and body for a refusal. None: `application/problem+json`."""
+    websocket_refusals: WebSocketRefusals = setting(
+        instance_of(WebSocketRefusals, "WebSocketRefusals"),
+        default=DEFAULT_WEBSOCKET_REFUSALS,
+        form="websocket_refusals",
+        preset=True,
+    )
+    """How the ASGI middleware refuses a WebSocket, and the codes with which it closes one."""
     located_tokens: TokenLocations = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
@@ -205,6 +213,7 @@ class ProfileDefaults(TypedDict, total=False):
     app_locations: Iterable[AppLocation]
     claimed_user_locations: Iterable[TokenLocation]
     format_error: ErrorFormatter | None
+    websocket_refusals: WebSocketRefusals
 
 
 class AppOptions(ProfileDefaults, total=False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterable
 from typing import Any, Final
@@ -51,19 +50,6 @@ def locations_of(kind: type) -> Check:
 def unique(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Return the distinct items of all lists, in order."""
     return tuple(dict.fromkeys(item for items in lists for item in items))
-
-
-def check_registry(problems: Problems, path: str, registry: Any) -> Any:
-    """Add a problem if the registry is not a synchronous function."""
-    if not callable(registry):
-        problems.add(path, "must be a function that takes an AppRef and returns an App or None")
-    elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
-        problems.add(
-            path,
-            "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop",
-            "use a synchronous function with a synchronous driver",
-        )
-    return registry
 
 
 def index_apps(

@@ -28,6 +28,7 @@ class Decision:
         binding: The request that the decision belongs to. The middleware sets it.
         handler_refusal: The refusal that a handler raised, once it is reported.
         required_refusal: The last refusal that `require` raised.
+        connection: A weak reference to the long-lived connection of the request. The ASGI middleware sets it.
     """
 
     allowed: bool
@@ -40,6 +41,7 @@ class Decision:
     binding: Any = field(default=None, repr=False, compare=False)
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
     required_refusal: Refusal | None = field(default=None, repr=False, compare=False)
+    connection: Any = field(default=None, repr=False, compare=False)
 
     @property
     def app(self) -> App | None:

@@ -10,12 +10,15 @@ import concurrent.futures
 import contextlib
 import time
 from collections.abc import Generator, Hashable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wicket.errors import WicketError
 from wicket.keys.waiters import Waiters
 from wicket.messages.request import Body
 from wicket.runtime.cache import Cache, Entry
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 
@@ -132,7 +135,7 @@ def run(flow: Generator[Effect, None, R]) -> R:
                         if effect.waited:
                             time.sleep(effect.seconds)
                 else:
-                    done, seconds = _start_load(effect)
+                    done, seconds = _start_load(effect, None)
                     if seconds:
                         concurrent.futures.wait([done], seconds)
                     effect.completed = done.done()
@@ -169,7 +172,7 @@ async def arun(flow: Generator[Effect, None, R]) -> R:
                         if effect.waited:
                             await _wait(concurrent.futures.Future(), effect.seconds)
                 else:
-                    done, seconds = _start_load(effect)
+                    done, seconds = _start_load(effect, _running_loop())
                     if seconds:
                         await _wait(done, seconds)
                     effect.completed = done.done()
@@ -189,13 +192,29 @@ def _resume(flow: Generator[Effect, None, Any], effect: Effect) -> Effect:
     return flow.send(None)
 
 
-def _start_load(request: LoadEntry) -> tuple[concurrent.futures.Future[None], float]:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running event loop of asyncio; None if another event loop runs."""
+    import asyncio  # it takes a sixth of the time of `import wicket`; a program with an event loop has imported it
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _start_load(
+    request: LoadEntry, loop: asyncio.AbstractEventLoop | None
+) -> tuple[concurrent.futures.Future[None], float]:
     """Start a load, or join the load in progress.
+
+    Args:
+        request: The load.
+        loop: The event loop of the request. None: it has none.
 
     Returns:
         The future to wait for and the longest wait in seconds. The wait is 0 if no load is in progress.
     """
-    load = request.cache.start(request.key, request.known_version)
+    load = request.cache.start(request.key, request.known_version, loop)
     request.limited = load is not None and load.limited
     if load is None or load.limited:
         return concurrent.futures.Future(), 0.0
@@ -204,14 +223,11 @@ def _start_load(request: LoadEntry) -> tuple[concurrent.futures.Future[None], fl
 
 async def _wait(done: concurrent.futures.Future[None], seconds: float) -> None:
     """Wait for a load in an event loop. Cancelling this coroutine does not cancel the load."""
-    import asyncio  # it takes a sixth of the time of `import wicket`; a program with an event loop has imported it
+    import asyncio
 
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        raise WicketError(
-            "an app or key set must be loaded, and that needs asyncio: no other event loop is supported"
-        ) from None
+    loop = _running_loop()
+    if loop is None:
+        raise WicketError("an app or key set must be loaded, and that needs asyncio: no other event loop is supported")
     completed = asyncio.Event()
 
     def notify(_: object) -> None:

@@ -17,12 +17,6 @@ from wicket.http.asgi_types import Message, Receive, Send
 
 T = TypeVar("T")
 
-CLOSE_CODE: Final = 4401
-"""The close code of a WebSocket whose token is no longer valid.
-
-Codes from 4000 are for applications (RFC 6455 section 7.4.2). 401 is the HTTP status.
-"""
-
 EVENT_STREAM: Final = "text/event-stream"
 
 
@@ -46,12 +40,13 @@ class LiveConnection:
         on_end: Called when a long-lived connection ends.
 
     Attributes:
+        decision: The decision about the request, or the one that `watch` was last called with.
         check_at: The time of the next check, in seconds since 1970 by the gate's clock. None if no time is set.
     """
 
     __slots__ = (
         *("decision", "check_at", "_receive", "_send", "_websocket", "_on_begin", "_on_end"),
-        *("_waits", "_ended", "_long_lived", "_over"),
+        *("_waits", "_ended", "_long_lived", "_over", "_close_code", "__weakref__"),
     )
 
     def __init__(
@@ -75,6 +70,7 @@ class LiveConnection:
         self._ended = False
         self._long_lived = False  # an HTTP response is long-lived only if it is an event stream
         self._over = False
+        self._close_code = 1006
         if websocket:
             self._begin()
 
@@ -92,7 +88,7 @@ class LiveConnection:
                     self.end()
                 return message
         if self._websocket:
-            return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
+            return {"type": "websocket.disconnect", "code": self._close_code, "reason": ""}
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -119,24 +115,40 @@ class LiveConnection:
         if kind == "websocket.close" or (kind == "http.response.body" and not message.get("more_body", False)):
             self.end()
 
-    async def close(self, reason: str) -> None:
-        """Close the connection: a WebSocket with code 4401, an event stream with its last message.
+    def watch(self, decision: Decision) -> None:
+        """Check another decision instead, from now on. A connection that has ended is not changed.
+
+        Args:
+            decision: The decision.
+        """
+        if self._over:
+            return
+        if self._long_lived and self._on_end is not None:
+            self._on_end(self)
+        self.decision, self.check_at = decision, None
+        if self._long_lived and self._on_begin is not None:
+            self._on_begin(self)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection: a WebSocket with a close frame, an event stream with its last message.
 
         Pending calls of the application end immediately. The server may delay the closing message until the client
         reads.
 
         Args:
-            reason: The reason or code of the refusal, for the WebSocket close message.
+            code: The close code of a WebSocket.
+            reason: The reason of a WebSocket's close frame.
         """
         if self._over or not self._long_lived:
             return
         self._ended = True
+        self._close_code = code
         self.end()
         for wait in tuple(self._waits):
             wait.interrupt()
         with contextlib.suppress(Exception):  # the client may disconnect at the same moment
             await self._send(
-                {"type": "websocket.close", "code": CLOSE_CODE, "reason": reason}
+                {"type": "websocket.close", "code": code, "reason": reason}
                 if self._websocket
                 else {"type": "http.response.body", "body": b"", "more_body": False}
             )

@@ -23,6 +23,7 @@ from typing import Final
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef
+from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, close_reason
 from wicket.decision.decision import Decision
 from wicket.decision.io import arun
 from wicket.decision.revalidation import app_now, can_end, judge, name_in_registry
@@ -234,5 +235,7 @@ class _LoopMonitor:
 
     def _close(self, connection: LiveConnection, refusal: Refusal) -> None:
         self.remove(connection)
-        task = self._closing[connection] = asyncio.create_task(connection.close(refusal.reason or refusal.code))
+        app = connection.decision.app
+        code = (app.websocket_refusals if app is not None else DEFAULT_WEBSOCKET_REFUSALS).code_for(refusal)
+        task = self._closing[connection] = asyncio.create_task(connection.close(code, close_reason(refusal)))
         task.add_done_callback(lambda _: self._closing.pop(connection, None))

@@ -7,7 +7,7 @@ from wicket.jwks.fetcher import Fetcher, FetchFailed
 from wicket.keys.urls import KeySetUrl, check_url
 
 
-def discover(issuer: str, fetch: Fetcher) -> KeySetUrl:
+def discover(issuer: str, fetch: Fetcher, *, allow_http: bool = False) -> KeySetUrl:
     """Return the `jwks_uri` of an issuer. Blocks.
 
     The OpenID document is fetched first. After a 4xx status or a response that is not JSON, the document of RFC 8414 is
@@ -16,15 +16,16 @@ def discover(issuer: str, fetch: Fetcher) -> KeySetUrl:
     Args:
         issuer: the issuer. The `issuer` of the document must equal it exactly (OpenID Connect Discovery section 4.3).
         fetch: fetches the documents.
+        allow_http: whether the issuer and the URL may be http URLs.
 
     Returns:
         The URL, which `check_url` has accepted.
 
     Raises:
         FetchFailed: no document could be fetched, its `issuer` is another one, or its `jwks_uri` is not a plain https
-            URL.
+            URL (or http URL, if `allow_http` is set).
     """
-    openid_url, oauth_url = metadata_urls(issuer)
+    openid_url, oauth_url = metadata_urls(issuer, allow_http=allow_http)
     try:
         fetched = fetch(openid_url, etag=None, modified=None)
     except FetchFailed as failure:
@@ -40,7 +41,7 @@ def discover(issuer: str, fetch: Fetcher) -> KeySetUrl:
     if document.get("issuer") != issuer:
         raise FetchFailed("wrong_issuer")
     try:
-        return check_url(document.get("jwks_uri"))
+        return check_url(document.get("jwks_uri"), allow_http=allow_http)
     except ConfigError:
         raise FetchFailed("not_discovery") from None
 
@@ -60,11 +61,12 @@ def _specificity(failure: FetchFailed) -> int:
     return 1 if _is_document_missing(failure) else 3
 
 
-def metadata_urls(issuer: str) -> tuple[KeySetUrl, KeySetUrl]:
+def metadata_urls(issuer: str, *, allow_http: bool = False) -> tuple[KeySetUrl, KeySetUrl]:
     """Return the two URLs at which an issuer may publish its metadata.
 
     Args:
         issuer: the https URL of the issuer.
+        allow_http: whether it may be an http URL.
 
     Returns:
         The URL of the OpenID document, whose well-known path follows the issuer's path, and the URL of RFC 8414 section
@@ -73,7 +75,7 @@ def metadata_urls(issuer: str) -> tuple[KeySetUrl, KeySetUrl]:
     Raises:
         ConfigError: the issuer is not a plain https URL.
     """
-    url = check_url(issuer, path="issuer")
+    url = check_url(issuer, path="issuer", allow_http=allow_http)
     path = url.target.rstrip("/")
     return (
         url._replace(target=f"{path}/.well-known/openid-configuration"),

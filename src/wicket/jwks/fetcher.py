@@ -1,16 +1,24 @@
-"""The interface of a fetcher: its result, and its failures. This module imports no HTTP client."""
+"""The interface of a fetcher: its result, and its failures. This module imports no HTTP client.
+
+`Gate(fetcher=…)` takes a fetcher of yours. It replaces the protection against SSRF: addresses, ports, redirects,
+proxies, sizes and times are then only checked by it.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
+from wicket.errors import WicketError
 from wicket.keys.urls import KeySetUrl
 from wicket.runtime.cache import LoadFailed
 
 Kind = Literal[
     "forbidden_address",
     "forbidden_port",
+    "forbidden_scheme",
+    "proxy",
     "unresolved",
     "timeout",
     "connection",
@@ -31,6 +39,9 @@ MEANING: Final[dict[Kind, str]] = {
     "forbidden_address": "the host resolves to an address that is not allowed; "
     "if it is your own, add its network to Network(allowed_networks=…)",
     "forbidden_port": "only the ports 443 and 8443 are allowed; add the port to Network(extra_ports=…)",
+    "forbidden_scheme": "http is not allowed for this origin and app; use https, or for an internal issuer a rule "
+    "Network(rules={origin: Destination(allow_http=True)}), which lists the app in apps if it is of a registry",
+    "proxy": "the proxy of the rule for this origin could not be reached or refused the connection",
     "unresolved": "the host name does not resolve; check the name and the DNS",
     "timeout": "the endpoint did not answer in time",
     "connection": "the endpoint could not be reached or closed the connection",
@@ -51,7 +62,16 @@ MEANING: Final[dict[Kind, str]] = {
 
 PERMANENT: Final = frozenset(
     {
-        *("forbidden_address", "forbidden_port", "redirect", "not_found", "encoded", "too_large", "not_json"),
+        *(
+            "forbidden_address",
+            "forbidden_port",
+            "forbidden_scheme",
+            "redirect",
+            "not_found",
+            "encoded",
+            "too_large",
+            "not_json",
+        ),
         *("not_a_key_set", "no_usable_key", "wrong_issuer", "not_discovery"),
     }
 )
@@ -91,6 +111,9 @@ class FetchFailed(LoadFailed):
 
     Attributes:
         permanent: True if a retry does not help.
+
+    Raises:
+        ValueError: `kind` is not one of `MEANING`.
     """
 
     def __init__(
@@ -101,6 +124,8 @@ class FetchFailed(LoadFailed):
         status: int | None = None,
         skipped: Sequence[str] = (),
     ) -> None:
+        if kind not in get_args(Kind):
+            raise ValueError(f"the kind of a FetchFailed must be one of {', '.join(get_args(Kind))}")
         super().__init__(kind)
         self.kind: Kind = kind
         self.permanent = kind in PERMANENT
@@ -126,11 +151,11 @@ class Fetched(NamedTuple):
     """
 
     document: Any
-    etag: str | None
-    modified: str | None
-    max_age: float | None
-    seconds: float
-    address: str | None
+    etag: str | None = None
+    modified: str | None = None
+    max_age: float | None = None
+    seconds: float = 0.0
+    address: str | None = None
 
 
 class Fetcher(Protocol):
@@ -148,3 +173,44 @@ class Fetcher(Protocol):
             FetchFailed: the fetch failed.
         """
         ...
+
+
+class CustomFetcher:
+    """Calls a fetcher of the operator and checks what it returns.
+
+    Args:
+        fetcher: the fetcher.
+    """
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def for_app(self, app_id: str) -> Fetcher:
+        """Return the fetcher for the key sets of an app: the same for each app.
+
+        Args:
+            app_id: the id of the app.
+        """
+        return self
+
+    def __call__(self, url: KeySetUrl, *, etag: str | None, modified: str | None) -> Fetched:
+        """Fetch a document. See `Fetcher`.
+
+        Args:
+            url: the URL.
+            etag: the value of `If-None-Match`, or None.
+            modified: the value of `If-Modified-Since`, or None.
+
+        Raises:
+            FetchFailed: the fetch failed.
+            WicketError: the fetcher returned something else than a `Fetched`, for example a coroutine.
+        """
+        fetched: object = self._fetcher(url, etag=etag, modified=modified)
+        if isinstance(fetched, Fetched):
+            return fetched
+        if inspect.iscoroutine(fetched):
+            fetched.close()
+        raise WicketError(
+            f"Gate(fetcher=…) returned an object of the type {type(fetched).__name__}. It must return a wicket.Fetched,"
+            " or raise wicket.FetchFailed, and must not be async"
+        )

@@ -1,7 +1,8 @@
 """An HTTP fetcher for small JSON documents, with protection against SSRF.
 
 It uses httpx over a guarded transport (`wicket.jwks.transport`), and https only. It follows no redirects, uses no proxy
-from the environment, and sends no cookies. Each fetch uses one connection and has one deadline.
+from the environment, and sends no cookies. Each fetch uses one connection and has one deadline. A rule of the operator
+(`Destination`) can add headers, a TLS context, a proxy or plain http for one exact origin.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any, Final
 import httpcore
 import httpx
 
-from wicket.config.network import Network
+from wicket.config.network import Destination, Network
 from wicket.jwks.fetcher import Fetched, FetchFailed
 from wicket.jwks.network_backend import GuardedBackend, ResponseTooLargeError
-from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError
+from wicket.jwks.ssrf import ForbiddenAddressError, ResolutionError, is_allowed, is_any, is_private_or_listed
 from wicket.jwks.transport import GuardedTransport
 from wicket.keys.urls import KeySetUrl
 from wicket.runtime.entries import LONGEST_RETRY_AFTER
@@ -52,19 +53,31 @@ class GuardedFetcher:
     max_bytes: int = 256 * 1024
     has_backlog: Callable[[], bool] = bool
 
-    def __call__(self, url: KeySetUrl, *, etag: str | None = None, modified: str | None = None) -> Fetched:
+    def __call__(
+        self,
+        url: KeySetUrl,
+        *,
+        etag: str | None = None,
+        modified: str | None = None,
+        rule: Destination | None = None,
+    ) -> Fetched:
         """Fetch one document. Blocks for at most `total_seconds`.
 
         Args:
             url: the URL.
             etag: the value of `If-None-Match`, or None.
             modified: the value of `If-Modified-Since`, or None.
+            rule: the rule for the origin of the URL and the app. None: there is none.
 
         Raises:
             FetchFailed: the fetch failed. No other exception is raised.
         """
-        if url.port not in self.network.allowed_ports:
+        allow_http, proxy = (rule.allow_http, rule.proxy) if rule is not None else (False, None)
+        if url.scheme != "https" and not allow_http:
+            raise FetchFailed("forbidden_scheme")
+        if url.port not in self.network.allowed_ports and rule is None:
             raise FetchFailed("forbidden_port")
+        ssl_context = rule.ssl_context if rule is not None and rule.ssl_context is not None else self.ssl_context
         begun = time.monotonic()
         backend = GuardedBackend(
             self.network,
@@ -72,24 +85,15 @@ class GuardedFetcher:
             total_seconds=self.total_seconds,
             max_bytes=self.max_bytes + _FRAMING,
             has_backlog=self.has_backlog,
+            check=is_any if proxy is not None else is_private_or_listed if allow_http else is_allowed,
         )
-        headers = [
-            ("Host", url.host if url.port == 443 else f"{url.host}:{url.port}"),
-            ("Accept", "application/json, application/jwk-set+json"),
-            ("Accept-Encoding", "identity"),
-            ("User-Agent", "wicket"),
-            ("Connection", "close"),
-        ]
-        if etag is not None:
-            headers.append(("If-None-Match", etag))
-        if modified is not None:
-            headers.append(("If-Modified-Since", modified))
+        headers = _request_headers(url, rule.headers if rule is not None else {}, etag, modified)
         try:
             # httpx logs the URL, so it gets no query. The target is sent as it is: httpx would normalize it.
             request = httpx.Request("GET", url.redacted, headers=headers, extensions={"target": url.target.encode()})
             with (
                 httpx.Client(
-                    transport=GuardedTransport(self.ssl_context, backend),
+                    transport=GuardedTransport(ssl_context, backend, proxy, self.ssl_context),
                     trust_env=False,
                     follow_redirects=False,
                     timeout=None,  # the backend has the deadlines
@@ -97,18 +101,22 @@ class GuardedFetcher:
                 ) as client,
                 closing(client.send(request, stream=True)) as response,
             ):
-                return self._read(response, begun, backend)
+                fetched = self._read(response, begun, backend)
+                return fetched if proxy is None else fetched._replace(address=None)
+        except httpcore.ProxyError:
+            raise FetchFailed("proxy") from None
         except ResponseTooLargeError:
             raise FetchFailed("too_large") from None
         except ForbiddenAddressError:
             raise FetchFailed("forbidden_address") from None
         except ResolutionError:
-            raise FetchFailed("unresolved") from None
+            raise FetchFailed("unresolved" if proxy is None else "proxy") from None
         except httpcore.TimeoutException:
             raise FetchFailed("timeout") from None
         except httpcore.ConnectError as error:
             certificate = isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE" in str(error)
-            raise FetchFailed("certificate" if certificate else "connection") from None
+            unreached = proxy is not None and backend.connected_address is None
+            raise FetchFailed("certificate" if certificate else "proxy" if unreached else "connection") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise FetchFailed("connection") from None
         except (httpx.InvalidURL, TypeError, ValueError, RecursionError):  # another library has patched the TLS context
@@ -149,6 +157,26 @@ class GuardedFetcher:
             if len(body) > self.max_bytes:
                 raise FetchFailed("too_large")
         return bytes(body)
+
+
+def _request_headers(
+    url: KeySetUrl, added: Mapping[str, str], etag: str | None, modified: str | None
+) -> list[tuple[str, str]]:
+    """Return the request headers. The `added` ones replace those of the same name."""
+    headers = [
+        ("Host", url.authority),
+        ("Accept", "application/json, application/jwk-set+json"),
+        ("Accept-Encoding", "identity"),
+        ("User-Agent", "wicket"),
+        ("Connection", "close"),
+    ]
+    names = {name.lower() for name in added}
+    headers = [*(pair for pair in headers if pair[0].lower() not in names), *added.items()]
+    if etag is not None:
+        headers.append(("If-None-Match", etag))
+    if modified is not None:
+        headers.append(("If-Modified-Since", modified))
+    return headers
 
 
 def _fields(response: httpx.Response) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ class KeySetLoader:
     """The load function of the key-set cache. It blocks, and runs on the pool for fetches.
 
     Attributes:
-        fetch: fetches the documents.
+        fetcher_for: takes the id of an app and returns the fetcher for its key sets.
         min_lifetime: the minimum lifetime of a key set in seconds, also if the `max-age` of the response is shorter.
         max_lifetime: the maximum lifetime of a key set in seconds.
         default_lifetime: the lifetime of a key set without a `max-age`, in seconds.
@@ -67,7 +67,7 @@ class KeySetLoader:
         wall_clock: the seconds since 1970, by the clock that token times are compared with.
     """
 
-    fetch: Fetcher
+    fetcher_for: Callable[[str], Fetcher]
     min_lifetime: float
     max_lifetime: float
     default_lifetime: float
@@ -91,22 +91,22 @@ class KeySetLoader:
             FetchFailed: no key set could be fetched. The failure is also reported.
         """
         begun = self.clock()
+        fetch = self.fetcher_for(ref.app_id)
         kids_before = current.keys.kids if current is not None else frozenset()
         location = current.url.redacted if current is not None else ref.source.redacted
         try:
-            url, discovered_at = self._locate(ref.source, current, begun)
+            url, discovered_at = self._locate(fetch, ref.source, current, begun)
             location = url.redacted
             try:
-                fetched, new, outcome = self._fetch_set(ref.source, url, current)
+                fetched, new, outcome = self._fetch_set(fetch, ref.source, url, current)
             except FetchFailed as failure:
                 # An endpoint that sends Retry-After still exists, so the issuer is not asked for another one.
-                moved_to = (
-                    self._rediscover(ref.source, url) if discovered_at < begun and failure.retry_after is None else None
-                )
+                may_have_moved = discovered_at < begun and failure.retry_after is None
+                moved_to = _rediscover(fetch, ref.source, url) if may_have_moved else None
                 if moved_to is None:
                     raise
                 discovered_at, location = begun, moved_to.redacted
-                fetched, new, outcome = self._fetch_set(ref.source, moved_to, current)
+                fetched, new, outcome = self._fetch_set(fetch, ref.source, moved_to, current)
         except FetchFailed as failure:
             age = begun - current.at if current is not None else None
             report = LoadReport(ref.app_id, location, failure.kind, self.clock() - begun, stale_age=age)
@@ -126,29 +126,23 @@ class KeySetLoader:
         )
         return Loaded(new, _EMPTY_SET_GRACE if outcome == "empty" else self._lifetime(fetched))
 
-    def _locate(self, source: KeySource, current: FetchedKeySet | None, now: float) -> tuple[KeySetUrl, float]:
+    def _locate(
+        self, fetch: Fetcher, source: KeySource, current: FetchedKeySet | None, now: float
+    ) -> tuple[KeySetUrl, float]:
         """Return the URL of the key set, and the time at which it was discovered or configured."""
         if source.url is not None:
             return source.url, now
         if current is not None and now - current.discovered_at < _REDISCOVER:
             return current.url, current.discovered_at
-        return discover(source.issuer or "", self.fetch), now
-
-    def _rediscover(self, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
-        """Read the issuer's metadata again after a failed fetch. Return the new URL, or None if it has not changed."""
-        try:
-            discovered = discover(source.issuer or "", self.fetch)
-        except FetchFailed:
-            return None
-        return discovered if discovered != url else None
+        return _discover(fetch, source), now
 
     def _fetch_set(
-        self, source: KeySource, url: KeySetUrl, current: FetchedKeySet | None
+        self, fetch: Fetcher, source: KeySource, url: KeySetUrl, current: FetchedKeySet | None
     ) -> tuple[Fetched, FetchedKeySet, str]:
         """Fetch the key set from `url`, conditionally if it is the URL of the current one. Raises `FetchFailed`."""
         known = current if current is not None and current.url == url else None
         began, began_at = self.clock(), self.wall_clock()
-        fetched = self.fetch(url, etag=known and known.etag, modified=known and known.modified)
+        fetched = fetch(url, etag=known and known.etag, modified=known and known.modified)
         new, outcome = self._accept(source, url, fetched, current)
         if outcome != "empty":  # after an empty response, the current set stays in use and keeps its age
             new = new._replace(began=began, began_at=began_at)
@@ -185,6 +179,20 @@ class KeySetLoader:
         if fetched.max_age is None:
             return self.default_lifetime
         return min(max(fetched.max_age, self.min_lifetime), self.max_lifetime)
+
+
+def _discover(fetch: Fetcher, source: KeySource) -> KeySetUrl:
+    """Return the URL in the metadata of the source's issuer. Raises `FetchFailed`."""
+    return discover(source.issuer or "", fetch, allow_http=source.allow_http)
+
+
+def _rediscover(fetch: Fetcher, source: KeySource, url: KeySetUrl) -> KeySetUrl | None:
+    """Read the issuer's metadata again after a failed fetch. Return the new URL, or None if it has not changed."""
+    try:
+        discovered = _discover(fetch, source)
+    except FetchFailed:
+        return None
+    return discovered if discovered != url else None
 
 
 def _members(document: Any) -> list[Any]:

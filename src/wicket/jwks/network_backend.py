@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpcore
 
 from wicket.config.network import Network
-from wicket.jwks.ssrf import resolve_allowed
+from wicket.jwks.ssrf import AddressCheck, is_allowed, resolve_allowed
 
 _POLL_INTERVAL: Final = 0.1
 """The interval in seconds at which a fetch that waits for data checks whether other fetches wait for a thread."""
@@ -28,6 +28,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         total_seconds: the deadline for all operations, in seconds from now.
         max_bytes: the maximum number of received bytes, including the header section and chunk framing.
         has_backlog: returns whether other fetches wait for a thread. Then a slow fetch is aborted.
+        check: decides about each address of the host.
 
     Attributes:
         connected_address: the IP address of the connection. None before there is one.
@@ -41,8 +42,10 @@ class GuardedBackend(httpcore.NetworkBackend):
         total_seconds: float,
         max_bytes: int = 512 * 1024,
         has_backlog: Callable[[], bool] = bool,
+        check: AddressCheck = is_allowed,
     ) -> None:
         self._network = network
+        self._check = check
         self._inner = httpcore.SyncBackend()
         now = time.monotonic()
         self._connect_by = now + connect_seconds
@@ -60,7 +63,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers in time. The certificate is still verified for the host name.
 
         Args:
-            host: the host name. All its addresses must be allowed.
+            host: the host name of the endpoint or of its proxy. All its addresses must be allowed.
             port: the port.
             timeout: ignored. The deadline of the fetch applies.
             local_address: see httpcore.
@@ -73,7 +76,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             httpcore.ConnectTimeout: no address answered in time.
         """
         failure: Exception = httpcore.ConnectError("no address")
-        addresses = resolve_allowed(self._network, host, port)
+        addresses = resolve_allowed(self._network, host, port, self._check)
         for index, address in enumerate(addresses):
             try:
                 # The remaining time is divided: an address that never answers must not use up the time of the next.

@@ -2,13 +2,15 @@
 
 URLs come from tenants, so an attacker may have chosen them. No fetch may reach a loopback, private, link-local or cloud
 metadata address, by any name or notation. Every address that the resolver returns is checked, and the fetch connects to
-a checked address without resolving again. Only the operator can allow more addresses, for one gate.
+a checked address without resolving again. Only the operator can allow more addresses, for one gate. For an origin in
+its rules (`Network(rules=…)`), another of the checks here may apply.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from wicket.config.network import IPNetwork, Network
@@ -56,6 +58,16 @@ _UNICAST: Final = ipaddress.ip_network("2000::/3")
 """The public unicast addresses of IPv6 (RFC 4291 section 2.4)."""
 
 
+_PRIVATE: Final[tuple[IPNetwork, ...]] = tuple(
+    ipaddress.ip_network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "127.0.0.0/8", "::1/128")
+)
+"""The private addresses (RFC 1918, RFC 4193) and loopback: where plain http does not leave the operator's network."""
+
+_METADATA: Final = ipaddress.ip_address("fd00:ec2::254")
+"""The metadata service of a cloud provider within fc00::/7."""
+
+
 class ForbiddenAddressError(Exception):
     """The host resolves to an address that is not allowed. The message never contains the address."""
 
@@ -81,7 +93,37 @@ def is_allowed(network: Network, address: str) -> bool:
     return unicast and parsed.is_global and not any(parsed in block for block in _NEVER)
 
 
-def resolve_allowed(network: Network, host: str, port: int) -> list[str]:
+def is_private_or_listed(network: Network, address: str) -> bool:
+    """Return whether a fetch over plain http may connect to an address. It must be private or explicitly allowed.
+
+    Args:
+        network: the networks that the operator allows in addition.
+        address: the IP address as a string.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if any(parsed in block for block in network.allowed_networks):
+        return True
+    return parsed != _METADATA and any(parsed in block for block in _PRIVATE)
+
+
+def is_any(network: Network, address: str) -> bool:
+    """Return True. The addresses of a proxy are not checked, because the operator names it.
+
+    Args:
+        network: ignored.
+        address: ignored.
+    """
+    return True
+
+
+AddressCheck = Callable[[Network, str], bool]
+"""A function that returns whether a fetch may connect to an address."""
+
+
+def resolve_allowed(network: Network, host: str, port: int, check: AddressCheck = is_allowed) -> list[str]:
     """Return the addresses of a host if all of them are allowed.
 
     Blocks. A resolver cannot be interrupted.
@@ -90,6 +132,7 @@ def resolve_allowed(network: Network, host: str, port: int) -> list[str]:
         network: the resolver, and the networks that the operator allows in addition.
         host: the host name, or an IP address. An IPv6 address may be in brackets.
         port: the port.
+        check: decides about each address.
 
     Raises:
         ForbiddenAddressError: an address is not allowed. A result that mixes public and private addresses is an attack.
@@ -101,7 +144,7 @@ def resolve_allowed(network: Network, host: str, port: int) -> list[str]:
         raise ResolutionError from None
     if not addresses:
         raise ResolutionError
-    if not all(is_allowed(network, address) for address in addresses):
+    if not all(check(network, address) for address in addresses):
         raise ForbiddenAddressError
     return addresses
 

@@ -27,6 +27,8 @@ class Jwks:
         url: the https URL of the key set.
         algorithms: the allow-list. Algorithms with a public key only.
         issuer: the `iss` that tokens of this key set must have. None: the issuer of the app.
+        allow_http: whether the URL may be an http URL. The fetch is refused unless a rule of `Network(rules=…)` allows
+            http for its origin and this app.
 
     Attributes:
         keys: the keys of a static key set. Empty for a remote one.
@@ -43,11 +45,19 @@ class Jwks:
     skipped: tuple[str, ...]
     source: KeySource | None
 
-    def __init__(self, url: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS, issuer: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        algorithms: Iterable[str] = DEFAULT_ALGORITHMS,
+        issuer: str | None = None,
+        allow_http: bool = False,
+    ) -> None:
         if issuer is not None and (not isinstance(issuer, str) or not issuer):
             raise config_error("issuer", "must be a non-empty string")
         self._set(algorithms, (), ())
-        self.source = KeySource(check_url(url), issuer, self.algorithms)
+        allowed = _is_http_allowed(allow_http)
+        self.source = KeySource(check_url(url, allow_http=allowed), issuer, self.algorithms, allowed)
 
     def _set(self, algorithms: Iterable[str], keys: Iterable[Key], skipped: Iterable[str]) -> None:
         self.algorithms = allow_list(algorithms, ASYMMETRIC, "a key set")
@@ -56,7 +66,7 @@ class Jwks:
         self.source = None
 
     @classmethod
-    def discover(cls, issuer: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS) -> Jwks:
+    def discover(cls, issuer: str, *, algorithms: Iterable[str] = DEFAULT_ALGORITHMS, allow_http: bool = False) -> Jwks:
         """Return the remote key set whose URL is in the issuer's metadata.
 
         The metadata is that of OpenID Connect Discovery 1.0 section 4 or RFC 8414 section 3.
@@ -64,16 +74,18 @@ class Jwks:
         Args:
             issuer: the https URL of the issuer, exactly as it is in the tokens' `iss`.
             algorithms: the allow-list. Algorithms with a public key only.
+            allow_http: whether the issuer, and the URL in its metadata, may be http URLs. See `Jwks`.
 
         Raises:
             ConfigError: the issuer is not a plain https URL, has a query, or an algorithm is not allowed.
         """
-        check_url(issuer, path="issuer")
+        allowed = _is_http_allowed(allow_http)
+        check_url(issuer, path="issuer", allow_http=allowed)
         if "?" in issuer:
             raise config_error("issuer", "must not have a query", "OpenID Connect Discovery 1.0 section 3")
         self = cls.__new__(cls)
         self._set(algorithms, (), ())
-        self.source = KeySource(None, issuer, self.algorithms)
+        self.source = KeySource(None, issuer, self.algorithms, allowed)
         return self
 
     @classmethod
@@ -105,3 +117,10 @@ class Jwks:
         if self.source is not None:
             return f"Jwks({self.source.redacted!r}, algorithms={self.algorithms!r})"
         return f"Jwks({len(self.keys)} keys, {len(self.skipped)} skipped, algorithms={self.algorithms!r})"
+
+
+def _is_http_allowed(allow_http: object) -> bool:
+    """Return the value of `allow_http`. Raise `ConfigError` if it is not a boolean."""
+    if not isinstance(allow_http, bool):
+        raise config_error("allow_http", "must be true or false")
+    return allow_http

@@ -21,16 +21,19 @@ class KeySource:
         url: the URL of the key set. None: it is in the metadata of `issuer`.
         issuer: the `iss` that tokens must have. None: the issuer of the app.
         algorithms: the allow-list.
+        allow_http: whether the URL, the issuer and the URL in its metadata may have the scheme `http`. A fetch still
+            needs a rule of the operator (`Network(rules=…)`).
     """
 
     url: KeySetUrl | None
     issuer: str | None
     algorithms: tuple[str, ...]
+    allow_http: bool = False
 
     @property
     def host(self) -> tuple[str, int]:
         """The host and port of the first request. Fetches from one host and port share a part of the pool's threads."""
-        url = self.url or check_url(self.issuer)
+        url = self.url or check_url(self.issuer, allow_http=self.allow_http)
         return url.host, url.port
 
     @property

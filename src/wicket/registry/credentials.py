@@ -93,7 +93,8 @@ def _remote_key_set(table: Mapping[str, Any], options: dict[str, Any]) -> Creden
         return Jwks.discover(table["discover"], **options) if "discover" in table else Jwks(**options)
     except TypeError:
         message = "contains an unknown option for a remote key set"
-        raise config_error("", message, "url, issuer, algorithms; or discover, algorithms") from None
+        hint = "url, issuer, algorithms, allow_http; or discover, algorithms, allow_http"
+        raise config_error("", message, hint) from None
 
 
 def _parse_key_set(document: str) -> Any:

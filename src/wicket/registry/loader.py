@@ -21,6 +21,9 @@ It raises `ConfigError` if the app exists but its configuration is invalid, and 
 The name must be one of the app's names: its id, an alias, its publishable key, a host or its issuer.
 """
 
+AppLoader = Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]
+"""The load function of the app cache."""
+
 _SETTING: Final = {"id": "aliases", "host": "hosts"}
 """The app setting that holds further names of a kind, if it differs from the kind."""
 
@@ -39,7 +42,7 @@ class AppBroken(LoadFailed):
 
 def registry_loader(
     registry: Registry, configured_apps: Mapping[AppRef, App | BrokenApp], reporter: Reporter
-) -> Callable[[AppRef, App | BrokenApp | None], Loaded[App | BrokenApp] | None]:
+) -> AppLoader:
     """Return a loader for the app cache that calls the registry.
 
     The loader stores each app under its id. If the name that was looked up is not one of the app's names, the loader
@@ -56,7 +59,7 @@ def registry_loader(
             app: object = registry(ref)
         except ConfigError as error:
             _report_broken(reporter, ref, stale, error)
-            raise AppBroken from None
+            raise AppBroken("config_invalid") from None
         if app is None:
             return None
         if isinstance(app, App):
@@ -64,7 +67,7 @@ def registry_loader(
         if inspect.iscoroutine(app):
             app.close()
         _report_wrong_type(reporter, ref, stale, type(app).__name__)
-        raise LoadFailed
+        raise LoadFailed("no_app")
 
     def _check_names(app: App, ref: AppRef) -> Loaded[App | BrokenApp] | None:
         refs = app.refs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from wicket.config.app import App, BrokenApp, Mode
@@ -11,6 +12,7 @@ from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
 from wicket.config.rules import RuleChanges
+from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
 from wicket.errors import ConfigError, Problems, config_error, did_you_mean
 from wicket.profiles import BY_NAME, Profile
 from wicket.registry.credentials import SecretReader, read_credential, read_credentials
@@ -25,10 +27,12 @@ class TableContext(NamedTuple):
     Args:
         reader: Reads the key material of credentials and identity hashes.
         extensions: The functions that the table may name. Nothing is imported.
+        directory: Relative paths of files are relative to it.
     """
 
     reader: SecretReader
     extensions: Extensions
+    directory: Path = Path()
 
 
 Form = Callable[[Problems, str, Any, TableContext], Any]
@@ -148,6 +152,23 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     return {name: value for name, value in rules.items() if name not in app_settings}
 
 
+def _read_websocket_refusals(problems: Problems, path: str, table: Any) -> WebSocketRefusals:
+    """Return the setting of the table `websocket_refusals`. The statuses are its keys, which are strings."""
+    before = len(problems.found)
+    _add_unknown(problems, path, table, ("accept", "codes"))
+    if len(problems.found) > before:
+        return DEFAULT_WEBSOCKET_REFUSALS
+    options = dict(table)
+    codes = options.get("codes")
+    if isinstance(codes, dict):
+        options["codes"] = {int(status) if status.isdecimal() else status: code for status, code in codes.items()}
+    try:
+        return WebSocketRefusals(**options)
+    except ConfigError as error:
+        problems.merge(path, error)
+        return DEFAULT_WEBSOCKET_REFUSALS
+
+
 def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
     options = _read_hash_options("identity_hash", table, context, ("identifier_location", "hash_location"))
@@ -248,5 +269,6 @@ FORMS: Final[Mapping[str, Form]] = {
     "credentials": lambda problems, path, value, context: read_credentials(problems, value, context.reader),
     "revocations": table_of(Revocations),
     "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
+    "websocket_refusals": lambda problems, path, value, context: _read_websocket_refusals(problems, path, value),
 }
 """The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

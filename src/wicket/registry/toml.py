@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +12,16 @@ from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import is_valid_name
-from wicket.config.network import Network
 from wicket.errors import ConfigError, Problem, Problems, config_error, did_you_mean
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
 from wicket.registry.extensions import Extensions, check_extensions, import_extensions
 from wicket.registry.tables import FORMS, Form, TableContext, read_app, read_broken_app, read_settings, table_of
+from wicket.registry.toml_network import read_network
 from wicket.settings import Setting
 
 _log: Final = logging.getLogger("wicket")
 
-_NETWORK_SETTINGS: Final = ("allowed_networks", "extra_ports", "ca_file")
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
@@ -62,7 +60,7 @@ def read_file(
         **import_extensions(file_problems, "gate.extensions", imported),
         **check_extensions(file_problems, "extensions", extensions),
     }
-    settings = _read_gate(file_problems, gate, gate_settings, TableContext(reader, extensions))
+    settings = _read_gate(file_problems, gate, gate_settings, TableContext(reader, extensions, source.parent))
     tables = document.get("apps", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         file_problems.add("apps", "must be a list of tables", "start each with [[apps]]")
@@ -119,24 +117,7 @@ def _read_gate(
     return values
 
 
-def _read_network(problems: Problems, path: str, table: Any, context: TableContext) -> Network | None:
-    if not isinstance(table, dict) or table.keys() - {*_NETWORK_SETTINGS}:
-        problems.add(path, f"must be a table of {', '.join(_NETWORK_SETTINGS)}")
-        return None
-    options = dict(table)
-    ca_file = options.pop("ca_file", None)
-    try:
-        ssl_context = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-        return Network(**options, ssl_context=ssl_context)
-    except ConfigError:
-        raise
-    except (OSError, TypeError, ValueError):
-        hint = "a file that starts with -----BEGIN CERTIFICATE-----"
-        problems.add(f"{path}.ca_file", "cannot be read as certificate authorities in PEM", hint)
-        return None
-
-
-GATE_FORMS: Final[Mapping[str, Form]] = {**FORMS, "limits": table_of(Limits), "network": _read_network}
+GATE_FORMS: Final[Mapping[str, Form]] = {**FORMS, "limits": table_of(Limits), "network": read_network}
 """The forms in which the table `[gate]` holds a setting."""
 
 

@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import Future
+from typing import Any
 
 from wicket.runtime.entries import Entry as Entry
 from wicket.runtime.entries import InFlightLoad, K, V
@@ -33,6 +34,9 @@ from wicket.runtime.entries import LoadFailed as LoadFailed
 from wicket.runtime.entries import Started as Started
 from wicket.runtime.entry_store import EntryStore
 from wicket.runtime.pool import Pool, cancel_future
+
+Load = Callable[[K, V | None], Loaded[V] | None]
+"""A load function. It receives the key and the current value, or None."""
 
 
 class Cache(EntryStore[K, V]):
@@ -50,11 +54,13 @@ class Cache(EntryStore[K, V]):
         group: returns the group of a key. The loads of one group share a part of the pool's threads.
         owner: returns the owner of a key, or None if only a load can determine it.
         per_owner: the maximum number of loads of one owner that are in flight. None: no limit.
+        load_on: returns the load function for a request, from the event loop of the request, or from None if it has
+            none. It may raise for None. If it is None, `load` is used.
     """
 
     def __init__(
         self,
-        load: Callable[[K, V | None], Loaded[V] | None],
+        load: Load[K, V],
         *,
         pool: Pool,
         lifetimes: Lifetimes,
@@ -65,9 +71,11 @@ class Cache(EntryStore[K, V]):
         group: Callable[[K], Hashable] = lambda key: None,
         owner: Callable[[K], Hashable] = lambda key: None,
         per_owner: int | None = None,
+        load_on: Callable[[Any], Load[K, V]] | None = None,
     ) -> None:
         super().__init__(lifetimes=lifetimes, size=size, negative_size=negative_size, clock=clock, owner=owner)
         self._load = load
+        self._load_on = load_on
         self._group_of = group
         self._per_owner = per_owner
         self._pool = pool
@@ -121,18 +129,20 @@ class Cache(EntryStore[K, V]):
         """Return whether a load of `key` is in flight."""
         return key in self._in_flight
 
-    def start(self, key: K, seen: int) -> Started | None:
+    def start(self, key: K, seen: int, loop: Any = None) -> Started | None:
         """Start a load of `key`, or join the load that is in flight.
 
         Args:
             key: the key to load.
             seen: the version of the entry that the caller has read. 0: there was none.
+            loop: the event loop of the request. None: it has none.
 
         Returns:
             The load, and the maximum time to wait for it. The time is counted from the start of the load, so a load
             that hangs delays only the first requests. `limited` is True if the owner of `key` has its maximum number
             of loads in flight, or the pool rejects the load. None if the entry is newer than `seen`, or in back-off.
         """
+        load = self._load if self._load_on is None else self._load_on(loop)
         with self._lock:
             now = self._clock()
             entry = self._any_entry(key)
@@ -156,7 +166,7 @@ class Cache(EntryStore[K, V]):
         try:
             # Without a limit per owner, a client can invent owners, so the pool must not schedule by them.
             pool_owner = flight.owner if self._per_owner is not None else None
-            accepted = self._pool.submit(lambda: self._run(key), flight.done, self._group_of(key), pool_owner)
+            accepted = self._pool.submit(lambda: self._run(key, load), flight.done, self._group_of(key), pool_owner)
         finally:
             if not accepted:
                 with self._lock:
@@ -190,7 +200,7 @@ class Cache(EntryStore[K, V]):
             for flight in self._in_flight.values():
                 flight.invalidations.append(frozenset(tags))
 
-    def _run(self, key: K) -> None:
+    def _run(self, key: K, load: Load[K, V]) -> None:
         """Load `key` and publish the result. It runs on a thread of the pool."""
         repeated = False
         while True:
@@ -199,7 +209,7 @@ class Cache(EntryStore[K, V]):
             current = self._value_entry(key)
             begun = next(self._versions)
             try:
-                loaded = self._load(key, current.value if current is not None else None)
+                loaded = load(key, current.value if current is not None else None)
             except BaseException as error:  # noqa: BLE001 - requests get the stale value or a 503, never the exception
                 failure = error
             else:

@@ -63,6 +63,7 @@ class Entry(NamedTuple, Generic[V]):
         retry_at: the time before which no load starts.
         absent: True if the source answered that the key does not exist.
         permanent: True if the last load failed permanently.
+        cause: why the last load failed: what its source said, or the type of the exception. Empty: it did not fail.
         begun: the sequence number of the load that returned the value. A load with a greater number began later.
         direct: True if the source returned the value for the key of the entry itself.
         names: the keys that may point to the entry.
@@ -82,6 +83,7 @@ class Entry(NamedTuple, Generic[V]):
     direct: bool = True
     names: frozenset[Any] = _NONE
     tags: tuple[Hashable, ...] = ()
+    cause: str = ""
 
 
 @dataclass(slots=True)

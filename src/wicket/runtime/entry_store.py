@@ -116,7 +116,7 @@ class EntryStore(Generic[K, V]):
             elif entry is not None:
                 # The version stays the same, so a request that has read the entry does not take it for a newer one.
                 self._entries[key] = entry._replace(
-                    refresh_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False
+                    refresh_at=0.0, fresh_until=0.0, failures=0, retry_at=0.0, permanent=False, cause=""
                 )
         self._negative.drop(next(self._versions), tags, permanent=permanent)
 
@@ -146,17 +146,19 @@ class EntryStore(Generic[K, V]):
         current = self._value_entry(key)
         previous = current or self._any_entry(key)
         failures = previous.failures + 1 if previous else 1
-        permanent, requested = False, 0.0
+        permanent, requested, cause = False, 0.0, type(failure).__name__
         if isinstance(failure, LoadFailed):
-            permanent, requested = failure.permanent, failure.retry_after or 0.0
+            permanent, requested, cause = failure.permanent, failure.retry_after or 0.0, str(failure) or cause
         retry_at = self._clock() + self._lifetimes.backoff(failures, requested)
         if current is not None and current.begun <= begun:
             target = key if self._entries.get(key) is current else self._names[key]
             self._entries[target] = current._replace(
-                version=version, failures=failures, retry_at=retry_at, permanent=permanent
+                version=version, failures=failures, retry_at=retry_at, permanent=permanent, cause=cause
             )
         elif current is None:
-            self._negative.put(key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent))
+            self._negative.put(
+                key, Entry(version, failures=failures, retry_at=retry_at, permanent=permanent, cause=cause)
+            )
 
     def _publish_absence(self, key: K, begun: int) -> None:
         """Record that `key` does not exist. A value of an older load is evicted."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.http.connections import BlockedSend, FakeServer, FaultyClock, gate_at, run, verified
 from wicket.http.asgi_types import Message
-from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection
+from wicket.http.long_lived import ConnectionEnded, LiveConnection
 
 SSE: Message = {
     "type": "http.response.start",
@@ -44,7 +44,7 @@ def test_live_connection_blocked_send_close_raises_connection_ended(swallows: in
     async def main() -> None:
         async with blocked(2) as (live, server, sending):
             server.swallows = swallows
-            closing = asyncio.ensure_future(live.close("expired"))
+            closing = asyncio.ensure_future(live.close(4401, "expired"))
             for task in sending:
                 with pytest.raises(ConnectionEnded, match="no longer valid"):
                     await asyncio.wait_for(task, 10)
@@ -52,7 +52,7 @@ def test_live_connection_blocked_send_close_raises_connection_ended(swallows: in
             assert not closing.done(), "the closing message is still blocked"
             server.unblock()
             await closing
-            assert server.delivered == [{"type": "websocket.close", "code": CLOSE_CODE, "reason": "expired"}]
+            assert server.delivered == [{"type": "websocket.close", "code": 4401, "reason": "expired"}]
 
     run(main)
 
@@ -61,7 +61,7 @@ def test_live_connection_server_error_on_interrupt_connection_ended() -> None:
     async def main() -> None:
         async with blocked() as (live, server, sending):
             server.fails = True
-            closing = asyncio.ensure_future(live.close("expired"))
+            closing = asyncio.ensure_future(live.close(4401, "expired"))
             with pytest.raises(ConnectionEnded):
                 await sending[0]
             closing.cancel()
@@ -91,7 +91,7 @@ def test_live_connection_outside_cancellation_during_close_cancelled(cancelled_f
         async with blocked() as (live, server, sending):
             if cancelled_first:
                 sending[0].cancel()
-            closing = asyncio.ensure_future(live.close("expired"))
+            closing = asyncio.ensure_future(live.close(4401, "expired"))
             if not cancelled_first:
                 asyncio.get_running_loop().call_soon(sending[0].cancel)
             with pytest.raises(asyncio.CancelledError):
@@ -107,7 +107,7 @@ def test_live_connection_send_unblocked_during_close_not_sent() -> None:
         async with blocked() as (live, server, sending):
             server.unblock()
             await asyncio.sleep(0)  # the server has been resumed, and has not sent yet
-            await live.close("expired")
+            await live.close(4401, "expired")
             with pytest.raises(ConnectionEnded):
                 await sending[0]
             assert [message["type"] for message in server.delivered] == ["websocket.close"]
@@ -142,7 +142,7 @@ def test_live_connection_yielding_send_close_raises_connection_ended() -> None:
         live = LiveConnection(verified(gate_at(FaultyClock())), FakeServer().receive, yielding, websocket=True)
         sending = asyncio.ensure_future(live.send(DATA))
         await iterate_loop()
-        closing = asyncio.ensure_future(live.close("expired"))
+        closing = asyncio.ensure_future(live.close(4401, "expired"))
         with pytest.raises(ConnectionEnded):
             await asyncio.wait_for(sending, 10)
         closing.cancel()
@@ -190,7 +190,7 @@ def test_live_connection_event_stream_blocked_start_connection_ended() -> None:
         live = LiveConnection(verified(gate_at(FaultyClock())), FakeServer().receive, server, websocket=False)
         start = asyncio.ensure_future(live.send(SSE))
         await iterate_loop()
-        closing = asyncio.ensure_future(live.close("expired"))
+        closing = asyncio.ensure_future(live.close(4401, "expired"))
         with pytest.raises(ConnectionEnded):
             await start
         closing.cancel()

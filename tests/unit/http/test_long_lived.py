@@ -9,7 +9,7 @@ import pytest
 from tests.support.clients import finished
 from tests.unit.http.connections import FakeServer, FaultyClock, gate_at, run, verified
 from wicket.http.asgi_types import Message
-from wicket.http.long_lived import CLOSE_CODE, ConnectionEnded, LiveConnection
+from wicket.http.long_lived import ConnectionEnded, LiveConnection
 
 SSE: Message = {
     "type": "http.response.start",
@@ -43,13 +43,13 @@ def test_live_connection_websocket_close_sends_4401_and_disconnects() -> None:
         live, server = connection()
         pending = asyncio.ensure_future(live.receive())
         await asyncio.sleep(0)
-        await live.close("expired")
-        assert server.sent == [{"type": "websocket.close", "code": CLOSE_CODE, "reason": "expired"}]
-        assert await pending == {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
+        await live.close(4401, "expired")
+        assert server.sent == [{"type": "websocket.close", "code": 4401, "reason": "expired"}]
+        assert await pending == {"type": "websocket.disconnect", "code": 4401, "reason": ""}
         assert (await live.receive())["type"] == "websocket.disconnect"
         with pytest.raises(ConnectionEnded):
             await live.send({"type": "websocket.send", "text": "late"})
-        await live.close("expired")
+        await live.close(4401, "expired")
         assert len(server.sent) == 1, "closed once"
         live.end()
 
@@ -60,7 +60,7 @@ def test_live_connection_event_stream_close_ends_and_disconnects() -> None:
     async def main() -> None:
         live, server = connection(websocket=False)
         await live.send(SSE)
-        await live.close("revoked")
+        await live.close(4401, "revoked")
         assert server.sent[1:] == [{"type": "http.response.body", "body": b"", "more_body": False}]
         assert await live.receive() == {"type": "http.disconnect"}
 
@@ -73,7 +73,7 @@ def test_live_connection_event_stream_send_after_close_oserror() -> None:
     async def main() -> None:
         live, server = connection(websocket=False)
         await live.send(SSE)
-        await live.close("expired")
+        await live.close(4401, "expired")
         with pytest.raises(OSError, match="no longer valid"):
             await live.send({"type": "http.response.body", "body": b"data: late\n\n", "more_body": True})
         assert len(server.sent) == 2
@@ -87,7 +87,7 @@ def test_live_connection_plain_response_close_ignored() -> None:
             live, server = connection(websocket=False)
             if start is not None:
                 await live.send(start)
-            await live.close("expired")
+            await live.close(4401, "expired")
             assert server.sent == ([] if start is None else [start])
 
     run(main)
@@ -127,7 +127,7 @@ def test_live_connection_ended_by_application_not_closed_again(websocket: bool, 
         if not websocket:
             await live.send(SSE)
         await live.send(last)
-        await live.close("expired")
+        await live.close(4401, "expired")
         assert server.sent[-1] is last
 
     run(main)
@@ -138,7 +138,7 @@ def test_live_connection_client_disconnected_not_closed_again() -> None:
         live, server = connection()
         server.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
         assert (await live.receive())["code"] == 1001
-        await live.close("expired")
+        await live.close(4401, "expired")
         assert server.sent == []
 
     run(main)
@@ -150,8 +150,8 @@ def test_live_connection_server_error_on_close_ignored() -> None:
             raise OSError("disconnected")
 
         live = LiveConnection(verified(gate_at(FaultyClock())), FakeServer().receive, send, websocket=True)
-        await live.close("expired")
-        assert (await live.receive())["code"] == CLOSE_CODE
+        await live.close(4401, "expired")
+        assert (await live.receive())["code"] == 4401
 
     run(main)
 
@@ -189,7 +189,7 @@ def test_live_connection_available_message_received_immediately() -> None:
         assert finished(live.receive())["type"] == "http.disconnect"
         closed, _ = connection(websocket=False)
         await closed.send(SSE)
-        await closed.close("expired")
+        await closed.close(4401, "expired")
         assert finished(closed.receive())["type"] == "http.disconnect"
 
     run(main)
@@ -206,5 +206,24 @@ def test_live_connection_cancelled_receive_later_message_not_lost() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert finished(live.receive()) is message
+
+    run(main)
+
+
+def test_live_connection_watch_before_the_stream_begins_checks_the_new_decision() -> None:
+    async def main() -> None:
+        begun: list[LiveConnection] = []
+        gate, server = gate_at(FaultyClock()), FakeServer()
+        live = LiveConnection(
+            verified(gate), server.receive, server.send, websocket=False, on_begin=begun.append, on_end=begun.remove
+        )
+        other = verified(gate)
+        live.watch(other)
+        assert (begun, live.decision) == ([], other)
+        await live.send(SSE)
+        assert begun == [live]
+        live.end()
+        live.watch(verified(gate))
+        assert (begun, live.decision) == ([], other)
 
     run(main)

@@ -123,3 +123,15 @@ def test_discover_invalid_or_missing_jwks_uri_not_discovery(url: Any) -> None:
     assert failure.kind == "not_discovery"
     assert failure.__suppress_context__
     assert failure_of(lambda: discover(ISSUER, Documents({"issuer": ISSUER}))).kind == "not_discovery"
+
+
+def test_discover_http_metadata_url_only_if_allowed() -> None:
+    """An issuer that allows http may name an http URL. One that does not may not."""
+    issuer, keys = "http://keycloak:8080/realms/a", "http://keycloak:8080/keys"
+    url = f"{issuer}/.well-known/openid-configuration"
+    fetch = Documents(by_url={url: fetched({"issuer": issuer, "jwks_uri": keys})})
+    assert discover(issuer, fetch, allow_http=True).text == keys
+    with pytest.raises(ConfigError):
+        discover(issuer, fetch)
+    secure = Documents(fetched({"issuer": ISSUER, "jwks_uri": keys}))
+    assert failure_of(lambda: discover(ISSUER, secure)).kind == "not_discovery"

@@ -134,8 +134,14 @@ def test_retry_after_malformed_date_never_raises() -> None:
 
 
 def registry_loader(issuer: LocalIssuer, reports: list[LoadReport]) -> tuple[KeySetLoader, KeySetRef]:
+    fetcher = fetcher_of(issuer)
     loader = KeySetLoader(
-        fetcher_of(issuer), min_lifetime=60, max_lifetime=3600, default_lifetime=300, max_keys=64, report=reports.append
+        lambda app_id: fetcher,
+        min_lifetime=60,
+        max_lifetime=3600,
+        default_lifetime=300,
+        max_keys=64,
+        report=reports.append,
     )
     return loader, KeySetRef("acme", KeySource(check_url(issuer.jwks_url), None, ("RS256", "ES256")))
 

@@ -39,7 +39,7 @@ class Bench:
         self.fetch = Documents(*answers)
         self.reports: list[LoadReport] = []
         self.load = KeySetLoader(
-            self.fetch,
+            lambda app_id: self.fetch,
             min_lifetime=60,
             max_lifetime=3600,
             default_lifetime=300,
@@ -80,7 +80,7 @@ def test_key_set_loader_report_contains_load_duration() -> None:
         bench.clock.now += 1.5
         return fetched(key_set("a"))
 
-    held = replace(bench.load, fetch=fetch)(REF, None).value
+    held = replace(bench.load, fetcher_for=lambda app_id: fetch)(REF, None).value
     assert bench.last_report.seconds == 1.5
     assert held.at == 1001.5
 

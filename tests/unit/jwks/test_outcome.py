@@ -10,7 +10,7 @@ from wicket.jwks.fetcher import PERMANENT, FetchFailed, Kind
 from wicket.runtime.cache import LoadFailed
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-PASSING = {"unresolved", "timeout", "connection", "certificate", "status"}
+PASSING = {"proxy", "unresolved", "timeout", "connection", "certificate", "status"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

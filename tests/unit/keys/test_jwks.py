@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import jwk, problems_of, rsa_key
-from wicket import Jwks
+from wicket import ConfigError, Jwks
 from wicket.keys.key_set import KeySource
 from wicket.keys.urls import check_url
 
@@ -72,3 +72,31 @@ def test_jwks_repr_shows_origin_without_query() -> None:
     assert repr(Jwks(URL)) == f"Jwks('https://id.example.com/keys', algorithms={DEFAULT!r})"
     assert repr(Jwks.discover("https://id.example.com")) == f"Jwks('https://id.example.com', algorithms={DEFAULT!r})"
     assert repr(Jwks.static({"keys": [jwk(rsa_key())]})) == f"Jwks(1 keys, 0 skipped, algorithms={DEFAULT!r})"
+
+
+# --- http
+
+
+def test_jwks_http_url_needs_allow_http() -> None:
+    url = "http://keycloak:8080/keys"
+    with pytest.raises(ConfigError, match=r"must start with https://.*allow_http=True"):
+        Jwks(url)
+    with pytest.raises(ConfigError, match=r"must start with https://.*allow_http=True"):
+        Jwks.discover(url)
+    source = Jwks(url, allow_http=True).source
+    assert source is not None
+    assert source.url is not None
+    assert (source.url.text, source.host, source.redacted) == (url, ("keycloak", 8080), url)
+    discovered = Jwks.discover("http://keycloak/realms/a", allow_http=True).source
+    assert discovered is not None
+    assert (discovered.allow_http, discovered.host) == (True, ("keycloak", 80))
+
+
+def test_jwks_allow_http_is_only_for_http_and_must_be_boolean() -> None:
+    wrong: Any = 1
+    with pytest.raises(ConfigError, match="allow_http: must be true or false"):
+        Jwks("https://id.example/keys", allow_http=wrong)
+    with pytest.raises(ConfigError, match="must start with https://"):
+        Jwks("ftp://id.example/keys", allow_http=True)
+    with pytest.raises(ConfigError, match="is not an https URL"):
+        Jwks("http://user@id.example/keys", allow_http=True)

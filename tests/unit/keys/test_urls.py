@@ -186,3 +186,19 @@ def test_is_url_adversarial_text_bounded_steps(part: str) -> None:
     text = ("https://" + part * 2048)[:2040]
     for ending in ("", " ", "#", "\0"):
         assert steps_of(lambda judged=text + ending: is_url(judged)) < QUICKLY  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "origin", "authority", "port"),
+    [
+        ("https://id.example:443/a", "https://id.example", "id.example", 443),
+        ("https://id.example:80/a", "https://id.example:80", "id.example:80", 80),
+        ("http://Keycloak/a", "http://keycloak", "keycloak", 80),
+        ("http://keycloak:443/a", "http://keycloak:443", "keycloak:443", 443),
+        ("http://[::1]:8080", "http://[::1]:8080", "[::1]:8080", 8080),
+    ],
+)
+def test_key_set_url_origin_and_authority_omit_default_port(text: str, origin: str, authority: str, port: int) -> None:
+    url = check_url(text, allow_http=True)
+    assert (url.origin, url.authority, url.port) == (origin, authority, port)
+    assert url.text.startswith(f"{origin}/")
