@@ -245,16 +245,18 @@ def _check_rule(
 ) -> None:
     """Check a rule against its origin. With a proxy, only the name and the port of the origin can be checked."""
     if rule.allow_http != (url.scheme == "http"):
-        expected = "set for an http origin" if url.scheme == "http" else "left out for an https origin"
-        problems.add(f"{path}.allow_http", f"must be {expected}")
+        message = "is an http origin and needs allow_http=True" if url.scheme == "http" else "is not an http origin"
+        problems.add(f"{path}.allow_http", message, "only an http origin has allow_http")
     if url.scheme == "http" and rule.ssl_context is not None:
         problems.add(f"{path}.ssl_context", "needs an https origin", "remove it")
     if rule.proxy is None:
         return
     if url.scheme == "http":
-        problems.add(f"{path}.proxy", "needs an https origin", "the address of an http origin must be checked")
+        message = "needs an https origin, because the address of an http origin must be checked"
+        problems.add(f"{path}.proxy", message, "remove it, or use https")
     if url.port not in allowed_ports:
         problems.add(f"{path}.proxy", "needs a port that fetches may use", "extra_ports")
     last_label = url.host.rpartition(".")[2]
     if "." not in url.host or last_label.isdecimal() or url.host.startswith("["):
-        problems.add(f"{path}.proxy", "needs a host name with a dot, and no address", "the proxy resolves it")
+        message = "needs a host name with a dot, and no address, because the proxy resolves it"
+        problems.add(f"{path}.proxy", message, "https://id.corp.example")

@@ -93,7 +93,7 @@ def test_toml_websocket_refusals_read(tmp_path: Path) -> None:
     ("setting", "path"),
     [
         ("5", "apps[0].websocket_refusals"),
-        ("{ colour = 1 }", "apps[0].websocket_refusals"),
+        ("{ colour = 1 }", "apps[0].websocket_refusals.colour"),
         ("{ accept = 1 }", "apps[0].websocket_refusals.accept"),
         ("{ codes = 5 }", "apps[0].websocket_refusals.codes"),
         ("{ codes = { unauthorized = 4401 } }", "apps[0].websocket_refusals.codes['unauthorized']"),
