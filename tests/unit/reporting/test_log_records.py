@@ -152,7 +152,9 @@ def ask(gate: Gate, origin: str | None = None, path: str = "/widget/boot", query
 
 
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
-def test_p18_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode, log: pytest.LogCaptureFixture) -> None:
+def test_p18_log_record_blocked_origins_differ_by_origin_method_and_path(
+    mode: Mode, log: pytest.LogCaptureFixture
+) -> None:
     events: list[DecisionEvent] = []
     gate = Gate([acme(origins=["https://acme.com"], mode=mode)], on_event=events.append)  # type: ignore[arg-type]
     for origin in ("https://staging.acme.com", "http://localhost:3000", "https://staging.acme.com"):
