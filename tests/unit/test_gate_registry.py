@@ -332,7 +332,7 @@ def test_registry_app_also_configured_uses_configured_app(caplog: pytest.LogCapt
     )
 
 
-def test_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
+def test_p18_log_record_broken_registry_app_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
     with over(Registry(**{"customer-4711": config_error("id", "is wrong")})) as gate:
         assert code(gate.decide(asks(token(), app="customer-4711"))) == "config_invalid"
     (record,) = [item for item in caplog.records if getattr(item, "code", None) == "config_invalid"]

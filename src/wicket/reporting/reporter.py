@@ -43,7 +43,7 @@ _UNCONFIRMED: Final[OutcomeKey] = (None, "config_invalid", None, True, "gate", F
 _REMEDY: Final[dict[Code, str]] = {
     "config_missing": "Add a credential, or an issuer with a key set, to the app.",
     "config_invalid": "Correct the app's configuration. The log says what is wrong with it. "
-    "`wicket keys fetch --app` shows the state of its key sets.",
+    "`wicket check` shows the problems of a file, and `wicket keys fetch --app` the state of the app's key sets.",
     "keys_unavailable": "The log says why the fetch of the key set failed. `wicket keys fetch --app` repeats it.",
     "apps_unavailable": "Check the registry and its database. The log names the registry's exception.",
     "internal_error": "Report the traceback in the log.",

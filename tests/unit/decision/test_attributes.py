@@ -249,6 +249,10 @@ def test_p10_attributes_signed_null_counts_as_absent(claim: str | None) -> None:
     assert merged.conflicts == (Conflict("name", None, "signed"),)
     assert held.merge_unsigned({"name": None}).conflicts == ()
     assert user(Rules(attributes_claim="ctx"), ctx=None).attributes == {}
+    beside = user(Rules(attributes_claim="ctx"), ctx={"plan": None}, plan="pro", city=None)
+    merged = beside.merge_unsigned({"plan": "pro", "city": "Rome"}, {"city": "Oslo", "plan": "free"})
+    assert merged.attributes == {"city": "Oslo", "plan": "pro"}
+    assert [(each.attribute, each.kept, each.source) for each in merged.conflicts] == [("city", "Oslo", "stored")]
 
 
 def test_p10_companies_signed_null_counts_as_absent() -> None:

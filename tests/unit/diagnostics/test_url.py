@@ -254,6 +254,9 @@ def test_p17_diagnose_url_app_named_by_issuer_or_url_request_names_it() -> None:
         by_query = acme(app_locations=[Header("X-App-Id"), Query("appId")], origins=[ORIGIN])
         diagnose_url(url, ORIGIN, app=by_query)
         assert "X-App-Id" not in seen[3]
+        in_url = acme(app_locations=[Query("appId")], token_locations=[Query("appId")], origins=[ORIGIN])
+        diagnose_url(url, ORIGIN, app=in_url)
+        assert (seen[4]["method"], seen[4]["target"]) == ("GET", "/me?appId=acme")
 
 
 @pytest.mark.parametrize("named", [False, True])

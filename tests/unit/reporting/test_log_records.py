@@ -152,7 +152,9 @@ def ask(gate: Gate, origin: str | None = None, path: str = "/widget/boot", query
 
 
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.LOG_ONLY])
-def test_log_record_blocked_origins_differ_by_origin_method_and_path(mode: Mode, log: pytest.LogCaptureFixture) -> None:
+def test_p18_log_record_blocked_origins_differ_by_origin_method_and_path(
+    mode: Mode, log: pytest.LogCaptureFixture
+) -> None:
     events: list[DecisionEvent] = []
     gate = Gate([acme(origins=["https://acme.com"], mode=mode)], on_event=events.append)  # type: ignore[arg-type]
     for origin in ("https://staging.acme.com", "http://localhost:3000", "https://staging.acme.com"):
@@ -209,7 +211,7 @@ def test_p18_log_record_and_event_name_the_claim_and_what_was_expected(
         assert len(named[1]) == 256
 
 
-def test_log_record_many_origins_are_one_kind_after_the_first_sixteen(
+def test_p18_log_record_many_origins_are_one_kind_after_the_first_sixteen(
     log: pytest.LogCaptureFixture, clock: Time
 ) -> None:
     gate = Gate([acme(origins=["https://acme.com"])])
@@ -279,7 +281,7 @@ def test_log_record_client_values_are_escaped_and_truncated(log: pytest.LogCaptu
         Refusal("internal_error", retry_after=1),
     ],
 )
-def test_log_record_config_or_outage_refusal_is_warning_with_remedy(
+def test_p18_log_record_config_or_outage_refusal_is_warning_with_remedy(
     refusal: Refusal, enforced: bool, log: pytest.LogCaptureFixture, clock: Time
 ) -> None:
     report = reporter()
