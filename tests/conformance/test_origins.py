@@ -48,7 +48,7 @@ CONFIG_PATTERNS = {
     "https://*.co.uk": ALLOW,  # no list of public suffixes is kept
     "https://*.github.io": ALLOW,
     "https://*.example.*": CONFIG_ERROR,
-    "https://a*b.example.com": CONFIG_ERROR,
+    "https://a*b.example.com": ALLOW,  # a wildcard within one label
     "https://*.*.example.com": CONFIG_ERROR,
     "*://example.com": CONFIG_ERROR,
     "example.com": CONFIG_ERROR,

@@ -8,7 +8,7 @@ from tests.properties.origin_model import is_label, is_opaque, model, parts_of, 
 from wicket import ConfigError, OriginPolicy
 
 WORDS: Final = (
-    *("https://", "http://", "capacitor://", "*.", "https://*.", ":*", ":443", ":80", ":8443", ":0", "localhost"),
+    *("https://", "http://", "capacitor://", "app://.", "file://", "app-*-team.", "*.", "https://*.", ":*", ":443", ":80", ":8443", ":0", "localhost"),
     *("a.com", "b.a.com", "a.com.evil.com", "null", "*", "[::1]", "@", "/", "_", "-", "xn--", "\u212a", "\u017f"),
 )  # fmt: skip
 _LONGEST: Final = 512
@@ -52,9 +52,13 @@ def _admissible(pattern: str) -> None:
         return
     parts = parts_of(whole.removesuffix(":*"))
     assert parts is not None
+    if parts[0] not in ("http", "https", "ws", "wss"):
+        assert "*" not in whole, "a custom scheme is listed exactly"
+        return
     labels = parts[1][1:] if parts[1][0] == "*" else parts[1]
     assert labels
-    assert all(is_label(label) for label in labels)
+    assert all(is_label(label.replace("*", "0", 1)) and label != "*" for label in labels)
+    assert ".".join(parts[1]).count("*") <= 1
     assert parts[1][0] != "*" or len(labels) > 1 or labels == ["localhost"], "a whole top-level domain"
 
 

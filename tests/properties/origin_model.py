@@ -55,6 +55,15 @@ def model(patterns: list[str], origin: str | None) -> bool:
     return asking is not None and any(admits(pattern, asking) for pattern in patterns)
 
 
+def fits(pattern: str, label: str) -> bool:
+    """Whether a label is that of the pattern, whose `*` is one or more characters."""
+    before, star, after = pattern.partition("*")
+    if not star:
+        return label == pattern
+    longer = len(label) > len(before) + len(after)
+    return is_label(label) and longer and label.startswith(before) and label.endswith(after)
+
+
 def admits(pattern: str, asking: tuple[str, list[str], str]) -> bool:
     scheme, labels, port = asking
     pattern = f"https://{pattern}" if pattern.startswith("*.") else pattern
@@ -65,7 +74,9 @@ def admits(pattern: str, asking: tuple[str, list[str], str]) -> bool:
     if scheme != wanted_scheme or not (any_port or port == wanted_port):
         return False
     if wanted_labels[0] != "*":
-        return labels == wanted_labels
+        if "*" not in ".".join(wanted_labels):
+            return labels == wanted_labels
+        return len(labels) == len(wanted_labels) and all(map(fits, wanted_labels, labels))
     suffix = wanted_labels[1:]
     return (
         len(labels) > len(suffix)

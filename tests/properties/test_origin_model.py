@@ -14,7 +14,11 @@ quick = settings(max_examples=example_count(300), deadline=None)
 
 
 SCHEMES = st.sampled_from(["https", "http", "HTTPS", "capacitor", "chrome-extension"])
-GOOD_LABELS = st.sampled_from(["a", "b", "A", "x-y", "x_y", "com", "example", "xn--80ak6aa92e", "1", "localhost"])
+WEB_SCHEMES = st.sampled_from(["https", "http", "HTTPS"])
+WILDCARDS = st.sampled_from(["a*b", "a*", "*b", "x-*-y"])
+GOOD_LABELS = st.sampled_from(
+    ["a", "b", "ab", "axb", "x-a-y", "A", "x-y", "x_y", "com", "example", "xn--80ak6aa92e", "1", "localhost"]
+)
 ANY_LABELS = GOOD_LABELS | st.sampled_from(
     ["", "-a", "a-", "_a", "a_", "*", "é", "ſ", "K", "a b", "%2f", "@", "\x00", "\n"]
 )
@@ -29,12 +33,15 @@ def host_of(labels: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 PATTERNS = st.one_of(
     st.builds("{}://{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
-    st.builds("{}://*.{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
+    st.builds("{}://*.{}{}".format, WEB_SCHEMES, host_of(GOOD_LABELS), PORTS),
+    st.builds("{}://{}.{}.com{}".format, WEB_SCHEMES, WILDCARDS, GOOD_LABELS, PORTS),
+    st.builds("{}://{}.{}.{}.com".format, WEB_SCHEMES, GOOD_LABELS, WILDCARDS, GOOD_LABELS),
     st.builds("*.{}".format, host_of(GOOD_LABELS)),
 )
 ORIGINS = st.one_of(
     st.builds("{}://{}{}".format, SCHEMES, host_of(GOOD_LABELS), PORTS),
     st.builds("{}://{}{}".format, SCHEMES, host_of(ANY_LABELS), PORTS),
+    st.builds("{}://{}.{}.com".format, WEB_SCHEMES, GOOD_LABELS, GOOD_LABELS),
     ANY_TEXT,
     st.none(),
 )

@@ -2,12 +2,14 @@
 
 A pattern is a literal string, never a regular expression:
 
-    https://a.com          exactly this scheme, host and port
-    *.a.com                https, and every subdomain at any depth, but not a.com itself
-    https://*.a.com        the same
-    http://localhost:*     any port
-    app://.  file://       an origin of a custom scheme without a host name, compared exactly
-    *                      every origin
+    https://a.com                  exactly this scheme, host and port
+    *.a.com                        https, and every subdomain at any depth, but not a.com itself
+    https://*.a.com                the same
+    https://app-*-team.a.com       one or more characters within this one label, for example of preview deployments
+    http://localhost:*             any port
+    capacitor://localhost, app://., file://
+                                   a custom scheme: exactly this string
+    *                              every origin
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 from wicket.errors import Problems
 
 _ORIGIN: Final = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._*-]+)(?::(?P<port>[0-9]+|\*))?",
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~*-]*)(?::(?P<port>[0-9]+|\*))?",
     re.ASCII,
 )
 _ORIGIN_HEADER: Final = re.compile(
@@ -50,6 +52,32 @@ class _Origin(NamedTuple):
     scheme: str
     host: str
     port: str
+
+
+class _LabelPattern(NamedTuple):
+    """A pattern with a `*` within one label. The `*` matches one or more characters of that label.
+
+    Attributes:
+        scheme: The scheme.
+        before: The part of the host before the `*`.
+        after: The part of the host after the `*`.
+        port: The port, or `*`.
+    """
+
+    scheme: str
+    before: str
+    after: str
+    port: str
+
+    def matches(self, origin: _Origin) -> bool:
+        """Return whether an origin whose host is a valid DNS name matches."""
+        scheme, host, port = origin
+        if scheme != self.scheme or self.port not in (port, _ANY_PORT):
+            return False
+        if not (host.startswith(self.before) and host.endswith(self.after)):
+            return False
+        matched = host[len(self.before) : len(host) - len(self.after)]
+        return matched != "" and "." not in matched and len(host) > len(self.before) + len(self.after)
 
 
 def _parse_origin(value: str) -> _Origin | None:
@@ -87,17 +115,6 @@ def is_origin(value: str) -> bool:
     return bool(host) or port is None
 
 
-def _is_opaque(value: str) -> bool:
-    """Return whether `value` is an origin of a custom scheme whose host is no host name, such as `app://.`."""
-    scheme, _, host = value.lower().partition("://")
-    return (
-        scheme not in _SCHEMES_WITH_HOST
-        and is_origin(value)
-        and not host.startswith("[")
-        and not all(_LABEL.fullmatch(label) for label in host.partition(":")[0].split("."))
-    )
-
-
 def _is_ipv6(address: str) -> bool:
     try:
         ipaddress.IPv6Address(address)
@@ -117,7 +134,7 @@ class OriginPolicy:
             another position than the table shows. Each problem has the path `[index]` of its pattern.
     """
 
-    __slots__ = ("_allows_all", "_depths", "_exact", "_literal", "_ports", "_suffixes", "patterns")
+    __slots__ = ("_allows_all", "_depths", "_exact", "_labels", "_literal", "_ports", "_suffixes", "patterns")
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         problems = Problems()
@@ -126,8 +143,13 @@ class OriginPolicy:
         exact: set[_Origin] = set()
         ports: set[tuple[str, str]] = set()
         suffixes: set[_Origin] = set()
+        labels: set[_LabelPattern] = set()
         for index, pattern in enumerate(self.patterns):
-            error = _add_pattern(pattern, exact, ports, suffixes) if isinstance(pattern, str) else "must be a string"
+            error = (
+                _add_pattern(pattern, exact, ports, suffixes, labels)
+                if isinstance(pattern, str)
+                else "must be a string"
+            )
             if error:
                 problems.add(f"[{index}]", error, "https://app.example.com or *.example.com")
         problems.raise_if_any()
@@ -135,6 +157,7 @@ class OriginPolicy:
         self._exact = _compact(exact)
         self._ports = _compact(ports)
         self._suffixes = _compact(suffixes)
+        self._labels = tuple(labels)
         self._depths = tuple(sorted({origin.host.count(".") for origin in suffixes}))
 
     @property
@@ -160,7 +183,17 @@ class OriginPolicy:
             return False
         if parsed in self._exact or (parsed.scheme, parsed.host) in self._ports:
             return True
-        return bool(self._suffixes) and self._matches_suffix(parsed)
+        if not (self._suffixes or self._labels) or not _HOST_LABELS.fullmatch(parsed.host):
+            return False
+        return self._matches_suffix(parsed) or any(pattern.matches(parsed) for pattern in self._labels)
+
+    def lists(self, origin: str) -> bool:
+        """Return whether a pattern without `*` is this origin.
+
+        Args:
+            origin: The value of the Origin header.
+        """
+        return len(origin) <= _MAX_LENGTH and (origin in self._literal or _parse_origin(origin) in self._exact)
 
     def _matches_suffix(self, parsed: _Origin) -> bool:
         """Return whether a `*.` pattern matches the host.
@@ -169,8 +202,6 @@ class OriginPolicy:
         """
         scheme, host, port = parsed
         dots = host.count(".")
-        if not _HOST_LABELS.fullmatch(host):
-            return False
         labels = host.split(".")
         for depth in self._depths:
             if depth >= dots:
@@ -187,32 +218,62 @@ def _compact(values: Iterable[V]) -> Collection[V]:
     return items if len(items) <= _MAX_TUPLE_SIZE else frozenset(items)
 
 
-def _add_pattern(pattern: str, exact: set[_Origin], ports: set[tuple[str, str]], suffixes: set[_Origin]) -> str | None:
+def _add_pattern(
+    pattern: str,
+    exact: set[_Origin],
+    ports: set[tuple[str, str]],
+    suffixes: set[_Origin],
+    label_patterns: set[_LabelPattern],
+) -> str | None:
     """Add one pattern to the set for its form. Return an error message if it is invalid, otherwise None."""
     if pattern == "*":
         return None
     if pattern == "null":
         return "null is the origin of every sandboxed page and cannot be allowed"
     origin = _parse_origin(f"https://{pattern}" if pattern.startswith("*.") else pattern)
-    if _is_opaque(pattern):
-        return None
     if origin is None:
         return "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
     scheme, host, port = origin
+    if scheme not in _SCHEMES_WITH_HOST:
+        if "*" in pattern:
+            return "a custom scheme must be listed exactly, without *"
+        if not is_origin(pattern):
+            return "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
+        if host.startswith("[") or all(_LABEL.fullmatch(label) for label in host.split(".")):
+            exact.add(origin)
+        return None  # without a host name, as in `app://.`, only the same string is the same origin
     if host.startswith("["):
         try:
             host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
         except ValueError:
             return "the address in brackets is not an IPv6 address"
-    elif not all(_LABEL.fullmatch(label) for label in host.removeprefix("*.").split(".")):
-        return "the host must be labels of letters, digits and inner hyphens, optionally after *. for all subdomains"
+    elif not all(_LABEL.fullmatch(label) for label in _without_wildcard(host).split(".")):
+        return "the host must be labels of letters, digits and inner hyphens, with one * at the most: *. or in a label"
     if host.startswith("*."):
         suffix = host[2:]
         if "." not in suffix and suffix != "localhost":
             return "would allow a whole top-level domain"
         suffixes.add(_Origin(scheme, suffix, port))
+    elif "*" in host:
+        before, _, after = host.partition("*")
+        rest = after.partition(".")[2]
+        if ("." not in rest and rest != "localhost") or rest.rpartition(".")[2].isdecimal():
+            return "would allow a whole top-level domain, or many addresses"
+        label_patterns.add(_LabelPattern(scheme, before, after, port))
     elif port == _ANY_PORT:
         ports.add((scheme, host))
     else:
         exact.add(_Origin(scheme, host, port))
     return None
+
+
+def _without_wildcard(host: str) -> str:
+    """Return the host of a pattern with a valid label for its one wildcard, so that the labels can be checked.
+
+    A label that is only `*` and is not the first one stays, and is invalid.
+    """
+    if host.startswith("*."):
+        return host[2:]
+    before, wildcard, after = host.partition("*")
+    alone = (not before or before.endswith(".")) and after[:1] in ("", ".")
+    return f"{before}0{after}" if wildcard and not alone else host

@@ -9,9 +9,11 @@ import pytest
 from tests.support.unit import problems_of
 from wicket import OriginPolicy
 
-INVALID_HOST = "the host must be labels of letters, digits and inner hyphens, optionally after *. for all subdomains"
+INVALID_HOST = "the host must be labels of letters, digits and inner hyphens, with one * at the most: *. or in a label"
 NOT_AN_ORIGIN = "is not an origin: it must have a scheme, a host and optionally a port, and nothing else"
 TOP_LEVEL_DOMAIN = "would allow a whole top-level domain"
+MANY = f"{TOP_LEVEL_DOMAIN}, or many addresses"
+CUSTOM = "a custom scheme must be listed exactly, without *"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,17 @@ TOP_LEVEL_DOMAIN = "would allow a whole top-level domain"
         ("http://*.localhost:*", "http://acme.localhost:3000"),
         ("capacitor://localhost", "capacitor://localhost"),
         ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("capacitor://localhost", "CAPACITOR://LocalHost"),
+        ("app://.", "app://."),
+        ("file://", "file://"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("https://app-*-team.example.com", "https://app-1-team.example.com"),
+        ("https://app-*-team.example.com", "https://APP-git-main_2-TEAM.example.com:443"),
+        ("https://app-*.example.com", "https://app-x.example.com"),
+        ("https://*-team.example.com", "https://x-team.example.com"),
+        ("https://a.pr-*.example.com:8443", "https://a.pr-7.example.com:8443"),
+        ("http://app-*.example.com:*", "http://app-1.example.com:3000"),
+        ("http://app-*.localhost:*", "http://app-1.localhost:3000"),
         ("http://[::1]:3000", "http://[::1]:3000"),
         ("http://[0:0:0:0:0:0:0:1]", "http://[::1]"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
@@ -85,6 +98,26 @@ def test_origin_policy_matching_origin_allowed(pattern: str, origin: str) -> Non
         ("http://localhost:*", "http://localhost:*"),
         ("http://localhost:*", "https://localhost:3000"),
         ("capacitor://localhost", "ionic://localhost"),
+        ("capacitor://localhost", "capacitor://localhost:80"),
+        ("capacitor://localhost", "capacitor://a.localhost"),
+        ("app://.", "app://"),
+        ("file://", "file:///"),
+        ("file://", "file://a"),
+        ("https://app-*-team.example.com", "https://app--team.example.com"),
+        ("https://app-*-team.example.com", "https://app-team.example.com"),
+        ("https://app-*-team.example.com", "https://app-a.b-team.example.com"),
+        ("https://app-*-team.example.com", "https://app-1-team.example.com.evil.com"),
+        ("https://app-*-team.example.com", "https://x.app-1-team.example.com"),
+        ("https://app-*-team.example.com", "https://app-*-team.example.com"),
+        ("https://app-*-team.example.com", "https://app-é-team.example.com"),
+        ("https://app-*-team.example.com", "http://app-1-team.example.com"),
+        ("https://app-*-team.example.com", "https://app-1-team.example.com:8443"),
+        ("https://app-*-team.example.com", "https://evil.com/app-1-team.example.com"),
+        ("https://app-*.example.com", "https://app-.example.com"),
+        ("https://app-*.example.com", "https://app-1-.example.com"),
+        ("https://*-team.example.com", "https://-team.example.com"),
+        ("https://aba*aba.example.com", "https://aba.example.com"),
+        ("https://aba*aba.example.com", "https://ababa.example.com"),
         ("https://b.com", "https://" + "a" * 600),
     ],
 )
@@ -166,7 +199,23 @@ def test_origin_policy_mixed_patterns_all_apply() -> None:
         ("https://ä.com", NOT_AN_ORIGIN),
         ("https://*", INVALID_HOST),
         ("https://a.*", INVALID_HOST),
-        ("https://*a.com", INVALID_HOST),
+        ("https://*a.com", MANY),
+        ("https://app-*.com", MANY),
+        ("https://app-*", MANY),
+        ("http://1*.2.3.4", MANY),
+        ("https://app-*-*.example.com", INVALID_HOST),
+        ("https://app-*.*.example.com", INVALID_HOST),
+        ("https://*.app-*.example.com", INVALID_HOST),
+        ("https://-*.example.com", INVALID_HOST),
+        ("https://app-*-.example.com", INVALID_HOST),
+        ("https://a.*.example.com", INVALID_HOST),
+        ("app-*.example.com", NOT_AN_ORIGIN),
+        ("capacitor://*.a.com", CUSTOM),
+        ("capacitor://app-*.example.com", CUSTOM),
+        ("app://localhost:*", CUSTOM),
+        ("file:///", NOT_AN_ORIGIN),
+        ("file://:80", NOT_AN_ORIGIN),
+        ("https://", INVALID_HOST),
         ("https://a.*.com", INVALID_HOST),
         ("https://*.*.com", INVALID_HOST),
         ("https://-a.com", INVALID_HOST),
@@ -193,6 +242,26 @@ def test_origin_policy_single_string_is_a_problem(patterns: Any) -> None:
 @pytest.mark.parametrize("patterns", [None, 5])
 def test_origin_policy_not_a_list_is_a_problem(patterns: Any) -> None:
     assert problems_of(lambda: OriginPolicy(patterns))
+
+
+@pytest.mark.parametrize(
+    ("origin", "listed"),
+    [
+        ("https://a.com", True),
+        ("HTTPS://A.com:443", True),
+        ("app://.", True),
+        ("https://b.b.com", False),
+        ("http://localhost:1", False),
+        ("https://app-1.example.com", False),
+        ("null", False),
+        ("", False),
+        ("https://" + "a" * 600, False),
+    ],
+)
+def test_origin_policy_lists_only_exact_patterns(origin: str, listed: bool) -> None:
+    policy = OriginPolicy(["https://a.com", "*.b.com", "http://localhost:*", "https://app-*.example.com", "app://."])
+    assert policy.lists(origin) is listed
+    assert not OriginPolicy(["*"]).lists(origin)
 
 
 def test_origin_policy_several_invalid_patterns_all_reported() -> None:
