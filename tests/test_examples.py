@@ -91,6 +91,8 @@ FRAGMENTS: Final = (
     "WicketMiddleware(s",
     "Gate(apps,",
     "decision = gate.verify(",
+    "decision = gate.decide(",
+    "Quart(__name__)",
 )
 """Marks of the blocks that use names which their page does not define."""
 

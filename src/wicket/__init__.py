@@ -25,9 +25,11 @@ from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
+from wicket.http.refusals import refusal_response
 from wicket.keys import Jwks, PublicKey, Secret
 from wicket.limits import Limits
 from wicket.messages.request import Request
+from wicket.messages.response import Response
 from wicket.minting import mint
 from wicket.profiles import Profile
 from wicket.reporting.events import DecisionEvent, KeySetFetched, OutcomeCount, UnknownKidLimited
@@ -67,6 +69,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "Request",
+    "Response",
     "Revocations",
     "Rules",
     "Secret",
@@ -77,4 +80,5 @@ __all__ = [
     "WicketError",
     "mint",
     "profiles",
+    "refusal_response",
 ]

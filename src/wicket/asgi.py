@@ -7,6 +7,7 @@ from typing import Unpack
 
 from wicket.config.locations import Subprotocol
 from wicket.decision.context import GateContext
+from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
 from wicket.errors import Refused
 from wicket.gate import Gate
@@ -14,7 +15,6 @@ from wicket.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from wicket.http.auth_credentials import AuthCredentials
 from wicket.http.binding import attach_to_scope, clear_scope, is_raised_by_any
 from wicket.http.bodies import ASGIBody, declared_length
-from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.monitor import ConnectionMonitor
@@ -109,7 +109,7 @@ class WicketMiddleware:
                     begun if isinstance(begun, Decision) else await gate._run_flow(request, begun, optional=optional)
                 )
             if not decision.allowed:
-                await _send_response(core.refusal_response(request, decision), scope, send)
+                await _send_response(core.refusal_response(decision), scope, send)
                 return
             # Write to the scope itself, so that middleware outside the gate sees the result. The state is a copy.
             attach_to_scope(decision, request, scope, gate.name)
@@ -122,7 +122,7 @@ class WicketMiddleware:
                 receive, send = connection.receive, connection.send
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
-            headers = cors_headers(request, decision) if core.cors else NO_HEADERS
+            headers = core.cors_headers(request, decision)
             started = False
 
             async def send_with_headers(message: Message) -> None:  # frameworks test whether it is a coroutine function
@@ -146,7 +146,7 @@ class WicketMiddleware:
                 refusal = refused.refusal
                 if decision.required_refusal is refusal or not is_raised_by_any(scope["state"].values(), refusal):
                     gate.report_handler_refusal(decision, refusal)
-                await _send_response(core.exception_response(request, decision, refused), scope, send)
+                await _send_response(core.exception_response(decision, refused), scope, send)
             except ConnectionEnded:
                 if connection is None or not connection.ended:
                     raise

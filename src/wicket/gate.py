@@ -136,6 +136,8 @@ class Gate:
             mode=mode,
             clock=clock,
             limits=limits,
+            realm=self.realm,
+            error_docs=error_docs,
         )
         _gates.add(self)
         log_config_warnings(name, settings, mode, has_registry=registry is not None)

@@ -11,15 +11,15 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
+from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import ConfigError, Refusal, Refused, config_error
+from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import gate_name, require_decision_in_environ
 from wicket.http.binding import clear_environ
-from wicket.http.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
-from wicket.http.refusals import refusal_response, response_for_exception
+from wicket.http.refusals import refusal_response
 from wicket.http.settings import MiddlewareOptions
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Body
@@ -111,13 +111,7 @@ class Wicket:
     def _handle_refused(self, refused: Refused) -> Response:
         if isinstance(refused, RefusedResponse):  # `identity_of` raised it, for the gate that made the decision
             return cast(Response, refused.get_response())
-        try:
-            decision = decision_of(request, self.gate)
-        except ConfigError:
-            self.gate.report_handler_refusal(None, refused.refusal)
-            return _flask_response(refusal_response(self.gate, refused.refusal, None, credentials_sent=False))
-        self.gate.report_handler_refusal(decision, refused.refusal)
-        return _flask_response(response_for_exception(self.gate, decision, refused))
+        return _flask_response(refusal_response(refused, request.environ, self.gate))
 
     def _before_view(self) -> Response | None:
         """Decide a request for the blueprint. Return a response, or None if the view must run."""
@@ -142,7 +136,7 @@ class Wicket:
         if body is not None and body.started:
             request.environ["wsgi.input"] = body.replay()
         if not decision.allowed:
-            return _flask_response(core.refusal_response(view, decision))
+            return _flask_response(core.refusal_response(decision))
         attach_to_environ(request.environ, self.gate, decision, view)
         request.environ[_CORS_HEADERS_KEY] = core.cors_headers(view, decision)
         if core.close_on_expiry and decision.identity.verified:
@@ -206,7 +200,7 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
         return decision.require(*scopes)
     except Refused as refused:
         made_by = request.environ[f"{gate_name(gate)}.gate"]
-        raise RefusedResponse(refused, response_for_exception(made_by, decision, refused), made_by, decision) from None
+        raise RefusedResponse(refused, decision.response(refused), made_by, decision) from None
 
 
 def _current_identity() -> VerifiedIdentity:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from wicket.asgi import WicketMiddleware
@@ -16,7 +16,7 @@ from wicket.decision.identity import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_scope
-from wicket.http.refusals import response_for_exception
+from wicket.http.refusals import refusal_response
 
 __all__ = ["WicketMiddleware", "decision_of", "identity_of", "refusal_exception_handler", "requires_identity"]
 
@@ -60,27 +60,26 @@ def identity_of(
     return decision_of(connection, gate).require(*scopes)
 
 
-def refusal_exception_handler(gate: Gate) -> Callable[[Request, Exception], Response]:
-    """Return an exception handler for `Refused`, for a gate that wraps the whole Starlette application.
+def refusal_exception_handler(gate: Gate) -> Callable[[Any, Exception], Awaitable[Response]]:
+    """Return an exception handler that answers a `Refused` that an endpoint raises.
 
-    Register it with `exception_handlers={Refused: refusal_exception_handler(gate)}`. Around the whole application, the
-    middleware receives a `Refused` only after Starlette has answered 500. The advantage of this position is that
-    responses to crashed handlers have CORS headers too, so that the page can read them.
+    Register it with `exception_handlers={Refused: refusal_exception_handler(gate)}`. It is needed if a middleware
+    inside the gate handles exceptions, and if the gate wraps the whole Starlette application. There, the middleware
+    receives a `Refused` only after Starlette has answered 500. The advantage of this position is that responses to
+    crashed handlers have CORS headers too, so that the page can read them.
 
     Args:
-        gate: The gate that wraps the application.
+        gate: The gate that decides.
 
     Returns:
         The exception handler.
     """
 
-    def handle(request: Request, error: Exception) -> Response:
-        if not isinstance(error, Refused):
-            raise error
-        decision = decision_of(request, gate)
-        gate.report_handler_refusal(decision, error.refusal)
-        response = response_for_exception(gate, decision, error)
-        return Response(response.body, response.status, dict(response.headers))
+    async def handle(connection: HTTPConnection, error: Exception) -> Response:
+        if not isinstance(error, Refused) or connection.scope["type"] != "http":
+            raise error  # the middleware refuses the handshake of a WebSocket
+        status, headers, body = refusal_response(error, connection.scope, gate)
+        return Response(body, status, dict(headers))
 
     return handle
 

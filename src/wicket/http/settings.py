@@ -40,7 +40,7 @@ class MiddlewareSettings:
         only: Patterns of the gated paths. If empty, every path is gated.
         exempt: Patterns of paths that are not gated.
         optional: Patterns of gated paths that allow anonymous requests.
-        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`).
+        cors: Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.decision.cors`).
         origin_check_path: A path where a widget asks, without a token, whether its page's origin is allowed. None
             disables it.
         close_on_expiry: Whether to end a long-lived connection whose token expires (plus `leeway`), is revoked, or
