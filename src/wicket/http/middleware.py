@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from wicket.config.locations import PathSegment
 from wicket.decision.cors import NO_HEADERS, CORSHeaders, cors_headers, preflight_response, request_header_names
@@ -77,6 +79,7 @@ class MiddlewareCore:
         has_path_rules = not self._paths.everything or settings.origin_check_path is not None
         has_path_segment = any(isinstance(location, PathSegment) for location in gate.app_locations)
         self._ignores_path = not has_path_rules and settings.root_path is None
+        self._view_access: Callable[[Mapping[str, Any]], Access] | None = None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
         self.root_checked = not (has_path_rules or has_path_segment)
@@ -88,6 +91,16 @@ class MiddlewareCore:
                 *(location for app in gate.apps for location in app.token_locations),
             ]
         )
+
+    def use_views(self, access: Callable[[Mapping[str, Any]], Access]) -> None:
+        """Let the views of a framework decide about the paths that no setting makes open or optional.
+
+        Args:
+            access: Returns what the view of a request allows, for its scope or environ. `Access.GATED` if there is no
+                such view.
+        """
+        self._view_access = access
+        self.always_gated = False
 
     def check_root(self, application: object, parent: object = None) -> None:
         """Check that `root_path` is the root that the application sets, if a setting depends on the path.
@@ -146,7 +159,8 @@ class MiddlewareCore:
         """
         self.check_root(application, parent)
         self.root_checked = True
-        self.always_gated = self._ignores_path and self._root is None and not (self._roots or self._mounts)
+        depends_on_path = not self._ignores_path or self._root is not None or self._roots or self._mounts
+        self.always_gated = not depends_on_path and self._view_access is None
 
     def classify(self, request: Request) -> Action:
         """Return what the middleware does with `request`. Sets the root of the request."""
@@ -161,6 +175,8 @@ class MiddlewareCore:
             if path is not None and request.method in ("GET", "HEAD") and {*readings} == {path}:
                 return Action.ORIGIN_CHECK
             access = self._paths.access(*readings)
+        if access is Access.GATED and self._view_access is not None:
+            access = self._view_access(request.scope)
         if access is Access.OPEN:
             return Action.OPEN
         if request.is_preflight:
