@@ -105,6 +105,8 @@ FRAGMENTS: Final = (
     "Gate(apps,",
     "decision = gate.verify(",
     "gate.averify(token",
+    "decision = gate.decide(",
+    "Quart(__name__)",
 )
 """Marks of the blocks that use names which their page does not define."""
 

@@ -1,80 +1,62 @@
-"""Every row of the table, through both middlewares: Starlette with ASGI, Flask with WSGI."""
+"""Every row of the table, in every framework and through its own test client."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, get_args
+from collections.abc import Iterator
+from typing import Final, get_args
 
 import pytest
-from starlette.testclient import TestClient
-from werkzeug.test import Client
 
-from tests.scenarios import SCENARIOS, USERZ_ID, Ask, Scenario, build_gate, key
-from tests.scenarios.checks import Answered, check
-from tests.scenarios.sites import FORGED, flask_site, starlette_site
-from wicket import Gate
+from tests.scenarios import SCENARIOS, USERZ_ID, Scenario, build_gate, key
+from tests.scenarios.checks import check
+from tests.scenarios.clients import DOORS, NOT_SENT, PLAIN, Door
 from wicket.errors import Code, Reason
-
-if TYPE_CHECKING:
-    pass
 
 _NOT_REACHED: Final = {"keys_unavailable"}
 """Codes of key sets that cannot be fetched: the integration tests cover them."""
 
 
-Door = Callable[[Ask], Answered]
+def check_without_secrets(scenario: Scenario, ask: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """Send the request of a row, and check its response and that neither it nor the log has a token or a secret."""
+    answer = ask(scenario.ask)
+    check(scenario, answer)
+    said = f"{answer.headers} {answer.body.decode()} {caplog.text}"
+    for secret in (*scenario.secrets, *(text for scheme in _SECRETS for text in scheme)):
+        assert secret not in said, "no response and no log record may contain a token or a secret"
 
 
-def _starlette(gate: Gate) -> Door:
-    client = TestClient(starlette_site(gate))
-
-    def ask(asked: Ask) -> Answered:
-        target = f"{asked.path}?{asked.query}" if asked.query else asked.path
-        answer = client.request(asked.method, target, headers=_with_forgeries(asked), content=asked.body)
-        return Answered(answer.status_code, dict(answer.headers), answer.content)
-
-    return ask
-
-
-def _flask(gate: Gate) -> Door:
-    client = Client(flask_site(gate), use_cookies=False)
-
-    def ask(asked: Ask) -> Answered:
-        answer = client.open(
-            asked.path, method=asked.method, query_string=asked.query, headers=_with_forgeries(asked), data=asked.body
-        )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Answered(answer.status_code, headers, answer.data)
-
-    return ask
-
-
-def _with_forgeries(asked: Ask) -> list[tuple[str, str]]:
-    forged = ("Remote-User", "Remote_User", "X-Remote-User", "X-Forwarded-User", "Wicket-Identity")
-    return [*asked.headers, *((name, FORGED) for name in forged)]
-
-
-_DOORS: Final[dict[str, Callable[[Gate], Door]]] = {"asgi": _starlette, "wsgi": _flask}
-
-
-@pytest.fixture(scope="module", params=_DOORS)
-def door(request: pytest.FixtureRequest) -> Door:
-    return _DOORS[request.param](build_gate())
+@pytest.fixture(scope="module", params=PLAIN)
+def plain(request: pytest.FixtureRequest) -> Iterator[Door]:
+    with DOORS[request.param](build_gate()) as ask:
+        yield ask
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario_middleware_matches_expected_response(
-    scenario: Scenario, door: Door, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, plain: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "wicket")
-    answer = door(scenario.ask)
-    check(scenario, answer)
+    check_without_secrets(scenario, plain, caplog)
 
-    said = f"{answer.headers} {answer.body.decode()} {caplog.text}"
-    for secret in (*scenario.secrets, *(text for scheme in _SECRETS for text in scheme)):
-        assert secret not in said, "no response and no log record may contain a token or a secret"
+
+@pytest.mark.parametrize("framework", [name for name in DOORS if name not in PLAIN])
+def test_scenarios_test_client_of_framework_matches_expected_responses(
+    framework: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "wicket")
+    wrong: dict[str, str] = {}
+    with DOORS[framework](build_gate()) as ask:
+        for scenario in SCENARIOS:
+            if scenario.name in NOT_SENT.get(framework, ()):
+                continue
+            try:
+                check_without_secrets(scenario, ask, caplog)
+            except AssertionError as error:
+                wrong[scenario.name] = f"{error!r}"
+            caplog.clear()
+    assert wrong == {}
 
 
 _SECRETS: Final = [
@@ -93,9 +75,10 @@ def test_scenario_asgi_and_wsgi_responses_equal(scenario: Scenario, doors: tuple
 
 
 @pytest.fixture(scope="module")
-def doors() -> tuple[Door, Door]:
+def doors() -> Iterator[tuple[Door, Door]]:
     gate = build_gate()
-    return _starlette(gate), _flask(gate)
+    with DOORS["asgi"](gate) as asgi, DOORS["wsgi"](gate) as wsgi:
+        yield asgi, wsgi
 
 
 def test_scenarios_names_unique() -> None:
@@ -109,9 +92,9 @@ def test_scenarios_cover_all_codes_and_reasons_but_keys_unavailable() -> None:
 
 def test_gate_outcomes_count_every_scenario() -> None:
     gate = build_gate()
-    ask = _flask(gate)
-    for scenario in SCENARIOS:
-        ask(scenario.ask)
+    with DOORS["wsgi"](gate) as ask:
+        for scenario in SCENARIOS:
+            ask(scenario.ask)
     counted = gate.outcomes()
     assert sum(each.count for each in counted if each.stage == "gate") == len(SCENARIOS)
     demanded = {each.code for each in counted if each.stage == "handler"}

@@ -34,11 +34,13 @@ from wicket.decision.identity import Identity, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
 from wicket.gate_warm_up import WarmUpReport, WarmUpResult
+from wicket.http.refusals import refusal_response
 from wicket.jwks.fetcher import Fetched, Fetcher, FetchFailed
 from wicket.keys import Jwks, PublicKey, Secret
 from wicket.keys.urls import KeySetUrl
 from wicket.limits import Limits
 from wicket.messages.request import Request
+from wicket.messages.response import Response
 from wicket.minting import mint
 from wicket.profiles import Profile
 from wicket.registry.async_registry import AsyncRegistry
@@ -89,6 +91,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "Request",
+    "Response",
     "Revocations",
     "Rules",
     "Secret",
@@ -105,4 +108,5 @@ __all__ = [
     "WicketError",
     "mint",
     "profiles",
+    "refusal_response",
 ]

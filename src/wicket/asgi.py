@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from wicket.decision.context import GateContext
+from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
@@ -15,7 +16,6 @@ from wicket.http.asgi_types import ASGIApp, Message, Receive, Scope, Send
 from wicket.http.auth_credentials import AuthCredentials
 from wicket.http.binding import attach_to_scope, clear_scope, is_raised_by_any
 from wicket.http.bodies import ASGIBody, declared_length
-from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.handshakes import deny_handshake, refuse_handshake, without_token
 from wicket.http.long_lived import ConnectionEnded, LiveConnection
 from wicket.http.middleware import Action, MiddlewareCore
@@ -112,7 +112,7 @@ class WicketMiddleware:
                 )
             if not decision.allowed:
                 refusal = decision.refusal or Refusal("internal_error", retry_after=1)
-                await self._refuse(core.refusal_response(request, decision), refusal, decision, scope, send)
+                await self._refuse(core.refusal_response(decision), refusal, decision, scope, send)
                 return
             # Write to the scope itself, so that middleware outside the gate sees the result. The state is a copy.
             attach_to_scope(decision, request, scope, gate.name)
@@ -128,7 +128,7 @@ class WicketMiddleware:
                 decision.connection = weakref.ref(connection)  # the connection refers to the decision
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
-            headers = cors_headers(request, decision) if core.cors else NO_HEADERS
+            headers = core.cors_headers(request, decision)
             started = False
 
             async def send_with_headers(message: Message) -> None:  # frameworks test whether it is a coroutine function
@@ -152,7 +152,7 @@ class WicketMiddleware:
                 refusal = refused.refusal
                 if decision.required_refusal is refusal or not is_raised_by_any(scope["state"].values(), refusal):
                     gate.report_handler_refusal(decision, refusal)
-                response = core.exception_response(request, decision, refused)
+                response = core.exception_response(decision, refused)
                 await self._refuse(response, refusal, decision, scope, send, subprotocol)
             except ConnectionEnded:
                 if connection is None or not connection.ended:

@@ -87,6 +87,8 @@ class Gate:
             mode=given.mode,
             clock=given.clock,
             limits=given.limits,
+            realm=self.realm,
+            error_docs=given.error_docs,
         )
         _gates.add(self)
         log_config_warnings(given)

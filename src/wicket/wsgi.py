@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
+from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
+from wicket.decision.refusals import reason_phrase
 from wicket.errors import Refused
 from wicket.gate import Gate
 from wicket.http.binding import DECIDED, bind_to_environ, clear_environ, is_raised_by_any
 from wicket.http.bodies import WSGIBody, declared_length
-from wicket.http.cors import NO_HEADERS, cors_headers
 from wicket.http.long_lived import ConnectionEnded
 from wicket.http.middleware import Action, MiddlewareCore
-from wicket.http.refusals import reason_phrase
 from wicket.http.settings import MiddlewareOptions
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Request
@@ -91,9 +91,9 @@ class WicketMiddleware:
         if body is not None and body.started:
             environ["wsgi.input"] = body.replay()
         if not decision.allowed:
-            return send_response(core.refusal_response(request, decision), environ, start_response)
+            return send_response(core.refusal_response(decision), environ, start_response)
         attach_to_environ(environ, gate, decision, request)
-        cors = cors_headers(request, decision) if core.cors else NO_HEADERS
+        cors = core.cors_headers(request, decision)
         monitored, is_stream, started = core.close_on_expiry and decision.identity.verified, False, False
 
         def start_with_headers(
@@ -123,7 +123,7 @@ class WicketMiddleware:
             return []
         except Refused as refused:
             exc_info = (sys.exc_info(),) if started else ()
-            response = core.exception_response(request, decision, refused)
+            response = core.exception_response(decision, refused)
             sent = send_response(response, environ, start_response, *exc_info)
             decisions = (environ.get(names[0]) for names in environ[DECIDED])
             if decision.required_refusal is refused.refusal or not is_raised_by_any(decisions, refused.refusal):

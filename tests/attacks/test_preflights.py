@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -133,4 +134,4 @@ def test_s6_django_client_remote_user_header_removed() -> None:
         assert ask(app, "/who", *headers)[0] == 200
         from django.core.handlers.asgi import ASGIRequest
 
-        assert "HTTP_REMOTE_USER" not in ASGIRequest(seen[0], None).META
+        assert "HTTP_REMOTE_USER" not in ASGIRequest(seen[0], io.BytesIO()).META

@@ -25,6 +25,7 @@ import pytest
 
 import wicket
 from tests.leaks.patterns import Known, carries_a_token, pieces_of, plain, proofs_in, secrets_in, spelled
+from tests.support.django_settings import configure
 from wicket.decision import extract_token as finding
 from wicket.decision import identity_hash as hashes
 from wicket.decision import token_parser as tokens
@@ -216,6 +217,7 @@ def _wrap_reprs() -> None:
 @functools.cache
 def _modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(wicket.__path__, "wicket.")
+    configure()  # Django's modules cannot be imported before
     return [wicket, *(importlib.import_module(each.name) for each in found if not each.name.endswith("__main__"))]
 
 

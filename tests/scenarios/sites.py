@@ -32,13 +32,13 @@ _DEMANDS: Final[dict[str, Refusal]] = {
 }
 
 
-_PATHS: Final = ("/whoami", "/mine", *_DEMANDS)
+PATHS: Final = ("/whoami", "/mine", *_DEMANDS)
 
 
-_METHODS: Final = ["GET", "POST", "OPTIONS"]
+METHODS: Final = ["GET", "POST", "OPTIONS"]
 
 
-def _seen(decision: Decision, user: str | None, body: bytes) -> dict[str, Any]:
+def seen(decision: Decision, user: str | None, body: bytes) -> dict[str, Any]:
     """The values that a handler sees. `user` is the user of its framework."""
     refusal = decision.refusal
     identity = decision.identity
@@ -59,7 +59,7 @@ def _seen(decision: Decision, user: str | None, body: bytes) -> dict[str, Any]:
     }
 
 
-def _demand(path: str, decision: Decision) -> None:
+def demand(path: str, decision: Decision) -> None:
     if path in _DEMANDS:
         raise Refused(_DEMANDS[path])
     if path == "/mine":
@@ -82,14 +82,14 @@ def starlette_site(gate: Gate) -> Starlette:
 
     async def handler(request: Request) -> JSONResponse:
         decision: Decision = request.state.wicket
-        _demand(request.url.path, decision)
+        demand(request.url.path, decision)
         assert request.user is decision.identity
         assert request.user.is_authenticated is decision.identity.verified
         assert ("authenticated" in request.auth.scopes) is decision.identity.verified
-        return JSONResponse(_seen(decision, request.user.identity or None, await request.body()))
+        return JSONResponse(seen(decision, request.user.identity or None, await request.body()))
 
     return Starlette(
-        routes=[Route(path, handler, methods=_METHODS) for path in (*_PATHS, "/in/{app}")],
+        routes=[Route(path, handler, methods=METHODS) for path in (*PATHS, "/in/{app}")],
         middleware=[Middleware(_Forger), Middleware(asgi_door.WicketMiddleware, gate=gate)],
     )
 
@@ -102,12 +102,12 @@ def flask_site(gate: Gate) -> flask.Flask:
     def handler(app: str | None = None) -> flask.Response:
         environ = flask.request.environ
         decision: Decision = environ["wicket.decision"]
-        _demand(flask.request.path, decision)
+        demand(flask.request.path, decision)
         assert environ["wicket.identity"] is decision.identity
-        return flask.jsonify(_seen(decision, flask.request.remote_user, flask.request.get_data()))
+        return flask.jsonify(seen(decision, flask.request.remote_user, flask.request.get_data()))
 
-    for path in (*_PATHS, "/in/<app>"):
-        app.add_url_rule(path, view_func=handler, methods=_METHODS, provide_automatic_options=False)
+    for path in (*PATHS, "/in/<app>"):
+        app.add_url_rule(path, view_func=handler, methods=METHODS, provide_automatic_options=False)
     app.wsgi_app = _forging(wsgi_door.WicketMiddleware(app.wsgi_app, gate=gate))  # type: ignore[method-assign, assignment]
     return app
 

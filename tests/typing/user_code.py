@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_type
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask import request as flask_request
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -33,6 +33,8 @@ from wicket import (
     PublicKey,
     PublishableKeyBearer,
     Refusal,
+    Refused,
+    Response,
     Revocations,
     Rules,
     Secret,
@@ -40,9 +42,10 @@ from wicket import (
     VerifiedIdentity,
     mint,
     profiles,
+    refusal_response,
 )
 from wicket.asgi import WicketMiddleware
-from wicket.contrib.flask import Wicket, current_identity
+from wicket.contrib.flask import Wicket, current_identity, exempt, optional
 from wicket.contrib.flask import identity_of as flask_identity_of
 from wicket.contrib.flask import requires_identity as flask_requires_identity
 from wicket.contrib.starlette import decision_of, identity_of, requires_identity
@@ -124,4 +127,30 @@ def me_too() -> dict[str, str]:
 
 
 handler: Callable[[], dict[str, str]] = me_too
+
+module_level = Blueprint("module", __name__)
+extension = Wicket(optional=["/maybe"])
+extension.init_app(module_level, cors=False)
+extension.init_app(on_wsgi, gate, exempt=["/health"])
+assert_type(extension.gate, Gate)
+
+
+@module_level.get("/health")
+@exempt
+def health() -> str:
+    return "ok"
+
+
+@module_level.get("/maybe/<int:item>")
+@optional
+async def maybe(item: int) -> str:
+    return str(item)
+
+
+synchronous: Callable[[], str] = health
+asynchronous: Callable[[int], Awaitable[str]] = maybe
+answer: Response = gate.verify(None, app="acme").response(cors=False)
+assert_type(refusal_response(Refused(Refusal("missing_token")), flask_request.environ, gate), Response)
+status, headers, body = answer
+assert_type(body, bytes)
 assert_type(as_user(TestClient(on_asgi), "user-1", app="acme", role="admin"), TestClient)

@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = ROOT / "src" / "wicket"
 PAGE: Final = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 QUESTIONS: Final = {
-    "Where is a preflight answered": "http/cors.py",
+    "Where is a preflight answered": "decision/cors.py",
     "Where does an unknown `kid` cause a fetch": "decision/remote_keys.py",
     "Where is an origin matched": "config/origins.py",
     "Where would a new token location": "config/locations.py",

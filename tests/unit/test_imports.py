@@ -33,6 +33,7 @@ IO_MODULES = {"socket", "asyncio", "http", "urllib.request", "threading", "selec
 EXCEPTIONS = {
     "decision/io.py": {"asyncio", "threading"},  # the drivers, which fulfil what the flow yields
     "decision/per_app_cache.py": {"threading"},  # a lock
+    "decision/refusals.py": {"http"},  # the reason phrases of the statuses
     "keys/kid_limiter.py": {"threading"},  # a lock
     "keys/waiters.py": {"threading"},  # a lock
     "config/network.py": {"ssl"},  # the TLS settings that the operator passes on

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar, Unpack, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast
+from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Flask, Request, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
+from werkzeug.routing import MapAdapter
 
+from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
 from wicket.decision.identity import VerifiedIdentity
-from wicket.errors import ConfigError, Refusal, Refused, config_error
+from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import gate_name, require_decision_in_environ
 from wicket.http.binding import clear_environ
-from wicket.http.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
-from wicket.http.refusals import refusal_response, response_for_exception
-from wicket.http.settings import MiddlewareOptions
+from wicket.http.paths import Access
+from wicket.http.refusals import refusal_response
+from wicket.http.settings import MiddlewareOptions, MiddlewareSettings
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
 from wicket.messages.request import Body
 from wicket.messages.request import Request as WicketRequest
 from wicket.messages.response import Response as WicketResponse
 from wicket.wsgi import WicketMiddleware, attach_to_environ, set_body
 
-__all__ = ["Wicket", "current_identity", "decision_of", "identity_of", "requires_identity"]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+__all__ = ["Wicket", "current_identity", "decision_of", "exempt", "identity_of", "optional", "requires_identity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CORS_HEADERS_KEY, _MONITORED_KEY = "wicket.cors_headers", "wicket.monitored_decision"
+EXTENSION: Final = "wicket"
+"""The key in `app.extensions`. It has the gates of each gated blueprint, and those of the application under None."""
+_ACCESS: Final = "wicket_access"
+"""The attribute of a view that `exempt` or `optional` decorates."""
 
 
 class _FlaskBody(Body):
@@ -48,22 +58,20 @@ class RefusedResponse(Refused, HTTPException):
 
     Args:
         refused: The exception that `Decision.require` raised.
-        response: The response of the refusal.
         gate: The gate that decided.
-        decision: The decision about the request.
+        environ: The environ of the request.
     """
 
-    def __init__(self, refused: Refused, response: WicketResponse, gate: Gate, decision: Decision) -> None:
+    def __init__(self, refused: Refused, gate: Gate, environ: Mapping[str, Any]) -> None:
         Refused.__init__(self, refused.refusal)
-        self._gate, self._decision = gate, decision
-        self.code = response.status
+        self._gate, self._environ = gate, environ
+        self.code = refused.refusal.status
         self.description = refused.refusal.detail
-        self.response = self._converted = _flask_response(response)
+        self.response = None
 
     def get_response(self, *args: Any, **kwargs: Any) -> Any:
         """Report the refusal, and return its response. Flask calls this when it sends the response."""
-        self._gate.report_handler_refusal(self._decision, self.refusal)
-        return self._converted
+        return _flask_response(refusal_response(self, self._environ, self._gate))
 
     def __reduce__(self) -> tuple[type[Refused], tuple[Refusal]]:
         return Refused, (self.refusal,)
@@ -75,52 +83,107 @@ class Wicket:
     For an application, it installs `wicket.wsgi.WicketMiddleware`, so no code of the application runs for a refused
     request. For a blueprint, it decides after Flask has selected the view, and only for the views of that blueprint.
 
+    The gate and the settings that are given neither here nor to `init_app` come from `app.config`: `WICKET_GATE` is a
+    `Gate`, or `WICKET_FILE` the path of a TOML file, and `WICKET_ONLY`, `WICKET_EXEMPT` and so on are the settings.
+
     Args:
         gate: The gate that decides.
         settings: The arguments of `wicket.http.settings.MiddlewareSettings`.
-
-    Attributes:
-        gate: The gate that decides.
 
     Raises:
         ConfigError: If a setting is invalid. The error lists every problem.
     """
 
-    def __init__(self, gate: Gate, **settings: Unpack[MiddlewareOptions]) -> None:
-        self.gate = gate
-        self._core = MiddlewareCore(gate, settings)
+    def __init__(self, gate: Gate | None = None, **settings: Unpack[MiddlewareOptions]) -> None:
+        if gate is None:
+            MiddlewareSettings(**settings)
+        else:
+            MiddlewareCore(gate, settings)
+        self._gate = gate
+        self._settings = settings
 
-    def init_app(self, app: Flask | Blueprint) -> None:
+    @property
+    def gate(self) -> Gate:
+        """The gate that was given, or else the gate of the current application.
+
+        Raises:
+            ConfigError: If the current application has no gate.
+        """
+        return self._gate or _gate_of(current_app._get_current_object())  # type: ignore[attr-defined]  # a proxy
+
+    def init_app(self, app: Flask | Blueprint, gate: Gate | None = None, **settings: Unpack[MiddlewareOptions]) -> None:
         """Gate `app`, and answer each `Refused` that one of its views raises.
+
+        A blueprint may be defined in a module and registered in several applications. A gate from `app.config` is read
+        when the blueprint is registered.
 
         Args:
             app: The Flask application or blueprint.
+            gate: The gate that decides. It replaces the gate of this object.
+            settings: Arguments of `wicket.http.settings.MiddlewareSettings`. They replace those of this object.
 
         Raises:
-            ConfigError: If a setting depends on the path, and `root_path` does not name the root that the application
-                sets.
+            ConfigError: If a setting is invalid, or there is no gate. Also if a setting depends on the path, and
+                `root_path` does not name the root that the application sets.
         """
-        app.register_error_handler(Refused, self._handle_refused)
+        chosen = gate or self._gate
+        options: MiddlewareOptions = {**self._settings, **settings}
         if isinstance(app, Flask):
-            settings = self._core.settings.options()
-            app.wsgi_app = WicketMiddleware(app.wsgi_app, self.gate, **settings)  # type: ignore[method-assign]
+            _Views(chosen or _gate_of(app), _options_of(app, options)).install(app)
         else:
-            app.before_request(self._before_view)
-            app.after_request(self._after_view)
+            if chosen is not None:
+                MiddlewareCore(chosen, options)
+            name = "" if chosen is None else chosen.name
+            _builders_of(app)[name] = lambda flask: _Views(chosen or _gate_of(flask), _options_of(flask, options))
 
-    def _handle_refused(self, refused: Refused) -> Response:
-        if isinstance(refused, RefusedResponse):  # `identity_of` raised it, for the gate that made the decision
-            return cast(Response, refused.get_response())
-        try:
-            decision = decision_of(request, self.gate)
-        except ConfigError:
-            self.gate.report_handler_refusal(None, refused.refusal)
-            return _flask_response(refusal_response(self.gate, refused.refusal, None, credentials_sent=False))
-        self.gate.report_handler_refusal(decision, refused.refusal)
-        return _flask_response(response_for_exception(self.gate, decision, refused))
 
-    def _before_view(self) -> Response | None:
-        """Decide a request for the blueprint. Return a response, or None if the view must run."""
+def _gate_of(app: Flask) -> Gate:
+    """Return the gate of `app.config`. A file is read once for each application."""
+    gate = app.config.get("WICKET_GATE")
+    if gate is None and app.config.get("WICKET_FILE") is not None:
+        gate = app.config["WICKET_GATE"] = Gate.from_file(app.config["WICKET_FILE"])
+    if not isinstance(gate, Gate):
+        raise config_error("gate", "must be a Gate", "Wicket(gate), or app.config['WICKET_GATE'] = gate")
+    return gate
+
+
+def _options_of(app: Flask, options: MiddlewareOptions) -> MiddlewareOptions:
+    """Return the settings of `app.config`, replaced by `options`."""
+    keys = {name: f"WICKET_{name.upper()}" for name in MiddlewareOptions.__annotations__}
+    configured = {name: app.config[key] for name, key in keys.items() if key in app.config}
+    return cast(MiddlewareOptions, {**configured, **options})
+
+
+class _Views:
+    """A gate for the views of one application, or of one blueprint in it."""
+
+    def __init__(self, gate: Gate, options: MiddlewareOptions) -> None:
+        self.gate = gate
+        self._options = options
+        self._decided_key = f"{gate.name}.decided_view"
+        self._core = MiddlewareCore(gate, options)
+        self._core.use_views(lambda environ: _access_of(current_app.view_functions.get(request.endpoint or "")))
+
+    def install(self, app: Flask) -> None:
+        """Wrap a whole application."""
+        middleware = _ApplicationMiddleware(app, self.gate, self._options)
+        app.wsgi_app = middleware  # type: ignore[method-assign]  # the way that Flask documents
+        app.register_error_handler(Refused, self.handle_refused)
+        app.extensions.setdefault(EXTENSION, {}).setdefault(None, []).append(self)
+        app.before_request(self._check_view)
+        app.after_request(self.after_view)
+
+    def _check_view(self) -> Response | None:
+        """Decide the request if Flask has selected another view than the middleware has assumed."""
+        assumed = request.environ.get(_assumed_key(self.gate))
+        return None if assumed in (None, request.endpoint) else self.before_view()
+
+    def handle_refused(self, refused: Refused) -> Response:
+        """Return the response to a `Refused` that a view raised."""
+        return _flask_response(refusal_response(refused, request.environ, self.gate))
+
+    def before_view(self) -> Response | None:
+        """Decide a request after Flask has selected the view. Return a response, or None if the view must run."""
         core, view = self._core, WicketRequest.from_wsgi(request.environ)
         action = core.classify(view)
         if action is Action.OPEN:
@@ -142,24 +205,127 @@ class Wicket:
         if body is not None and body.started:
             request.environ["wsgi.input"] = body.replay()
         if not decision.allowed:
-            return _flask_response(core.refusal_response(view, decision))
+            return _flask_response(core.refusal_response(decision))
         attach_to_environ(request.environ, self.gate, decision, view)
-        request.environ[_CORS_HEADERS_KEY] = core.cors_headers(view, decision)
-        if core.close_on_expiry and decision.identity.verified:
-            request.environ[_MONITORED_KEY] = decision
+        request.environ[self._decided_key] = decision, core.cors_headers(view, decision)
         return None
 
-    def _after_view(self, response: Response) -> Response:
+    def after_view(self, response: Response) -> Response:
         """Report the status of the view's response, add CORS headers, and end an event stream on expiry."""
-        decision = request.environ.get(self.gate.environ_names[0])
-        if isinstance(decision, Decision) and self.gate._owns(decision):
-            self.gate.report_response(decision, response.status_code)
-        headers = request.environ.get(_CORS_HEADERS_KEY, NO_HEADERS).apply_wsgi(list(response.headers))
+        decision, cors = request.environ.pop(self._decided_key, (None, NO_HEADERS))
+        if decision is None:
+            return response
+        self.gate.report_response(decision, response.status_code)
+        headers = cors.apply_wsgi(list(response.headers))
         response.headers = Headers(headers)
-        monitored = request.environ.get(_MONITORED_KEY)
-        if monitored is not None and is_event_stream(headers):
-            response.response = ExpiringStream(self.gate, monitored, response.iter_encoded(), lambda: True)
+        if self._core.close_on_expiry and decision.identity.verified and is_event_stream(headers):
+            response.response = ExpiringStream(self.gate, decision, response.iter_encoded(), lambda: True)
         return response
+
+
+class _ApplicationMiddleware(WicketMiddleware):
+    """The middleware of a Flask application. It asks Flask's router whether a view is open or optional."""
+
+    def __init__(self, flask: Flask, gate: Gate, options: MiddlewareOptions) -> None:
+        super().__init__(flask.wsgi_app, gate, **options)
+        self.flask = flask
+        self._views_read = False
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Decide one request, and pass it to Flask or answer it."""
+        if not self._views_read:  # Flask adds no view after the first request
+            if any(_access_of(view) is not Access.GATED for view in self.flask.view_functions.values()):
+                self._core.use_views(self._access)
+            self._views_read = True
+        environ.pop(_assumed_key(self.gate), None)  # the environ may be the copy of another request's
+        return super().__call__(environ, start_response)
+
+    def _access(self, environ: Mapping[str, Any]) -> Access:
+        """Return what the view allows that Flask will select for a request."""
+        own = cast(dict[str, Any], environ)
+        try:
+            adapter = self.flask.create_url_adapter(self.flask.request_class(own, populate_request=False))
+            endpoint, _ = cast(MapAdapter, adapter).match()
+        except HTTPException:  # no such view, another method, or a redirect
+            return Access.GATED
+        access = _access_of(self.flask.view_functions.get(endpoint))
+        if access is not Access.GATED:
+            own[_assumed_key(self.gate)] = endpoint
+        return access
+
+
+def _assumed_key(gate: Gate) -> str:
+    """Return the environ key of the endpoint whose decorator opened the request or made it optional."""
+    return f"{gate.name}.assumed_endpoint"
+
+
+def _access_of(view: object) -> Access:
+    access = getattr(view, _ACCESS, Access.GATED)
+    return access if isinstance(access, Access) else Access.GATED
+
+
+_Builder = Callable[[Flask], _Views]
+
+_builders: WeakKeyDictionary[Blueprint, dict[str, _Builder]] = WeakKeyDictionary()
+"""What makes the gates of each blueprint, by the names of the gates."""
+
+
+def _builders_of(blueprint: Blueprint) -> dict[str, _Builder]:
+    """Return what makes the gates of a blueprint. The first call adds functions to the blueprint.
+
+    An application gets the gates when the blueprint is registered in it.
+    """
+    if blueprint in _builders:
+        return _builders[blueprint]
+    builders = _builders[blueprint] = {}
+
+    def register(state: BlueprintSetupState) -> None:
+        views = [build(cast(Flask, state.app)) for build in builders.values()]
+        state.app.extensions.setdefault(EXTENSION, {})[blueprint] = views
+
+    def views() -> list[_Views]:
+        found: list[_Views] = current_app.extensions[EXTENSION][blueprint]
+        return found
+
+    def before_view() -> Response | None:
+        return next((response for gate in views() if (response := gate.before_view()) is not None), None)
+
+    def after_view(response: Response) -> Response:
+        for gate in reversed(views()):
+            response = gate.after_view(response)
+        return response
+
+    blueprint.record(register)
+    blueprint.before_request(before_view)
+    blueprint.after_request(after_view)
+    blueprint.register_error_handler(Refused, lambda refused: views()[0].handle_refused(refused))
+    return builders
+
+
+def exempt(view: F) -> F:
+    """Decorate a view so that the gate does not decide its requests, like a path in the setting `exempt`.
+
+    Args:
+        view: The view. The decorator is below that of the route. `MethodView` has it in `decorators`.
+
+    Returns:
+        The same view.
+    """
+    setattr(view, _ACCESS, Access.OPEN)
+    return view
+
+
+def optional(view: F) -> F:
+    """Decorate a view so that it allows anonymous requests, like a path in the setting `optional`.
+
+    Args:
+        view: The view. The decorator is below that of the route. `MethodView` has it in `decorators`.
+
+    Returns:
+        The same view.
+    """
+    setattr(view, _ACCESS, Access.OPTIONAL)
+    return view
 
 
 def _flask_response(response: WicketResponse) -> Response:
@@ -205,8 +371,7 @@ def identity_of(request: Request, gate: Gate | str = "wicket", *, scopes: tuple[
     try:
         return decision.require(*scopes)
     except Refused as refused:
-        made_by = request.environ[f"{gate_name(gate)}.gate"]
-        raise RefusedResponse(refused, response_for_exception(made_by, decision, refused), made_by, decision) from None
+        raise RefusedResponse(refused, request.environ[f"{gate_name(gate)}.gate"], request.environ) from None
 
 
 def _current_identity() -> VerifiedIdentity:

@@ -57,6 +57,8 @@ class GateContext:
         mode: The mode that overrides the mode of every app; None if each app's own mode applies.
         clock: The current time, in seconds since 1970.
         limits: The limits of the gate.
+        realm: The realm of `WWW-Authenticate`.
+        error_docs: The URL of the error documentation; None if there is none.
         load_timeout: The longest wait of a request for its app, in seconds.
         token_app_locations: The app locations that are in the token.
         body_app_locations: The app locations that are in the body.
@@ -79,6 +81,8 @@ class GateContext:
         mode: Mode | None,
         clock: Callable[[], float],
         limits: Limits,
+        realm: str = "wicket",
+        error_docs: str | None = None,
     ) -> None:
         self.apps = apps
         self.only_app = only_app
@@ -90,6 +94,8 @@ class GateContext:
         self.mode = mode
         self.clock = clock
         self.limits = limits
+        self.realm = realm
+        self.error_docs = error_docs
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
         in_token = (item for item in self.app_locations if item.phase == "token")
         # Several apps may have one issuer, so the other values are looked up before it.
@@ -342,7 +348,7 @@ class FastPathEntry(RequestContext):
         prefix_length: The length of `prefix` in characters.
         max_length: The largest length of prefix and token, in characters.
         besides_main: The other locations outside the body and cookies. The fast path requires that they have no token.
-        cors_headers: The CORS headers of the response, once the middleware has computed them.
+        cors_headers: The CORS headers of the response, once they have been computed.
     """
 
     app: App

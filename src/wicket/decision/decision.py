@@ -8,10 +8,24 @@ from typing import Any, Final
 from wicket.config.app import App
 from wicket.config.locations import AppRef
 from wicket.decision.context import RequestContext
+from wicket.decision.cors import cors_headers
 from wicket.decision.identity import Identity, VerifiedIdentity
-from wicket.errors import Refusal, Refused
+from wicket.decision.refusals import ResponseSettings, format_refusal
+from wicket.errors import Refusal, Refused, config_error
+from wicket.messages.response import Response
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
+_INTERNAL_ERROR: Final = Refusal("internal_error", retry_after=1)
+
+
+class _DefaultSettings:
+    """The settings of the response to a decision that no gate made."""
+
+    realm = "wicket"
+    error_docs: str | None = None
+
+
+_DEFAULT_SETTINGS: Final = _DefaultSettings()
 
 
 @dataclass(slots=True)
@@ -29,6 +43,7 @@ class Decision:
         handler_refusal: The refusal that a handler raised, once it is reported.
         required_refusal: The last refusal that `require` raised.
         connection: A weak reference to the long-lived connection of the request. The ASGI middleware sets it.
+        cors: Whether `response` adds CORS headers. A middleware with `cors=False` sets it to false.
     """
 
     allowed: bool
@@ -42,6 +57,7 @@ class Decision:
     handler_refusal: Refusal | None = field(default=None, repr=False, compare=False)
     required_refusal: Refusal | None = field(default=None, repr=False, compare=False)
     connection: Any = field(default=None, repr=False, compare=False)
+    cors: bool = field(default=True, repr=False, compare=False)
 
     @property
     def app(self) -> App | None:
@@ -82,3 +98,31 @@ class Decision:
             self.required_refusal = Refusal("insufficient_scope", detail=detail)
             raise Refused(self.required_refusal)
         return identity
+
+    def response(self, refused: Refused | None = None, *, cors: bool | None = None) -> Response:
+        """Return the HTTP response to a refused request: status, headers with CORS, and body.
+
+        Args:
+            refused: The exception that a handler of an allowed request raised. None means the refusal of this decision.
+            cors: Whether to add CORS headers. None means the setting `cors` of the middleware that decided, or else
+                true.
+
+        Returns:
+            The response. It is a named tuple.
+
+        Raises:
+            ConfigError: `refused` is None, and the decision allows the request.
+        """
+        if refused is not None:
+            refusal = refused.refusal
+        elif self.allowed:
+            raise config_error("refused", "must be given, because the decision allows this request")
+        else:
+            refusal = self.refusal or _INTERNAL_ERROR
+        ctx = self._context
+        gate: ResponseSettings = _DEFAULT_SETTINGS if ctx is None else ctx.gate
+        response = format_refusal(gate, refusal, self.app, credentials_sent=self.credentials_sent)
+        if not (self.cors if cors is None else cors):
+            return response
+        added = ((name.lower(), value) for name, value in cors_headers(None, self).wsgi_headers)
+        return response._replace(headers=(*response.headers, *added))

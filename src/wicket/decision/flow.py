@@ -56,6 +56,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False, begun
     try:
         app = yield from _resolve_app_and_origin(gate, request, ctx, optional=optional)
         if app is None:
+            ctx.origin = request.header("origin")
             return allow(request, ctx, Identity(None))
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
@@ -144,6 +145,7 @@ def anonymous(gate: GateContext, request: Request) -> Decision:
     """Allow a request as anonymous without a check, because the operator exempts it."""
     app = gate.only_app
     ctx = RequestContext(gate, gate.load_timeout, app=app)
+    ctx.origin = request.header("origin")
     return allow(request, ctx, Identity(app.id, app) if isinstance(app, App) else Identity(None))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from wicket.decision.decision import Decision
 from wicket.errors import config_error
 from wicket.gate import Gate
-from wicket.http.binding import belongs_to_environ, belongs_to_scope
+from wicket.http.binding import DECIDED, belongs_to_environ, belongs_to_scope
 
 
 def gate_name(gate: Gate | str) -> str:
@@ -46,6 +46,24 @@ def require_decision_in_environ(environ: Mapping[str, Any], gate: Gate | str) ->
     """
     decision = _checked_decision(environ.get(f"{gate_name(gate)}.decision"), gate)
     return decision if belongs_to_environ(decision, environ) else _raise_other_request(gate)
+
+
+def decisions_about(request: Mapping[str, Any]) -> list[Decision]:
+    """Return the decisions of all gates about the request of an ASGI scope or a WSGI environ.
+
+    Args:
+        request: The scope or the environ.
+    """
+    if "REQUEST_METHOD" in request:
+        values = [request.get(names[0]) for names in request.get(DECIDED, ())]
+        return [value for value in values if isinstance(value, Decision) and belongs_to_environ(value, request)]
+    values = list((request.get("state") or {}).values())
+    return [value for value in values if isinstance(value, Decision) and belongs_to_scope(value, request)]
+
+
+def gate_decision(decisions: Iterable[Decision], gate: Gate) -> Decision | None:
+    """Return the first of `decisions` that `gate` made; None if there is none."""
+    return next((decision for decision in decisions if gate._owns(decision)), None)
 
 
 def _checked_decision(value: object, gate: Gate | str) -> Decision:

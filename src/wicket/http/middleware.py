@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from wicket.decision.cors import NO_HEADERS, CORSHeaders, cors_headers, preflight_response, request_header_names
 from wicket.decision.decision import Decision
 from wicket.decision.flow import anonymous
 from wicket.errors import ConfigError, Problems, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.cors import NO_HEADERS, CORSHeaders, cors_headers, preflight_response, request_header_names
 from wicket.http.paths import Access
-from wicket.http.refusals import response_for, response_for_exception
 from wicket.http.roots import is_litestar_mount, litestar_route, loose_mounts, own_roots
 from wicket.http.settings import KEEP, MiddlewareOptions, MiddlewareSettings
 from wicket.messages.paths import is_root
@@ -77,11 +78,28 @@ class MiddlewareCore:
         has_path_rules = not self._paths.everything or settings.origin_check_path is not None
         reads_path = any(location.reads_path for location in gate.app_locations)
         self._ignores_path = not has_path_rules and settings.root_path is None
+        self._view_access: Callable[[Mapping[str, Any]], Access] | None = None
         self._roots: tuple[str, ...] = ()
         self._mounts: tuple[str, ...] = ()
         self.root_checked = not (has_path_rules or reads_path)
         self.always_gated = self._ignores_path and self.root_checked
-        self._request_header_names = request_header_names(gate)
+        self._request_header_names = request_header_names(
+            [
+                *gate.app_locations,
+                *gate.token_locations,
+                *(location for app in gate.apps for location in app.token_locations),
+            ]
+        )
+
+    def use_views(self, access: Callable[[Mapping[str, Any]], Access]) -> None:
+        """Let the views of a framework decide about the paths that no setting makes open or optional.
+
+        Args:
+            access: Returns what the view of a request allows, for its scope or environ. `Access.GATED` if there is no
+                such view.
+        """
+        self._view_access = access
+        self.always_gated = False
 
     def check_root(self, application: object, parent: object = None) -> None:
         """Check that `root_path` is the root that the application sets, if a setting depends on the path.
@@ -140,7 +158,8 @@ class MiddlewareCore:
         """
         self.check_root(application, parent)
         self.root_checked = True
-        self.always_gated = self._ignores_path and self._root is None and not (self._roots or self._mounts)
+        depends_on_path = not self._ignores_path or self._root is not None or self._roots or self._mounts
+        self.always_gated = not depends_on_path and self._view_access is None
 
     def classify(self, request: Request) -> Action:
         """Return what the middleware does with `request`. Sets the root of the request."""
@@ -155,6 +174,8 @@ class MiddlewareCore:
             if path is not None and request.method in ("GET", "HEAD") and {*readings} == {path}:
                 return Action.ORIGIN_CHECK
             access = self._paths.access(*readings)
+        if access is Access.GATED and self._view_access is not None:
+            access = self._view_access(request.scope)
         if access is Access.OPEN:
             return Action.OPEN
         if request.is_preflight:
@@ -168,18 +189,18 @@ class MiddlewareCore:
         """Return the decision about a preflight that the application answers: allowed and anonymous, without checks."""
         return anonymous(self.gate._context, request)
 
-    def refusal_response(self, request: Request, decision: Decision) -> Response:
+    def refusal_response(self, decision: Decision) -> Response:
         """Return the response to a request that `decision` refuses."""
-        return self._with_cors_headers(response_for(self.gate, decision), request, decision)
+        return decision.response(cors=self.cors)
 
-    def exception_response(self, request: Request, decision: Decision, refused: Refused) -> Response:
+    def exception_response(self, decision: Decision, refused: Refused) -> Response:
         """Return the response to an allowed request whose handler raised `refused`."""
-        return self._with_cors_headers(response_for_exception(self.gate, decision, refused), request, decision)
+        return decision.response(refused, cors=self.cors)
 
     def preflight_response(self, request: Request, decision: Decision) -> Response:
         """Return the response to a preflight. It is refused only if the known app does not allow the origin."""
         if not decision.allowed and decision.refusal is not None and decision.refusal.code == "origin_not_allowed":
-            return self.refusal_response(request, decision)
+            return self.refusal_response(decision)
         return preflight_response(request, decision, self._request_header_names)
 
     def origin_check_response(self, request: Request, decision: Decision) -> Response:
@@ -192,19 +213,22 @@ class MiddlewareCore:
             decision: The origin check of the request.
         """
         if not decision.allowed:
-            return self.refusal_response(request, decision)
+            return self.refusal_response(decision)
         body = json.dumps({"allowed": True}).encode()
         headers = (
             ("content-type", "application/json"),
             ("content-length", str(len(body))),
             ("cache-control", "no-store"),
         )
-        return self._with_cors_headers(Response(200, headers, body), request, decision)
+        cors = ((name.lower(), value) for name, value in self.cors_headers(request, decision).wsgi_headers)
+        return Response(200, (*headers, *cors), body)
 
     def cors_headers(self, request: Request, decision: Decision) -> CORSHeaders:
-        """Return the headers to add to the application's response; none if `cors` is false."""
-        return cors_headers(request, decision) if self.cors else NO_HEADERS
+        """Return the headers to add to the application's response; none if `cors` is false.
 
-    def _with_cors_headers(self, response: Response, request: Request, decision: Decision) -> Response:
-        headers = ((name.lower(), value) for name, value in self.cors_headers(request, decision).wsgi_headers)
-        return Response(response.status, (*response.headers, *headers), response.body)
+        In that case, the responses of the decision get none either.
+        """
+        if self.cors:
+            return cors_headers(request, decision)
+        decision.cors = False
+        return NO_HEADERS

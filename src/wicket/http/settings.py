@@ -63,7 +63,7 @@ class MiddlewareSettings:
     optional: Iterable[str] = setting(_paths, default=(), form=None)
     """Patterns of gated paths that allow anonymous requests."""
     cors: bool = setting(boolean, default=True, form=None)
-    """Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.http.cors`)."""
+    """Whether to answer CORS preflights and to add CORS headers to every response (see `wicket.decision.cors`)."""
     origin_check_path: str | None = setting(
         or_none(satisfies(_is_path, "must be a path that starts with /, or None")), default=None, form=None
     )

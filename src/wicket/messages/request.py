@@ -134,6 +134,11 @@ class Request:
         return self
 
     @property
+    def scope(self) -> Mapping[str, Any]:
+        """The ASGI scope or the WSGI environ of the request."""
+        return self._scope
+
+    @property
     def method(self) -> str:
         """The method. `"GET"` for a handshake."""
         if self.websocket:

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Response(NamedTuple):
-    """A response that Wicket sends instead of the application.
+    """The status, the headers and the body of a response that Wicket sends instead of the application.
 
     Attributes:
-        status: the HTTP status code.
-        headers: pairs of a lower-case name and a value.
-        body: the whole body.
+        status: The HTTP status code.
+        headers: Pairs of a lower-case name and a value.
+        body: The whole body.
     """
 
     status: int

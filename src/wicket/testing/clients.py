@@ -85,6 +85,9 @@ def _find_gate(client: object) -> Gate:
             if isinstance(gate, Gate):
                 return gate
         pending.extend(getattr(part, "user_middleware", ()))
+        extensions = getattr(part, "extensions", None)  # of Flask, where a gated blueprint has its gates
+        if isinstance(extensions, dict):
+            pending.extend(gate for gates in extensions.get("wicket", {}).values() for gate in gates)
         pending.extend(getattr(part, name, None) for name in _WRAPPER_ATTRIBUTES)
     raise config_error("gate", "was not found in the application of this client", "as_user(..., gate=gate)")
 

@@ -7,25 +7,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import django
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-URLS = ModuleType("tests.integration.routers.django_urls")
-"""The URL configuration of the next handler, in `urlpatterns`."""
-
-
-def configure() -> None:
-    """Configure Django for this process, once."""
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF=URLS,
-            ALLOWED_HOSTS=["*"],
-            SECRET_KEY="only for tests",
-            APPEND_SLASH=False,
-            LOGGING_CONFIG=None,
-        )
-        django.setup()
+from tests.support.django_settings import URLS, configure
 
 
 def urls_of(routes: Iterable[str], reached: Callable[[str, Any], None]) -> ModuleType:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.authentication import requires
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from wicket import ConfigError, Gate, Mode, Refused, Secret, mint, profiles
+from wicket import ConfigError, Gate, Mode, Refusal, Refused, Secret, mint, profiles
 from wicket.contrib.starlette import (
     WicketMiddleware,
     decision_of,
@@ -237,10 +238,16 @@ def test_starlette_refusal_exception_handler_returns_refusal_response() -> None:
     assert response.headers.get_list("content-length") == [str(len(response.content))]
 
 
+async def run_handler(gate: Gate, connection: HTTPConnection, error: Exception) -> Response:
+    return await refusal_exception_handler(gate)(connection, error)
+
+
 def test_starlette_refusal_exception_handler_raises_other_errors() -> None:
     gate = make_gate()
     with pytest.raises(ValueError, match="own"):
-        refusal_exception_handler(gate)(Request({"type": "http"}), ValueError("own"))
+        asyncio.run(run_handler(gate, Request({"type": "http"}), ValueError("own")))
+    with pytest.raises(Refused):
+        asyncio.run(run_handler(gate, HTTPConnection({"type": "websocket"}), Refused(Refusal("missing_token"))))
 
 
 def test_starlette_origin_check_and_preflight_answered_by_middleware() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.unit import ORIGIN, acme, asks, gate_of, problems_of
 from wicket import App, Gate, Header, PathSegment, Refusal, Refused, Request
-from wicket.http.cors import NO_HEADERS
+from wicket.decision.cors import NO_HEADERS
 from wicket.http.middleware import Action, MiddlewareCore
 
 PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
@@ -158,7 +158,7 @@ def test_refusal_response_allowed_origin_cors_headers_added() -> None:
     gate = gate_of(acme())
     for origin, cors, readable in ((ORIGIN, True, True), (ORIGIN, False, False), ("https://evil.example", True, False)):
         request = asks(headers=[("Origin", origin)])
-        response = core_of(gate, cors=cors).refusal_response(request, gate.decide(request))
+        response = core_of(gate, cors=cors).refusal_response(gate.decide(request))
         assert ("access-control-allow-origin" in dict(response.headers)) is readable
         assert ("vary" in dict(response.headers)) is cors
 
@@ -166,7 +166,7 @@ def test_refusal_response_allowed_origin_cors_headers_added() -> None:
 def test_refused_exception_response_cors_headers_added() -> None:
     gate = gate_of(acme(allow_anonymous=True))
     request = asks(headers=[("Origin", ORIGIN)])
-    response = core_of(gate).exception_response(request, gate.decide(request), Refused(Refusal("insufficient_scope")))
+    response = core_of(gate).exception_response(gate.decide(request), Refused(Refusal("insufficient_scope")))
     assert (response.status, dict(response.headers)["access-control-allow-origin"]) == (403, ORIGIN)
 
 
@@ -200,5 +200,7 @@ def test_origin_check_without_token_allowed_origin_200_otherwise_403() -> None:
 def test_cors_disabled_no_headers_added() -> None:
     gate = gate_of(acme())
     request = asks(headers=[("Origin", ORIGIN)])
-    assert core_of(gate, cors=False).cors_headers(request, gate.decide(request)) is NO_HEADERS
+    decision = gate.decide(request)
+    assert core_of(gate, cors=False).cors_headers(request, decision) is NO_HEADERS
+    assert "vary" not in dict(decision.response(Refused(Refusal("rate_limited"))).headers)
     assert core_of(gate).cors_headers(request, gate.decide(request)) is not NO_HEADERS

@@ -1,230 +1,146 @@
-"""Responses to refused requests: status, headers and body, and quoting of their values."""
+"""`refusal_response`: the answer of an exception handler to a `Refused`, for a scope, an environ or a decision."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
-from flask import Flask
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-from starlette.testclient import TestClient
 
 import wicket.asgi
 import wicket.wsgi
-from tests.support.unit import OTHER_KEY, acme, asks, gate_of, problems_of, token
-from wicket import App, Decision, Gate, Identity, Refusal, Refused
-from wicket.errors import STATUS, Code
-from wicket.http.refusals import reason_phrase, refusal_response, response_for, response_for_exception
-from wicket.messages.response import Response
+from tests.integration.direct_calls import environ_of, http_scope, run_asgi
+from tests.support.unit import KEY, ORIGIN, acme, asks, gate_of, token
+from wicket import App, DecisionEvent, Gate, Refusal, Refused, Response, Secret, refusal_response
+from wicket.reporting.events import Event
 
-CODES: tuple[Code, ...] = get_args(Code)
+Raise = Callable[[Any], None]
+"""What the handler does with its scope or environ."""
 
-
-@pytest.fixture
-def gate() -> Gate:
-    return gate_of(acme())
+NAMED = [("X-App-Id", "acme"), ("Origin", ORIGIN)]
+LIMITED = Refusal("rate_limited", retry_after=3)
 
 
-def headers(response: Response) -> dict[str, str]:
-    by_name = dict(response.headers)
-    assert len(by_name) == len(response.headers)
-    return by_name
+def over_asgi(gate: Gate, handler: Raise, **settings: Any) -> Response:
+    """The response of an application that answers a `Refused` itself, under ASGI."""
+    answers: list[Response] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            handler(scope)
+        except Refused as refused:
+            answers.append(refusal_response(refused, scope, gate))
+        await send({"type": "http.response.start", "status": answers[-1].status, "headers": []})
+
+    run_asgi(wicket.asgi.WicketMiddleware(app, gate, **settings), http_scope("/x", NAMED))
+    return answers[-1]
 
 
-def body(response: Response) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(response.body)
-    return decoded
+def over_wsgi(gate: Gate, handler: Raise, **settings: Any) -> Response:
+    """The same under WSGI."""
+    answers: list[Response] = []
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        try:
+            handler(environ)
+        except Refused as refused:
+            answers.append(refusal_response(refused, environ, gate))
+        start_response(f"{answers[-1].status} Refused", [])
+        return []
+
+    wicket.wsgi.WicketMiddleware(app, gate, **settings)(environ_of("/x", NAMED), lambda *args: lambda chunk: None)
+    return answers[-1]
 
 
-def refused(gate: Gate, refusal: Refusal, app: App | None = None, *, credentials_sent: bool = True) -> Response:
-    return refusal_response(gate, refusal, app, credentials_sent=credentials_sent)
+def decision_in(request: Any, name: str = "wicket") -> Any:
+    return request["state"][name] if "state" in request else request[f"{name}.decision"]
 
 
-def test_response_for_bad_signature_problem_json_and_challenge(gate: Gate) -> None:
-    response = response_for(gate, gate.decide(asks(token(key=OTHER_KEY))))
-    detail = "The token's signature does not verify with this app's keys."
-    assert response.status == 401
-    assert body(response) == {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": detail,
-        "error": "invalid_token",
-        "reason": "bad_signature",
-    }
-    assert headers(response) == {
-        "content-type": "application/problem+json",
-        "content-length": str(len(response.body)),
-        "cache-control": "no-store",
-        "www-authenticate": f'Bearer realm="wicket", error="invalid_token", error_description="{detail}"',
-    }
+def limit(request: Any) -> None:
+    raise Refused(LIMITED)
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_refusal_response_every_code_status_title_and_no_store(gate: Gate, code: Code) -> None:
-    response = refused(gate, Refusal(code, "expired" if code == "invalid_token" else None, "Because."))
-    assert (response.status, body(response)["status"]) == (STATUS[code], STATUS[code])
-    assert body(response)["title"]
-    assert headers(response)["cache-control"] == "no-store"
+def require(request: Any) -> None:
+    decision_in(request).require()
 
 
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("invalid_token", "invalid_token"),
-        ("invalid_request", "invalid_request"),
-        ("insufficient_scope", "insufficient_scope"),
-    ],
-)
-def test_challenge_token_or_request_code_error_and_description(gate: Gate, code: Code, error: str) -> None:
-    challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
-    assert challenge == f'Bearer realm="wicket", error="{error}", error_description="Because."'
+BOTH = pytest.mark.parametrize("answer", [over_asgi, over_wsgi])
 
 
-@pytest.mark.parametrize("code", ["config_missing", "config_invalid", "unknown_app"])
-def test_a4_challenge_config_or_unknown_app_code_realm_only(gate: Gate, code: Code) -> None:
-    challenge = headers(refused(gate, Refusal(code, None, "Because.")))["www-authenticate"]
-    assert challenge == 'Bearer realm="wicket"'
+def observed() -> tuple[Gate, list[tuple[str | None, str, str | None]]]:
+    """A gate that allows anonymous users, and the stage, the code and the app of each of its refusals."""
+    seen: list[tuple[str | None, str, str | None]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, DecisionEvent) and event.code is not None:
+            seen.append((event.code, event.stage, event.app_id))
+
+    return gate_of(acme(allow_anonymous=True), on_event=watch), seen
 
 
-def test_a4_refusal_response_key_set_never_usable_503_without_challenge(gate: Gate) -> None:
-    response = refused(gate, Refusal("config_invalid", retry_after=5))
-    assert (response.status, body(response)["status"], headers(response)["retry-after"]) == (503, 503, "5")
-    assert "www-authenticate" not in headers(response)
+@BOTH
+@pytest.mark.parametrize(("handler", "code"), [(limit, "rate_limited"), (require, "missing_token")])
+def test_refusal_response_decided_request_has_cors_and_is_reported_once(answer: Any, handler: Raise, code: str) -> None:
+    gate, seen = observed()
+    status, headers, body = answer(gate, handler)
+    assert (status, json.loads(body)["error"]) == ({"rate_limited": 429, "missing_token": 401}[code], code)
+    assert dict(headers)["access-control-allow-origin"] == ORIGIN
+    assert dict(headers)["cache-control"] == "no-store"
+    assert seen == [(code, "handler", "acme")]
 
 
-@pytest.mark.parametrize("code", ["missing_token", "unknown_app", "invalid_token"])
-def test_challenge_no_credentials_sent_realm_only(gate: Gate, code: Code) -> None:
-    response = refused(gate, Refusal(code, None, "Because."), credentials_sent=False)
-    assert headers(response)["www-authenticate"] == 'Bearer realm="wicket"'
+@BOTH
+def test_refusal_response_middleware_without_cors_has_no_cors_headers(answer: Any) -> None:
+    assert not {"vary", "access-control-allow-origin"} & dict(answer(observed()[0], limit, cors=False).headers).keys()
 
 
-@pytest.mark.parametrize(
-    "code", ["origin_not_allowed", "rate_limited", "keys_unavailable", "apps_unavailable", "internal_error"]
-)
-def test_challenge_code_unrelated_to_credentials_absent(gate: Gate, code: Code) -> None:
-    assert "www-authenticate" not in headers(refused(gate, Refusal(code)))
+@BOTH
+def test_refusal_response_exempt_path_has_no_cors_headers_and_is_reported(answer: Any) -> None:
+    gate, seen = observed()
+    response = answer(gate, limit, exempt=["/x"])
+    assert (response.status, dict(response.headers)["retry-after"]) == (429, "3")
+    assert "access-control-allow-origin" not in dict(response.headers)
+    assert seen == [("rate_limited", "handler", None)]
 
 
-def test_retry_after_header_present_only_with_refusal_value(gate: Gate) -> None:
-    assert headers(refused(gate, Refusal("apps_unavailable", retry_after=7)))["retry-after"] == "7"
-    assert "retry-after" not in headers(refused(gate, Refusal("apps_unavailable")))
+@BOTH
+def test_refusal_response_decision_of_other_gate_has_its_realm(answer: Any) -> None:
+    gate, seen = observed()
+    partners = gate_of(App("partner", credentials=[Secret(KEY)], allow_anonymous=True), name="partners")
+
+    def handler(request: Any) -> None:
+        middleware: Any = wicket.wsgi if "REQUEST_METHOD" in request else wicket.asgi
+        found: list[Any] = []
+
+        def wsgi_app(environ: Any, start_response: Any) -> Iterable[bytes]:
+            found.append(decision_in(environ, "partners"))
+            return []
+
+        async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+            found.append(decision_in(scope, "partners"))
+
+        if middleware is wicket.wsgi:
+            wicket.wsgi.WicketMiddleware(wsgi_app, partners)(request, lambda *args: lambda chunk: None)
+        else:
+            coroutine = wicket.asgi.WicketMiddleware(asgi_app, partners)(request, None, None)  # type: ignore[arg-type]  # unused
+            with pytest.raises(StopIteration):
+                coroutine.send(None)
+        found[0].require()
+
+    headers = dict(answer(gate, handler).headers)
+    assert headers["www-authenticate"] == 'Bearer realm="partners"'
+    assert seen == []
 
 
-@pytest.mark.parametrize("text", ['a" x="b', "a\\b", "a\r\nSet-Cookie: x", "é\u2028", "a\x00b\x7f"])
-def test_challenge_special_characters_stay_within_quotes(text: str) -> None:
-    gate = gate_of(acme(), realm=text)
-    challenge = headers(refused(gate, Refusal("invalid_request", None, text)))["www-authenticate"]
-    quoted = r'"[\x20\x21\x23-\x5b\x5d-\x7e]*"'
-    assert re.fullmatch(f"Bearer realm={quoted}, error={quoted}, error_description={quoted}", challenge)
-    assert challenge.count('"') == 6
-
-
-def test_error_docs_configured_type_is_docs_url_and_code() -> None:
-    gate = gate_of(acme(), error_docs="https://docs.example/errors/")
-    response = refused(gate, Refusal("missing_token"))
-    assert body(response)["type"] == "https://docs.example/errors/missing_token"
-
-
-def vendors(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-    return 418, {"ä": refusal.code}
-
-
-def test_format_error_custom_status_and_body_with_standard_headers(gate: Gate) -> None:
-    response = refused(gate, Refusal("missing_token"), acme(format_error=vendors))
-    assert (response.status, body(response)) == (418, {"ä": "missing_token"})
-    assert headers(response)["content-type"] == "application/json"
-    assert headers(response)["content-length"] == str(len(response.body))
-    assert "www-authenticate" in headers(response)
-    assert "retry-after" in headers(
-        refused(gate, Refusal("keys_unavailable", retry_after=1), acme(format_error=vendors))
-    )
-
-
-def test_response_for_decision_without_refusal_internal_error(gate: Gate) -> None:
-    response = response_for(gate, Decision(False, Identity(None), None, True, None))
-    assert (response.status, body(response)["error"]) == (503, "internal_error")
-    assert headers(response)["retry-after"] == "1"
-
-
-def test_response_for_exception_insufficient_scope_uses_format_error() -> None:
-    gate = gate_of(acme(format_error=vendors))
-    decision = gate.decide(asks(token()))
-    response = response_for_exception(gate, decision, Refused(Refusal("insufficient_scope")))
-    assert (response.status, body(response)) == (418, {"ä": "insufficient_scope"})
-    assert 'error="insufficient_scope"' in headers(response)["www-authenticate"]
-
-
-def test_response_for_bad_token_contains_no_token(gate: Gate) -> None:
-    text = token(key=OTHER_KEY)
-    response = response_for(gate, gate.decide(asks(text)))
-    assert text not in response.body.decode() + repr(response.headers)
-
-
-def raises(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-    raise ZeroDivisionError
-
-
-def not_json(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-    return 400, {"error": object()}
-
-
-def no_pair(refusal: Refusal) -> Any:
-    return None
-
-
-@pytest.mark.parametrize("errors", [raises, not_json, no_pair])
-def test_format_error_raises_or_invalid_result_problem_json(
-    errors: Any, gate: Gate, caplog: pytest.LogCaptureFixture
-) -> None:
-    response = refused(gate, Refusal("missing_token"), acme(format_error=errors))
-    assert (response.status, body(response)["error"]) == (401, "missing_token")
-    assert headers(response)["content-type"] == "application/problem+json"
-    assert "format_error of app acme failed" in caplog.records[0].getMessage()
-
-
-@pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (429, "Too Many Requests"), (599, "Refused")])
-def test_reason_phrase_status_standard_phrase(status: int, phrase: str) -> None:
-    assert reason_phrase(status) == phrase
-
-
-@pytest.mark.parametrize("status", [200, 302, 399, 600, "401", None])
-def test_format_error_non_error_status_problem_json(status: Any, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
-    def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-        return status, {}
-
-    response = refused(gate, Refusal("missing_token"), acme(format_error=lax))
-    assert (response.status, body(response)["error"]) == (401, "missing_token")
-    assert headers(response)["content-type"] == "application/problem+json"
-    assert "format_error of app acme failed" in caplog.records[0].getMessage()
-
-
-def lax(refusal: Refusal) -> tuple[int, Mapping[str, Any]]:
-    return 200, {"ok": True}
-
-
-@pytest.mark.parametrize("errors", [lax, raises])
-def test_format_error_fails_asgi_and_wsgi_same_problem_json(errors: Any) -> None:
-    gate = gate_of(acme(format_error=errors))
-    page = Starlette(routes=[Route("/", lambda request: PlainTextResponse("open"))])
-    client = TestClient(wicket.asgi.WicketMiddleware(page, gate))
-    over_asgi = client.get("/")
-    flask = Flask("test")
-    flask.add_url_rule("/", view_func=lambda: "open")
-    flask.wsgi_app = wicket.wsgi.WicketMiddleware(flask.wsgi_app, gate)  # type: ignore[method-assign]
-    over_wsgi = flask.test_client().get("/")
-    assert over_asgi.status_code == over_wsgi.status_code == 401
-    assert over_asgi.headers["content-type"] == over_wsgi.headers["content-type"] == "application/problem+json"
-    assert over_asgi.json() == over_wsgi.get_json()
-    assert over_asgi.json()["error"] == "missing_token"
-
-
-@pytest.mark.parametrize("middleware", [wicket.asgi.WicketMiddleware, wicket.wsgi.WicketMiddleware])
-@pytest.mark.parametrize("gate", [None, "wicket", Gate])
-def test_middleware_missing_or_invalid_gate_config_error(middleware: Any, gate: Any) -> None:
-    assert problems_of(lambda: middleware(lambda *args: None, gate=gate)) == {"gate": "must be a Gate"}
+def test_refusal_response_decision_without_middleware() -> None:
+    gate, seen = observed()
+    decision = gate.decide(asks(token(), headers=[("Origin", ORIGIN)]))
+    with pytest.raises(Refused) as raised:
+        decision.require("read")
+    status, headers, body = refusal_response(raised.value, decision, gate)
+    assert (status, json.loads(body)["error"]) == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in dict(headers)["www-authenticate"]
+    assert dict(headers)["access-control-allow-origin"] == ORIGIN
+    assert refusal_response(raised.value, None, gate).status == 403
+    assert [code for code, _, _ in seen] == ["insufficient_scope", "insufficient_scope"]

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.unit import KEY, NOW, OTHER_KEY, claims, gate_of, jwk, pem, private_key, problems_of, secret, token
 from wicket import App, Decision, Gate, IdentityHash, Jwks, Mode, PublicKey, Refusal, Request, Secret, profiles
-from wicket.http.refusals import response_for
 from wicket.keys import Credential
 
 
@@ -152,8 +151,7 @@ def test_vendor_credential_not_hs256_secret_is_a_problem(vendor: str) -> None:
 
 def test_userz_expired_token_response_has_code_and_message() -> None:
     decision = at_userz(userz_claims(exp=1))
-    with gate_of(userz()) as gate:
-        answer = response_for(gate, decision)
+    answer = decision.response()
     assert answer.status == 401
     assert answer.body == b'{"error": {"code": "expired", "message": "The token has expired."}}'
 
@@ -224,8 +222,7 @@ def test_hissuno_text_secret_allowed() -> None:
 
 def test_hissuno_expired_token_response_is_problem_json_401() -> None:
     decision = at_hissuno(hissuno_claims(exp=1))
-    with gate_of(hissuno()) as gate:
-        answer = response_for(gate, decision)
+    answer = decision.response()
     assert (answer.status, dict(answer.headers)["content-type"]) == (401, "application/problem+json")
 
 

@@ -32,7 +32,7 @@ from wicket import (
     Rules,
 )
 from wicket.decision.context import OutcomeKey
-from wicket.http.refusals import refusal_response
+from wicket.decision.refusals import format_refusal
 from wicket.reporting import reporter as module
 from wicket.reporting.redaction import short_hash
 from wicket.reporting.reporter import Reporter
@@ -196,7 +196,7 @@ def test_p18_log_record_and_event_name_the_claim_and_what_was_expected(
     events: list[Any] = []
     with Gate([acme(mode=Mode.LOG_ONLY, **settings)], on_event=events.append, clock=lambda: NOW) as gate:
         decision = gate.decide(asks(token(claims(**changes))))
-        response = refusal_response(gate, decision.refusal or MISSING, None, credentials_sent=True)
+        response = format_refusal(gate, decision.refusal or MISSING, None, credentials_sent=True)
     (record,) = [record for record in log.records if hasattr(record, "expected")]
     named = getattr(record, "claim"), getattr(record, "expected")  # noqa: B009 - fields of extra
     assert (events[0].claim, events[0].expected) == named

@@ -9,16 +9,17 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wicket.config.app import App
-from wicket.config.locations import page_headers
+from wicket.config.location_types import Location, page_headers
 from wicket.decision.context import FastPathEntry, RequestContext
-from wicket.decision.decision import Decision
-from wicket.gate import Gate
 from wicket.messages.headers import HTTP_TOKEN
 from wicket.messages.request import Request
 from wicket.messages.response import Response
+
+if TYPE_CHECKING:
+    from wicket.decision.decision import Decision
 
 _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _MAX_TOKEN: Final = 128
@@ -94,15 +95,15 @@ NO_HEADERS: Final = CORSHeaders()
 _VARY_ONLY: Final = CORSHeaders(_VARY)
 
 
-def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
-    """Return the CORS headers for the response to `request`.
+def cors_headers(request: Request | None, decision: Decision) -> CORSHeaders:
+    """Return the CORS headers for the response to a request.
 
     If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed only
     if the app accepts its token in a cookie and its `origins` allow this origin.
 
     Args:
-        request: The request.
-        decision: The decision about `request`.
+        request: The request. None means the request that the decision keeps.
+        decision: The decision about the request.
     """
     ctx = decision._context
     if not isinstance(ctx, FastPathEntry):
@@ -113,8 +114,12 @@ def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
     return cached
 
 
-def _build_headers(request: Request, decision: Decision, ctx: RequestContext | None) -> CORSHeaders:
-    origin = (ctx.origin if ctx is not None else None) or request.header("origin")
+def _build_headers(request: Request | None, decision: Decision, ctx: RequestContext | None) -> CORSHeaders:
+    origin = None
+    if ctx is not None:
+        request, origin = request or ctx.request, ctx.origin
+    if origin is None and request is not None:
+        origin = request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
         return _VARY_ONLY
@@ -131,13 +136,12 @@ def _headers_for_origin(origin: str, credentials: bool) -> CORSHeaders:
     return CORSHeaders(*headers, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
-def request_header_names(gate: Gate) -> tuple[str, ...]:
-    """Return the lower-case names of the headers that the gate reads and that a preflight must allow."""
-    locations = (
-        *gate.app_locations,
-        *gate.token_locations,
-        *(location for app in gate.apps for location in app.token_locations),
-    )
+def request_header_names(locations: Iterable[Location]) -> tuple[str, ...]:
+    """Return the lower-case names of the headers that a preflight must allow.
+
+    Args:
+        locations: The locations that the gate and its apps read.
+    """
     names = (name for location in locations for name in page_headers(location))
     return tuple(dict.fromkeys(("authorization", "content-type", *names)))
 

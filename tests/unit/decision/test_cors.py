@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.unit import ORIGIN, acme, asks, gate_of, segment
 from wicket import App, Cookie, Decision, Gate, Header, Mode, Query, Request
-from wicket.http.cors import CORSHeaders, cors_headers, preflight_response, request_header_names
+from wicket.decision.cors import CORSHeaders, cors_headers, preflight_response, request_header_names
 
 EVIL = "https://evil.example"
 
@@ -121,13 +121,14 @@ def test_cors_headers_application_cors_without_allow_origin_not_added() -> None:
 
 def test_request_header_names_app_and_token_headers_listed() -> None:
     app = acme(token_locations=[Header("X-Token"), Query("jwt")])
-    assert request_header_names(gate_of(app)) == ("authorization", "content-type", "x-app-id", "x-token")
+    locations = [*app.app_locations, *app.token_locations]
+    assert request_header_names(locations) == ("authorization", "content-type", "x-app-id", "x-token")
 
 
 def preflight(gate: Gate, *headers: tuple[str, str], query: str = "") -> tuple[Decision, dict[str, str]]:
     request = Request("OPTIONS", query=query, headers=[("Origin", EVIL), *headers])
     decision = gate.check_origin(request)
-    response = preflight_response(request, decision, request_header_names(gate))
+    response = preflight_response(request, decision, request_header_names([*gate.app_locations, *gate.token_locations]))
     assert (response.status, response.body) == (204, b"")
     assert len({name for name, _ in response.headers}) == len(response.headers)
     return decision, dict(response.headers)
