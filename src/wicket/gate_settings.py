@@ -20,6 +20,7 @@ from wicket.config.app_index import (
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenIssuer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
+from wicket.keys import Jwks
 from wicket.limits import Limits
 
 _log: Final = logging.getLogger("wicket")
@@ -118,5 +119,9 @@ def log_config_warnings(name: str, settings: AppSettings, mode: Mode | None, *, 
     for app in apps:
         if len(apps) > 1 and not kinds & {ref.kind for ref in app.refs() if settings.index.get(ref) is app}:
             _log.warning("app %s: no app location of the gate can name it", app.id)
+        for index, credential in enumerate(app.credentials if isinstance(app, App) else ()):
+            skipped = credential.skipped if isinstance(credential, Jwks) else ()
+            if skipped:
+                _log.warning("app %s: credentials[%d]: keys are not used: %s", app.id, index, "; ".join(skipped))
         if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
             _log.warning("app %s: it has no origins, so every origin is allowed", app.id)
