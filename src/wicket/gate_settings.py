@@ -21,6 +21,7 @@ from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
 from wicket.jwks.fetcher import Fetcher
+from wicket.keys import Jwks
 from wicket.limits import Limits
 from wicket.registry.async_registry import AsyncLookup, AsyncRegistry, is_async_function
 from wicket.registry.extensions import Extensions, check_extensions
@@ -186,5 +187,9 @@ def log_config_warnings(settings: GateSettings) -> None:
     for app in apps:
         if len(apps) > 1 and not kinds & {ref.kind for ref in app.refs() if settings.index.get(ref) is app}:
             _log.warning("app %s: no app location of the gate can name it", app.id)
+        for index, credential in enumerate(app.credentials if isinstance(app, App) else ()):
+            skipped = credential.skipped if isinstance(credential, Jwks) else ()
+            if skipped:
+                _log.warning("app %s: credentials[%d]: keys are not used: %s", app.id, index, "; ".join(skipped))
         if isinstance(app, App) and not app.origins and (mode or app.mode) is Mode.ENFORCE:
             _log.warning("app %s: it has no origins, so every origin is allowed", app.id)

@@ -163,7 +163,7 @@ origins = []
         "app acme: apps[0].origin: is not a setting (did you mean origins?)",
         "app acme: apps[0].mode: is not a mode ('enforce' or 'log_only')",
         "app acme: apps[0].profile: is not a profile (did you mean userz?)",
-        "app acme: apps[0].token_locations[0]: is not a location (did you mean header?; for example header:X-App-Id)",
+        "app acme: apps[0].token_locations[0]: is not a location (did you mean header?)",
         "app acme: apps[0].token_locations[1]: is not a location (add its name after a colon; for example ",
         "app acme: apps[0].credentials[0].kind: is not a kind of credential (did you mean secret?)",
         "app two: apps[1].revocations.before: is not a setting (did you mean issued_before?)",

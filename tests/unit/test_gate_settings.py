@@ -299,6 +299,15 @@ def test_gate_without_apps_or_registry_warns(caplog: pytest.LogCaptureFixture) -
     assert messages(caplog) == []
 
 
+def test_p4_gate_static_key_set_with_unusable_keys_warns(caplog: pytest.LogCaptureFixture) -> None:
+    members = [jwk(private_key("ES256"), kid="a"), {"kty": "oct"}, {**jwk(private_key("ES384")), "use": "enc"}]
+    Gate([acme(credentials=[secret(), Jwks.static({"keys": members})])]).close()
+    assert [message for message in messages(caplog) if "credentials" in message] == [
+        "app acme: credentials[1]: keys are not used: keys[1]: a secret (kty oct) is never taken from a key set; "
+        "keys[2]: its use is not sig"
+    ]
+
+
 def test_gate_app_unreachable_by_app_locations_warns(caplog: pytest.LogCaptureFixture) -> None:
     by_key = [Header("X-Key", "publishable_key")]
     gate_of(acme(publishable_key="pub_acme"), acme_two(origins=[ORIGIN]), app_locations=by_key).close()

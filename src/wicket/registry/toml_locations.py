@@ -114,7 +114,8 @@ def read_locations(
         name, _, argument = item.partition(":") if isinstance(item, str) else ("", "", "")
         if name not in factories or (not argument and name in _NEEDS_ARGUMENT):
             hint = "add its name after a colon" if name in factories else did_you_mean(name or item, factories)
-            problems.add(f"{path}[{index}]", "is not a location", f"{hint}; for example header:X-App-Id")
+            example = "" if hint.endswith("?") else "; for example header:X-App-Id"
+            problems.add(f"{path}[{index}]", "is not a location", f"{hint}{example}")
             continue
         try:
             location = factories[name](argument)
