@@ -36,7 +36,13 @@ FLOORS: Final = {
 """The floor of each room. `__init__` is `import wicket` itself: only the CLI may import the package as a whole."""
 
 SAME_FLOOR: Final = frozenset(
-    {("limits", "errors"), ("runtime", "errors"), ("gate", "gate_caches"), ("gate", "gate_settings")}
+    {
+        ("limits", "errors"),
+        ("runtime", "errors"),
+        ("gate", "gate_caches"),
+        ("gate", "gate_settings"),
+        ("testing", "contrib"),
+    }
 )
 """The imports within a floor: (importing room, imported room)."""
 
