@@ -39,7 +39,7 @@ SAME_FLOOR: Final = frozenset(
     {
         *(("limits", "errors"), ("runtime", "errors"), ("settings", "errors"), ("limits", "settings")),
         *(("gate", "gate_caches"), ("gate", "gate_settings"), ("gate", "gate_warm_up")),
-        ("gate_caches", "gate_settings"),
+        *(("gate_caches", "gate_settings"), ("testing", "contrib")),
     }
 )
 """The imports within a floor: (importing room, imported room)."""

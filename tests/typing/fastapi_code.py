@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from wicket import Decision, Gate, Identity, VerifiedIdentity
 from wicket.contrib.fastapi import Wicket, decision_of, identity_of, requires_identity
-from wicket.testing import as_user
+from wicket.testing import as_user, inject_identity, make_identity, unguarded
 
 gate = Gate()
 wicket = Wicket(gate, exempt=["/health"], close_on_expiry=True)
@@ -50,3 +50,6 @@ async def talk(socket: WebSocket, user: User) -> None:
 
 
 assert_type(as_user(TestClient(app), "user-1", app="acme"), TestClient)
+assert_type(make_identity("ada", app="acme", scopes=["read"], plan="pro"), VerifiedIdentity)
+assert_type(unguarded(app, gate), list[str])
+inject_identity({"type": "http"}, make_identity(), gate=gate)

@@ -48,7 +48,7 @@ def test_exports_all_is_sorted_and_unique() -> None:
 
 def test_exports_diagnostics_and_testing_are_separate() -> None:
     assert wicket.diagnostics.__all__ == ["Diagnosis", "Finding", "Step", "diagnose", "diagnose_url"]
-    assert wicket.testing.__all__ == ["FakeClock", "as_user"]
+    assert wicket.testing.__all__ == ["FakeClock", "as_user", "inject_identity", "make_identity", "unguarded"]
     assert all(inspect.getdoc(getattr(wicket.diagnostics, name)) for name in wicket.diagnostics.__all__)
 
 

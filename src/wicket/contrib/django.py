@@ -31,6 +31,7 @@ from wicket.http.accessors import require_decision_in_environ
 from wicket.http.binding import clear_environ
 from wicket.http.bodies import declared_length
 from wicket.http.middleware import Action, MiddlewareCore
+from wicket.http.paths import Paths
 from wicket.http.refusals import refusal_response
 from wicket.http.settings import MiddlewareOptions
 from wicket.http.wsgi_stream import ExpiringStream, is_event_stream
@@ -383,6 +384,19 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+def configured_paths(gate: Gate) -> list[Paths]:
+    """Return the path rules of each middleware in `MIDDLEWARE` that has this gate.
+
+    Args:
+        gate: The gate.
+    """
+    classes = [_imported(path) for path in settings.MIDDLEWARE]
+    ours = [
+        kind(lambda request: None) for kind in classes if isinstance(kind, type) and issubclass(kind, WicketMiddleware)
+    ]
+    return [middleware._core.settings.paths for middleware in ours if middleware.gate is gate]
 
 
 def _imported(path: str) -> Any:

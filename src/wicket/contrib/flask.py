@@ -162,6 +162,7 @@ class _Views:
         self._options = options
         self._decided_key = f"{gate.name}.decided_view"
         self._core = MiddlewareCore(gate, options)
+        self.settings = self._core.settings
         self._core.use_views(lambda environ: _access_of(current_app.view_functions.get(request.endpoint or "")))
 
     def install(self, app: Flask) -> None:

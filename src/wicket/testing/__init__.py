@@ -8,5 +8,7 @@ The token is real: it is signed with the app's secret by the gate's clock, and s
 
 from wicket.testing.clients import as_user
 from wicket.testing.clock import FakeClock
+from wicket.testing.identities import inject_identity, make_identity
+from wicket.testing.routes import unguarded
 
-__all__ = ["FakeClock", "as_user"]
+__all__ = ["FakeClock", "as_user", "inject_identity", "make_identity", "unguarded"]

@@ -1,4 +1,4 @@
-"""Make a test client of Starlette, Flask or httpx (sync or async) send every request as one user.
+"""Make a test client of any framework, or of httpx, send every request as one user.
 
 This module imports no framework. It recognises a client by its attributes.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from wicket.config.app import App
 from wicket.config.locations import AppLocation, ClientDefaults, TokenLocation
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.minting import mint
+from wicket.testing.client_kinds import add_to_requests
 
 C = TypeVar("C")
 
-_WRAPPER_ATTRIBUTES = ("app", "application", "wsgi_app", "_transport", "wrapped_app", "_app")
+_WRAPPER_ATTRIBUTES = ("app", "application", "wsgi_app", "asgi_app", "_transport", "wrapped_app", "_app")
 
 
 def as_user(
@@ -34,10 +34,11 @@ def as_user(
     """Make `client` send each request as one user of one app.
 
     Args:
-        client: A test client of Starlette, Flask or httpx. It is changed in place.
+        client: A test client of Starlette, FastAPI, Litestar, Flask, Werkzeug, Quart, Django, Django REST framework,
+            Falcon or aiohttp, a communicator of Channels, or a client of httpx. It is changed in place.
         user_id: The user id.
         app: The app, or its id.
-        gate: The gate. If None, it is found in the application of `client`.
+        gate: The gate. If None, it is found in the application of `client`, or in Django's settings.
         ttl: The lifetime of the token by the gate's clock, in seconds.
         token: A token to send in place of a new one. It is required if the app's tokens are signed by a private key,
             which the gate does not have: `mint(app, user_id, key=private_key)`.
@@ -62,7 +63,7 @@ def as_user(
         raise config_error(
             "app", "has no token location of headers, query or cookies", "send mint(app, user_id) in each request"
         )
-    _apply(client, defaults)
+    add_to_requests(client, defaults.headers, defaults.query, defaults.cookies)
     return client
 
 
@@ -73,6 +74,10 @@ def _write_first(defaults: ClientDefaults, values: Iterable[tuple[AppLocation | 
 
 def _find_gate(client: object) -> Gate:
     """Return the gate of a middleware that wraps the client's application, or is registered in it."""
+    if any(kind.__module__.startswith("django.test") for kind in type(client).__mro__):
+        from wicket.contrib.django import configured_gate
+
+        return configured_gate()
     seen: set[int] = set()
     pending: list[object] = [client]
     while pending:
@@ -85,6 +90,9 @@ def _find_gate(client: object) -> Gate:
             if isinstance(gate, Gate):
                 return gate
         pending.extend(getattr(part, "user_middleware", ()))
+        middleware = getattr(part, "middleware", None)  # of Litestar
+        if isinstance(middleware, list):
+            pending.extend(middleware)
         extensions = getattr(part, "extensions", None)  # of Flask, where a gated blueprint has its gates
         if isinstance(extensions, dict):
             pending.extend(gate for gates in extensions.get("wicket", {}).values() for gate in gates)
@@ -97,33 +105,3 @@ def _find_app(gate: Gate, id: str) -> App:
         if app.id == id:
             return app
     raise config_error("app", f"the gate has no app with the id {id!r} in code", "pass the App itself")
-
-
-def _apply(client: Any, defaults: ClientDefaults) -> None:
-    if hasattr(client, "environ_base"):
-        _apply_to_werkzeug(client, defaults)
-        return
-    client.headers.update(defaults.headers)
-    client.params = client.params.merge(defaults.query)
-    for name, value in defaults.cookies.items():
-        client.cookies.set(name, value)
-
-
-def _apply_to_werkzeug(client: Any, defaults: ClientDefaults) -> None:
-    client.environ_base = {
-        **client.environ_base,
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in defaults.headers.items()},
-    }
-    for name, value in defaults.cookies.items():
-        client.set_cookie(name, value)
-    if defaults.query:
-        # Werkzeug's client has no default query. All of its methods call `open`, so `open` is replaced.
-        added = urlencode(defaults.query)
-
-        def open_with_query(*args: Any, **kwargs: Any) -> Any:
-            requested = kwargs.get("query_string") or ""
-            encoded = requested if isinstance(requested, str) else urlencode(requested)
-            kwargs["query_string"] = f"{encoded}&{added}" if encoded else added
-            return type(client).open(client, *args, **kwargs)
-
-        client.open = open_with_query
