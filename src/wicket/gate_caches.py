@@ -110,7 +110,7 @@ def build_registry_cache(
 
 def build_fetcher(settings: GateSettings, pool: Pool) -> LazyFetcher:
     """Return the fetcher of key sets that is used if the settings have none."""
-    in_code = frozenset(app.id for app in settings.apps if app.id is not None)
+    in_code = frozenset(app.id for app in settings.apps if isinstance(app, App))
     return LazyFetcher(settings.network or Network(), settings.limits, lambda: pool.has_backlog, in_code)
 
 
