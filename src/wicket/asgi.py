@@ -128,7 +128,7 @@ class WicketMiddleware:
                 decision.connection = weakref.ref(connection)  # the connection refers to the decision
             if request.websocket:
                 subprotocol = _hide_token(scope, decision, self.gate._context)
-            headers = cors_headers(request, decision) if core.cors else NO_HEADERS
+            headers = cors_headers(request, decision, gate._cors) if core.cors else NO_HEADERS
             started = False
 
             async def send_with_headers(message: Message) -> None:  # frameworks test whether it is a coroutine function

@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Any
 
 from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.cors import CORS, DEFAULT_CORS, GateCORS
 from wicket.config.locations import AppLocation, AppRef, TokenLocation, fast_app_ref
 from wicket.config.network import Network
+from wicket.config.origins import OriginPolicy
 from wicket.config.token_locations import TokenLocations
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
@@ -74,6 +76,7 @@ class Gate:
         network: The addresses and ports that key-set fetches may use in addition to public addresses and the
             ports 443 and 8443, and rules for single origins.
         fetcher: Replaces the fetcher of key sets, and with it every check of `network`. A warning says so.
+        cors: The CORS settings of apps without their own.
         monotonic: Returns seconds that never go backwards. The age of cache entries is measured with it.
 
     Raises:
@@ -96,6 +99,7 @@ class Gate:
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         network: Network | None = None,
         fetcher: Fetcher | None = None,
+        cors: CORS = DEFAULT_CORS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = validate_settings(
@@ -113,6 +117,7 @@ class Gate:
                 "limits": limits,
                 "network": network,
                 "fetcher": fetcher,
+                "cors": cors,
                 "monotonic": monotonic,
             },
         )
@@ -125,6 +130,8 @@ class Gate:
         self.error_docs = error_docs
         self.clock = clock
         self.limits = limits
+        explicit = (app.origins for app in self.apps if cors.credentials and app.origin_policy.explicit)
+        self._cors = GateCORS(cors, OriginPolicy({item for origins in explicit for item in origins if "*" not in item}))
         self._reporter = reporter = Reporter(name, on_event, limits.max_outcomes)
         self._memory = build_signature_cache(limits)
         self._pool = build_registry_pool(name, limits)

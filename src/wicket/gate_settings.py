@@ -17,6 +17,7 @@ from wicket.config.app_index import (
     validate_apps,
     validate_locations,
 )
+from wicket.config.cors import CORS
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenIssuer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
@@ -104,6 +105,8 @@ def _check_types(problems: Problems, settings: Mapping[str, Any]) -> None:
     fetcher = settings["fetcher"]
     if inspect.iscoroutinefunction(fetcher) or inspect.iscoroutinefunction(getattr(fetcher, "__call__", None)):  # noqa: B004 - the method itself
         problems.add("fetcher", "must not be async: it runs on a thread of the gate", "use a synchronous HTTP client")
+    if not isinstance(settings["cors"], CORS):
+        problems.add("cors", "must be CORS")
     if not isinstance(settings["limits"], Limits):
         problems.add("limits", "must be a Limits object")
     if not isinstance(name, str) or not name.isidentifier():

@@ -93,7 +93,7 @@ class WicketMiddleware:
         if not decision.allowed:
             return send_response(core.refusal_response(request, decision), environ, start_response)
         attach_to_environ(environ, gate, decision, request)
-        cors = cors_headers(request, decision) if core.cors else NO_HEADERS
+        cors = cors_headers(request, decision, gate._cors) if core.cors else NO_HEADERS
         monitored, is_stream, started = core.close_on_expiry and decision.identity.verified, False, False
 
         def start_with_headers(

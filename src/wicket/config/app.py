@@ -16,6 +16,7 @@ from wicket.config.app_checks import (
     remote_sources,
     user_id_claims,
 )
+from wicket.config.cors import CORS
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import (
     MAX_NAME,
@@ -55,6 +56,7 @@ _EXPECTED: Final = {
     "revocations": "Revocations",
     "identity_hash": "an IdentityHash, or None",
     "websocket_refusals": "WebSocketRefusals",
+    "cors": "CORS, or None",
 }
 
 
@@ -89,6 +91,7 @@ class App:
             ignored.
         format_error: Returns the vendor's status and body for a refusal. None: `application/problem+json`.
         websocket_refusals: How the ASGI middleware refuses a WebSocket, and the codes with which it closes one.
+        cors: The CORS settings. They replace those of the gate as a whole. None: those of the gate.
 
     Attributes:
         located_tokens: The token locations in order of precedence.
@@ -125,6 +128,7 @@ class App:
     identity_hash: IdentityHash | None
     format_error: ErrorFormatter | None = field(repr=False)
     websocket_refusals: WebSocketRefusals
+    cors: CORS | None
     located_tokens: TokenLocations = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
@@ -158,6 +162,7 @@ class App:
         identity_hash: IdentityHash | None = None,
         format_error: ErrorFormatter | None = None,
         websocket_refusals: WebSocketRefusals = DEFAULT_WEBSOCKET_REFUSALS,
+        cors: CORS | None = None,
     ) -> None:
         problems = Problems()
         audiences = [audience] if isinstance(audience, str) else audience or ()
@@ -175,6 +180,7 @@ class App:
             "format_error": format_error,
             "identity_hash": identity_hash,
             "websocket_refusals": websocket_refusals,
+            "cors": cors,
             "credentials": check_items(problems, "credentials", credentials, _is_credential, "credential"),
             "hosts": check_items(problems, "hosts", hosts, is_name, "host name"),
             "audience": check_items(problems, "audience", audiences, is_nonempty_string, "non-empty string"),
@@ -217,6 +223,7 @@ class App:
             ("allow_anonymous", allow_anonymous, bool),
             ("identity_hash", identity_hash, (IdentityHash, type(None))),
             ("websocket_refusals", websocket_refusals, WebSocketRefusals),
+            ("cors", cors, (CORS, type(None))),
         ):
             if not isinstance(value, kind):
                 problems.add(name, f"must be {_EXPECTED.get(name, 'true or false')}")
@@ -225,10 +232,11 @@ class App:
             values["origins"] = values["origin_policy"].patterns
         except ConfigError as error:
             problems.merge("origins", error)
-        if any(isinstance(location, Cookie) for location in values["token_locations"]) and not (
-            "origin_policy" in values and values["origin_policy"].explicit
-        ):
+        has_listed_origins = "origin_policy" in values and values["origin_policy"].explicit
+        if any(isinstance(location, Cookie) for location in values["token_locations"]) and not has_listed_origins:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
+        if isinstance(cors, CORS) and cors.credentials and not has_listed_origins:
+            problems.add("cors.credentials", "needs explicit origins", "origins=['https://app.example.com']")
         if values["allowed_scopes"] and isinstance(rules, Rules) and rules.scopes_claim is None:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
         check_hash_secrets(problems, values["credentials"], identity_hash)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from wicket.config.app import App
+from wicket.config.cors import CORS, DEFAULT_CORS, GateCORS
 from wicket.config.locations import Header
 from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.decision.decision import Decision
@@ -24,7 +25,8 @@ _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _MAX_TOKEN: Final = 128
 """The longest name, in characters."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_EXPOSED: Final = "WWW-Authenticate, Retry-After"
+_EXPOSED: Final = ("WWW-Authenticate", "Retry-After")
+"""The headers of a refusal that every page may read."""
 _ALLOW_PREFIX: Final = "access-control-allow"
 _VARY: Final = ("Vary", "Origin")
 _FIRST_LETTERS: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
@@ -33,8 +35,6 @@ _FIRST_LETTERS: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 A name can be `str` or `bytes`, regardless of the protocol: some applications send the wrong type.
 """
 
-_MAX_AGE: Final = 600
-"""How long a browser may cache a preflight response, in seconds."""
 _MAX_NAMES: Final = 64
 """The number of header names in a preflight that are read. Further names are not allowed."""
 _MAX_NAME: Final = 256
@@ -91,42 +91,59 @@ def _as_string(value: Any) -> str:
 
 NO_HEADERS: Final = CORSHeaders()
 _VARY_ONLY: Final = CORSHeaders(_VARY)
+_NO_SETTINGS: Final = GateCORS(DEFAULT_CORS)
 
 
-def cors_headers(request: Request, decision: Decision) -> CORSHeaders:
+def cors_headers(request: Request, decision: Decision, cors: GateCORS = _NO_SETTINGS) -> CORSHeaders:
     """Return the CORS headers for the response to `request`.
 
-    If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed only
-    if the app accepts its token in a cookie and its `origins` allow this origin.
+    If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed if
+    the settings say so, or the app accepts its token in a cookie and has no settings, and its explicit `origins` allow
+    this origin. If the app is not known, some app in code must list the origin exactly.
 
     Args:
         request: The request.
         decision: The decision about `request`.
+        cors: The settings of the gate.
     """
     ctx = decision._context
     if not isinstance(ctx, FastPathEntry):
-        return _build_headers(request, decision, ctx)
+        return _build_headers(request, decision, ctx, cors)
     if ctx.cors_headers is None:
-        ctx.cors_headers = _build_headers(request, decision, ctx)  # later requests of this entry use the cached headers
+        ctx.cors_headers = _build_headers(
+            request, decision, ctx, cors
+        )  # later requests of this entry use the cached headers
     cached: CORSHeaders = ctx.cors_headers
     return cached
 
 
-def _build_headers(request: Request, decision: Decision, ctx: RequestContext | None) -> CORSHeaders:
+def _build_headers(request: Request, decision: Decision, ctx: RequestContext | None, cors: GateCORS) -> CORSHeaders:
     origin = (ctx.origin if ctx is not None else None) or request.header("origin")
     refusal = decision.refusal
     if origin is None or (refusal is not None and refusal.code == "origin_not_allowed" and not decision.allowed):
         return _VARY_ONLY
     if not _ORIGIN.fullmatch(origin):  # an invalid or very long origin must not enter the cache of _headers_for_origin
         return _VARY_ONLY
-    app = ctx.app if ctx is not None else None
-    credentials = isinstance(app, App) and app.located_tokens.cookies != () and app.origin_policy.allows(origin)
-    return _headers_for_origin(origin, credentials)
+    app = decision.app
+    return _headers_for_origin(origin, _allows_credentials(app, origin, cors), _settings(app, cors).expose)
+
+
+def _settings(app: App | None, cors: GateCORS) -> CORS:
+    return cors.default if app is None or app.cors is None else app.cors
+
+
+def _allows_credentials(app: App | None, origin: str, cors: GateCORS) -> bool:
+    """Return whether a page of this origin may send cookies and read the response."""
+    if app is None:
+        return cors.allows_unknown(origin)
+    wanted = _settings(app, cors).credentials or (app.cors is None and app.located_tokens.cookies != ())
+    return wanted and app.origin_policy.explicit and app.origin_policy.allows(origin)
 
 
 @functools.lru_cache(maxsize=1024)
-def _headers_for_origin(origin: str, credentials: bool) -> CORSHeaders:
-    headers = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
+def _headers_for_origin(origin: str, credentials: bool, expose: tuple[str, ...]) -> CORSHeaders:
+    exposed = ", ".join((*_EXPOSED, *expose))
+    headers = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", exposed))
     return CORSHeaders(*headers, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
@@ -141,30 +158,40 @@ def request_header_names(gate: Gate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("authorization", "content-type", *names)))
 
 
+def _asks_private_network(request: Request, settings: CORS) -> bool:
+    """Return whether a preflight asks for Private Network Access, and the settings allow it."""
+    return settings.private_network and request.header("access-control-request-private-network") == "true"
+
+
 def _is_short_token(value: str) -> bool:
     return len(value) <= _MAX_TOKEN and HTTP_TOKEN.fullmatch(value) is not None
 
 
-def preflight_response(request: Request, decision: Decision, gate_headers: tuple[str, ...]) -> Response:
+def preflight_response(
+    request: Request, decision: Decision, gate_headers: tuple[str, ...], cors: GateCORS = _NO_SETTINGS
+) -> Response:
     """Return the response to an allowed preflight (Fetch standard, section 3.2.2).
 
     Args:
         request: The preflight.
         decision: The origin check of the preflight. The app is known only if the URL or the host names it.
         gate_headers: The result of `request_header_names`.
+        cors: The settings of the gate.
     """
+    settings = _settings(decision.app, cors)
     method = request.header("access-control-request-method") or ""
     requested = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
     stripped = (name.strip(" \t").lower() for name in requested if len(name) <= _MAX_NAME)
     names = dict.fromkeys((*gate_headers, *filter(_is_short_token, stripped)))
     methods = dict.fromkeys((*_METHODS, *filter(_is_short_token, (method,))))
-    allowed = ((name.lower(), value) for name, value in cors_headers(request, decision).wsgi_headers)
+    allowed = ((name.lower(), value) for name, value in cors_headers(request, decision, cors).wsgi_headers)
     headers = (
         *(pair for pair in allowed if pair[0] not in ("vary", "access-control-expose-headers")),
         ("vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
         ("access-control-allow-methods", ", ".join(methods)),
         ("access-control-allow-headers", ", ".join(names)),
-        ("access-control-max-age", str(_MAX_AGE)),
+        ("access-control-max-age", str(settings.max_age)),
+        *([("access-control-allow-private-network", "true")] if _asks_private_network(request, settings) else []),
         ("cache-control", "no-store"),
     )
     return Response(204, headers, b"")

@@ -181,7 +181,7 @@ class MiddlewareCore:
         """Return the response to a preflight. It is refused only if the known app does not allow the origin."""
         if not decision.allowed and decision.refusal is not None and decision.refusal.code == "origin_not_allowed":
             return self.refusal_response(request, decision)
-        return preflight_response(request, decision, self._request_header_names)
+        return preflight_response(request, decision, self._request_header_names, self.gate._cors)
 
     def origin_check_response(self, request: Request, decision: Decision) -> Response:
         """Return the response to a widget that asks whether its page's origin is allowed.
@@ -204,7 +204,7 @@ class MiddlewareCore:
 
     def cors_headers(self, request: Request, decision: Decision) -> CORSHeaders:
         """Return the headers to add to the application's response; none if `cors` is false."""
-        return cors_headers(request, decision) if self.cors else NO_HEADERS
+        return cors_headers(request, decision, self.gate._cors) if self.cors else NO_HEADERS
 
     def _with_cors_headers(self, response: Response, request: Request, decision: Decision) -> Response:
         headers = ((name.lower(), value) for name, value in self.cors_headers(request, decision).wsgi_headers)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, Unpack
 
 from wicket.config.app import App, ErrorFormatter, Mode
+from wicket.config.cors import CORS
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, Bearer, TokenLocation
 from wicket.config.revocations import Revocations
@@ -65,6 +66,7 @@ class AppSettings(RuleChanges, total=False):
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
     websocket_refusals: WebSocketRefusals
+    cors: CORS | None
 
 
 class ProfileChanges(RuleChanges, total=False):

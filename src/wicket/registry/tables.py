@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.cors import CORS
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.revocations import Revocations
 from wicket.config.websocket_refusals import WebSocketRefusals
@@ -44,6 +45,7 @@ _APP_SETTINGS: Final = _PLAIN_SETTINGS | {
     "claimed_user_locations",
     "identity_hash",
     "websocket_refusals",
+    "cors",
 }
 _APP_SETTING_NAMES: Final = ", ".join(sorted(_APP_SETTINGS))
 _LOCATION_SETTINGS: Final = (
@@ -97,6 +99,8 @@ def read_app(table: Mapping[str, Any], reader: SecretReader) -> App:
             settings["websocket_refusals"] = _read_websocket_refusals(table["websocket_refusals"])
         except ConfigError as error:
             problems.merge("websocket_refusals", error)
+    if "cors" in table:
+        settings["cors"] = read_cors(problems, "cors", table["cors"])
     settings.update(_read_rules(problems, table.get("rules", {})))
     credentials = read_credentials(problems, table.get("credentials", []), reader)
     try:
@@ -152,6 +156,19 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     for name in rules.keys() & _APP_SETTINGS:
         problems.add(f"rules.{name}", "is not a rule")
     return {name: value for name, value in rules.items() if name not in _APP_SETTINGS}
+
+
+def read_cors(problems: Problems, path: str, table: Any) -> CORS | None:
+    """Return the CORS settings of a table. If they are invalid, add problems and return None."""
+    names = _field_names(CORS)
+    if not isinstance(table, dict) or table.keys() - {*names.split(", ")}:
+        problems.add(path, f"must be a table of {names}")
+        return None
+    try:
+        return CORS(**table)
+    except ConfigError as error:
+        problems.merge(path, error)
+        return None
 
 
 def _read_websocket_refusals(table: Any) -> WebSocketRefusals:

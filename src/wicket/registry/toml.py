@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from wicket.config.app import App, BrokenApp
+from wicket.config.cors import DEFAULT_CORS
 from wicket.config.locations import is_valid_name
 from wicket.errors import ConfigError, Problem, Problems, config_error
 from wicket.limits import Limits
 from wicket.registry.credentials import SecretReader
-from wicket.registry.tables import read_app, read_broken_app, read_mode
+from wicket.registry.tables import read_app, read_broken_app, read_cors, read_mode
 from wicket.registry.toml_locations import APP_LOCATIONS, TOKEN_LOCATIONS, read_locations
 from wicket.registry.toml_network import read_network
 
 _log: Final = logging.getLogger("wicket")
 
 _GATE_SETTINGS: Final = frozenset(
-    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network"}
+    {"name", "mode", "realm", "error_docs", "app_locations", "token_locations", "limits", "network", "cors"}
 )
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
@@ -107,6 +108,8 @@ def _read_gate(problems: Problems, table: Any, directory: Path, reader: SecretRe
             settings[name] = read_locations(problems, f"gate.{name}", table[name], factories)
     if "network" in table:
         settings["network"] = read_network(problems, table["network"], directory, reader)
+    if "cors" in table:
+        settings["cors"] = read_cors(problems, "gate.cors", table["cors"]) or DEFAULT_CORS
     if "limits" in table:
         try:
             settings["limits"] = Limits(**table["limits"])
