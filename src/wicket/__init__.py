@@ -2,6 +2,7 @@
 
 from wicket import profiles
 from wicket.config.app import App, Mode
+from wicket.config.cors import CORS
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import (
     AppLocation,
@@ -49,6 +50,7 @@ from wicket.reporting.events import DecisionEvent, KeySetFetched, OutcomeCount, 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CORS",
     "App",
     "AppLocation",
     "AppRef",

@@ -20,6 +20,7 @@ from wicket.decision.io import arun, run
 from wicket.decision.revalidation import revalidate
 from wicket.errors import Refusal
 from wicket.gate_caches import (
+    build_cors,
     build_fetch_pool,
     build_fetcher,
     build_key_set_loader,
@@ -89,6 +90,7 @@ class Gate:
             limits=given.limits,
             realm=self.realm,
             error_docs=given.error_docs,
+            cors=build_cors(given),
         )
         _gates.add(self)
         log_config_warnings(given)

@@ -6,8 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from wicket.config.app import App, BrokenApp
+from wicket.config.cors import GateCORS
 from wicket.config.locations import AppRef
 from wicket.config.network import Network
+from wicket.config.origins import OriginPolicy
 from wicket.decision.key_selection import KeySets
 from wicket.decision.signature_cache import SignatureCache
 from wicket.gate_settings import GateSettings
@@ -37,6 +39,13 @@ from wicket.runtime.pool import Pool
 def build_reporter(settings: GateSettings) -> Reporter:
     """Return the reporter of decisions."""
     return Reporter(settings.name, settings.on_event, settings.limits.max_outcomes)
+
+
+def build_cors(settings: GateSettings) -> GateCORS:
+    """Return the CORS settings of the gate, with the exact origins of its apps if it allows credentials."""
+    apps = [app for app in settings.apps if isinstance(app, App) and app.origin_policy.explicit]
+    listed = {item for app in apps for item in app.origins if "*" not in item} if settings.cors.credentials else ()
+    return GateCORS(settings.cors, OriginPolicy(listed))
 
 
 def build_registry_pool(settings: GateSettings) -> Pool:

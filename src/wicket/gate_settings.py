@@ -17,6 +17,7 @@ from wicket.config.app_index import (
     locations_of,
     unique,
 )
+from wicket.config.cors import CORS, DEFAULT_CORS
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.network import Network
 from wicket.errors import Problems
@@ -114,6 +115,8 @@ class GateSettings:
     fetcher: Fetcher | None = setting(or_none(_check_fetcher), default=None, form=None)
     """Replaces the fetcher of key sets, and with it every check of `network`. A warning says so. It must not be
     async."""
+    cors: CORS = setting(instance_of(CORS, "CORS"), default=DEFAULT_CORS, form="cors")
+    """The CORS settings of apps without their own."""
     monotonic: Callable[[], float] = setting(_function, default=time.monotonic, form=None)
     """Returns seconds that never go backwards. The age of cache entries is measured with it."""
     extensions: Extensions = setting(check_extensions, default=None, form="extensions")
@@ -166,6 +169,7 @@ class GateOptions(TypedDict, total=False):
     limits: Limits
     network: Network | None
     fetcher: Fetcher | None
+    cors: CORS
     monotonic: Callable[[], float]
     extensions: Extensions | None
 

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.integration.servers import ROOT
-from wicket import App, AppRef, Cookie, Gate, Query, Secret, Subprotocol, WebSocketRefusals, profiles
+from wicket import (
+    CORS,
+    App,
+    AppRef,
+    Bearer,
+    Cookie,
+    Gate,
+    Query,
+    Secret,
+    Subprotocol,
+    WebSocketRefusals,
+    profiles,
+)
 
 sys.path.insert(0, str(ROOT / "examples" / "widget"))
 
@@ -62,10 +74,11 @@ def gate() -> Gate:
             "caller",
             leeway=0,
             credentials=[Secret.from_text("caller-secret-of-at-least-32-bytes!")],
-            origins=origins["userz"],
+            origins=[*origins["userz"], *origins["cookie"]],
             app_locations=[Query("app")],
-            token_locations=[Subprotocol("bearer")],
+            token_locations=[Bearer(), Subprotocol("bearer")],
             websocket_refusals=WebSocketRefusals(accept=True),
+            cors=CORS(credentials=True, expose=["X-Request-ID"]),
         ),
     ]
     naming = list(dict.fromkeys(place for app in apps for place in app.app_locations))
@@ -74,6 +87,9 @@ def gate() -> Gate:
 
 ACME, INITECH, PORTAL, CALLER = gate().apps
 """The same apps, for tests to sign tokens with; their origins are others."""
+
+REQUEST_ID: Final = "request-17"
+"""The header X-Request-ID of every response of the applications."""
 
 Notes = list[dict[str, Any]]
 

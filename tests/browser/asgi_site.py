@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
+from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, REQUEST_ID, Notes, api, gate, note
 from wicket import Refused
-from wicket.asgi import ASGIApp, Receive, Scope, Send, WicketMiddleware
+from wicket.asgi import ASGIApp, Message, Receive, Scope, Send, WicketMiddleware
 from wicket.contrib.starlette import decision_of, refusal_exception_handler
 
 outside: Notes = []
@@ -30,6 +30,21 @@ class Noting:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             note(self.notes, scope.get("method", "SOCKET"), scope["path"], headers)
         await self.app(scope, receive, send)
+
+
+class Numbering:
+    """Adds X-Request-ID to the application's responses."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", REQUEST_ID.encode())]}
+            await send(message)
+
+        await self.app(scope, receive, numbered)
 
 
 async def upload(request: Request) -> JSONResponse:
@@ -64,7 +79,7 @@ _site = Starlette(
 )
 app = Noting(
     WicketMiddleware(
-        Noting(_site, inside),
+        Noting(Numbering(_site), inside),
         _gate,
         exempt=EXEMPT,
         optional=OPTIONAL,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
-from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, Notes, api, gate, note
+from tests.browser.apps import EXEMPT, OPTIONAL, ORIGIN_CHECK, REQUEST_ID, Notes, api, gate, note
 from wicket.contrib.flask import Wicket, current_identity, decision_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,12 @@ def crash() -> str:
 @site.get("/told")
 def told() -> dict[str, object]:
     return {"outside": outside, "inside": inside, "received": api.received}
+
+
+@site.after_request
+def number(response: flask.Response) -> flask.Response:
+    response.headers["X-Request-ID"] = REQUEST_ID
+    return response
 
 
 site.wsgi_app = Noting(site.wsgi_app, inside)  # type: ignore[method-assign]

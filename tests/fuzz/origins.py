@@ -8,8 +8,8 @@ from tests.properties.origin_model import is_label, is_opaque, model, parts_of, 
 from wicket import ConfigError, OriginPolicy
 
 WORDS: Final = (
-    *("https://", "http://", "capacitor://", "app://.", "file://", "app-*-team.", "*.", "https://*."),
-    *(":*", ":443", ":80", ":8443", ":0", "localhost"),
+    *("https://", "http://", "capacitor://", "*.", "https://*.", ":*", ":443", ":80", ":8443", ":0", "localhost"),
+    *("app://.", "file://", "app-*-team.", "-*-", "app-1-team."),
     *("a.com", "b.a.com", "a.com.evil.com", "null", "*", "[::1]", "@", "/", "_", "-", "xn--", "\u212a", "\u017f"),
 )  # fmt: skip
 _LONGEST: Final = 512

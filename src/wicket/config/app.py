@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from wicket.config import app_checks as checks
+from wicket.config.cors import CORS
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
 from wicket.config.origins import OriginPolicy, is_origin
@@ -133,6 +134,8 @@ class App:
         preset=True,
     )
     """How the ASGI middleware refuses a WebSocket, and the codes with which it closes one."""
+    cors: CORS | None = setting(or_none(instance_of(CORS, "CORS, or None")), default=None, form="cors")
+    """The CORS settings. They replace those of the gate as a whole. None: those of the gate."""
     located_tokens: TokenLocations = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
@@ -160,6 +163,8 @@ class App:
         has_cookie = any(getattr(location, "phase", None) == "cookies" for location in self.token_locations)
         if has_cookie and not policy.explicit:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
+        if isinstance(self.cors, CORS) and self.cors.credentials and not policy.explicit:
+            problems.add("cors.credentials", "needs explicit origins", "origins=['https://app.example.com']")
         if self.allowed_scopes and isinstance(self.rules, Rules) and self.rules.scopes_claim is None:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
         checks.check_hash_secrets(problems, self.credentials, self.identity_hash)
@@ -230,6 +235,7 @@ class AppOptions(ProfileDefaults, total=False):
     allowed_scopes: Iterable[str]
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
+    cors: CORS | None
 
 
 @dataclass(frozen=True, slots=True)

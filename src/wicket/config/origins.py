@@ -277,3 +277,7 @@ def _without_wildcard(host: str) -> str:
     before, wildcard, after = host.partition("*")
     alone = (not before or before.endswith(".")) and after[:1] in ("", ".")
     return f"{before}0{after}" if wildcard and not alone else host
+
+
+NO_ORIGINS: Final = OriginPolicy()
+"""A policy without patterns. It lists no origin, and allows every one."""

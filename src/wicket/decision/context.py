@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.cors import DEFAULT_CORS, GateCORS
 from wicket.config.locations import (
     AppLocation,
     AppRef,
@@ -59,6 +60,7 @@ class GateContext:
         limits: The limits of the gate.
         realm: The realm of `WWW-Authenticate`.
         error_docs: The URL of the error documentation; None if there is none.
+        cors: The CORS settings of the gate.
         load_timeout: The longest wait of a request for its app, in seconds.
         token_app_locations: The app locations that are in the token.
         body_app_locations: The app locations that are in the body.
@@ -83,6 +85,7 @@ class GateContext:
         limits: Limits,
         realm: str = "wicket",
         error_docs: str | None = None,
+        cors: GateCORS = GateCORS(DEFAULT_CORS),  # noqa: B008 - an immutable value
     ) -> None:
         self.apps = apps
         self.only_app = only_app
@@ -96,6 +99,7 @@ class GateContext:
         self.limits = limits
         self.realm = realm
         self.error_docs = error_docs
+        self.cors = cors
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
         in_token = (item for item in self.app_locations if item.phase == "token")
         # Several apps may have one issuer, so the other values are looked up before it.

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from wicket.config.app import App
+from wicket.config.cors import CORS, DEFAULT_CORS, GateCORS
 from wicket.config.location_types import Location, page_headers
 from wicket.decision.context import FastPathEntry, RequestContext
 from wicket.messages.headers import HTTP_TOKEN
@@ -25,7 +26,8 @@ _ORIGIN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,512}")
 _MAX_TOKEN: Final = 128
 """The longest name, in characters."""
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_EXPOSED: Final = "WWW-Authenticate, Retry-After"
+_EXPOSED: Final = ("WWW-Authenticate", "Retry-After")
+"""The headers of a refusal that every page may read."""
 _DECIDED_BY: Final = frozenset({"access-control-allow-origin", "access-control-allow-credentials"})
 """The headers with which the application itself says which page may read the response."""
 _VARY: Final = ("Vary", "Origin")
@@ -35,8 +37,6 @@ _FIRST_LETTERS: Final = frozenset({*"AaVv", b"A", b"a", b"V", b"v"})
 A name can be `str` or `bytes`, regardless of the protocol: some applications send the wrong type.
 """
 
-_MAX_AGE: Final = 600
-"""How long a browser may cache a preflight response, in seconds."""
 _MAX_NAMES: Final = 64
 """The number of header names in a preflight that are read. Further names are not allowed."""
 _MAX_NAME: Final = 256
@@ -93,13 +93,15 @@ def _as_string(value: Any) -> str:
 
 NO_HEADERS: Final = CORSHeaders()
 _VARY_ONLY: Final = CORSHeaders(_VARY)
+_NO_SETTINGS: Final = GateCORS(DEFAULT_CORS)
 
 
 def cors_headers(request: Request | None, decision: Decision) -> CORSHeaders:
     """Return the CORS headers for the response to a request.
 
-    If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed only
-    if the app accepts its token in a cookie and its `origins` allow this origin.
+    If a page of this origin must not read the response, the only header is `Vary: Origin`. Credentials are allowed if
+    the settings say so, or the app accepts its token in a cookie and has no settings, and its explicit `origins` allow
+    this origin. If the app is not known, some app in code must list the origin exactly.
 
     Args:
         request: The request. None means the request that the decision keeps.
@@ -125,14 +127,31 @@ def _build_headers(request: Request | None, decision: Decision, ctx: RequestCont
         return _VARY_ONLY
     if not _ORIGIN.fullmatch(origin):  # an invalid or very long origin must not enter the cache of _headers_for_origin
         return _VARY_ONLY
-    app = ctx.app if ctx is not None else None
-    credentials = isinstance(app, App) and app.located_tokens.cookies != () and app.origin_policy.allows(origin)
-    return _headers_for_origin(origin, credentials)
+    app, cors = decision.app, _gate_cors(ctx)
+    return _headers_for_origin(origin, _allows_credentials(app, origin, cors), _settings(app, cors).expose)
+
+
+def _gate_cors(ctx: RequestContext | None) -> GateCORS:
+    """Return the settings of the gate that decided."""
+    return _NO_SETTINGS if ctx is None else ctx.gate.cors
+
+
+def _settings(app: App | None, cors: GateCORS) -> CORS:
+    return cors.default if app is None or app.cors is None else app.cors
+
+
+def _allows_credentials(app: App | None, origin: str, cors: GateCORS) -> bool:
+    """Return whether a page of this origin may send cookies and read the response."""
+    if app is None:
+        return cors.allows_unknown(origin)
+    wanted = _settings(app, cors).credentials or (app.cors is None and app.located_tokens.cookies != ())
+    return wanted and app.origin_policy.explicit and app.origin_policy.allows(origin)
 
 
 @functools.lru_cache(maxsize=1024)
-def _headers_for_origin(origin: str, credentials: bool) -> CORSHeaders:
-    headers = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", _EXPOSED))
+def _headers_for_origin(origin: str, credentials: bool, expose: tuple[str, ...]) -> CORSHeaders:
+    exposed = ", ".join((*_EXPOSED, *expose))
+    headers = (("Access-Control-Allow-Origin", origin), _VARY, ("Access-Control-Expose-Headers", exposed))
     return CORSHeaders(*headers, *([("Access-Control-Allow-Credentials", "true")] if credentials else []))
 
 
@@ -144,6 +163,11 @@ def request_header_names(locations: Iterable[Location]) -> tuple[str, ...]:
     """
     names = (name for location in locations for name in page_headers(location))
     return tuple(dict.fromkeys(("authorization", "content-type", *names)))
+
+
+def _asks_private_network(request: Request, settings: CORS) -> bool:
+    """Return whether a preflight asks for Private Network Access, and the settings allow it."""
+    return settings.private_network and request.header("access-control-request-private-network") == "true"
 
 
 def _is_short_token(value: str) -> bool:
@@ -158,6 +182,7 @@ def preflight_response(request: Request, decision: Decision, gate_headers: tuple
         decision: The origin check of the preflight. The app is known only if the URL or the host names it.
         gate_headers: The result of `request_header_names`.
     """
+    settings = _settings(decision.app, _gate_cors(decision._context))
     method = request.header("access-control-request-method") or ""
     requested = (request.header("access-control-request-headers") or "").split(",", _MAX_NAMES)[:_MAX_NAMES]
     stripped = (name.strip(" \t").lower() for name in requested if len(name) <= _MAX_NAME)
@@ -169,7 +194,8 @@ def preflight_response(request: Request, decision: Decision, gate_headers: tuple
         ("vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
         ("access-control-allow-methods", ", ".join(methods)),
         ("access-control-allow-headers", ", ".join(names)),
-        ("access-control-max-age", str(_MAX_AGE)),
+        ("access-control-max-age", str(settings.max_age)),
+        *([("access-control-allow-private-network", "true")] if _asks_private_network(request, settings) else []),
         ("cache-control", "no-store"),
     )
     return Response(204, headers, b"")

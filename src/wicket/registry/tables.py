@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from wicket.config.app import App, BrokenApp, Mode
+from wicket.config.cors import CORS, DEFAULT_CORS
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.revocations import Revocations
@@ -152,21 +153,35 @@ def _read_rules(problems: Problems, rules: object) -> dict[str, Any]:
     return {name: value for name, value in rules.items() if name not in app_settings}
 
 
-def _read_websocket_refusals(problems: Problems, path: str, table: Any) -> WebSocketRefusals:
-    """Return the setting of the table `websocket_refusals`. The statuses are its keys, which are strings."""
-    before = len(problems.found)
-    _add_unknown(problems, path, table, ("accept", "codes"))
-    if len(problems.found) > before:
-        return DEFAULT_WEBSOCKET_REFUSALS
-    options = dict(table)
-    codes = options.get("codes")
-    if isinstance(codes, dict):
-        options["codes"] = {int(status) if status.isdecimal() else status: code for status, code in codes.items()}
-    try:
-        return WebSocketRefusals(**options)
-    except ConfigError as error:
-        problems.merge(path, error)
-        return DEFAULT_WEBSOCKET_REFUSALS
+def _part_of(kind: type, default: Any, convert: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> Form:
+    """Return the form of a setting that is a table of the arguments of a class.
+
+    Args:
+        kind: The class. The paths of its problems start with the name of an argument.
+        default: The value of the setting if the table is invalid.
+        convert: Returns the arguments for a table.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+
+    def read(problems: Problems, path: str, value: Any, context: TableContext) -> Any:
+        before = len(problems.found)
+        _add_unknown(problems, path, value, names)
+        if len(problems.found) == before:
+            try:
+                return kind(**convert(value))
+            except ConfigError as error:
+                problems.merge(path, error)
+        return default
+
+    return read
+
+
+def _with_integer_statuses(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `WebSocketRefusals`. The statuses of a table are its keys, which are strings."""
+    codes = table.get("codes")
+    if not isinstance(codes, dict):
+        return table
+    return {**table, "codes": {int(name) if name.isdecimal() else name: code for name, code in codes.items()}}
 
 
 def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
@@ -269,6 +284,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "credentials": lambda problems, path, value, context: read_credentials(problems, value, context.reader),
     "revocations": table_of(Revocations),
     "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
-    "websocket_refusals": lambda problems, path, value, context: _read_websocket_refusals(problems, path, value),
+    "websocket_refusals": _part_of(WebSocketRefusals, DEFAULT_WEBSOCKET_REFUSALS, _with_integer_statuses),
+    "cors": _part_of(CORS, DEFAULT_CORS),
 }
 """The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""
