@@ -122,7 +122,7 @@ def test_cors_unknown_app_refusal_readable_for_listed_origins_only() -> None:
     core = MiddlewareCore(gate, {})
     assert named(core.refusal_response(gate.decide(request)).headers)[CREDENTIALS] == "true"
     other = Request(query="app=none", headers=[("Origin", EVIL)])
-    assert CREDENTIALS not in named(core.refusal_response(other, gate.decide(other)).headers)
+    assert CREDENTIALS not in named(core.refusal_response(gate.decide(other)).headers)
 
 
 def test_cors_preflight_of_known_app_has_its_settings() -> None:
