@@ -23,6 +23,18 @@ DOCUMENTS: Final = [*PAGES, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / 
 
 PRINTS: Final = {
     "starlette_app.py": ["'user': 'user-1'", "403 insufficient_scope", "201 {'thanks': 'user-1'}"],
+    "fastapi_app.py": [
+        "me        401 missing_token",
+        "feedback  201 {'thanks': 'user-1'}",
+        "security  [{'wicket': ['feedback:write'], 'wicket_app': []}]",
+        "unguarded ['GET /health']",
+    ],
+    "django_app.py": [
+        "greet     {'hello': 'anonymous'}",
+        "feedback  403 insufficient_scope",
+        "feedback  201 {'thanks': 'user-1'}",
+        "unguarded ['ANY /health']",
+    ],
     "flask_app.py": ['401 missing_token | Bearer realm="wicket"', "'user': 'user-2'", "403 insufficient_scope"],
     "getuserfeedback_rollout.py": [
         "no token          200 {'user': None, 'would_refuse': 'missing_token'}",
