@@ -15,6 +15,7 @@ MAX_HEADERS: Final = 256
 _MAX_AUTHORIZATION: Final = 8_192
 """The maximum length of a value of Authorization that has commas and is not repeated, in characters."""
 _MAX_SCHEMES: Final = 8
+_MAX_ELEMENTS: Final = 64
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _MAX_PADDING: Final = 256
 
@@ -118,12 +119,13 @@ def is_single_authorization(value: str, scheme: str) -> bool:
 def is_single_value(value: str) -> bool:
     """Return whether a value of Authorization is that of one header with a scheme and its parameters.
 
-    A later element that is no parameter (`name=value`) is the value of another header that has no scheme.
+    A later element that is no parameter (`name=value`) is the value of another header that has no scheme. So is
+    everything after 64 commas.
 
     Args:
         value: the value. It has a comma.
     """
-    if len(value) > _MAX_AUTHORIZATION:
+    if len(value) > _MAX_AUTHORIZATION or value.count(",") > _MAX_ELEMENTS:
         return False
     first, *others = _QUOTED.sub("", value).split(",")
     return " " in first.strip(" \t") and all("=" in element for element in others)
