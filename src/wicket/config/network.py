@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wicket.errors import Problems
 from wicket.keys.urls import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    import ssl  # it takes milliseconds, and most gates need it only at the first fetch
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Iterable[str]]
@@ -54,8 +57,11 @@ class Network:
         for index, port in enumerate(ports := problems.as_tuple("network.extra_ports", extra_ports, "ports")):
             if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
                 problems.add(f"network.extra_ports[{index}]", "is not a port")
-        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-            problems.add("network.ssl_context", "must be an ssl.SSLContext")
+        if ssl_context is not None:
+            import ssl
+
+            if not isinstance(ssl_context, ssl.SSLContext):
+                problems.add("network.ssl_context", "must be an ssl.SSLContext")
         if resolver is not None and not callable(resolver):
             problems.add("network.resolver", "must be a function that takes a host and a port and returns addresses")
         problems.raise_if_any()

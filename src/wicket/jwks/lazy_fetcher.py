@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 
 from wicket.config.network import Network
@@ -43,6 +42,8 @@ class LazyFetcher:
         """
         fetcher = self._fetcher
         if fetcher is None:
+            import ssl
+
             from wicket.jwks.http_fetcher import GuardedFetcher
 
             network, limits = self._network, self._limits
