@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import threading
@@ -17,12 +18,15 @@ from benchmarks import fixtures
 from benchmarks.fixtures import APP_ID, admitted
 from benchmarks.measure import Batch, Row, interleaved
 from wicket import Gate, Limits, Mode, Request, profiles
+from wicket.asgi import ASGIApp, Receive, Scope, Send, WicketMiddleware
 
 APPS: Final = 100_000
 ORIGINS: Final = 1_000
 THREADS: Final = 64
 FEW_THREADS: Final = 4
 TENANTS: Final = 20_000
+TURN: Final = 1_000
+"""The number of requests in one batch of `_many_tenants`."""
 SPREAD: Final = 200
 
 
@@ -51,9 +55,9 @@ def sizes() -> list[Row]:
 
 
 def _many_tenants() -> Row:
-    """Measures 20,000 users at random, each of another app of a registry, and the same users in ten apps."""
+    """Measures what 20,000 users at random add to a request: each in another app of a registry, and all in ten apps."""
     chance = random.Random(1)
-    batches = {}
+    batches: dict[str, Batch] = {}
     for tenants in (TENANTS, 10):
         secrets = {f"app-{number}": number.to_bytes(4, "big") * 8 for number in range(1, tenants + 1)}
         apps = {
@@ -66,36 +70,58 @@ def _many_tenants() -> Row:
             registry=apps.get, app_locations=profiles.generic.app_locations, limits=Limits(max_apps=2 * TENANTS)
         )
         names = list(secrets)
-        requests = [
-            _request(fixtures.token_for(f"user-{number}", key=secrets[id]), app=id)
+        headers = [
+            [(name.encode(), value.encode()) for name, value in fixtures.headers_of(token, app=id).items()]
             for number in range(TENANTS)
             for id in [names[number % tenants]]
+            for token in [fixtures.token_for(f"user-{number}", key=secrets[id])]
         ]
-        for request in requests:
-            admitted(gate.decide(request()))
-        chance.shuffle(requests)
-        batches[f"{tenants:,}"] = _in_turn(gate, requests)
-    return _compared(
+        chance.shuffle(headers)
+        batches.setdefault("bare", _in_turn(_site, headers))
+        batches[f"{tenants:,}"] = _in_turn(WicketMiddleware(_site, gate=gate), headers)
+    samples = interleaved(batches, calls=TURN, rounds=2 * TENANTS // TURN)
+    many, few = f"{TENANTS:,}", "10"
+    ratio, spread = samples.ratio(many, few, less="bare")
+    added = {name: samples.median(name, less="bare") for name in (many, few)}
+    return Row(
         "sizes",
-        f"{TENANTS:,} apps of a registry at random against 10, {TENANTS:,} users on each side: gate.decide",
-        f"{TENANTS:,}",
-        "10",
-        batches,
-        bound=1.5,
-        calls=1_000,
-        rounds=20,
+        f"added to a request, {TENANTS:,} users at random: {many} apps of a registry against {few}, ASGI",
+        ratio,
+        1.5,
+        spread=spread,
+        note=f"{many} {added[many]:.1f} µs, {few} {added[few]:.1f} µs",
+        micros=added,
     )
 
 
-def _in_turn(gate: Gate, requests: list[Callable[[], Request]]) -> Batch:
-    """Returns a batch that decides about the next 1,000 requests."""
-    following = itertools.cycle(requests)
+async def _site(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
 
-    def batch() -> None:
-        for request in itertools.islice(following, 1_000):
-            admitted(gate.decide(request()))
 
-    return batch
+def _in_turn(app: ASGIApp, headers: list[list[tuple[bytes, bytes]]]) -> Batch:
+    """Returns a batch that sends the next requests. Every request was sent once before."""
+    following = itertools.cycle(headers)
+    loop = asyncio.new_event_loop()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def requests(count: int) -> None:
+        statuses: set[int] = set()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.add(message["status"])
+
+        for pairs in itertools.islice(following, count):
+            scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": pairs}
+            await app(scope, receive, send)
+        if statuses != {200}:
+            raise RuntimeError(f"requests were answered with {statuses}")
+
+    loop.run_until_complete(requests(len(headers)))
+    return lambda: loop.run_until_complete(requests(TURN))
 
 
 def _many_apps() -> Row:

@@ -82,7 +82,7 @@ class Gate:
             only_app=given.apps[0] if len(given.apps) == 1 and given.registry is None else None,
             registry=self._registry,
             app_locations=given.app_locations,
-            located_tokens=TokenLocations(given.token_locations),
+            located_tokens=TokenLocations(given.token_locations, takes_first=given.takes_first),
             signature_cache=self._memory,
             key_sets=self._key_sets,
             mode=given.mode,

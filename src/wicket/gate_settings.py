@@ -57,6 +57,7 @@ class GateSettings:
 
     Attributes:
         index: The configured apps by each of their names.
+        takes_first: Whether the first token counts before the app is known: if every configured app says so.
 
     Raises:
         ConfigError: A setting is invalid. It has every problem, each with the path to its field.
@@ -122,6 +123,7 @@ class GateSettings:
     extensions: Extensions = setting(check_extensions, default=None, form="extensions")
     """Functions by name that make the locations, and format the errors, which app tables name."""
     index: dict[AppRef, App | BrokenApp] = field(init=False, repr=False)
+    takes_first: bool = field(init=False, repr=False)
 
     if TYPE_CHECKING:  # the dataclass has the real one, whose parameters are the settings
 
@@ -146,6 +148,7 @@ class GateSettings:
             token_locations = unique(app.token_locations for app in apps) or (Bearer(),)
         computed = {
             "index": index,
+            "takes_first": bool(apps) and all(getattr(app, "token_precedence", "") == "first" for app in apps),
             "app_locations": app_locations,
             "token_locations": token_locations,
             "realm": self.realm or self.name,

@@ -37,7 +37,7 @@ REVIEWED = {
     ("decision/key_selection.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/outcome.py",
-        "token_from(locations, locations.body, request, app.publishable_key)[0] not in (None, token)",
+        "token_from(locations, locations.body, request, (app.publishable_key,))[0] not in (None, token)",
     ): "two tokens of one request, both the client's own",
     (
         "decision/outcome.py",

@@ -189,7 +189,7 @@ class FormBody(AppLocation, TokenLocation):
             The decoded string. None if the body is unread or no form, or if the field is missing or empty.
 
         Raises:
-            Refused: The field occurs twice, or the form is too large to search (`invalid_request`).
+            Refused: The field occurs twice (`invalid_request`).
         """
         return request.document.value(self.name) or None if isinstance(request.document, FormData) else None
 

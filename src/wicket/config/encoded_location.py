@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,6 +55,15 @@ class Base64Encoded(TokenLocation):
     def body_path(self) -> tuple[str, ...]:
         """The path of the other location."""
         return self.location.body_path
+
+    @property
+    def reads_path(self) -> bool:
+        """Whether the other location reads the path."""
+        return self.location.reads_path
+
+    def without_token(self, subprotocols: Sequence[str]) -> list[str]:
+        """Return the subprotocols that the other location leaves."""
+        return self.location.without_token(subprotocols)
 
     def write(self, defaults: ClientDefaults, value: str) -> bool:
         """Send the encoded value where the other location reads it."""

@@ -17,7 +17,7 @@ from wicket.config.location_types import (
     is_valid_name,
 )
 from wicket.errors import config_error, invalid_request
-from wicket.messages.headers import HTTP_TOKEN
+from wicket.messages.headers import HTTP_TOKEN, is_single_value
 from wicket.messages.parameters import MAX_COOKIE_HEADER, cookie_value, too_many_cookies
 from wicket.messages.request import Request
 
@@ -61,12 +61,9 @@ def _bearer(request: Request) -> str | None:
 
 
 def _without_scheme(request: Request) -> str | None:
-    """Return the value of Authorization if it has no scheme.
-
-    A word before the first space is a scheme, unless a comma ends it, which is a repetition of the header.
-    """
-    scheme, space, _ = (request.header("authorization") or "").strip(" \t").partition(" ")
-    if space and not scheme.endswith(","):
+    """Return the value of Authorization if it has no scheme (RFC 9110 section 11.6.2)."""
+    value = request.header("authorization")
+    if value is None or (" " in value.strip(" \t") and ("," not in value or is_single_value(value))):
         return None
     return request.single_header("authorization") or None
 

@@ -187,8 +187,8 @@ def plain_header(location: Location) -> tuple[str, str] | None:
 
 def _declared_with_read(location: object, name: str) -> bool:
     """Return whether the member `name` describes the `read` of `location`, and not that of a base class."""
-    classes = (vars(kind) for kind in type(location).__mro__)
-    return next(name in members for members in classes if name in members or "read" in members)
+    places = (getattr(location, "__dict__", {}), *map(vars, type(location).__mro__))
+    return next(name in members for members in places if name in members or "read" in members)
 
 
 def page_headers(location: Location) -> tuple[str, ...]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from wicket.config.locations import is_valid_name
 from wicket.errors import ConfigError, Problems
 from wicket.keys.urls import DEFAULT_PORTS, KeySetUrl, check_url
 from wicket.messages.headers import HTTP_TOKEN
+
+if TYPE_CHECKING:
+    import ssl  # it takes milliseconds, and most gates need it only at the first fetch
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Iterable[str]]
@@ -178,7 +180,11 @@ class Network:
 
 
 def _check_ssl_context(problems: Problems, path: str, context: object) -> None:
-    if context is not None and not isinstance(context, ssl.SSLContext):
+    if context is None:
+        return
+    import ssl
+
+    if not isinstance(context, ssl.SSLContext):
         problems.add(path, "must be an ssl.SSLContext")
 
 

@@ -41,7 +41,7 @@ def read_body(gate: GateContext, request: Request, types: frozenset[str]) -> Gen
     if raw is None and (not body.unframed or request.header("transfer-encoding") is not None):
         request.body_unread = f"The body was not read: {body.unread}."
     elif raw and request.document is None:
-        expected = "a form in ASCII" if is_form else "a JSON object in UTF-8"
+        expected = "a form in UTF-8" if is_form else "a JSON object in UTF-8"
         request.body_unread = f"The body was not read: it is not {expected}."
 
 

@@ -62,7 +62,9 @@ class GateContext:
         error_docs: The URL of the error documentation; None if there is none.
         cors: The CORS settings of the gate.
         load_timeout: The longest wait of a request for its app, in seconds.
-        token_app_locations: The app locations that are in the token.
+        token_app_locations: The app locations that are in the token, in groups. A group counts only if no earlier one
+            names an app: the issuer is the last one.
+        publishable_keys: The publishable keys of the apps that are configured in code.
         body_app_locations: The app locations that are in the body.
         app_body_types: The media types of a body that may name the app.
         fast_path: The fast path entries.
@@ -101,9 +103,10 @@ class GateContext:
         self.error_docs = error_docs
         self.cors = cors
         self.load_timeout = limits.log_only_timeout if mode is Mode.LOG_ONLY else limits.load_timeout
-        in_token = (item for item in self.app_locations if item.phase == "token")
-        # Several apps may have one issuer, so the other values are looked up before it.
-        self.token_app_locations = tuple(sorted(in_token, key=lambda item: item.kind == "issuer"))
+        in_token = [item for item in self.app_locations if item.phase == "token"]
+        groups = [tuple(item for item in in_token if (item.kind == "issuer") is last) for last in (False, True)]
+        self.token_app_locations = tuple(group for group in groups if group)
+        self.publishable_keys = frozenset(ref.value for ref in apps if ref.kind == "publishable_key")
         self.body_app_locations = tuple(item for item in self.app_locations if item.phase == "body")
         self.app_body_types = body_types(app_locations)
         headers: list[tuple[str, str, int]] = []

@@ -6,7 +6,7 @@ location has a token.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import TokenLocation
@@ -24,7 +24,7 @@ def extract_token(
     locations: TokenLocations,
     request: Request,
     outside_body: ExtractedToken | None = None,
-    publishable_key: str | None = None,
+    publishable_keys: Container[str | None] = (),
 ) -> Generator[Effect, None, ExtractedToken]:
     """Extract the token from headers and the query, then from cookies, then from the body.
 
@@ -33,7 +33,7 @@ def extract_token(
         locations: The token locations of the app or of the gate.
         request: The request.
         outside_body: The result of `token_outside_body`; None to read it here.
-        publishable_key: The publishable key of the app. A location that holds it has no token.
+        publishable_keys: The publishable key of the app, or those of all apps. A location that holds one has no token.
 
     Returns:
         The token and its location; two None if the request has no token.
@@ -41,22 +41,22 @@ def extract_token(
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_outside_body(locations, request, publishable_key) if outside_body is None else outside_body
+    result = token_outside_body(locations, request, publishable_keys) if outside_body is None else outside_body
     if result[0] is None and locations.body_types:
         yield from read_body(gate, request, locations.body_types)
-        result = token_from(locations, locations.body, request, publishable_key)
+        result = token_from(locations, locations.body, request, publishable_keys)
     return result
 
 
 def token_outside_body(
-    locations: TokenLocations, request: Request, publishable_key: str | None = None
+    locations: TokenLocations, request: Request, publishable_keys: Container[str | None] = ()
 ) -> ExtractedToken:
     """Extract the token from headers and the query, then from cookies.
 
     Args:
         locations: The token locations of the app or of the gate.
         request: The request.
-        publishable_key: The publishable key of the app. A location that holds it has no token.
+        publishable_keys: The publishable key of the app, or those of all apps. A location that holds one has no token.
 
     Returns:
         The token and its location; two None if there is no token outside the body.
@@ -64,14 +64,17 @@ def token_outside_body(
     Raises:
         Refused: `invalid_request` if two locations have different tokens.
     """
-    result = token_from(locations, locations.headers_and_query, request, publishable_key)
+    result = token_from(locations, locations.headers_and_query, request, publishable_keys)
     if result[0] is None and locations.cookies:
-        result = token_from(locations, locations.cookies, request, publishable_key)
+        result = token_from(locations, locations.cookies, request, publishable_keys)
     return result
 
 
 def token_from(
-    locations: TokenLocations, group: Iterable[TokenLocation], request: Request, publishable_key: str | None = None
+    locations: TokenLocations,
+    group: Iterable[TokenLocation],
+    request: Request,
+    publishable_keys: Container[str | None] = (),
 ) -> ExtractedToken:
     """Read the token from one group of the token locations.
 
@@ -79,8 +82,8 @@ def token_from(
         locations: The token locations of the app or of the gate.
         group: The locations of one phase.
         request: The request.
-        publishable_key: The publishable key of the app. A client that has no token of a user may send it in its place,
-            so a location that holds it has no token.
+        publishable_keys: The publishable key of the app, or those of all apps. A client that has no token of a user may
+            send it in its place, so a location that holds one has no token.
 
     Returns:
         The token and its first location; two None if there is no token.
@@ -92,7 +95,7 @@ def token_from(
     first_location: TokenLocation | None = None
     for location in group:
         value = location.read(request)
-        if value is not None and value != publishable_key:
+        if value is not None and value not in publishable_keys:
             if locations.takes_first:
                 return value, location
             if first is not None and value != first:

@@ -80,7 +80,7 @@ def decide_fast(gate: GateContext, request: Request, *, optional: bool = False) 
             ctx.origin_checked = True
 
         # 3. Extract the token.
-        token, location = ctx.app_token = token_outside_body(app.located_tokens, request, app.publishable_key)
+        token, location = ctx.app_token = token_outside_body(app.located_tokens, request, (app.publishable_key,))
         if token is None:
             if request.body is not None and app.located_tokens.body_types:
                 return ctx

@@ -61,7 +61,7 @@ def decide(gate: GateContext, request: Request, *, optional: bool = False, begun
 
         # 3. Extract the token. A missing token differs from a bad one: only a request without a token may be anonymous.
         token, location = yield from extract_token(
-            gate, app.located_tokens, request, ctx.app_token, app.publishable_key
+            gate, app.located_tokens, request, ctx.app_token, (app.publishable_key,)
         )
         if request.document is not None:
             yield from check_body_app_refs(gate, request, ctx)
@@ -111,7 +111,9 @@ def _resolve_app_and_origin(
     if app is None:
         yield from find_app_refs(gate, request, ctx)
         if optional and not ctx.refs and gate.only_app is None:
-            token, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token)
+            token, _ = yield from extract_token(
+                gate, gate.located_tokens, request, ctx.gate_token, gate.publishable_keys
+            )
             if token is None:
                 return None
         app = yield from resolve_app(gate, ctx.refs, ctx)

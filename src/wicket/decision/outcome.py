@@ -100,7 +100,7 @@ def check_token_location(
         raise invalid_request("The token that names the app is not the token of the user.")
     locations = app.located_tokens
     has_body = request.document is not None and not locations.takes_first
-    if has_body and token_from(locations, locations.body, request, app.publishable_key)[0] not in (None, token):
+    if has_body and token_from(locations, locations.body, request, (app.publishable_key,))[0] not in (None, token):
         raise invalid_request("The request carries two different tokens.")
     if (location is not None and location.phase == "cookies") and (
         ctx.unenforced_refusal is not None or (ctx.origin is None and request.is_unsafe)

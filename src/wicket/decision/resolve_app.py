@@ -91,7 +91,7 @@ def resolve_app_by_known_token(gate: GateContext, request: Request, ctx: Request
         return None
     if request.body is not None and gate.app_body_types:
         return None
-    ctx.gate_token = token_outside_body(gate.located_tokens, request)
+    ctx.gate_token = token_outside_body(gate.located_tokens, request, gate.publishable_keys)
     raw, _ = ctx.gate_token
     if raw is None or len(raw) > MAX_TOKEN_BYTES or not raw.isascii():
         return None
@@ -122,13 +122,16 @@ def find_app_refs(gate: GateContext, request: Request, ctx: RequestContext) -> G
         yield from read_body(gate, request, gate.app_body_types)
         ctx.refs = _read_app_refs(gate.body_app_locations, request)
     if not ctx.refs and gate.token_app_locations:
-        raw, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token)
+        raw, _ = yield from extract_token(gate, gate.located_tokens, request, ctx.gate_token, gate.publishable_keys)
         if raw is not None:
             ctx.credentials_sent = True
             token = ctx.token = parse_token_or_raise(raw, MAX_TOKEN_BYTES)
             claim = unproven_claims(decode_canonical(token.payload))  # unverified: only the key of a lookup
-            names = [location.read_token(token.header.kid, claim) for location in gate.token_app_locations]
-            ctx.refs = _refs(gate.token_app_locations, [name if isinstance(name, str) else None for name in names])
+            for locations in gate.token_app_locations:
+                names = [location.read_token(token.header.kid, claim) for location in locations]
+                ctx.refs = ctx.refs or _refs(
+                    locations, [name if isinstance(name, str) and name else None for name in names]
+                )
             ctx.naming_token = raw
 
 

@@ -261,7 +261,7 @@ def _build_request(app: App, body: Mapping[str, Any] | None, origin: str | None)
 def _extract_token(app: App, request: Request) -> str | None:
     groups = app.located_tokens
     for group in (groups.headers_and_query, groups.cookies, groups.body):
-        raw_token, _ = token_from(groups, group, request, app.publishable_key)
+        raw_token, _ = token_from(groups, group, request, (app.publishable_key,))
         if raw_token is not None:
             return raw_token
     return None

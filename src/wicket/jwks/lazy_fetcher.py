@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -54,6 +53,8 @@ class LazyFetcher:
     def _guarded(self) -> GuardedFetcher:
         fetcher = self._fetcher
         if fetcher is None:
+            import ssl
+
             from wicket.jwks.http_fetcher import GuardedFetcher
 
             network, limits = self._network, self._limits

@@ -161,7 +161,14 @@ class Key:
     material: Any = field(repr=False)
     issuer: str | None = None
     jwk_issuer: str | None = field(default=None, repr=False)
-    _keyed_hmac: tuple[_HMAC, HMAC] | None = field(default=None, init=False, repr=False)
+    _keyed_hmac: tuple[_HMAC, HMAC] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type[Key], tuple[Any, ...]]:
+        # Without the prepared HMAC, which cannot be copied.
+        return type(self), (
+            *(self.kid, self.algorithms, self.fingerprint),
+            *(self.material, self.issuer, self.jwk_issuer),
+        )
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Return whether `signature` is a signature of `message` by this key.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from wicket.messages.parameters import query_value
+from wicket.messages.parameters import form_value
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
@@ -20,23 +20,30 @@ class FormData:
         text: The body. It is not decoded.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "_values")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._values: dict[str, str] = {}
 
     def value(self, name: str) -> str:
-        """Return the decoded value of one field. Empty if the form has no such field.
+        """Return the decoded value of one field. Empty if the form has no such field. Each field is decoded once.
 
         Args:
-            name: The decoded name of the field.
+            name: The decoded name of the field. It is from the configuration.
 
         Raises:
-            Refused: The field occurs twice, or the form is too large to search (`invalid_request`).
+            Refused: The field occurs twice (`invalid_request`).
         """
-        return query_value(self._text, name, "form")
+        value = self._values.get(name)
+        if value is None:
+            value = self._values[name] = form_value(self._text, name)
+        return value
 
 
 def parse_form(raw: bytes | None) -> FormData | None:
-    """Return the form that a body has. None if there is no body, or if it is not ASCII (URL standard, section 5.2)."""
-    return FormData(raw.decode("ascii")) if raw is not None and raw.isascii() else None
+    """Return the form that a body has (URL standard, section 5.1). None if there is no body, or if it is not UTF-8."""
+    try:
+        return None if raw is None else FormData(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, AnyStr, Final
@@ -13,6 +12,11 @@ HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token of RFC 9110 section 5.6.2: the form of header, cookie, method and subprotocol names."""
 MAX_HEADERS: Final = 256
 """The maximum number of headers of a request. Servers with a limit allow about 100, and browsers send 20."""
+_MAX_AUTHORIZATION: Final = 8_192
+"""The maximum length of a value of Authorization that has commas and is not repeated, in characters."""
+_MAX_SCHEMES: Final = 8
+_MAX_ELEMENTS: Final = 64
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _MAX_PADDING: Final = 256
 
 
@@ -88,21 +92,43 @@ def collect_headers(
     return headers
 
 
-@functools.cache
-def _later_scheme(scheme: str) -> re.Pattern[str]:
-    return re.compile(rf",[ \t]*+(?:{re.escape(scheme)}(?=[ \t,]|\Z)|\Z)", re.IGNORECASE)
-
-
 def is_single_authorization(value: str, scheme: str) -> bool:
     """Return whether a value of Authorization is that of one header, with another scheme than `scheme`.
 
+    Any client can send the header, so the value is searched at most `_MAX_SCHEMES` times, and a longer value than
+    `_MAX_AUTHORIZATION` counts as repeated.
+
     Args:
-        value: the value.
-        scheme: the scheme in lower case. It is from the configuration, so the number of schemes is small.
+        value: the value. It has a comma.
+        scheme: the scheme in lower case.
     """
-    if value.lstrip(" \t")[: len(scheme)].lower() == scheme:
+    if len(value) > _MAX_AUTHORIZATION:
         return False
-    return _later_scheme(scheme).search(value) is None
+    lower = value.strip(" \t").lower()
+    if lower.startswith(scheme) or lower.endswith(",") or lower.count(scheme) > _MAX_SCHEMES:
+        return False
+    start = lower.find(scheme)
+    while start >= 0:
+        end = start + len(scheme)
+        if lower[end : end + 1] in ("", " ", "\t", ",") and lower[:start].rstrip(" \t").endswith(","):
+            return False
+        start = lower.find(scheme, end)
+    return True
+
+
+def is_single_value(value: str) -> bool:
+    """Return whether a value of Authorization is that of one header with a scheme and its parameters.
+
+    A later element that is no parameter (`name=value`) is the value of another header that has no scheme. So is
+    everything after 64 commas.
+
+    Args:
+        value: the value. It has a comma.
+    """
+    if len(value) > _MAX_AUTHORIZATION or value.count(",") > _MAX_ELEMENTS:
+        return False
+    first, *others = _QUOTED.sub("", value).split(",")
+    return " " in first.strip(" \t") and all("=" in element for element in others)
 
 
 def strip_padding(name: str, value: str) -> str:

@@ -24,25 +24,40 @@ _MAX_COOKIES: Final = 500
 """The maximum number of cookies. A browser stores about 180 for one site."""
 
 
-def query_value(query: str, name: str, searched: str = "query") -> str:
-    """Return the value of one parameter of a query or of a form (`application/x-www-form-urlencoded`).
+def query_value(query: str, name: str) -> str:
+    """Return the value of one query parameter.
 
     Args:
-        query: the raw query string, without the question mark, or the body of the form.
+        query: the raw query string, without the question mark.
         name: the decoded name of the parameter.
-        searched: what is searched, for the refusal.
 
     Returns:
         The decoded value. Empty if the parameter is absent.
 
     Raises:
-        Refused: `invalid_request`, if the parameter occurs twice, or if there are more than 24,576 characters or 500
-            parameters.
+        Refused: `invalid_request`, if the parameter occurs twice, or if the query has more than 24,576 characters or
+            500 parameters.
     """
     if len(query) > _MAX_QUERY or query.count("&") >= _MAX_PARAMETERS:
         limit = f"at most {_MAX_QUERY:,} characters and {_MAX_PARAMETERS:,} parameters"
-        raise invalid_request(f"The {searched} is searched for {name}. It may have {limit}.")
-    return _decoded(_single_match(_parameter_pattern(name), f"&{query}", name))
+        raise invalid_request(f"The query is searched for {name}. It may have {limit}.")
+    return form_value(query, name)
+
+
+def form_value(form: str, name: str) -> str:
+    """Return the value of one field of a form (`application/x-www-form-urlencoded`).
+
+    Args:
+        form: the form. Its size is limited by the caller.
+        name: the decoded name of the field.
+
+    Returns:
+        The decoded value. Empty if the field is absent.
+
+    Raises:
+        Refused: `invalid_request`, if the field occurs twice.
+    """
+    return _decoded(_single_match(_parameter_pattern(name), f"&{form}", name))
 
 
 def cookie_value(header: str, name: str) -> str:

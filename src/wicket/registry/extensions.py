@@ -12,8 +12,8 @@ from wicket.errors import Problems
 from wicket.registry.toml_locations import LOCATIONS
 
 Extensions = Mapping[str, Callable[..., Any]]
-"""Functions by name. One that makes a location takes the text after the colon, which may be empty. The others are
-values of settings, such as `format_error`."""
+"""Functions by name. A class of locations takes the text after the colon, which may be empty. The others are values of
+settings, such as `format_error`."""
 
 NO_EXTENSIONS: Final[Extensions] = MappingProxyType({})
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")

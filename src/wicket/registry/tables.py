@@ -235,7 +235,7 @@ def _read_hash_options(path: str, table: Any, context: TableContext, locations: 
 
 
 def _read_extension(problems: Problems, path: str, value: Any, extensions: Extensions) -> Any:
-    if not isinstance(value, str) or value not in extensions:
+    if not isinstance(value, str) or value not in extensions or isinstance(extensions[value], type):
         problems.add(path, "is not the name of an extension", ", ".join(extensions) or "see [gate.extensions]")
         return None
     return extensions[value]

@@ -25,6 +25,7 @@ from wicket import (
     Query,
     Request,
     Secret,
+    Subprotocol,
     TokenClaim,
     TokenIssuer,
     TokenKeyId,
@@ -97,6 +98,46 @@ def test_header_authorization_two_values_invalid_request(scheme: str | None, val
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a.b.c,Bearer x", "invalid_request"),
+        ("a.b.c, Bearer x", "invalid_request"),
+        ("Basic x,a.b.c", "invalid_request"),
+        ("Basic x,", "invalid_request"),
+        ("Digest " + "a=b," * 3000, "invalid_request"),
+        ('Digest a="b,c", d="e,f"', None),
+        ("AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c", None),
+    ],
+)
+def test_header_authorization_without_scheme_comma(value: str, expected: str | None) -> None:
+    location = Header("Authorization")
+    if expected is None:
+        assert location.read(authorization(value)) is None
+    else:
+        assert refusal_of(lambda: location.read(authorization(value))).code == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Digest a=b, Bearer x", "invalid_request"),
+        ("Digest a=b,bearer", "invalid_request"),
+        ("Digest a=b,", "invalid_request"),
+        ("Digest a=bearer, c=bearer x", None),
+        ("Digest " + "a=bearer, " * 9 + "c=d", "invalid_request"),
+        (" , Bearer x", "invalid_request"),
+        ("," * 8000, "invalid_request"),
+        ("Digest " + "a=b, " * 2000, "invalid_request"),
+    ],
+)
+def test_bearer_beside_another_scheme_with_commas(value: str, expected: str | None) -> None:
+    if expected is None:
+        assert Bearer().read(authorization(value)) is None
+    else:
+        assert refusal_of(lambda: Bearer().read(authorization(value))).code == expected
+
+
 @pytest.mark.parametrize("scheme", [None, "Token"])
 def test_header_authorization_token_verified(scheme: str | None) -> None:
     app = acme(token_locations=[Header("Authorization", scheme=scheme)])
@@ -133,9 +174,9 @@ def test_form_body_app_and_token_verified() -> None:
         ("token=", FORM_TYPE, "missing_token"),
         ("other=1", FORM_TYPE, "missing_token"),
         ("tok%65n=x", FORM_TYPE, "malformed"),
-        ("token=" + "x" * 30_000, FORM_TYPE, "invalid_request"),
-        ("&" * 600, FORM_TYPE, "invalid_request"),
-        ("token=\u00e9", FORM_TYPE, "missing_token"),
+        ("token=" + "x" * 30_000, FORM_TYPE, "too_large"),
+        ("&" * 60_000, FORM_TYPE, "missing_token"),
+        ("token=\u00e9", FORM_TYPE, "malformed"),
         (f"token={GOOD}", "application/json", "missing_token"),
         (
             f'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n{GOOD}\r\n--x--',
@@ -149,10 +190,17 @@ def test_form_body_other_value_refused(body: str, media_type: str, expected: str
     assert code(decision) == expected
 
 
-def test_form_body_not_ascii_refusal_says_so() -> None:
-    decision = decided(acme(token_locations=[FormBody("token")]), form("token=\u00e9"))
+def test_form_body_not_utf8_refusal_says_so() -> None:
+    request = Request("POST", headers=[("Content-Type", FORM_TYPE)], body=b"token=\xe9")
+    decision = decided(acme(token_locations=[FormBody("token")]), request)
+    assert code(decision) == "missing_token"
     assert decision.refusal is not None
-    assert "it is not a form in ASCII" in decision.refusal.detail
+    assert "it is not a form in UTF-8" in decision.refusal.detail
+
+
+def test_form_body_with_long_field_and_raw_utf8_verified() -> None:
+    body = f"text={'x' * 40_000}\u00e9&{'&' * 1000}token={GOOD}"
+    assert decided(acme(token_locations=[FormBody("token")]), form(body)).identity.verified
 
 
 def test_json_body_and_form_body_each_reads_its_type() -> None:
@@ -243,6 +291,8 @@ def test_base64_encoded_describes_other_location() -> None:
         ("a", "b"),
     )
     assert Base64Encoded(Cookie("c")).phase == "cookies"
+    assert not location.reads_path
+    assert Base64Encoded(Subprotocol()).without_token(["bearer", "x", "chat"]) == ["chat"]
 
 
 @pytest.mark.parametrize("location", [Bearer, None, TokenIssuer(), Base64Encoded(Bearer())])
@@ -275,12 +325,21 @@ def test_token_claim_another_location_names_the_app_claim_not_read() -> None:
     assert decided(app, request, App("b")).identity.identity == "acme:user-1"
 
 
-def test_token_claim_and_issuer_that_name_two_apps_invalid_request() -> None:
-    app = acme(issuer="https://id.example", app_locations=[TokenIssuer(), TokenClaim("api_key")])
-    both = keyed("acme", iss="https://id.example", api_key="b")
+def test_token_claim_and_issuer_claim_names_the_app() -> None:
+    app = acme(app_locations=[TokenIssuer(), TokenClaim("api_key")])
+    other = App("b", issuer="https://id.example")
+    named = keyed("acme", iss="https://id.example", api_key="acme")
+    assert decided(app, authorization(f"Bearer {named}"), other).identity.identity == "acme:user-1"
+    by_issuer = keyed("b", iss="https://id.example", api_key="")
+    assert code(decided(app, authorization(f"Bearer {by_issuer}"), other)) == "config_missing"
+
+
+def test_token_claims_that_name_two_apps_invalid_request() -> None:
+    app = acme(app_locations=[TokenKeyId(), TokenClaim("api_key")])
+    both = keyed("acme", kid="acme", api_key="b")
     assert code(decided(app, authorization(f"Bearer {both}"), App("b"))) == "invalid_request"
-    agreed = keyed("acme", iss="https://id.example", api_key="acme")
-    assert decided(app, authorization(f"Bearer {agreed}"), App("b")).identity.identity == "acme:user-1"
+    agreed = keyed("acme", kid="acme", api_key="acme")
+    assert code(decided(app, authorization(f"Bearer {agreed}"), App("b"))) is None
 
 
 @pytest.mark.parametrize(
@@ -324,17 +383,17 @@ def test_token_claim_describes_itself() -> None:
 
 
 def test_registry_app_with_changed_names_token_named_again() -> None:
-    held = {"app": acme(aliases=["a2"], issuer="https://id.example")}
+    held = {"app": acme(aliases=["a2"])}
 
     def load(ref: Any) -> App | None:
         return held["app"] if ref in held["app"].refs() else None
 
-    locations = [TokenIssuer(), TokenClaim("api_key")]
-    both = authorization(f"Bearer {keyed('acme', iss='https://id.example', api_key='a2')}")
+    locations = [TokenKeyId(), TokenClaim("api_key")]
+    both = authorization(f"Bearer {keyed('acme', kid='acme', api_key='a2')}")
     with Gate(registry=load, app_locations=locations, clock=lambda: NOW) as gate:
         assert gate.decide(both).identity.verified
         assert gate.decide(both).identity.verified
-        held["app"] = acme(issuer="https://id.example")
+        held["app"] = acme()
         gate.refresh("acme", purge=True)
         assert not gate.decide(both).allowed
 
@@ -356,6 +415,23 @@ def test_token_precedence_first_headers_before_body() -> None:
     request = authorization(f"Bearer {OTHER}", ("X-Old", GOOD))
     assert decided(app, request).identity.user_id == "user-1"
     assert decided(app, authorization(f"Bearer {OTHER}")).identity.user_id == "user-2"
+
+
+def test_token_precedence_first_app_named_by_token_first_location_counts() -> None:
+    locations = [Header("X-T"), Bearer()]
+    settings: dict[str, Any] = {"app_locations": [TokenIssuer()], "token_locations": locations}
+    app = acme(issuer="https://id.example", token_precedence="first", **settings)
+    request = authorization("Bearer session", ("X-T", keyed("acme", iss="https://id.example")))
+    assert decided(app, request, App("b", token_precedence="first")).identity.identity == "acme:user-1"
+    assert code(decided(app, request, App("b"))) == "invalid_request"
+
+
+def test_publishable_key_app_named_by_token_key_is_no_token() -> None:
+    settings: dict[str, Any] = {"app_locations": [TokenIssuer()], "token_locations": [Header("X-T"), Bearer()]}
+    app = acme(issuer="https://id.example", publishable_key="pk_1", **settings)
+    request = authorization("Bearer pk_1", ("X-T", keyed("acme", iss="https://id.example")))
+    assert decided(app, request, App("b")).identity.identity == "acme:user-1"
+    assert code(decided(app, authorization("Bearer pk_1"), App("b"))) == "unknown_app"
 
 
 def test_app_invalid_token_precedence_is_a_problem() -> None:

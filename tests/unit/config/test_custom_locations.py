@@ -244,3 +244,13 @@ def test_location_name_names_header_cookie_or_field(location: Any, name: str) ->
 def test_subprotocol_without_token_marker_and_token_removed(offered: list[str], kept: list[str]) -> None:
     assert Subprotocol().without_token(offered) == kept
     assert Bearer().without_token(offered) == offered
+
+
+def test_location_read_of_the_instance_declares_nothing() -> None:
+    class Tenanted(Header):
+        """A header with a dictionary, so that `read` can be set on the instance."""
+
+    location = Tenanted("x")
+    assert read_headers(location) == ("x",)
+    object.__setattr__(location, "read", lambda request: "acme")
+    assert (plain_header(location), read_headers(location)) == (None, None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
+import hmac
 import logging
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -192,3 +195,14 @@ def test_secret_from_text_bom_or_surrogate_error_excludes_secret(form: str, mark
     assert [problem.path for problem in caught.value.problems] == ["value"]
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert TEXT[:8] not in messages_of(caught.value)
+
+
+def test_secret_copied_after_use_verifies() -> None:
+    secret = Secret(bytes(range(32)))
+    key = secret.keys[0]
+    signature = hmac.digest(bytes(range(32)), b"message", "sha256")
+    unused = copy.deepcopy(secret)
+    assert key.verify("HS256", b"message", signature)
+    for copied in (unused, copy.deepcopy(secret), pickle.loads(pickle.dumps(secret))):
+        assert copied.keys[0].fingerprint == key.fingerprint
+        assert copied.keys[0].verify("HS256", b"message", signature)

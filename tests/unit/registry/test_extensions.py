@@ -125,7 +125,7 @@ def test_from_file_extensions_no_table_problem_with_path(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("own:boom", "raises RuntimeError"), ("void:x", "is not a TokenLocation")],
+    [("own:boom", "raises RuntimeError"), ("void:x", "is not a location")],
 )
 def test_from_file_extension_that_fails_makes_app_broken(tmp_path: Path, word: str, message: str) -> None:
     text = EXTENSIONS + 'void = "acme_locations:nothing"\n' + APP.replace("own:v1-", word)
@@ -160,8 +160,8 @@ def test_from_file_format_error_extension_used(tmp_path: Path) -> None:
         assert gate.apps[0].format_error(Refusal("missing_token")) == (418, {"why": "missing_token"})
 
 
-@pytest.mark.parametrize("value", ['"absent"', "3", '"acme_errors:answer"'])
+@pytest.mark.parametrize("value", ['"absent"', "3", '"acme_errors:answer"', '"own"'])
 def test_from_file_format_error_no_extension_problem_with_path(tmp_path: Path, value: str) -> None:
-    text = APP.replace('token_locations = ["own:v1-"]', f"format_error = {value}")
+    text = EXTENSIONS + APP.replace('token_locations = ["own:v1-"]', f"format_error = {value}")
     problems = problems_of(tmp_path, text, strict=True)
     assert "is not the name of an extension" in problems["apps[0].format_error"]
