@@ -7,7 +7,7 @@ import os
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef, fast_app_ref
@@ -32,13 +32,13 @@ from wicket.gate_caches import (
     build_signature_cache,
 )
 from wicket.gate_settings import GateOptions, GateSettings, log_config_warnings
-from wicket.gate_warm_up import Start, WarmUpReport, check_arguments, warm_up
-from wicket.gate_warm_up import arun as arun_warm_up
-from wicket.gate_warm_up import run as run_warm_up
 from wicket.messages.request import Request
 from wicket.registry.async_registry import is_async_function, only_for_asgi
 from wicket.reporting.events import OutcomeCount
 from wicket.settings import settings_of
+
+if TYPE_CHECKING:
+    from wicket.gate_warm_up import Start, WarmUpReport
 
 _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 
@@ -303,13 +303,19 @@ class Gate:
             ConfigError: An argument is not valid.
         """
         self.check_blocking()
-        return run_warm_up(self._warm_up_steps(apps, timeout))
+        from wicket.gate_warm_up import run
+
+        return run(self._warm_up_steps(apps, timeout))
 
     async def awarm_up(self, apps: Iterable[str | AppRef] = (), *, timeout: float = 30.0) -> WarmUpReport:  # noqa: ASYNC109 - the report says which loads have not ended
         """Load key sets and apps like `warm_up`, without blocking the event loop."""
-        return await arun_warm_up(self._warm_up_steps(apps, timeout))
+        from wicket.gate_warm_up import arun
+
+        return await arun(self._warm_up_steps(apps, timeout))
 
     def _warm_up_steps(self, apps: Iterable[str | AppRef], timeout: float) -> Start:
+        from wicket.gate_warm_up import check_arguments, warm_up
+
         names = check_arguments(apps, timeout)
         return lambda notify, loop: warm_up(self._context, self.settings.apps, names, timeout, notify, loop)
 

@@ -72,8 +72,13 @@ def test_exports_version_has_three_parts() -> None:
 
 
 def test_exports_public_names_equal_all() -> None:
-    public = {name for name, value in vars(wicket).items() if not name.startswith("_") and not inspect.ismodule(value)}
-    assert public == set(wicket.__all__) - {"profiles"}
+    for name in wicket.__all__:
+        getattr(wicket, name)
+    members = vars(wicket).items()
+    public = {name for name, value in members if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public - {"TYPE_CHECKING", "Any", "import_module"} == set(wicket.__all__) - {"profiles"}
+    with pytest.raises(AttributeError, match="absent"):
+        _ = wicket.absent  # type: ignore[attr-defined]  # the test of a wrong name
 
 
 def test_exports_import_loads_no_framework_client_or_tool() -> None:
