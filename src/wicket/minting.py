@@ -50,7 +50,7 @@ def mint(
 ) -> str:
     """Return a token for a user that the app accepts at the time of issue.
 
-    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the app claim, the
+    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the first of the allowed values, the app claim, the
     issuer, and the first audience.
 
     Args:
@@ -129,6 +129,9 @@ class _Payload:
         """Add the claims that only the app determines."""
         for name, value in app.rules.required_values.items():
             self.add("app", name, value)
+        for name, values in app.rules.allowed_values.items():
+            if name not in app.rules.required_values:
+                self.add("app", name, values[0])
         if app.rules.app_claim is not None:
             self.add("app", app.rules.app_claim, app.id)
         if issuer is not None:

@@ -68,6 +68,21 @@ def _check_required_values(problems: Problems, path: str, value: Any) -> Any:
     return MappingProxyType(dict(value))
 
 
+def _check_allowed_values(problems: Problems, path: str, value: Any) -> Any:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        problems.add(path, "must map claim names to lists of values", "{'azp': ['https://acme.com']}")
+        return value
+    allowed: dict[str, tuple[str | int | bool, ...]] = {}
+    for name, values in value.items():
+        before = len(problems.found)
+        allowed[name] = problems.as_tuple(f"{path}.{name}", values, "values")
+        if not allowed[name] and len(problems.found) == before:
+            problems.add(f"{path}.{name}", "must have at least one value")
+        elif not all(isinstance(item, (str, int)) for item in allowed[name]):
+            problems.add(f"{path}.{name}", "must be strings, integers or booleans")
+    return MappingProxyType(allowed)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MAX_NUMBER
 
@@ -109,6 +124,10 @@ class Rules:
     one."""
     required_values: Mapping[str, str | int | bool] = setting(_check_required_values, default_factory=dict, adds=True)
     """Claims that must have exactly the given value."""
+    allowed_values: Mapping[str, tuple[str | int | bool, ...]] = setting(
+        _check_allowed_values, default_factory=dict, adds=True
+    )
+    """Claims that must have one of the given values, for example `azp`."""
     attributes_claim: str | None = setting(_claim, default=None)
     """The claim that contains the user's attributes as an object. None: the attributes are all claims that have no
     other meaning."""
@@ -138,15 +157,16 @@ class Rules:
         if (self.min_lifetime or 0) > (self.max_lifetime if self.max_lifetime is not None else float("inf")):
             raise ConfigError([Problem("rules.min_lifetime", "is longer than max_lifetime")])
         claims = (self.app_claim, self.attributes_claim, self.companies_claim, self.scopes_claim)
-        object.__setattr__(self, "_has_custom_claims", bool(self.required_values) or any(claims))
+        object.__setattr__(self, "_has_custom_claims", bool(self.required_values or self.allowed_values) or any(claims))
         object.__setattr__(self, "_has_lifetime_bounds", self.min_lifetime is not None or self.max_lifetime is not None)
 
 
 class RuleChanges(TypedDict, total=False):
     """The rules that an app or a derived profile may change, for type checkers. See `Rules` for their meaning.
 
-    `required_claims`, `allowed_typ` and `required_values` are added to the profile's. `drop_required_claims` removes
-    claims from the profile's `required_claims`. Every other rule replaces the profile's.
+    `required_claims`, `allowed_typ`, `required_values` and `allowed_values` are added to the profile's: for a claim that
+    both have, the app's values replace the profile's. `drop_required_claims` removes claims from the profile's
+    `required_claims`. Every other rule replaces the profile's.
     """
 
     required_claims: Iterable[str]
@@ -154,6 +174,7 @@ class RuleChanges(TypedDict, total=False):
     allowed_typ: Iterable[str]
     require_kid: bool
     required_values: Mapping[str, str | int | bool]
+    allowed_values: Mapping[str, Iterable[str | int | bool]]
     user_id_claims: Iterable[str]
     allow_integer_user_id: bool
     app_claim: str | None

@@ -155,7 +155,7 @@ def merge(
         raises an exception.
     """
     conflicts: list[Conflict] = []
-    reserved = {*REGISTERED_CLAIMS, *rules.user_id_claims, *rules.required_values}
+    reserved = {*REGISTERED_CLAIMS, *rules.user_id_claims, *rules.required_values, *rules.allowed_values}
     reserved.update(
         name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *identifiers) if name is not None
     )

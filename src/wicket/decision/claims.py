@@ -142,7 +142,9 @@ def _check_custom_claims(claims: Claims, app: App) -> None:
     if rules.app_claim is not None:
         _check_app_claim(claims, rules.app_claim, app)
     for name, value in rules.required_values.items():
-        _check_required_value(claims, name, value)
+        _check_value(claims, name, (value,), "does not have the value that this app requires")
+    for name, values in rules.allowed_values.items():
+        _check_value(claims, name, values, "has none of the values that this app allows")
 
 
 def _check_strings(claims: Claims, rules: Rules) -> None:
@@ -243,11 +245,12 @@ def _check_app_claim(claims: Claims, name: str, app: App) -> None:
         raise invalid_token("wrong_app", claim=name, expected=app.id)
 
 
-def _check_required_value(claims: Claims, name: str, value: object) -> None:
+def _check_value(claims: Claims, name: str, allowed: tuple[object, ...], requirement: str) -> None:
     if name not in claims:
         raise _missing(name)
-    if type(claims[name]) is not type(value) or claims[name] != value:
-        raise bad_claim(name, "does not have the value that this app requires", expected=repr(value))
+    value = claims[name]
+    if not any(type(value) is type(item) and value == item for item in allowed):
+        raise bad_claim(name, requirement, expected=" or ".join(map(repr, allowed)))
 
 
 def _check_attributes(claims: Claims, rules: Rules) -> None:

@@ -284,7 +284,7 @@ class VerifiedIdentity(Identity):
         if rules.attributes_claim is not None:
             attributes: dict[str, Any] = self.claims.get(rules.attributes_claim) or {}
             return attributes
-        reserved = {*REGISTERED_CLAIMS, self._passed.user_id_claim, *rules.required_values}
+        reserved = {*REGISTERED_CLAIMS, self._passed.user_id_claim, *rules.required_values, *rules.allowed_values}
         reserved.update(
             name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
         )

@@ -94,7 +94,7 @@ origins = ["https://acme.com"]
 allowed_scopes = ["read"]
 token_locations = ["cookie:session"]
 app_locations = ["host"]
-rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope" }
+rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope", allowed_values = { azp = ["a", "b"] } }
 revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
 """
     gate = Gate.from_file(write(tmp_path, text))
@@ -116,6 +116,7 @@ revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, t
     )
     assert app.rules.leeway == 5
     assert app.rules.required_claims == {"sub", "exp", "jti"}
+    assert app.rules.allowed_values == {"azp": ("a", "b")}
     assert app.allowed_scopes == {"read"}
     assert (app.revocations.issued_before, app.revocations.users) == (1700000000, {"user-1": 1800000000})
     assert app.revocations.token_ids == {"t1"}
