@@ -50,12 +50,13 @@ def mint(
 ) -> str:
     """Return a token for a user that the app accepts at the time of issue.
 
-    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the first of the allowed values, the app claim, the
-    issuer, and the first audience.
+    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the first of the
+    allowed values, the app claim, the issuer, and the first audience.
 
     Args:
         app: The app that the token is for.
-        subject: The user id. It becomes the value of the app's first user-id claim.
+        subject: The user id. It becomes the value of the app's first user-id claim, or a part of it if the claim has a
+            pattern.
         ttl: The lifetime in seconds, counted from `now`. Fractions of a second are cut off.
         attributes: Attributes of the user. They are put into the app's attributes claim. If the app has none, they
             become claims, which replace no other claim.
@@ -84,12 +85,12 @@ def mint(
     if attributes is not None and app.rules.attributes_claim is None:
         payload.add_named("attributes", attributes)
     payload.add_required(app, signer.issuer or app.issuer)
-    payload.add("subject", app.rules.user_id_claims[0], subject)
+    payload.add("subject", app.rules.user_id_claims[0], _user_claim(app, subject))
     payload.add("now", "iat", int(issued_at))
     if "exp" not in (claims or {}):
         payload.add("ttl", "exp", int(issued_at) + _lifetime(app, ttl))
     if attributes is not None and app.rules.attributes_claim is not None:
-        payload.add("attributes", app.rules.attributes_claim, dict(attributes))
+        payload.add_at("attributes", app.rules.attributes_claim, dict(attributes))
     payload.add_named("claims", claims or {})
     header = {"alg": algorithm, "typ": _typ(app)}
     kid = kid if kid is not None else signer.kid
@@ -119,6 +120,13 @@ class _Payload:
         """Add a claim, or replace it. `path` is the argument that it comes from."""
         self._claims[name] = value
         self._paths[name] = path
+
+    def add_at(self, path: str, claim: str, value: object) -> None:
+        """Add a claim by its path, in nested objects. A name with a colon is a URI (RFC 7519 section 2): no path."""
+        names = claim.split(".") if ":" not in claim else [claim]
+        for name in reversed(names[1:]):
+            value = {name: value}
+        self.add(path, names[0], value)
 
     def add_named(self, path: str, claims: Mapping[str, Any]) -> None:
         """Add claims that come from one argument, each with the path `path.name`."""
@@ -191,6 +199,16 @@ def _check_names(value: object) -> None:
     elif isinstance(value, (list, tuple)):
         for item in value:
             _check_names(item)
+
+
+def _user_claim(app: App, subject: str) -> str:
+    """Return the value of the first user-id claim. Raise `ConfigError` if its pattern cannot find `subject` in it."""
+    pattern = app.rules._user_id_patterns.get(app.rules.user_id_claims[0])
+    if pattern is None:
+        return subject
+    if not isinstance(subject, str) or pattern.find(pattern.fill(subject)) != subject:
+        raise config_error("subject", "cannot be read back by the pattern of the user-id claim")
+    return pattern.fill(subject)
 
 
 def _lifetime(app: App, ttl: float) -> int:

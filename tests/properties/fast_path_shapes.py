@@ -43,7 +43,7 @@ ORIGIN: Final = "https://acme.com"
 ISSUER: Final = "https://id.guf.example"
 KEYS: Final = {name: f"{name}-".encode() * 16 for name in ("plain", "uz", "his", "fea", "ck", "ih", "new")}
 HASH_KEY: Final = b"hash-key-" * 4
-VARIANTS: Final = 11
+VARIANTS: Final = 13
 IDS: Final = ("plain", "uz", "his", "fea", "guf", "ck", "ih", "jw")
 APP_LOCATIONS: Final[tuple[AppLocation, ...]] = (
     *(Header("X-App-Id"), Query("appId"), Query("projectId"), PublishableKeyBearer()),
@@ -86,6 +86,8 @@ def app_of(id: str, variant: int = 0) -> App:
         {"credentials": [Secret(id.encode() + KEYS["new"])]} if id not in ("guf", "jw", "ck") else {},
         {"allowed_values": {"role": ["admin", "editor"]}},
         {"allowed_values": {"role": [7, "user"]}},
+        {"scopes_claim": ["role", "app.roles"]},
+        {"user_id_patterns": {"userId" if id in ("his", "fea") else "sub": "user-{user_id}"}},
     ]
     changes = variants[variant % VARIANTS]
     if id == "plain":

@@ -189,6 +189,7 @@ def facts(decision: Decision) -> tuple[Any, ...]:
         *(app.id if app is not None else None, decision.app_ref),
         *(identity.verified, identity.app_id, identity.user_id, identity.user_id_claim, identity.claims),
         *(identity.kid, identity.expires_at, identity.method, identity.identity),
+        *(identity.scopes, identity.attributes),
         decision._context.origin if decision._context is not None else None,
     )
 

@@ -152,7 +152,7 @@ class App:
         has_cookie = any(getattr(location, "phase", None) == "cookies" for location in self.token_locations)
         if has_cookie and not policy.explicit:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
-        if self.allowed_scopes and isinstance(self.rules, Rules) and self.rules.scopes_claim is None:
+        if self.allowed_scopes and isinstance(self.rules, Rules) and not self.rules.scopes_claim:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
         checks.check_hash_secrets(problems, self.credentials, self.identity_hash)
         user_id_claims = checks.user_id_claims(problems, self.rules, self.identity_hash, self.revocations)

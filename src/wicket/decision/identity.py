@@ -20,7 +20,8 @@ from wicket.decision.attributes import (
     unsigned_values,
     without_nulls,
 )
-from wicket.decision.claims import check_claims, check_times, is_revoked, read_scopes, read_user_id, valid_period
+from wicket.decision.claim_values import claim_at, read_scopes
+from wicket.decision.claims import check_claims, check_times, is_revoked, read_user_id, valid_period
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import parse_json_object
 from wicket.errors import invalid_token
@@ -282,12 +283,9 @@ class VerifiedIdentity(Identity):
         """Return the signed attributes with the nulls."""
         rules = self._app.rules
         if rules.attributes_claim is not None:
-            attributes: dict[str, Any] = self.claims.get(rules.attributes_claim) or {}
+            attributes: dict[str, Any] = claim_at(self.claims, rules.attributes_claim) or {}
             return attributes
-        reserved = {*REGISTERED_CLAIMS, self._passed.user_id_claim, *rules.required_values, *rules.allowed_values}
-        reserved.update(
-            name for name in (rules.app_claim, rules.companies_claim, rules.scopes_claim) if name is not None
-        )
+        reserved = {*REGISTERED_CLAIMS, *rules._reserved_claims, self._passed.user_id_claim, rules.companies_claim}
         return {name: value for name, value in self.claims.items() if name not in reserved}
 
     @property
@@ -304,12 +302,8 @@ class VerifiedIdentity(Identity):
     @property
     def scopes(self) -> frozenset[str]:
         """The scopes of the token that are in the app's `allowed_scopes`."""
-        name = self._app.rules.scopes_claim
-        return (
-            self._app.allowed_scopes.intersection(read_scopes(self._signed.claims, name))
-            if name is not None
-            else frozenset()
-        )
+        allowed = self._app.allowed_scopes
+        return allowed and allowed.intersection(read_scopes(self._signed.claims, self._app.rules.scopes_claim))
 
     @property
     def expires_at(self) -> float | None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from wicket.decision.claims import Claims, TokenTimes, read_times
+from wicket.decision.claim_values import Claims
+from wicket.decision.claims import TokenTimes, read_times
 from wicket.decision.per_app_cache import PartitionedCache
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.errors import Refused

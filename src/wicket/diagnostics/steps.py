@@ -119,7 +119,11 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
     )
     user, refused = attempt(lambda: read_user_id(claims, rules))
     found = _describe_refusal(refused) if user is None else f"{shown(user[0])} by {user[1]}{marker}"
-    yield Step("user", " or ".join(rules.user_id_claims), found, user is not None)
+    names = (
+        f"{name} with {rules.user_id_patterns[name]}" if name in rules.user_id_patterns else name
+        for name in rules.user_id_claims
+    )
+    yield Step("user", " or ".join(names), found, user is not None)
     if user is not None:
         revoked, _ = attempt(lambda: is_revoked(claims, user[0], app))
         yield Step("revoked", "no", "yes" if revoked else "no", not revoked)

@@ -94,7 +94,7 @@ origins = ["https://acme.com"]
 allowed_scopes = ["read"]
 token_locations = ["cookie:session"]
 app_locations = ["host"]
-rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope", allowed_values = { azp = ["a", "b"] } }
+rules = { leeway = 5, required_claims = ["jti"], scopes_claim = "scope" }
 revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, token_ids = ["t1"] }
 """
     gate = Gate.from_file(write(tmp_path, text))
@@ -116,11 +116,28 @@ revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, t
     )
     assert app.rules.leeway == 5
     assert app.rules.required_claims == {"sub", "exp", "jti"}
-    assert app.rules.allowed_values == {"azp": ("a", "b")}
     assert app.allowed_scopes == {"read"}
     assert (app.revocations.issued_before, app.revocations.users) == (1700000000, {"user-1": 1800000000})
     assert app.revocations.token_ids == {"t1"}
     assert app.token_locations == (Cookie("session"),)
+
+
+def test_toml_rules_for_claims_are_read(tmp_path: Path) -> None:
+    text = """
+[[apps]]
+id = "acme"
+
+[apps.rules]
+allowed_values = { azp = ["a", "b"] }
+scopes_claim = ["scope", "realm_access.roles"]
+attributes_claim = "user.traits"
+user_id_patterns = { sub = "auth0|{user_id}" }
+"""
+    (app,) = Gate.from_file(write(tmp_path, text)).apps
+    assert app.rules.allowed_values == {"azp": ("a", "b")}
+    assert app.rules.scopes_claim == ("scope", "realm_access.roles")
+    assert app.rules.attributes_claim == "user.traits"
+    assert app.rules.user_id_patterns == {"sub": "auth0|{user_id}"}
 
 
 def test_toml_credentials_in_relative_files_are_read(tmp_path: Path) -> None:
