@@ -158,6 +158,8 @@ class _Payload:
         claims, paths, revocations = self._claims, self._paths, app.revocations
         if refusal.claim is not None:
             return paths.get(refusal.claim, f"claims.{refusal.claim}")
+        if refusal.reason == "bad_claim" or refusal.code == "internal_error":  # by the app's own check
+            return "claims"
         if refusal.reason == "too_large":
             return paths[max(claims, key=lambda name: len(_json(paths[name], {name: claims[name]})))]
         if refusal.reason == "revoked" and claims.get("jti") in revocations.token_ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -43,7 +44,7 @@ ORIGIN: Final = "https://acme.com"
 ISSUER: Final = "https://id.guf.example"
 KEYS: Final = {name: f"{name}-".encode() * 16 for name in ("plain", "uz", "his", "fea", "ck", "ih", "new")}
 HASH_KEY: Final = b"hash-key-" * 4
-VARIANTS: Final = 13
+VARIANTS: Final = 15
 IDS: Final = ("plain", "uz", "his", "fea", "guf", "ck", "ih", "jw")
 APP_LOCATIONS: Final[tuple[AppLocation, ...]] = (
     *(Header("X-App-Id"), Query("appId"), Query("projectId"), PublishableKeyBearer()),
@@ -87,6 +88,8 @@ def app_of(id: str, variant: int = 0) -> App:
         {"allowed_values": {"role": ["admin", "editor"]}},
         {"allowed_values": {"role": [7, "user"]}},
         {"scopes_claim": ["role", "app.roles"]},
+        {"check": refuse_role},
+        {"check": fail_for_other_users},
         {"user_id_patterns": {"userId" if id in ("his", "fea") else "sub": "user-{user_id}"}},
     ]
     changes = variants[variant % VARIANTS]
@@ -119,6 +122,15 @@ def app_of(id: str, variant: int = 0) -> App:
     locations: list[TokenLocation] = [Cookie("t"), Bearer(), Query("tok")]
     settings = {"credentials": [Secret(KEYS["ck"]), Secret(KEYS["new"])], "origins": [ORIGIN], **changes}
     return profiles.generic("ck", token_locations=locations, **settings)
+
+
+def refuse_role(claims: Mapping[str, Any]) -> str | None:
+    return "The claim role is not allowed." if "role" in claims else None
+
+
+def fail_for_other_users(claims: Mapping[str, Any]) -> None:
+    if claims["sub"] != "user-1":
+        raise RuntimeError("the database is down")
 
 
 def changes_of_rules(changes: dict[str, Any]) -> dict[str, Any]:

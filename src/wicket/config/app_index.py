@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterable
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef, is_location
 from wicket.errors import Problems
-from wicket.settings import Check
+from wicket.settings import Check, is_sync_function
 
 _log: Final = logging.getLogger("wicket")
 
@@ -57,7 +56,7 @@ def check_registry(problems: Problems, path: str, registry: Any) -> Any:
     """Add a problem if the registry is not a synchronous function."""
     if not callable(registry):
         problems.add(path, "must be a function that takes an AppRef and returns an App or None")
-    elif inspect.iscoroutinefunction(registry) or inspect.iscoroutinefunction(type(registry).__call__):
+    elif not is_sync_function(registry):
         problems.add(
             path,
             "must not be async: with ASGI and WSGI, the gate calls it in a thread without an event loop",

@@ -20,8 +20,9 @@ from wicket.decision.attributes import (
     unsigned_values,
     without_nulls,
 )
-from wicket.decision.claim_values import claim_at, read_scopes
+from wicket.decision.claim_values import Claims, claim_at, read_scopes
 from wicket.decision.claims import check_claims, check_times, is_revoked, read_user_id, valid_period
+from wicket.decision.custom_check import run_check
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import parse_json_object
 from wicket.errors import invalid_token
@@ -348,6 +349,15 @@ class VerifiedIdentity(Identity):
         current = app.keyring.select(signed.header.algorithm, signed.header.kid)
         return has_key(current) or (bool(app.sources) and not has_key(self._app.keyring.keys))
 
+    def check_in(self, app: App) -> None:
+        """Call the `check` of `app`, in its current version.
+
+        Raises:
+            Refused: The check refuses the token or fails.
+        """
+        if app.check is not None:
+            run_check(app.check, self._signed.claims)
+
     def is_revoked_in(self, app: App) -> bool:
         """Return whether `app`, in its current version, revokes the token or the user.
 
@@ -355,6 +365,13 @@ class VerifiedIdentity(Identity):
             app: The current version of the app.
         """
         return is_revoked(self._signed.claims, self._passed.user_id, app)
+
+
+def _check_request(app: App, claims: Claims, user_id: str) -> None:
+    if app.revocations._enabled and is_revoked(claims, user_id, app):
+        raise invalid_token("revoked")
+    if app.check is not None:
+        run_check(app.check, claims)
 
 
 def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> VerifiedIdentity:
@@ -370,7 +387,8 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
         The identity of the user.
 
     Raises:
-        Refused: A claim does not follow the app's rules, or the token or the user is revoked.
+        Refused: A claim does not follow the app's rules, the token or the user is revoked, or the app's `check` does
+            not accept the token.
     """
     passed, times, rules = signed.passed, signed.times, app.rules
     if passed is not None and times is not None and passed.revision is app.revision and passed.issuer == key.issuer:
@@ -385,8 +403,8 @@ def build_identity(app: App, signed: VerifiedPayload, key: Key, now: float) -> V
         # The lifetime of a token without `iat` is counted from now.
         if not rules._has_lifetime_bounds or times[2] is not None:
             signed.passed = passed
-            if not app.revocations._enabled:  # else each request reads them
+            if not app.has_request_checks:  # else each request reads them
                 signed.cached_claims = None
-    if app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app):
-        raise invalid_token("revoked")
+    if app.has_request_checks:
+        _check_request(app, signed.claims, passed.user_id)
     return VerifiedIdentity(app, passed, signed, key.kid)

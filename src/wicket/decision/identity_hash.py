@@ -76,6 +76,9 @@ class HashedIdentity(VerifiedIdentity):
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
 
+    def check_in(self, app: App) -> None:
+        """Check nothing, because a hash has no claims."""
+
     def is_revoked_in(self, app: App) -> bool:
         """Return whether `app`, in its current version, revokes the identifier. Any cutoff does: a hash has no date."""
         return is_revoked({self._passed.user_id_claim: self._passed.user_id}, self._passed.user_id, app)

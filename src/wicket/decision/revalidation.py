@@ -27,7 +27,8 @@ def revalidate(gate: GateContext, decision: Decision) -> Generator[Effect, None,
 
     Returns:
         The refusal if the identity has expired, or if the current app has revoked it or removed its key or no longer
-        exists. None if it is still valid, if the app cannot be loaded, and in log-only mode.
+        exists, or if its `check` does not accept the claims. None if it is still valid, if the app cannot be loaded,
+        and in log-only mode.
     """
     if not can_end(gate, decision):
         return None
@@ -75,7 +76,8 @@ def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None
 
     Returns:
         The refusal if the identity is no longer valid. Otherwise the time at which it expires, in seconds since 1970,
-        or None if it never expires. Until that time, the result changes only if `current` is another object.
+        or None if it never expires. Until that time, the result changes only if `current` is another object or has a
+        `check`.
     """
     identity, app = decision.identity, decision.app
     if not isinstance(identity, VerifiedIdentity) or app is None:
@@ -91,4 +93,10 @@ def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None
     if not identity.still_verified_by(app):
         by_hash = identity.method == "identity_hash"
         return Refusal("invalid_token", "bad_identity_hash" if by_hash else "bad_signature")
-    return Refusal("invalid_token", "revoked") if identity.is_revoked_in(app) else valid_until
+    if identity.is_revoked_in(app):
+        return Refusal("invalid_token", "revoked")
+    try:
+        identity.check_in(app)
+    except Refused as refused:
+        return refused.refusal
+    return valid_until

@@ -127,6 +127,18 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
     if user is not None:
         revoked, _ = attempt(lambda: is_revoked(claims, user[0], app))
         yield Step("revoked", "no", "yes" if revoked else "no", not revoked)
+    if app.check is not None:
+        yield _own_check_step(case)
+
+
+def _own_check_step(case: Case) -> Step:
+    """Return the step of the app's own check. It is called once, by the decision, after every other check."""
+    refusal = case.refusal
+    if refusal is None:
+        return Step("check", "None", "None", True)
+    if refusal.code == "internal_error" or (refusal.reason == "bad_claim" and refusal.claim is None):
+        return Step("check", "None", _describe_refusal(Refused(refusal)), False)
+    return Step("check", "None", "not called", None)
 
 
 def _describe_refusal(refused: Refused | None) -> str:

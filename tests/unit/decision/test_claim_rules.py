@@ -4,38 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jwt
 import pytest
 
-from tests.support.unit import KEY, NOW, OTHER_KEY, acme, asks, claims, gate_of, problems_of, token
-from wicket import App, Decision, IdentityHash, Revocations, Rules, Secret, mint, profiles
+from tests.support.known_tokens import outcome, read_claims, why
+from tests.support.unit import NOW, OTHER_KEY, acme, claims, gate_of, problems_of, token
+from wicket import IdentityHash, Revocations, Rules, Secret, mint, profiles
 from wicket.decision.claims import bad_user_id
 from wicket.diagnostics import diagnose
-
-
-def outcome(app: App, text: str) -> Decision:
-    """The decision about a token, which is the same each time: by the flow, by the fast path, and by `verify`."""
-    with gate_of(app) as gate:
-        decisions = [gate.decide(asks(text, headers=[("Origin", "https://acme.com")])) for _ in range(3)]
-        decisions.append(gate.verify(text, app="acme"))
-        diagnosis = diagnose(gate, "acme", text)
-    assert len({(decision.allowed, decision.refusal) for decision in decisions}) == 1
-    assert (diagnosis.passed, diagnosis.refusal) == (decisions[0].allowed, decisions[0].refusal)
-    return decisions[0]
-
-
-def read_claims(text: str) -> dict[str, Any]:
-    """Return the claims of a token, verified by PyJWT."""
-    options: Any = {"verify_exp": False, "verify_iat": False}
-    found: dict[str, Any] = jwt.decode(text, KEY, algorithms=["HS256"], options=options)
-    return found
-
-
-def why(app: App, text: str) -> tuple[str | None, str | None, str | None]:
-    refusal = outcome(app, text).refusal
-    assert refusal is not None
-    return refusal.reason, refusal.claim, refusal.detail
-
 
 # --- allowed values
 
