@@ -29,7 +29,8 @@ from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.decision.attributes import Conflict, MergeResult
 from wicket.decision.decision import Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.identity import Identity
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
 from wicket.keys import Jwks, PublicKey, Secret
@@ -87,6 +88,7 @@ __all__ = [
     "TokenKeyId",
     "TokenLocation",
     "UnknownKidLimited",
+    "VerifiedApp",
     "VerifiedIdentity",
     "WicketError",
     "mint",

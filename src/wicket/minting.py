@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from wicket.config.app import App
 from wicket.config.rules import MAX_NUMERIC_DATE
-from wicket.decision.identity import build_identity
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import parse_json_object, parse_token_or_raise
+from wicket.decision.verified import build_identity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.keys.algorithms import Key, UnusableKeyError, compatible_algorithms, expand_aliases, public_key
 from wicket.keys.public_key import single_pem
@@ -38,7 +38,7 @@ _JSON_HINT: Final = "member names are strings, numbers are finite, and strings h
 
 def mint(
     app: App,
-    subject: str,
+    subject: str | None,
     *,
     ttl: float = 3600,
     attributes: Mapping[str, Any] | None = None,
@@ -56,7 +56,7 @@ def mint(
     Args:
         app: The app that the token is for.
         subject: The user id. It becomes the value of the app's first user-id claim, or a part of it if the claim has a
-            pattern.
+            pattern. None: the token has no user, which the app's rules must allow (`require_user=False`).
         ttl: The lifetime in seconds, counted from `now`. Fractions of a second are cut off.
         attributes: Attributes of the user. They are put into the app's attributes claim. If the app has none, they
             become claims, which replace no other claim.
@@ -85,7 +85,8 @@ def mint(
     if attributes is not None and app.rules.attributes_claim is None:
         payload.add_named("attributes", attributes)
     payload.add_required(app, signer.issuer or app.issuer)
-    payload.add("subject", app.rules.user_id_claims[0], _user_claim(app, subject))
+    if subject is not None:
+        payload.add("subject", app.rules.user_id_claims[0], _user_claim(app, subject))
     payload.add("now", "iat", int(issued_at))
     if "exp" not in (claims or {}):
         payload.add("ttl", "exp", int(issued_at) + _lifetime(app, ttl))
@@ -157,7 +158,8 @@ class _Payload:
         """Return the path of the argument that caused a refusal of `app`."""
         claims, paths, revocations = self._claims, self._paths, app.revocations
         if refusal.claim is not None:
-            return paths.get(refusal.claim, f"claims.{refusal.claim}")
+            is_user = refusal.claim == app.rules.user_id_claims[0]
+            return paths.get(refusal.claim, "subject" if is_user else f"claims.{refusal.claim}")
         if refusal.reason == "bad_claim" or refusal.code == "internal_error":  # by the app's own check
             return "claims"
         if refusal.reason == "too_large":

@@ -44,7 +44,7 @@ ORIGIN: Final = "https://acme.com"
 ISSUER: Final = "https://id.guf.example"
 KEYS: Final = {name: f"{name}-".encode() * 16 for name in ("plain", "uz", "his", "fea", "ck", "ih", "new")}
 HASH_KEY: Final = b"hash-key-" * 4
-VARIANTS: Final = 15
+VARIANTS: Final = 16
 IDS: Final = ("plain", "uz", "his", "fea", "guf", "ck", "ih", "jw")
 APP_LOCATIONS: Final[tuple[AppLocation, ...]] = (
     *(Header("X-App-Id"), Query("appId"), Query("projectId"), PublishableKeyBearer()),
@@ -89,6 +89,7 @@ def app_of(id: str, variant: int = 0) -> App:
         {"allowed_values": {"role": [7, "user"]}},
         {"scopes_claim": ["role", "app.roles"]},
         {"check": refuse_role},
+        {"require_user": False, "drop_required_claims": ["sub"]} if id in ("plain", "ck") else {"require_user": False},
         {"check": fail_for_other_users},
         {"user_id_patterns": {"userId" if id in ("his", "fea") else "sub": "user-{user_id}"}},
     ]
@@ -163,6 +164,7 @@ def tokens() -> dict[str, list[str]]:
             token(id, exp=NOW + 40),
             token(id, iat=NOW + 45),
             token(id, app="other", role=7),
+            token(id, sub="", userId="", email=None),
             token(id)[:-6] + "AAAAAA",
         ]
         for id in IDS

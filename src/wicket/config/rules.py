@@ -130,7 +130,11 @@ class Rules:
     required_claims: frozenset[str] = setting(_name_set, default=frozenset({"exp"}), adds=True)
     """The claims that a token must have."""
     user_id_claims: tuple[str, ...] = setting(_check_user_id_claims, default=("sub",))
-    """The claims that can contain the user id, in order of preference. A token must have at least one."""
+    """The claims that can contain the user id, in order of preference. A token must have at least one, unless
+    `require_user` is not set."""
+    require_user: bool = setting(boolean, default=True)
+    """Whether a token must have a user. If not, a token whose user-id claims are absent, null or empty strings is a
+    `VerifiedApp`."""
     user_id_patterns: Mapping[str, str] = setting(_check_user_id_patterns, default_factory=dict)
     """The user-id claims whose user id is a part of the value, each with a pattern. It has `{user_id}` where the user
     id is, and may end with `*`, which matches everything after the first occurrence of the text between the two:
@@ -220,6 +224,7 @@ class RuleChanges(TypedDict, total=False):
     required_values: Mapping[str, str | int | bool]
     allowed_values: Mapping[str, Iterable[str | int | bool]]
     user_id_claims: Iterable[str]
+    require_user: bool
     user_id_patterns: Mapping[str, str]
     allow_integer_user_id: bool
     app_claim: str | None

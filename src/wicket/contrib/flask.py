@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import gate_name, require_decision_in_environ

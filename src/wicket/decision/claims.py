@@ -248,7 +248,7 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     formatting characters. If `rules.allow_integer_user_id` is set, an integer is converted to its decimal digits.
 
     Returns:
-        The user ID and the name of the claim.
+        The user ID and the name of the claim. Both are empty if the token has no user and the rules allow that.
 
     Raises:
         Refused: `missing_claim` if all claims are absent, `bad_claim` if the first present claim is not a user ID.
@@ -259,7 +259,7 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
         return value, first  # the common case
     for name in rules.user_id_claims:
         value = claims.get(name)
-        if value is None:
+        if value is None or (value == "" and not rules.require_user):
             continue
         if type(value) is int and rules.allow_integer_user_id:
             value = str(value)
@@ -273,6 +273,8 @@ def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
         if requirement is not None:
             raise bad_claim(name, requirement)
         return value, name
+    if not rules.require_user:
+        return "", ""
     names = " or ".join(rules.user_id_claims)
     raise invalid_token("missing_claim", f"The token lacks the claim {names}.", claim=rules.user_id_claims[0])
 

@@ -9,9 +9,9 @@ from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import AppRef
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.io import Effect
 from wicket.decision.resolve_app import lookup_app
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import Refusal, Refused
 
 
@@ -43,7 +43,7 @@ def revalidate(gate: GateContext, decision: Decision) -> Generator[Effect, None,
 
 def can_end(gate: GateContext, decision: Decision) -> bool:
     """Return whether the identity can become invalid. It cannot if the gate, or an app in code, is in log-only mode."""
-    if not isinstance(decision.identity, VerifiedIdentity) or decision.app is None or gate.mode is Mode.LOG_ONLY:
+    if not decision.identity.verified or decision.app is None or gate.mode is Mode.LOG_ONLY:
         return False
     return decision.app.mode is Mode.ENFORCE or gate.mode is not None or name_in_registry(gate, decision) is not None
 
@@ -80,7 +80,7 @@ def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None
         `check`.
     """
     identity, app = decision.identity, decision.app
-    if not isinstance(identity, VerifiedIdentity) or app is None:
+    if not isinstance(identity, VerifiedIdentity | VerifiedApp) or app is None:
         return None
     if current is None or (isinstance(current, App) and current.id != app.id):
         return Refusal("unknown_app")

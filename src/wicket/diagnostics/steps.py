@@ -38,7 +38,7 @@ def steps_of_case(case: Case) -> Iterator[Step]:
         for name, expected, found, passed in describe_pairs(case):
             yield Step(name, expected, found, passed)
     if case.refusal is None:
-        yield Step("decision", "", f"passes as {case.decision.identity.identity}", True)
+        yield Step("decision", "", f"passes as {case.decision.identity.identity or 'the app, without a user'}", True)
     else:
         yield refusal_step(case.refusal)
 
@@ -118,7 +118,9 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
         "claims", f"{required}; {lifetime}", "valid" if refused is None else _describe_refusal(refused), refused is None
     )
     user, refused = attempt(lambda: read_user_id(claims, rules))
-    found = _describe_refusal(refused) if user is None else f"{shown(user[0])} by {user[1]}{marker}"
+    found = _describe_refusal(refused) if user is None else "none"
+    if user is not None and user[0]:
+        found = f"{shown(user[0])} by {user[1]}{marker}"
     names = (
         f"{name} with {rules.user_id_patterns[name]}" if name in rules.user_id_patterns else name
         for name in rules.user_id_claims
