@@ -39,7 +39,10 @@ REVIEWED = {
         "decision/outcome.py",
         "token_from(locations, locations.body, request, app.publishable_key)[0] not in (None, token)",
     ): "two tokens of one request, both the client's own",
-    ("decision/outcome.py", "ctx.naming_token not in (None, token)"): "two tokens of one request, both the client's own",
+    (
+        "decision/outcome.py",
+        "ctx.naming_token not in (None, token)",
+    ): "two tokens of one request, both the client's own",
     ("config/encoded_location.py", "binascii.b2a_base64(token, newline=False) != encoded"): "two forms of one token",
     ("decision/verified.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
