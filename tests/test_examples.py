@@ -206,6 +206,23 @@ def test_log_only_page_documents_every_event_field() -> None:
             assert f"`{field.name}`" in page, field.name
 
 
+def test_identity_hashes_page_joins_users_only_by_one_token() -> None:
+    page = ROOT / "docs" / "identity-hashes.md"
+    example: dict[str, Any] = {}
+    exec(next(block for block in blocks(page, "python") if "def number_of" in block), example)
+
+    def number_of(app_id: str = "umbrella", **identifiers: str) -> int:
+        number: int = example["number_of"](types.SimpleNamespace(app_id=app_id, identifiers=identifiers))
+        return number
+
+    ann = number_of(email="ann@umbrella.com")
+    assert number_of(userId="mallory") != ann
+    assert number_of(userId="7", email="ann@umbrella.com") == ann
+    assert number_of(userId="7") == ann
+    assert number_of(email="ann@umbrella.com") == ann
+    assert number_of("other", userId="7") != ann
+
+
 def test_readme_is_one_page() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 200
 

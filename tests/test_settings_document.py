@@ -29,7 +29,7 @@ SOURCE: Final = Path(wicket.__file__).parent
 
 TYPED: Final = [section for section in SECTIONS if section.accepted is not None]
 
-FURTHER_FORMS: Final = {"audience": "str | Iterable[str] | None"}
+FURTHER_FORMS: Final = {"audience": "str | Iterable[str] | None", "scopes_claim": "str | Iterable[str] | None"}
 """The settings that accept more than an iterable for the tuple that is stored."""
 
 NOT_SETTINGS: Final = {"drop_required_claims"}

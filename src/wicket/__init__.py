@@ -34,7 +34,8 @@ from wicket.config.rules import Rules
 from wicket.config.websocket_refusals import WebSocketRefusals
 from wicket.decision.attributes import Conflict, MergeResult
 from wicket.decision.decision import Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.identity import Identity
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import ConfigError, Problem, Refusal, Refused, WicketError
 from wicket.gate import Gate
 from wicket.jwks.fetcher import Fetched, Fetcher, FetchFailed
@@ -108,6 +109,7 @@ __all__ = [
     "TokenKeyId",
     "TokenLocation",
     "UnknownKidLimited",
+    "VerifiedApp",
     "VerifiedIdentity",
     "WarmUpReport",
     "WarmUpResult",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -28,13 +27,9 @@ from wicket.registry.async_registry import AsyncLookup, AsyncRegistry, is_async_
 from wicket.registry.extensions import Extensions, check_extensions
 from wicket.registry.loader import Registry
 from wicket.reporting.events import OnEvent
-from wicket.settings import check_settings, instance_of, or_none, satisfies, setting
+from wicket.settings import check_settings, instance_of, is_sync_function, or_none, satisfies, setting
 
 _log: Final = logging.getLogger("wicket")
-
-
-def _is_listener(value: object) -> bool:
-    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def _is_identifier(value: object) -> bool:
@@ -101,7 +96,9 @@ class GateSettings:
     error_docs: str | None = setting(_string, default=None)
     """A URL. The `type` of a problem document (RFC 9457 section 3.1.1) is this URL plus the code."""
     on_event: OnEvent | None = setting(
-        or_none(satisfies(_is_listener, "must be a function of one event that is not async")), default=None, form=None
+        or_none(satisfies(is_sync_function, "must be a function of one event that is not async")),
+        default=None,
+        form=None,
     )
     """Called synchronously with each event. An exception that it raises is logged and ignored."""
     clock: Callable[[], float] = setting(

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from wicket.config.app import App
 from wicket.config.rules import MAX_NUMERIC_DATE
-from wicket.decision.identity import build_identity
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import parse_json_object, parse_token_or_raise
+from wicket.decision.verified import build_identity
 from wicket.errors import ConfigError, Refusal, Refused, config_error
 from wicket.keys.algorithms import Key, UnusableKeyError, compatible_algorithms, expand_aliases, public_key
 from wicket.keys.public_key import single_pem
@@ -38,7 +38,7 @@ _JSON_HINT: Final = "member names are strings, numbers are finite, and strings h
 
 def mint(
     app: App,
-    subject: str,
+    subject: str | None,
     *,
     ttl: float = 3600,
     attributes: Mapping[str, Any] | None = None,
@@ -50,12 +50,13 @@ def mint(
 ) -> str:
     """Return a token for a user that the app accepts at the time of issue.
 
-    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the app claim, the
-    issuer, and the first audience.
+    The token has the claims that the app's rules require: `iat` and `exp`, the required values, the first of the
+    allowed values, the app claim, the issuer, and the first audience.
 
     Args:
         app: The app that the token is for.
-        subject: The user id. It becomes the value of the app's first user-id claim.
+        subject: The user id. It becomes the value of the app's first user-id claim, or a part of it if the claim has a
+            pattern. None: the token has no user, which the app's rules must allow (`require_user=False`).
         ttl: The lifetime in seconds, counted from `now`. Fractions of a second are cut off.
         attributes: Attributes of the user. They are put into the app's attributes claim. If the app has none, they
             become claims, which replace no other claim.
@@ -82,7 +83,7 @@ def mint(
 
 def _mint(
     app: App,
-    subject: str,
+    subject: str | None,
     ttl: float,
     attributes: Mapping[str, Any] | None,
     claims: Mapping[str, Any] | None,
@@ -102,12 +103,13 @@ def _mint(
     if attributes is not None and app.rules.attributes_claim is None:
         payload.add_named("attributes", attributes)
     payload.add_required(app, signer.issuer or app.issuer)
-    payload.add("subject", app.rules.user_id_claims[0], subject)
+    if subject is not None:
+        payload.add("subject", app.rules.user_id_claims[0], _user_claim(app, subject))
     payload.add("now", "iat", int(issued_at))
     if "exp" not in (claims or {}):
         payload.add("ttl", "exp", int(issued_at) + _lifetime(app, ttl))
     if attributes is not None and app.rules.attributes_claim is not None:
-        payload.add("attributes", app.rules.attributes_claim, dict(attributes))
+        payload.add_at("attributes", app.rules.attributes_claim, dict(attributes))
     payload.add_named("claims", claims or {})
     header = {"alg": algorithm, "typ": _typ(app)}
     kid = kid if kid is not None else signer.kid
@@ -139,6 +141,13 @@ class _Payload:
         self._claims[name] = value
         self._paths[name] = path
 
+    def add_at(self, path: str, claim: str, value: object) -> None:
+        """Add a claim by its path, in nested objects. A name with a colon is a URI (RFC 7519 section 2): no path."""
+        names = claim.split(".") if ":" not in claim else [claim]
+        for name in reversed(names[1:]):
+            value = {name: value}
+        self.add(path, names[0], value)
+
     def add_named(self, path: str, claims: Mapping[str, Any]) -> None:
         """Add claims that come from one argument, each with the path `path.name`."""
         for name, value in claims.items():
@@ -148,6 +157,9 @@ class _Payload:
         """Add the claims that only the app determines."""
         for name, value in app.rules.required_values.items():
             self.add("app", name, value)
+        for name, values in app.rules.allowed_values.items():
+            if name not in app.rules.required_values:
+                self.add("app", name, values[0])
         if app.rules.app_claim is not None:
             self.add("app", app.rules.app_claim, app.id)
         if issuer is not None:
@@ -165,7 +177,10 @@ class _Payload:
         """Return the path of the argument that caused a refusal of `app`."""
         claims, paths, revocations = self._claims, self._paths, app.revocations
         if refusal.claim is not None:
-            return paths.get(refusal.claim, f"claims.{refusal.claim}")
+            is_user = refusal.claim == app.rules.user_id_claims[0]
+            return paths.get(refusal.claim, "subject" if is_user else f"claims.{refusal.claim}")
+        if refusal.reason == "bad_claim" or refusal.code == "internal_error":  # by the app's own check
+            return "claims"
         if refusal.reason == "too_large":
             return paths[max(claims, key=lambda name: len(_json(paths[name], {name: claims[name]})))]
         if refusal.reason == "revoked" and claims.get("jti") in revocations.token_ids:
@@ -207,6 +222,16 @@ def _check_names(value: object) -> None:
     elif isinstance(value, (list, tuple)):
         for item in value:
             _check_names(item)
+
+
+def _user_claim(app: App, subject: str) -> str:
+    """Return the value of the first user-id claim. Raise `ConfigError` if its pattern cannot find `subject` in it."""
+    pattern = app.rules._user_id_patterns.get(app.rules.user_id_claims[0])
+    if pattern is None:
+        return subject
+    if not isinstance(subject, str) or pattern.find(pattern.fill(subject)) != subject:
+        raise config_error("subject", "cannot be read back by the pattern of the user-id claim")
+    return pattern.fill(subject)
 
 
 def _lifetime(app: App, ttl: float) -> int:

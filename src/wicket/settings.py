@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -144,6 +145,15 @@ def instance_of(kind: type, expected: str) -> Check:
 
 
 boolean: Final = instance_of(bool, "true or false")
+
+
+def is_sync_function(value: object) -> bool:
+    """Return whether `value` can be called and is not async."""
+    return (
+        callable(value)
+        and not inspect.iscoroutinefunction(value)
+        and not inspect.iscoroutinefunction(getattr(type(value), "__call__", None))  # noqa: B004 - not a test of callable
+    )
 
 
 def items_of(is_valid: Callable[[Any], bool], noun: str, hint: str | Callable[[Any], str]) -> Check:

@@ -31,7 +31,7 @@ class WicketMiddleware:
 
     For an allowed request, the application gets the decision in `environ["wicket.decision"]` and the identity in
     `environ["wicket.identity"]`. If the gate has another name, that name replaces `wicket`. `REMOTE_USER` is the
-    qualified user id `app_id:user_id` of a verified identity. It is absent for an anonymous request. If the application
+    qualified user id `app_id:user_id` of a verified user. It is absent for a request without one. If the application
     raises `Refused` when it is called, the middleware sends the response of that refusal. The client's `Remote-User`
     header is removed from every decided request.
 
@@ -183,7 +183,7 @@ def attach_to_environ(environ: Environ, gate: Gate, decision: Decision, request:
     bind_to_environ(decision, request, environ, names[0])
     identity = decision.identity
     environ[names[0]], environ[names[1]], environ[names[2]] = decision, identity, gate
-    if identity.verified:
+    if identity.is_authenticated:
         environ["REMOTE_USER"] = identity.identity
     else:
         environ.pop("REMOTE_USER", None)

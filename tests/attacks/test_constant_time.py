@@ -44,7 +44,7 @@ REVIEWED = {
         "ctx.naming_token not in (None, token)",
     ): "two tokens of one request, both the client's own",
     ("config/encoded_location.py", "binascii.b2a_base64(token, newline=False) != encoded"): "two forms of one token",
-    ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
+    ("decision/verified.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/identity_hash.py",
         "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",

@@ -21,7 +21,7 @@ APPS: Final = {
         credentials=[secret],
         audience=RESOURCE,
         origins=["https://a.example"],
-        rules=Rules(scopes_claim="scope"),
+        rules=Rules(scopes_claim=("scope",)),
         allowed_scopes=["tools"],
         app_locations=[Header("X-App-Id")],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -43,7 +44,7 @@ ORIGIN: Final = "https://acme.com"
 ISSUER: Final = "https://id.guf.example"
 KEYS: Final = {name: f"{name}-".encode() * 16 for name in ("plain", "uz", "his", "fea", "ck", "ih", "new")}
 HASH_KEY: Final = b"hash-key-" * 4
-VARIANTS: Final = 9
+VARIANTS: Final = 16
 IDS: Final = ("plain", "uz", "his", "fea", "guf", "ck", "ih", "jw")
 APP_LOCATIONS: Final[tuple[AppLocation, ...]] = (
     *(Header("X-App-Id"), Query("appId"), Query("projectId"), PublishableKeyBearer()),
@@ -84,6 +85,13 @@ def app_of(id: str, variant: int = 0) -> App:
         {"require_kid": True},
         {"app_claim": "app"},
         {"credentials": [Secret(id.encode() + KEYS["new"])]} if id not in ("guf", "jw", "ck") else {},
+        {"allowed_values": {"role": ["admin", "editor"]}},
+        {"allowed_values": {"role": [7, "user"]}},
+        {"scopes_claim": ["role", "app.roles"]},
+        {"check": refuse_role},
+        {"require_user": False, "drop_required_claims": ["sub"]} if id in ("plain", "ck") else {"require_user": False},
+        {"check": fail_for_other_users},
+        {"user_id_patterns": {"userId" if id in ("his", "fea") else "sub": "user-{user_id}"}},
     ]
     changes = variants[variant % VARIANTS]
     if id == "plain":
@@ -117,6 +125,15 @@ def app_of(id: str, variant: int = 0) -> App:
     return profiles.generic("ck", token_locations=locations, **settings)
 
 
+def refuse_role(claims: Mapping[str, Any]) -> str | None:
+    return "The claim role is not allowed." if "role" in claims else None
+
+
+def fail_for_other_users(claims: Mapping[str, Any]) -> None:
+    if claims["sub"] != "user-1":
+        raise RuntimeError("the database is down")
+
+
 def changes_of_rules(changes: dict[str, Any]) -> dict[str, Any]:
     """Return changes of an app with the changed rules as a value."""
     rules = {name: value for name, value in changes.items() if name in Rules.__dataclass_fields__}
@@ -147,6 +164,7 @@ def tokens() -> dict[str, list[str]]:
             token(id, exp=NOW + 40),
             token(id, iat=NOW + 45),
             token(id, app="other", role=7),
+            token(id, sub="", userId="", email=None),
             token(id)[:-6] + "AAAAAA",
         ]
         for id in IDS

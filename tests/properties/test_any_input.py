@@ -25,7 +25,7 @@ RULES = Rules(
     required_claims=frozenset({"sub", "exp"}),
     attributes_claim="ctx",
     companies_claim="companies",
-    scopes_claim="scope",
+    scopes_claim=("scope",),
     max_attributes_bytes=200,
 )
 

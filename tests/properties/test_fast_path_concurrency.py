@@ -24,7 +24,7 @@ from tests.properties.fast_path_model import IN_CODE, LOADED, A, RequestSpec, ra
 from wicket.decision import context
 from wicket.decision.context import GateContext
 from wicket.decision.fast_path import _decide_known, verify_fast
-from wicket.decision.identity import build_identity
+from wicket.decision.verified import build_identity
 
 FEW = 3
 OUTCOMES = {

@@ -106,6 +106,7 @@ SETTINGS = st.fixed_dictionaries(
         "leeway": st.sampled_from([0, 30]),
         "app_claim": st.just("app"),
         "required_values": st.just({"role": "user"}),
+        "allowed_values": st.sampled_from([{"role": ["admin", "user"]}, {"sub": ["user-1"]}]),
     },
 )
 

@@ -37,10 +37,10 @@ from wicket import App, AppRef, Bearer, Decision, Gate, Header, JsonBody, Limits
 from wicket.decision import flow
 from wicket.decision.context import GateContext
 from wicket.decision.fast_path import _decide_known, decide_fast
-from wicket.decision.identity import build_identity
 from wicket.decision.io import run
 from wicket.decision.key_selection import _fresh_keys, recall_signature
 from wicket.decision.resolve_app import find_app_refs, resolve_app_by_known_token
+from wicket.decision.verified import build_identity
 from wicket.jwks.fetcher import Fetched
 from wicket.keys.urls import KeySetUrl
 from wicket.testing import FakeClock
@@ -189,6 +189,7 @@ def facts(decision: Decision) -> tuple[Any, ...]:
         *(app.id if app is not None else None, decision.app_ref),
         *(identity.verified, identity.app_id, identity.user_id, identity.user_id_claim, identity.claims),
         *(identity.kid, identity.expires_at, identity.method, identity.identity),
+        *(identity.scopes, identity.attributes, identity.identifiers, identity.is_authenticated, type(identity)),
         decision._context.origin if decision._context is not None else None,
     )
 
@@ -282,6 +283,11 @@ FAULTS: Final[dict[str, tuple[Callable[..., Any], str, str]]] = {
     ),
     "a key of a key set that must be loaded": (_fresh_keys, "sets.cache.fresh_entry(", "sets.cache.read("),
     "a kid that the app requires": (recall_signature, "header.kid is None and app.rules.require_kid", "False"),
+    "revocations and the check of a known token are left out": (
+        build_identity,
+        "    if app.has_request_checks:",
+        "    if app.has_request_checks and passed.valid_until < 0:",
+    ),
     "the times are not checked": (build_identity, "check_times(times, rules, now)", "pass"),
     "a body is not read for its token": (
         decide_fast,

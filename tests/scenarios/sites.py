@@ -84,7 +84,7 @@ def starlette_site(gate: Gate) -> Starlette:
         decision: Decision = request.state.wicket
         demand(request.url.path, decision)
         assert request.user is decision.identity
-        assert request.user.is_authenticated is decision.identity.verified
+        assert request.user.is_authenticated is (decision.identity.user_id is not None)
         assert ("authenticated" in request.auth.scopes) is decision.identity.verified
         return JSONResponse(seen(decision, request.user.identity or None, await request.body()))
 

@@ -39,6 +39,7 @@ from wicket import (
     Rules,
     Secret,
     UnknownKidLimited,
+    VerifiedApp,
     VerifiedIdentity,
     mint,
     profiles,
@@ -104,6 +105,8 @@ assert_type(decision.identity.user_id, str | None)
 assert_type(decision.refusal, Refusal | None)
 assert_type(decision.require(), VerifiedIdentity)
 assert_type(decision.require().user_id, str)
+assert_type(decision.require("read", user=False), VerifiedIdentity | VerifiedApp)
+assert_type(decision.require(user=False).user_id, str | None)
 assert_type(OriginPolicy(["https://a.com"]).allows(None), bool)
 assert_type(mint(acme, "user-1", ttl=60, attributes={"plan": "pro"}), str)
 assert_type(mint(acme, "user-1", key="-----BEGIN PRIVATE KEY-----", kid="k1", algorithm="ES256"), str)

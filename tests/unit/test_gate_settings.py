@@ -187,6 +187,11 @@ async def hear_later(event: DecisionEvent) -> None:
     return None
 
 
+class HearsLater:
+    async def __call__(self, event: object) -> None:
+        """Take any event."""
+
+
 @pytest.mark.parametrize(
     ("settings", "path", "message"),
     [
@@ -194,6 +199,7 @@ async def hear_later(event: DecisionEvent) -> None:
         ({"error_docs": b"https://docs/"}, "error_docs", "must be a string"),
         ({"on_event": 5}, "on_event", "must be a function of one event that is not async"),
         ({"on_event": hear_later}, "on_event", "must be a function of one event that is not async"),
+        ({"on_event": HearsLater()}, "on_event", "must be a function of one event that is not async"),
         ({"clock": NOW}, "clock", "must be a function that returns the seconds since 1970"),
         ({"limits": {"load_timeout": 5}}, "limits", "must be a Limits object"),
         ({"app_locations": [TokenIssuer]}, "app_locations[0]", "is not a valid AppLocation"),

@@ -24,7 +24,7 @@ from tests.support.floors import (
 
 PACKAGES = sorted({path.parts[0] for path in FILES if len(path.parts) > 1})
 
-FIRST_OF_DECISION = {"attributes", "claims", "io", "token_parser"}
+FIRST_OF_DECISION = {"attributes", "claim_values", "io", "token_parser"}
 """Modules of the decision that import no other one."""
 LAST_OF_DECISION = {"flow", "fast_path", "revalidation"}
 """Modules of the decision that no other one imports."""

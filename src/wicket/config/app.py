@@ -19,7 +19,7 @@ from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSock
 from wicket.errors import Problems, Refusal
 from wicket.keys import Credential, Keyring, KeySource
 from wicket.keys.keyring import log_untried_keys
-from wicket.settings import boolean, check_settings, instance_of, or_none, satisfies, setting
+from wicket.settings import boolean, check_settings, instance_of, is_sync_function, or_none, satisfies, setting
 
 
 class Mode(enum.Enum):
@@ -33,6 +33,10 @@ ErrorFormatter = Callable[[Refusal], tuple[int, Mapping[str, Any]]]
 """A function that takes a refusal and returns a vendor's HTTP status and JSON body for it."""
 
 
+ClaimsCheck = Callable[[Mapping[str, Any]], str | None]
+"""A function of the claims of a token that returns why it refuses the token, or None."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class App:
     """The configuration of one tenant app.
@@ -44,6 +48,7 @@ class App:
         sources: The remote key sets.
         user_id_claims: Every claim that can contain a user id, including the identifier of the identity hash.
         hash_cutoffs: The revocation times (NumericDate) for the identifier of the identity hash, by normalized form.
+        has_request_checks: Whether each request needs the claims, for revocations or for `check`.
         revision: An object that no other App has, except a copy of this one. It identifies the settings in caches.
 
     Raises:
@@ -136,12 +141,28 @@ class App:
     """How the ASGI middleware refuses a WebSocket, and the codes with which it closes one."""
     cors: CORS | None = setting(or_none(instance_of(CORS, "CORS, or None")), default=None, form="cors")
     """The CORS settings. They replace those of the gate as a whole. None: those of the gate."""
+    check: ClaimsCheck | None = setting(
+        or_none(
+            satisfies(
+                is_sync_function,
+                "must be a function of the claims that is not async and returns a string or None, or None",
+            )
+        ),
+        default=None,
+        form="extension",
+        preset=True,
+        repr=False,
+    )
+    """A further check of a token, which is called with a read-only view of the claims after every other check, for each
+    request. It returns None to accept the token. A string refuses it, and is the `detail` of `bad_claim`. Any other
+    value or an exception is an `internal_error`. It must not block."""
     located_tokens: TokenLocations = field(init=False, repr=False)
     origin_policy: OriginPolicy = field(init=False, repr=False)
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
     hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
+    has_request_checks: bool = field(init=False, repr=False)
     revision: object = field(init=False, repr=False, compare=False)
 
     if TYPE_CHECKING:  # the dataclass has the real one, whose parameters are the settings
@@ -165,7 +186,7 @@ class App:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
         if isinstance(self.cors, CORS) and self.cors.credentials and not policy.explicit:
             problems.add("cors.credentials", "needs explicit origins", "origins=['https://app.example.com']")
-        if self.allowed_scopes and isinstance(self.rules, Rules) and self.rules.scopes_claim is None:
+        if self.allowed_scopes and isinstance(self.rules, Rules) and not self.rules.scopes_claim:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
         checks.check_hash_secrets(problems, self.credentials, self.identity_hash)
         user_id_claims = checks.user_id_claims(problems, self.rules, self.identity_hash, self.revocations)
@@ -185,6 +206,7 @@ class App:
                 (*self.claimed_user_locations, *hash_locations),
                 takes_first=self.token_precedence == "first",
             ),
+            "has_request_checks": self.revocations._enabled or self.check is not None,
             "revision": object(),
             "keyring": Keyring(key for credential in self.credentials for key in credential.keys),
         }
@@ -219,6 +241,7 @@ class ProfileDefaults(TypedDict, total=False):
     claimed_user_locations: Iterable[TokenLocation]
     format_error: ErrorFormatter | None
     websocket_refusals: WebSocketRefusals
+    check: ClaimsCheck | None
 
 
 class AppOptions(ProfileDefaults, total=False):

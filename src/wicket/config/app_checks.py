@@ -94,6 +94,11 @@ def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocatio
     claims = rules.user_id_claims if isinstance(rules, Rules) else ()
     if isinstance(identity_hash, IdentityHash) and identity_hash.identifier not in claims:
         claims = (*claims, identity_hash.identifier)
+    identifier = identity_hash.identifier if isinstance(identity_hash, IdentityHash) else None
+    if isinstance(rules, Rules) and identifier in rules.user_id_patterns:
+        problems.add(
+            f"rules.user_id_patterns.{identifier}", "is the identifier of the identity hash", "use another claim"
+        )
     if isinstance(revocations, Revocations):
         for claim in revocations.users_by_claim.keys() - set(claims):
             problems.add(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wicket.config.location_types import AppLocation, NameKind, Phase, check_kind
+from wicket.config.name_pattern import parse_pattern
 from wicket.errors import config_error
 from wicket.messages.request import Request
 
@@ -93,19 +94,11 @@ class TokenKeyId(_InToken):
     kind: NameKind = "id"
 
     def __post_init__(self) -> None:
-        pattern: object = self.pattern
-        parts = pattern.split("{app}") if isinstance(pattern, str) else []
-        if len(parts) != 2 or "*" in parts[0] or "*" in parts[1][:-1] or parts[1] == "*":
+        if parse_pattern(self.pattern, "{app}") is None:
             raise config_error("pattern", "must have {app} once, and * only at its end after a separator", "{app}.*")
         check_kind(self.kind)
 
     def read_token(self, kid: str | None, claim: Callable[[str], Any]) -> object:
         """Return the part of the `kid` that is the name; None if it has another form."""
-        prefix, suffix = self.pattern.split("{app}")
-        if kid is None or not kid.startswith(prefix):
-            return None
-        rest = kid[len(prefix) :]
-        if suffix.endswith("*"):
-            name, separator, _ = rest.partition(suffix[:-1])
-            return name if separator else None
-        return rest[: len(rest) - len(suffix)] if rest.endswith(suffix) else None
+        pattern = parse_pattern(self.pattern, "{app}")
+        return pattern.find(kid) if pattern is not None and kid is not None else None

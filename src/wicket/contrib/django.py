@@ -24,7 +24,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import ConfigError, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_environ

@@ -27,7 +27,8 @@ from starlette.responses import Response
 from wicket.asgi import WicketMiddleware
 from wicket.config.locations import Bearer, Cookie, Header, PublishableKeyBearer, Query
 from wicket.decision.decision import Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.identity import Identity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_scope

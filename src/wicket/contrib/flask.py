@@ -16,7 +16,7 @@ from werkzeug.routing import MapAdapter
 
 from wicket.decision.cors import NO_HEADERS
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import gate_name, require_decision_in_environ

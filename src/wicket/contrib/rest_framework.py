@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_exception_handler
 
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_environ

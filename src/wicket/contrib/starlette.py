@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from wicket.asgi import WicketMiddleware
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_scope

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from werkzeug.wrappers import Request
 
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.http.accessors import require_decision_in_environ

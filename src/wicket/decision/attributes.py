@@ -155,10 +155,7 @@ def merge(
         raises an exception.
     """
     conflicts: list[Conflict] = []
-    reserved = {*REGISTERED_CLAIMS, *rules.user_id_claims, *rules.required_values}
-    reserved.update(
-        name for name in (rules.app_claim, rules.scopes_claim, rules.attributes_claim, *identifiers) if name is not None
-    )
+    reserved = {*REGISTERED_CLAIMS, *rules._reserved_claims, *rules.user_id_claims, *identifiers}
     protected = (
         rules.protected_attributes if "*" in rules.protected_attributes else rules.protected_attributes | reserved
     )

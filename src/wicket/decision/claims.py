@@ -6,14 +6,13 @@ the holder of a valid token learns which claim is wrong.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from math import inf
 from typing import Any, Final
 
 from wicket.config.app import App
 from wicket.config.rules import MAX_NUMERIC_DATE, MIN_NUMERIC_DATE, Rules, media_type
+from wicket.decision.claim_values import Claims, bad_claim, check_attributes, check_companies, read_scopes
 from wicket.errors import invalid_token
 
 MAX_USER_ID: Final = 256
@@ -24,7 +23,6 @@ _FORBIDDEN: Final = re.compile(
     "\\ud800-\\udfff]"  # lone surrogates: UTF-8 cannot encode them
 )
 
-Claims = Mapping[str, Any]
 TokenTimes = tuple[float | None, float | None, float | None]
 """`exp`, `nbf` and `iat`, in seconds since 1970; None for an absent claim."""
 
@@ -142,7 +140,9 @@ def _check_custom_claims(claims: Claims, app: App) -> None:
     if rules.app_claim is not None:
         _check_app_claim(claims, rules.app_claim, app)
     for name, value in rules.required_values.items():
-        _check_required_value(claims, name, value)
+        _check_value(claims, name, (value,), "does not have the value that this app requires")
+    for name, values in rules.allowed_values.items():
+        _check_value(claims, name, values, "has none of the values that this app allows")
 
 
 def _check_strings(claims: Claims, rules: Rules) -> None:
@@ -155,22 +155,10 @@ def _check_strings(claims: Claims, rules: Rules) -> None:
 
 def _check_claim_types(claims: Claims, rules: Rules) -> None:
     if rules.attributes_claim is not None:
-        _check_attributes(claims, rules)
+        check_attributes(claims, rules, rules.attributes_claim)
     if rules.companies_claim is not None:
-        _check_companies(claims, rules.companies_claim)
-    if rules.scopes_claim is not None:
-        read_scopes(claims, rules.scopes_claim)
-
-
-def bad_claim(name: str, requirement: str, *, expected: str | None = None) -> Exception:
-    """Return the refusal of an invalid claim.
-
-    Args:
-        name: The name of the claim.
-        requirement: The end of a sentence that starts with the claim, for example `must be a string`.
-        expected: The expected value, for logs and events.
-    """
-    return invalid_token("bad_claim", f"The claim {name} {requirement}.", claim=name, expected=expected)
+        check_companies(claims, rules.companies_claim)
+    read_scopes(claims, rules.scopes_claim)
 
 
 def _missing(name: str) -> Exception:
@@ -243,94 +231,50 @@ def _check_app_claim(claims: Claims, name: str, app: App) -> None:
         raise invalid_token("wrong_app", claim=name, expected=app.id)
 
 
-def _check_required_value(claims: Claims, name: str, value: object) -> None:
+def _check_value(claims: Claims, name: str, allowed: tuple[object, ...], requirement: str) -> None:
     if name not in claims:
         raise _missing(name)
-    if type(claims[name]) is not type(value) or claims[name] != value:
-        raise bad_claim(name, "does not have the value that this app requires", expected=repr(value))
-
-
-def _check_attributes(claims: Claims, rules: Rules) -> None:
-    name = rules.attributes_claim
-    if name is None or claims.get(name) is None:  # null in what holds attributes counts as absent
-        return
-    attributes = claims[name]
-    if not isinstance(attributes, dict):
-        raise bad_claim(name, "must be an object")
-    if rules.string_attributes_only and not all(
-        value is None or isinstance(value, str) for value in attributes.values()
-    ):
-        raise bad_claim(name, "must be an object whose values are strings")
-    limit = rules.max_attributes_bytes
-    if limit is not None:
-        size = len(json.dumps(attributes, ensure_ascii=False, separators=(",", ":")).encode())
-        if size > limit:
-            raise invalid_token("context_too_large", f"The claim {name} has more than {limit} bytes.", claim=name)
-
-
-def _check_companies(claims: Claims, name: str) -> None:
-    companies = claims.get(name)
-    if companies is None:
-        return
-    if not isinstance(companies, list):
-        raise bad_claim(name, "must be a list")
-    for company in companies:
-        if not isinstance(company, dict) or not all(
-            isinstance(company.get(member), str) and company[member] for member in ("id", "name")
-        ):
-            raise bad_claim(name, "must be a list of objects, each with an id and a name")
-
-
-def read_scopes(claims: Claims, name: str) -> tuple[str, ...]:
-    """Read the scopes of a token.
-
-    Args:
-        claims: The claims.
-        name: The name of the claim. Its value is a string with scopes separated by spaces (RFC 8693 section 4.2), or a
-            list of strings.
-
-    Returns:
-        The scopes; empty if the claim is absent.
-
-    Raises:
-        Refused: `bad_claim` if the claim has another type.
-    """
-    scopes = claims.get(name, "")
-    if isinstance(scopes, str):
-        return tuple(scopes.split(" ")) if scopes else ()
-    if isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes):
-        return tuple(scopes)
-    raise bad_claim(name, "must be a string or a list of strings")
+    value = claims[name]
+    if not any(type(value) is type(item) and value == item for item in allowed):
+        raise bad_claim(name, requirement, expected=" or ".join(map(repr, allowed)))
 
 
 def read_user_id(claims: Claims, rules: Rules) -> tuple[str, str]:
     """Read the user ID from the first present claim of `rules.user_id_claims`. A null claim counts as absent.
 
+    If the claim has a pattern, the user ID is the part of its value that the pattern names.
+
     A user ID is a non-empty string of at most 256 characters, without control, line-separator or bidirectional
     formatting characters. If `rules.allow_integer_user_id` is set, an integer is converted to its decimal digits.
 
     Returns:
-        The user ID and the name of the claim.
+        The user ID and the name of the claim. Both are empty if the token has no user and the rules allow that.
 
     Raises:
         Refused: `missing_claim` if all claims are absent, `bad_claim` if the first present claim is not a user ID.
     """
-    first = rules.user_id_claims[0]
+    first, patterns = rules.user_id_claims[0], rules._user_id_patterns
     value = claims.get(first)
-    if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable():  # the common case
-        return value, first
+    if value.__class__ is str and value and len(value) <= MAX_USER_ID and value.isprintable() and not patterns:
+        return value, first  # the common case
     for name in rules.user_id_claims:
         value = claims.get(name)
-        if value is None:
+        if value is None or (value == "" and not rules.require_user):
             continue
         if type(value) is int and rules.allow_integer_user_id:
             value = str(value)
         if not isinstance(value, str) or not value:
             raise bad_claim(name, "must be a string that is not empty")
+        if name in patterns:
+            value = patterns[name].find(value)
+            if value is None:
+                raise bad_claim(name, f"must have the form {rules.user_id_patterns[name]}")
         requirement = bad_user_id(value)
         if requirement is not None:
             raise bad_claim(name, requirement)
         return value, name
+    if not rules.require_user:
+        return "", ""
     names = " or ".join(rules.user_id_claims)
     raise invalid_token("missing_claim", f"The token lacks the claim {names}.", claim=rules.user_id_claims[0])
 
@@ -340,6 +284,22 @@ def bad_user_id(value: str) -> str | None:
     if not 0 < len(value) <= MAX_USER_ID or (not value.isprintable() and _FORBIDDEN.search(value) is not None):
         return f"must have 1 to {MAX_USER_ID} characters and no control, line-separator or text-direction characters"
     return None
+
+
+def signed_identifier(claims: Claims, name: str, rules: Rules) -> str | None:
+    """Return the identifier of the user in one claim, by its pattern if it has one; None if there is none.
+
+    Args:
+        claims: The claims.
+        name: The name of the claim.
+        rules: The rules of the app.
+    """
+    value = claims.get(name)
+    identifier = str(value) if type(value) is int else value
+    if not isinstance(identifier, str):
+        return None
+    pattern = rules._user_id_patterns.get(name)
+    return identifier if pattern is None else pattern.find(identifier)
 
 
 def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
@@ -360,9 +320,8 @@ def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
     users, by_claim = revocations.users, revocations.users_by_claim
     candidates = [revocations.issued_before, users.get(user_id)]
     for claim in app.user_id_claims if users or by_claim else ():
-        value = claims.get(claim)
-        identifier = str(value) if type(value) is int else value
-        if isinstance(identifier, str):
+        identifier = signed_identifier(claims, claim, app.rules)
+        if identifier is not None:
             candidates += users.get(identifier), by_claim.get(claim, {}).get(identifier)
             rule = app.identity_hash
             if rule is not None and app.hash_cutoffs and claim == rule.identifier:

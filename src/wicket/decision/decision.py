@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from wicket.config.app import App
 from wicket.config.locations import AppRef
 from wicket.decision.context import RequestContext
 from wicket.decision.cors import cors_headers
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.identity import Identity
 from wicket.decision.refusals import ResponseSettings, format_refusal
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.messages.response import Response
 
 _MISSING_TOKEN: Final = Refusal("missing_token")
+_NO_USER: Final = Refusal("insufficient_scope", detail="The token has no user, and this request requires one.")
 _INTERNAL_ERROR: Final = Refusal("internal_error", retry_after=1)
 
 
@@ -75,22 +77,32 @@ class Decision:
         """Whether the request carried a token or an identity hash."""
         return self._context is not None and self._context.credentials_sent
 
-    def require(self, *scopes: str) -> VerifiedIdentity:
+    @overload
+    def require(self, *scopes: str, user: Literal[True] = True) -> VerifiedIdentity: ...
+
+    @overload
+    def require(self, *scopes: str, user: bool) -> VerifiedIdentity | VerifiedApp: ...
+
+    def require(self, *scopes: str, user: bool = True) -> VerifiedIdentity | VerifiedApp:
         """Return the verified identity if it has all scopes.
 
         Args:
             scopes: The scopes that the handler needs.
+            user: Whether the token must have a user. If false, the result can be a `VerifiedApp`.
 
         Returns:
             The verified identity.
 
         Raises:
-            Refused: The user is not verified (the refusal of this decision, or else `missing_token`), or a scope is
-                missing (`insufficient_scope`).
+            Refused: The identity is not verified (the refusal of this decision, or else `missing_token`), the token has
+                no user, or a scope is missing (`insufficient_scope`).
         """
         identity = self.identity
-        if not isinstance(identity, VerifiedIdentity):
+        if not isinstance(identity, VerifiedIdentity | VerifiedApp):
             self.required_refusal = self.refusal or _MISSING_TOKEN
+            raise Refused(self.required_refusal)
+        if user and isinstance(identity, VerifiedApp):
+            self.required_refusal = _NO_USER
             raise Refused(self.required_refusal)
         missing = sorted(set(scopes) - identity.scopes)
         if missing:

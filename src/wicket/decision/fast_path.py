@@ -16,7 +16,6 @@ from wicket.config.locations import AppRef
 from wicket.decision.context import FastPathEntry, GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.extract_token import token_outside_body
-from wicket.decision.identity import build_identity
 from wicket.decision.identity_hash import check_hash_matches_token
 from wicket.decision.key_selection import recall_signature, select_local_keys
 from wicket.decision.outcome import (
@@ -33,6 +32,7 @@ from wicket.decision.resolve_app import resolve_app_by_known_token, resolve_cach
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import VerifiedPayload
 from wicket.decision.token_parser import parse_token
+from wicket.decision.verified import build_identity
 from wicket.errors import Refusal, Refused
 from wicket.keys.algorithms import Key
 from wicket.messages.request import Request

@@ -17,7 +17,7 @@ from wicket.config.locations import AppRef
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.extract_token import extract_token
-from wicket.decision.identity import Identity, VerifiedIdentity, build_identity
+from wicket.decision.identity import Identity
 from wicket.decision.identity_hash import check_hash_matches_token
 from wicket.decision.io import Effect
 from wicket.decision.key_selection import select_keys, select_local_keys
@@ -33,6 +33,7 @@ from wicket.decision.outcome import (
 from wicket.decision.resolve_app import check_body_app_refs, find_app_refs, resolve_app, resolve_cached_app
 from wicket.decision.signature import Verification, verify_signature
 from wicket.decision.token_parser import parse_token_or_raise
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity, build_identity
 from wicket.errors import Refusal, Refused, invalid_request
 from wicket.messages.request import MAX_HEADERS, Request
 from wicket.runtime.logs import log_internal_error
@@ -175,7 +176,7 @@ def verify(gate: GateContext, token: str | None, ref: AppRef, origin: str | None
 
 def _verify_token(
     gate: GateContext, app: App, raw: str, ctx: RequestContext, *, enforced: bool = True
-) -> Generator[Effect, None, VerifiedIdentity]:
+) -> Generator[Effect, None, VerifiedIdentity | VerifiedApp]:
     """Do steps 4 to 8. `raw` is the token as it was sent."""
     token = ctx.token
     if token is None or token.text is not raw or len(raw) > app.rules.max_token_bytes:

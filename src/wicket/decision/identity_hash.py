@@ -14,9 +14,10 @@ from wicket.config.app import App
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import TokenLocation
 from wicket.decision.claims import bad_user_id, is_revoked
-from wicket.decision.identity import Method, VerifiedIdentity
+from wicket.decision.identity import Method
 from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.keys import Secret
 from wicket.messages.json_body import JSONObject
@@ -75,6 +76,14 @@ class HashedIdentity(VerifiedIdentity):
         """Return whether `app`, in its current version, has the secrets that verified the user and the companies."""
         many = 2 if self._companies else 1
         return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """The identifier whose hash was verified, by its name."""
+        return {self._passed.user_id_claim: self._passed.user_id}
+
+    def check_in(self, app: App) -> None:
+        """Check nothing, because a hash has no claims."""
 
     def is_revoked_in(self, app: App) -> bool:
         """Return whether `app`, in its current version, revokes the identifier. Any cutoff does: a hash has no date."""
@@ -143,7 +152,7 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
     return identity
 
 
-def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdentity, now: float) -> None:
+def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdentity | VerifiedApp, now: float) -> None:
     """Check an identity hash that a request carries in addition to its token. The token decides who the user is.
 
     After `accept_until`, and without a hash, nothing is checked.
@@ -173,7 +182,8 @@ def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdent
     user_id = _verified_user_id(rule, value, proof)
     if signed is not None and rule.normalized(str(signed)) != user_id:
         raise invalid_request("The request carries a token and an identity hash of two different users.")
-    if app.revocations._enabled and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
+    identifiers = {**identity.claims, rule.identifier: user_id}
+    if app.revocations._enabled and is_revoked(identifiers, identity.user_id or "", app):
         raise invalid_token("revoked")
 
 

@@ -9,9 +9,9 @@ from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.locations import AppRef
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
-from wicket.decision.identity import VerifiedIdentity
 from wicket.decision.io import Effect
 from wicket.decision.resolve_app import lookup_app
+from wicket.decision.verified import VerifiedApp, VerifiedIdentity
 from wicket.errors import Refusal, Refused
 
 
@@ -27,7 +27,8 @@ def revalidate(gate: GateContext, decision: Decision) -> Generator[Effect, None,
 
     Returns:
         The refusal if the identity has expired, or if the current app has revoked it or removed its key or no longer
-        exists. None if it is still valid, if the app cannot be loaded, and in log-only mode.
+        exists, or if its `check` does not accept the claims. None if it is still valid, if the app cannot be loaded,
+        and in log-only mode.
     """
     if not can_end(gate, decision):
         return None
@@ -42,7 +43,7 @@ def revalidate(gate: GateContext, decision: Decision) -> Generator[Effect, None,
 
 def can_end(gate: GateContext, decision: Decision) -> bool:
     """Return whether the identity can become invalid. It cannot if the gate, or an app in code, is in log-only mode."""
-    if not isinstance(decision.identity, VerifiedIdentity) or decision.app is None or gate.mode is Mode.LOG_ONLY:
+    if not decision.identity.verified or decision.app is None or gate.mode is Mode.LOG_ONLY:
         return False
     return decision.app.mode is Mode.ENFORCE or gate.mode is not None or name_in_registry(gate, decision) is not None
 
@@ -75,10 +76,11 @@ def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None
 
     Returns:
         The refusal if the identity is no longer valid. Otherwise the time at which it expires, in seconds since 1970,
-        or None if it never expires. Until that time, the result changes only if `current` is another object.
+        or None if it never expires. Until that time, the result changes only if `current` is another object or has a
+        `check`.
     """
     identity, app = decision.identity, decision.app
-    if not isinstance(identity, VerifiedIdentity) or app is None:
+    if not isinstance(identity, VerifiedIdentity | VerifiedApp) or app is None:
         return None
     if current is None or (isinstance(current, App) and current.id != app.id):
         return Refusal("unknown_app")
@@ -91,4 +93,10 @@ def judge(gate: GateContext, decision: Decision, current: App | BrokenApp | None
     if not identity.still_verified_by(app):
         by_hash = identity.method == "identity_hash"
         return Refusal("invalid_token", "bad_identity_hash" if by_hash else "bad_signature")
-    return Refusal("invalid_token", "revoked") if identity.is_revoked_in(app) else valid_until
+    if identity.is_revoked_in(app):
+        return Refusal("invalid_token", "revoked")
+    try:
+        identity.check_in(app)
+    except Refused as refused:
+        return refused.refusal
+    return valid_until

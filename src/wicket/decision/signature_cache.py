@@ -12,7 +12,8 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from wicket.decision.claims import Claims, TokenTimes, read_times
+from wicket.decision.claim_values import Claims
+from wicket.decision.claims import TokenTimes, read_times
 from wicket.decision.per_app_cache import PartitionedCache
 from wicket.decision.token_parser import JOSEHeader, parse_json_object
 from wicket.errors import Refused
@@ -29,8 +30,8 @@ class PassedClaims:
     Attributes:
         revision: `App.revision` of the app whose rules the claims follow.
         issuer: The issuer of the key that signed the token.
-        user_id: The user ID of the token.
-        user_id_claim: The claim that contains the user ID.
+        user_id: The user ID of the token; empty if it has no user.
+        user_id_claim: The claim that contains the user ID; empty if there is none.
         valid_from: A time from which the checks of `nbf` and `iat` pass, in seconds since 1970; infinite until the
             token is used again.
         valid_until: A time until which the check of `exp` passes, in seconds since 1970.

@@ -165,9 +165,8 @@ def _binding_findings(claims: Claims, app: App) -> Iterator[Finding]:
         found = shown(claims[binding])
         detail = f"The claim {binding} is {found} and must be this app's id, {shown(app.id)}."
         yield Finding("wrong_app", detail, shown(app.id), found)
-    for name in sorted(
-        rules.required_claims | ({binding} if binding is not None else set()) | rules.required_values.keys()
-    ):
+    own = {binding} if binding is not None else set()
+    for name in sorted(rules.required_claims | own | rules.required_values.keys() | rules.allowed_values.keys()):
         if claims.get(name) is None and name not in _OTHER_FINDINGS:
             detail = f"The token lacks the claim {name}, which this app requires."
             yield Finding("missing_claim", detail, name, "none")

@@ -103,7 +103,7 @@ def _findings(gate: Gate, case: Case) -> Iterator[Finding]:
 def _is_explained(refusal: Refusal, findings: list[Finding]) -> bool:
     """Return whether one of the findings explains the refusal."""
     if refusal.reason in ("bad_claim", "missing_claim"):
-        return any((refusal.claim or "") in finding.detail for finding in findings)
+        return refusal.claim is not None and any(refusal.claim in finding.detail for finding in findings)
     return bool(findings) and (refusal.reason or refusal.code) not in _NEEDS_OWN_FINDING
 
 

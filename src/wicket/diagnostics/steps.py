@@ -38,7 +38,7 @@ def steps_of_case(case: Case) -> Iterator[Step]:
         for name, expected, found, passed in describe_pairs(case):
             yield Step(name, expected, found, passed)
     if case.refusal is None:
-        yield Step("decision", "", f"passes as {case.decision.identity.identity}", True)
+        yield Step("decision", "", f"passes as {case.decision.identity.identity or 'the app, without a user'}", True)
     else:
         yield refusal_step(case.refusal)
 
@@ -118,11 +118,29 @@ def _claim_steps(case: Case, token: UnverifiedToken, claims: Mapping[str, Any]) 
         "claims", f"{required}; {lifetime}", "valid" if refused is None else _describe_refusal(refused), refused is None
     )
     user, refused = attempt(lambda: read_user_id(claims, rules))
-    found = _describe_refusal(refused) if user is None else f"{shown(user[0])} by {user[1]}{marker}"
-    yield Step("user", " or ".join(rules.user_id_claims), found, user is not None)
+    found = _describe_refusal(refused) if user is None else "none"
+    if user is not None and user[0]:
+        found = f"{shown(user[0])} by {user[1]}{marker}"
+    names = (
+        f"{name} with {rules.user_id_patterns[name]}" if name in rules.user_id_patterns else name
+        for name in rules.user_id_claims
+    )
+    yield Step("user", " or ".join(names), found, user is not None)
     if user is not None:
         revoked, _ = attempt(lambda: is_revoked(claims, user[0], app))
         yield Step("revoked", "no", "yes" if revoked else "no", not revoked)
+    if app.check is not None:
+        yield _own_check_step(case)
+
+
+def _own_check_step(case: Case) -> Step:
+    """Return the step of the app's own check. It is called once, by the decision, after every other check."""
+    refusal = case.refusal
+    if refusal is None:
+        return Step("check", "None", "None", True)
+    if refusal.code == "internal_error" or (refusal.reason == "bad_claim" and refusal.claim is None):
+        return Step("check", "None", _describe_refusal(Refused(refusal)), False)
+    return Step("check", "None", "not called", None)
 
 
 def _describe_refusal(refused: Refused | None) -> str:

@@ -8,7 +8,7 @@ from wicket.decision.identity import Identity
 class AuthCredentials:
     """Starlette's `request.auth`: the scopes of the request.
 
-    Starlette's `@requires` reads `scopes`. The scope `authenticated` means that the identity is verified.
+    Starlette's `@requires` reads `scopes`. The scope `authenticated` means that the identity is a verified user.
 
     Args:
         identity: The identity of the decision.
@@ -21,6 +21,6 @@ class AuthCredentials:
 
     @property
     def scopes(self) -> list[str]:
-        """`authenticated` and the sorted scopes of the token; an empty list for an anonymous identity."""
+        """`authenticated` and the sorted scopes of the token; an empty list for an identity without a verified user."""
         identity = self._identity
-        return ["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.verified else []
+        return ["authenticated", *sorted(identity.scopes - {"authenticated"})] if identity.is_authenticated else []

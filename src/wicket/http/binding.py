@@ -164,7 +164,7 @@ def clear_environ(environ: MutableMapping[str, Any]) -> None:
             continue
         for name in names:
             environ.pop(name, None)
-        if decision.identity.verified and environ.get("REMOTE_USER") == decision.identity.identity:
+        if decision.identity.is_authenticated and environ.get("REMOTE_USER") == decision.identity.identity:
             del environ["REMOTE_USER"]
 
 

@@ -5,6 +5,7 @@ One task per event loop checks them, more than twice a second. A round costs lit
     expiry              A heap orders connections by expiry. Only due connections are checked.
     app in code         The app never changes, so nothing else is checked.
     app of a registry   One look-up per app and round. If the app has changed, all of its connections are checked.
+    app with a check    The check may depend on anything, so all of its connections are checked in each round.
 
 A round loads no app itself and waits for no load. It yields to the event loop after `_CHECKS_PER_YIELD` checks, and
 after `_CLOSINGS_PER_YIELD` closed connections.
@@ -231,7 +232,11 @@ class _LoopMonitor:
         ref = self._connections[connection]
         group = self._groups[ref] if ref is not None else None
         app = group.app if group is not None and group.known else connection.decision.app
-        return judge(self._gate._context, connection.decision, app)
+        verdict = judge(self._gate._context, connection.decision, app)
+        checked = app if isinstance(app, App) else connection.decision.app
+        if checked is not None and checked.check is not None and not isinstance(verdict, Refusal):
+            self._unjudged.add(connection)
+        return verdict
 
     def _close(self, connection: LiveConnection, refusal: Refusal) -> None:
         self.remove(connection)

@@ -132,8 +132,8 @@ class Profile:
 
         Args:
             name: The name of the new profile. None: the same name.
-            changes: The changes (see `ProfileChanges`). `required_claims`, `allowed_typ` and `required_values` are
-                added to the profile's. To remove a required claim, use `drop_required_claims`.
+            changes: The changes (see `ProfileChanges`). `required_claims`, `allowed_typ`, `required_values` and
+                `allowed_values` are added to the profile's. To remove a required claim, use `drop_required_claims`.
 
         Raises:
             ConfigError: A change is invalid or unknown. `rules` is unknown: it would discard the vendor's rules.

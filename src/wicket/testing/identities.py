@@ -10,7 +10,8 @@ from wicket.config.app import App
 from wicket.config.rules import Rules
 from wicket.decision.context import RequestContext
 from wicket.decision.decision import Decision
-from wicket.decision.identity import Identity, VerifiedIdentity
+from wicket.decision.identity import Identity
+from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import config_error
 from wicket.gate import Gate
 from wicket.http.auth_credentials import AuthCredentials
@@ -50,7 +51,7 @@ def make_identity(
             app,
             credentials=[Secret(os.urandom(32))],
             origins=["https://test.example"],
-            rules=Rules(scopes_claim="scope"),
+            rules=Rules(scopes_claim=("scope",)),
             allowed_scopes=given,
         )
     elif given:

@@ -44,7 +44,7 @@ def test_app_all_settings_are_stored_normalized() -> None:
         audience="api",
         origins=["https://acme.com"],
         allowed_scopes=["read", "write"],
-        rules=Rules(scopes_claim="scope"),
+        rules=Rules(scopes_claim=("scope",)),
         token_locations=[Query("jwt")],
         app_locations=[Header("X-App-Id")],
         mode=Mode.LOG_ONLY,
@@ -200,6 +200,19 @@ def test_rules_name_iterators_are_kept_complete(name: str) -> None:
     assert set(getattr(Rules(**value), name)) == {"a", "b"}
 
 
+@pytest.mark.parametrize(
+    ("value", "stored"), [(None, ()), ("scope", ("scope",)), (["scope", "roles"], ("scope", "roles")), ((), ())]
+)
+def test_rules_scopes_claim_none_one_or_several_names_stored_as_tuple(value: Any, stored: tuple[str, ...]) -> None:
+    assert Rules(scopes_claim=value).scopes_claim == stored
+
+
+@pytest.mark.parametrize("value", ["", 0, 5, [""], [5], {"scope": 1}])
+def test_rules_scopes_claim_no_names_is_a_problem(value: Any) -> None:
+    problems = problems_of(lambda: Rules(scopes_claim=value))
+    assert problems["rules.scopes_claim"].startswith("must be a list of names")
+
+
 @pytest.mark.parametrize("name", ["required_claims", "allowed_typ", "user_id_claims"])
 @pytest.mark.parametrize("value", ["sub", b"sub", [""], [5], 5, None])
 def test_rules_names_not_a_list_is_a_problem(name: str, value: Any) -> None:
@@ -212,7 +225,7 @@ def test_rules_empty_user_id_claims_is_a_problem() -> None:
     assert problems_of(lambda: Rules(user_id_claims=())) == {"rules.user_id_claims": "must name at least one claim"}
 
 
-@pytest.mark.parametrize("name", ["app_claim", "attributes_claim", "companies_claim", "scopes_claim"])
+@pytest.mark.parametrize("name", ["app_claim", "attributes_claim", "companies_claim"])
 @pytest.mark.parametrize("value", ["", 5])
 def test_rules_invalid_claim_name_is_a_problem(name: str, value: Any) -> None:
     assert problems_of(lambda: Rules(**{name: value})) == {f"rules.{name}": "must be the name of a claim"}

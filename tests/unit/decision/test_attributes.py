@@ -65,7 +65,9 @@ def test_protected_attributes_wildcard_all_unsigned_dropped() -> None:
 
 
 def test_merge_unsigned_registered_and_rule_claims_dropped() -> None:
-    rules = Rules(user_id_claims=("sub", "email"), required_values={"tier": "a"}, app_claim="app", scopes_claim="scope")
+    rules = Rules(
+        user_id_claims=("sub", "email"), required_values={"tier": "a"}, app_claim="app", scopes_claim=("scope",)
+    )
     said = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email", "tier", "app", "scope")
     identity = user(rules, tier="a", app="acme")
     merged = identity.merge_unsigned(dict.fromkeys(said, "mine"))

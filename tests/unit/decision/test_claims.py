@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.unit import NOW, claims, refusal_of
 from wicket import App, Refusal, Rules
-from wicket.decision.claims import check_claims, numeric_date, read_scopes
+from wicket.decision.claim_values import read_scopes
+from wicket.decision.claims import check_claims, numeric_date
 
 
 def check(
@@ -357,8 +358,8 @@ def test_p10_null_in_any_other_claim_refused(name: str) -> None:
     [("", ()), ("a", ("a",)), ("a b", ("a", "b")), ([], ()), (["a", "b c"], ("a", "b c"))],
 )
 def test_read_scopes_string_or_list_returns_scopes(given: Any, scopes: tuple[str, ...]) -> None:
-    assert read_scopes({"scope": given}, "scope") == scopes
-    assert read_scopes({}, "scope") == ()
+    assert read_scopes({"scope": given}, ("scope",)) == list(scopes)
+    assert read_scopes({}, ("scope",)) == []
 
 
 @pytest.mark.parametrize("given", [5, None, ["a", 5], {"a": 1}, True])

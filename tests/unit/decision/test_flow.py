@@ -45,7 +45,7 @@ def test_require_anonymous_decision_raises_missing_token() -> None:
 
 
 def test_require_missing_scope_raises_insufficient_scope() -> None:
-    app = acme(rules=Rules(scopes_claim="scope"), allowed_scopes=["read", "write"])
+    app = acme(rules=Rules(scopes_claim=("scope",)), allowed_scopes=["read", "write"])
     decision = decided(asks(token(claims(scope="read admin"))), app)
     assert decision.require("read").user_id == "user-1"
     for missing in ("write", "admin"):

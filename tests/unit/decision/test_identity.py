@@ -122,7 +122,7 @@ def test_auth_credentials_verified_identity_authenticated_and_scopes() -> None:
 
 
 def test_auth_credentials_scope_named_authenticated_listed_once() -> None:
-    app = App("acme", rules=Rules(scopes_claim="scope"), allowed_scopes=["authenticated"])
+    app = App("acme", rules=Rules(scopes_claim=("scope",)), allowed_scopes=["authenticated"])
     raw = b'{"scope": "authenticated"}'
     identity = VerifiedIdentity(app, PassedClaims(app.revision, None, "u", "sub"), signed(raw), None)
     assert AuthCredentials(identity).scopes == ["authenticated"]

@@ -22,11 +22,11 @@ from tests.support.unit import (
     token,
 )
 from wicket import App, Jwks, PublicKey, Refusal, Revocations, Rules, VerifiedIdentity
-from wicket.decision.identity import build_identity
 from wicket.decision.key_selection import LoadTimeouts, select_keys
 from wicket.decision.signature import verify_signature
 from wicket.decision.signature_cache import SignatureCache
 from wicket.decision.token_parser import JOSEHeader, parse_token_or_raise
+from wicket.decision.verified import build_identity
 from wicket.keys.algorithms import Key
 
 OLD_KEY = bytes(range(2, 34))
@@ -40,7 +40,9 @@ def verify(app: App, text: str, cache: SignatureCache | None = None, now: float 
     read = parse_token_or_raise(text, 16_384)
     choice = choice_of(app, read)
     signed, key = verify_signature(app, read, choice.keys, fresh() if cache is None else cache)
-    return build_identity(app, signed, key, now)
+    identity = build_identity(app, signed, key, now)
+    assert isinstance(identity, VerifiedIdentity)
+    return identity
 
 
 def refused(app: App, text: str, cache: SignatureCache | None = None, now: float = NOW) -> Refusal:

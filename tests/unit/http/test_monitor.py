@@ -65,6 +65,31 @@ def test_monitor_expired_connection_closed_others_kept() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("result", "reason"), [("The user is blocked.", "bad_claim"), (False, "internal_error")])
+def test_monitor_check_of_app_called_in_each_round(result: Any, reason: str) -> None:
+    results: list[Any] = [None]
+    calls = 0
+    called = asyncio.Event()
+
+    def check(claims: object) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            called.set()
+        return results[-1]
+
+    async def main() -> None:
+        gate = gate_of(acme(check=check))
+        server = FakeServer()
+        async with tracked(ConnectionMonitor(gate), gate.decide(asks(token())), server):
+            await asyncio.wait_for(called.wait(), 10)
+            assert server.sent == []
+            results.append(result)
+            assert await server.close_message() == {"type": "websocket.close", "code": 4401, "reason": reason}
+
+    run(main)
+
+
 def test_monitor_blocked_client_other_connections_closed() -> None:
     async def main() -> None:
         clock = FaultyClock()

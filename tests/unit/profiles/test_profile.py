@@ -85,7 +85,7 @@ def test_profile_app_settings_override_profile() -> None:
     assert (app.publishable_key, app.hosts, app.audience) == ("pub_acme", ("a.example",), ("other",))
     assert (app.mode, app.origin_mode, app.allow_anonymous) == (Mode.LOG_ONLY, Mode.ENFORCE, False)
     assert (app.token_locations, app.app_locations) == ((Bearer(),), (Header("X-App"),))
-    assert (app.rules.leeway, app.rules.scopes_claim, app.rules.max_lifetime) == (1, "scope", 60)
+    assert (app.rules.leeway, app.rules.scopes_claim, app.rules.max_lifetime) == (1, ("scope",), 60)
     assert app.revocations == Revocations(issued_before=1)
     assert app.allowed_scopes == {"read"}
 

@@ -160,6 +160,25 @@ def test_from_file_format_error_extension_used(tmp_path: Path) -> None:
         assert gate.apps[0].format_error(Refusal("missing_token")) == (418, {"why": "missing_token"})
 
 
+def test_from_file_check_extension_used(tmp_path: Path) -> None:
+    (tmp_path / "acme_checks.py").write_text("def paid(claims):\n    return 'not paid'\n")
+    text = '[gate.extensions]\npaid = "acme_checks:paid"\n' + APP.replace(
+        'token_locations = ["own:v1-"]', 'check = "paid"'
+    )
+    with Gate.from_file(write(tmp_path, text), strict=True) as gate:
+        assert gate.apps[0].check is not None
+        assert gate.apps[0].check({}) == "not paid"
+
+
+def test_from_file_check_async_extension_problem_with_path(tmp_path: Path) -> None:
+    (tmp_path / "acme_async_checks.py").write_text("async def paid(claims):\n    return None\n")
+    text = '[gate.extensions]\npaid = "acme_async_checks:paid"\n' + APP.replace(
+        'token_locations = ["own:v1-"]', 'check = "paid"'
+    )
+    problems = problems_of(tmp_path, text, strict=True)
+    assert "not async" in problems["apps[0].check"]
+
+
 @pytest.mark.parametrize("value", ['"absent"', "3", '"acme_errors:answer"', '"own"'])
 def test_from_file_format_error_no_extension_problem_with_path(tmp_path: Path, value: str) -> None:
     text = EXTENSIONS + APP.replace('token_locations = ["own:v1-"]', f"format_error = {value}")

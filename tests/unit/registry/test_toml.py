@@ -122,6 +122,24 @@ revocations = { issued_before = 1700000000, users = { "user-1" = 1800000000 }, t
     assert app.token_locations == (Cookie("session"),)
 
 
+def test_toml_rules_for_claims_are_read(tmp_path: Path) -> None:
+    text = """
+[[apps]]
+id = "acme"
+
+[apps.rules]
+allowed_values = { azp = ["a", "b"] }
+scopes_claim = ["scope", "realm_access.roles"]
+attributes_claim = "user.traits"
+user_id_patterns = { sub = "auth0|{user_id}" }
+"""
+    (app,) = Gate.from_file(write(tmp_path, text)).apps
+    assert app.rules.allowed_values == {"azp": ("a", "b")}
+    assert app.rules.scopes_claim == ("scope", "realm_access.roles")
+    assert app.rules.attributes_claim == "user.traits"
+    assert app.rules.user_id_patterns == {"sub": "auth0|{user_id}"}
+
+
 def test_toml_credentials_in_relative_files_are_read(tmp_path: Path) -> None:
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
