@@ -24,7 +24,6 @@ IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 _SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed the cached token; no part of the token"
 
 REVIEWED = {
-    ("config/app_checks.py", "identity_hash.identifier not in claims"): "configuration; the names of claims",
     (
         "config/app_checks.py",
         "key.fingerprint in hash_fingerprints",
@@ -39,7 +38,10 @@ REVIEWED = {
         "decision/outcome.py",
         "token_from(locations, locations.body, request, app.publishable_key)[0] not in (None, token)",
     ): "two tokens of one request, both the client's own",
-    ("decision/outcome.py", "ctx.naming_token not in (None, token)"): "two tokens of one request, both the client's own",
+    (
+        "decision/outcome.py",
+        "ctx.naming_token not in (None, token)",
+    ): "two tokens of one request, both the client's own",
     ("config/encoded_location.py", "binascii.b2a_base64(token, newline=False) != encoded"): "two forms of one token",
     ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (

@@ -40,8 +40,9 @@ class App:
         origin_policy: The compiled `origins`.
         keyring: The keys of all credentials.
         sources: The remote key sets.
-        user_id_claims: Every claim that can contain a user id, including the identifier of the identity hash.
-        hash_cutoffs: The revocation times (NumericDate) for the identifier of the identity hash, by normalized form.
+        user_id_claims: Every claim that can contain a user id, including the identifiers of the identity hash.
+        hash_cutoffs: The revocation times (NumericDate) for the identifiers of the identity hash, by their names and
+            normalized forms.
         revision: An object that no other App has, except a copy of this one. It identifies the settings in caches.
 
     Raises:
@@ -130,7 +131,7 @@ class App:
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
-    hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
+    hash_cutoffs: Mapping[tuple[str, str], float] = field(init=False, repr=False)
     revision: object = field(init=False, repr=False, compare=False)
 
     if TYPE_CHECKING:  # the dataclass has the real one, whose parameters are the settings

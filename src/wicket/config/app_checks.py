@@ -19,7 +19,7 @@ from wicket.errors import ConfigError, Problems
 from wicket.keys import Jwks, KeySource
 from wicket.settings import is_nonempty_string, items_of, satisfies
 
-_NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_CUTOFFS: Final[Mapping[tuple[str, str], float]] = MappingProxyType({})
 _NO_SCOPES: Final[frozenset[str]] = frozenset()
 
 
@@ -82,10 +82,10 @@ def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_
 
 
 def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocations: Any) -> tuple[str, ...]:
-    """Return every claim that can contain a user id, including the identifier of the identity hash."""
+    """Return every claim that can contain a user id, including the identifiers of the identity hash."""
     claims = rules.user_id_claims if isinstance(rules, Rules) else ()
-    if isinstance(identity_hash, IdentityHash) and identity_hash.identifier not in claims:
-        claims = (*claims, identity_hash.identifier)
+    if isinstance(identity_hash, IdentityHash):
+        claims = tuple(dict.fromkeys((*claims, *identity_hash.identifiers)))
     if isinstance(revocations, Revocations):
         for claim in revocations.users_by_claim.keys() - set(claims):
             problems.add(
@@ -96,15 +96,16 @@ def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocatio
     return claims
 
 
-def hash_cutoffs(identity_hash: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
-    """Return the revocation times for the identifier of the identity hash, by its normalized form."""
+def hash_cutoffs(identity_hash: IdentityHash | None, revocations: Revocations) -> Mapping[tuple[str, str], float]:
+    """Return the revocation times for the identifiers of the identity hash, by their names and normalized forms."""
     if identity_hash is None or not identity_hash.normalize:
         return _NO_CUTOFFS
-    cutoffs: dict[str, float] = {}
-    for mapping in (revocations.users, revocations.users_by_claim.get(identity_hash.identifier, {})):
-        for identifier, cutoff in mapping.items():
-            name = identity_hash.normalized(identifier)
-            cutoffs[name] = max(cutoff, cutoffs.get(name, cutoff))
+    cutoffs: dict[tuple[str, str], float] = {}
+    for name in identity_hash.identifiers:
+        for mapping in (revocations.users, revocations.users_by_claim.get(name, {})):
+            for identifier, cutoff in mapping.items():
+                key = name, identity_hash.normalized(identifier)
+                cutoffs[key] = max(cutoff, cutoffs.get(key, cutoff))
     return cutoffs
 
 

@@ -6,7 +6,9 @@ An identity hash never expires and proves nothing except the identifier.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.locations import JsonBody, TokenLocation, is_location
@@ -17,6 +19,22 @@ from wicket.keys import Secret
 _log: Final = logging.getLogger("wicket")
 
 _NORMALIZATIONS: Final = ("strip", "lower")
+
+
+def _one_or_several(problems: Problems, path: str, value: Any, kind: type, items: str) -> tuple[Any, ...]:
+    """Return one value of a kind, or several, as a tuple."""
+    if isinstance(value, (kind, str)) or not isinstance(value, Iterable):
+        return (value,)
+    return problems.as_tuple(path, value, items)
+
+
+def _check_location(problems: Problems, path: str, location: object) -> None:
+    """Add a problem if a value is not a location that may hold a hash or what is hashed."""
+    # Browsers also send cookies with requests that other sites cause, and a hash never expires.
+    if getattr(location, "phase", None) == "cookies":
+        problems.add(path, "must not be a cookie", "a cookie may carry a token only")
+    elif not is_location(location, TokenLocation):
+        problems.add(path, "is not a location", 'JsonBody("userHash")')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +83,11 @@ class IdentityHash:
 
     Args:
         secret: The secret of the HMAC. It must differ from the secrets that sign the app's tokens.
-        identifier: The name of the identifier that is hashed.
-        identifier_location: The location of the identifier in the request. None: the body field `identifier`.
+        identifier: The name of the identifier that is hashed, or several names. With several, the hash must be that of
+            one identifier in the request, and the first in this order that it verifies is the user id. A user who can
+            choose the value of one identifier then receives the hash of the same value as another identifier.
+        identifier_location: The location of the identifier in the request, or a list with one location for each name.
+            None: the body field with the name of the identifier.
         hash_location: The location of the hash in the request. A cookie is not allowed.
         encoding: The encoding of the hash: `hex` (lower case) or `base64` (with padding).
         normalize: The changes to the identifier before it is hashed, in order: `strip`, `lower`. Empty: none.
@@ -78,29 +99,21 @@ class IdentityHash:
     """
 
     secret: Secret = field(repr=False)
-    identifier: str = "userId"
-    identifier_location: TokenLocation | None = None
+    identifier: str | Iterable[str] = "userId"
+    identifier_location: TokenLocation | Iterable[TokenLocation] | None = None
     hash_location: TokenLocation = JsonBody("userHash")  # noqa: RUF009 - a frozen value
     encoding: Literal["hex", "base64"] = "hex"
     normalize: tuple[str, ...] = ()
     accept_until: float | None = None
     companies: CompanyHash | None = None
+    identifiers: Mapping[str, TokenLocation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
         if not isinstance(self.secret, Secret):
             problems.add("identity_hash.secret", "must be a Secret")
-        if not isinstance(self.identifier, str) or not self.identifier:
-            problems.add("identity_hash.identifier", "must be the name of the identifier that is hashed")
-        elif self.identifier_location is None:
-            object.__setattr__(self, "identifier_location", JsonBody(self.identifier))
-        for name in ("identifier_location", "hash_location"):
-            location = getattr(self, name)
-            # Browsers also send cookies with requests that other sites cause, and a hash never expires.
-            if getattr(location, "phase", None) == "cookies":
-                problems.add(f"identity_hash.{name}", "must not be a cookie", "a cookie may carry a token only")
-            elif location is not None and not is_location(location, TokenLocation):
-                problems.add(f"identity_hash.{name}", "is not a location", 'JsonBody("userHash")')
+        self._set_identifiers(problems)
+        _check_location(problems, "identity_hash.hash_location", self.hash_location)
         if self.encoding not in ("hex", "base64"):
             problems.add("identity_hash.encoding", "must be hex or base64")
         steps: tuple[Any, ...] = problems.as_tuple("identity_hash.normalize", self.normalize, "steps")
@@ -127,6 +140,26 @@ class IdentityHash:
                 )
             _log.warning("an app uses one secret for the hashes of users and companies (allow_shared_secret)")
 
+    def _set_identifiers(self, problems: Problems) -> None:
+        """Check the names and the locations of the identifiers, and set `identifiers`."""
+        names = _one_or_several(problems, "identity_hash.identifier", self.identifier, str, "names")
+        if not names or not all(isinstance(name, str) and all(name.split(".")) for name in names):
+            problems.add("identity_hash.identifier", "must be the name of the identifier that is hashed")
+            names = ()
+        elif len(set(names)) < len(names):
+            problems.add("identity_hash.identifier", "contains a name twice")
+        path = "identity_hash.identifier_location"
+        locations: tuple[Any, ...] = tuple(JsonBody(name) for name in names)
+        if self.identifier_location is not None:
+            locations = _one_or_several(problems, path, self.identifier_location, TokenLocation, "locations")
+            for location in locations:
+                _check_location(problems, path, location)
+            if names and len(locations) != len(names):
+                problems.add(path, f"must have one location for each of the {len(names)} identifiers")
+        object.__setattr__(self, "identifiers", MappingProxyType(dict(zip(names, locations, strict=False))))
+        object.__setattr__(self, "identifier", names[0] if len(names) == 1 else names)
+        object.__setattr__(self, "identifier_location", locations[0] if len(locations) == 1 else locations)
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets of users and companies. None of them may sign tokens."""
@@ -135,8 +168,8 @@ class IdentityHash:
     @property
     def locations(self) -> tuple[TokenLocation, ...]:
         """All locations that are read."""
-        companies = None if self.companies is None else self.companies.location
-        return tuple(item for item in (self.identifier_location, self.hash_location, companies) if item is not None)
+        companies = () if self.companies is None else (self.companies.location,)
+        return (*self.identifiers.values(), self.hash_location, *companies)
 
     def normalized(self, identifier: str) -> str:
         """Return the identifier in the form that is hashed."""

@@ -73,8 +73,9 @@ def unsigned_values(values: object, app: App | None) -> Any:
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
         if location is not None and location.body_path:
             unsigned = _without_path(unsigned, location.body_path)
-    if rule is not None and rule.identifier_location is not None and len(rule.identifier_location.body_path) > 1:
-        unsigned = _without_path(unsigned, rule.identifier_location.body_path)
+    for location in rule.identifiers.values() if rule is not None else ():
+        if len(location.body_path) > 1:
+            unsigned = _without_path(unsigned, location.body_path)
     company_rule = rule.companies if rule is not None else None
     path = company_rule.location.path.split(".") if company_rule is not None else []
     if path and path != [companies_key(app)]:

@@ -150,8 +150,8 @@ class Identity:
         identifiers = {self.user_id_claim}
         if rule is not None:
             identifiers |= {
-                rule.identifier,
-                ".".join(rule.identifier_location.body_path) if rule.identifier_location is not None else None,
+                *rule.identifiers,
+                *(".".join(location.body_path) for location in rule.identifiers.values() if location.body_path),
             }
         return merge(
             rules,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any, Final
 
 from wicket.config.app import App
@@ -19,7 +20,7 @@ from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.keys import Secret
-from wicket.messages.json_body import JSONObject
+from wicket.messages.json_body import JSONObject, get_path
 from wicket.messages.request import Request
 
 _NO_PAYLOAD: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
@@ -128,16 +129,16 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
             return None
         detail = "This app no longer accepts identity hashes. It requires a token."
         raise Refused(Refusal("missing_token", detail=detail))
-    value = _read_string(rule.identifier_location, request)
+    values = read_identifiers(app, request)
     if proof is None:
-        if value is None or anonymous:
+        if not values or anonymous:
             return None  # the identifier of an anonymous user is a claim, not a proof
-        raise _bad_hash(f"The request carries the identifier {rule.identifier} and no hash of it.")
-    if value is None:
-        raise _bad_hash(f"The request carries a hash and no identifier {rule.identifier}.")
-    user_id = _verified_user_id(rule, value, proof)
+        raise _bad_hash(f"The request carries the identifier {_names(rule)} and no hash of it.")
+    if not values:
+        raise _bad_hash(f"The request carries a hash and no identifier {_names(rule)}.")
+    name, user_id = _verified_identifier(rule, values, proof)
     companies = _verified_companies(rule.companies, rule.encoding, request) if rule.companies is not None else ()
-    identity = HashedIdentity(app, user_id, rule.identifier, companies=companies, until=rule.accept_until)
+    identity = HashedIdentity(app, user_id, name, companies=companies, until=rule.accept_until)
     if identity.is_revoked_in(app):
         raise invalid_token("revoked")
     return identity
@@ -145,6 +146,9 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
 
 def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdentity, now: float) -> None:
     """Check an identity hash that a request carries in addition to its token. The token decides who the user is.
+
+    The hash may be that of any identifier of the app (`App.user_id_claims`). The identifiers are those of the request,
+    or else those that the token signs. The hash adds nothing to the identity.
 
     After `accept_until`, and without a hash, nothing is checked.
 
@@ -164,32 +168,68 @@ def check_hash_matches_token(app: App, request: Request, identity: VerifiedIdent
     proof = _read_string(rule.hash_location, request)
     if proof is None:
         return
-    signed = identity.claims.get(rule.identifier)
-    value = _read_string(rule.identifier_location, request)
-    if value is None:
-        value = signed if isinstance(signed, str) else None
-    if value is None:
-        return  # neither the request nor the token has the identifier
-    user_id = _verified_user_id(rule, value, proof)
+    claims = identity.claims
+    values = read_identifiers(app, request, claims)
+    try:
+        name, user_id = _verified_identifier(rule, values, proof)
+    except Refused:
+        if values.keys().isdisjoint(rule.identifiers):
+            return  # neither the request nor the token has an identifier of which the app requires the hash
+        raise
+    signed = claims.get(name)
     if signed is not None and rule.normalized(str(signed)) != user_id:
         raise invalid_request("The request carries a token and an identity hash of two different users.")
-    if app.revocations._enabled and is_revoked({**identity.claims, rule.identifier: user_id}, identity.user_id, app):
+    if app.revocations._enabled and is_revoked({**claims, name: user_id}, identity.user_id, app):
         raise invalid_token("revoked")
 
 
-def _verified_user_id(rule: IdentityHash, value: str, proof: str) -> str:
-    """Return the normalized identifier.
+def _names(rule: IdentityHash) -> str:
+    return " or ".join(rule.identifiers)
+
+
+def read_identifiers(app: App, request: Request, claims: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Return the identifiers whose hash a request may carry, by name.
+
+    Without a token, they are the identifiers of the app's identity hash. With a token, they are all identifiers of the
+    app. The value of each is that in the request, or else the one that the token signs.
+
+    Args:
+        app: The app of the request.
+        request: The request.
+        claims: The claims of the token; None if the request has no token.
+
+    Returns:
+        The identifiers as strings. Those that are absent or empty are left out.
 
     Raises:
-        Refused: `bad_identity_hash` if the identifier is not a valid user ID, or if the hash does not verify.
+        Refused: `bad_identity_hash` if an identifier of the identity hash is neither a string nor an integer.
     """
-    user_id = rule.normalized(value)
-    error = bad_user_id(user_id)
-    if error is not None:
-        raise _bad_hash(f"The identifier {rule.identifier} {error}.")
-    if not _hashes_equal(compute_hash(rule.secret, user_id, rule.encoding), proof):
-        raise _bad_hash()
-    return user_id
+    locations = app.identity_hash.identifiers if app.identity_hash is not None else {}
+    values = {name: _read_string(location, request) for name, location in locations.items()}
+    if claims is not None:
+        document = request.document if isinstance(request.document, JSONObject) else None
+        for name in app.user_id_claims:
+            if values.get(name) is None:
+                stated = None if name in locations else get_path(document, (name,))
+                values[name] = identifier_string(stated) or identifier_string(claims.get(name))
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _verified_identifier(rule: IdentityHash, values: Mapping[str, str], proof: str) -> tuple[str, str]:
+    """Return the name and the normalized value of the first identifier that the hash verifies.
+
+    Raises:
+        Refused: `bad_identity_hash` if the hash verifies no identifier that is a valid user ID.
+    """
+    detail = ""
+    for name, value in values.items():
+        user_id = rule.normalized(value)
+        error = bad_user_id(user_id)
+        if error is not None:
+            detail = detail or f"The identifier {name} {error}."
+        elif _hashes_equal(compute_hash(rule.secret, user_id, rule.encoding), proof):
+            return name, user_id
+    raise _bad_hash(detail)
 
 
 def _hashes_equal(expected: str, proof: str) -> bool:
@@ -224,14 +264,22 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
     return tuple(ids)
 
 
-def _read_string(location: TokenLocation | None, request: Request) -> str | None:
+def _read_string(location: TokenLocation, request: Request) -> str | None:
     """Return the value at a location. An integer in a JSON body is returned as decimal digits."""
-    value: Any = None if location is None else location.parsed(request)
+    value: Any = location.parsed(request)
     if value is None or value == "":
         return None
-    if type(value) is not int and not isinstance(value, str):
-        raise _bad_hash(f"The body field {'.'.join(location.body_path) if location else ''} is not a string.")
-    return str(value)
+    string = identifier_string(value)
+    if string is None:
+        raise _bad_hash(f"The body field {'.'.join(location.body_path)} is not a string.")
+    return string
+
+
+def identifier_string(value: object) -> str | None:
+    """Return a string that is not empty, or the decimal digits of an integer; None for other values."""
+    if type(value) is int:
+        return str(value)
+    return value if isinstance(value, str) and value else None
 
 
 def _bad_hash(detail: str = "") -> Refused:

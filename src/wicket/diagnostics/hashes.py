@@ -13,11 +13,11 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import TokenLocation
-from wicket.decision.identity_hash import compute_hash
+from wicket.decision.identity_hash import compute_hash, identifier_string, read_identifiers
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, shown
 from wicket.diagnostics.variants import secret_variants
@@ -59,6 +59,7 @@ class HashPair:
         others: The other secrets of the app, each with its purpose.
         encoding: The encoding of the hash that the app requires: `hex` or `base64`.
         normalized: The function that normalizes the identifier before it is hashed.
+        allowed: The names of the identifiers of which the app accepts the hash.
     """
 
     label: str
@@ -70,6 +71,7 @@ class HashPair:
     others: tuple[tuple[str, Secret], ...]
     encoding: str
     normalized: Callable[[str], str]
+    allowed: tuple[str, ...]
 
     @property
     def verifies(self) -> bool:
@@ -91,17 +93,26 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     token_secrets = tuple(
         ("the app's tokens", credential) for credential in case.app.credentials if isinstance(credential, Secret)
     )
-    user = HashPair(
-        "The user's hash",
-        rule.identifier,
-        _read_location(rule.identifier_location, request),
-        _read_location(rule.hash_location, request),
-        _other_members(plain(request.document), rule.hash_location.location_name),
-        rule.secret,
-        (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
-        rule.encoding,
-        rule.normalized,
-    )
+    proof = _read_location(rule.hash_location, request)
+    claims = case.claims if case.raw_token is not None else None
+    identifiers, _ = attempt(lambda: read_identifiers(case.app, request, claims))
+    values = identifiers or {}
+    candidates = [
+        HashPair(
+            "The user's hash",
+            name,
+            values.get(name),
+            proof,
+            _other_members(plain(request.document), rule.hash_location.location_name),
+            rule.secret,
+            (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
+            rule.encoding,
+            rule.normalized,
+            tuple(rule.identifiers),
+        )
+        for name in (*values, next(iter(rule.identifiers)))
+    ]
+    user = next((pair for pair in candidates if pair.verifies), candidates[0])
     if user.value is not None or user.proof is not None:
         yield user
     yield from _company_pairs(rule, token_secrets, request)
@@ -116,8 +127,8 @@ def _company_pairs(
     items, _ = attempt(lambda: companies.location.value(request))
     for index, company in enumerate(items[:_MAX_COMPANIES] if isinstance(items, list) else ()):
         if isinstance(company, dict):
-            value = _identifier_string(company.get(companies.id_field))
-            proof = _identifier_string(company.get(companies.hash_field))
+            value = identifier_string(company.get(companies.id_field))
+            proof = identifier_string(company.get(companies.hash_field))
             if value is not None or proof is not None:
                 yield HashPair(
                     f"The hash of {companies.location.path}[{index}]",
@@ -129,6 +140,7 @@ def _company_pairs(
                     (*token_secrets, ("users", rule.secret)),
                     rule.encoding,
                     lambda value: value,
+                    (companies.id_field,),
                 )
 
 
@@ -234,12 +246,13 @@ def _candidates(pair: HashPair) -> Iterator[tuple[bytes, list[Finding]]]:
     identifier = {pair.identifier: pair.value} if pair.value is not None else {}
     for name, value in {**identifier, **pair.members}.items():
         findings: list[Finding] = []
-        if value != pair.value:
-            detail = f"{pair.label} is made from {name}, and this app requires {pair.identifier}: hash that one."
-            findings = [Finding("wrong_identifier", detail, pair.identifier, name)]
+        if value != pair.value and name not in pair.allowed:
+            required = " or ".join(pair.allowed)
+            detail = f"{pair.label} is made from {name}, and this app requires {required}: hash that one."
+            findings = [Finding("wrong_identifier", detail, required, name)]
         for change, changed in _mangled_identifiers(value):
             all_findings = list(findings)
-            if changed != (correct if not findings else value):
+            if changed != (correct if value == pair.value else value):
                 detail = (
                     f"{pair.label} is made from {name} {change}: hash exactly the value that you send as "
                     f"{pair.identifier}, or send the value that you hash."
@@ -290,23 +303,16 @@ def _walk(document: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[
     """Yield the strings and integers in a body with their dotted paths."""
     for name, value in document.items() if isinstance(document, dict) and depth < _MAX_DEPTH else ():
         path = f"{prefix}{name}" if name.isascii() and name.isprintable() else f"{prefix}{shown(name)}"
-        string = _identifier_string(value)
+        string = identifier_string(value)
         if string is None:
             yield from _walk(value, f"{path}.", depth + 1)
         elif len(string) <= _MAX_IDENTIFIER:
             yield path, string
 
 
-def _identifier_string(value: Any) -> str | None:
-    """Return a string that is not empty, or the digits of an integer, as the gate does; None for other values."""
-    if type(value) is int:
-        return str(value)
-    return value if isinstance(value, str) and value else None
-
-
-def _read_location(location: TokenLocation | None, request: Request) -> str | None:
-    value, _ = attempt(lambda: location and location.parsed(request))
-    return _identifier_string(value)
+def _read_location(location: TokenLocation, request: Request) -> str | None:
+    value, _ = attempt(lambda: location.parsed(request))
+    return identifier_string(value)
 
 
 def _equal_ignoring_case(value: str, proof: str) -> bool:

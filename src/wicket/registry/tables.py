@@ -194,8 +194,10 @@ def _read_hash_options(path: str, table: Any, context: TableContext, locations: 
             problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
-            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, context.extensions)
-            options[name] = decoded[0] if decoded else None
+            several = isinstance(options[name], list)
+            values = options[name] if several else [options[name]]
+            decoded = read_locations(problems, f"{path}.{name}", values, TokenLocation, context.extensions)
+            options[name] = decoded if several else (decoded[0] if decoded else None)
     problems.raise_if_any()
     return options
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,18 @@ def test_identity_hash_locations_default_to_body_fields() -> None:
     assert tuple(other.locations) == (Header("X-Email"), Header("X-Hash"))
 
 
+def test_identity_hash_several_identifiers_each_with_location() -> None:
+    rule = IdentityHash(secret=secret(), identifier=["userId", "email"])
+    assert dict(rule.identifiers) == {"userId": JsonBody("userId"), "email": JsonBody("email")}
+    assert rule.identifier == ("userId", "email")
+    placed = IdentityHash(
+        secret=secret(), identifier=["userId", "email"], identifier_location=[Header("X-User"), JsonBody("user.email")]
+    )
+    assert dict(placed.identifiers) == {"userId": Header("X-User"), "email": JsonBody("user.email")}
+    assert replace(placed, encoding="base64").identifiers == placed.identifiers
+    assert replace(IdentityHash(secret=secret(), identifier=["email"])).identifier == "email"
+
+
 def test_identity_hash_secrets_and_locations_include_companies() -> None:
     companies = CompanyHash(secret=secret(OTHER_KEY))
     rule = IdentityHash(secret=secret(), companies=companies)
@@ -45,6 +58,12 @@ def test_identity_hash_normalize_applies_only_as_configured() -> None:
         ({"secret": KEY}, "identity_hash.secret"),
         ({"identifier": ""}, "identity_hash.identifier"),
         ({"identifier": 7}, "identity_hash.identifier"),
+        ({"identifier": ()}, "identity_hash.identifier"),
+        ({"identifier": ["userId", ""]}, "identity_hash.identifier"),
+        ({"identifier": ["userId", "userId"]}, "identity_hash.identifier"),
+        ({"identifier": ["userId", "email"], "identifier_location": Header("X")}, "identity_hash.identifier_location"),
+        ({"identifier_location": ()}, "identity_hash.identifier_location"),
+        ({"identifier_location": [Cookie("user")]}, "identity_hash.identifier_location"),
         ({"identifier_location": "body"}, "identity_hash.identifier_location"),
         ({"hash_location": Bearer}, "identity_hash.hash_location"),
         ({"encoding": "HEX"}, "identity_hash.encoding"),

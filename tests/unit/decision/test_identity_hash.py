@@ -254,6 +254,73 @@ def test_identity_hash_beside_token_without_identifier_claim_token_used() -> Non
     assert decide(app, {**good, "userId": "7", "userHash": hash_by_hand("7")}).require().user_id == "user-1"
 
 
+FEATUREBASE = Rules(required_claims=frozenset({"userId"}), user_id_claims=("userId", "email"))
+SIGNED = {"userId": "42", "email": "ada@b.c"}
+
+
+@pytest.mark.parametrize("allowed", ["email", "userId", ("email", "userId"), ("id", "email")], ids=repr)
+@pytest.mark.parametrize("hashed", SIGNED.values())
+@pytest.mark.parametrize("stated", [{}, {"userId": "42"}, {"userId": 42, "email": "ada@b.c"}], ids=repr)
+def test_identity_hash_beside_token_of_any_identifier_adds_nothing(allowed: Any, hashed: str, stated: Any) -> None:
+    app = app_with(identifier=allowed, settings={"rules": FEATUREBASE})
+    body = {"token": token(claims(sub=None, **SIGNED)), **stated}
+    with_hash = decide(app, {**body, "userHash": hash_by_hand(hashed)}).require()
+    alone = decide(app, body).require()
+    for name in ("method", "user_id", "user_id_claim", "identity", "claims", "attributes", "companies", "expires_at"):
+        assert getattr(with_hash, name) == getattr(alone, name), name
+
+
+@pytest.mark.parametrize("allowed", ["email", ("id", "email")], ids=repr)
+def test_identity_hash_beside_token_identifier_of_other_user_refused(allowed: Any) -> None:
+    app = app_with(identifier=allowed, settings={"rules": FEATUREBASE})
+    body = {"token": token(claims(sub=None, **SIGNED)), "userHash": hash_by_hand("43")}
+    assert refused(app, {**body, "userId": "43"}).code == "invalid_request"
+    assert refused(app, {**body, "userId": True}).reason == "bad_identity_hash"
+    assert refused(app, body).reason == "bad_identity_hash"
+    assert decide(app, {**body, "userHash": hash_by_hand("e1"), "id": "e1"}).allowed is (allowed != "email")
+
+
+def test_identity_hash_beside_token_unsigned_identifier_revoked_refused() -> None:
+    app = app_with(settings={"revocations": Revocations(users_by_claim={"userId": {"7": NOW}})})
+    body = {"token": token(), "userId": "7", "userHash": hash_by_hand("7")}
+    assert refused(app, body).reason == "revoked"
+
+
+# --- several identifiers
+
+
+def test_identity_hash_several_identifiers_first_verified_identifies() -> None:
+    app = app_with(identifier=["userId", "email"])
+
+    def user(**body: Any) -> str:
+        return decide(app, body).require().identity
+
+    assert user(userId="42", email="a@b.c", userHash=hash_by_hand("a@b.c")) == "acme:email:a%40b.c"
+    assert user(userId="42", email="a@b.c", userHash=hash_by_hand("42")) == "acme:userId:42"
+    assert user(email="42", userHash=hash_by_hand("42")) == "acme:email:42"
+    assert user(userId="a\nb", email="42", userHash=hash_by_hand("42")) == "acme:email:42"
+    assert refused(app, {"userId": "42", "email": "a@b.c", "userHash": hash_by_hand("43")}).detail == (
+        "The identity hash does not verify."
+    )
+    assert "userId or email" in refused(app, {"email": "a@b.c"}).detail
+    assert "userId or email" in refused(app, {"userHash": "x"}).detail
+
+
+def test_identity_hash_several_identifiers_revoked_by_claim_and_normalized_form() -> None:
+    revocations = Revocations(users_by_claim={"email": {"Ada": NOW}})
+    app = app_with(identifier=["userId", "email"], normalize=["lower"], settings={"revocations": revocations})
+    assert refused(app, {"email": "ADA", "userHash": hash_by_hand("ada")}).reason == "revoked"
+    assert decide(app, {"userId": "ADA", "userHash": hash_by_hand("ada")}).require().user_id == "ada"
+
+
+def test_merge_unsigned_several_identifiers_none_writable() -> None:
+    app = app_with(identifier=["userId", "email"], identifier_location=[JsonBody("userId"), JsonBody("user.email")])
+    body = {"userId": "42", "userHash": hash_by_hand("42"), "email": "x", "user": {"email": "e@b.c", "age": 7}}
+    merged = decide(app, body).require().merge_unsigned(body)
+    assert merged.attributes == {"user": {"age": 7}}
+    assert [conflict.attribute for conflict in merged.conflicts] == ["email"]
+
+
 def test_identity_hash_beside_token_after_accept_until_ignored() -> None:
     app = app_with(accept_until=NOW)
     assert decide(app, {"token": token(), "userId": "bob", "userHash": "x"}).require().user_id == "user-1"
