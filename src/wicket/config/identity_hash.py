@@ -15,6 +15,7 @@ from wicket.config.locations import JsonBody, TokenLocation, is_location
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
+from wicket.settings import is_nonempty_string
 
 _log: Final = logging.getLogger("wicket")
 
@@ -44,8 +45,9 @@ class CompanyHash:
     Args:
         secret: The secret of the HMAC. It must differ from the users' secret: with the same secret, a user whose id
             equals a company's id has that company's hash.
-        location: The list of companies in the body.
-        id_field: The field of a company that contains its id.
+        location: The list of companies in the body, or one company, or several such locations.
+        id_field: The field of a company that contains its id, or several such fields. The fields of one company must
+            agree.
         hash_field: The field of a company that contains the hash.
         allow_shared_secret: Whether `secret` may equal the users' secret, for vendors that use one secret for both. A
             warning is logged.
@@ -55,24 +57,37 @@ class CompanyHash:
     """
 
     secret: Secret = field(repr=False)
-    location: JsonBody = JsonBody("companies")  # noqa: RUF009 - a frozen value
-    id_field: str = "id"
+    location: JsonBody | Iterable[JsonBody] = JsonBody("companies")  # noqa: RUF009 - a frozen value
+    id_field: str | Iterable[str] = "id"
     hash_field: str = "companyHash"
     allow_shared_secret: bool = False
+    locations: tuple[JsonBody, ...] = field(init=False, repr=False, compare=False)
+    id_fields: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         problems = Problems()
         if not isinstance(self.secret, Secret):
             problems.add("secret", "must be a Secret")
-        if not isinstance(self.location, JsonBody):
+        locations = _one_or_several(problems, "location", self.location, JsonBody, "locations")
+        if not locations or not all(isinstance(location, JsonBody) for location in locations):
             problems.add("location", "must be a JsonBody", 'JsonBody("companies")')
-        for name in ("id_field", "hash_field"):
-            field_name = getattr(self, name)
-            if not isinstance(field_name, str) or not field_name:
+        id_fields = _one_or_several(problems, "id_field", self.id_field, str, "field names")
+        for name, fields in (("id_field", id_fields), ("hash_field", (self.hash_field,))):
+            if not fields or not all(is_nonempty_string(item) for item in fields):
                 problems.add(name, "must be a field name")
+        if self.hash_field in id_fields:
+            problems.add("hash_field", "is also a field of the id")
         if not isinstance(self.allow_shared_secret, bool):
             problems.add("allow_shared_secret", "must be true or false")
         problems.raise_if_any()
+        computed = {
+            "location": locations[0] if len(locations) == 1 else locations,
+            "id_field": id_fields[0] if len(id_fields) == 1 else id_fields,
+            "locations": locations,
+            "id_fields": id_fields,
+        }
+        for name, value in computed.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +183,7 @@ class IdentityHash:
     @property
     def locations(self) -> tuple[TokenLocation, ...]:
         """All locations that are read."""
-        companies = () if self.companies is None else (self.companies.location,)
+        companies = () if self.companies is None else self.companies.locations
         return (*self.identifiers.values(), self.hash_location, *companies)
 
     def normalized(self, identifier: str) -> str:

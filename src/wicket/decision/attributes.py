@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.app import App
+from wicket.config.identity_hash import CompanyHash
 from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
@@ -77,23 +78,36 @@ def unsigned_values(values: object, app: App | None) -> Any:
         if len(location.body_path) > 1:
             unsigned = _without_path(unsigned, location.body_path)
     company_rule = rule.companies if rule is not None else None
-    path = company_rule.location.path.split(".") if company_rule is not None else []
-    if path and path != [companies_key(app)]:
-        unsigned = _without_path(unsigned, path)
-    elif company_rule is not None:
-        name = path[0]
-        unsigned = _without_path(unsigned, [name, company_rule.hash_field])
-        if isinstance(unsigned.get(name), list):
-            unsigned[name] = [_with_id(company, company_rule.id_field) for company in unsigned[name]]
+    return unsigned if company_rule is None else _with_company_ids(unsigned, company_rule, companies_key(app))
+
+
+def _with_company_ids(unsigned: dict[str, Any], rule: CompanyHash, key: str | None) -> dict[str, Any]:
+    """Return the body with the companies of all locations in one list under `key`, each with its ID under `id`.
+
+    Companies in a nested field, and those for which there is no `key`, are removed.
+    """
+    listed: list[Any] = []
+    for location in rule.locations:
+        found = unsigned.get(location.path)
+        if found is not None and key is not None:
+            listed.extend(found if isinstance(found, list) else (found,))
+        unsigned = _without_path(unsigned, location.body_path)
+    if listed and key is not None:
+        others = unsigned.get(key)  # the key is none of the locations
+        unsigned[key] = [
+            *(others if isinstance(others, list) else ()),
+            *(_with_id(company, rule) for company in listed),
+        ]
     return unsigned
 
 
-def _with_id(company: Any, id_field: str) -> Any:
-    """Return a copy of a company with its ID under `id` instead of `id_field`."""
-    if id_field == "id" or not isinstance(company, dict):
+def _with_id(company: Any, rule: CompanyHash) -> Any:
+    """Return a copy of a company without its hash and with its ID under `id`. If its IDs differ, it has none."""
+    if not isinstance(company, dict):
         return company
-    others = {name: value for name, value in company.items() if name not in ("id", id_field)}
-    return {**others, "id": company[id_field]} if id_field in company else others
+    ids = [company[name] for name in rule.id_fields if company.get(name) is not None]
+    others = {name: value for name, value in company.items() if name not in ("id", rule.hash_field, *rule.id_fields)}
+    return {**others, "id": ids[0]} if ids and all(_equal(ids[0], other) for other in ids) else others
 
 
 def companies_key(app: App) -> str | None:
@@ -103,8 +117,8 @@ def companies_key(app: App) -> str | None:
         The name; None if the app verifies no companies.
     """
     claim, rule = app.rules.companies_claim, app.identity_hash
-    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.location.path:
-        claim = rule.companies.location.path
+    if claim is None and rule is not None and rule.companies is not None:
+        return next((location.path for location in rule.companies.locations if "." not in location.path), None)
     return claim
 
 

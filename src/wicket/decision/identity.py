@@ -162,7 +162,7 @@ class Identity:
             claims=claims,
             companies_key=companies_name,
             identifiers=[name for name in identifiers if name is not None],
-            proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
+            proven_of_companies=rule.companies.id_fields if rule is not None and rule.companies is not None else (),
         )
 
     def _signed_attributes(self) -> dict[str, Any]:

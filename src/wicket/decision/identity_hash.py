@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from wicket.config.app import App
@@ -243,18 +243,17 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
     Raises:
         Refused: `bad_identity_hash` if a company has a hash and no valid ID, a repeated field, or a wrong hash.
     """
-    companies = rule.location.parsed(request)
     ids: list[str] = []
-    for pairs in companies if isinstance(companies, list) else ():
-        if not isinstance(pairs, tuple):
-            continue
-        company = JSONObject(pairs)
-        if company.repeats(rule.id_field) or company.repeats(rule.hash_field):
+    for company in _read_companies(rule, request):
+        if any(company.repeats(name) for name in (*rule.id_fields, rule.hash_field)):
             raise _bad_hash("A company has two IDs or two hashes.")
         proof = company.get(rule.hash_field)
         if proof is None:
             continue
-        company_id = company.get(rule.id_field)
+        stated = [company[name] for name in rule.id_fields if company.get(name) is not None]
+        company_id = stated[0] if stated else None
+        if any(other != company_id for other in stated):
+            raise _bad_hash("A company has two IDs or two hashes.")
         if not isinstance(company_id, str) or bad_user_id(company_id) is not None or not isinstance(proof, str):
             raise _bad_hash("A company has a hash and no valid ID, or its hash is not a string.")
         if not _hashes_equal(compute_hash(rule.secret, company_id, encoding), proof):
@@ -262,6 +261,17 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
         if company_id not in ids:
             ids.append(company_id)
     return tuple(ids)
+
+
+def _read_companies(rule: CompanyHash, request: Request) -> Iterator[JSONObject]:
+    """Yield the companies at all locations. Each location has a list of companies or one company."""
+    for location in rule.locations:
+        found = location.parsed(request)
+        for item in found if isinstance(found, list) else (found,):
+            if isinstance(item, tuple):
+                yield JSONObject(item)
+            elif isinstance(item, JSONObject):
+                yield item
 
 
 def _read_string(location: TokenLocation, request: Request) -> str | None:

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from wicket.config.identity_hash import IdentityHash
@@ -124,15 +125,25 @@ def _company_pairs(
     companies = rule.companies
     if companies is None:
         return
-    items, _ = attempt(lambda: companies.location.value(request))
-    for index, company in enumerate(items[:_MAX_COMPANIES] if isinstance(items, list) else ()):
+    found = ((location, attempt(partial(location.value, request))[0]) for location in companies.locations)
+    labelled = (
+        item
+        for location, value in found
+        for item in (
+            ((f"{location.path}[{index}]", company) for index, company in enumerate(value))
+            if isinstance(value, list)
+            else ((location.path, value),)
+        )
+    )
+    for label, company in itertools.islice(labelled, _MAX_COMPANIES):
         if isinstance(company, dict):
-            value = identifier_string(company.get(companies.id_field))
+            stated = {name: identifier_string(company.get(name)) for name in companies.id_fields}
+            name, value = next((item for item in stated.items() if item[1] is not None), (companies.id_fields[0], None))
             proof = identifier_string(company.get(companies.hash_field))
             if value is not None or proof is not None:
                 yield HashPair(
-                    f"The hash of {companies.location.path}[{index}]",
-                    companies.id_field,
+                    f"The hash of {label}",
+                    name,
                     value,
                     proof,
                     _other_members(company, companies.hash_field),
@@ -140,7 +151,7 @@ def _company_pairs(
                     (*token_secrets, ("users", rule.secret)),
                     rule.encoding,
                     lambda value: value,
-                    (companies.id_field,),
+                    companies.id_fields,
                 )
 
 

@@ -92,13 +92,32 @@ def test_identity_hash_several_invalid_settings_all_reported() -> None:
     [
         ({"secret": KEY}, "secret"),
         ({"location": Header("X-Companies")}, "location"),
+        ({"location": [JsonBody("companies"), "company"]}, "location"),
+        ({"location": ()}, "location"),
         ({"id_field": ""}, "id_field"),
+        ({"id_field": ["id", ""]}, "id_field"),
+        ({"id_field": ()}, "id_field"),
+        ({"hash_field": "id"}, "hash_field"),
         ({"hash_field": 7}, "hash_field"),
         ({"allow_shared_secret": 1}, "allow_shared_secret"),
     ],
 )
 def test_company_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
     assert list(problems_of(lambda: CompanyHash(**{"secret": secret(), **changes}))) == [path]
+
+
+def test_company_hash_several_locations_and_id_fields_kept() -> None:
+    several = CompanyHash(
+        secret=secret(OTHER_KEY),
+        location=[JsonBody("companies"), JsonBody("company")],
+        id_field=["companyId", "id"],
+    )
+    assert several.locations == (JsonBody("companies"), JsonBody("company"))
+    assert several.id_fields == ("companyId", "id")
+    assert replace(several, hash_field="proof").id_fields == several.id_fields
+    assert tuple(IdentityHash(secret=secret(), companies=several).locations)[-2:] == several.locations
+    one = CompanyHash(secret=secret(OTHER_KEY), location=[JsonBody("company")], id_field=["companyId"])
+    assert (one.location, one.id_field) == (JsonBody("company"), "companyId")
 
 
 def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:

@@ -213,6 +213,70 @@ def test_company_hash_invalid_hash_bad_identity_hash(given: dict[str, Any]) -> N
     assert refused(app, body).reason == "bad_identity_hash"
 
 
+def with_client_companies(**companies: Any) -> tuple[App, dict[str, Any]]:
+    """An app with the members of Featurebase's own client, and a body."""
+    rule = CompanyHash(
+        secret=secret(COMPANY_KEY),
+        location=[JsonBody("companies"), JsonBody("company")],
+        id_field=["companyId", "id"],
+    )
+    return app_with(companies=rule), {"userId": "ada", "userHash": hash_by_hand("ada"), **companies}
+
+
+def proven(id: str, /, **members: Any) -> dict[str, Any]:
+    return {"companyHash": hash_by_hand(id, COMPANY_KEY), **members}
+
+
+def test_company_hash_single_object_and_several_id_fields_proven() -> None:
+    app, body = with_client_companies(
+        companies=[proven("c1", companyId="c1", plan="pro"), proven("c2", id="c2"), {"companyId": "c3"}],
+        company=proven("c4", companyId="c4", id="c4", name="Four"),
+    )
+    identity = decide(app, body).require()
+    assert identity.companies == [{"id": "c1"}, {"id": "c2"}, {"id": "c4"}]
+    merged = identity.merge_unsigned(body)
+    assert merged.companies == [{"id": "c1", "plan": "pro"}, {"id": "c2"}, {"id": "c4", "name": "Four"}]
+    assert merged.attributes == {}
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies[c3]"]
+
+
+def test_company_hash_single_object_where_list_expected_proven() -> None:
+    app, body = with_companies(company("c1"))
+    assert decide(app, body).require().companies == [{"id": "c1"}]
+    assert refused(app, {**body, "companies": company("c1", "x")}).reason == "bad_identity_hash"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"id": "c1", "companyId": "c2"}, {"id": "c2", "companyId": "c1"}, {"id": ["c1"], "companyId": "c1"}, {}],
+    ids=repr,
+)
+def test_company_hash_different_or_missing_ids_bad_identity_hash(members: Any) -> None:
+    app, body = with_client_companies(company=proven("c1", **members))
+    assert refused(app, body).reason == "bad_identity_hash"
+
+
+@pytest.mark.parametrize("value", [None, 7, "c1", [7], {}, [["c1"]]], ids=repr)
+def test_company_hash_single_object_of_other_type_no_companies(value: Any) -> None:
+    app, body = with_client_companies(company=value)
+    assert decide(app, body).require().companies == []
+
+
+def test_merge_unsigned_company_with_two_ids_reported() -> None:
+    app, body = with_client_companies(company={"id": "c1", "companyId": "c2", "plan": "pro"})
+    merged = decide(app, body).require().merge_unsigned(body)
+    assert (merged.companies, merged.attributes) == ([], {})
+    assert [conflict.attribute for conflict in merged.conflicts] == ["companies"]
+
+
+def test_merge_unsigned_nested_company_location_removed() -> None:
+    rule = CompanyHash(secret=secret(COMPANY_KEY), location=[JsonBody("org.main"), JsonBody("org.all")])
+    body = {"userId": "ada", "userHash": hash_by_hand("ada"), "org": {"main": company("c1"), "size": 7}}
+    identity = decide(app_with(companies=rule), body).require()
+    assert identity.companies == [{"id": "c1"}]
+    assert identity.merge_unsigned(body).attributes == {"org": {"size": 7}}
+
+
 def test_company_hash_no_proven_company_unsigned_companies_dropped() -> None:
     """A client gains nothing if it omits all hashes."""
     app, body = with_companies([{"id": "bank", "name": "Bank"}])

@@ -65,11 +65,16 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
     assert (rule.companies.id_field, rule.companies.hash_field) == ("orgId", "orgHash")
 
 
-def test_toml_identity_hash_several_identifiers_are_read(tmp_path: Path) -> None:
+def test_toml_identity_hash_several_identifiers_and_company_fields_are_read(tmp_path: Path) -> None:
     several = HASHED.replace('identifier = "email"', 'identifier = ["email", "userId"]')
     several = several.replace('"header:X-Email"', '["header:X-Email", "json_body:user.id"]')
+    several = several.replace('"json_body:orgs"', '["json_body:orgs", "json_body:org"]')
+    several = several.replace('id_field = "orgId"', 'id_field = ["orgId", "id"]')
     (app,) = Gate.from_file(write(tmp_path, several)).apps
     assert app.identity_hash is not None
+    assert app.identity_hash.companies is not None
+    assert app.identity_hash.companies.locations == (JsonBody("orgs"), JsonBody("org"))
+    assert app.identity_hash.companies.id_fields == ("orgId", "id")
     assert dict(app.identity_hash.identifiers) == {"email": Header("X-Email"), "userId": JsonBody("user.id")}
     assert app.user_id_claims == ("sub", "email", "userId")
 
