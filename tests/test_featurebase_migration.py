@@ -285,28 +285,53 @@ def beside(page: WidgetRequest) -> dict[str, Any]:
 
 
 def test_merge_unsigned_signed_over_stored_over_page_values(door: Door) -> None:
-    page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", theme="dark")
+    page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", seat="aisle")
     identity = passes(door([SECURED], page, NOW), "jwt")
 
-    merged = identity.merge_unsigned(beside(page), stored={"title": "Miss", "theme": "light"})
+    merged = identity.merge_unsigned(beside(page), stored={"title": "Miss", "seat": "window"})
     assert merged.attributes == {
         "email": "ada@acme.com",
         "name": "Ada Lovelace",
         "title": "Countess",
-        "theme": "light",
+        "seat": "window",
         "nonSensitiveAttr1": "said",
     }
-    assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("theme", "light", "stored"))
+    assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("seat", "window", "stored"))
+
+
+def test_merge_unsigned_unknown_attributes_reported_and_widget_settings_ignored(door: Door) -> None:
+    """The vendor saves no attribute that is not configured."""
+    configured = profiles.featurebase("acme", credentials=TOKENS, known_attributes=["name", "title", "seat"])
+    said: dict[str, Any] = {
+        "seat": "aisle",
+        "neverConfigured": 1,
+        "theme": "dark",
+        "placement": "right",
+        "language": "de",
+    }
+    page = boot(
+        featurebaseJwt=token_of(title="Countess", plan="pro"), **said, **{"$brandId": "b", "metadata": {"a": 1}}
+    )
+
+    merged = passes(door([configured], page, NOW), "jwt").merge_unsigned(beside(page), stored={"old": "kept"})
+    assert merged.attributes == {
+        "email": "ada@acme.com",
+        "name": "Ada Lovelace",
+        "title": "Countess",
+        "seat": "aisle",
+        "old": "kept",
+    }
+    assert (merged.unknown, merged.conflicts) == (("plan", "neverConfigured"), ())
 
 
 def test_merge_unsigned_protected_attribute_only_from_signed_claims(door: Door) -> None:
-    before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", theme="dark")
+    before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", seat="aisle")
     by_hash = passes(door([SECURED], before, NOW), "identity_hash").merge_unsigned(beside(before))
     assert "plan" not in by_hash.attributes
-    assert by_hash.attributes["theme"] == "dark"
+    assert by_hash.attributes["seat"] == "aisle"
     assert Conflict("plan") in by_hash.conflicts
 
-    after = boot(featurebaseJwt=token_of(), plan="Premium", theme="dark")
+    after = boot(featurebaseJwt=token_of(), plan="Premium", seat="aisle")
     by_token = passes(door([SECURED], after, NOW), "jwt").merge_unsigned(beside(after))
     assert "plan" not in by_token.attributes
     assert by_token.conflicts == (Conflict("plan"),)

@@ -116,6 +116,13 @@ class App:
         or_none(instance_of(IdentityHash, "an IdentityHash, or None")), default=None, form="identity_hash"
     )
     """The settings for requests that carry an identity hash instead of a token. None: such hashes are ignored."""
+    known_attributes: frozenset[str] | None = setting(checks.names_or_none, default=None, preset=True)
+    """The attributes of users that `merge_unsigned` keeps. Signed and unsigned values of other attributes are reported
+    and not kept. None: all attributes are kept."""
+    known_company_attributes: frozenset[str] | None = setting(checks.names_or_none, default=None, preset=True)
+    """The same as `known_attributes` for the attributes of companies. The `id` of a company is always kept."""
+    widget_settings: frozenset[str] = setting(checks.attribute_names, default=(), preset=True)
+    """The members of the client's body that configure the widget. They never become attributes."""
     format_error: ErrorFormatter | None = setting(
         or_none(
             satisfies(callable, "must be a function that takes a Refusal and returns a status and a body, or None")
@@ -205,6 +212,9 @@ class ProfileDefaults(TypedDict, total=False):
     token_precedence: Literal["must_agree", "first"]
     app_locations: Iterable[AppLocation]
     claimed_user_locations: Iterable[TokenLocation]
+    known_attributes: Iterable[str] | None
+    known_company_attributes: Iterable[str] | None
+    widget_settings: Iterable[str]
     format_error: ErrorFormatter | None
 
 

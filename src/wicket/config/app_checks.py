@@ -20,7 +20,7 @@ from wicket.keys import Jwks, KeySource
 from wicket.settings import is_nonempty_string, items_of, satisfies
 
 _NO_CUTOFFS: Final[Mapping[tuple[str, str], float]] = MappingProxyType({})
-_NO_SCOPES: Final[frozenset[str]] = frozenset()
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 def is_name(value: object) -> bool:
@@ -33,6 +33,7 @@ def _is_credential(value: Any) -> bool:
 
 
 _strings: Final = items_of(is_nonempty_string, "non-empty string")
+_attributes: Final = items_of(is_nonempty_string, "name of an attribute")
 _host_names: Final = items_of(is_name, "host name")
 
 name: Final = satisfies(is_name, f"must be 1 to {MAX_NAME} visible characters")
@@ -41,6 +42,16 @@ nonempty_string: Final = satisfies(is_nonempty_string, "must be a non-empty stri
 credentials: Final = items_of(_is_credential, "credential")
 app_locations: Final = items_of(lambda value: is_location(value, AppLocation), "location")
 token_locations: Final = items_of(lambda value: is_location(value, TokenLocation), "location")
+
+
+def names_or_none(problems: Problems, path: str, value: object) -> frozenset[str] | None:
+    """Check names of attributes. Return a set; None for None."""
+    return None if value is None else frozenset(filter(is_nonempty_string, _attributes(problems, path, value)))
+
+
+def attribute_names(problems: Problems, path: str, value: object) -> frozenset[str]:
+    """Check names of attributes. Return a set."""
+    return names_or_none(problems, path, value) or _NO_NAMES
 
 
 def hosts(problems: Problems, path: str, value: object) -> tuple[str, ...]:
@@ -56,7 +67,7 @@ def audience(problems: Problems, path: str, value: Any) -> tuple[str, ...]:
 
 def scopes(problems: Problems, path: str, value: object) -> frozenset[str]:
     """Check scopes. Return a set."""
-    return frozenset(item for item in _strings(problems, path, value) if is_nonempty_string(item)) or _NO_SCOPES
+    return frozenset(item for item in _strings(problems, path, value) if is_nonempty_string(item)) or _NO_NAMES
 
 
 def origins(problems: Problems, path: str, value: Any) -> OriginPolicy:

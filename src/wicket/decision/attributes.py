@@ -1,7 +1,8 @@
 """Merge the attributes of a user: signed values over stored values over unsigned values of the client.
 
 An unsigned value never sets a protected attribute, or a name that the token signs, as an attribute or as another claim.
-Each unsigned value that is not used is reported as a `Conflict`.
+Each unsigned value that is not used is reported as a `Conflict`. If the app lists its known attributes, signed and
+unsigned values of other attributes are not used either, and their names are reported.
 """
 
 from __future__ import annotations
@@ -45,12 +46,15 @@ class MergeResult:
     Attributes:
         attributes: The attributes to store for the user.
         companies: The companies to store for the user, each with an `id`.
-        conflicts: The unsigned values that were not used.
+        conflicts: The unsigned values that were not used because of another value or of a protected attribute.
+        unknown: The names of the signed and unsigned attributes that the app does not know (`known_attributes`,
+            `known_company_attributes`), in the form of `Conflict.attribute`. They are not used.
     """
 
     attributes: dict[str, Any]
     companies: list[dict[str, Any]]
     conflicts: tuple[Conflict, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unsigned_values(values: object, app: App | None) -> Any:
-    """Return the attributes in a body that the client sent: all values except credentials and the app's name.
+    """Return the attributes in a body that the client sent: all except credentials, app names and widget settings.
 
     Args:
         values: The parsed body. A value that is not a mapping counts as empty.
@@ -70,6 +74,8 @@ def unsigned_values(values: object, app: App | None) -> Any:
     unsigned = dict(values)
     if app is None:
         return unsigned
+    for name in app.widget_settings:
+        unsigned.pop(name, None)
     rule = app.identity_hash
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
         if location is not None and location.body_path:
@@ -150,6 +156,8 @@ def merge(
     companies_key: str | None = None,
     identifiers: Collection[str] = (),
     proven_of_companies: Collection[str] = (),
+    known_attributes: Collection[str] | None = None,
+    known_company_attributes: Collection[str] | None = None,
 ) -> MergeResult:
     """Merge the attributes of a user by the app's rules.
 
@@ -164,6 +172,9 @@ def merge(
         companies_key: The name of the companies; None if the app verifies no companies.
         identifiers: The names that identify the user. The client cannot set them.
         proven_of_companies: The names that identify a company. The client cannot set them.
+        known_attributes: The attributes that are kept, in addition to the stored ones and to the user-id claims. None:
+            all.
+        known_company_attributes: The same for the attributes of companies.
 
     Returns:
         The result. A company of the client that is not an object with an ID is a conflict. No input of the client
@@ -179,17 +190,19 @@ def merge(
     )
     other_claims = {name: value for name, value in claims.items() if signed.get(name) is None and name != companies_key}
     replaced = without_nulls(other_claims).keys() - (reserved - {*rules.user_id_claims})
-    known = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
+    current = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
+    users = _KnownNames(known_attributes, frozenset({*reserved, *other_claims}))
     attributes = _merge(
-        signed,
-        _without(known, companies_key),
-        _without(unsigned, companies_key),
+        users.filtered(signed),
+        _without(current, companies_key),
+        users.filtered(_without(unsigned, companies_key)),
         protected,
         conflicts,
         "",
         other_claims=other_claims,
     )
     merged: list[dict[str, Any]] = []
+    of_companies = _KnownNames(known_company_attributes, frozenset({"id", *proven_of_companies}))
     if companies_key is not None:
         merged = _merge_companies(
             companies_key,
@@ -201,8 +214,36 @@ def merge(
             membership_protected=companies_key in rules.protected_attributes
             or "*" in rules.protected_attributes
             or companies_key in claims,
+            names=of_companies,
         )
-    return MergeResult(attributes, merged, tuple(conflicts))
+    return MergeResult(attributes, merged, tuple(conflicts), (*users.unknown, *of_companies.unknown))
+
+
+class _KnownNames:
+    """The names of the attributes that are kept.
+
+    Args:
+        known: The known names. None: all names are known.
+        reserved: Names with another meaning. They are not unknown.
+
+    Attributes:
+        unknown: The unknown names that were found, in order and without duplicates.
+    """
+
+    def __init__(self, known: Collection[str] | None, reserved: Collection[str]) -> None:
+        self._known = None if known is None else frozenset({*known, *reserved})
+        self.unknown: dict[str, None] = {}
+
+    def filtered(self, values: Mapping[str, Any], prefix: str = "") -> Mapping[str, Any]:
+        """Return the values with a known name, and add the other names to `unknown`, each with the prefix.
+
+        A null counts as absent, and is not reported.
+        """
+        if self._known is None:
+            return values
+        unknown = (name for name, value in values.items() if name not in self._known and value is not None)
+        self.unknown.update(dict.fromkeys(f"{prefix}{name}" for name in unknown))
+        return {name: value for name, value in values.items() if name in self._known}
 
 
 def _without(values: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -276,6 +317,7 @@ def _merge_companies(
     conflicts: list[Conflict],
     *,
     membership_protected: bool,
+    names: _KnownNames,
 ) -> list[dict[str, Any]]:
     """Merge the companies of a user and add to `conflicts`.
 
@@ -300,9 +342,9 @@ def _merge_companies(
             )
     return [
         _merge(
-            {"id": company_id, **(signed_by_id or {}).get(company_id, {})},
+            names.filtered({"id": company_id, **(signed_by_id or {}).get(company_id, {})}, f"{name}[{company_id}]."),
             (stored or {}).get(company_id, {}),
-            unsigned_by_id.get(company_id, {}),
+            names.filtered(unsigned_by_id.get(company_id, {}), f"{name}[{company_id}]."),
             protected,
             conflicts,
             f"{name}[{company_id}].",

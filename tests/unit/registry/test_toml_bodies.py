@@ -29,6 +29,9 @@ aliases = ["acme-inc"]
 origins = ["https://acme.com"]
 token_locations = ["bearer", "json_body:auth.token", "subprotocol", "subprotocol:jwt"]
 claimed_user_locations = ["json_body:userId", "query:userId"]
+known_attributes = ["plan"]
+known_company_attributes = ["name"]
+widget_settings = ["theme"]
 
 [apps.identity_hash]
 secret = { env = "ACME_SECRET", encoding = "hex" }
@@ -54,6 +57,8 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
     assert app.aliases == ("acme-inc",)
     assert app.token_locations == (Bearer(), JsonBody("auth.token"), Subprotocol(), Subprotocol("jwt"))
     assert app.claimed_user_locations == (JsonBody("userId"), Query("userId"))
+    assert (app.known_attributes, app.known_company_attributes) == ({"plan"}, {"name"})
+    assert app.widget_settings == {"theme"}
     rule = app.identity_hash
     assert rule is not None
     assert rule.secret.keys[0].material == bytes.fromhex(SECRET)
