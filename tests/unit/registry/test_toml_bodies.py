@@ -80,7 +80,8 @@ def test_toml_identity_hash_several_identifiers_and_company_fields_are_read(tmp_
     assert app.identity_hash.companies is not None
     assert app.identity_hash.companies.locations == (JsonBody("orgs"), JsonBody("org"))
     assert app.identity_hash.companies.id_fields == ("orgId", "id")
-    assert dict(app.identity_hash.identifiers) == {"email": Header("X-Email"), "userId": JsonBody("user.id")}
+    identifiers = list(app.identity_hash.identifiers.items())
+    assert identifiers == [("email", Header("X-Email")), ("userId", JsonBody("user.id"))]
     assert app.user_id_claims == ("sub", "email", "userId")
 
 
