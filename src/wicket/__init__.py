@@ -23,6 +23,7 @@ from wicket.config.locations import (
     TokenKeyId,
     TokenLocation,
 )
+from wicket.config.message_hash import MessageHash
 from wicket.config.network import Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
@@ -65,6 +66,7 @@ __all__ = [
     "KeySetFetched",
     "Limits",
     "MergeResult",
+    "MessageHash",
     "Mode",
     "Network",
     "OriginPolicy",

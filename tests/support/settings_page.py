@@ -37,6 +37,7 @@ FORM_WORDS: Final[Mapping[str | None, str]] = {
     "rules": "the table `[apps.rules]`",
     "revocations": "the table `[apps.revocations]`",
     "identity_hash": "the table `[apps.identity_hash]`",
+    "message_hash": "the table `[apps.message_hash]`",
     "limits": "the table `[gate.limits]`",
     "network": "the table `[gate.network]`",
     "extension": "the name of an [extension](apps.md#a-location-of-your-own)",

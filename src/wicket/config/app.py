@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from wicket.config import app_checks as checks
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
+from wicket.config.message_hash import MessageHash
 from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.config.token_locations import TokenLocations, intern_token_locations
 from wicket.errors import Problems, Refusal
-from wicket.keys import Credential, Keyring, KeySource
+from wicket.keys import Credential, Keyring, KeySource, Secret
 from wicket.keys.keyring import log_untried_keys
 from wicket.settings import boolean, check_settings, instance_of, or_none, satisfies, setting
 
@@ -40,7 +41,7 @@ class App:
         origin_policy: The compiled `origins`.
         keyring: The keys of all credentials.
         sources: The remote key sets.
-        user_id_claims: Every claim that can contain a user id, including the identifiers of the identity hash.
+        user_id_claims: Every claim that can contain a user id, including the identifiers of hashes.
         hash_cutoffs: The revocation times (NumericDate) for the identifiers of the identity hash, by their names and
             normalized forms.
         revision: An object that no other App has, except a copy of this one. It identifies the settings in caches.
@@ -116,6 +117,10 @@ class App:
         or_none(instance_of(IdentityHash, "an IdentityHash, or None")), default=None, form="identity_hash"
     )
     """The settings for requests that carry an identity hash instead of a token. None: such hashes are ignored."""
+    message_hash: MessageHash | None = setting(
+        or_none(instance_of(MessageHash, "a MessageHash, or None")), default=None, form="message_hash"
+    )
+    """The settings for hashes in messages, which `Gate.verify_hash` verifies. None: such hashes are refused."""
     known_attributes: frozenset[str] | None = setting(checks.names_or_none, default=None, preset=True)
     """The attributes of users that `merge_unsigned` keeps. Signed and unsigned values of other attributes are reported
     and not kept. None: all attributes are kept."""
@@ -162,8 +167,10 @@ class App:
             problems.add("origins", "must be explicit when a cookie carries the token", "https://app.example.com")
         if self.allowed_scopes and isinstance(self.rules, Rules) and self.rules.scopes_claim is None:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
-        checks.check_hash_secrets(problems, self.credentials, self.identity_hash)
-        user_id_claims = checks.user_id_claims(problems, self.rules, self.identity_hash, self.revocations)
+        checks.check_hash_secrets(problems, self.credentials, self.identity_hash, self.message_hash)
+        user_id_claims = checks.user_id_claims(
+            problems, self.rules, self.identity_hash, self.message_hash, self.revocations
+        )
         sources = checks.remote_sources(problems, self.credentials, self.issuer)
         problems.raise_if_any()
         hash_locations = self.identity_hash.locations if self.identity_hash is not None else ()
@@ -186,6 +193,12 @@ class App:
         for name, value in computed.items():
             object.__setattr__(self, name, value)
         log_untried_keys(f"app {self.id}", self.keyring.never_tried())
+
+    @property
+    def hash_secrets(self) -> tuple[Secret, ...]:
+        """The secrets of identity hashes and of hashes in messages. None of them may sign tokens."""
+        identity_secrets = self.identity_hash.secrets if self.identity_hash is not None else ()
+        return identity_secrets if self.message_hash is None else (*identity_secrets, self.message_hash.secret)
 
     def refs(self) -> tuple[AppRef, ...]:
         """Return every name by which a request can refer to this app, the id first."""
@@ -232,6 +245,7 @@ class AppOptions(ProfileDefaults, total=False):
     allowed_scopes: Iterable[str]
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
+    message_hash: MessageHash | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import MAX_NAME, AppLocation, TokenLocation, is_location, is_valid_name
+from wicket.config.message_hash import MessageHash
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
@@ -79,24 +80,34 @@ def origins(problems: Problems, path: str, value: Any) -> OriginPolicy:
         return OriginPolicy()
 
 
-def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_hash: object) -> None:
-    """Add a problem for each credential that is also a secret of the identity hash.
+def check_hash_secrets(
+    problems: Problems, credentials: Iterable[Any], identity_hash: object, message_hash: object
+) -> None:
+    """Add a problem for each secret that verifies tokens and hashes, or hashes of requests and of messages.
 
     The hash of a user whose id has the form `header.payload` would be a valid token signature under the same secret.
+    The hash of a user whose id has the form of joined fields would be a valid hash of these fields.
     """
-    if not isinstance(identity_hash, IdentityHash):
-        return
-    hash_fingerprints = {secret.keys[0].fingerprint for secret in identity_hash.secrets}
+    identity_keys = {secret.keys[0].fingerprint for secret in getattr(identity_hash, "secrets", ())}
+    message_keys = {message_hash.secret.keys[0].fingerprint} if isinstance(message_hash, MessageHash) else set()
     for index, credential in enumerate(credentials):
-        if any(key.fingerprint in hash_fingerprints for key in getattr(credential, "keys", ())):
-            problems.add(f"credentials[{index}]", "is also a secret of the identity hash", "use two secrets")
+        fingerprints = {key.fingerprint for key in getattr(credential, "keys", ())}
+        for keys, kind in ((identity_keys, "identity hash"), (message_keys, "hash of messages")):
+            if not fingerprints.isdisjoint(keys):
+                problems.add(f"credentials[{index}]", f"is also a secret of the {kind}", "use two secrets")
+    if not identity_keys.isdisjoint(message_keys):
+        problems.add("message_hash.secret", "is also a secret of the identity hash", "use two secrets")
 
 
-def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocations: Any) -> tuple[str, ...]:
-    """Return every claim that can contain a user id, including the identifiers of the identity hash."""
+def user_id_claims(
+    problems: Problems, rules: Any, identity_hash: Any, message_hash: Any, revocations: Any
+) -> tuple[str, ...]:
+    """Return every claim that can contain a user id, including the identifiers of hashes."""
     claims = rules.user_id_claims if isinstance(rules, Rules) else ()
     if isinstance(identity_hash, IdentityHash):
         claims = tuple(dict.fromkeys((*claims, *identity_hash.identifiers)))
+    if isinstance(message_hash, MessageHash) and message_hash.identifier is not None:
+        claims = tuple(dict.fromkeys((*claims, message_hash.identifier)))
     if isinstance(revocations, Revocations):
         for claim in revocations.users_by_claim.keys() - set(claims):
             problems.add(

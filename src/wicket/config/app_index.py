@@ -103,8 +103,7 @@ def check_shared_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) ->
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
-        hash_secrets = app.identity_hash.secrets if app.identity_hash is not None else ()
-        for key in (*app.keyring.keys, *(secret.keys[0] for secret in hash_secrets)):
+        for key in (*app.keyring.keys, *(secret.keys[0] for secret in app.hash_secrets)):
             others = [other for other in apps_by_key.setdefault(key.fingerprint, []) if other is not app]
             apps_by_key[key.fingerprint].append(app)
             for other in others:

@@ -23,6 +23,8 @@ from wicket.keys import Secret
 from wicket.messages.json_body import JSONObject, get_path
 from wicket.messages.request import Request
 
+_MAX_INTEGER_BITS: Final = 1024
+"""Python does not convert integers of any size to a string. These have more digits than an identifier may have."""
 _NO_PAYLOAD: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
 
 
@@ -227,12 +229,12 @@ def _verified_identifier(rule: IdentityHash, values: Mapping[str, str], proof: s
         error = bad_user_id(user_id)
         if error is not None:
             detail = detail or f"The identifier {name} {error}."
-        elif _hashes_equal(compute_hash(rule.secret, user_id, rule.encoding), proof):
+        elif hashes_equal(compute_hash(rule.secret, user_id, rule.encoding), proof):
             return name, user_id
     raise _bad_hash(detail)
 
 
-def _hashes_equal(expected: str, proof: str) -> bool:
+def hashes_equal(expected: str, proof: str) -> bool:
     """Compare in constant time. A proof with characters outside ASCII is never equal."""
     return hmac.compare_digest(expected.encode("ascii"), proof.encode("utf-8", "replace"))
 
@@ -256,7 +258,7 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
             raise _bad_hash("A company has two IDs or two hashes.")
         if not isinstance(company_id, str) or bad_user_id(company_id) is not None or not isinstance(proof, str):
             raise _bad_hash("A company has a hash and no valid ID, or its hash is not a string.")
-        if not _hashes_equal(compute_hash(rule.secret, company_id, encoding), proof):
+        if not hashes_equal(compute_hash(rule.secret, company_id, encoding), proof):
             raise _bad_hash("The hash of a company does not verify.")
         if company_id not in ids:
             ids.append(company_id)
@@ -287,7 +289,7 @@ def _read_string(location: TokenLocation, request: Request) -> str | None:
 
 def identifier_string(value: object) -> str | None:
     """Return a string that is not empty, or the decimal digits of an integer; None for other values."""
-    if type(value) is int:
+    if type(value) is int and value.bit_length() <= _MAX_INTEGER_BITS:
         return str(value)
     return value if isinstance(value, str) and value else None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.locations import AppLocation, TokenLocation
+from wicket.config.message_hash import MessageHash
 from wicket.config.revocations import Revocations
 from wicket.config.rules import RuleChanges
 from wicket.errors import ConfigError, Problems, config_error
@@ -30,6 +31,8 @@ class TableContext(NamedTuple):
     reader: SecretReader
     extensions: Extensions
 
+
+_Hash = TypeVar("_Hash", IdentityHash, CompanyHash, MessageHash)
 
 Form = Callable[[Problems, str, Any, TableContext], Any]
 """A function that takes the problems, the path to a setting, its value in a table and the context of the table.
@@ -157,17 +160,24 @@ def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
         path = "identity_hash.companies"
         company_options = _read_hash_options(path, options["companies"], context, ("location",))
         try:
-            options["companies"] = CompanyHash(**company_options)
+            options["companies"] = _built("", CompanyHash, company_options)
         except ConfigError as error:
             problems = Problems()
             problems.merge(path, error)
             raise ConfigError(problems.found) from None
-        except TypeError:
-            raise config_error(path, _UNKNOWN_OR_NO_SECRET, _field_names(CompanyHash)) from None
+    return _built("identity_hash", IdentityHash, options)
+
+
+def _read_message_hash(table: Any, context: TableContext) -> MessageHash:
+    """Return the settings of the table `message_hash`. Its secret is a table like that of a credential."""
+    return _built("message_hash", MessageHash, _read_hash_options("message_hash", table, context, ()))
+
+
+def _built(path: str, kind: type[_Hash], options: Mapping[str, Any]) -> _Hash:
     try:
-        return IdentityHash(**options)
+        return kind(**options)
     except TypeError:
-        raise config_error("identity_hash", _UNKNOWN_OR_NO_SECRET, _field_names(IdentityHash)) from None
+        raise config_error(path, _UNKNOWN_OR_NO_SECRET, _field_names(kind)) from None
 
 
 def _read_hash_options(path: str, table: Any, context: TableContext, locations: tuple[str, ...]) -> dict[str, Any]:
@@ -210,7 +220,7 @@ def _read_extension(problems: Problems, path: str, value: Any, extensions: Exten
 
 
 def _field_names(kind: type) -> str:
-    return ", ".join(field.name for field in dataclasses.fields(kind))
+    return ", ".join(field.name for field in dataclasses.fields(kind) if field.init)
 
 
 def table_of(kind: type) -> Form:
@@ -238,5 +248,6 @@ FORMS: Final[Mapping[str, Form]] = {
     "credentials": lambda problems, path, value, context: read_credentials(problems, value, context.reader),
     "revocations": table_of(Revocations),
     "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
+    "message_hash": lambda problems, path, value, context: _read_message_hash(value, context),
 }
 """The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.unit import KEY, OTHER_KEY, problems_of, secret
-from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret
+from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret, TokenLocation
 from wicket.config.identity_hash import CompanyHash, IdentityHash
 
 
@@ -28,12 +28,14 @@ def test_identity_hash_locations_default_to_body_fields() -> None:
 
 def test_identity_hash_several_identifiers_each_with_location() -> None:
     rule = IdentityHash(secret=secret(), identifier=["userId", "email"])
-    assert list(rule.identifiers.items()) == [("userId", JsonBody("userId")), ("email", JsonBody("email"))]
+    expected: list[tuple[str, TokenLocation]] = [("userId", JsonBody("userId")), ("email", JsonBody("email"))]
+    assert list(rule.identifiers.items()) == expected
     assert rule.identifier == ("userId", "email")
     placed = IdentityHash(
         secret=secret(), identifier=["userId", "email"], identifier_location=[Header("X-User"), JsonBody("user.email")]
     )
-    assert list(placed.identifiers.items()) == [("userId", Header("X-User")), ("email", JsonBody("user.email"))]
+    expected = [("userId", Header("X-User")), ("email", JsonBody("user.email"))]
+    assert list(placed.identifiers.items()) == expected
     assert replace(placed, encoding="base64").identifiers == placed.identifiers
     assert replace(IdentityHash(secret=secret(), identifier=["email"])).identifier == "email"
 
