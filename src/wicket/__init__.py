@@ -2,7 +2,7 @@
 
 from wicket import profiles
 from wicket.config.app import App, Mode
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import (
     AppLocation,
     AppRef,
@@ -89,6 +89,7 @@ __all__ = [
     "TokenKeyId",
     "TokenLocation",
     "UnknownKidLimited",
+    "ValueHash",
     "VerifiedIdentity",
     "WicketError",
     "mint",

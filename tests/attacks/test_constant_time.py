@@ -28,6 +28,10 @@ REVIEWED = {
         "config/identity_hash.py",
         "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
     ): "configuration; two secrets of one app, by their SHA-256",
+    (
+        "config/identity_hash.py",
+        "secret.keys[0].fingerprint == item.secret.keys[0].fingerprint",
+    ): "configuration; two secrets of one app, by their SHA-256",
     ("config/identity_hash.py", "self.hash_field in id_fields"): "configuration; the names of fields",
     ("decision/attributes.py", "name not in ('id', rule.hash_field, *rule.id_fields)"): "the names of fields",
     ("decision/context.py", "ctx.token.text == token"): "two tokens of one request, both the client's own",
@@ -44,11 +48,7 @@ REVIEWED = {
     ("decision/identity.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/identity_hash.py",
-        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
-    ): "configuration; two secrets of one app, by their SHA-256",
-    (
-        "decision/message_hash.py",
-        "_hash_key(self._app) == _hash_key(app)",
+        "self._hash_keys(self._app) == self._hash_keys(app)",
     ): "configuration; two secrets of one app, by their SHA-256",
     ("decision/signature.py", "key.fingerprint == cached.fingerprint"): _SHA_256_OF_A_KEY,
     (

@@ -91,6 +91,57 @@ class CompanyHash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValueHash:
+    """The settings for another value in the request with an HMAC-SHA256, for example the context of the user.
+
+    A value and its hash must be sent together, in addition to an identifier and its hash. A verified value is an
+    attribute of the user. The hash has the encoding of the `IdentityHash`.
+
+    Args:
+        name: The name of the attribute.
+        secret: The secret of the HMAC. It must differ from the secrets of other hashes of the app: with the same
+            secret, a user whose id equals a value has the hash of this value.
+        hash_location: The location of the hash in the request. A cookie is not allowed.
+        location: The location of the value in the request. None: the body field `name`.
+        form: `string`: a string, or an integer, which is hashed as its decimal digits. `json`: an object of a JSON
+            body, which is hashed as canonical JSON (see `wicket.messages.canonical_json`).
+        allow_shared_secret: Whether `secret` may equal the secrets of other hashes, for vendors that use one secret for
+            all. A warning is logged.
+
+    Raises:
+        ConfigError: A value has the wrong form. Each problem has the path to its field.
+    """
+
+    name: str
+    secret: Secret = field(repr=False)
+    hash_location: TokenLocation
+    location: TokenLocation | None = None
+    form: Literal["string", "json"] = "string"
+    allow_shared_secret: bool = False
+    value_location: TokenLocation = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        if not isinstance(self.name, str) or not all(self.name.split(".")):
+            problems.add("name", "must be the name of an attribute")
+        elif self.location is None:
+            object.__setattr__(self, "value_location", JsonBody(self.name))
+        if not isinstance(self.secret, Secret):
+            problems.add("secret", "must be a Secret")
+        _check_location(problems, "hash_location", self.hash_location)
+        if self.location is not None:
+            _check_location(problems, "location", self.location)
+            object.__setattr__(self, "value_location", self.location)
+        if self.form not in ("string", "json"):
+            problems.add("form", "must be string or json")
+        elif self.form == "json" and self.location is not None and not isinstance(self.location, JsonBody):
+            problems.add("location", "must be a JsonBody", "because the form is json")
+        if not isinstance(self.allow_shared_secret, bool):
+            problems.add("allow_shared_secret", "must be true or false")
+        problems.raise_if_any()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityHash:
     """The settings for requests that carry the HMAC-SHA256 of one identifier instead of a token.
 
@@ -108,6 +159,7 @@ class IdentityHash:
         normalize: The changes to the identifier before it is hashed, in order: `strip`, `lower`. Empty: none.
         accept_until: The NumericDate (seconds since 1970) after which hashes are refused. None: no such date.
         companies: The settings for companies in the body. None: hashes of companies are not checked.
+        values: The settings for other values in the request, each with its own hash.
 
     Raises:
         ConfigError: A value is invalid. It has every problem, each with the path to its field.
@@ -121,6 +173,7 @@ class IdentityHash:
     normalize: tuple[str, ...] = ()
     accept_until: float | None = None
     companies: CompanyHash | None = None
+    values: tuple[ValueHash, ...] = ()
     identifiers: Mapping[str, TokenLocation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +197,14 @@ class IdentityHash:
             problems.add("identity_hash.accept_until", "must be a NumericDate", "seconds since 1970")
         if self.companies is not None and not isinstance(self.companies, CompanyHash):
             problems.add("identity_hash.companies", "must be a CompanyHash")
+        values: tuple[Any, ...] = problems.as_tuple("identity_hash.values", self.values, "ValueHash objects")
+        object.__setattr__(self, "values", values)
+        if not all(isinstance(item, ValueHash) for item in values):
+            problems.add("identity_hash.values", "contains a value that is not a ValueHash")
+        elif len({item.name for item in values}) < len(values):
+            problems.add("identity_hash.values", "contains a name twice")
         problems.raise_if_any()
+        self._check_value_secrets()
         companies = self.companies
         if companies is not None and companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint:
             if not companies.allow_shared_secret:
@@ -175,16 +235,37 @@ class IdentityHash:
         object.__setattr__(self, "identifier", names[0] if len(names) == 1 else names)
         object.__setattr__(self, "identifier_location", locations[0] if len(locations) == 1 else locations)
 
+    def _check_value_secrets(self) -> None:
+        """Check that the secret of each value differs from all other secrets, unless it may be shared."""
+        for index, item in enumerate(self.values):
+            shared = sum(secret.keys[0].fingerprint == item.secret.keys[0].fingerprint for secret in self.secrets) > 1
+            if shared and not item.allow_shared_secret:
+                raise config_error(
+                    f"identity_hash.values[{index}].secret",
+                    "equals the secret of another hash, so a user whose id equals a value would have its hash",
+                    "use another secret, or set allow_shared_secret=True",
+                )
+            if shared:
+                _log.warning("an app uses one secret for several kinds of hashes (allow_shared_secret)")
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """The secrets of users and companies. None of them may sign tokens."""
-        return (self.secret,) if self.companies is None else (self.secret, self.companies.secret)
+        """The secrets of users, companies and values. None of them may sign tokens."""
+        companies = () if self.companies is None else (self.companies.secret,)
+        return (self.secret, *companies, *(item.secret for item in self.values))
+
+    @property
+    def reserved_names(self) -> frozenset[str]:
+        """The names in a body that the client cannot set without a hash: those of the identifiers and of the values."""
+        paths = (".".join(location.body_path) for location in self.identifiers.values() if location.body_path)
+        return frozenset((*self.identifiers, *paths, *(item.name for item in self.values)))
 
     @property
     def locations(self) -> tuple[TokenLocation, ...]:
         """All locations that are read."""
         companies = () if self.companies is None else self.companies.locations
-        return (*self.identifiers.values(), self.hash_location, *companies)
+        of_values = (location for item in self.values for location in (item.value_location, item.hash_location))
+        return (*self.identifiers.values(), self.hash_location, *companies, *of_values)
 
     def normalized(self, identifier: str) -> str:
         """Return the identifier in the form that is hashed."""

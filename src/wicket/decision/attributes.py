@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.app import App
-from wicket.config.identity_hash import CompanyHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
@@ -80,11 +80,26 @@ def unsigned_values(values: object, app: App | None) -> Any:
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
         if location is not None and location.body_path:
             unsigned = _without_path(unsigned, location.body_path)
-    for location in rule.identifiers.values() if rule is not None else ():
-        if len(location.body_path) > 1:
-            unsigned = _without_path(unsigned, location.body_path)
+    if rule is not None:
+        unsigned = _without_hashed(unsigned, rule)
     company_rule = rule.companies if rule is not None else None
     return unsigned if company_rule is None else _with_company_ids(unsigned, company_rule, companies_key(app))
+
+
+def _without_hashed(unsigned: dict[str, Any], rule: IdentityHash) -> dict[str, Any]:
+    """Return the body without the hashes of other values, and without what they and the user's hash prove.
+
+    An identifier or a value under its name at the top level stays: `merge` reports it if it differs.
+    """
+    proven: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        (location.body_path, ()) for location in rule.identifiers.values() if len(location.body_path) > 1
+    ]
+    for item in rule.values:
+        proven += [(item.hash_location.body_path, ()), (item.value_location.body_path, (item.name,))]
+    for path, kept in proven:
+        if path and path != kept:
+            unsigned = _without_path(unsigned, path)
+    return unsigned
 
 
 def _with_company_ids(unsigned: dict[str, Any], rule: CompanyHash, key: str | None) -> dict[str, Any]:

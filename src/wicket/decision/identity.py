@@ -148,12 +148,7 @@ class Identity:
         ):
             unsigned.pop(self.user_id_claim or "", None)  # it equals the verified user ID
         rule = self._app.identity_hash if self._app is not None else None
-        identifiers = {self.user_id_claim}
-        if rule is not None:
-            identifiers |= {
-                *rule.identifiers,
-                *(".".join(location.body_path) for location in rule.identifiers.values() if location.body_path),
-            }
+        identifiers = {self.user_id_claim, *(rule.reserved_names if rule is not None else ())}
         return merge(
             rules,
             signed,

@@ -6,13 +6,15 @@ An identity hash is not a token. It has no date, no audience and no attribute, a
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from wicket.config.app import App
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import TokenLocation
 from wicket.decision.claims import bad_user_id, is_revoked
 from wicket.decision.identity import Method, VerifiedIdentity
@@ -20,24 +22,33 @@ from wicket.decision.signature_cache import PassedClaims, VerifiedPayload
 from wicket.decision.token_parser import JOSEHeader
 from wicket.errors import Refusal, Refused, invalid_request, invalid_token
 from wicket.keys import Secret
-from wicket.messages.json_body import JSONObject, get_path
+from wicket.messages.canonical_json import canonical_json
+from wicket.messages.json_body import JSONObject, get_path, plain
 from wicket.messages.request import Request
 
 _MAX_INTEGER_BITS: Final = 1024
 """Python does not convert integers of any size to a string. These have more digits than an identifier may have."""
+_NO_VALUES: Final[Mapping[str, Any]] = MappingProxyType({})
 _NO_PAYLOAD: Final = VerifiedPayload(JOSEHeader("", None, None), b"", b"{}", {})
 
 
 class HashedIdentity(VerifiedIdentity):
     """A user whose identity hash was verified. Only the identifier is verified, and no attribute.
 
-    The IDs of companies are verified if each company has its own hash.
+    The IDs of companies and other values are verified if each has its own hash.
     """
 
-    __slots__ = ("_companies", "_until")
+    __slots__ = ("_companies", "_until", "_values")
 
     def __init__(
-        self, app: App, user_id: str, user_id_claim: str, *, companies: tuple[str, ...], until: float | None
+        self,
+        app: App,
+        user_id: str,
+        user_id_claim: str,
+        *,
+        companies: tuple[str, ...] = (),
+        values: Mapping[str, Any] = _NO_VALUES,
+        until: float | None = None,
     ) -> None:
         """Create an identity.
 
@@ -46,10 +57,12 @@ class HashedIdentity(VerifiedIdentity):
             user_id: The verified identifier, normalized by the app's rule.
             user_id_claim: The kind of the identifier, for example `email`.
             companies: The IDs of the companies whose hash was verified.
+            values: The other values whose hash was verified, by name.
             until: When the app stops accepting hashes, in seconds since 1970; None for never.
         """
         super().__init__(app, PassedClaims(app.revision, None, user_id, user_id_claim), _NO_PAYLOAD, None)
         self._companies = companies
+        self._values = values
         self._until = until
 
     @property
@@ -58,8 +71,8 @@ class HashedIdentity(VerifiedIdentity):
         return "identity_hash"
 
     def _signed_attributes(self) -> dict[str, Any]:
-        """Return no attributes, because a hash signs none."""
-        return {}
+        """Return the values whose hash was verified. The hash of an identifier signs no attribute."""
+        return copy.deepcopy({**self._values})
 
     def _signed_companies(self) -> list[dict[str, Any]]:
         """Return the companies whose hash was verified. Each has only an `id`."""
@@ -75,19 +88,23 @@ class HashedIdentity(VerifiedIdentity):
         return app.identity_hash.accept_until if app.identity_hash is not None else None
 
     def still_verified_by(self, app: App) -> bool:
-        """Return whether `app`, in its current version, has the secrets that verified the user and the companies."""
-        many = 2 if self._companies else 1
-        return _hash_keys(self._app)[:many] == _hash_keys(app)[:many]
+        """Return whether `app`, in its current version, has the secrets that verified the user and all else."""
+        return self._hash_keys(self._app) == self._hash_keys(app)
+
+    def _hash_keys(self, app: App) -> list[bytes]:
+        """Return the fingerprints of the secrets of `app` for all that this identity has."""
+        rule = app.identity_hash
+        if rule is None:
+            return []
+        secrets = [rule.secret]
+        if self._companies and rule.companies is not None:
+            secrets.append(rule.companies.secret)
+        secrets += [item.secret for item in rule.values if item.name in self._values]
+        return [secret.keys[0].fingerprint for secret in secrets]
 
     def is_revoked_in(self, app: App) -> bool:
         """Return whether `app`, in its current version, revokes the identifier. Any cutoff does: a hash has no date."""
         return is_revoked({self._passed.user_id_claim: self._passed.user_id}, self._passed.user_id, app)
-
-
-def _hash_keys(app: App) -> list[bytes]:
-    """Return the fingerprints of the app's hash secrets: first for users, then for companies."""
-    rule = app.identity_hash
-    return [secret.keys[0].fingerprint for secret in rule.secrets] if rule is not None else []
 
 
 def compute_hash(secret: Secret, value: str, encoding: str) -> str:
@@ -140,7 +157,14 @@ def identify_by_hash(app: App, request: Request, now: float, *, anonymous: bool)
         raise _bad_hash(f"The request carries a hash and no identifier {_names(rule)}.")
     name, user_id = _verified_identifier(rule, values, proof)
     companies = _verified_companies(rule.companies, rule.encoding, request) if rule.companies is not None else ()
-    identity = HashedIdentity(app, user_id, name, companies=companies, until=rule.accept_until)
+    identity = HashedIdentity(
+        app,
+        user_id,
+        name,
+        companies=companies,
+        values=_verified_values(rule, request) if rule.values else _NO_VALUES,
+        until=rule.accept_until,
+    )
     if identity.is_revoked_in(app):
         raise invalid_token("revoked")
     return identity
@@ -263,6 +287,37 @@ def _verified_companies(rule: CompanyHash, encoding: str, request: Request) -> t
         if company_id not in ids:
             ids.append(company_id)
     return tuple(ids)
+
+
+def _verified_values(rule: IdentityHash, request: Request) -> dict[str, Any]:
+    """Return the other values of a request whose hash verifies, by name.
+
+    Raises:
+        Refused: `bad_identity_hash` if a value has no hash, or a hash no value, or if the hash does not verify.
+    """
+    verified: dict[str, Any] = {}
+    for item in rule.values:
+        proof = _read_string(item.hash_location, request)
+        value = item.value_location.parsed(request)
+        if proof is None and (value is None or value == ""):
+            continue
+        if proof is None:
+            raise _bad_hash(f"The request carries {item.name} and no hash of it.")
+        hashed = hashed_value(item, value)
+        if hashed is None:
+            raise _bad_hash(f"The request carries a hash of {item.name} and no valid {item.name}.")
+        if not hashes_equal(compute_hash(item.secret, hashed, rule.encoding), proof):
+            raise _bad_hash(f"The hash of {item.name} does not verify.")
+        verified[item.name] = plain(value) if item.form == "json" else hashed
+    return verified
+
+
+def hashed_value(rule: ValueHash, value: object) -> str | None:
+    """Return the string of which the hash of a value is computed; None if the value is not valid."""
+    if rule.form == "json":
+        return canonical_json(value) if isinstance(value, JSONObject) else None
+    string = identifier_string(value)
+    return None if string is None or bad_user_id(string) is not None else string
 
 
 def _read_companies(rule: CompanyHash, request: Request) -> Iterator[JSONObject]:

@@ -28,20 +28,15 @@ class MessageIdentity(HashedIdentity):
             user_id: The verified user ID.
             user_id_claim: The name of the identifier, for example `userId`.
         """
-        super().__init__(app, user_id, user_id_claim, companies=(), until=None)
+        super().__init__(app, user_id, user_id_claim)
 
     def valid_until(self, app: App) -> float | None:
         """Return None: a hash in a message never expires."""
         return None
 
-    def still_verified_by(self, app: App) -> bool:
-        """Return whether `app`, in its current version, has the secret that verified the user."""
-        return _hash_key(self._app) == _hash_key(app)
-
-
-def _hash_key(app: App) -> bytes | None:
-    rule = app.message_hash
-    return rule.secret.keys[0].fingerprint if rule is not None else None
+    def _hash_keys(self, app: App) -> list[bytes]:
+        """Return the fingerprint of the secret of `app` for hashes in messages."""
+        return [app.message_hash.secret.keys[0].fingerprint] if app.message_hash is not None else []
 
 
 def identify_by_message(app: App, proof: object, fields: Sequence[object]) -> Identity:

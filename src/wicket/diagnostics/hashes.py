@@ -18,7 +18,7 @@ from typing import Final
 
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import TokenLocation
-from wicket.decision.identity_hash import compute_hash, identifier_string, read_identifiers
+from wicket.decision.identity_hash import compute_hash, hashed_value, identifier_string, read_identifiers
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, shown
 from wicket.diagnostics.variants import secret_variants
@@ -117,6 +117,7 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     if user.value is not None or user.proof is not None:
         yield user
     yield from _company_pairs(rule, token_secrets, request)
+    yield from _value_pairs(rule, token_secrets, request)
 
 
 def _company_pairs(
@@ -153,6 +154,28 @@ def _company_pairs(
                     lambda value: value,
                     companies.id_fields,
                 )
+
+
+def _value_pairs(
+    rule: IdentityHash, token_secrets: tuple[tuple[str, Secret], ...], request: Request
+) -> Iterator[HashPair]:
+    for item in rule.values:
+        given, _ = attempt(partial(item.value_location.parsed, request))
+        value, proof = hashed_value(item, given), _read_location(item.hash_location, request)
+        # The refusal explains a value that cannot be hashed.
+        if value is not None or (proof is not None and given is None):
+            yield HashPair(
+                f"The hash of {item.name}",
+                item.name,
+                value,
+                proof,
+                {},
+                item.secret,
+                (*token_secrets, ("users", rule.secret)),
+                rule.encoding,
+                lambda value: value,
+                (item.name,),
+            )
 
 
 def describe_pairs(case: Case) -> Iterator[tuple[str, str, str, bool]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from wicket.config.app import App, BrokenApp, Mode
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import AppLocation, TokenLocation
 from wicket.config.message_hash import MessageHash
 from wicket.config.revocations import Revocations
@@ -32,7 +32,7 @@ class TableContext(NamedTuple):
     extensions: Extensions
 
 
-_Hash = TypeVar("_Hash", IdentityHash, CompanyHash, MessageHash)
+_Hash = TypeVar("_Hash", IdentityHash, CompanyHash, ValueHash, MessageHash)
 
 Form = Callable[[Problems, str, Any, TableContext], Any]
 """A function that takes the problems, the path to a setting, its value in a table and the context of the table.
@@ -157,15 +157,28 @@ def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
     options = _read_hash_options("identity_hash", table, context, ("identifier_location", "hash_location"))
     if "companies" in options:
-        path = "identity_hash.companies"
-        company_options = _read_hash_options(path, options["companies"], context, ("location",))
-        try:
-            options["companies"] = _built("", CompanyHash, company_options)
-        except ConfigError as error:
-            problems = Problems()
-            problems.merge(path, error)
-            raise ConfigError(problems.found) from None
+        options["companies"] = _read_hash_part(
+            "identity_hash.companies", CompanyHash, options["companies"], context, ("location",)
+        )
+    if isinstance(options.get("values"), list):
+        options["values"] = [
+            _read_hash_part(f"identity_hash.values[{index}]", ValueHash, item, context, ("location", "hash_location"))
+            for index, item in enumerate(options["values"])
+        ]
     return _built("identity_hash", IdentityHash, options)
+
+
+def _read_hash_part(
+    path: str, kind: type[_Hash], table: Any, context: TableContext, locations: tuple[str, ...]
+) -> _Hash:
+    """Return the settings of a table in the table `identity_hash`."""
+    options = _read_hash_options(path, table, context, locations)
+    try:
+        return _built("", kind, options)
+    except ConfigError as error:
+        problems = Problems()
+        problems.merge(path, error)
+        raise ConfigError(problems.found) from None
 
 
 def _read_message_hash(table: Any, context: TableContext) -> MessageHash:

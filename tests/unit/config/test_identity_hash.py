@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.support.unit import KEY, OTHER_KEY, problems_of, secret
 from wicket import Bearer, ConfigError, Cookie, Header, JsonBody, Secret, TokenLocation
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 
 
 def test_identity_hash_locations_default_to_body_fields() -> None:
@@ -136,6 +137,59 @@ def test_identity_hash_repr_contains_no_secret() -> None:
         assert key.hex() not in repr(rule)
         assert repr(key)[2:-1] not in repr(rule)
     assert "secret" not in repr(rule).replace("allow_shared_secret", "")
+
+
+def value_hash(**changes: Any) -> ValueHash:
+    return ValueHash(
+        **{"name": "context", "secret": secret(OTHER_KEY), "hash_location": JsonBody("contextHash"), **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": 7}, "name"),
+        ({"secret": KEY}, "secret"),
+        ({"hash_location": "contextHash"}, "hash_location"),
+        ({"hash_location": Cookie("hash")}, "hash_location"),
+        ({"location": "context"}, "location"),
+        ({"form": "xml"}, "form"),
+        ({"form": "json", "location": Header("X-Context")}, "location"),
+        ({"allow_shared_secret": 1}, "allow_shared_secret"),
+    ],
+)
+def test_value_hash_invalid_setting_problem_has_its_path(changes: dict[str, Any], path: str) -> None:
+    assert list(problems_of(lambda: value_hash(**changes))) == [path]
+
+
+@pytest.mark.parametrize("values", ["context", [value_hash(), value_hash()], [JsonBody("context")]])
+def test_identity_hash_invalid_values_problem_has_its_path(values: Any) -> None:
+    assert list(problems_of(lambda: IdentityHash(secret=secret(), values=values))) == ["identity_hash.values"]
+
+
+def test_identity_hash_secrets_and_locations_include_values() -> None:
+    item = value_hash(location=Header("X-Context"))
+    rule = IdentityHash(secret=secret(), values=[item])  # type: ignore[arg-type]  # a list is accepted too
+    assert rule.values == (item,)
+    assert rule.secrets == (rule.secret, item.secret)
+    assert tuple(rule.locations)[-2:] == (Header("X-Context"), JsonBody("contextHash"))
+    assert KEY.hex() not in repr(item)
+    assert value_hash().value_location == JsonBody("context")
+
+
+def test_value_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.LogCaptureFixture) -> None:
+    companies = CompanyHash(secret=secret(bytes(range(5, 37))))
+    for shared in (secret(), companies.secret):
+        item = value_hash(secret=shared)
+        problems = problems_of(partial(IdentityHash, secret=secret(), companies=companies, values=(item,)))
+        assert list(problems) == ["identity_hash.values[0].secret"]
+    two = (value_hash(), value_hash(name="tenant", allow_shared_secret=True))
+    assert list(problems_of(partial(IdentityHash, secret=secret(), values=two))) == ["identity_hash.values[0].secret"]
+    assert "allow_shared_secret" not in caplog.text
+    with caplog.at_level(logging.WARNING, "wicket"):
+        IdentityHash(secret=secret(), values=(value_hash(secret=secret(), allow_shared_secret=True),))
+    assert "allow_shared_secret" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["identifier_location", "hash_location"])

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.unit import KEY, NOW, OTHER_KEY, acme, claims, gate_of, refusal_of, secret, token
 from wicket import App, Decision, Header, JsonBody, Refusal, Request, Revocations, Rules
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import Bearer
 from wicket.decision.identity_hash import compute_hash, identify_by_hash
 
@@ -283,6 +283,85 @@ def test_company_hash_no_proven_company_unsigned_companies_dropped() -> None:
     merged = decide(app, body).require().merge_unsigned(body)
     assert merged.companies == []
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies[bank]"]
+
+
+# --- other values
+
+VALUE_KEY = bytes(range(6, 38))
+CONTEXT = {"tenant": {"id": "acme", "seats": [1, None]}, "app": "dashboard"}
+CANONICAL = '{"app":"dashboard","tenant":{"id":"acme","seats":[1,null]}}'
+CONTEXT_HASH = hash_by_hand(CANONICAL, VALUE_KEY)
+
+
+def with_context(*, settings: Any = None, **rule: Any) -> tuple[App, dict[str, Any]]:
+    value = {"name": "context", "secret": secret(VALUE_KEY), "hash_location": JsonBody("contextHash"), "form": "json"}
+    app = app_with(values=(ValueHash(**{**value, **rule}),), settings=settings)
+    return app, {"userId": "ada", "userHash": hash_by_hand("ada")}
+
+
+def test_value_hash_valid_hash_value_is_attribute() -> None:
+    app, body = with_context()
+    sent = {**body, "context": CONTEXT, "contextHash": CONTEXT_HASH, "plan": "gold"}
+    identity = decide(app, sent).require()
+    assert (identity.attributes, identity.claims) == ({"context": CONTEXT}, {})
+    identity.attributes["context"]["app"] = "changed by one handler"
+    assert identity.attributes == {"context": CONTEXT}
+    merged = identity.merge_unsigned(sent, {"context": {"app": "stored"}})
+    assert (merged.attributes, merged.conflicts) == ({"context": CONTEXT, "plan": "gold"}, ())
+    assert decide(app, body).require().attributes == {}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"context": CONTEXT},
+        {"context": {}},
+        {"contextHash": CONTEXT_HASH},
+        {"context": {**CONTEXT, "app": "other"}, "contextHash": CONTEXT_HASH},
+        {"context": CONTEXT, "contextHash": hash_by_hand(CANONICAL)},
+        {"context": CONTEXT, "contextHash": ["x"]},
+        {"context": CANONICAL, "contextHash": CONTEXT_HASH},
+        {"context": [CONTEXT], "contextHash": CONTEXT_HASH},
+        {"context": {"seats": 1.5}, "contextHash": hash_by_hand('{"seats":1.5}', VALUE_KEY)},
+    ],
+    ids=repr,
+)
+def test_value_hash_missing_or_wrong_hash_bad_identity_hash(values: Any) -> None:
+    app, body = with_context()
+    assert refused(app, {**body, **values}).reason == "bad_identity_hash"
+
+
+def test_value_hash_of_string_compared_as_string() -> None:
+    app, body = with_context(form="string", hash_location=Header("X-Hash"), location=JsonBody("user.tenant"))
+    proof = ("X-Hash", hash_by_hand("7", VALUE_KEY))
+    sent = {**body, "user": {"tenant": 7, "age": 8}}
+    identity = decide(app, sent, proof).require()
+    assert identity.attributes == {"context": "7"}
+    assert identity.merge_unsigned(sent).attributes == {"context": "7", "user": {"age": 8}}
+    assert refused(app, {**body, "user": {"tenant": {"id": "7"}}}, proof).reason == "bad_identity_hash"
+    assert refused(app, {**body, "user": {"tenant": "7\n"}}, proof).reason == "bad_identity_hash"
+
+
+def test_value_hash_without_user_or_beside_token_adds_nothing() -> None:
+    app, _ = with_context(settings={"allow_anonymous": True})
+    values = {"context": CONTEXT, "contextHash": CONTEXT_HASH}
+    anonymous = decide(app, values)
+    assert (anonymous.allowed, anonymous.identity.verified, anonymous.identity.attributes) == (True, False, {})
+    for proof in (CONTEXT_HASH, "x"):
+        identity = decide(app, {**values, "contextHash": proof, "token": token()}).require()
+        merged = identity.merge_unsigned({**values, "plan": "gold"})
+        assert (identity.attributes, merged.attributes) == ({}, {"plan": "gold"})
+        assert [conflict.attribute for conflict in merged.conflicts] == ["context"]
+
+
+def test_value_hash_secret_replaced_identity_no_longer_verified() -> None:
+    app, body = with_context()
+    identity = decide(app, {**body, "context": CONTEXT, "contextHash": CONTEXT_HASH}).require()
+    other, _ = with_context(secret=secret(COMPANY_KEY))
+    assert identity.still_verified_by(app)
+    assert not identity.still_verified_by(other)
+    assert not identity.still_verified_by(acme())
+    assert decide(app, body).require().still_verified_by(other)
 
 
 # --- in addition to a token

@@ -17,6 +17,7 @@ SECRET = bytes(range(32)).hex()
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_SECRET", SECRET)
     monkeypatch.setenv("OTHER_SECRET", bytes(range(7, 39)).hex())
+    monkeypatch.setenv("VALUE_SECRET", bytes(range(8, 40)).hex())
     monkeypatch.setenv("MESSAGE_SECRET", bytes(range(9, 41)).hex())
 
 
@@ -49,6 +50,13 @@ location = "json_body:orgs"
 id_field = "orgId"
 hash_field = "orgHash"
 
+[[apps.identity_hash.values]]
+name = "context"
+secret = { env = "VALUE_SECRET", encoding = "hex" }
+location = "json_body:user.context"
+hash_location = "header:X-Context-Hash"
+form = "json"
+
 [apps.message_hash]
 secret = { env = "MESSAGE_SECRET", encoding = "hex" }
 separator = "|"
@@ -75,6 +83,9 @@ def test_toml_identity_hash_and_body_locations_are_read(tmp_path: Path) -> None:
     assert rule.companies is not None
     assert rule.companies.location == JsonBody("orgs")
     assert (rule.companies.id_field, rule.companies.hash_field) == ("orgId", "orgHash")
+    (context,) = rule.values
+    assert (context.name, context.location, context.form) == ("context", JsonBody("user.context"), "json")
+    assert (context.hash_location, context.secret.keys[0].material) == (Header("X-Context-Hash"), bytes(range(8, 40)))
     message_hash = app.message_hash
     assert message_hash is not None
     assert message_hash.secret.keys[0].material == bytes(range(9, 41))
@@ -109,6 +120,11 @@ def test_toml_identity_hash_several_identifiers_and_company_fields_are_read(tmp_
         ("accept_until = 1900000000", 'accept_until = "2030-01-01"', "identity_hash.accept_until"),
         ('secret = { env = "OTHER_SECRET", encoding = "hex" }\n', "", "identity_hash.companies"),
         ('env = "OTHER_SECRET"', 'env = "ACME_SECRET"', "identity_hash.companies.secret"),
+        ('env = "VALUE_SECRET"', 'env = "NO_SUCH_SECRET"', "identity_hash.values[0].secret.env"),
+        ('env = "VALUE_SECRET"', 'env = "ACME_SECRET"', "identity_hash.values[0].secret"),
+        ('form = "json"', 'form = "xml"', "identity_hash.values[0].form"),
+        ('form = "json"', "colour = 7", "identity_hash.values[0]"),
+        ('"header:X-Context-Hash"', '"X-Context-Hash"', "identity_hash.values[0].hash_location[0]"),
         ('env = "MESSAGE_SECRET"', 'env = "ACME_SECRET"', "message_hash.secret"),
         ('env = "MESSAGE_SECRET"', 'env = "NO_SUCH_SECRET"', "message_hash.secret.env"),
         ('secret = { env = "MESSAGE_SECRET", encoding = "hex" }\n', "", "message_hash"),
