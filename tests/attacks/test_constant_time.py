@@ -24,14 +24,6 @@ IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 _SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed the cached token; no part of the token"
 
 REVIEWED = {
-    (
-        "config/identity_hash.py",
-        "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
-    ): "configuration; two secrets of one app, by their SHA-256",
-    (
-        "config/identity_hash.py",
-        "secret.keys[0].fingerprint == item.secret.keys[0].fingerprint",
-    ): "configuration; two secrets of one app, by their SHA-256",
     ("config/identity_hash.py", "self.hash_field in id_fields"): "configuration; the names of fields",
     ("decision/attributes.py", "name not in ('id', rule.hash_field, *rule.id_fields)"): "the names of fields",
     ("decision/context.py", "ctx.token.text == token"): "two tokens of one request, both the client's own",

@@ -18,6 +18,7 @@ from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import ConfigError, Problems
 from wicket.keys import Jwks, KeySource
+from wicket.keys.algorithms import all_fingerprints
 from wicket.settings import is_nonempty_string, items_of, satisfies
 
 _NO_CUTOFFS: Final[Mapping[tuple[str, str], float]] = MappingProxyType({})
@@ -88,15 +89,21 @@ def check_hash_secrets(
     The hash of a user whose id has the form `header.payload` would be a valid token signature under the same secret.
     The hash of a user whose id has the form of joined fields would be a valid hash of these fields.
     """
-    identity_keys = {secret.keys[0].fingerprint for secret in getattr(identity_hash, "secrets", ())}
-    message_keys = {message_hash.secret.keys[0].fingerprint} if isinstance(message_hash, MessageHash) else set()
+    identity_secrets = identity_hash.secrets if isinstance(identity_hash, IdentityHash) else ()
+    message_secrets = (message_hash.secret,) if isinstance(message_hash, MessageHash) else ()
+    identity_keys, message_keys = _fingerprints(identity_secrets), _fingerprints(message_secrets)
     for index, credential in enumerate(credentials):
-        fingerprints = {key.fingerprint for key in getattr(credential, "keys", ())}
+        fingerprints = _fingerprints((credential,))
         for keys, kind in ((identity_keys, "identity hash"), (message_keys, "hash of messages")):
             if not fingerprints.isdisjoint(keys):
                 problems.add(f"credentials[{index}]", f"is also a secret of the {kind}", "use two secrets")
     if not identity_keys.isdisjoint(message_keys):
         problems.add("message_hash.secret", "is also a secret of the identity hash", "use two secrets")
+
+
+def _fingerprints(credentials: Iterable[Any]) -> frozenset[bytes]:
+    keys = (key for credential in credentials for key in getattr(credential, "keys", ()))
+    return frozenset(fingerprint for key in keys for fingerprint in all_fingerprints(key))
 
 
 def user_id_claims(

@@ -15,6 +15,7 @@ from wicket.config.locations import JsonBody, TokenLocation, is_location
 from wicket.config.rules import MAX_NUMERIC_DATE
 from wicket.errors import Problems, config_error
 from wicket.keys import Secret
+from wicket.keys.algorithms import all_fingerprints
 from wicket.settings import is_nonempty_string
 
 _log: Final = logging.getLogger("wicket")
@@ -36,6 +37,10 @@ def _check_location(problems: Problems, path: str, location: object) -> None:
         problems.add(path, "must not be a cookie", "a cookie may carry a token only")
     elif not is_location(location, TokenLocation):
         problems.add(path, "is not a location", 'JsonBody("userHash")')
+
+
+def _is_same_key(one: Secret, other: Secret) -> bool:
+    return not all_fingerprints(one.keys[0]).isdisjoint(all_fingerprints(other.keys[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +211,7 @@ class IdentityHash:
         problems.raise_if_any()
         self._check_value_secrets()
         companies = self.companies
-        if companies is not None and companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint:
+        if companies is not None and _is_same_key(companies.secret, self.secret):
             if not companies.allow_shared_secret:
                 raise config_error(
                     "identity_hash.companies.secret",
@@ -238,7 +243,7 @@ class IdentityHash:
     def _check_value_secrets(self) -> None:
         """Check that the secret of each value differs from all other secrets, unless it may be shared."""
         for index, item in enumerate(self.values):
-            shared = sum(secret.keys[0].fingerprint == item.secret.keys[0].fingerprint for secret in self.secrets) > 1
+            shared = sum(_is_same_key(secret, item.secret) for secret in self.secrets) > 1
             if shared and not item.allow_shared_secret:
                 raise config_error(
                     f"identity_hash.values[{index}].secret",
