@@ -91,6 +91,8 @@ def check_hash_secrets(
     """
     identity_secrets = identity_hash.secrets if isinstance(identity_hash, IdentityHash) else ()
     message_secrets = (message_hash.secret,) if isinstance(message_hash, MessageHash) else ()
+    if not identity_secrets and not message_secrets:
+        return
     identity_keys, message_keys = _fingerprints(identity_secrets), _fingerprints(message_secrets)
     for index, credential in enumerate(credentials):
         fingerprints = _fingerprints((credential,))
@@ -102,7 +104,7 @@ def check_hash_secrets(
 
 
 def _fingerprints(credentials: Iterable[Any]) -> frozenset[bytes]:
-    keys = (key for credential in credentials for key in getattr(credential, "keys", ()))
+    keys = (key for credential in credentials if _is_credential(credential) for key in credential.keys)
     return frozenset(fingerprint for key in keys for fingerprint in all_fingerprints(key))
 
 

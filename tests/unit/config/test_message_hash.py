@@ -45,6 +45,12 @@ def test_app_message_hash_secret_verifies_tokens_config_error(same: bytes) -> No
         assert "hash of messages" in problems["credentials[1]"]
 
 
+@pytest.mark.parametrize("wrong", [{"kid": "a"}, "text", None], ids=repr)
+def test_app_message_hash_beside_invalid_credential_config_error(wrong: Any) -> None:
+    rule = MessageHash(secret=secret(OTHER_KEY))
+    assert list(problems_of(partial(acme, credentials=[wrong], message_hash=rule))) == ["credentials[0]"]
+
+
 def test_app_message_hash_secret_verifies_identity_hashes_config_error() -> None:
     """A user whose id is `socket:channel` would have the hash of this socket and this channel."""
     users, companies = secret(OTHER_KEY), secret(bytes(range(5, 37)))
