@@ -109,16 +109,13 @@ def _with_company_ids(unsigned: dict[str, Any], rule: CompanyHash, key: str | No
     """
     listed: list[Any] = []
     for location in rule.locations:
-        found = unsigned.get(location.path)
-        if found is not None and key is not None:
-            listed.extend(found if isinstance(found, list) else (found,))
+        found = unsigned.get(location.path) if len(location.body_path) == 1 else None
+        listed += found if isinstance(found, list) else [found]
         unsigned = _without_path(unsigned, location.body_path)
-    if listed and key is not None:
-        others = unsigned.get(key)  # the key is none of the locations
-        unsigned[key] = [
-            *(others if isinstance(others, list) else ()),
-            *(_with_id(company, rule) for company in listed),
-        ]
+    companies = [_with_id(company, rule) for company in listed if company is not None]
+    if companies and key is not None:
+        others = unsigned.get(key)  # not None if the key is none of the locations
+        unsigned[key] = [*others, *companies] if isinstance(others, list) else companies
     return unsigned
 
 

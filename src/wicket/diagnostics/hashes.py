@@ -98,13 +98,14 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     claims = case.claims if case.raw_token is not None else None
     identifiers, _ = attempt(lambda: read_identifiers(case.app, request, claims))
     values = identifiers or {}
+    members = _other_members(plain(request.document), rule.hash_location.location_name)
     candidates = [
         HashPair(
             "The user's hash",
             name,
             values.get(name),
             proof,
-            _other_members(plain(request.document), rule.hash_location.location_name),
+            members,
             rule.secret,
             (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
             rule.encoding,

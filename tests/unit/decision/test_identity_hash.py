@@ -269,6 +269,19 @@ def test_merge_unsigned_company_with_two_ids_reported() -> None:
     assert [conflict.attribute for conflict in merged.conflicts] == ["companies"]
 
 
+@pytest.mark.parametrize("others", [[{"id": "c9"}], "c9", None], ids=repr)
+def test_merge_unsigned_companies_under_other_name_than_claim(others: Any) -> None:
+    rule = CompanyHash(secret=secret(COMPANY_KEY), location=[JsonBody("orgs"), JsonBody("a.orgs")])
+    app = app_with(companies=rule, settings={"rules": Rules(companies_claim="companies")})
+    body = {"userId": "ada", "userHash": hash_by_hand("ada"), "companies": others, "a.orgs": "no location"}
+    body["orgs"] = [{**company("c1"), "plan": "gold"}, company("c2")]
+    merged = decide(app, body).require().merge_unsigned(body)
+    assert merged.companies == [{"id": "c1", "plan": "gold"}, {"id": "c2"}]
+    assert merged.attributes == {"a.orgs": "no location"}
+    reported = ["companies[c9]"] if isinstance(others, list) else []
+    assert [conflict.attribute for conflict in merged.conflicts] == reported
+
+
 def test_merge_unsigned_nested_company_location_removed() -> None:
     rule = CompanyHash(secret=secret(COMPANY_KEY), location=[JsonBody("org.main"), JsonBody("org.all")])
     body = {"userId": "ada", "userHash": hash_by_hand("ada"), "org": {"main": company("c1"), "size": 7}}
