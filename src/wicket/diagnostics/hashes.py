@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -91,9 +91,11 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     if rule is None:
         return
     request = case.request
-    token_secrets = tuple(
+    other_secrets = [
         ("the app's tokens", credential) for credential in case.app.credentials if isinstance(credential, Secret)
-    )
+    ]
+    if case.app.message_hash is not None:
+        other_secrets.append(("messages", case.app.message_hash.secret))
     proof = _read_location(rule.hash_location, request)
     claims = case.claims if case.raw_token is not None else None
     identifiers, _ = attempt(lambda: read_identifiers(case.app, request, claims))
@@ -107,7 +109,7 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
             proof,
             members,
             rule.secret,
-            (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
+            (*other_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
             rule.encoding,
             rule.normalized,
             tuple(rule.identifiers),
@@ -117,12 +119,12 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     user = next((pair for pair in candidates if pair.verifies), candidates[0])
     if user.value is not None or user.proof is not None:
         yield user
-    yield from _company_pairs(rule, token_secrets, request)
-    yield from _value_pairs(rule, token_secrets, request)
+    yield from _company_pairs(rule, other_secrets, request)
+    yield from _value_pairs(rule, other_secrets, request)
 
 
 def _company_pairs(
-    rule: IdentityHash, token_secrets: tuple[tuple[str, Secret], ...], request: Request
+    rule: IdentityHash, other_secrets: Sequence[tuple[str, Secret]], request: Request
 ) -> Iterator[HashPair]:
     companies = rule.companies
     if companies is None:
@@ -150,7 +152,7 @@ def _company_pairs(
                     proof,
                     _other_members(company, companies.hash_field),
                     companies.secret,
-                    (*token_secrets, ("users", rule.secret)),
+                    (*other_secrets, ("users", rule.secret)),
                     rule.encoding,
                     lambda value: value,
                     companies.id_fields,
@@ -158,7 +160,7 @@ def _company_pairs(
 
 
 def _value_pairs(
-    rule: IdentityHash, token_secrets: tuple[tuple[str, Secret], ...], request: Request
+    rule: IdentityHash, other_secrets: Sequence[tuple[str, Secret]], request: Request
 ) -> Iterator[HashPair]:
     for item in rule.values:
         given, _ = attempt(partial(item.value_location.parsed, request))
@@ -172,7 +174,7 @@ def _value_pairs(
                 proof,
                 {},
                 item.secret,
-                (*token_secrets, ("users", rule.secret)),
+                (*other_secrets, ("users", rule.secret)),
                 rule.encoding,
                 lambda value: value,
                 (item.name,),

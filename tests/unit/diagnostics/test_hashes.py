@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cost import BOUNDED, steps_of
 from tests.support.unit import NOW, acme, gate_of, secret, token
-from wicket import JsonBody
+from wicket import JsonBody, MessageHash
 from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.diagnostics import Diagnosis, diagnose
 from wicket.diagnostics.hashes import _MAX_MEMBERS, _decode_hash
@@ -131,6 +131,7 @@ def test_diagnose_single_company_hash_mistake_named() -> None:
     (finding,) = ask({**ADA, "company": {"companyHash": valid("c1")}}, companies=rule).findings
     assert (finding.code, "without the companyId" in finding.detail) == ("half_a_pair", True)
     assert ask({**ADA, "company": {"id": "c1", "companyHash": valid("c1", VALUE_KEY)}}, companies=rule).passed
+    assert ask({**ADA, "company": {"name": "One"}, "companies": "none"}, companies=rule).passed
 
 
 def test_diagnose_hash_beside_token_of_other_identifier_step_verifies() -> None:
@@ -138,3 +139,17 @@ def test_diagnose_hash_beside_token_of_other_identifier_step_verifies() -> None:
     diagnosis = diagnose(gate_of(app), "acme", token(key=VALUE_KEY), body={"userHash": valid("user-1")})
     assert diagnosis.passed
     assert {step.name: step.passed for step in diagnosis.steps}["hash"]
+
+
+def test_diagnose_token_or_hash_by_secret_of_messages_named() -> None:
+    app = acme(
+        identity_hash=IdentityHash(secret=secret(KEY)),
+        message_hash=MessageHash(secret=secret(VALUE_KEY)),
+    )
+    with gate_of(app) as gate:
+        (of_hash,) = diagnose(gate, "acme", body={"userId": "ada", "userHash": valid("ada", VALUE_KEY)}).findings
+        (of_token,) = diagnose(gate, "acme", token(key=VALUE_KEY)).findings
+        message = diagnose(gate, "acme", body={"userId": "ada", "userHash": VALUE_KEY.hex()})
+    assert (of_hash.code, of_hash.found) == ("other_key", "the secret for messages")
+    assert (of_token.code, of_token.found) == ("other_key", "the secret of hashes in messages")
+    assert VALUE_KEY.hex() not in repr(message)
