@@ -33,6 +33,7 @@ from wicket import (
     Query,
     Rules,
     Secret,
+    ValueHash,
 )
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.starlette import identity_of
@@ -158,7 +159,18 @@ novu = Profile(
 novu_app = novu(
     "novu-application-of-acme",
     identity_hash=IdentityHash(
-        secret=Secret.from_text(SECRETS["novu"]), identifier="subscriberId", hash_location=JsonBody("subscriberHash")
+        secret=Secret.from_text(SECRETS["novu"]),
+        identifier="subscriberId",
+        hash_location=JsonBody("subscriberHash"),
+        values=(
+            ValueHash(
+                name="context",
+                secret=Secret.from_text(SECRETS["novu"]),
+                hash_location=JsonBody("contextHash"),
+                form="json",
+                allow_shared_secret=True,
+            ),
+        ),
     ),
 )
 

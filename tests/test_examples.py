@@ -97,7 +97,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variables that the code blocks read."""
     for name in ("ACME_SECRET", "ACME_SECRET_OLD"):
         monkeypatch.setenv(name, "5f" * 31 + f"0{len(name) % 10}")
-    for name in ("INITECH_SECRET", "UMBRELLA_JWT_SECRET", "UMBRELLA_HASH_SECRET", "UMBRELLA_COMPANY_SECRET"):
+    umbrella = ("UMBRELLA_JWT_SECRET", "UMBRELLA_HASH_SECRET", "UMBRELLA_COMPANY_SECRET")
+    for name in ("INITECH_SECRET", "CHAT_SECRET", "TALK_SECRET", "NOVU_SECRET", *umbrella):
         monkeypatch.setenv(name, f"{name}-0123456789abcdef0123456789abcdef")
     own_location = next(block for block in blocks(ROOT / "docs" / "apps.md", "python") if "WidgetParameter" in block)
     module = types.ModuleType("acme.locations")  # a block in TOML names it

@@ -15,7 +15,17 @@ import jwt
 import pytest
 
 from tests.support.widget_request import DOORS, Answered, Door, WidgetRequest
-from wicket import App, CompanyHash, ConfigError, Conflict, IdentityHash, Secret, VerifiedIdentity, profiles
+from wicket import (
+    App,
+    CompanyHash,
+    ConfigError,
+    Conflict,
+    IdentityHash,
+    JsonBody,
+    Secret,
+    VerifiedIdentity,
+    profiles,
+)
 
 NOW: Final = 1_761_000_000
 THE_END: Final = NOW + 90 * 86_400
@@ -165,6 +175,30 @@ def test_migration_token_and_hash_of_different_users_invalid_request(app: App, d
     assert door([app], boot(**other, featurebaseJwt=token_of()), NOW).refusal() == (400, "invalid_request", None)
 
 
+@pytest.mark.parametrize("identifier", ["email", "userId", ("userId", "email")], ids=str)
+@pytest.mark.parametrize("hashed", [USER["email"], USER["userId"]])
+def test_migration_token_beside_hash_of_either_identifier_verified(identifier: Any, hashed: str, door: Door) -> None:
+    """A page may still send the hash of the other identifier. It adds nothing to what the token proves."""
+    rule = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier=identifier)
+    app = profiles.featurebase("acme", credentials=TOKENS, identity_hash=rule)
+    page = boot(**USER, userHash=compute_hash(hashed), featurebaseJwt=token_of(plan="pro"))
+    alone = passes(door([app], boot(featurebaseJwt=token_of(plan="pro")), NOW), "jwt")
+
+    identity = passes(door([app], page, NOW), "jwt")
+    assert (identity.identity, identity.claims) == (alone.identity, alone.claims)
+    assert (identity.attributes, identity.companies) == (alone.attributes, alone.companies)
+
+
+def test_migration_hash_of_any_of_several_identifiers_verified(door: Door) -> None:
+    rule = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier=["userId", "email"])
+    app = profiles.featurebase("acme", identity_hash=rule)
+    for name in ("email", "userId"):
+        identity = door([app], boot(**USER, userHash=compute_hash(USER[name])), NOW).identity()
+        assert (identity.user_id, identity.user_id_claim) == (USER[name], name)
+    other = boot(**USER, userHash=compute_hash("eve@acme.com"))
+    assert door([app], other, NOW).refusal() == (400, "invalid_token", "bad_identity_hash")
+
+
 def test_migration_one_forged_proof_beside_valid_one_invalid_token(door: Door) -> None:
     forged = jwt.encode(USER, IV_SECRET, algorithm="HS256")
     hashed = {**USER, "userHash": compute_hash(USER["email"])}
@@ -267,6 +301,28 @@ def test_company_hash_shared_secret_requires_allow_shared_secret(caplog: pytest.
     assert identity.companies == [{"id": "123"}]
 
 
+def test_company_hash_of_official_client_verified(door: Door) -> None:
+    """The vendor's own client sends one company or several, each with `companyId` or `id`."""
+    secret = Secret.from_text(COMPANY_SECRET)
+    held = CompanyHash(
+        secret=secret, location=[JsonBody("companies"), JsonBody("company")], id_field=["companyId", "id"]
+    )
+    rule = IdentityHash(secret=Secret.from_text(IV_SECRET), identifier="email", companies=held)
+    app = profiles.featurebase("acme", identity_hash=rule)
+    user = {**USER, "userHash": compute_hash(USER["email"])}
+    one = {"companyId": "123", "companyHash": compute_hash("123", COMPANY_SECRET), "name": "One"}
+    two = {"id": "456", "companyHash": compute_hash("456", COMPANY_SECRET)}
+
+    page = boot(**user, company=one)
+    identity = passes(door([app], page, NOW), "identity_hash")
+    assert identity.companies == [{"id": "123"}]
+    assert identity.merge_unsigned(beside(page)).companies == [{"id": "123", "name": "One"}]
+    both = passes(door([app], boot(**user, companies=[one, two]), NOW), "identity_hash")
+    assert both.companies == [{"id": "123"}, {"id": "456"}]
+    forged = boot(**user, company={**one, "companyId": "124"})
+    assert door([app], forged, NOW).refusal() == (400, "invalid_token", "bad_identity_hash")
+
+
 # --- attributes: what is signed, what is stored, what a page merely says
 
 SECURED: Final = profiles.featurebase(
@@ -285,28 +341,53 @@ def beside(page: WidgetRequest) -> dict[str, Any]:
 
 
 def test_merge_unsigned_signed_over_stored_over_page_values(door: Door) -> None:
-    page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", theme="dark")
+    page = boot(featurebaseJwt=token_of(title="Countess"), title="Root", nonSensitiveAttr1="said", seat="aisle")
     identity = passes(door([SECURED], page, NOW), "jwt")
 
-    merged = identity.merge_unsigned(beside(page), stored={"title": "Miss", "theme": "light"})
+    merged = identity.merge_unsigned(beside(page), stored={"title": "Miss", "seat": "window"})
     assert merged.attributes == {
         "email": "ada@acme.com",
         "name": "Ada Lovelace",
         "title": "Countess",
-        "theme": "light",
+        "seat": "window",
         "nonSensitiveAttr1": "said",
     }
-    assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("theme", "light", "stored"))
+    assert merged.conflicts == (Conflict("title", "Countess", "signed"), Conflict("seat", "window", "stored"))
+
+
+def test_merge_unsigned_unknown_attributes_reported_and_widget_settings_ignored(door: Door) -> None:
+    """The vendor saves no attribute that is not configured."""
+    configured = profiles.featurebase("acme", credentials=TOKENS, known_attributes=["name", "title", "seat"])
+    said: dict[str, Any] = {
+        "seat": "aisle",
+        "neverConfigured": 1,
+        "theme": "dark",
+        "placement": "right",
+        "language": "de",
+    }
+    page = boot(
+        featurebaseJwt=token_of(title="Countess", plan="pro"), **said, **{"$brandId": "b", "metadata": {"a": 1}}
+    )
+
+    merged = passes(door([configured], page, NOW), "jwt").merge_unsigned(beside(page), stored={"old": "kept"})
+    assert merged.attributes == {
+        "email": "ada@acme.com",
+        "name": "Ada Lovelace",
+        "title": "Countess",
+        "seat": "aisle",
+        "old": "kept",
+    }
+    assert (merged.unknown, merged.conflicts) == (("plan", "neverConfigured"), ())
 
 
 def test_merge_unsigned_protected_attribute_only_from_signed_claims(door: Door) -> None:
-    before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", theme="dark")
+    before = boot(**USER, userHash=compute_hash(USER["email"]), plan="Premium", seat="aisle")
     by_hash = passes(door([SECURED], before, NOW), "identity_hash").merge_unsigned(beside(before))
     assert "plan" not in by_hash.attributes
-    assert by_hash.attributes["theme"] == "dark"
+    assert by_hash.attributes["seat"] == "aisle"
     assert Conflict("plan") in by_hash.conflicts
 
-    after = boot(featurebaseJwt=token_of(), plan="Premium", theme="dark")
+    after = boot(featurebaseJwt=token_of(), plan="Premium", seat="aisle")
     by_token = passes(door([SECURED], after, NOW), "jwt").merge_unsigned(beside(after))
     assert "plan" not in by_token.attributes
     assert by_token.conflicts == (Conflict("plan"),)

@@ -182,6 +182,19 @@ PASSES: Final = {
         "subscriberId",
         "identity_hash",
     ),
+    "novu, with a context": Passes(
+        novu(
+            subscriberId="7",
+            subscriberHash=compute_hash(SECRETS["novu"], "7"),
+            context={"tenant": "acme", "app": "dashboard"},
+            contextHash=compute_hash(SECRETS["novu"], '{"app":"dashboard","tenant":"acme"}'),
+        ),
+        "novu-application-of-acme",
+        "7",
+        "subscriberId",
+        "identity_hash",
+        {"context": {"tenant": "acme", "app": "dashboard"}},
+    ),
     "help scout": Passes(
         help_scout(name="Ada", email=EMAIL, signature=compute_hash(SECRETS["help scout"], EMAIL)),
         "beacon-of-acme",
@@ -307,6 +320,19 @@ REFUSED: Final[dict[str, tuple[WidgetRequest, tuple[str, str | None]]]] = {
     "pylon: an address without hash": (pylon(email=EMAIL), _bad("bad_identity_hash")),
     "novu: a guessed subscriber": (
         novu(subscriberId="8", subscriberHash=compute_hash(SECRETS["novu"], "7")),
+        _bad("bad_identity_hash"),
+    ),
+    "novu: a context without hash": (
+        novu(subscriberId="7", subscriberHash=compute_hash(SECRETS["novu"], "7"), context={"tenant": "acme"}),
+        _bad("bad_identity_hash"),
+    ),
+    "novu: another context": (
+        novu(
+            subscriberId="7",
+            subscriberHash=compute_hash(SECRETS["novu"], "7"),
+            context={"tenant": "globex"},
+            contextHash=compute_hash(SECRETS["novu"], '{"tenant":"acme"}'),
+        ),
         _bad("bad_identity_hash"),
     ),
     "novu: SHA-512": (

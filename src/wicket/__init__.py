@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wicket import profiles
 from wicket.config.app import App, Mode
 from wicket.config.cors import CORS
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import (
     AppLocation,
     AppRef,
@@ -27,6 +27,7 @@ from wicket.config.locations import (
     TokenKeyId,
     TokenLocation,
 )
+from wicket.config.message_hash import MessageHash
 from wicket.config.network import Destination, Network
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
@@ -86,6 +87,7 @@ __all__ = [
     "KeySetUrl",
     "Limits",
     "MergeResult",
+    "MessageHash",
     "Mode",
     "Network",
     "OriginPolicy",
@@ -109,6 +111,7 @@ __all__ = [
     "TokenKeyId",
     "TokenLocation",
     "UnknownKidLimited",
+    "ValueHash",
     "VerifiedApp",
     "VerifiedIdentity",
     "WarmUpReport",

@@ -15,7 +15,7 @@ from wicket.config.token_locations import TokenLocations
 from wicket.decision.context import GateContext, RequestContext
 from wicket.decision.decision import Decision
 from wicket.decision.fast_path import decide_fast, verify_fast
-from wicket.decision.flow import check_origin, decide, verify
+from wicket.decision.flow import check_origin, decide, verify, verify_hash
 from wicket.decision.io import arun, run
 from wicket.decision.revalidation import revalidate
 from wicket.errors import Refusal
@@ -166,6 +166,28 @@ class Gate:
         if decision is None:
             decision = await arun(verify(self._context, token, ref, origin))
         return self._report(decision)
+
+    def verify_hash(self, proof: str | None, *fields: str | int, app: str | AppRef) -> Decision:
+        """Verify a hash that did not come with a request, for example in a message of a socket.
+
+        The app's setting `message_hash` has the secret. As with `verify`, modes and `allow_anonymous` do not apply: the
+        decision is allowed only if the hash verifies. `decision.identity` is the user if `message_hash.identifier` is
+        set; otherwise the hash proves no user, and the identity is anonymous. Blocks while an app is loaded.
+
+        Args:
+            proof: The hash.
+            fields: The hashed fields, in the order in which they are joined: a string that is not empty and does not
+                contain the separator, or an integer. A client may have sent them: values of other types are refused
+                (`bad_identity_hash`).
+            app: The app's id or alias, or an `AppRef` with another name of the app.
+        """
+        ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
+        return self._report(run(verify_hash(self._context, proof, fields, ref)))
+
+    async def averify_hash(self, proof: str | None, *fields: str | int, app: str | AppRef) -> Decision:
+        """Verify a hash like `verify_hash`, without blocking the event loop."""
+        ref = app if isinstance(app, AppRef) else fast_app_ref(AppRef, ("id", app))
+        return self._report(await arun(verify_hash(self._context, proof, fields, ref)))
 
     def check_origin(self, request: Request, *, report: bool = False) -> Decision:
         """Decide only whether the request's origin may use the app that it names. The token is not read.

@@ -24,15 +24,8 @@ IN_KEYS = re.compile(f"{SECRETS.pattern}|value|material")
 _SHA_256_OF_A_KEY = "SHA-256 of the app's own keys, one of which signed the cached token; no part of the token"
 
 REVIEWED = {
-    ("config/app_checks.py", "identity_hash.identifier not in claims"): "configuration; the names of claims",
-    (
-        "config/app_checks.py",
-        "key.fingerprint in hash_fingerprints",
-    ): "configuration; two secrets of one app, by their SHA-256",
-    (
-        "config/identity_hash.py",
-        "companies.secret.keys[0].fingerprint == self.secret.keys[0].fingerprint",
-    ): "configuration; two secrets of one app, by their SHA-256",
+    ("config/identity_hash.py", "self.hash_field in id_fields"): "configuration; the names of fields",
+    ("decision/attributes.py", "name not in ('id', rule.hash_field, *rule.id_fields)"): "the names of fields",
     ("decision/context.py", "ctx.token.text == token"): "two tokens of one request, both the client's own",
     ("decision/key_selection.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
@@ -47,7 +40,7 @@ REVIEWED = {
     ("decision/verified.py", "key.fingerprint == signed.fingerprint"): _SHA_256_OF_A_KEY,
     (
         "decision/identity_hash.py",
-        "_hash_keys(self._app)[:many] == _hash_keys(app)[:many]",
+        "self._hash_keys(self._app) == self._hash_keys(app)",
     ): "configuration; two secrets of one app, by their SHA-256",
     ("decision/signature.py", "key.fingerprint == cached.fingerprint"): _SHA_256_OF_A_KEY,
     (

@@ -12,7 +12,19 @@ import pytest
 
 from tests.attacks.clients import Behind, Door
 from tests.attacks.token_factory import NOW, app, of_any_kind, secret, token
-from wicket import App, Bearer, CompanyHash, ConfigError, Header, IdentityHash, JsonBody, Revocations, Secret
+from wicket import (
+    App,
+    Bearer,
+    CompanyHash,
+    ConfigError,
+    Gate,
+    Header,
+    IdentityHash,
+    JsonBody,
+    MessageHash,
+    Revocations,
+    Secret,
+)
 
 ADA: Final = (200, "acme:userId:ada", None)
 BAD: Final = (401, "invalid_token", "bad_identity_hash")
@@ -175,6 +187,29 @@ def test_cve_2026_55669_identity_hash_secret_reused_config_error() -> None:
         app("acme", Secret(hash_secret()), identity_hash=held)
     with pytest.raises(ConfigError, match="company's hash"):
         IdentityHash(secret=Secret(hash_secret()), companies=CompanyHash(secret=Secret(hash_secret())))
+
+
+@pytest.mark.parametrize("of_tokens", [["HS256"], ["HS512"], ["HS256", "HS512"]], ids="+".join)
+@pytest.mark.parametrize("of_hashes", [["HS256"], ["HS512"]], ids="+".join)
+@pytest.mark.parametrize("size", [64, 100, 200])
+def test_hash_secret_of_any_algorithm_never_verifies_tokens(
+    of_tokens: list[str], of_hashes: list[str], size: int
+) -> None:
+    """A hash is an HMAC-SHA256, whatever the allow-list of its secret says, and long secrets are hashed first."""
+    value = bytes(range(1, size + 1))
+    tokens, hashes = Secret(value, algorithms=of_tokens), Secret(value, algorithms=of_hashes)
+    uses: list[dict[str, Any]] = [
+        {"identity_hash": IdentityHash(secret=hashes)},
+        {"message_hash": MessageHash(secret=hashes)},
+    ]
+    for use in uses:
+        with pytest.raises(ConfigError, match="two secrets"):
+            app("acme", tokens, **use)
+        with pytest.raises(ConfigError, match="have the same secret") as raised:
+            Gate([app("acme", tokens), app("other", Secret(secret("other")), **use)], app_locations=NAMING)
+        assert len(raised.value.problems) == 1
+    with pytest.raises(ConfigError, match="company's hash"):
+        IdentityHash(secret=hashes, companies=CompanyHash(secret=tokens))
 
 
 def test_cve_2026_30223_company_without_own_hash_dropped_or_refused(behind: Behind) -> None:

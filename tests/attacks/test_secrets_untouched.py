@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
 
 import wicket.decision.identity_hash
+import wicket.decision.message_hash
 import wicket.diagnostics.hashes
 import wicket.keys.algorithms
 from tests.attacks.token_factory import HASHES, NOW, app, claims, secret, signature_of
-from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, Request, Secret
+from wicket import CompanyHash, Gate, Header, IdentityHash, JsonBody, MessageHash, Request, Secret, ValueHash
 from wicket.diagnostics import diagnose
 from wicket.runtime import base64url
 
@@ -95,7 +96,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     monkeypatch.setattr(wicket.keys.algorithms, "HMAC", HiddenHMAC)
     monkeypatch.setattr(hmac, "digest", lambda *given: HiddenBytes(digest(*given)))
     monkeypatch.setattr(hmac, "compare_digest", spy)
-    for module in (wicket.decision.identity_hash, wicket.diagnostics.hashes):
+    for module in (wicket.decision.identity_hash, wicket.decision.message_hash, wicket.diagnostics.hashes):
         monkeypatch.setattr(module, "compute_hash", _hidden(vars(module)["compute_hash"]))
     return told
 
@@ -187,6 +188,34 @@ def test_company_hash_any_guess_only_compare_digest(told: Told, encoding: Writte
         assert ask(sent, encoding=encoding) == (False, "bad_identity_hash")
         assert told.compared[1:] == [(right.encode(), guess.encode(), False)]
         assert [result for *_, result in told.compared] == [True, False], "one for each of the two"
+    assert told.touched == []
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_value_hash_any_guess_only_compare_digest(told: Told, encoding: Written) -> None:
+    value = ValueHash(name="room", secret=Secret(hash_key("rooms")), hash_location=JsonBody("roomHash"))
+    rule = IdentityHash(secret=Secret(hash_key("users")), encoding=encoding, values=(value,))
+    right = written(mac(hash_key("rooms"), "7"), encoding)
+    user = {"userId": "ada", "userHash": written(mac(hash_key("users"), "ada"), encoding), "room": 7}
+    with Gate([app("acme", Secret(secret()), identity_hash=rule)], clock=lambda: NOW) as gate:
+        for guess, passed in ((right, True), *((each, False) for each in wrong(right))):
+            told.compared.clear()
+            body = json.dumps({**user, "roomHash": guess}).encode()
+            request = Request("POST", headers=[("Content-Type", "application/json")], body=body)
+            assert gate.decide(request).allowed is passed
+            assert told.compared[1:] == [(right.encode(), guess.encode(), passed)]
+    assert told.touched == []
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_message_hash_any_guess_only_compare_digest(told: Told, encoding: Written) -> None:
+    rule = MessageHash(secret=Secret(hash_key("messages")), encoding=encoding)
+    right = written(mac(hash_key("messages"), "1.2:room"), encoding)
+    with Gate([app("acme", Secret(secret()), message_hash=rule)], clock=lambda: NOW) as gate:
+        for guess, passed in ((right, True), *((each, False) for each in wrong(right))):
+            told.compared.clear()
+            assert gate.verify_hash(guess, "1.2", "room", app="acme").allowed is passed
+            assert told.compared == [(right.encode(), guess.encode(), passed)]
     assert told.touched == []
 
 

@@ -68,6 +68,22 @@ HASH_ROWS = [
         ("user.ref",),
         body=body(hashed("17"), user={"ref": 17}),
     ),
+    Row(
+        "hash of neither of two identifiers",
+        lambda: hashing(identifier=["userId", "email"]),
+        None,
+        "wrong_identifier",
+        ("user.ref", "userId or email"),
+        body=body(hashed("17"), user={"ref": 17}),
+    ),
+    Row(
+        "hash of the second identifier in lower case",
+        lambda: hashing(identifier=["userId", "email"]),
+        None,
+        "altered_identifier",
+        ("email", "in lower case"),
+        body=body(hashed("ann@acme.com")),
+    ),
     # raw id sent as hash; base64, upper-case or dashed hex
     Row("raw id", hashing, None, "raw_id_as_hash", ("userId itself",), body=body("User-1 ")),
     Row("raw e-mail", hashing, None, "raw_id_as_hash", ("email itself",), body=body("Ann@Acme.com")),

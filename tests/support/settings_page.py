@@ -39,6 +39,7 @@ FORM_WORDS: Final[Mapping[str | None, str]] = {
     "identity_hash": "the table `[apps.identity_hash]`",
     "websocket_refusals": "the table `[apps.websocket_refusals]`, with the statuses as keys of `codes`",
     "cors": "the table `cors`",
+    "message_hash": "the table `[apps.message_hash]`",
     "limits": "the table `[gate.limits]`",
     "network": "the table `[gate.network]`",
     "extension": "the name of an [extension](apps.md#a-location-of-your-own)",

@@ -11,13 +11,14 @@ from wicket.config import app_checks as checks
 from wicket.config.cors import CORS
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import AppLocation, AppRef, Bearer, TokenLocation
+from wicket.config.message_hash import MessageHash
 from wicket.config.origins import OriginPolicy, is_origin
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.config.token_locations import TokenLocations, intern_token_locations
 from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
 from wicket.errors import Problems, Refusal
-from wicket.keys import Credential, Keyring, KeySource
+from wicket.keys import Credential, Keyring, KeySource, Secret
 from wicket.keys.keyring import log_untried_keys
 from wicket.settings import boolean, check_settings, instance_of, is_sync_function, or_none, satisfies, setting
 
@@ -46,8 +47,9 @@ class App:
         origin_policy: The compiled `origins`.
         keyring: The keys of all credentials.
         sources: The remote key sets.
-        user_id_claims: Every claim that can contain a user id, including the identifier of the identity hash.
-        hash_cutoffs: The revocation times (NumericDate) for the identifier of the identity hash, by normalized form.
+        user_id_claims: Every claim that can contain a user id, including the identifiers of hashes.
+        hash_cutoffs: The revocation times (NumericDate) for the identifiers of the identity hash, by their names and
+            normalized forms.
         has_request_checks: Whether each request needs the claims, for revocations or for `check`.
         revision: An object that no other App has, except a copy of this one. It identifies the settings in caches.
 
@@ -122,6 +124,17 @@ class App:
         or_none(instance_of(IdentityHash, "an IdentityHash, or None")), default=None, form="identity_hash"
     )
     """The settings for requests that carry an identity hash instead of a token. None: such hashes are ignored."""
+    message_hash: MessageHash | None = setting(
+        or_none(instance_of(MessageHash, "a MessageHash, or None")), default=None, form="message_hash"
+    )
+    """The settings for hashes in messages, which `Gate.verify_hash` verifies. None: such hashes are refused."""
+    known_attributes: frozenset[str] | None = setting(checks.names_or_none, default=None, preset=True)
+    """The attributes of users that `merge_unsigned` keeps. Signed and unsigned values of other attributes are reported
+    and not kept. None: all attributes are kept."""
+    known_company_attributes: frozenset[str] | None = setting(checks.names_or_none, default=None, preset=True)
+    """The same as `known_attributes` for the attributes of companies. The `id` of a company is always kept."""
+    widget_settings: frozenset[str] = setting(checks.attribute_names, default=(), preset=True)
+    """The members of the client's body that configure the widget. They never become attributes."""
     format_error: ErrorFormatter | None = setting(
         or_none(
             satisfies(callable, "must be a function that takes a Refusal and returns a status and a body, or None")
@@ -161,7 +174,7 @@ class App:
     keyring: Keyring = field(init=False, repr=False)
     sources: tuple[KeySource, ...] = field(init=False, repr=False)
     user_id_claims: tuple[str, ...] = field(init=False, repr=False)
-    hash_cutoffs: Mapping[str, float] = field(init=False, repr=False)
+    hash_cutoffs: Mapping[tuple[str, str], float] = field(init=False, repr=False)
     has_request_checks: bool = field(init=False, repr=False)
     revision: object = field(init=False, repr=False, compare=False)
 
@@ -188,8 +201,10 @@ class App:
             problems.add("cors.credentials", "needs explicit origins", "origins=['https://app.example.com']")
         if self.allowed_scopes and isinstance(self.rules, Rules) and not self.rules.scopes_claim:
             problems.add("allowed_scopes", "need the rule scopes_claim", "scopes_claim='scope'")
-        checks.check_hash_secrets(problems, self.credentials, self.identity_hash)
-        user_id_claims = checks.user_id_claims(problems, self.rules, self.identity_hash, self.revocations)
+        checks.check_hash_secrets(problems, self.credentials, self.identity_hash, self.message_hash)
+        user_id_claims = checks.user_id_claims(
+            problems, self.rules, self.identity_hash, self.message_hash, self.revocations
+        )
         sources = checks.remote_sources(problems, self.credentials, self.issuer)
         problems.raise_if_any()
         hash_locations = self.identity_hash.locations if self.identity_hash is not None else ()
@@ -213,6 +228,12 @@ class App:
         for name, value in computed.items():
             object.__setattr__(self, name, value)
         log_untried_keys(f"app {self.id}", self.keyring.never_tried())
+
+    @property
+    def hash_secrets(self) -> tuple[Secret, ...]:
+        """The secrets of identity hashes and of hashes in messages. None of them may sign tokens."""
+        identity_secrets = self.identity_hash.secrets if self.identity_hash is not None else ()
+        return identity_secrets if self.message_hash is None else (*identity_secrets, self.message_hash.secret)
 
     def refs(self) -> tuple[AppRef, ...]:
         """Return every name by which a request can refer to this app, the id first."""
@@ -239,6 +260,9 @@ class ProfileDefaults(TypedDict, total=False):
     token_precedence: Literal["must_agree", "first"]
     app_locations: Iterable[AppLocation]
     claimed_user_locations: Iterable[TokenLocation]
+    known_attributes: Iterable[str] | None
+    known_company_attributes: Iterable[str] | None
+    widget_settings: Iterable[str]
     format_error: ErrorFormatter | None
     websocket_refusals: WebSocketRefusals
     check: ClaimsCheck | None
@@ -259,6 +283,7 @@ class AppOptions(ProfileDefaults, total=False):
     aliases: Iterable[str]
     identity_hash: IdentityHash | None
     cors: CORS | None
+    message_hash: MessageHash | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,18 @@ from typing import Any, Final
 
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import MAX_NAME, AppLocation, TokenLocation, is_location, is_valid_name
+from wicket.config.message_hash import MessageHash
 from wicket.config.origins import OriginPolicy
 from wicket.config.revocations import Revocations
 from wicket.config.rules import Rules
 from wicket.errors import ConfigError, Problems
 from wicket.keys import Jwks, KeySource
+from wicket.keys.algorithms import all_fingerprints
 from wicket.keys.secret import credential_hint
 from wicket.settings import is_nonempty_string, items_of, satisfies
 
-_NO_CUTOFFS: Final[Mapping[str, float]] = MappingProxyType({})
-_NO_SCOPES: Final[frozenset[str]] = frozenset()
+_NO_CUTOFFS: Final[Mapping[tuple[str, str], float]] = MappingProxyType({})
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
 def is_name(value: object) -> bool:
@@ -41,6 +43,7 @@ def _location_hint(value: object) -> str:
 
 _NAME_HINT: Final = f"1 to {MAX_NAME} visible characters"
 _strings: Final = items_of(is_nonempty_string, "non-empty string", "write it in quotes")
+_attributes: Final = items_of(is_nonempty_string, "name of an attribute", "write it in quotes")
 _host_names: Final = items_of(is_name, "host name", _NAME_HINT)
 
 name: Final = satisfies(is_name, f"must be {_NAME_HINT}")
@@ -49,6 +52,16 @@ nonempty_string: Final = satisfies(is_nonempty_string, "must be a non-empty stri
 credentials: Final = items_of(_is_credential, "credential", credential_hint)
 app_locations: Final = items_of(lambda value: is_location(value, AppLocation), "location", _location_hint)
 token_locations: Final = items_of(lambda value: is_location(value, TokenLocation), "location", _location_hint)
+
+
+def names_or_none(problems: Problems, path: str, value: object) -> frozenset[str] | None:
+    """Check names of attributes. Return a set; None for None."""
+    return None if value is None else frozenset(filter(is_nonempty_string, _attributes(problems, path, value)))
+
+
+def attribute_names(problems: Problems, path: str, value: object) -> frozenset[str]:
+    """Check names of attributes. Return a set."""
+    return names_or_none(problems, path, value) or _NO_NAMES
 
 
 def hosts(problems: Problems, path: str, value: object) -> tuple[str, ...]:
@@ -64,7 +77,7 @@ def audience(problems: Problems, path: str, value: Any) -> tuple[str, ...]:
 
 def scopes(problems: Problems, path: str, value: object) -> frozenset[str]:
     """Check scopes. Return a set."""
-    return frozenset(item for item in _strings(problems, path, value) if is_nonempty_string(item)) or _NO_SCOPES
+    return frozenset(item for item in _strings(problems, path, value) if is_nonempty_string(item)) or _NO_NAMES
 
 
 def origins(problems: Problems, path: str, value: Any) -> OriginPolicy:
@@ -76,29 +89,48 @@ def origins(problems: Problems, path: str, value: Any) -> OriginPolicy:
         return OriginPolicy()
 
 
-def check_hash_secrets(problems: Problems, credentials: Iterable[Any], identity_hash: object) -> None:
-    """Add a problem for each credential that is also a secret of the identity hash.
+def check_hash_secrets(
+    problems: Problems, credentials: Iterable[Any], identity_hash: object, message_hash: object
+) -> None:
+    """Add a problem for each secret that verifies tokens and hashes, or hashes of requests and of messages.
 
     The hash of a user whose id has the form `header.payload` would be a valid token signature under the same secret.
+    The hash of a user whose id has the form of joined fields would be a valid hash of these fields.
     """
-    if not isinstance(identity_hash, IdentityHash):
+    identity_secrets = identity_hash.secrets if isinstance(identity_hash, IdentityHash) else ()
+    message_secrets = (message_hash.secret,) if isinstance(message_hash, MessageHash) else ()
+    if not identity_secrets and not message_secrets:
         return
-    hash_fingerprints = {secret.keys[0].fingerprint for secret in identity_hash.secrets}
+    identity_keys, message_keys = _fingerprints(identity_secrets), _fingerprints(message_secrets)
     for index, credential in enumerate(credentials):
-        if any(key.fingerprint in hash_fingerprints for key in getattr(credential, "keys", ())):
-            problems.add(f"credentials[{index}]", "is also a secret of the identity hash", "use two secrets")
+        fingerprints = _fingerprints((credential,))
+        for keys, kind in ((identity_keys, "identity hash"), (message_keys, "hash of messages")):
+            if not fingerprints.isdisjoint(keys):
+                problems.add(f"credentials[{index}]", f"is also a secret of the {kind}", "use two secrets")
+    if not identity_keys.isdisjoint(message_keys):
+        problems.add("message_hash.secret", "is also a secret of the identity hash", "use two secrets")
 
 
-def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocations: Any) -> tuple[str, ...]:
-    """Return every claim that can contain a user id, including the identifier of the identity hash."""
+def _fingerprints(credentials: Iterable[Any]) -> frozenset[bytes]:
+    keys = (key for credential in credentials if _is_credential(credential) for key in credential.keys)
+    return frozenset(fingerprint for key in keys for fingerprint in all_fingerprints(key))
+
+
+def user_id_claims(
+    problems: Problems, rules: Any, identity_hash: Any, message_hash: Any, revocations: Any
+) -> tuple[str, ...]:
+    """Return every claim that can contain a user id, including the identifiers of hashes."""
     claims = rules.user_id_claims if isinstance(rules, Rules) else ()
-    if isinstance(identity_hash, IdentityHash) and identity_hash.identifier not in claims:
-        claims = (*claims, identity_hash.identifier)
-    identifier = identity_hash.identifier if isinstance(identity_hash, IdentityHash) else None
-    if isinstance(rules, Rules) and identifier in rules.user_id_patterns:
-        problems.add(
-            f"rules.user_id_patterns.{identifier}", "is the identifier of the identity hash", "use another claim"
-        )
+    if isinstance(identity_hash, IdentityHash):
+        claims = tuple(dict.fromkeys((*claims, *identity_hash.identifiers)))
+    if isinstance(message_hash, MessageHash) and message_hash.identifier is not None:
+        claims = tuple(dict.fromkeys((*claims, message_hash.identifier)))
+    hashed = identity_hash.identifiers if isinstance(identity_hash, IdentityHash) else ()
+    for identifier in hashed if isinstance(rules, Rules) else ():
+        if identifier in rules.user_id_patterns:
+            problems.add(
+                f"rules.user_id_patterns.{identifier}", "is the identifier of the identity hash", "use another claim"
+            )
     if isinstance(revocations, Revocations):
         for claim in revocations.users_by_claim.keys() - set(claims):
             problems.add(
@@ -109,15 +141,16 @@ def user_id_claims(problems: Problems, rules: Any, identity_hash: Any, revocatio
     return claims
 
 
-def hash_cutoffs(identity_hash: IdentityHash | None, revocations: Revocations) -> Mapping[str, float]:
-    """Return the revocation times for the identifier of the identity hash, by its normalized form."""
+def hash_cutoffs(identity_hash: IdentityHash | None, revocations: Revocations) -> Mapping[tuple[str, str], float]:
+    """Return the revocation times for the identifiers of the identity hash, by their names and normalized forms."""
     if identity_hash is None or not identity_hash.normalize:
         return _NO_CUTOFFS
-    cutoffs: dict[str, float] = {}
-    for mapping in (revocations.users, revocations.users_by_claim.get(identity_hash.identifier, {})):
-        for identifier, cutoff in mapping.items():
-            name = identity_hash.normalized(identifier)
-            cutoffs[name] = max(cutoff, cutoffs.get(name, cutoff))
+    cutoffs: dict[tuple[str, str], float] = {}
+    for name in identity_hash.identifiers:
+        for mapping in (revocations.users, revocations.users_by_claim.get(name, {})):
+            for identifier, cutoff in mapping.items():
+                key = name, identity_hash.normalized(identifier)
+                cutoffs[key] = max(cutoff, cutoffs.get(key, cutoff))
     return cutoffs
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from wicket.config.app import App, BrokenApp
 from wicket.config.locations import AppRef, is_location
 from wicket.errors import Problems
+from wicket.keys.algorithms import all_fingerprints
 from wicket.settings import Check
 
 _log: Final = logging.getLogger("wicket")
@@ -92,10 +93,12 @@ def check_shared_secrets(problems: Problems, apps: Iterable[App | BrokenApp]) ->
     for app in apps:
         if isinstance(app, BrokenApp):
             continue
-        hash_secrets = app.identity_hash.secrets if app.identity_hash is not None else ()
-        for key in (*app.keyring.keys, *(secret.keys[0] for secret in hash_secrets)):
-            others = [other for other in apps_by_key.setdefault(key.fingerprint, []) if other is not app]
-            apps_by_key[key.fingerprint].append(app)
+        for key in (*app.keyring.keys, *(secret.keys[0] for secret in app.hash_secrets)):
+            fingerprints = all_fingerprints(key)
+            found = (other for fingerprint in fingerprints for other in apps_by_key.get(fingerprint, ()))
+            others = dict.fromkeys(other for other in found if other is not app)
+            for fingerprint in fingerprints:
+                apps_by_key.setdefault(fingerprint, []).append(app)
             for other in others:
                 if isinstance(key.material, bytes):
                     message = f"the apps {other.id!r} and {app.id!r} have the same secret"

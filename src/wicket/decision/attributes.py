@@ -1,7 +1,8 @@
 """Merge the attributes of a user: signed values over stored values over unsigned values of the client.
 
 An unsigned value never sets a protected attribute, or a name that the token signs, as an attribute or as another claim.
-Each unsigned value that is not used is reported as a `Conflict`.
+Each unsigned value that is not used is reported as a `Conflict`. If the app lists its known attributes, signed and
+unsigned values of other attributes are not used either, and their names are reported.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from wicket.config.app import App
+from wicket.config.identity_hash import CompanyHash, IdentityHash
 from wicket.config.rules import Rules
 
 Source = Literal["signed", "stored"]
@@ -44,12 +46,15 @@ class MergeResult:
     Attributes:
         attributes: The attributes to store for the user.
         companies: The companies to store for the user, each with an `id`.
-        conflicts: The unsigned values that were not used.
+        conflicts: The unsigned values that were not used because of another value or of a protected attribute.
+        unknown: The names of the signed and unsigned attributes that the app does not know (`known_attributes`,
+            `known_company_attributes`), in the form of `Conflict.attribute`. They are not used.
     """
 
     attributes: dict[str, Any]
     companies: list[dict[str, Any]]
     conflicts: tuple[Conflict, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unsigned_values(values: object, app: App | None) -> Any:
-    """Return the attributes in a body that the client sent: all values except credentials and the app's name.
+    """Return the attributes in a body that the client sent: all except credentials, app names and widget settings.
 
     Args:
         values: The parsed body. A value that is not a mapping counts as empty.
@@ -69,30 +74,58 @@ def unsigned_values(values: object, app: App | None) -> Any:
     unsigned = dict(values)
     if app is None:
         return unsigned
+    for name in app.widget_settings:
+        unsigned.pop(name, None)
     rule = app.identity_hash
     for location in (*app.token_locations, *app.app_locations, rule.hash_location if rule is not None else None):
         if location is not None and location.body_path:
             unsigned = _without_path(unsigned, location.body_path)
-    if rule is not None and rule.identifier_location is not None and len(rule.identifier_location.body_path) > 1:
-        unsigned = _without_path(unsigned, rule.identifier_location.body_path)
+    if rule is not None:
+        unsigned = _without_hashed(unsigned, rule)
     company_rule = rule.companies if rule is not None else None
-    path = company_rule.location.path.split(".") if company_rule is not None else []
-    if path and path != [companies_key(app)]:
-        unsigned = _without_path(unsigned, path)
-    elif company_rule is not None:
-        name = path[0]
-        unsigned = _without_path(unsigned, [name, company_rule.hash_field])
-        if isinstance(unsigned.get(name), list):
-            unsigned[name] = [_with_id(company, company_rule.id_field) for company in unsigned[name]]
+    return unsigned if company_rule is None else _with_company_ids(unsigned, company_rule, companies_key(app))
+
+
+def _without_hashed(unsigned: dict[str, Any], rule: IdentityHash) -> dict[str, Any]:
+    """Return the body without the hashes of other values, and without what they and the user's hash prove.
+
+    An identifier or a value under its name at the top level stays: `merge` reports it if it differs.
+    """
+    proven: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        (location.body_path, ()) for location in rule.identifiers.values() if len(location.body_path) > 1
+    ]
+    for item in rule.values:
+        proven += [(item.hash_location.body_path, ()), (item.value_location.body_path, (item.name,))]
+    for path, kept in proven:
+        if path and path != kept:
+            unsigned = _without_path(unsigned, path)
     return unsigned
 
 
-def _with_id(company: Any, id_field: str) -> Any:
-    """Return a copy of a company with its ID under `id` instead of `id_field`."""
-    if id_field == "id" or not isinstance(company, dict):
+def _with_company_ids(unsigned: dict[str, Any], rule: CompanyHash, key: str | None) -> dict[str, Any]:
+    """Return the body with the companies of all locations in one list under `key`, each with its ID under `id`.
+
+    Companies in a nested field, and those for which there is no `key`, are removed.
+    """
+    listed: list[Any] = []
+    for location in rule.locations:
+        found = unsigned.get(location.path) if len(location.body_path) == 1 else None
+        listed += found if isinstance(found, list) else [found]
+        unsigned = _without_path(unsigned, location.body_path)
+    companies = [_with_id(company, rule) for company in listed if company is not None]
+    if companies and key is not None:
+        others = unsigned.get(key)  # not None if the key is none of the locations
+        unsigned[key] = [*others, *companies] if isinstance(others, list) else companies
+    return unsigned
+
+
+def _with_id(company: Any, rule: CompanyHash) -> Any:
+    """Return a copy of a company without its hash and with its ID under `id`. If its IDs differ, it has none."""
+    if not isinstance(company, dict):
         return company
-    others = {name: value for name, value in company.items() if name not in ("id", id_field)}
-    return {**others, "id": company[id_field]} if id_field in company else others
+    ids = [company[name] for name in rule.id_fields if company.get(name) is not None]
+    others = {name: value for name, value in company.items() if name not in ("id", rule.hash_field, *rule.id_fields)}
+    return {**others, "id": ids[0]} if ids and all(_equal(ids[0], other) for other in ids) else others
 
 
 def companies_key(app: App) -> str | None:
@@ -102,8 +135,8 @@ def companies_key(app: App) -> str | None:
         The name; None if the app verifies no companies.
     """
     claim, rule = app.rules.companies_claim, app.identity_hash
-    if claim is None and rule is not None and rule.companies is not None and "." not in rule.companies.location.path:
-        claim = rule.companies.location.path
+    if claim is None and rule is not None and rule.companies is not None:
+        return next((location.path for location in rule.companies.locations if "." not in location.path), None)
     return claim
 
 
@@ -135,6 +168,8 @@ def merge(
     companies_key: str | None = None,
     identifiers: Collection[str] = (),
     proven_of_companies: Collection[str] = (),
+    known_attributes: Collection[str] | None = None,
+    known_company_attributes: Collection[str] | None = None,
 ) -> MergeResult:
     """Merge the attributes of a user by the app's rules.
 
@@ -149,6 +184,9 @@ def merge(
         companies_key: The name of the companies; None if the app verifies no companies.
         identifiers: The names that identify the user. The client cannot set them.
         proven_of_companies: The names that identify a company. The client cannot set them.
+        known_attributes: The attributes that are kept, in addition to the stored ones and to the user-id claims. None:
+            all.
+        known_company_attributes: The same for the attributes of companies.
 
     Returns:
         The result. A company of the client that is not an object with an ID is a conflict. No input of the client
@@ -161,17 +199,19 @@ def merge(
     )
     other_claims = {name: value for name, value in claims.items() if signed.get(name) is None and name != companies_key}
     replaced = without_nulls(other_claims).keys() - (reserved - {*rules.user_id_claims})
-    known = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
+    current = {name: other_claims[name] if name in replaced else value for name, value in stored.items()}
+    users = _KnownNames(known_attributes, frozenset({*reserved, *other_claims}))
     attributes = _merge(
-        signed,
-        _without(known, companies_key),
-        _without(unsigned, companies_key),
+        users.filtered(signed),
+        _without(current, companies_key),
+        users.filtered(_without(unsigned, companies_key)),
         protected,
         conflicts,
         "",
         other_claims=other_claims,
     )
     merged: list[dict[str, Any]] = []
+    of_companies = _KnownNames(known_company_attributes, frozenset({"id", *proven_of_companies}))
     if companies_key is not None:
         merged = _merge_companies(
             companies_key,
@@ -183,8 +223,36 @@ def merge(
             membership_protected=companies_key in rules.protected_attributes
             or "*" in rules.protected_attributes
             or companies_key in claims,
+            names=of_companies,
         )
-    return MergeResult(attributes, merged, tuple(conflicts))
+    return MergeResult(attributes, merged, tuple(conflicts), (*users.unknown, *of_companies.unknown))
+
+
+class _KnownNames:
+    """The names of the attributes that are kept.
+
+    Args:
+        known: The known names. None: all names are known.
+        reserved: Names with another meaning. They are not unknown.
+
+    Attributes:
+        unknown: The unknown names that were found, in order and without duplicates.
+    """
+
+    def __init__(self, known: Collection[str] | None, reserved: Collection[str]) -> None:
+        self._known = None if known is None else frozenset({*known, *reserved})
+        self.unknown: dict[str, None] = {}
+
+    def filtered(self, values: Mapping[str, Any], prefix: str = "") -> Mapping[str, Any]:
+        """Return the values with a known name, and add the other names to `unknown`, each with the prefix.
+
+        A null counts as absent, and is not reported.
+        """
+        if self._known is None:
+            return values
+        unknown = (name for name, value in values.items() if name not in self._known and value is not None)
+        self.unknown.update(dict.fromkeys(f"{prefix}{name}" for name in unknown))
+        return {name: value for name, value in values.items() if name in self._known}
 
 
 def _without(values: Mapping[str, Any], name: str | None) -> dict[str, Any]:
@@ -258,6 +326,7 @@ def _merge_companies(
     conflicts: list[Conflict],
     *,
     membership_protected: bool,
+    names: _KnownNames,
 ) -> list[dict[str, Any]]:
     """Merge the companies of a user and add to `conflicts`.
 
@@ -282,9 +351,9 @@ def _merge_companies(
             )
     return [
         _merge(
-            {"id": company_id, **(signed_by_id or {}).get(company_id, {})},
+            names.filtered({"id": company_id, **(signed_by_id or {}).get(company_id, {})}, f"{name}[{company_id}]."),
             (stored or {}).get(company_id, {}),
-            unsigned_by_id.get(company_id, {}),
+            names.filtered(unsigned_by_id.get(company_id, {}), f"{name}[{company_id}]."),
             protected,
             conflicts,
             f"{name}[{company_id}].",

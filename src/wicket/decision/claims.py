@@ -324,8 +324,8 @@ def is_revoked(claims: Claims, user_id: str, app: App) -> bool:
         if identifier is not None:
             candidates += users.get(identifier), by_claim.get(claim, {}).get(identifier)
             rule = app.identity_hash
-            if rule is not None and app.hash_cutoffs and claim == rule.identifier:
-                candidates.append(app.hash_cutoffs.get(rule.normalized(identifier)))
+            if rule is not None and app.hash_cutoffs and claim in rule.identifiers:
+                candidates.append(app.hash_cutoffs.get((claim, rule.normalized(identifier))))
     cutoffs = [cutoff for cutoff in candidates if cutoff is not None]
     if not cutoffs:
         return False

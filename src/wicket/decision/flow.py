@@ -10,7 +10,7 @@ signature; 7. check the claims; 8. check revocation; 9. decide.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from wicket.config.app import App, Mode
 from wicket.config.locations import AppRef
@@ -21,6 +21,7 @@ from wicket.decision.identity import Identity
 from wicket.decision.identity_hash import check_hash_matches_token
 from wicket.decision.io import Effect
 from wicket.decision.key_selection import select_keys, select_local_keys
+from wicket.decision.message_hash import identify_by_message
 from wicket.decision.outcome import (
     allow,
     check_request_origin,
@@ -169,6 +170,28 @@ def verify(gate: GateContext, token: str | None, ref: AppRef, origin: str | None
         app = yield from resolve_app(gate, ctx.refs, ctx)
         raw = checked_token(app, token, origin)
         identity = yield from _verify_token(gate, app, raw, ctx)
+    except Exception as error:  # noqa: BLE001 - as in decide
+        return decision_for_error(ctx, error)
+    return Decision(True, identity, None, True, app.id, None, ctx)
+
+
+def verify_hash(gate: GateContext, proof: object, fields: Sequence[object], ref: AppRef) -> Flow:
+    """Verify the hash of fields that did not come with a request. No mode and no anonymity applies.
+
+    Args:
+        gate: The gate.
+        proof: The hash.
+        fields: The hashed fields in their order.
+        ref: The reference of the app.
+
+    Returns:
+        The decision. It is allowed only if the hash verifies. Its identity is the user, if the hash is that of a user
+        ID; else it is anonymous.
+    """
+    ctx = RequestContext(gate, gate.limits.load_timeout, (ref,), credentials_sent=bool(proof))
+    try:
+        app = yield from resolve_app(gate, ctx.refs, ctx)
+        identity = identify_by_message(app, proof, fields)
     except Exception as error:  # noqa: BLE001 - as in decide
         return decision_for_error(ctx, error)
     return Decision(True, identity, None, True, app.id, None, ctx)

@@ -107,15 +107,16 @@ class Identity:
         A signed value takes precedence over a stored value, and a stored value over an unsigned value. An unsigned
         value is used only if there is no other value for its name. It is never used for a protected attribute
         (`Rules.protected_attributes`) or for a name that the token signs at its top level. A signed null is no value,
-        but no unsigned value replaces it.
+        but no unsigned value replaces it. Signed and unsigned attributes that the app does not know
+        (`App.known_attributes`) are not used, and neither are widget settings (`App.widget_settings`).
 
         Args:
             values: The body that the client sent. A value that is not a mapping counts as empty.
             stored: The attributes that the product has stored for this user.
 
         Returns:
-            The attributes and companies to store, with a `Conflict` for each unsigned value that was not used. No
-            input of the client raises an exception.
+            The attributes and companies to store, with a `Conflict` for each unsigned value that was not used, and the
+            names of unknown attributes. No input of the client raises an exception.
         """
         rules = self._app.rules if self._app is not None else _NO_RULES
         companies_name = companies_key(self._app) if self._app is not None else None
@@ -133,12 +134,7 @@ class Identity:
         ):
             unsigned.pop(self.user_id_claim or "", None)  # it equals the verified user ID
         rule = self._app.identity_hash if self._app is not None else None
-        identifiers = {self.user_id_claim}
-        if rule is not None:
-            identifiers |= {
-                rule.identifier,
-                ".".join(rule.identifier_location.body_path) if rule.identifier_location is not None else None,
-            }
+        identifiers = {self.user_id_claim, *(rule.reserved_names if rule is not None else ())}
         return merge(
             rules,
             signed,
@@ -148,7 +144,9 @@ class Identity:
             claims=claims,
             companies_key=companies_name,
             identifiers=[name for name in identifiers if name is not None],
-            proven_of_companies=[rule.companies.id_field] if rule is not None and rule.companies is not None else [],
+            proven_of_companies=rule.companies.id_fields if rule is not None and rule.companies is not None else (),
+            known_attributes=self._app.known_attributes if self._app is not None else None,
+            known_company_attributes=self._app.known_company_attributes if self._app is not None else None,
         )
 
     def _signed_attributes(self) -> dict[str, Any]:

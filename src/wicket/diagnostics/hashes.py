@@ -11,13 +11,14 @@ import hashlib
 import hmac
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from wicket.config.identity_hash import IdentityHash
 from wicket.config.locations import TokenLocation
-from wicket.decision.identity_hash import compute_hash
+from wicket.decision.identity_hash import compute_hash, hashed_value, identifier_string, read_identifiers
 from wicket.diagnostics.case import Case, attempt
 from wicket.diagnostics.report import Finding, shown
 from wicket.diagnostics.variants import secret_variants
@@ -59,6 +60,7 @@ class HashPair:
         others: The other secrets of the app, each with its purpose.
         encoding: The encoding of the hash that the app requires: `hex` or `base64`.
         normalized: The function that normalizes the identifier before it is hashed.
+        allowed: The names of the identifiers of which the app accepts the hash.
     """
 
     label: str
@@ -70,6 +72,7 @@ class HashPair:
     others: tuple[tuple[str, Secret], ...]
     encoding: str
     normalized: Callable[[str], str]
+    allowed: tuple[str, ...]
 
     @property
     def verifies(self) -> bool:
@@ -88,48 +91,94 @@ def hash_pairs(case: Case) -> Iterator[HashPair]:
     if rule is None:
         return
     request = case.request
-    token_secrets = tuple(
+    other_secrets = [
         ("the app's tokens", credential) for credential in case.app.credentials if isinstance(credential, Secret)
-    )
-    user = HashPair(
-        "The user's hash",
-        rule.identifier,
-        _read_location(rule.identifier_location, request),
-        _read_location(rule.hash_location, request),
-        _other_members(plain(request.document), rule.hash_location.location_name),
-        rule.secret,
-        (*token_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
-        rule.encoding,
-        rule.normalized,
-    )
+    ]
+    if case.app.message_hash is not None:
+        other_secrets.append(("messages", case.app.message_hash.secret))
+    proof = _read_location(rule.hash_location, request)
+    claims = case.claims if case.raw_token is not None else None
+    identifiers, _ = attempt(lambda: read_identifiers(case.app, request, claims))
+    values = identifiers or {}
+    members = _other_members(plain(request.document), rule.hash_location.location_name)
+    candidates = [
+        HashPair(
+            "The user's hash",
+            name,
+            values.get(name),
+            proof,
+            members,
+            rule.secret,
+            (*other_secrets, *((("companies", rule.companies.secret),) if rule.companies is not None else ())),
+            rule.encoding,
+            rule.normalized,
+            tuple(rule.identifiers),
+        )
+        for name in (*values, next(iter(rule.identifiers)))
+    ]
+    user = next((pair for pair in candidates if pair.verifies), candidates[0])
     if user.value is not None or user.proof is not None:
         yield user
-    yield from _company_pairs(rule, token_secrets, request)
+    yield from _company_pairs(rule, other_secrets, request)
+    yield from _value_pairs(rule, other_secrets, request)
 
 
 def _company_pairs(
-    rule: IdentityHash, token_secrets: tuple[tuple[str, Secret], ...], request: Request
+    rule: IdentityHash, other_secrets: Sequence[tuple[str, Secret]], request: Request
 ) -> Iterator[HashPair]:
     companies = rule.companies
     if companies is None:
         return
-    items, _ = attempt(lambda: companies.location.value(request))
-    for index, company in enumerate(items[:_MAX_COMPANIES] if isinstance(items, list) else ()):
+    found = ((location, attempt(partial(location.value, request))[0]) for location in companies.locations)
+    labelled = (
+        item
+        for location, value in found
+        for item in (
+            ((f"{location.path}[{index}]", company) for index, company in enumerate(value))
+            if isinstance(value, list)
+            else ((location.path, value),)
+        )
+    )
+    for label, company in itertools.islice(labelled, _MAX_COMPANIES):
         if isinstance(company, dict):
-            value = _identifier_string(company.get(companies.id_field))
-            proof = _identifier_string(company.get(companies.hash_field))
+            stated = {name: identifier_string(company.get(name)) for name in companies.id_fields}
+            name, value = next((item for item in stated.items() if item[1] is not None), (companies.id_fields[0], None))
+            proof = identifier_string(company.get(companies.hash_field))
             if value is not None or proof is not None:
                 yield HashPair(
-                    f"The hash of {companies.location.path}[{index}]",
-                    companies.id_field,
+                    f"The hash of {label}",
+                    name,
                     value,
                     proof,
                     _other_members(company, companies.hash_field),
                     companies.secret,
-                    (*token_secrets, ("users", rule.secret)),
+                    (*other_secrets, ("users", rule.secret)),
                     rule.encoding,
                     lambda value: value,
+                    companies.id_fields,
                 )
+
+
+def _value_pairs(
+    rule: IdentityHash, other_secrets: Sequence[tuple[str, Secret]], request: Request
+) -> Iterator[HashPair]:
+    for item in rule.values:
+        given, _ = attempt(partial(item.value_location.parsed, request))
+        value, proof = hashed_value(item, given), _read_location(item.hash_location, request)
+        # The refusal explains a value that cannot be hashed.
+        if value is not None or (proof is not None and given is None):
+            yield HashPair(
+                f"The hash of {item.name}",
+                item.name,
+                value,
+                proof,
+                {},
+                item.secret,
+                (*other_secrets, ("users", rule.secret)),
+                rule.encoding,
+                lambda value: value,
+                (item.name,),
+            )
 
 
 def describe_pairs(case: Case) -> Iterator[tuple[str, str, str, bool]]:
@@ -234,12 +283,13 @@ def _candidates(pair: HashPair) -> Iterator[tuple[bytes, list[Finding]]]:
     identifier = {pair.identifier: pair.value} if pair.value is not None else {}
     for name, value in {**identifier, **pair.members}.items():
         findings: list[Finding] = []
-        if value != pair.value:
-            detail = f"{pair.label} is made from {name}, and this app requires {pair.identifier}: hash that one."
-            findings = [Finding("wrong_identifier", detail, pair.identifier, name)]
+        if value != pair.value and name not in pair.allowed:
+            required = " or ".join(pair.allowed)
+            detail = f"{pair.label} is made from {name}, and this app requires {required}: hash that one."
+            findings = [Finding("wrong_identifier", detail, required, name)]
         for change, changed in _mangled_identifiers(value):
             all_findings = list(findings)
-            if changed != (correct if not findings else value):
+            if changed != (correct if value == pair.value else value):
                 detail = (
                     f"{pair.label} is made from {name} {change}: hash exactly the value that you send as "
                     f"{pair.identifier}, or send the value that you hash."
@@ -290,23 +340,16 @@ def _walk(document: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[
     """Yield the strings and integers in a body with their dotted paths."""
     for name, value in document.items() if isinstance(document, dict) and depth < _MAX_DEPTH else ():
         path = f"{prefix}{name}" if name.isascii() and name.isprintable() else f"{prefix}{shown(name)}"
-        string = _identifier_string(value)
+        string = identifier_string(value)
         if string is None:
             yield from _walk(value, f"{path}.", depth + 1)
         elif len(string) <= _MAX_IDENTIFIER:
             yield path, string
 
 
-def _identifier_string(value: Any) -> str | None:
-    """Return a string that is not empty, or the digits of an integer, as the gate does; None for other values."""
-    if type(value) is int:
-        return str(value)
-    return value if isinstance(value, str) and value else None
-
-
-def _read_location(location: TokenLocation | None, request: Request) -> str | None:
-    value, _ = attempt(lambda: location and location.parsed(request))
-    return _identifier_string(value)
+def _read_location(location: TokenLocation, request: Request) -> str | None:
+    value, _ = attempt(lambda: location.parsed(request))
+    return identifier_string(value)
 
 
 def _equal_ignoring_case(value: str, proof: str) -> bool:

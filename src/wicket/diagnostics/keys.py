@@ -144,8 +144,9 @@ def _variant_findings(case: Case, token: UnverifiedToken, *, has_kid_finding: bo
             for credential in case.app.credentials
             if isinstance(credential, Secret) and algorithm not in credential.algorithms
         ]
-        rule = case.app.identity_hash
+        rule, message_hash = case.app.identity_hash, case.app.message_hash
         others.extend(("the secret of the identity hashes", secret) for secret in (rule.secrets if rule else ()))
+        others.extend(("the secret of hashes in messages", rule.secret) for rule in (message_hash,) if rule)
         for found, secret in others:
             if signed_with(secret.keys[0].material):
                 detail = f"The token was signed with {found}: sign with the secret for {algorithm} tokens."

@@ -111,8 +111,7 @@ class Redactor:
     __slots__ = ("_needles",)
 
     def __init__(self, app: App, sensitive: Iterable[str]) -> None:
-        rule = app.identity_hash
-        secrets = (*app.credentials, *(rule.secrets if rule is not None else ()))
+        secrets = (*app.credentials, *app.hash_secrets)
         encoded = (form for secret in secrets if isinstance(secret, Secret) for form in _encodings(secret))
         needles = {
             form

@@ -217,9 +217,29 @@ def hmac_key(kid: str | None, algorithms: Iterable[str], value: bytes) -> Key:
         value: the bytes of the secret.
     """
     names = tuple(algorithms)
-    digest, block_bytes = _BLOCK[min(names)]  # HS256 first: two secrets that share it must have the same fingerprint
+    # HS256 first: two secrets that share it must have the same fingerprint
+    return Key(kid, names, _hmac_fingerprint(min(names), value), value)
+
+
+def _hmac_fingerprint(algorithm: str, value: bytes) -> bytes:
+    digest, block_bytes = _BLOCK[algorithm]
     block = digest(value).digest() if len(value) > block_bytes else value
-    return Key(kid, names, hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest(), value)
+    return hashlib.sha256(b"oct\0" + block.rstrip(b"\0")).digest()
+
+
+def all_fingerprints(key: Key) -> frozenset[bytes]:
+    """Return the fingerprints of a key, for a shared secret those for each HMAC algorithm.
+
+    Two shared secrets have a common fingerprint if they are the same key for any HMAC algorithm, whether or not their
+    allow-lists have it. An identity hash is an HMAC-SHA256, whatever the allow-list of its secret says.
+
+    Args:
+        key: the key.
+    """
+    material = key.material
+    if not isinstance(material, bytes):
+        return frozenset((key.fingerprint,))
+    return frozenset(_hmac_fingerprint(algorithm, material) for algorithm in _BLOCK)
 
 
 def cost(key: Key, algorithm: str) -> int:

@@ -2,7 +2,7 @@
 
 The token is in the JSON body (`featurebaseJwt`, formerly `jwtToken`), in `Authorization: Bearer`, or in the portal's
 query. For the legacy `userHash`, set `identity_hash` to an `IdentityHash`. For an organization's slug in addition to
-the app's id, set `aliases`.
+the app's id, set `aliases`. The vendor saves only attributes that are configured: set `known_attributes`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ featurebase = Profile(
     token_locations=(Bearer(), Query("jwt"), JsonBody("featurebaseJwt"), JsonBody("jwtToken")),
     app_locations=(Query("appId"), Query("organization"), JsonBody("appId"), JsonBody("organization")),
     claimed_user_locations=(JsonBody("userId"), JsonBody("email")),
+    widget_settings=("theme", "placement", "language", "$brandId", "metadata"),
     check_credential=only_hs256,
     format_error=_format_error,
 )

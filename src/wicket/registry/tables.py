@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from wicket.config.app import App, BrokenApp, Mode
 from wicket.config.cors import CORS, DEFAULT_CORS
-from wicket.config.identity_hash import CompanyHash, IdentityHash
+from wicket.config.identity_hash import CompanyHash, IdentityHash, ValueHash
 from wicket.config.locations import AppLocation, TokenLocation
+from wicket.config.message_hash import MessageHash
 from wicket.config.revocations import Revocations
 from wicket.config.rules import RuleChanges
 from wicket.config.websocket_refusals import DEFAULT_WEBSOCKET_REFUSALS, WebSocketRefusals
@@ -35,6 +36,8 @@ class TableContext(NamedTuple):
     extensions: Extensions
     directory: Path = Path()
 
+
+_Hash = TypeVar("_Hash", IdentityHash, CompanyHash, ValueHash, MessageHash)
 
 Form = Callable[[Problems, str, Any, TableContext], Any]
 """A function that takes the problems, the path to a setting, its value in a table and the context of the table.
@@ -188,20 +191,40 @@ def _read_identity_hash(table: Any, context: TableContext) -> IdentityHash:
     """Return the settings of the table `identity_hash`. Its secrets are tables like those of credentials."""
     options = _read_hash_options("identity_hash", table, context, ("identifier_location", "hash_location"))
     if "companies" in options:
-        path = "identity_hash.companies"
-        company_options = _read_hash_options(path, options["companies"], context, ("location",))
-        try:
-            options["companies"] = CompanyHash(**company_options)
-        except ConfigError as error:
-            problems = Problems()
-            problems.merge(path, error)
-            raise ConfigError(problems.found) from None
-        except TypeError:
-            raise _unknown_or_no_secret(path, company_options, CompanyHash) from None
+        options["companies"] = _read_hash_part(
+            "identity_hash.companies", CompanyHash, options["companies"], context, ("location",)
+        )
+    if isinstance(options.get("values"), list):
+        options["values"] = [
+            _read_hash_part(f"identity_hash.values[{index}]", ValueHash, item, context, ("location", "hash_location"))
+            for index, item in enumerate(options["values"])
+        ]
+    return _built("identity_hash", IdentityHash, options)
+
+
+def _read_hash_part(
+    path: str, kind: type[_Hash], table: Any, context: TableContext, locations: tuple[str, ...]
+) -> _Hash:
+    """Return the settings of a table in the table `identity_hash`."""
+    options = _read_hash_options(path, table, context, locations)
     try:
-        return IdentityHash(**options)
+        return _built("", kind, options)
+    except ConfigError as error:
+        problems = Problems()
+        problems.merge(path, error)
+        raise ConfigError(problems.found) from None
+
+
+def _read_message_hash(table: Any, context: TableContext) -> MessageHash:
+    """Return the settings of the table `message_hash`. Its secret is a table like that of a credential."""
+    return _built("message_hash", MessageHash, _read_hash_options("message_hash", table, context, ()))
+
+
+def _built(path: str, kind: type[_Hash], options: Mapping[str, Any]) -> _Hash:
+    try:
+        return kind(**options)
     except TypeError:
-        raise _unknown_or_no_secret("identity_hash", options, IdentityHash) from None
+        raise _unknown_or_no_secret(path, options, kind) from None
 
 
 def _read_hash_options(path: str, table: Any, context: TableContext, locations: tuple[str, ...]) -> dict[str, Any]:
@@ -228,8 +251,10 @@ def _read_hash_options(path: str, table: Any, context: TableContext, locations: 
             problems.merge(f"{path}.secret", error)
     for name in locations:
         if name in options:
-            decoded = read_locations(problems, f"{path}.{name}", [options[name]], TokenLocation, context.extensions)
-            options[name] = decoded[0] if decoded else None
+            several = isinstance(options[name], list)
+            values = options[name] if several else [options[name]]
+            decoded = read_locations(problems, f"{path}.{name}", values, TokenLocation, context.extensions)
+            options[name] = decoded if several else (decoded[0] if decoded else None)
     problems.raise_if_any()
     return options
 
@@ -244,9 +269,16 @@ def _read_extension(problems: Problems, path: str, value: Any, extensions: Exten
 def _unknown_or_no_secret(path: str, options: Mapping[str, Any], kind: type) -> ConfigError:
     """Return the error of a table that does not have the fields of a dataclass."""
     problems = Problems()
-    _add_unknown(problems, path, options, [field.name for field in dataclasses.fields(kind)])
+    prefix = f"{path}." if path else ""
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    for name in sorted(options.keys() - {field.name for field in fields}):
+        problems.add(f"{prefix}{name}", "is not a setting", did_you_mean(name, [field.name for field in fields]))
+    for field in fields:
+        required = field.default is dataclasses.MISSING and field.name != "secret"
+        if required and field.name not in options:
+            problems.add(f"{prefix}{field.name}", "must be set")
     if "secret" not in options:
-        problems.add(f"{path}.secret", "must be set", 'secret = { env = "ACME_HASH_SECRET", encoding = "text" }')
+        problems.add(f"{prefix}secret", "must be set", 'secret = { env = "ACME_HASH_SECRET", encoding = "text" }')
     return ConfigError(problems.found)
 
 
@@ -286,5 +318,6 @@ FORMS: Final[Mapping[str, Form]] = {
     "identity_hash": lambda problems, path, value, context: _read_identity_hash(value, context),
     "websocket_refusals": _part_of(WebSocketRefusals, DEFAULT_WEBSOCKET_REFUSALS, _with_integer_statuses),
     "cors": _part_of(CORS, DEFAULT_CORS),
+    "message_hash": lambda problems, path, value, context: _read_message_hash(value, context),
 }
 """The forms in which a table of an app holds a setting. `id`, `profile` and `rules` are read apart."""

@@ -13,7 +13,7 @@ import pytest
 from tests.support.unit import OTHER_KEY, acme, asks, claims, gate_of, secret, token
 from wicket import CompanyHash, Conflict, Header, Identity, JsonBody, Request, Rules, Secret, VerifiedIdentity
 from wicket.config.identity_hash import IdentityHash
-from wicket.decision.attributes import merge
+from wicket.decision.attributes import MergeResult, merge
 
 COMPANIES = Rules(companies_claim="companies")
 
@@ -54,6 +54,51 @@ def test_protected_attributes_unsigned_value_dropped() -> None:
     assert merged.conflicts == (Conflict("plan", None, None),)
     assert user(rules, plan="free").merge_unsigned({"plan": "gold"}).attributes == {"plan": "free"}
     assert user(rules).merge_unsigned({"plan": "gold"}, {"plan": "silver"}).attributes == {"plan": "silver"}
+
+
+def known(names: Any = None, **settings: Any) -> Any:
+    """A function that merges by an app with these known attributes."""
+    app = acme(rules=COMPANIES, known_attributes=names, **settings)
+
+    def merged(signed: dict[str, Any], unsigned: Any, stored: Any = None) -> MergeResult:
+        identity = gate_of(app).decide(asks(token({**claims(), **signed}))).require()
+        return identity.merge_unsigned(unsigned, stored)
+
+    return merged
+
+
+def test_known_attributes_unknown_signed_and_unsigned_values_reported() -> None:
+    merge_known = known({"plan", "city"})
+    merged = merge_known({"plan": "gold", "seats": 7}, {"city": "Rome", "seats": 8, "zip": "1", "no": None})
+    assert merged.attributes == {"plan": "gold", "city": "Rome"}
+    assert (merged.unknown, merged.conflicts) == (("seats", "zip"), ())
+    stored = merge_known({"seats": 7}, {"seats": 8}, {"seats": 6})
+    assert (stored.attributes, stored.unknown, stored.conflicts) == ({"seats": 6}, ("seats",), ())
+    assert known([])({"plan": "gold"}, {}).unknown == ("plan",)
+    assert known()({"plan": "gold"}, {"zip": "1"}).attributes == {"plan": "gold", "zip": "1"}
+
+
+def test_known_attributes_names_with_other_meaning_still_conflict() -> None:
+    merged = known({"plan"})({}, {"iss": "x", "sub": "other"})
+    assert (merged.attributes, merged.unknown) == ({}, ())
+    assert [conflict.attribute for conflict in merged.conflicts] == ["iss", "sub"]
+
+
+def test_known_company_attributes_unknown_ones_reported() -> None:
+    merge_known = known(known_company_attributes=["name", "plan"])
+    signed = {"companies": [company("c1", seats=7)]}
+    said = {"companies": [{"id": "c1", "plan": "pro", "zip": "1"}, {"id": "c2", "fax": "1"}]}
+    merged = merge_known(signed, said, {"companies": [{"id": "c1", "old": "kept"}]})
+    assert merged.companies == [{**company("c1"), "old": "kept", "plan": "pro"}]
+    assert merged.unknown == ("companies[c1].seats", "companies[c1].zip")
+
+
+def test_widget_settings_unsigned_ignored_signed_kept() -> None:
+    merge_settings = known(widget_settings=["theme", "language"])
+    merged = merge_settings({"language": "de"}, {"theme": "dark", "language": "en", "city": "Rome"})
+    assert merged.attributes == {"language": "de", "city": "Rome"}
+    assert (merged.unknown, merged.conflicts) == ((), ())
+    assert merge_settings({}, "no object").attributes == {}
 
 
 def test_protected_attributes_wildcard_all_unsigned_dropped() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import hmac
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from wicket import (
     Request,
     Rules,
     TokenIssuer,
+    ValueHash,
     profiles,
 )
 from wicket.config.locations import AppLocation, TokenLocation
@@ -190,6 +193,46 @@ def test_fast_path_known_token_and_bad_identity_hash_refused() -> None:
         decision = gate.decide(Request(headers=headers))
         assert decision.refusal is not None
         assert (decision.refusal.reason, decision.credentials_sent) == ("bad_identity_hash", True)
+
+
+def test_fast_path_hash_of_any_identifier_decided_as_by_flow() -> None:
+    rule = IdentityHash(
+        secret=secret(OTHER_KEY),
+        identifier=["userId", "email"],
+        identifier_location=[Header("X-User"), Header("X-Email")],
+        hash_location=Header("X-Hash"),
+        values=(
+            ValueHash(
+                name="room",
+                secret=secret(bytes(range(7, 39))),
+                location=Header("X-Room"),
+                hash_location=Header("X-Room-Hash"),
+            ),
+        ),
+    )
+
+    def hashed(text: str, key: bytes = OTHER_KEY) -> str:
+        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+    room = [("X-Room", "7"), ("X-Room-Hash", hashed("7", bytes(range(7, 39))))]
+    sent: list[tuple[list[tuple[str, str]], str | None]] = [
+        ([("X-User", "ada"), ("X-Email", "a@b"), ("X-Hash", hashed("a@b"))], "acme:email:a%40b"),
+        ([("X-User", "ada"), ("X-Email", "a@b"), ("X-Hash", hashed("ada")), *room], "acme:userId:ada"),
+        ([("X-User", "ada"), ("X-Hash", hashed("ada")), room[0]], None),
+        ([("X-User", "ada"), ("X-Email", "a@b"), ("X-Hash", hashed("eve"))], None),
+        ([("Authorization", f"Bearer {GOOD}"), ("X-Hash", hashed("eve")), ("X-User", "x")], None),
+        ([("Authorization", f"Bearer {GOOD}"), ("X-Hash", hashed("user-1")), ("X-User", "x")], "acme:sub:user-1"),
+        ([("Authorization", f"Bearer {GOOD}"), ("X-Hash", hashed("x")), ("X-User", "x"), room[0]], "acme:sub:user-1"),
+    ]
+    with Gate([acme(identity_hash=rule)], clock=lambda: NOW) as gate:
+        for headers, expected in sent * 2:
+            request = Request(headers=[("X-App-Id", "acme"), *headers])
+            decisions = [fast_decision(gate._context, request), run(decide(gate._context, request))]
+            for decision in decisions:
+                assert decision is not None
+                assert (decision.identity.identity or None) == expected
+                assert expected or (decision.refusal and decision.refusal.reason == "bad_identity_hash")
+                assert decision.identity.attributes.get("room") == ("7" if room[1] in headers else None)
 
 
 def test_fast_path_faulty_second_query_location_refused() -> None:
