@@ -48,17 +48,26 @@ def _add_to_httpx(client: Any, headers: Pairs, query: Pairs, cookies: Pairs) -> 
 
 
 def _add_to_werkzeug(client: Any, headers: Pairs, query: Pairs, cookies: Pairs) -> None:
-    client.environ_base = {**client.environ_base, **_environ_of(headers)}
+    own = _environ_of(headers)
+    if hasattr(client, "environ_base"):  # of Flask
+        client.environ_base, own = {**client.environ_base, **own}, {}
     for name, value in cookies.items():
         client.set_cookie(name, value)
-    if query:
-        # Werkzeug's client has no default query. All of its methods call `open`, so `open` is replaced.
-        def open_with_query(*args: Any, **kwargs: Any) -> Any:
-            requested = kwargs.get("query_string") or ""
-            kwargs["query_string"] = _extended(requested if isinstance(requested, str) else urlencode(requested), query)
+    if own or query or "host" in headers:
+        # Werkzeug's client has no defaults. All of its methods call `open`, so `open` is replaced.
+        def open_with_values(*args: Any, **kwargs: Any) -> Any:
+            path, requested = args[:1], kwargs.get("query_string") or ""
+            if path and isinstance(path[0], str) and "?" in path[0]:
+                args = (_extended_path(path[0], query), *args[1:])
+            else:
+                parameters = requested if isinstance(requested, str) else urlencode(requested)
+                kwargs["query_string"] = _extended(parameters, query)
+            if "host" in headers:  # the client sets its own from the base URL
+                kwargs.setdefault("base_url", f"http://{headers['host']}")
+            kwargs["environ_base"] = {**own, **(kwargs.get("environ_base") or {})}
             return type(client).open(client, *args, **kwargs)
 
-        client.open = open_with_query
+        client.open = open_with_values
 
 
 def _add_to_django(client: Any, headers: Pairs, query: Pairs, cookies: Pairs) -> None:

@@ -19,13 +19,20 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import clear_url_caches, path
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient as FastAPIClient
+from flask import Flask
+from flask import request as flask_request
 from rest_framework.test import APIClient
+from werkzeug.test import Client as WerkzeugClient
+from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from wicket import App, Cookie, Gate, Header, Host, Query, Secret, profiles
 from wicket import Request as WicketRequest
 from wicket.asgi import WicketMiddleware
 from wicket.contrib.django import identity_of
 from wicket.contrib.fastapi import Wicket
+from wicket.contrib.flask import Wicket as FlaskWicket
+from wicket.contrib.flask import current_identity
 from wicket.testing import as_user
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
@@ -204,7 +211,30 @@ def channels_get(gate: Gate) -> Iterator[Get]:
     yield lambda *args, **options: asyncio.run(send(*args, **options))
 
 
+@contextmanager
+def werkzeug_get(gate: Gate) -> Iterator[Get]:
+    @WerkzeugRequest.application
+    def site(request: WerkzeugRequest) -> WerkzeugResponse:
+        return WerkzeugResponse(texts(request.environ["wicket.identity"].user_id, request.args.get("page", "")))
+
+    def send(user: str, target: str, **options: Any) -> str:
+        client = as_user(as_user(WerkzeugClient(WSGIMiddleware(site, gate)), "replaced", app="acme"), user, app="acme")
+        return client.get(target, **options).text
+
+    yield send
+
+
+@contextmanager
+def flask_get(gate: Gate) -> Iterator[Get]:
+    app = Flask("site")
+    app.add_url_rule("/me", "me", lambda: texts(current_identity.user_id, flask_request.args.get("page", "")))
+    FlaskWicket(gate).init_app(app)
+    yield lambda user, target, **options: as_user(app.test_client(), user, app="acme").get(target, **options).text
+
+
 CLIENTS: Final = {
+    "flask": flask_get,
+    "werkzeug": werkzeug_get,
     "fastapi": fastapi_get,
     "litestar": litestar_get,
     "quart": quart_get,
@@ -239,6 +269,8 @@ def test_as_user_client_sends_host_of_app(name: str) -> None:
     ("name", "options"),
     [
         ("quart", {"query_string": {"page": "3"}, "headers": {"X-Other": "1"}}),
+        ("flask", {"query_string": {"page": "3"}, "headers": {"X-Other": "1"}}),
+        ("werkzeug", {"query_string": "page=3", "headers": {"X-Other": "1"}, "environ_base": {"other": "1"}}),
         ("falcon", {"params": {"page": "3"}, "headers": [("X-Other", "1")], "cookies": {"other": "1"}}),
         ("falcon wsgi", {"query_string": "page=3", "headers": {"X-Other": "1"}}),
         ("django", {"data": {"page": "3"}, "headers": {"X-Other": "1"}}),
@@ -252,7 +284,7 @@ def test_as_user_client_keeps_arguments_of_request(name: str, options: dict[str,
         assert get("ada", "/me", **options) == "ada?3"
 
 
-@pytest.mark.parametrize("name", ["fastapi", "quart", "falcon", "django", "django async"])
+@pytest.mark.parametrize("name", ["fastapi", "flask", "werkzeug", "quart", "falcon", "django", "django async"])
 def test_as_user_header_of_request_replaces_that_of_user(name: str) -> None:
     with CLIENTS[name](gate_of(Header("X-Token"))) as get:
         assert "malformed" in str(get("ada", "/me", headers={"X-Token": "nonsense"}))
