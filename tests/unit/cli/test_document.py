@@ -17,7 +17,7 @@ COMMANDS = sorted(
     {
         line.partition(" < ")[0].partition(" > ")[0]
         for page in PAGES
-        for line in re.findall(r"(?m)^wicket .*$|(?<=`)wicket [a-z][^`]*(?=`)", page.read_text("utf-8"))
+        for line in re.findall(r"(?m)^wicket (?!=).*$|(?<=`)wicket [a-z][^`]*(?=`)", page.read_text("utf-8"))
     }
 )
 

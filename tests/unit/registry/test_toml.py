@@ -201,7 +201,7 @@ def test_toml_strict_broken_app_reports_every_problem(tmp_path: Path) -> None:
         "apps[1].origins[0]",
         "apps[1].origins[1]",
     }
-    assert "one of" in problems["apps[1].colour"]
+    assert "is not a setting (" in problems["apps[1].colour"]
 
 
 def test_toml_without_usable_app_reports_every_problem(tmp_path: Path) -> None:
