@@ -132,7 +132,7 @@ _IMPORTED_LATER = {
 """The public names whose modules most applications do not need, with their modules."""
 
 
-if not TYPE_CHECKING:  # a type checker would accept every name
+if not TYPE_CHECKING:  # pragma: no branch - a type checker would accept every name
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used (PEP 562)."""

@@ -230,7 +230,7 @@ def _user_claim(app: App, subject: str) -> str:
     if pattern is None:
         return subject
     if not isinstance(subject, str) or pattern.find(pattern.fill(subject)) != subject:
-        raise config_error("subject", "cannot be read back by the pattern of the user-id claim")
+        raise config_error("subject", "cannot be read back by the pattern of the user-id claim", "use another user id")
     return pattern.fill(subject)
 
 

@@ -82,7 +82,7 @@ class CompanyHash:
             if not fields or not all(is_nonempty_string(item) for item in fields):
                 problems.add(name, "must be a field name")
         if self.hash_field in id_fields:
-            problems.add("hash_field", "is also a field of the id")
+            problems.add("hash_field", "is also a field of the id", "use another name")
         if not isinstance(self.allow_shared_secret, bool):
             problems.add("allow_shared_secret", "must be true or false")
         problems.raise_if_any()
@@ -129,7 +129,7 @@ class ValueHash:
     def __post_init__(self) -> None:
         problems = Problems()
         if not isinstance(self.name, str) or not all(self.name.split(".")):
-            problems.add("name", "must be the name of an attribute")
+            problems.add("name", "must be the name of an attribute", "context")
         elif self.location is None:
             object.__setattr__(self, "value_location", JsonBody(self.name))
         if not isinstance(self.secret, Secret):
@@ -206,9 +206,9 @@ class IdentityHash:
         values: tuple[Any, ...] = problems.as_tuple("identity_hash.values", self.values, "ValueHash objects")
         object.__setattr__(self, "values", values)
         if not all(isinstance(item, ValueHash) for item in values):
-            problems.add("identity_hash.values", "contains a value that is not a ValueHash")
+            problems.add("identity_hash.values", "contains a value that is not a ValueHash", "ValueHash(name=…)")
         elif len({item.name for item in values}) < len(values):
-            problems.add("identity_hash.values", "contains a name twice")
+            problems.add("identity_hash.values", "contains a name twice", "remove one of the two")
         problems.raise_if_any()
         self._check_value_secrets()
         companies = self.companies
@@ -228,7 +228,7 @@ class IdentityHash:
             problems.add("identity_hash.identifier", "must be the name of the identifier that is hashed")
             names = ()
         elif len(set(names)) < len(names):
-            problems.add("identity_hash.identifier", "contains a name twice")
+            problems.add("identity_hash.identifier", "contains a name twice", "remove one of the two")
         path = "identity_hash.identifier_location"
         locations: tuple[Any, ...] = tuple(JsonBody(name) for name in names)
         if self.identifier_location is not None:

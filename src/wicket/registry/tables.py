@@ -276,7 +276,7 @@ def _unknown_or_no_secret(path: str, options: Mapping[str, Any], kind: type) -> 
     for field in fields:
         required = field.default is dataclasses.MISSING and field.name != "secret"
         if required and field.name not in options:
-            problems.add(f"{prefix}{field.name}", "must be set")
+            problems.add(f"{prefix}{field.name}", "must be set", "see docs/identity-hashes.md")
     if "secret" not in options:
         problems.add(f"{prefix}secret", "must be set", 'secret = { env = "ACME_HASH_SECRET", encoding = "text" }')
     return ConfigError(problems.found)

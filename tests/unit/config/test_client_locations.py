@@ -15,6 +15,7 @@ from wicket import (
     App,
     Base64Encoded,
     Bearer,
+    ClientDefaults,
     Cookie,
     Decision,
     FormBody,
@@ -122,6 +123,7 @@ def test_header_authorization_without_scheme_comma(value: str, expected: str | N
     ("value", "expected"),
     [
         ("Digest a=b, Bearer x", "invalid_request"),
+        ("Digest a=bearer", None),
         ("Digest a=b,bearer", "invalid_request"),
         ("Digest a=b,", "invalid_request"),
         ("Digest a=bearer, c=bearer x", None),
@@ -291,6 +293,9 @@ def test_base64_encoded_describes_other_location() -> None:
         ("a", "b"),
     )
     assert Base64Encoded(Cookie("c")).phase == "cookies"
+    defaults = ClientDefaults()
+    assert Base64Encoded(Header("X-T")).write(defaults, "a.b.c")
+    assert defaults.headers == {"x-t": "YS5iLmM="}
     assert not location.reads_path
     assert Base64Encoded(Subprotocol()).without_token(["bearer", "x", "chat"]) == ["chat"]
 

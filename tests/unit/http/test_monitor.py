@@ -65,8 +65,10 @@ def test_monitor_expired_connection_closed_others_kept() -> None:
     run(main)
 
 
-@pytest.mark.parametrize(("result", "reason"), [("The user is blocked.", "bad_claim"), (False, "internal_error")])
-def test_monitor_check_of_app_called_in_each_round(result: Any, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("result", "code", "reason"), [("The user is blocked.", 4401, "bad_claim"), (False, 4503, "internal_error")]
+)
+def test_monitor_check_of_app_called_in_each_round(result: Any, code: int, reason: str) -> None:
     results: list[Any] = [None]
     calls = 0
     called = asyncio.Event()
@@ -85,7 +87,7 @@ def test_monitor_check_of_app_called_in_each_round(result: Any, reason: str) -> 
             await asyncio.wait_for(called.wait(), 10)
             assert server.sent == []
             results.append(result)
-            assert await server.close_message() == {"type": "websocket.close", "code": 4401, "reason": reason}
+            assert await server.close_message() == {"type": "websocket.close", "code": code, "reason": reason}
 
     run(main)
 
