@@ -76,7 +76,7 @@ def test_fuzz_tokens_target_lenient_json_detected(monkeypatch: pytest.MonkeyPatc
     def lenient(raw: bytes) -> Any:
         return json.loads(raw)
 
-    for room in ("signature", "identity"):
+    for room in ("signature", "verified"):
         monkeypatch.setattr(f"wicket.decision.{room}.parse_json_object", lenient)
     with pytest.raises(AssertionError, match="the payload is malformed"):
         tokens.check((CORPUS / "tokens" / "duplicate").read_bytes())

@@ -24,7 +24,7 @@ from tests.properties.fast_path_model import IN_CODE, LOADED, A, RequestSpec, ra
 from wicket.decision import context
 from wicket.decision.context import GateContext
 from wicket.decision.fast_path import _decide_known, verify_fast
-from wicket.decision.verified import build_identity
+from wicket.decision.verified import _check_request, build_identity
 
 FEW = 3
 OUTCOMES = {
@@ -137,8 +137,8 @@ BROKEN: dict[str, tuple[Callable[..., Any], str, str]] = {
     ),
     "the times of known claims are not checked": (build_identity, "check_times(times, rules, now)", "pass"),
     "revocations are not checked": (
-        build_identity,
-        "app.revocations._enabled and is_revoked(signed.claims, passed.user_id, app)",
+        _check_request,
+        "app.revocations._enabled and is_revoked(claims, user_id, app)",
         "False",
     ),
     "the entry of another app header": (
