@@ -21,16 +21,13 @@ from typing import Any, Final
 
 import pytest
 
-from wicket import Bearer, Cookie, Gate, Header, JsonBody, Mode, Query, Secret, mint, profiles
+from wicket import Bearer, Cookie, FormBody, Gate, Header, JsonBody, Mode, Query, Secret, mint, profiles
 from wicket.asgi import WicketMiddleware as ASGIMiddleware
 from wicket.reporting.events import DecisionEvent, Event
 from wicket.wsgi import WicketMiddleware as WSGIMiddleware
 
 _HEADER: Final = "X-Foreign-Suite-Token"
-_TYPES: Final = (
-    *("application/json", "text/plain", "application/octet-stream"),
-    *("application/x-www-form-urlencoded", "multipart/form-data"),
-)
+_TYPES: Final = (*("application/json", "text/plain", "application/octet-stream", "multipart/form-data"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,10 @@ STANDS: Final = {
     "bodies": Stand(
         {
             "mode": Mode.LOG_ONLY,
-            "token_locations": [Bearer(), Query("jwt"), Cookie("session_token"), JsonBody("auth.token", types=_TYPES)],
+            "token_locations": [
+                *(Bearer(), Query("jwt"), Cookie("session_token")),
+                *(JsonBody("auth.token", types=_TYPES), FormBody("auth.token")),
+            ],
             "origins": ["https://suite.example"],
         },
         {"cors": True, "close_on_expiry": True},

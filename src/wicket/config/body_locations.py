@@ -41,7 +41,7 @@ class JsonBody(AppLocation, TokenLocation):
         types: tuple[Any, ...] = Problems().as_tuple("types", self.types, "media types")
         if not types or not all(isinstance(item, str) and _MEDIA_TYPE.fullmatch(item) for item in types):
             raise config_error("types", "must be media types without parameters", "application/json, text/plain")
-        if any(item.lower() in (FORM_TYPE, "multipart/form-data") for item in types):
+        if any(item.lower() == FORM_TYPE for item in types):
             raise config_error("types", "must be types of a JSON body", "FormBody(…) reads a form")
         object.__setattr__(self, "types", tuple(item.lower() for item in types))
         check_kind(self.kind)
