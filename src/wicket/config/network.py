@@ -52,6 +52,9 @@ class Proxy(NamedTuple):
     port: int
     auth: tuple[str, str] | None
 
+    def __repr__(self) -> str:
+        return f"Proxy(scheme={self.scheme!r}, host={self.host!r}, port={self.port}, auth={self.auth is not None})"
+
 
 @dataclass(frozen=True, init=False)
 class Destination:

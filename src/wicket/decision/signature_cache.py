@@ -55,7 +55,7 @@ class VerifiedPayload:
 
     The claims must not be changed. The claims of a payload with many members are not cached, because parsed claims can
     take twenty times the memory of the payload. `build_identity` releases the claims of other payloads when they have
-    passed, because most tokens need them no more. If they are read again, they are cached again.
+    passed, because most later requests do not read them. If they are read again, they are cached again.
 
     Attributes:
         header: The header of the token.

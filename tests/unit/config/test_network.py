@@ -225,3 +225,8 @@ def test_destination_later_change_of_headers_has_no_effect() -> None:
     assert rule.headers == {"A": "b"}
     with pytest.raises(TypeError):
         rule.headers["A"] = "c"  # type: ignore[index]  # a read-only mapping
+
+
+def test_proxy_repr_has_no_password() -> None:
+    proxy = Destination(proxy="http://user:proxy-password@proxy.example:3128").proxy
+    assert repr(proxy) == "Proxy(scheme='http', host='proxy.example', port=3128, auth=True)"
