@@ -97,14 +97,14 @@ def readme_gate(algorithm: Algorithm) -> Gate:
     )
     profile = userz if algorithm == "HS256" else with_keys
     credentials = [_credential(algorithm, SECRET)]
-    return Gate([profile(APP_ID, publishable_key="pub_acme", credentials=credentials, origins=ORIGINS)])
+    return Gate([profile(APP_ID, publishable_key=f"pub_{APP_ID}", credentials=credentials, origins=ORIGINS)])
 
 
 def readme_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Returns `headers` with the app and the token as the first example of the README expects them."""
     others = {name: value for name, value in headers.items() if name not in ("x-app-id", "authorization")}
     token = headers["authorization"].removeprefix("Bearer ")
-    return {**others, "authorization": "Bearer pub_acme", "x-userz-user-token": token}
+    return {**others, "authorization": f"Bearer pub_{headers['x-app-id']}", "x-userz-user-token": token}
 
 
 def _credential(algorithm: Algorithm, secret: bytes) -> Secret | PublicKey:
