@@ -29,9 +29,9 @@ from wicket.config.locations import Bearer, Cookie, Header, PublishableKeyBearer
 from wicket.decision.decision import Decision
 from wicket.decision.identity import Identity
 from wicket.decision.verified import VerifiedIdentity
-from wicket.errors import Refused, config_error
+from wicket.errors import Refused
 from wicket.gate import Gate
-from wicket.http.accessors import require_decision_in_scope
+from wicket.http.accessors import check_scopes, require_decision_in_scope
 from wicket.http.middleware import MiddlewareCore
 from wicket.http.refusals import refusal_response
 from wicket.http.settings import MiddlewareOptions
@@ -248,8 +248,7 @@ def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F]
     Raises:
         ConfigError: If a scope is not a string, for example because the decorator is used without parentheses.
     """
-    if any(not isinstance(scope, str) for scope in scopes):
-        raise config_error("scopes", "must be strings", "write @requires_identity(), with parentheses")
+    check_scopes(scopes)
 
     def decorate(endpoint: F) -> F:
         if inspect.iscoroutinefunction(endpoint):

@@ -19,7 +19,7 @@ from wicket.decision.decision import Decision
 from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import Refusal, Refused, config_error
 from wicket.gate import Gate
-from wicket.http.accessors import gate_name, require_decision_in_environ
+from wicket.http.accessors import check_scopes, gate_name, require_decision_in_environ
 from wicket.http.binding import clear_environ
 from wicket.http.middleware import Action, MiddlewareCore
 from wicket.http.paths import Access
@@ -400,8 +400,7 @@ def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F]
         ConfigError: If a scope is not a string, for example because the decorator is used without parentheses.
     """
 
-    if any(not isinstance(scope, str) for scope in scopes):
-        raise config_error("scopes", "must be strings", "write @requires_identity(), with parentheses")
+    check_scopes(scopes)
 
     def decorate(view: F) -> F:
         @functools.wraps(view)

@@ -16,7 +16,7 @@ from wicket.decision.decision import Decision
 from wicket.decision.verified import VerifiedIdentity
 from wicket.errors import Refused, config_error
 from wicket.gate import Gate
-from wicket.http.accessors import require_decision_in_scope
+from wicket.http.accessors import check_scopes, require_decision_in_scope
 from wicket.http.refusals import refusal_response
 
 __all__ = ["WicketMiddleware", "decision_of", "identity_of", "refusal_exception_handler", "requires_identity"]
@@ -135,8 +135,7 @@ def requires_identity(*scopes: str, gate: Gate | str = "wicket") -> Callable[[F]
             decorated endpoint raises it if it gets neither the request nor the WebSocket.
     """
 
-    if any(not isinstance(scope, str) for scope in scopes):
-        raise config_error("scopes", "must be strings", "write @requires_identity(), with parentheses")
+    check_scopes(scopes)
 
     def decorate(endpoint: F) -> F:
         if inspect.iscoroutinefunction(endpoint):

@@ -20,6 +20,19 @@ def gate_name(gate: Gate | str) -> str:
     return gate if isinstance(gate, str) else gate.name
 
 
+def check_scopes(scopes: Iterable[object]) -> None:
+    """Check the arguments of the decorator `requires_identity`.
+
+    Args:
+        scopes: The arguments.
+
+    Raises:
+        ConfigError: A scope is not a string, for example because the decorator is used without parentheses.
+    """
+    if any(not isinstance(scope, str) for scope in scopes):
+        raise config_error("scopes", "must be strings", "write @requires_identity(), with parentheses")
+
+
 def require_decision_in_scope(scope: Mapping[str, Any], gate: Gate | str) -> Decision:
     """Return the decision about the request of an ASGI scope.
 
